@@ -18,8 +18,8 @@ import pandas as pd
 from features.catalogue.catalogue import CATALOGUE
 from models.health.rubric import load_rubric, rubric_files
 from models.predictions.table_export import write_frame
-from models.rules.evaluate import judge
-from models.rules.history import History
+from models.rules.evaluate import apply_rules
+from models.rules.history import PortfolioHistory
 
 
 def made_up(accounts: int, seed: int = 0) -> pd.DataFrame:
@@ -70,7 +70,7 @@ def main() -> None:
             "reading the rubrics' columns": timed(lambda: pd.read_parquet(file, columns=needed), given.repeat),
             f"{len(rubrics)} health scores": timed(scored, given.repeat),
             "all rules, one date, ten warnings each": timed(
-                lambda: judge(History(frame), rubrics[0]), min(given.repeat, 2)
+                lambda: apply_rules(PortfolioHistory(frame), rubrics[0]), min(given.repeat, 2)
             ),
         }
     reading = statistics.median(runs["reading the whole snapshot"])

@@ -6,7 +6,7 @@ import tomllib
 
 from docs.generator.markdown import page
 from docs.generator.toml_tables import introduction, sections
-from models.peer_groups.rule_files import SHIPPED
+from models.peer_groups.rule_files import SHIPPED_RULES
 
 _FILES = {
     "alerts": "Alerts",
@@ -32,12 +32,12 @@ def rules_page() -> str:
     ValueError
         If a shipped file has no place on the page.
     """
-    shipped = {path.stem for path in SHIPPED.glob("*.toml")} - _KPI_TARGETS
+    shipped = {path.stem for path in SHIPPED_RULES.glob("*.toml")} - _KPI_TARGETS
     if differing := sorted(shipped ^ set(_FILES)):
         raise ValueError(f"the page of rules and the shipped files differ in: {', '.join(differing)}")
     parts = []
     for name, title in _FILES.items():
-        text = (SHIPPED / f"{name}.toml").read_text(encoding="utf-8")
+        text = (SHIPPED_RULES / f"{name}.toml").read_text(encoding="utf-8")
         parts += [
             f"## {title}",
             f"File: `{name}.toml`, version {tomllib.loads(text)['version']}",

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from docs.generator.markdown import code, page, table
 from features.custom.current_catalogue import CustomFeatureSettings
 from models.home import HomeSettings
-from models.peer_groups.rule_files import OWN as RULES_VARIABLE
+from models.peer_groups.rule_files import RULES_VARIABLE as RULES_VARIABLE
 from serving.common.settings import PREFIX, ServiceSettings
 from serving.store.encryption import VARIABLE as SECRET_KEY_VARIABLE
 

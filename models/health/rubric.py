@@ -27,8 +27,8 @@ from models.health.rubric_schema import (
 )
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
-from models.peer_groups.percentiles import Comparable
-from models.peer_groups.rule_files import own_folder, read_text
+from models.peer_groups.percentiles import ComparableAccounts
+from models.peer_groups.rule_files import custom_rules_folder, read_rules_text
 
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
@@ -95,7 +95,7 @@ class Rubric:
         HealthScores
             In the order of the frame's rows.
         """
-        comparable = Comparable(frame, peers)
+        comparable = ComparableAccounts(frame, peers)
         values = np.empty((len(frame), len(self.signals)))
         points = np.empty_like(values)
         for j, (_, signal) in enumerate(self.signals):
@@ -227,7 +227,7 @@ def rubric_files() -> dict[str, Path]:
 
     The deployment's own are in ``rubrics/`` in the folder RENEWCAST_RULES; they replace shipped ones of the same name.
     """
-    own = own_folder()
+    own = custom_rules_folder()
     folders = [RUBRICS, *([own / "rubrics"] if own is not None else [])]
     return dict(sorted({file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}.items()))
 
@@ -250,7 +250,7 @@ def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[st
         if str(name_or_path) not in files:
             raise RubricError(f"there is no rubric {name_or_path}", f"one of {', '.join(files)}, or a path to a .toml")
         path = files[str(name_or_path)]
-    return rubric_from_text(read_text(path, RubricError), str(path.name), catalogue)
+    return rubric_from_text(read_rules_text(path, RubricError), str(path.name), catalogue)
 
 
 def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | None = None) -> Rubric:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.health.rubric_schema import Bands, RubricError, RubricFile, WeightProfile
-from models.peer_groups.rule_files import parse
+from models.peer_groups.rule_files import parse_rules
 
 #: The name of the rubric in messages.
 FILE = "the rubric in force"
@@ -78,7 +78,7 @@ def _check(
     profiles: Sequence[WeightProfile],
 ) -> None:
     """Read the text back and check that only the requested values have changed."""
-    old, new = (parse(each, FILE, RubricFile, RubricError, tag_at=4) for each in (text, out))
+    old, new = (parse_rules(each, FILE, RubricFile, RubricError, tag_at=4) for each in (text, out))
     wanted = old.model_copy(
         update={
             "version": version,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.peer_groups.rule_files import Part, RulesError, parse
+from models.peer_groups.rule_files import RulePart, RulesError, parse_rules
 from models.peer_groups.segments import segment_names
 
 GradeName = Literal["green", "yellow", "red"]
@@ -25,7 +25,7 @@ class RubricError(RulesError):
     """A rubric file cannot be read or is invalid."""
 
 
-class GradeStep(Part):
+class GradeStep(RulePart):
     """Points for values of at least ``from`` (if higher is better) or at most ``up_to`` (if lower is better)."""
 
     grade: GradeName
@@ -34,7 +34,7 @@ class GradeStep(Part):
     up_to: float | None = Field(default=None, allow_inf_nan=False)
 
 
-class _Signal(Part):
+class _Signal(RulePart):
     feature: str
     weight: PositiveWeight
     better: Literal["higher", "lower"]
@@ -69,7 +69,7 @@ class StepsSignal(_Signal):
 RubricSignal = PercentileSignal | StepsSignal | ScaleSignal
 
 
-class RubricDimension(Part):
+class RubricDimension(RulePart):
     """A dimension: its weight out of 100 and its signals. With a weight of 0 it is shown but does not count."""
 
     name: str
@@ -79,7 +79,7 @@ class RubricDimension(Part):
     ]
 
 
-class Bands(Part):
+class Bands(RulePart):
     """The score at which each band begins. A band ends where the next higher one begins, green at 100."""
 
     green: ScorePoints
@@ -87,14 +87,14 @@ class Bands(Part):
     red: ScorePoints
 
 
-class WeightProfile(Part):
+class WeightProfile(RulePart):
     """Alternative weights of the dimensions, for some segments."""
 
     segments: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     weights: dict[str, DimensionWeight]
 
 
-class RubricFile(Part):
+class RubricFile(RulePart):
     """The content of a rubric file.
 
     If ``weights`` is learned, the weights of the dimensions apply until there is evidence of how strongly each one is
@@ -124,7 +124,7 @@ def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
     RubricError : the message names the file and the key.
     """
     # pydantic adds the kind of a signal to its path, after dimensions.<n>.signals.<n>.
-    rubric = parse(text, file, RubricFile, RubricError, tag_at=4)
+    rubric = parse_rules(text, file, RubricFile, RubricError, tag_at=4)
     _check_weights(rubric, file)
     bands = rubric.bands
     if not (bands.green > bands.yellow > bands.red == 0):

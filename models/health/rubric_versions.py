@@ -23,7 +23,7 @@ from features.utils.atomic_files import write_file
 from models.health.rubric import Rubric, rubric_from_text
 from models.health.score_calibration import ScoreCalibration
 from models.home import Home
-from models.peer_groups.rule_files import read_text
+from models.peer_groups.rule_files import read_rules_text
 from models.scorer.base import ScorerError
 from models.scorer.strict_files import read_bounded
 
@@ -378,7 +378,7 @@ def load_rubric_history(home: Home, catalogue: Mapping[str, Feature] | None = No
         for named in (each.replaces, each.version) if each.what == "approved" and each.version is not None else ():
             if named is not None and (each.rubric, named.version) not in rubrics:
                 path = version_file(home, each.rubric, named.version)
-                text = read_text(path)
+                text = read_rules_text(path)
                 if sha256(text) != named.sha256:
                     raise HomeError(
                         f"{path} was changed since it was approved",

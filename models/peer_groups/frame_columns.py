@@ -1,4 +1,4 @@
-"""Columns: one number of every account, whether or not the table has it, and texts."""
+"""Columns of a table: one number per account, even if the table lacks the column, and texts."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from features.errors import BadRequest
 
 
 def text_column(values: Iterable[Any]) -> pd.Series[str]:
-    """Texts as a column, None as null."""
+    """Return texts as a column, with None as null."""
     return pd.Series(np.array(list(values), dtype=object), dtype="str")
 
 
-def joined(codes: Iterable[str]) -> str | None:
-    """Codes or words in one text, "; " between them; None for none."""
+def join_codes(codes: Iterable[str]) -> str | None:
+    """Join codes or words with "; "; None if there are none."""
     return "; ".join(codes) or None
 
 
 def number_column(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
-    """The column ``name`` as float64, shape (n,).
+    """Return the column ``name`` as float64, shape (n,).
 
-    NaN where it is null or infinite, and throughout where there is no such column.
+    Null and infinite values are NaN; if there is no such column, all values are NaN.
 
     Raises
     ------
-    BadRequest : the column holds something else than numbers, or is there twice.
+    BadRequest : the column has values that are not numbers, or occurs twice.
     """
-    # The index looks a name up once it has been asked; going through all columns would take most of the time here.
+    # The index caches its lookup table; searching all columns would take most of the time here.
     if name not in frame.columns:
         return np.full(len(frame), np.nan)
     if not isinstance(frame.columns.get_loc(name), int):
         times = list(frame.columns).count(name)
-        raise BadRequest(f"column {name} is there {times} times", "each column once")
+        raise BadRequest(f"column {name} occurs {times} times", "each column once")
     try:
         numbers = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
-        # The reason is left out: it repeats the value.
+        # The original reason is omitted, since it repeats the value.
         raise BadRequest(f"column {name} holds something that is not a number", "numbers or nulls") from None
     return np.where(np.isfinite(numbers), numbers, np.nan)

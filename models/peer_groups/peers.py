@@ -1,6 +1,7 @@
-"""Peers: how each feature is spread over comparable accounts, so that one account alone can be compared.
+"""Peers: the distribution of each feature over comparable accounts, for comparing a single account.
 
-Kept as a few quantiles per feature, over the whole portfolio and per ARR segment: no account can be read back from it.
+It is stored as a few quantiles per feature, over the whole portfolio and per ARR segment. No account can be recovered
+from it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ import pandas as pd
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, MINIMUM_COMPARABLE, WHOLE_PORTFOLIO, segment_names, segment_of
 
-#: The quantile levels kept: 0, 0.05, ... 1.
+#: The stored quantile levels: 0, 0.05, ... 1.
 LEVELS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 21)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """One feature over one group of accounts.
+    """The distribution of one feature over one group of accounts.
 
-    ``known`` accounts have a value; ``mean`` is theirs; ``quantiles`` are their values at LEVELS (never falling).
+    ``known`` accounts have a value; ``mean`` is their mean; ``quantiles`` are their quantiles at LEVELS, ascending.
     """
 
     known: int
@@ -33,12 +34,14 @@ class Spread:
 
     @property
     def median(self) -> float:
-        """The value that half of the accounts do not exceed, in the feature's unit."""
+        """The median, in the unit of the feature."""
         return self.quantiles[len(self.quantiles) // 2]
 
     def percentile(self, value: float) -> float:
-        """Where ``value`` stands, 0 to 100: between two quantiles on the line that joins them, on a plateau of equal
-        quantiles in its middle, outside at 0 or 100. NaN for NaN."""
+        """Return the percentile of a value, 0 to 100; NaN for NaN.
+
+        It is interpolated linearly between quantiles, the middle of a range of equal quantiles, and 0 or 100 outside.
+        """
         if np.isnan(value):
             return float("nan")
         quantiles = np.asarray(self.quantiles)
@@ -51,20 +54,20 @@ class Spread:
 
 @dataclass(frozen=True)
 class Peers:
-    """A portfolio at one as_of, as spreads per group and feature."""
+    """A portfolio at one as_of, as distributions by group and feature."""
 
     accounts: Mapping[str, int]
     spreads: Mapping[str, Mapping[str, Spread]]
 
     @classmethod
     def of(cls, frame: pd.DataFrame, features: Iterable[str]) -> Self:
-        """Summarise a portfolio.
+        """Summarize a portfolio.
 
         Parameters
         ----------
-        frame : one row per account at one as_of, with ``contract.arr`` for the segments (without it there is only the
-            whole portfolio).
-        features : the numeric features to keep; those that the frame lacks, or has no value of, are left out.
+        frame : one row per account at one as_of, with ``contract.arr`` for the segments; without it there is only the
+            whole portfolio.
+        features : the numeric features to include; those without any value in the frame are left out.
         """
         segments = segment_of(number_column(frame, ARR_FEATURE))
         wanted = [name for name in features if name in frame]
@@ -75,8 +78,11 @@ class Peers:
         return cls({group: int(members[group].sum()) for group in members}, spreads)
 
     def spread(self, feature: str, segment: str | None) -> Spread | None:
-        """The feature's spread over comparable accounts: those of the segment where at least MINIMUM_COMPARABLE of
-        them have a value, else the whole portfolio; None where nobody has one."""
+        """Return the distribution of a feature over comparable accounts; None if no account has a value.
+
+        Comparable accounts are those of the segment if at least MINIMUM_COMPARABLE of them have a value, else the whole
+        portfolio.
+        """
         if segment is not None:
             own = self.spreads.get(segment, {}).get(feature)
             if own is not None and own.known >= MINIMUM_COMPARABLE:
@@ -84,22 +90,26 @@ class Peers:
         return self.spreads[WHOLE_PORTFOLIO].get(feature)
 
     def percentile(self, feature: str, values: npt.ArrayLike, segments: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """The percentile of each account's value among comparable accounts, 0 to 100.
+        """Return the percentile of each account's value among comparable accounts, 0 to 100.
 
         Parameters
         ----------
-        feature : the name; without a spread every percentile is NaN.
-        values, segments : the accounts' values (NaN unknown) and segments (None unknown), shape (n,).
+        feature : the name of the feature; without a distribution every percentile is NaN.
+        values, segments : the accounts' values (NaN if unknown) and segments (None if unknown), shape (n,).
         """
         x = np.asarray(values, dtype=np.float64)
-        found = (self.spread(feature, segment) for segment in segments)
-        return np.array([np.nan if s is None else s.percentile(v) for s, v in zip(found, x, strict=True)], dtype=float)
+        spreads = (self.spread(feature, segment) for segment in segments)
+        return np.array(
+            [np.nan if s is None else s.percentile(v) for s, v in zip(spreads, x, strict=True)], dtype=float
+        )
 
     def typical(
         self, feature: str, segments: npt.NDArray[Any], what: Literal["mean", "median"]
     ) -> npt.NDArray[np.float64]:
-        """The mean or the median of each account's comparable accounts, in the feature's unit, shape (n,); NaN where
-        nobody has a value. ``segments`` as in `percentile`."""
+        """Return the mean or median of each account's comparable accounts, shape (n,); NaN if no account has a value.
+
+        ``segments`` is as in `percentile`.
+        """
         out = np.full(len(segments), np.nan)
         for segment in (None, *(group for group in self.spreads if group != WHOLE_PORTFOLIO)):
             spread = self.spread(feature, segment)
@@ -108,14 +118,16 @@ class Peers:
         return out
 
     def log_spreads(self, features: Iterable[str]) -> dict[str, float]:
-        """The standard deviation of the signed logarithm of each feature over the whole portfolio, from its quantiles;
-        0 for a feature of which nothing was known."""
-        found = self.spreads[WHOLE_PORTFOLIO]
-        quantiles = {name: np.asarray(found[name].quantiles) if name in found else np.zeros(1) for name in features}
+        """Return the standard deviation of the signed logarithm of each feature over the whole portfolio.
+
+        It is computed from the quantiles, and 0 for a feature without any value.
+        """
+        spreads = self.spreads[WHOLE_PORTFOLIO]
+        quantiles = {name: np.asarray(spreads[name].quantiles) if name in spreads else np.zeros(1) for name in features}
         return {name: float(np.std(np.sign(q) * np.log1p(np.abs(q)))) for name, q in quantiles.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data for ``schema.json``."""
+        """Return plain data for ``schema.json``."""
         return {
             "levels": [float(level) for level in LEVELS],
             "groups": {
@@ -132,11 +144,11 @@ class Peers:
 
     @classmethod
     def from_json(cls, stored: Any) -> Self:
-        """Read what `to_json` wrote.
+        """Read the output of `to_json`.
 
         Raises
         ------
-        ValueError : it has another shape; the message names the place.
+        ValueError : the content is invalid; the message names the problem.
         """
         try:
             if not np.allclose(stored["levels"], LEVELS, rtol=0.0, atol=1e-12):
@@ -146,34 +158,36 @@ class Peers:
             spreads = {
                 group: {
                     name: Spread(int(s["known"]), float(s["mean"]), tuple(float(q) for q in s["quantiles"]))
-                    for name, s in held["features"].items()
+                    for name, s in content["features"].items()
                 }
-                for group, held in groups.items()
+                for group, content in groups.items()
             }
-            accounts = {group: int(held["accounts"]) for group, held in groups.items()}
+            accounts = {group: int(content["accounts"]) for group, content in groups.items()}
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"something is missing or of another kind ({type(error).__name__}: {error})") from error
-        for group, held in spreads.items():
-            for name, spread in held.items():
+            raise ValueError(f"something is missing or has the wrong type ({type(error).__name__}: {error})") from error
+        for group, content in spreads.items():
+            for name, spread in content.items():
                 if len(spread.quantiles) != len(LEVELS) or list(spread.quantiles) != sorted(spread.quantiles):
-                    raise ValueError(f"the quantiles of {name} in group {group} are not {len(LEVELS)} rising numbers")
+                    raise ValueError(
+                        f"the quantiles of {name} in group {group} are not {len(LEVELS)} ascending numbers"
+                    )
         return cls(accounts, spreads)
 
 
 def _spreads(names: Sequence[str], values: npt.NDArray[np.float64]) -> Iterator[tuple[str, Spread]]:
-    """Of each name's row of ``values``, NaN unknown; names without any value are left out."""
-    # Sorted, so that neither the mean nor anything else depends on the order of the accounts; NaN comes last.
+    """Yield the distribution of each name's row of ``values`` (NaN if unknown), without names that have no value."""
+    # Sorted, so that nothing depends on the order of the accounts; NaN comes last.
     values = np.sort(values, axis=1)
     known = np.isfinite(values).sum(axis=1)
-    some = np.flatnonzero(known)
-    # All at once what `numpy.quantile` does for one row (its "linear" method).
-    place = LEVELS * (known[some, None] - 1)
-    below = place.astype(np.int64)
-    share = place - below
-    low = values[some[:, None], below]
-    high = values[some[:, None], np.minimum(below + 1, known[some, None] - 1)]
+    rows_with_values = np.flatnonzero(known)
+    # Vectorized equivalent of `numpy.quantile` with its "linear" method.
+    position = LEVELS * (known[rows_with_values, None] - 1)
+    below = position.astype(np.int64)
+    share = position - below
+    low = values[rows_with_values[:, None], below]
+    high = values[rows_with_values[:, None], np.minimum(below + 1, known[rows_with_values, None] - 1)]
     between = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
     quantiles = np.maximum.accumulate(between, axis=1).tolist()
-    for row, found in zip(some.tolist(), quantiles, strict=True):
+    for row, row_quantiles in zip(rows_with_values.tolist(), quantiles, strict=True):
         mean = float(values[row, : known[row]].mean())
-        yield names[row], Spread(int(known[row]), mean, tuple(found))
+        yield names[row], Spread(int(known[row]), mean, tuple(row_quantiles))

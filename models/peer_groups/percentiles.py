@@ -1,4 +1,4 @@
-"""Where an account stands among others: the mid-rank percentile, over a portfolio or within its groups."""
+"""Percentiles of accounts among others: the mid-rank percentile, over a portfolio or within groups."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from models.peer_groups.segments import ARR_FEATURE, MINIMUM_COMPARABLE, segment
 
 
 def midrank(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Where each value stands among all: 100 * (number below + half of the equal ones) / number known.
+    """Return the mid-rank percentile: 100 * (number below + half of the equal ones) / number known.
 
     Parameters
     ----------
-    values : shape (n,); NaN is unknown and counts for nobody.
+    values : shape (n,); NaN is unknown and not counted.
 
     Returns
     -------
-    float64, shape (n,), above 0 and below 100; NaN where the value is. Unchanged by the order of the rows, by a
-    change of unit, and by taking every row twice.
+    float64, shape (n,), above 0 and below 100; NaN where the value is NaN. It does not depend on the order of the rows
+    or the unit, and duplicating every row does not change it.
     """
-    return midrank_within(values, np.zeros(np.shape(values), dtype=np.int64))[0]
+    return midrank_by_group(values, np.zeros(np.shape(values), dtype=np.int64))[0]
 
 
-def midrank_within(
+def midrank_by_group(
     values: npt.ArrayLike, group: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """The same within groups.
+    """Return the mid-rank percentile within groups.
 
     Parameters
     ----------
-    values : shape (n,); NaN is unknown and counts for nobody.
-    group : the group of each row, shape (n,); a row of group -1 belongs to none.
+    values : shape (n,); NaN is unknown and not counted.
+    group : the group of each row, shape (n,); a row of group -1 has no group.
 
     Returns
     -------
-    (percentile, known), each of shape (n,): the mid-rank percentile (NaN where the value is unknown or there is no
-    group) and the number of known values in the row's group (0 where there is none).
+    (percentile, known), each of shape (n,): the mid-rank percentile (NaN if the value is unknown or there is no
+    group) and the number of known values in the row's group (0 without a group).
     """
     x = pd.Series(np.asarray(values, dtype=np.float64)).where(group >= 0)
     grouped = x.groupby(group)
@@ -55,36 +55,36 @@ def midrank_within(
 def percentile_among_comparable(
     values: npt.ArrayLike, portfolio: npt.NDArray[np.int64], segment: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """The percentile among comparable accounts: those of the same portfolio (one as_of) and segment.
+    """Return the percentile among comparable accounts: those of the same portfolio (one as_of) and segment.
 
-    Where fewer than MINIMUM_COMPARABLE of them have a known value, or the segment is unknown (-1), the whole
-    portfolio is taken.
+    If fewer than MINIMUM_COMPARABLE of them have a known value, or the segment is unknown (-1), the whole portfolio is
+    used.
 
     Parameters
     ----------
     values : shape (n,); NaN is unknown.
-    portfolio : a whole number per as_of, 0 or more, shape (n,).
-    segment : a whole number per segment, -1 where unknown, shape (n,).
+    portfolio : an integer per as_of, 0 or more, shape (n,).
+    segment : an integer per segment, -1 if unknown, shape (n,).
 
     Returns
     -------
-    float64, shape (n,), above 0 and below 100; NaN where the value is unknown.
+    float64, shape (n,), above 0 and below 100; NaN if the value is unknown.
     """
-    among_all, _ = midrank_within(values, portfolio)
+    among_all, _ = midrank_by_group(values, portfolio)
     cell = np.where(segment >= 0, portfolio * (int(segment.max(initial=-1)) + 1) + segment, -1)
-    among_segment, known = midrank_within(values, cell)
+    among_segment, known = midrank_by_group(values, cell)
     return np.where(known >= MINIMUM_COMPARABLE, among_segment, among_all)
 
 
 @dataclass(frozen=True)
-class Comparable:
-    """The accounts of some rows, and whom they are compared with.
+class ComparableAccounts:
+    """Accounts and those that they are compared with.
 
     Parameters
     ----------
-    frame : rows of accounts with ``as_of`` and the features. Rows of one ``as_of`` are taken for a whole portfolio and
-        compared with each other, each ``as_of`` apart.
-    peers : what to compare with instead, for accounts that come alone.
+    frame : rows of accounts with ``as_of`` and the features. The rows of each ``as_of`` are treated as a whole
+        portfolio and compared with each other.
+    peers : the accounts to compare with instead, for single accounts.
     """
 
     frame: pd.DataFrame
@@ -92,7 +92,7 @@ class Comparable:
 
     @cached_property
     def segments(self) -> npt.NDArray[np.object_]:
-        """The segment of each row, None unknown, shape (n,)."""
+        """The segment of each row, None if unknown, shape (n,)."""
         return segment_of(number_column(self.frame, ARR_FEATURE))
 
     @cached_property
@@ -101,8 +101,11 @@ class Comparable:
         return pd.factorize(self.frame["as_of"])[0].astype(np.int64), codes.astype(np.int64)
 
     def percentile(self, feature: str) -> npt.NDArray[np.float64]:
-        """The percentile of each row's value, 0 to 100, NaN unknown, shape (n,): see
-        `models.peer_groups.percentiles.percentile_among_comparable` and `models.peer_groups.peers.Peers.percentile`."""
+        """Return the percentile of each row's value, 0 to 100, NaN if unknown, shape (n,).
+
+        See `models.peer_groups.percentiles.percentile_among_comparable` and
+        `models.peer_groups.peers.Peers.percentile`.
+        """
         x = number_column(self.frame, feature)
         if self.peers is not None:
             return self.peers.percentile(feature, x, self.segments)

@@ -1,6 +1,6 @@
-"""Rules in TOML files: where they lie, and how they are read and checked.
+"""Rules in TOML files: their paths, and how they are read and validated.
 
-A deployment's own file takes the place of the shipped one of the same name: ``RENEWCAST_RULES`` names a folder of them.
+A file in the folder RENEWCAST_RULES replaces the shipped file of the same name.
 """
 
 from __future__ import annotations
@@ -17,98 +17,102 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from features.errors import RenewcastError
 from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 
-SHIPPED = Path(__file__).parents[1] / "rules"
-OWN = "RENEWCAST_RULES"
+SHIPPED_RULES = Path(__file__).parents[1] / "rules"
+RULES_VARIABLE = "RENEWCAST_RULES"
 
 
 class RulesError(RenewcastError):
-    """A file of rules that cannot be read, or that breaks the rules of its format."""
+    """A rule file cannot be read or is invalid."""
 
 
-class Part(BaseModel):
-    """A piece of a file of rules: frozen, nothing but what is asked for, no value turned into another kind."""
+class RulePart(BaseModel):
+    """A part of a rule file: frozen, without unknown keys, and without type conversions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Rules(Part):
-    """A whole file of rules."""
+class Rules(RulePart):
+    """A whole rule file."""
 
     version: str
 
     def used(self) -> Iterator[tuple[str, str]]:
-        """Each key that names a feature, and the feature."""
+        """Yield each key that names a feature, and the feature."""
         yield from ()
 
 
 R = TypeVar("R", bound=Rules)
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=RulePart)
 
 
-def own_folder() -> Path | None:
-    """The folder of the deployment's own rules; None without one.
+def custom_rules_folder() -> Path | None:
+    """Return the folder of the deployment's own rules; None without one.
 
     Raises
     ------
-    RulesError : the folder that the environment names is not there.
+    RulesError : the folder does not exist.
     """
-    named = os.environ.get(OWN)
-    if not named:
+    value = os.environ.get(RULES_VARIABLE)
+    if not value:
         return None
-    folder = Path(named)
+    folder = Path(value)
     if not folder.is_dir():
-        raise RulesError(f"{OWN} names {folder}, which is no folder", "a folder of rule files (TOML)", f"correct {OWN}")
+        raise RulesError(
+            f"{RULES_VARIABLE} is {folder}, which is not a folder",
+            "a folder of rule files (TOML)",
+            f"correct {RULES_VARIABLE}",
+        )
     return folder
 
 
 def rules_file(name: str) -> Path:
-    """The file of the rules ``name``: the deployment's own, or else the shipped one."""
-    own = own_folder()
+    """Return the file of the rules ``name``: the deployment's own, or else the shipped one."""
+    own = custom_rules_folder()
     if own is not None and (own / f"{name}.toml").is_file():
         return own / f"{name}.toml"
-    return SHIPPED / f"{name}.toml"
+    return SHIPPED_RULES / f"{name}.toml"
 
 
 def read_rules(name: str, kind: type[R]) -> R:
-    """The rules ``name``, read once for every version of their file and of the deployment's catalogue.
+    """Read the rules ``name``, cached by file version and catalogue version.
 
     Raises
     ------
-    RulesError : names file, key and cure.
+    RulesError : the file is invalid; the message names the file and the key.
     """
-    # Not at import: the catalogue brings the query engine with it.
+    # Imported here because the catalogue loads the query engine.
     from features.custom.current_catalogue import current_catalogue
 
     path = rules_file(name)
     try:
-        seen = path.stat()
+        status = path.stat()
     except OSError as error:
         raise RulesError(f"the rules {path} cannot be read: {error.strerror}", "a TOML file") from error
-    found: R = _read(path, seen.st_mtime_ns, seen.st_size, kind, current_catalogue().version)
-    return found
+    rules: R = _read(path, status.st_mtime_ns, status.st_size, kind, current_catalogue().version)
+    return rules
 
 
 @lru_cache(maxsize=64)
 def _read(path: Path, _changed: int, _size: int, kind: type[R], _catalogue: str) -> R:
     from features.custom.current_catalogue import current_catalogue
 
-    rules, catalogue = parse(read_text(path), path.name, kind), current_catalogue()
+    rules, catalogue = parse_rules(read_rules_text(path), path.name, kind), current_catalogue()
     for key, feature in rules.used():
         if feature not in catalogue or catalogue[feature].kind != "number":
             raise RulesError(
-                f"{path.name}: key {key}: the catalogue has no number called {feature}",
+                f"{path.name}: key {key}: the catalogue has no numeric feature {feature}",
                 "a numeric feature of the catalogue" + _near(feature, catalogue),
                 "use one of its names (`renewcast features` lists them)",
             )
     return rules
 
 
-def read_text(path: Path, error: type[RulesError] = RulesError) -> str:
-    """The text of a file of rules.
+def read_rules_text(path: Path, error: type[RulesError] = RulesError) -> str:
+    """Read the text of a rule file.
 
     Raises
     ------
-    RulesError : there is none, it cannot be read, or it is too large; of the class ``error``.
+    RulesError : the file is missing, unreadable or too large; raised as ``error``.
     """
     try:
         return read_toml_text(path)
@@ -117,23 +121,25 @@ def read_text(path: Path, error: type[RulesError] = RulesError) -> str:
         raise error(f"the rules {path} cannot be read: {reason}", "a short TOML file in UTF-8") from caught
 
 
-def parse(text: str, file: str, kind: type[P], error: type[RulesError] = RulesError, tag_at: int | None = None) -> P:
-    """Read TOML as ``kind``.
+def parse_rules(
+    text: str, file: str, kind: type[P], error: type[RulesError] = RulesError, tag_at: int | None = None
+) -> P:
+    """Parse TOML as ``kind``.
 
     Parameters
     ----------
-    file : its name, for messages.
-    error : the class to raise.
-    tag_at : where in the path of a key pydantic puts the kind of a part, which the file does not.
+    file : the name of the file, for messages.
+    error : the exception class to raise.
+    tag_at : the index in pydantic's key path of a discriminator value, which is not part of the key in the file.
 
     Raises
     ------
-    RulesError : names file, key and cure.
+    RulesError : the file is invalid; the message names the file and the key.
     """
     try:
         return kind.model_validate(parse_toml(text))
     except TomlError as caught:
-        raise error(f"{file} is not TOML: {caught}", cure="mend the line that is named") from caught
+        raise error(f"{file} is not TOML: {caught}", cure="correct the line in the message") from caught
     except ValidationError as caught:
         first = caught.errors(include_url=False, include_input=False)[0]
         parts = (str(part) for place, part in enumerate(first["loc"]) if place != tag_at)

@@ -1,4 +1,4 @@
-"""Segments by ARR: who is comparable with whom, and how each is looked after. They are rules: ``segments.toml``."""
+"""Segments by ARR, for comparing accounts and for how they are managed. They are rules in ``segments.toml``."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from models.peer_groups.rule_files import Part, Rules, read_rules
+from models.peer_groups.rule_files import RulePart, Rules, read_rules
 
-#: The feature that decides an account's segment.
+#: The feature that determines an account's segment.
 ARR_FEATURE = "contract.arr"
 
-#: Fewer comparable accounts than this say little: the whole portfolio is taken instead.
+#: Minimum comparable accounts; with fewer, the whole portfolio is used.
 MINIMUM_COMPARABLE = 20
 
-#: The name under which the whole portfolio is kept beside the segments.
+#: The name of the whole portfolio among the segments.
 WHOLE_PORTFOLIO = "all"
 
 
-class Segment(Part):
-    """One segment: the ARR (a year, in the source's currency) that its accounts exceed, None for the lowest; how they
-    are looked after; how many accounts a CSM has; every how many days their health is looked at."""
+class AccountSegment(RulePart):
+    """A segment of accounts.
+
+    ``over`` is the annual ARR, in the source's currency, that its accounts exceed (None for the lowest segment);
+    ``touch`` is how they are managed; ``accounts_per_csm`` the accounts per CSM; ``health_every_days`` how often their
+    health is reviewed.
+    """
 
     name: str
     over: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -33,52 +37,55 @@ class Segment(Part):
 
 
 class SegmentsFile(Rules):
-    """All that ``segments.toml`` says. Renewal talks start ``renewal_talks_days`` ahead of a renewal, and at the latest
-    ``renewal_talks_latest_days`` ahead."""
+    """The content of ``segments.toml``.
+
+    Renewal talks start ``renewal_talks_days`` before a renewal, and ``renewal_talks_latest_days`` before it at the
+    latest.
+    """
 
     renewal_talks_days: Annotated[int, Field(gt=0)]
     renewal_talks_latest_days: Annotated[int, Field(gt=0)]
-    segments: Annotated[tuple[Segment, ...], Field(strict=False, min_length=1)]
+    segments: Annotated[tuple[AccountSegment, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         names = [segment.name for segment in self.segments]
         if len(set(names)) < len(names) or WHOLE_PORTFOLIO in names:
-            raise ValueError(f"every segment needs a name of its own, other than {WHOLE_PORTFOLIO}")
+            raise ValueError(f"every segment needs a unique name other than {WHOLE_PORTFOLIO}")
         bounds = [segment.over for segment in self.segments]
         if bounds[-1] is not None or any(bound is None for bound in bounds[:-1]):
-            raise ValueError("every segment but the last needs over; the last takes the rest")
+            raise ValueError("every segment but the last needs over")
         if any(one <= two for one, two in pairwise(bound for bound in bounds if bound is not None)):
-            raise ValueError("the largest segment comes first")
+            raise ValueError("the largest segment must come first")
         return self
 
 
 def segments_file() -> SegmentsFile:
-    """The segments in force.
+    """Read the segments in force.
 
     Raises
     ------
-    RulesError : names file, key and cure.
+    RulesError : the file is invalid; the message names the file and the key.
     """
     return read_rules("segments", SegmentsFile)
 
 
 def segment_names() -> tuple[str, ...]:
-    """The names of the segments in force, largest first."""
+    """Return the names of the segments in force, largest first."""
     return tuple(segment.name for segment in segments_file().segments)
 
 
 def segment_of(arr: npt.ArrayLike) -> npt.NDArray[np.object_]:
-    """The segment of each account.
+    """Return the segment of each account.
 
     Parameters
     ----------
-    arr : ARR of each account, in the source's currency a year; NaN where unknown. Shape (n,).
+    arr : the annual ARR of each account in the source's currency; NaN if unknown. Shape (n,).
 
     Returns
     -------
-    array of str or None, shape (n,): None where the ARR is unknown, so that the account is compared with the
-    whole portfolio. "25k to 100k" is over 25,000 up to and including 100,000, and so on.
+    array of str or None, shape (n,): None if the ARR is unknown, so that the account is compared with the whole
+    portfolio. "25k to 100k" is over 25,000 up to and including 100,000, and so on.
     """
     values = np.asarray(arr, dtype=np.float64)
     names = np.full(values.shape, None, dtype=object)

@@ -30,9 +30,9 @@ from models.predictions.target_predictions import (
     score_target,
     unscored_target,
 )
-from models.rules.evaluate import Judged, judge
-from models.rules.history import History
-from models.rules.playbook import Called, Handed, ModelView
+from models.rules.evaluate import RuleResults, apply_rules
+from models.rules.history import PortfolioHistory
+from models.rules.playbook import ExecutiveAssignments, ModelView, OpenPlays
 from models.targets import TARGETS, Target
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Assessment:
     frame: pd.DataFrame
     as_of: pd.Timestamp
     target_scores: Mapping[Target, TargetScores]
-    judged: Judged
+    judged: RuleResults
     stale: Mapping[str, int]
     jumped: tuple[str, ...] = ()
     unusable: Mapping[Target, UnknownInputs] = field(default_factory=dict)
@@ -180,8 +180,8 @@ def assess(
     catalogue: Mapping[str, Feature] | None = None,
     withheld: WithheldStatus | None = None,
     executives_from: float | None = None,
-    called: Called | None = None,
-    handed: Handed | None = None,
+    called: OpenPlays | None = None,
+    handed: ExecutiveAssignments | None = None,
     is_unknown: Callable[[str], bool] | None = None,
 ) -> Assessment:
     """Judge every account of one snapshot.
@@ -193,8 +193,8 @@ def assess(
         without a bundle is answered with status no_model.
     peers : what to compare with, for accounts that come alone (`Champion.peers`). Without it the rows are taken for the
         whole portfolio and compared with each other.
-    past : rows of earlier dates, in the same columns or some of them, and `models.rules.evaluate.RISK`: the rules look
-        back on them. Without it nothing is known of changes.
+    past : rows of earlier dates, in the same columns or some of them, and `models.rules.evaluate.RISK_COLUMN`: the
+        rules look back on them. Without it nothing is known of changes.
     feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of. Where that
         of every table is over 60 days old, the status is stale_inputs: the silence is the feeds', not the accounts'.
     jumped : columns, as ``table.column``, whose unit seems to have changed (`features.health`): they are warned of.
@@ -240,7 +240,7 @@ def assess(
             if bundle is None
             else score_target(frame, bundle, compared, segments, peers is None, catalogue, why)
         )
-    history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
+    history = PortfolioHistory(frame if past is None else pd.concat([past, frame], ignore_index=True))
     churn = target_scores["churn"]
     view = ModelView(
         churn.band,
@@ -248,7 +248,7 @@ def assess(
         churn.probability * number_column(frame, ARR_FEATURE),
         None if churn.explanation is None else churn.explanation.by_dimension,
     )
-    judged = judge(
+    judged = apply_rules(
         history, champion.rubric, peers, churn.points, champion.rubric_at, view, executives_from, called, handed
     )
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}

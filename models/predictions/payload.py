@@ -22,8 +22,8 @@ from models.predictions.columns import ValueSource, fill, fill_section, number_o
 from models.predictions.schema import Prediction
 from models.predictions.target_predictions import SCORED, TargetScores
 from models.rules.conditions import TRUE
-from models.rules.evaluate import Judged
-from models.rules.expansion import Expansion
+from models.rules.evaluate import RuleResults
+from models.rules.expansion import ExpansionReadiness
 from models.targets import HIGHER_IS, TARGETS, Target
 
 #: What "change in 30 days" is measured against: an assessment this many days earlier, give or take the tolerance,
@@ -243,16 +243,16 @@ def _explained_by(assessment: Assessment, row: int, why: AccountExplanation | No
     return assessment.explained_by(row, why.by_dimension)
 
 
-def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
+def _history(judged: RuleResults, row: int) -> list[dict[str, Any]]:
     """The score at each date at which the account was active, by the version of the rubric in force then."""
     return [
         {"as_of": format_instant(date.to_pydatetime()), "score": number_or_null(score), "band": band}
-        for date, score, band in zip(judged.dates, judged.told_score[row], judged.told_band[row], strict=True)
+        for date, score, band in zip(judged.dates, judged.reported_score[row], judged.reported_band[row], strict=True)
         if band != INSUFFICIENT
     ]
 
 
-def _rules(judged: Judged, row: int) -> dict[str, Any]:
+def _rules(judged: RuleResults, row: int) -> dict[str, Any]:
     return {
         "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
         "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in judged.warnings[row]],
@@ -261,7 +261,7 @@ def _rules(judged: Judged, row: int) -> dict[str, Any]:
     }
 
 
-def _signs(expansion: Expansion, row: int) -> list[dict[str, str]]:
+def _signs(expansion: ExpansionReadiness, row: int) -> list[dict[str, str]]:
     rules = expansion.rules.signals
     return [{"code": r.code, "says": r.says} for r in rules if expansion.signals[r.code][row] == TRUE]
 

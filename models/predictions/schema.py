@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from models.explain.reasons import MAX_REASONS
-from models.peer_groups.frame_columns import joined
+from models.peer_groups.frame_columns import join_codes
 from models.predictions.columns import FieldValues, FlatField, ListedFields, NestedFields, TableField, ValueSource
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -33,7 +33,7 @@ class ResponseModel(BaseModel):
 
 def _codes(entries: Iterable[Mapping[str, Any]]) -> str | None:
     """Return the codes of a list as one text, each code once."""
-    return joined(dict.fromkeys(str(entry["code"]) for entry in entries))
+    return join_codes(dict.fromkeys(str(entry["code"]) for entry in entries))
 
 
 def _versions(source: ValueSource) -> list[str | None]:
@@ -42,7 +42,8 @@ def _versions(source: ValueSource) -> list[str | None]:
 
 def _warnings_of(source: ValueSource, standing: str) -> list[str | None]:
     return [
-        joined(sign.code for sign in each if sign.standing == standing) for each in source.assessment.judged.warnings
+        join_codes(sign.code for sign in each if sign.standing == standing)
+        for each in source.assessment.judged.warnings
     ]
 
 
@@ -213,14 +214,14 @@ class ExpansionPrediction(TargetPrediction):
         FlatField(
             after="withdrawn",
             kind="text",
-            read=joined,
+            read=join_codes,
             description='The items of the gate whose state is unknown, separated by "; ".',
         ),
         TableField(
             after="/expansion_withdrawn",
             kind="text",
             read=lambda source: [
-                joined(source.assessment.judged.expansion.to_find_out(row))
+                join_codes(source.assessment.judged.expansion.to_find_out(row))
                 for row in range(len(source.assessment.frame))
             ],
         ),
@@ -378,7 +379,7 @@ class OnboardingProgress(ResponseModel):
         TableField(
             kind="text",
             read=lambda source: [
-                joined(step.code for step in each.missed) for each in source.assessment.judged.onboarding
+                join_codes(step.code for step in each.missed) for each in source.assessment.judged.onboarding
             ],
         ),
     ]
@@ -415,7 +416,7 @@ class RecommendedPlay(ResponseModel):
     overdue: Annotated[bool, FlatField()] = Field(
         description="Whether the play was due before as_of and has not been done."
     )
-    because: Annotated[list[str], TableField(kind="text", read=lambda play: joined(play.because))] = Field(
+    because: Annotated[list[str], TableField(kind="text", read=lambda play: join_codes(play.because))] = Field(
         description="The reasons to act: churn_high, churn_medium, health_red, health_yellow, renewal_near, and the "
         "codes of warnings and of missed onboarding steps.",
         examples=[["churn_medium", "competitor"]],
@@ -469,7 +470,7 @@ class Prediction(ResponseModel):
             name="alerts_raised",
             kind="text",
             read=lambda source: [
-                joined(alert.code for alert in each if alert.raised) for each in source.assessment.judged.alerts
+                join_codes(alert.code for alert in each if alert.raised) for each in source.assessment.judged.alerts
             ],
         ),
     ]

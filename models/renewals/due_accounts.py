@@ -1,4 +1,4 @@
-"""From what a model says of a portfolio to the accounts that are due in a period."""
+"""The accounts that are due in a period, with their probabilities from the models."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from features.utils.arrays import Bools, Floats
 from features.utils.periods import Period
-from models.renewals.forecast import Due
-from models.renewals.forecast_bias import spread_of
+from models.renewals.forecast import DueRenewals
+from models.renewals.forecast_bias import log_odds_spread
 from models.renewals.hazard_interpolation import probability_by
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 _DAY = 86_400.0
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one model says of n accounts: the probability within each horizon by its days, and the 80% interval of that
-    within the main one; (n,) each, NaN where it says nothing."""
+class ModelProbabilities:
+    """One model's probabilities for n accounts, (n,) each, NaN if unknown.
+
+    ``horizons`` has the probability within each horizon by its days; ``low`` and ``high`` are the 80% interval within
+    the main horizon.
+    """
 
     horizons: Mapping[int, Floats]
     low: Floats
@@ -31,27 +33,27 @@ class Said:
 
 
 @dataclass(frozen=True)
-class InPeriod:
-    """Which of n accounts are due.
+class DueAccounts:
+    """The accounts that are due, among n accounts; all arrays have shape (n,).
 
-    ``due`` have a renewal in the period; ``told`` are those of them of which everything is known that a forecast needs
-    (the others are named, never guessed); ``overdue`` are past their renewal without a signature. ``leaves`` and
-    ``grows`` are the probabilities by the renewal and its grace, with ``leaves_spread`` and ``grows_spread`` in
-    log-odds; NaN where not known. ``grows`` is None without a model. All of shape (n,).
+    ``due`` marks accounts with a renewal in the period; ``complete`` marks those of them with everything that a
+    forecast needs (the others are listed, never guessed); ``overdue`` marks accounts past their renewal without a
+    signature. ``leaves`` and ``grows`` are the probabilities by the renewal and its grace period, with the standard
+    deviations ``leaves_spread`` and ``grows_spread`` in log-odds; NaN if unknown. ``grows`` is None without a model.
     """
 
     due: Bools
-    told: Bools
+    complete: Bools
     overdue: Bools
     leaves: Floats
     leaves_spread: Floats
     grows: Floats | None
     grows_spread: Floats
 
-    def of(self, arr: Floats, segment: Texts) -> Due:
-        """What `models.renewals.forecast.forecast` needs of the accounts ``told``."""
-        rows = self.told
-        return Due(
+    def of(self, arr: Floats, segment: Texts) -> DueRenewals:
+        """Return the accounts marked ``complete``, for `models.renewals.forecast.forecast_due_renewals`."""
+        rows = self.complete
+        return DueRenewals(
             arr[rows],
             self.leaves[rows],
             self.leaves_spread[rows],
@@ -61,39 +63,39 @@ class InPeriod:
         )
 
 
-def in_period(
+def find_due_accounts(
     as_of: datetime,
     period: Period,
     days_to_renewal: Floats,
     arr: Floats,
-    leaving: Said,
-    growing: Said | None,
+    leaving: ModelProbabilities,
+    growing: ModelProbabilities | None,
     grace_days: int,
-) -> InPeriod:
-    """Find who is due, and the probability of having left, and of having grown, by the renewal and its grace.
+) -> DueAccounts:
+    """Find the due accounts, and their probabilities of having left or grown by the renewal and its grace period.
 
     Parameters
     ----------
-    days_to_renewal : from ``as_of``, NaN unknown, below 0 a date that has passed unsigned; (n,).
-    arr : currency a year, NaN unknown; (n,).
-    leaving, growing : what the models of churn and expansion say; None without one of expansion.
+    days_to_renewal : days from ``as_of``, NaN if unknown, negative if the date has passed without a signature; (n,).
+    arr : annual amount, NaN if unknown; (n,).
+    leaving, growing : the probabilities of the churn and expansion models; ``growing`` is None without a model.
     """
     begin, end = ((at - as_of).total_seconds() / _DAY for at in (period.start, period.end))
     due = (days_to_renewal >= max(begin, 0.0)) & (days_to_renewal < end)
     until = np.where(due, days_to_renewal, np.nan)
     leaves, leaves_spread = _by(leaving, until, grace_days)
-    told = due & np.isfinite(leaves) & np.isfinite(leaves_spread) & np.isfinite(arr)
+    complete = due & np.isfinite(leaves) & np.isfinite(leaves_spread) & np.isfinite(arr)
     grows, grows_spread = None, np.zeros(len(arr))
     if growing is not None:
         grows, grows_spread = _by(growing, until, grace_days)
-        told &= np.isfinite(grows) & np.isfinite(grows_spread)
-    return InPeriod(due, told, days_to_renewal < 0, leaves, leaves_spread, grows, grows_spread)
+        complete &= np.isfinite(grows) & np.isfinite(grows_spread)
+    return DueAccounts(due, complete, days_to_renewal < 0, leaves, leaves_spread, grows, grows_spread)
 
 
-def _by(said: Said, until: Floats, grace_days: int) -> tuple[Floats, Floats]:
-    found = np.full(len(until), np.nan)
+def _by(model: ModelProbabilities, until: Floats, grace_days: int) -> tuple[Floats, Floats]:
+    probabilities = np.full(len(until), np.nan)
     rows = np.flatnonzero(np.isfinite(until))
-    horizons = {days: p[rows] for days, p in said.horizons.items()}
-    # The last instant of the grace belongs to it; the model's windows are open at their end.
-    found[rows] = probability_by(horizons, until[rows] + grace_days, until[rows])
-    return found, spread_of(said.low, said.high)
+    horizons = {days: p[rows] for days, p in model.horizons.items()}
+    # The grace period includes its end; the windows of the model exclude theirs.
+    probabilities[rows] = probability_by(horizons, until[rows] + grace_days, until[rows])
+    return probabilities, log_odds_spread(model.low, model.high)

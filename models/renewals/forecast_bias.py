@@ -1,15 +1,16 @@
-"""How far a model's whole level may be off, learnt from past forecasts.
+"""The bias of a model's level, learned from past forecasts.
 
-Each probability has an interval, but what is unknown of one account alone changes nothing in a sum over many: a yes or
-no drawn with an uncertain probability is a yes or no drawn with its mean. What widens a sum is the part of the error
-that all accounts share (a level that has moved, a calibrator fitted on few outcomes). It is modelled as one normal
-draw S for all, which moves the log-odds of account i by ``k * s_i * S``, where ``s_i`` is the standard deviation of its
-own interval in log-odds and ``k`` the shared part of it.
+Each probability has an interval, but the uncertainty about a single account does not widen a sum over many: a Bernoulli
+draw with an uncertain probability is a Bernoulli draw with its mean. A sum is widened by the part of the error that all
+accounts share (a level that has shifted, or a calibrator fitted on few outcomes). This is modeled as one normal draw S
+for all accounts, which shifts the log-odds of account i by ``k * s_i * S``. ``s_i`` is the standard deviation of its
+interval in log-odds, and ``k`` is the shared part of it.
 
-``k`` is not known either. Past quarters tell it: there the count that happened misses the one expected by more than
-chance, or does not. With a half-normal prior for k (Gelman 2006, for the scale of few groups) its distribution is
-worked out on a grid, each quarter's count taken as normal with the variance ``V + k**2 * D**2``: V the sum of p(1 - p),
-D that of p(1 - p) s. Forecasts draw k from it, so that a portfolio without a past is told wider, not surer.
+``k`` is unknown too, and is estimated from past quarters: there, the observed count differs from the expected one by
+more than chance, or not. With a half-normal prior for k (Gelman 2006, for the scale of few groups), its distribution is
+computed on a grid. Each quarter's count is taken as normal with the variance ``V + k**2 * D**2``: V is the sum of
+p(1 - p), and D that of p(1 - p) s. Forecasts draw k from this distribution, so that a portfolio without past forecasts
+gets wider intervals.
 """
 
 from __future__ import annotations
@@ -18,16 +19,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from features.utils.arrays import Bools, Floats
 
 #: The normal quantile of an 80% interval.
 NORMAL_80 = 1.2815515655446004
-#: The scale of the prior. An account's interval is about 0.9 wide on either side in standard deviations, so that 0.15
-#: lets a level be off by a seventh. Held against twenty simulated quarters (bench/RESULTS.md): at 0.35, what a
-#: calibrator fitted on the fewest accounts leaves open, the intervals of ARR held 18 of 20, at 0.15 17 of 20.
+#: The scale of the prior. The interval of an account is about 0.9 standard deviations wide on either side, so that 0.15
+#: allows a bias of about a seventh. Over twenty simulated quarters (bench/RESULTS.md), the intervals of ARR covered 17
+#: of 20 at 0.15, and 18 of 20 at 0.35, the uncertainty of a calibrator fitted on the fewest accounts.
 PRIOR_SCALE = 0.15
 _GRID = np.linspace(0.0, 2.0, 401)
 _EDGE = 1e-6
@@ -37,9 +36,12 @@ _STEPS = 8
 
 
 @dataclass(frozen=True)
-class Missed:
-    """One past forecast of a count: what was ``expected``, what ``happened``, the ``variance`` by chance (V above), and
-    ``drawn``, the change of the expected count for a unit of ``k * S`` (D above)."""
+class CountForecast:
+    """A past forecast of a count.
+
+    ``expected`` and ``happened`` are the forecast and the observed count, ``variance`` is the variance by chance (V
+    above), and ``drawn`` is the change of the expected count per unit of ``k * S`` (D above).
+    """
 
     expected: float
     happened: float
@@ -48,7 +50,7 @@ class Missed:
 
 
 @dataclass(frozen=True)
-class Level:
+class BiasDistribution:
     """The distribution of k: ``weight`` of each value of ``grid``."""
 
     grid: Floats
@@ -60,7 +62,7 @@ class Level:
         return float(self.grid @ self.weight)
 
     def draws(self, n: int, rng: np.random.Generator) -> Floats:
-        """``k * S`` of n forecasts, shape (n,)."""
+        """Draw ``k * S`` for n forecasts, shape (n,)."""
         return rng.choice(self.grid, size=n, p=self.weight) * rng.standard_normal(n)
 
     @property
@@ -69,75 +71,76 @@ class Level:
         return float(np.sqrt(self.grid**2 @ self.weight))
 
 
-#: Nothing is shared: every probability is exactly right.
-CERTAIN = Level(np.zeros(1), np.ones(1))
+#: No bias: every probability is exact.
+NO_BIAS = BiasDistribution(np.zeros(1), np.ones(1))
 
 
-def level_of(missed: Iterable[Missed]) -> Level:
-    """What past forecasts say of k; without any, the prior."""
+def bias_distribution(forecasts: Iterable[CountForecast]) -> BiasDistribution:
+    """Estimate the distribution of k from past forecasts; without any, it is the prior."""
     weight = -0.5 * (_GRID / PRIOR_SCALE) ** 2
-    for each in missed:
+    for each in forecasts:
         if each.variance <= 0 or each.drawn <= 0:
             continue
         variance = each.variance + (_GRID * each.drawn) ** 2
         weight = weight - 0.5 * (each.happened - each.expected) ** 2 / variance - 0.5 * np.log(variance)
     weight = np.exp(weight - weight.max())
-    return Level(_GRID, weight / weight.sum())
+    return BiasDistribution(_GRID, weight / weight.sum())
 
 
-def missed_of(p: Floats, spread: Floats, happened: Floats) -> Missed:
-    """One past forecast: the probabilities of n accounts, their spreads (`spread_of`), and what happened, 0 or 1."""
+def count_forecast(p: Floats, spread: Floats, happened: Floats) -> CountForecast:
+    """Return the past forecast of a count, from probabilities and spreads of n accounts and outcomes (0 or 1)."""
     chance = p * (1 - p)
-    return Missed(float(p.sum()), float(happened.sum()), float(chance.sum()), float((chance * spread).sum()))
+    return CountForecast(float(p.sum()), float(happened.sum()), float(chance.sum()), float((chance * spread).sum()))
 
 
-def spread_of(low: Floats, high: Floats) -> Floats:
-    """The standard deviation, in log-odds, of 80% intervals, shape (n,)."""
-    return (log_odds(high) - log_odds(low)) / (2 * NORMAL_80)
+def log_odds_spread(low: Floats, high: Floats) -> Floats:
+    """Return the standard deviations, in log-odds, of 80% intervals, shape (n,)."""
+    return (clipped_log_odds(high) - clipped_log_odds(low)) / (2 * NORMAL_80)
 
 
-def log_odds(p: Floats) -> Floats:
-    """Of probabilities, kept within 1e-6 of 0 and 1."""
-    kept = np.clip(p, _EDGE, 1 - _EDGE)
-    return np.log(kept) - np.log1p(-kept)
+def clipped_log_odds(p: Floats) -> Floats:
+    """Return the log-odds of probabilities, clipped to at least 1e-6 from 0 and 1."""
+    clipped = np.clip(p, _EDGE, 1 - _EDGE)
+    return np.log(clipped) - np.log1p(-clipped)
 
 
-def moved(p: Floats, by: Floats, spread: Floats) -> Floats:
-    """Probabilities (n,) whose log-odds are moved ``by`` each of m amounts, shape (m, n).
+def shift_probabilities(p: Floats, by: Floats, spread: Floats) -> Floats:
+    """Shift the log-odds of probabilities (n,) by m amounts, shape (m, n). Probabilities of 0 and 1 do not change.
 
     Parameters
     ----------
-    spread : the standard deviation of the amounts for each account, (n,): the log-odds are first shifted so that the
-        mean over normal amounts stays p.
-    by : shape (m, n) or (m, 1).
-
-    0 and 1 stay what they are.
+    p : the probabilities.
+    by : the amounts, shape (m, n) or (m, 1).
+    spread : the standard deviation of the amounts for each account, (n,). The log-odds are centered so that the mean
+        over normal amounts is p.
     """
-    return Moving.of(p, spread)(by)
+    return ProbabilityShift.of(p, spread)(by)
 
 
 @dataclass(frozen=True)
-class Moving:
-    """`moved` for many amounts one after another: the shift is worked out once."""
+class ProbabilityShift:
+    """`shift_probabilities` for repeated use: the centering is computed once."""
 
     p: Floats
-    centre: Floats
+    center: Floats
     stays: Bools
 
     @classmethod
-    def of(cls, p: Floats, spread: Floats) -> Moving:
-        """Probabilities and the spread of the amounts, as `moved` takes them."""
-        return cls(p, _centred(p, spread), (p <= 0) | (p >= 1))
+    def of(cls, p: Floats, spread: Floats) -> ProbabilityShift:
+        """Create a shift from probabilities and spreads, as in `shift_probabilities`."""
+        return cls(p, _center_log_odds(p, spread), (p <= 0) | (p >= 1))
 
     def __call__(self, by: Floats) -> Floats:
-        """The probabilities moved."""
-        return np.where(self.stays, self.p, _logistic(self.centre + by))
+        """Return the shifted probabilities."""
+        return np.where(self.stays, self.p, _logistic(self.center + by))
 
 
-def _centred(p: Floats, spread: Floats) -> Floats:
-    """The log-odds whose logistic, averaged over a normal of this spread around them, is p: Newton's steps on
-    Gauss-Hermite's quadrature."""
-    z = log_odds(p)
+def _center_log_odds(p: Floats, spread: Floats) -> Floats:
+    """Return the log-odds whose logistic, averaged over a normal distribution with this spread around them, is p.
+
+    It uses Newton steps with Gauss-Hermite quadrature.
+    """
+    z = clipped_log_odds(p)
     amounts = spread[:, None] * _NODES
     for _ in range(_STEPS):
         each = _logistic(z[:, None] + amounts)

@@ -1,4 +1,4 @@
-"""Past forecasts beside what happened, as the home keeps them: written by the backtest, read with every forecast."""
+"""Past renewal forecasts and their outcomes, stored in the home by the backtest and read with every forecast."""
 
 from __future__ import annotations
 
@@ -11,64 +11,64 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from features.errors import HomeError
 from features.utils.atomic_files import write_file
 from models.home import Home
-from models.renewals.forecast_bias import Level, Missed, level_of
+from models.renewals.forecast_bias import BiasDistribution, CountForecast, bias_distribution
 
 FILE = "renewals.json"
 _LIMIT = 2**22
-#: The figures that a forecast is held to, as `models.renewals.forecast.Forecast` names them.
+#: The figures that are evaluated, with their names in `models.renewals.forecast.RenewalForecast`.
 FIGURES = (
     "renewed_accounts", "renewed_arr", "lost_arr", "contracted_arr", "expanded_arr", "grr", "nrr",
 )  # fmt: skip
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Kept(BaseModel):
+class _StoredModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PastFigure(_Kept):
-    """What was expected of a figure, its 80% interval, and what happened."""
+class PastFigure(_StoredModel):
+    """The expected value of a figure, its 80% interval, and the observed value."""
 
-    expected: Finite
-    low: Finite
-    high: Finite
-    happened: Finite
+    expected: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    happened: FiniteFloat
 
     @property
     def inside(self) -> bool:
-        """Whether what happened lies in the interval; a crumb of a float is no miss."""
+        """Whether the observed value is in the interval, with a tolerance for rounding errors."""
         slack = 1e-9 * max(abs(self.low), abs(self.high), 1.0)
         return self.low - slack <= self.happened <= self.high + slack
 
 
-class PastMiss(_Kept):
-    """`models.renewals.forecast_bias.Missed`, as kept."""
+class PastCountForecast(_StoredModel):
+    """`models.renewals.forecast_bias.CountForecast` in its stored form."""
 
-    expected: Finite
-    happened: Finite
-    variance: Finite
-    drawn: Finite
+    expected: FiniteFloat
+    happened: FiniteFloat
+    variance: FiniteFloat
+    drawn: FiniteFloat
 
 
-class PastQuarter(_Kept):
-    """One quarter, forecast from its start by models that knew no outcome of it.
+class PastQuarter(_StoredModel):
+    """One quarter, forecast from its start by models without knowledge of its outcomes.
 
-    ``by`` tells which models those were: refitted on what was known at its start, or the champion, trained before it.
+    ``by`` says which models: refitted on data known at its start, or the champion, if it was trained before.
     """
 
     period: str
     as_of: AwareDatetime
     by: Literal["refit", "champion"]
     accounts: int
-    arr: Finite
+    arr: FiniteFloat
     figures: dict[str, PastFigure]
-    leaving: PastMiss
-    growing: PastMiss
+    leaving: PastCountForecast
+    growing: PastCountForecast
 
 
-class PastForecasts(_Kept):
-    """All quarters looked at, the oldest first; ``made_at`` when, from signals up to ``data_through``."""
+class PastForecasts(_StoredModel):
+    """All evaluated quarters, oldest first; ``made_at`` is the time, with signals up to ``data_through``."""
 
     made_at: AwareDatetime
     data_through: AwareDatetime
@@ -77,11 +77,11 @@ class PastForecasts(_Kept):
 
     @classmethod
     def load(cls, home: Home) -> Self | None:
-        """What the home keeps; None where no backtest was made.
+        """Load the past forecasts of the home; None without a backtest.
 
         Raises
         ------
-        HomeError : it is broken.
+        HomeError : the file is broken.
         """
         path = home.root / FILE
         try:
@@ -96,24 +96,26 @@ class PastForecasts(_Kept):
             raise HomeError(
                 f"{path} is not as the backtest wrote it",
                 "the past forecasts of renewals",
-                "make it again: `renewcast renewals SIGNALS --backtest`",
+                "run the backtest again: `renewcast renewals SIGNALS --backtest`",
             ) from None
 
     def save(self, home: Home) -> None:
-        """Keep it in the home, in place of an earlier one."""
+        """Store it in the home, replacing an earlier one."""
         write_file(home.root / FILE, json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
 
     def coverage(self, figure: str) -> tuple[int, int]:
-        """In how many quarters what happened lay in the 80% interval, and of how many."""
-        seen = [quarter.figures[figure].inside for quarter in self.quarters if figure in quarter.figures]
-        return sum(seen), len(seen)
+        """Return in how many quarters the observed value was in the 80% interval, and the number of quarters."""
+        inside = [quarter.figures[figure].inside for quarter in self.quarters if figure in quarter.figures]
+        return sum(inside), len(inside)
 
 
-def levels(quarters: Iterable[PastQuarter]) -> tuple[Level, Level]:
-    """How far the levels of churn and of expansion may be off, by those quarters."""
-    seen: Sequence[PastQuarter] = list(quarters)
-    return _level(quarter.leaving for quarter in seen), _level(quarter.growing for quarter in seen)
+def bias_distributions(quarters: Iterable[PastQuarter]) -> tuple[BiasDistribution, BiasDistribution]:
+    """Return the bias distributions of the churn and expansion levels, from past quarters."""
+    past: Sequence[PastQuarter] = list(quarters)
+    return _distribution(quarter.leaving for quarter in past), _distribution(quarter.growing for quarter in past)
 
 
-def _level(missed: Iterable[PastMiss]) -> Level:
-    return level_of(Missed(each.expected, each.happened, each.variance, each.drawn) for each in missed)
+def _distribution(forecasts: Iterable[PastCountForecast]) -> BiasDistribution:
+    return bias_distribution(
+        CountForecast(each.expected, each.happened, each.variance, each.drawn) for each in forecasts
+    )

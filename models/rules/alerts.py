@@ -1,4 +1,4 @@
-"""Alerts: changes of an account that somebody has to be told of, once, when they happen."""
+"""Alerts: changes of an account that someone must be notified of, once, when they happen."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from models.peer_groups.rule_files import Part, Rules
+from models.peer_groups.rule_files import RulePart, Rules
 from models.rules.conditions import FALSE, TRUE, UNKNOWN
-from models.rules.history import Table, since
+from models.rules.history import AccountTable, holding_since
 
-Code = Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
-#: The most pressing first.
-CODES: tuple[Code, ...] = ("churn_risk", "into_red", "score_drop", "green_to_yellow")
+AlertCode = Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
+#: The most urgent first.
+ALERT_CODES: tuple[AlertCode, ...] = ("churn_risk", "into_red", "score_drop", "green_to_yellow")
 _BETTER_THAN_RED = ("green", "yellow")
 
 Floats = npt.NDArray[np.float64]
 
 
-class _Alert(Part):
+class _Alert(RulePart):
     to: str
     says: str
 
@@ -40,7 +40,7 @@ class _Risk(_Alert):
 
 
 class AlertsFile(Rules):
-    """All that ``alerts.toml`` says."""
+    """The content of ``alerts.toml``."""
 
     score_drop: _Drop
     green_to_yellow: _Alert
@@ -50,14 +50,14 @@ class AlertsFile(Rules):
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert for one account.
+    """An alert for one account.
 
-    ``since`` is the date at which what it tells of came about, or the first one looked at if that is longer ago;
-    ``raised`` whether that is the date looked at: only then somebody is told. ``by`` is the instant until which action
-    is asked for, if it is; ``before`` and ``after`` are the score, the band or the risk score that it is about.
+    ``since`` is the date of the change, or the first date of the history if the change is older; ``raised`` is whether
+    that is the assessed date: only then is someone notified. ``by`` is the deadline for action, if any; ``before`` and
+    ``after`` are the health score, the band or the risk score in question.
     """
 
-    code: Code
+    code: AlertCode
     says: str
     to: str
     since: datetime
@@ -68,65 +68,67 @@ class Alert:
 
     @property
     def key(self) -> str:
-        """The same for the same alert whenever it is looked at, beside the account's id."""
+        """A key that identifies the alert within the account, whenever it is computed."""
         return f"{self.code}:{self.since.date().isoformat()}"
 
 
-def alerts(
-    dates: Sequence[datetime], score: Floats, band: Table, risk: Floats, rules: AlertsFile
+def find_alerts(
+    dates: Sequence[datetime], score: Floats, band: AccountTable, risk: Floats, rules: AlertsFile
 ) -> tuple[tuple[Alert, ...], ...]:
-    """The alerts that stand for each account at the last date, the most pressing first.
+    """Find the current alerts of each account at the last date, most urgent first.
+
+    Band alerts last until the band changes again, risk alerts as long as the risk, and drop alerts for the days of
+    their lookback. A change between dates causes no alert if one of them is unknown.
 
     Parameters
     ----------
-    dates : in order, shape (d,).
-    score, band : health score (NaN unknown) and band at each date, shape (n, d).
-    risk : the churn model's risk score at each date, 0 to 100, NaN where it is not known, shape (n, d).
-
-    A change of band stands until the band changes again, a risk as long as it lasts, a drop for as many days as it is
-    looked back. Nothing is said of a change between dates of which one is unknown.
+    dates : the dates in order, shape (d,).
+    score, band : the health score (NaN if unknown) and band at each date, shape (n, d).
+    risk : the risk score of the churn model at each date, 0 to 100, NaN if unknown, shape (n, d).
     """
-    stands: dict[Code, Table] = {
-        "score_drop": _drops(dates, score, rules.score_drop),
-        "green_to_yellow": _arrived(band, ("green",), "yellow"),
-        "into_red": _arrived(band, _BETTER_THAN_RED, "red"),
+    active: dict[AlertCode, AccountTable] = {
+        "score_drop": _score_drops(dates, score, rules.score_drop),
+        "green_to_yellow": _band_changes(band, ("green",), "yellow"),
+        "into_red": _band_changes(band, _BETTER_THAN_RED, "red"),
         "churn_risk": np.where(np.isnan(risk), UNKNOWN, (risk > rules.churn_risk.above).astype(np.int8)),
     }
-    found: list[list[Alert]] = [[] for _ in range(len(score))]
-    for code in CODES:
+    result: list[list[Alert]] = [[] for _ in range(len(score))]
+    for code in ALERT_CODES:
         rule: _Alert = getattr(rules, code)
-        begun = since(stands[code])
-        values: Table = {"churn_risk": risk, "score_drop": score}.get(code, band)
-        for row in np.flatnonzero(begun >= 0):
-            at = int(begun[row])
+        begins = holding_since(active[code])
+        values: AccountTable = {"churn_risk": risk, "score_drop": score}.get(code, band)
+        for row in np.flatnonzero(begins >= 0):
+            at = int(begins[row])
             by = dates[at] + timedelta(hours=rule.within_hours) if isinstance(rule, _Risk) else None
             before = _plain(values[row, _reference(dates, at, rule)]) if at else None
-            found[row].append(
+            result[row].append(
                 Alert(code, rule.says, rule.to, dates[at], at == len(dates) - 1, by, before, _plain(values[row, at]))
             )
-    return tuple(tuple(each) for each in found)
+    return tuple(tuple(each) for each in result)
 
 
-def addressed(
-    given: Sequence[Sequence[Alert]], by_executives: Sequence[bool], rules: AlertsFile
+def route_alerts(
+    alerts: Sequence[Sequence[Alert]], by_executives: Sequence[bool], rules: AlertsFile
 ) -> tuple[tuple[Alert, ...], ...]:
-    """The alerts of a churn risk addressed to whoever acts: to an executive only where executives run the account's
-    play, for there are few of them (``plays.toml``)."""
+    """Address churn risk alerts to executives where they run the account's play, and else to ``to_otherwise``.
+
+    The capacity of executives is limited (``plays.toml``).
+    """
     other = rules.churn_risk.to_otherwise
     return tuple(
         tuple(replace(alert, to=other) if alert.code == "churn_risk" and not theirs else alert for alert in each)
-        for each, theirs in zip(given, by_executives, strict=True)
+        for each, theirs in zip(alerts, by_executives, strict=True)
     )
 
 
-def _drops(dates: Sequence[datetime], score: Floats, rule: _Drop) -> Table:
-    """Whether the score is lower by more than so much than at some date within so many days before."""
+def _score_drops(dates: Sequence[datetime], score: Floats, rule: _Drop) -> AccountTable:
+    """Return whether the score dropped by more than ``more_than`` from any date within ``within_days`` before."""
     states = np.full(score.shape, UNKNOWN, dtype=np.int8)
     for at in range(len(dates)):
         near = [i for i in range(at) if dates[at] - dates[i] <= timedelta(days=rule.within_days)]
         if near:
             fall = np.fmax.reduce(score[:, near], axis=1) - score[:, at]
-            # The score is told to one decimal, and so is the fall.
+            # The score has one decimal, and so does the drop.
             states[:, at] = np.where(np.isnan(fall), UNKNOWN, (np.round(fall, 1) > rule.more_than).astype(np.int8))
     return states
 
@@ -137,8 +139,8 @@ def _reference(dates: Sequence[datetime], at: int, rule: _Alert) -> int:
     return min(i for i in range(at) if dates[at] - dates[i] <= timedelta(days=rule.within_days))
 
 
-def _arrived(band: Table, start: tuple[str, ...], end: str) -> Table:
-    """Whether the band is ``end`` and was, before that, one of ``start``."""
+def _band_changes(band: AccountTable, start: tuple[str, ...], end: str) -> AccountTable:
+    """Return whether the band is ``end`` and was one of ``start`` before."""
     states = np.full(band.shape, FALSE, dtype=np.int8)
     for at in range(1, band.shape[1]):
         here = band[:, at] == end

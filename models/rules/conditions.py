@@ -1,4 +1,4 @@
-"""Conditions on features, true, false or unknown, as the files of rules write them."""
+"""Conditions on features in rule files, which are true, false or unknown."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from models.peer_groups.frame_columns import number_column
-from models.peer_groups.rule_files import Part
+from models.peer_groups.rule_files import RulePart
 
 TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
 States = npt.NDArray[np.int8]
-"""Of each account TRUE, FALSE or UNKNOWN, shape (n,)."""
-Number = Annotated[float, Field(allow_inf_nan=False)]
+"""TRUE, FALSE or UNKNOWN for each account, shape (n,)."""
+BoundValue = Annotated[float, Field(allow_inf_nan=False)]
 
 PercentileOf = Callable[[str], npt.NDArray[np.float64]]
-"""The percentile of each account's value of a feature among comparable accounts, 0 to 100, NaN unknown, shape (n,)."""
+"""Returns the percentile of each account's value among comparable accounts, 0 to 100, NaN if unknown, shape (n,)."""
 
 
-class Condition(Part):
-    """One feature against one bound: ``at_least``, ``at_most``, ``above``, ``below``, or ``percentile_below`` (its
-    place among comparable accounts, 0 to 100)."""
+class FeatureCondition(RulePart):
+    """A bound on one feature: ``at_least``, ``at_most``, ``above``, ``below``, or ``percentile_below`` (0 to 100).
+
+    The percentile is that among comparable accounts.
+    """
 
     feature: str
-    at_least: Number | None = None
-    at_most: Number | None = None
-    above: Number | None = None
-    below: Number | None = None
+    at_least: BoundValue | None = None
+    at_most: BoundValue | None = None
+    above: BoundValue | None = None
+    below: BoundValue | None = None
     percentile_below: Annotated[float, Field(gt=0, le=100)] | None = None
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         bounds = [self.at_least, self.at_most, self.above, self.below, self.percentile_below]
         if sum(bound is not None for bound in bounds) != 1:
-            raise ValueError("one bound is needed: at_least, at_most, above, below or percentile_below")
+            raise ValueError("exactly one bound is needed: at_least, at_most, above, below or percentile_below")
         return self
 
     def states(self, frame: pd.DataFrame, percentile: PercentileOf | None = None) -> States:
-        """Where it holds; unknown where the feature is."""
+        """Return where the condition holds; unknown where the feature is unknown."""
         if self.percentile_below is not None:
             x = percentile(self.feature) if percentile is not None else np.full(len(frame), np.nan)
             holds = x < self.percentile_below
@@ -58,11 +60,11 @@ class Condition(Part):
         return np.where(np.isnan(x), UNKNOWN, holds.astype(np.int8))
 
 
-class Conditions(Part):
-    """Conditions of which ``all`` have to hold, and, if there are any of these, one of ``any``."""
+class ConditionGroup(RulePart):
+    """Conditions of which ``all`` must hold, and at least one of ``any`` if there are any."""
 
-    all: Annotated[tuple[Condition, ...], Field(strict=False)] = ()
-    any: Annotated[tuple[Condition, ...], Field(strict=False)] = ()
+    all: Annotated[tuple[FeatureCondition, ...], Field(strict=False)] = ()
+    any: Annotated[tuple[FeatureCondition, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -71,30 +73,30 @@ class Conditions(Part):
         return self
 
     def states(self, frame: pd.DataFrame, percentile: PercentileOf | None = None) -> States:
-        """Where they hold. What cannot be told without an unknown is unknown (Kleene's logic)."""
-        found = [condition.states(frame, percentile) for condition in self.all]
+        """Return where the conditions hold; unknown if an unknown condition decides (Kleene's logic)."""
+        states = [condition.states(frame, percentile) for condition in self.all]
         if self.any:
-            found.append(either([condition.states(frame, percentile) for condition in self.any]))
-        return both(found)
+            states.append(any_true([condition.states(frame, percentile) for condition in self.any]))
+        return all_true(states)
 
     def features(self, key: str) -> Iterator[tuple[str, str]]:
-        """The key and the feature of each condition."""
+        """Yield the key and the feature of each condition."""
         for name, conditions in (("all", self.all), ("any", self.any)):
             for i, condition in enumerate(conditions):
                 yield f"{key}.{name}.{i}.feature", condition.feature
 
     def evidence(self) -> tuple[str, ...]:
-        """The features that they look at, in order, each once."""
+        """Return the features of the conditions in order, without duplicates."""
         return tuple(dict.fromkeys(feature for _, feature in self.features("")))
 
 
-def both(states: list[States]) -> States:
-    """True where all are, false where any is false, else unknown."""
+def all_true(states: list[States]) -> States:
+    """Return true where all are true, false where any is false, else unknown."""
     table = np.stack(states)
     return np.where((table == FALSE).any(axis=0), FALSE, np.where((table == TRUE).all(axis=0), TRUE, UNKNOWN))
 
 
-def either(states: list[States]) -> States:
-    """True where any is, false where all are false, else unknown."""
+def any_true(states: list[States]) -> States:
+    """Return true where any is true, false where all are false, else unknown."""
     table = np.stack(states)
     return np.where((table == TRUE).any(axis=0), TRUE, np.where((table == FALSE).all(axis=0), FALSE, UNKNOWN))

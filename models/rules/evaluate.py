@@ -1,4 +1,4 @@
-"""What the rules say of a portfolio: health and its history, alerts, warnings, onboarding, expansion, plays."""
+"""Applying the rules to a portfolio: health and its history, alerts, warnings, onboarding, expansion, plays."""
 
 from __future__ import annotations
 
@@ -14,70 +14,78 @@ import pandas as pd
 from models.health.rubric import INSUFFICIENT, HealthScores, Rubric
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
-from models.peer_groups.percentiles import Comparable
+from models.peer_groups.percentiles import ComparableAccounts
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import ARR_FEATURE, segments_file
-from models.rules.alerts import Alert, AlertsFile, addressed, alerts
-from models.rules.early_warnings import RENEWAL, EarlyWarning, WarningsFile, early_warnings
-from models.rules.expansion import Expansion, ExpansionFile, expansion
-from models.rules.history import History, Table
-from models.rules.onboarding import Onboarding, OnboardingFile, onboarding
-from models.rules.playbook import Called, Circumstances, Facts, Handed, ModelView, Playbook, playbook
-from models.rules.plays import EXECUTIVES, Play, PlaysFile
+from models.rules.alerts import Alert, AlertsFile, find_alerts, route_alerts
+from models.rules.early_warnings import RENEWAL, AccountWarning, WarningsFile, find_warnings
+from models.rules.expansion import ExpansionFile, ExpansionReadiness, assess_expansion
+from models.rules.history import AccountTable, PortfolioHistory
+from models.rules.onboarding import OnboardingFile, OnboardingStatus, onboarding_status
+from models.rules.playbook import (
+    ExecutiveAssignments,
+    ModelView,
+    OpenPlays,
+    Playbook,
+    PlaybookContext,
+    PlaybookInputs,
+    decide_plays,
+)
+from models.rules.plays import EXECUTIVES, AccountPlay, PlaysFile
 
 TERM = "contract.term_days"
-RISK = "churn_risk_score"
-"""A column of the earlier rows of a history: the churn model's risk score then, 0 to 100, where it was worked out."""
+RISK_COLUMN = "churn_risk_score"
+"""Column in earlier rows of a history: the risk score of the churn model at that time, 0 to 100, if available."""
 
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What the rules say of n accounts at one date, in the order of their account_id.
+class RuleResults:
+    """The results of the rules for n accounts at one date, in the order of account_id.
 
     Parameters
     ----------
     health : the health scores at the date.
-    dates : the dates of the history, in order, the last being the one judged; d of them.
-    score, band : the health score (NaN unknown) and its band at each date by the rubric of the date judged, so that
-        dates can be compared, shape (n, d).
-    told_score, told_band : the same by the version of the rubric that was in force at each date: what was told then.
-    segments : the segment of each account, None unknown, shape (n,).
-    alerts, warnings, onboarding : of each account.
-    expansion : readiness for more.
-    playbook : the play of each account, None without a reason to act, and what expansion is proposed.
-    versions : the version of each file of rules.
+    dates : the d dates of the history, in order; the last one is the assessed date.
+    score, band : the health score (NaN if unknown) and its band at each date, by the rubric of the assessed date, so
+        that dates are comparable, shape (n, d).
+    reported_score, reported_band : the same by the version of the rubric in force at each date, as reported then.
+    segments : the segment of each account, None if unknown, shape (n,).
+    alerts, warnings, onboarding : the results for each account.
+    expansion : the readiness for expansion.
+    playbook : the play of each account, None without a reason to act, and the proposed expansions.
+    versions : the version of each rule file.
     """
 
     health: HealthScores
     dates: tuple[pd.Timestamp, ...]
     score: Floats
-    band: Table
-    told_score: Floats
-    told_band: Table
+    band: AccountTable
+    reported_score: Floats
+    reported_band: AccountTable
     segments: Texts
     alerts: tuple[tuple[Alert, ...], ...]
-    warnings: tuple[tuple[EarlyWarning, ...], ...]
-    onboarding: tuple[Onboarding, ...]
-    expansion: Expansion
+    warnings: tuple[tuple[AccountWarning, ...], ...]
+    onboarding: tuple[OnboardingStatus, ...]
+    expansion: ExpansionReadiness
     playbook: Playbook
     versions: Mapping[str, str]
 
     @property
-    def plays(self) -> tuple[Play | None, ...]:
+    def plays(self) -> tuple[AccountPlay | None, ...]:
         """The play of each account, None without a reason to act."""
         return self.playbook.plays
 
-    def plays_of(self, row: int) -> tuple[Play, ...]:
-        """All plays of one account, the main one first."""
+    def plays_of(self, row: int) -> tuple[AccountPlay, ...]:
+        """Return all plays of one account, the main one first."""
         play = self.plays[row]
         return () if play is None else (play, *self.playbook.further[row])
 
     @cached_property
     def change_7d(self) -> Floats:
-        """How much the score has changed against the date about a week before, in points; NaN unknown, shape (n,)."""
+        """The change of the score since about a week before, in points; NaN if unknown, shape (n,)."""
         back = [(self.dates[-1] - date) / pd.Timedelta(days=1) for date in self.dates]
         near = [i for i, days in enumerate(back) if 6 <= days <= 8]
         if not near:
@@ -87,52 +95,52 @@ class Judged:
 
     @cached_property
     def weakest(self) -> Texts:
-        """The dimension with the fewest points, None where there is no score, shape (n,)."""
+        """The dimension with the fewest points, None without a score, shape (n,)."""
         return _weakest(self.health)
 
     @cached_property
     def touch(self) -> tuple[str | None, ...]:
-        """How each account is looked after, by its segment."""
+        """The touch model of each account, by segment."""
         how = {segment.name: segment.touch for segment in segments_file().segments}
         return tuple(how.get(name) for name in self.segments)
 
 
-def looked_back_on(rubric: Rubric) -> tuple[str, ...]:
-    """The features whose earlier values the rules look at, each once: those of the rubric and of the early warnings."""
+def history_features(rubric: Rubric) -> tuple[str, ...]:
+    """Return the features whose earlier values the rules need: those of the rubric and of the early warnings."""
     signals = (signal.feature for _, signal in rubric.signals)
     warned = (feature for _, feature in read_rules("warnings", WarningsFile).used())
     return tuple(dict.fromkeys((ARR_FEATURE, *signals, *warned)))
 
 
-def judge(
-    history: History,
+def apply_rules(
+    history: PortfolioHistory,
     rubric: Rubric,
     peers: Peers | None = None,
     risk: Floats | None = None,
     rubric_at: Callable[[datetime], Rubric] | None = None,
     view: ModelView | None = None,
     executives_from: float | None = None,
-    called: Called | None = None,
-    handed: Handed | None = None,
-) -> Judged:
-    """Judge every account of the last date by the rules in force.
+    called: OpenPlays | None = None,
+    handed: ExecutiveAssignments | None = None,
+) -> RuleResults:
+    """Apply the rules in force to every account of the last date.
 
     Parameters
     ----------
-    history : the portfolio at some dates; with one date nothing is known of changes, and nothing noisy is confirmed.
+    history : the portfolio at several dates; with one date there are no changes, and noisy signs are not confirmed.
     rubric : the health score.
-    peers : what to compare with, for accounts that come alone; without it the rows of a date are a whole portfolio.
-    risk : the churn model's risk score at the last date, 0 to 100, NaN where there is none, shape (n,).
-    rubric_at : the version of the rubric in force at an earlier date; the same one throughout if not given. Alerts and
-        changes compare dates by one version: that a company changes its weights is no change of an account.
-    view : what the models say at the last date; without it plays follow from the rules alone.
-    executives_from : for accounts that come alone (``peers``), as `models.rules.playbook.Circumstances` has it.
-    called : plays that were published before and have not been done: the day on which they were first due stands.
-    handed : plays that were handed to executives before, as `models.rules.playbook.Circumstances` has it.
+    peers : the accounts to compare with, for single accounts; without it the rows of a date are a whole portfolio.
+    risk : the risk score of the churn model at the last date, 0 to 100, NaN if there is none, shape (n,).
+    rubric_at : returns the version of the rubric in force at an earlier date; by default ``rubric`` at all dates.
+        Alerts and changes use one version for all dates, since new weights are not a change of an account.
+    view : the results of the models at the last date; without it plays depend on the rules alone.
+    executives_from : for single accounts (``peers``), see `models.rules.playbook.PlaybookContext`.
+    called : plays that were published before and are not done; they keep their first due date.
+    handed : plays that were assigned to executives before, see `models.rules.playbook.PlaybookContext`.
 
     Raises
     ------
-    RulesError : a file of rules is broken.
+    RulesError : a rule file is invalid.
     """
     now = history.now
     told, signs = read_rules("alerts", AlertsFile), read_rules("warnings", WarningsFile)
@@ -141,18 +149,18 @@ def judge(
     whole = rubric.score(history.rows, peers)
     latest = whole.of(history.last)
     score, band = _over_time(history, whole)
-    told_score, told_band = score.copy(), band.copy()
+    reported_score, reported_band = score.copy(), band.copy()
     versions = [rubric if rubric_at is None else rubric_at(date.to_pydatetime()) for date in history.dates]
     for text, version in {each.text: each for each in versions if each.text != rubric.text}.items():
         then = [i for i, each in enumerate(versions) if each.text == text]
         other_score, other_band = _over_time(history, version.score(history.rows, peers))
-        told_score[:, then], told_band[:, then] = other_score[:, then], other_band[:, then]
-    segments = Comparable(now, peers).segments
+        reported_score[:, then], reported_band[:, then] = other_score[:, then], other_band[:, then]
+    segments = ComparableAccounts(now, peers).segments
     compared = peers if peers is not None else Peers.of(now, more.gate.adoption)
-    warnings = early_warnings(history, signs, peers)
+    warnings = find_warnings(history, signs, peers)
     files = {"alerts": told, "warnings": signs, "onboarding": first_days, "expansion": more, "plays": what}
-    begun, readiness = onboarding(now, first_days), expansion(now, latest.band, compared, segments, more)
-    facts = Facts(
+    begun, readiness = onboarding_status(now, first_days), assess_expansion(now, latest.band, compared, segments, more)
+    facts = PlaybookInputs(
         health_band=latest.band.to_numpy(dtype=object),
         health_score=np.asarray(latest.score, dtype=np.float64),
         weakest=_weakest(latest),
@@ -164,25 +172,25 @@ def judge(
         gate_met=readiness.open,
         segments=segments,
     )
-    book = playbook(
+    book = decide_plays(
         list(history.accounts),
         facts,
         ModelView.unknown(len(now)) if view is None else view,
         what,
         segments_file(),
-        Circumstances(history.as_of.to_pydatetime(), peers is not None, executives_from, called or {}, handed or {}),
+        PlaybookContext(history.as_of.to_pydatetime(), peers is not None, executives_from, called or {}, handed or {}),
     )
-    raised = alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told)
+    raised = find_alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told)
     by_executives = [play is not None and play.who == EXECUTIVES for play in book.plays]
-    return Judged(
+    return RuleResults(
         latest,
         history.dates,
         score,
         band,
-        told_score,
-        told_band,
+        reported_score,
+        reported_band,
         segments,
-        addressed(raised, by_executives, told),
+        route_alerts(raised, by_executives, told),
         warnings,
         begun,
         readiness,
@@ -191,23 +199,23 @@ def judge(
     )
 
 
-def _over_time(history: History, health: HealthScores) -> tuple[Floats, Texts]:
-    """Scores and bands of each account at each date, shape (n, dates)."""
+def _over_time(history: PortfolioHistory, health: HealthScores) -> tuple[Floats, Texts]:
+    """Return scores and bands of each account at each date, shape (n, dates)."""
     score = history.over_time(health.score.to_numpy(), np.nan)
     return score, history.over_time(health.band.to_numpy(dtype=object), INSUFFICIENT)
 
 
 def _weakest(health: HealthScores) -> Texts:
-    """The dimension with the fewest points, None where there is no score, shape (n,)."""
+    """The dimension with the fewest points, None without a score, shape (n,)."""
     points = health.dimensions
-    found = np.full(len(points), None, dtype=object)
-    known = points.notna().any(axis=1).to_numpy() & health.score.notna().to_numpy()
-    if known.any():
-        found[known] = points[known].idxmin(axis=1).to_numpy(dtype=object)
-    return found
+    weakest = np.full(len(points), None, dtype=object)
+    has_score = points.notna().any(axis=1).to_numpy() & health.score.notna().to_numpy()
+    if has_score.any():
+        weakest[has_score] = points[has_score].idxmin(axis=1).to_numpy(dtype=object)
+    return weakest
 
 
-def _risks(history: History, risk: Floats | None) -> Floats:
-    found = history.numbers(RISK)
-    found[:, -1] = np.nan if risk is None else risk
-    return found
+def _risks(history: PortfolioHistory, risk: Floats | None) -> Floats:
+    risks = history.numbers(RISK_COLUMN)
+    risks[:, -1] = np.nan if risk is None else risk
+    return risks

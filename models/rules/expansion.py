@@ -1,8 +1,8 @@
-"""Expansion by rules: signals, points, the gate before any proposal, and the type that would be easiest.
+"""Expansion by rules: signals, points, the gate for proposals, and the easiest type of expansion.
 
-Each item of the gate is met, not met or unknown, from what the snapshot holds. Only where every item is met a proposal
-may be made (`models.rules.playbook` decides); what is unknown has to be found out first. An unhappy account is never
-proposed for expansion, whatever the model says.
+Each item of the gate is met, not met or unknown, according to the snapshot. A proposal is possible only if every item
+is met (`models.rules.playbook` decides); unknown items must be clarified first. An unhappy account is never proposed
+for expansion, whatever the model says.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pydantic import Field, model_validator
 from models.health.rubric import INSUFFICIENT
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
-from models.peer_groups.rule_files import Part, Rules
-from models.rules.conditions import FALSE, TRUE, Conditions, States
+from models.peer_groups.rule_files import RulePart, Rules
+from models.rules.conditions import FALSE, TRUE, ConditionGroup, States
 
 MET, NOT_MET, UNKNOWN = "met", "not_met", "unknown"
 HEALTH, ADOPTION = "health_green", "adoption_above_segment"
-Type = Literal["seats", "tier", "cross-sell", "services"]
+ExpansionType = Literal["seats", "tier", "cross-sell", "services"]
 
 Texts = npt.NDArray[np.object_]
 Flags = npt.NDArray[np.bool_]
 
 
-class SignalRule(Conditions):
-    """A sign of a wish or a need for more."""
+class SignalRule(ConditionGroup):
+    """A sign of interest in more, or of a need for it."""
 
     code: str
     says: str
@@ -43,22 +43,24 @@ class PointsRule(SignalRule):
     points: Annotated[int, Field(gt=0)]
 
 
-class TypeRule(Conditions):
-    """A type of expansion, and what points to it."""
+class TypeRule(ConditionGroup):
+    """A type of expansion, and the conditions that suggest it."""
 
-    name: Type
+    name: ExpansionType
 
 
-class GateRule(Part):
-    """The gate's items besides green health and adoption above the segment's average, which is that of the first
-    feature of ``adoption`` that is known."""
+class GateRule(RulePart):
+    """The items of the gate, besides green health and adoption above the segment's average.
+
+    Adoption is the first feature of ``adoption`` that is known.
+    """
 
     adoption: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     items: Annotated[tuple[SignalRule, ...], Field(strict=False)]
 
 
 class ExpansionFile(Rules):
-    """All that ``expansion.toml`` says."""
+    """The content of ``expansion.toml``."""
 
     signals: Annotated[tuple[SignalRule, ...], Field(strict=False)]
     points: Annotated[tuple[PointsRule, ...], Field(strict=False)]
@@ -66,10 +68,10 @@ class ExpansionFile(Rules):
     types: Annotated[tuple[TypeRule, ...], Field(strict=False)]
 
     def used(self) -> Iterator[tuple[str, str]]:
-        """Each key that names a feature, and the feature."""
+        """Yield each key that names a feature, and the feature."""
         for i, feature in enumerate(self.gate.adoption):
             yield f"gate.adoption.{i}", feature
-        parts: dict[str, Sequence[Conditions]] = {
+        parts: dict[str, Sequence[ConditionGroup]] = {
             "signals": self.signals,
             "points": self.points,
             "gate.items": self.gate.items,
@@ -84,17 +86,17 @@ class ExpansionFile(Rules):
         for key, rules in (("signals", self.signals), ("points", self.points), ("gate.items", self.gate.items)):
             codes = [rule.code for rule in rules]
             if len(set(codes)) < len(codes) or {HEALTH, ADOPTION} & set(codes):
-                raise ValueError(f"{key}: every code once, and none that is {HEALTH} or {ADOPTION}")
+                raise ValueError(f"{key}: codes must be unique and must not be {HEALTH} or {ADOPTION}")
         return self
 
 
 @dataclass(frozen=True)
-class Expansion:
-    """What the rules say of n accounts' readiness for more.
+class ExpansionReadiness:
+    """The readiness of n accounts for expansion; every array has shape (n,).
 
-    ``signals`` and ``points`` give, by code, where each holds (TRUE, FALSE, UNKNOWN); ``score`` the points earned;
-    ``gate`` "met", "not_met" or "unknown" by item, in the order in which they are reported; ``type`` the easiest type
-    that anything points to, None where nothing does. Every array has shape (n,).
+    ``signals`` and ``points`` say, by code, where each one holds (TRUE, FALSE, UNKNOWN); ``score`` is the sum of
+    points; ``gate`` is "met", "not_met" or "unknown" by item, in the order of reports; ``type`` is the easiest
+    suggested type, None if there is none.
     """
 
     rules: ExpansionFile
@@ -106,25 +108,25 @@ class Expansion:
 
     @property
     def open(self) -> Flags:
-        """Whether an expansion may be proposed as far as the gate goes: every item met, and none unknown."""
+        """Whether the gate allows a proposal: every item is met."""
         return np.asarray(np.all([states == MET for states in self.gate.values()], axis=0), dtype=bool)
 
     def to_find_out(self, row: int) -> tuple[str, ...]:
-        """The items of one account's gate that are not known."""
+        """Return the unknown items of one account's gate."""
         return tuple(item for item, states in self.gate.items() if states[row] == UNKNOWN)
 
 
-def expansion(
+def assess_expansion(
     frame: pd.DataFrame, health_band: pd.Series[str], peers: Peers, segments: Texts, rules: ExpansionFile
-) -> Expansion:
-    """Judge every account.
+) -> ExpansionReadiness:
+    """Assess the readiness of every account.
 
     Parameters
     ----------
-    frame : one row per account; a feature that it lacks is unknown.
-    health_band : green, yellow, red or insufficient_data, in the frame's order.
-    peers : for the segment's average adoption.
-    segments : the segment of each account, None where unknown.
+    frame : one row per account; missing features are unknown.
+    health_band : green, yellow, red or insufficient_data, in the order of the frame.
+    peers : the accounts for the segment's average adoption.
+    segments : the segment of each account, None if unknown.
     """
     band = health_band.to_numpy(dtype=object)
     points = {rule.code: rule.states(frame) for rule in rules.points}
@@ -132,16 +134,18 @@ def expansion(
         (rule.points * (points[rule.code] == TRUE) for rule in rules.points), np.zeros(len(frame), dtype=np.int64)
     )
     gate = {
-        HEALTH: _told(band == "green", band != INSUFFICIENT),
+        HEALTH: _gate_states(band == "green", band != INSUFFICIENT),
         ADOPTION: _adoption(frame, peers, segments, rules.gate.adoption),
     }
     for item in rules.gate.items:
         states = item.states(frame)
-        gate[item.code] = _told(states == TRUE, (states == TRUE) | (states == FALSE))
+        gate[item.code] = _gate_states(states == TRUE, (states == TRUE) | (states == FALSE))
     kind = np.full(len(frame), None, dtype=object)
     for type_ in reversed(rules.types):
         kind[type_.states(frame) == TRUE] = type_.name
-    return Expansion(rules, {rule.code: rule.states(frame) for rule in rules.signals}, points, score, gate, kind)
+    return ExpansionReadiness(
+        rules, {rule.code: rule.states(frame) for rule in rules.signals}, points, score, gate, kind
+    )
 
 
 def _adoption(frame: pd.DataFrame, peers: Peers, segments: Texts, features: tuple[str, ...]) -> Texts:
@@ -149,9 +153,9 @@ def _adoption(frame: pd.DataFrame, peers: Peers, segments: Texts, features: tupl
     for name in reversed(features):
         value, average = number_column(frame, name), peers.typical(name, segments, "mean")
         known = ~np.isnan(value) & ~np.isnan(average)
-        out[known] = _told(value > average, known)[known]
+        out[known] = _gate_states(value > average, known)[known]
     return out
 
 
-def _told(met: Flags, known: Flags) -> Texts:
+def _gate_states(met: Flags, known: Flags) -> Texts:
     return np.where(~known, UNKNOWN, np.where(met, MET, NOT_MET)).astype(object)

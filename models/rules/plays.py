@@ -1,4 +1,4 @@
-"""Plays: what to do about a cause, who does it, and by when."""
+"""Plays: what to do for a cause, who does it, and by when."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.peer_groups.rule_files import Part, Rules
+from models.peer_groups.rule_files import RulePart, Rules
 
 Severity = Literal["immediate", "high", "medium", "early"]
-#: The most pressing first.
+#: The most urgent first.
 SEVERITIES: tuple[Severity, ...] = ("immediate", "high", "medium", "early")
-#: They precede a loss by themselves: one that counts is a reason to act whatever the scores say.
-PRESSING: tuple[Severity, ...] = ("immediate", "high")
+#: Warnings of these severities are a reason to act, whatever the scores are.
+URGENT_SEVERITIES: tuple[Severity, ...] = ("immediate", "high")
 Tier = Literal["high", "medium", "low"]
 #: The most severe first.
 TIERS: tuple[Tier, ...] = ("high", "medium", "low")
-Kind = Literal["save", "billing", "onboarding", "renewal"]
+PlayKind = Literal["save", "billing", "onboarding", "renewal"]
 Cause = Literal[
     "low_engagement",
     "low_adoption",
@@ -34,23 +34,25 @@ Cause = Literal[
     "payment_failure",
     "use_increase",
 ]
-#: What names a play: the cause, or for the two kinds that no cause of risk calls for, the kind.
-Name = Cause | Literal["onboarding", "renewal"]
+#: The name of a play: its cause, or the kind for the two kinds without a cause of risk.
+PlayName = Cause | Literal["onboarding", "renewal"]
 EXECUTIVES, CSM, AUTOMATED = "executives", "csm", "automated"
 Days = Annotated[int, Field(ge=0, le=3650)]
-Ahead = Annotated[int, Field(ge=1, le=3650)]
+DaysAhead = Annotated[int, Field(ge=1, le=3650)]
 
 
-class _TierRule(Part):
+class _TierRule(RulePart):
     severity: Tier
     who: str
-    within_days: Ahead
+    within_days: DaysAhead
     before_renewal_days: Days
 
 
-class _PlayRule(Part):
-    """What is done about a cause. ``kind`` and ``who`` stand where somebody else than the tier's acts; a cause of kind
-    ``note`` is worth knowing and calls for no play."""
+class _PlayRule(RulePart):
+    """The actions for a cause.
+
+    ``kind`` and ``who`` are set if someone other than the tier's owner acts. A cause of kind ``note`` has no play.
+    """
 
     cause: Cause
     low: str
@@ -60,46 +62,47 @@ class _PlayRule(Part):
     who: str | None = None
 
 
-class ExecutivesRule(Part):
-    """How many plays executives can take: a ``share`` of the accounts a week, however often plays are published, but
-    ``at_least`` so many. The CSM takes the rest within ``rest_within_days``."""
+class ExecutivesRule(RulePart):
+    """The capacity of executives: a ``share`` of the accounts per week, but ``at_least`` this many plays.
+
+    The CSM takes the other plays within ``rest_within_days``.
+    """
 
     share: Annotated[float, Field(ge=0, le=1)]
     at_least: Annotated[int, Field(ge=0)]
-    rest_within_days: Ahead
+    rest_within_days: DaysAhead
 
     def capacity(self, accounts: int) -> int:
-        """How many of so many accounts."""
-        # A share such as 0.07 of 100 must not fall just short of 7.
+        """Return the capacity for a number of accounts."""
+        # A share such as 0.07 of 100 must not be rounded down to 6.
         return max(int(self.share * accounts + 1e-9), self.at_least)
 
 
-class _RenewalRule(Part):
-    """A talk by ``who``; ``automated`` is what is done instead where nobody of ours acts."""
+class _RenewalRule(RulePart):
+    """A renewal talk by ``who``; ``automated`` is the action if no person acts."""
 
     act: str
     who: str
-    within_days: Ahead
+    within_days: DaysAhead
     before_renewal_days: Days
     automated: str = "renewal notice by mail"
 
 
-class _OnboardingRule(Part):
-    """Who sees to a step that was missed; ``automated`` is what is done instead where nobody of ours acts."""
+class _OnboardingRule(RulePart):
+    """Who handles a missed step; ``automated`` is the action if no person acts."""
 
     who: str
-    within_days: Ahead
+    within_days: DaysAhead
     automated: str = "onboarding mail for the step that was missed"
 
 
 class PlaysFile(Rules):
-    """All that ``plays.toml`` says.
+    """The content of ``plays.toml``.
 
-    ``cause_of`` says, for a dimension of a health score, what its weakness points to; ``cause_otherwise`` stands where
-    no warning and no dimension says why. ``severity_of_band`` and ``severity_of_risk`` say how pressing a health band
-    and a churn band are, ``milder`` how pressing a play is where the churn band is low. ``severity_of_segment`` is how
-    severe a play for an account of a segment is at most, unless an immediate warning counts;
-    ``least_severity_of_segment`` is how severe it is at least.
+    ``cause_of`` maps a dimension of a health score to a cause; ``cause_otherwise`` is the cause if no warning and no
+    dimension gives one. ``severity_of_band`` and ``severity_of_risk`` are the severities of health and churn bands;
+    ``milder`` is the severity if the churn band is low. ``severity_of_segment`` is the maximum severity for accounts of
+    a segment, unless an immediate warning counts; ``least_severity_of_segment`` is the minimum severity.
     """
 
     severity_of: dict[Severity, Tier]
@@ -126,7 +129,7 @@ class PlaysFile(Rules):
         if sorted(causes) != sorted(Cause.__args__):  # type: ignore[attr-defined]
             raise ValueError("plays needs every cause once")
         if "immediate" in self.milder:
-            raise ValueError("milder has no place for immediate: what cannot wait is never made milder")
+            raise ValueError("milder must not contain immediate, which is never made milder")
         kinds = {p.cause: p.kind for p in self.plays}
         named = [*self.cause_of.values(), self.cause_otherwise]
         if wrong := sorted({cause for cause in named if kinds[cause] != "save"}):
@@ -134,31 +137,31 @@ class PlaysFile(Rules):
         return self
 
     def kind_of(self, cause: Cause) -> Literal["save", "billing", "note"]:
-        """What kind of play a cause calls for."""
+        """Return the kind of play for a cause."""
         return next(p.kind for p in self.plays if p.cause == cause)
 
 
 @dataclass(frozen=True)
-class Play:
-    """What to do, who does it (automated, csm, billing or executives), and the last day for it (UTC).
+class AccountPlay:
+    """An action, who does it (automated, csm, billing or executives), and the last day for it (UTC).
 
-    ``kind`` is save, billing, onboarding or renewal; ``because`` the codes of the reasons to act
-    (`models.rules.playbook`); ``overdue`` whether it was due before the day on which it is published again, and has not
-    been done since; ``again`` whether it was published before at all.
+    ``kind`` is save, billing, onboarding or renewal; ``because`` lists the codes of the reasons (see
+    `models.rules.playbook`); ``overdue`` is whether it is published again after its due date and is not done;
+    ``again`` is whether it was published before.
     """
 
-    cause: Name
+    cause: PlayName
     severity: Tier
     act: str
     who: str
     due: date
-    kind: Kind = "save"
+    kind: PlayKind = "save"
     because: tuple[str, ...] = ()
     overdue: bool = False
     again: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON. It is named after what calls for it, as an intervention names the play that was run."""
+        """Return plain data for JSON. The name is the cause, as interventions name the play that was run."""
         return {
             "name": self.cause,
             "kind": self.kind,
@@ -170,12 +173,12 @@ class Play:
             "because": list(self.because),
         }
 
-    def first_due(self, due: date, as_of: datetime) -> Play:
-        """The same play where it was published before, to be done by ``due``, and has not been done since."""
+    def first_due(self, due: date, as_of: datetime) -> AccountPlay:
+        """Return the play with the due date of its first publication."""
         return replace(self, due=due, overdue=due < as_of.date(), again=True)
 
 
-def play_for(
+def choose_play(
     cause: Cause,
     severity: Severity,
     as_of: datetime,
@@ -184,35 +187,35 @@ def play_for(
     because: tuple[str, ...] = (),
     most: Tier = "high",
     least: Tier = "low",
-) -> Play:
-    """The play for a cause of kind save or billing.
+) -> AccountPlay:
+    """Return the play for a cause of kind save or billing.
 
     Parameters
     ----------
-    as_of : the day on which it is called for, UTC. The play is due the day after at the earliest.
-    days_to_renewal : from ``as_of``; None unknown, below 0 a date that has passed.
-    because : the codes of the reasons to act.
-    most, least : the play is this severe at most and at least.
+    as_of : the day of publication, UTC. The play is due the next day at the earliest.
+    days_to_renewal : days from ``as_of``; None if unknown, negative if the date has passed.
+    because : the codes of the reasons.
+    most, least : the maximum and minimum severity.
     """
     reached = max(min(rules.severity_of[severity], least, key=TIERS.index), most, key=TIERS.index)
     tier = next(t for t in rules.tiers if t.severity == reached)
     words = next(p for p in rules.plays if p.cause == cause)
-    due = due_within(tier.within_days, tier.before_renewal_days, as_of, days_to_renewal)
+    due = due_date(tier.within_days, tier.before_renewal_days, as_of, days_to_renewal)
     act = {"high": words.high, "medium": words.medium, "low": words.low}[tier.severity]
-    kind: Kind = "billing" if words.kind == "billing" else "save"
-    return Play(cause, tier.severity, act, words.who or tier.who, due, kind, because)
+    kind: PlayKind = "billing" if words.kind == "billing" else "save"
+    return AccountPlay(cause, tier.severity, act, words.who or tier.who, due, kind, because)
 
 
-def handed_to_csm(play: Play, as_of: datetime, days_to_renewal: float | None, rules: PlaysFile) -> Play:
-    """A play for which the executives have no room: as pressing as before, but the CSM acts, in the CSM's way."""
+def reassign_to_csm(play: AccountPlay, as_of: datetime, days_to_renewal: float | None, rules: PlaysFile) -> AccountPlay:
+    """Reassign a play that exceeds the capacity of executives to the CSM, with the CSM's action."""
     tier = next(t for t in rules.tiers if t.severity == "medium")
     words = next(p for p in rules.plays if p.cause == play.cause)
-    due = due_within(rules.executives.rest_within_days, tier.before_renewal_days, as_of, days_to_renewal)
+    due = due_date(rules.executives.rest_within_days, tier.before_renewal_days, as_of, days_to_renewal)
     return replace(play, act=words.medium, who=tier.who, due=due)
 
 
-def due_within(within_days: int, before_renewal_days: int, as_of: datetime, days_to_renewal: float | None) -> date:
-    """The last day: ``within_days`` ahead, earlier where the renewal asks for it, tomorrow at the earliest."""
+def due_date(within_days: int, before_renewal_days: int, as_of: datetime, days_to_renewal: float | None) -> date:
+    """Return the due date: ``within_days`` ahead, earlier if the renewal requires it, tomorrow at the earliest."""
     days = within_days
     if days_to_renewal is not None and days_to_renewal >= 0:
         days = max(min(days, int(days_to_renewal) - before_renewal_days), 1)

@@ -11,7 +11,7 @@ from features.utils.formatting import percent
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import SegmentsFile, segments_file
 from models.predictions.payload import format_instant
-from models.rules.plays import PlaysFile, play_for
+from models.rules.plays import PlaysFile, choose_play
 from serving.account_reports.account_facts import AccountFacts
 from serving.account_reports.business_review import expansion_section, notice_date, partnership_section, risk_section
 from serving.account_reports.sections import available_figures, contacts, fact, gaps, item, outcome_items, section
@@ -137,7 +137,7 @@ def _risks(account: AccountFacts, owner: str | None) -> dict[str, Any]:
         text, due, who = sign["says"], sign["since"], None
         if saving and sign["standing"] == "risk" and sign["cause"] not in covered:
             # Executives have little time: actions besides the account's play go to the CSM.
-            play = play_for(sign["cause"], "medium", account.as_of, days, rules)
+            play = choose_play(sign["cause"], "medium", account.as_of, days, rules)
             text, due, who = f"{sign['says']}: {play.act}", play.due.isoformat(), _owner(play.who, owner)
             covered.add(sign["cause"])
         items.append(item(text, due, state, who, sign["standing"]))

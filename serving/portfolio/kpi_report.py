@@ -23,7 +23,7 @@ from features.utils.periods import Period, period_ending
 from features.utils.progress import Progress, no_progress
 from models.health.rubric import Rubric
 from models.peer_groups.segments import ARR_FEATURE, segment_names, segment_of
-from models.rules.kpi_targets import measures_file, met
+from models.rules.kpi_targets import measures_file, meets_target
 from serving.portfolio.health_kpis import advocates, health_parts
 
 DIVISIONS = ("segment", "csm", "region")
@@ -213,9 +213,8 @@ def _value(measure: Kpi, sums: dict[Any, Any], missing: dict[str, str], *group: 
 
 def _kpi(measure: Kpi, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
     about = {name: getattr(measure, name) for name in ("title", "unit", "better", "over")}
-    return {
-        "measure": measure.code, **about, **now, "last": last, "target": target, "met": met(target, now["value"]),
-    }  # fmt: skip
+    met = meets_target(target, now["value"])
+    return {"measure": measure.code, **about, **now, "last": last, "target": target, "met": met}
 
 
 def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[str, str]) -> list[dict[str, Any]]:

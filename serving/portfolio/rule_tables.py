@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.peer_groups.frame_columns import joined, number_column, text_column
+from models.peer_groups.frame_columns import join_codes, number_column, text_column
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
 from models.predictions.portfolio_table import portfolio_columns
 from models.rules.conditions import TRUE
 from models.rules.early_warnings import RENEWAL
-from models.rules.evaluate import Judged
+from models.rules.evaluate import RuleResults
 from models.rules.expansion import MET, UNKNOWN
-from models.rules.intervention_effects import Standing
-from models.rules.playbook import counting, pressing
+from models.rules.intervention_effects import InterventionStatus
+from models.rules.playbook import confirmed_warnings, urgent_warnings
 from models.rules.plays import AUTOMATED, EXECUTIVES, SEVERITIES, PlaysFile
 
 #: The priority order of health bands.
@@ -47,7 +47,7 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
             **_model(assessment),
             "meant_churn": assessment.meant[0],
             "agreement": text_column(assessment.agreement),
-            "alerts": text_column(joined(a.says for a in each if a.raised) for each in judged.alerts),
+            "alerts": text_column(join_codes(a.says for a in each if a.raised) for each in judged.alerts),
             "history": text_column([_history(row) for row in judged.score]),
         }
     )
@@ -84,14 +84,14 @@ def disagreements_board(assessment: Assessment) -> pd.DataFrame:
     return order.drop(columns="_gap").reset_index(drop=True)
 
 
-def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None = None) -> pd.DataFrame:
+def risks_board(assessment: Assessment, standing: Mapping[str, InterventionStatus] | None = None) -> pd.DataFrame:
     """Return the accounts at risk: red first, then yellow, then others with a warning that counts or a high model risk.
 
     Within a band, the most severe warning comes first, then the larger contract.
 
     Parameters
     ----------
-    standing : accounts whose plays are off the list, and why (`models.rules.intervention_effects.standing_at`).
+    standing : accounts whose plays are off the list, and why (`models.rules.intervention_effects.intervention_status`).
 
     Returns
     -------
@@ -103,7 +103,7 @@ def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None 
     """
     off = standing or {}
     judged = assessment.judged
-    risk = [counting(each) for each in judged.warnings]
+    risk = [confirmed_warnings(each) for each in judged.warnings]
     columns = portfolio_columns(assessment, ("early_warnings", "watch", "play", "play_kind", "play_by", "play_due"))
     frame = pd.DataFrame(
         {
@@ -116,7 +116,7 @@ def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None 
             "why": text_column(_why(judged, row, signs) for row, signs in enumerate(risk)),
             "warnings": columns["early_warnings"],
             "watch": columns["watch"],
-            "alerts": text_column(joined(a.says for a in each if a.raised) for each in judged.alerts),
+            "alerts": text_column(join_codes(a.says for a in each if a.raised) for each in judged.alerts),
             "play": columns["play"],
             "kind": columns["play_kind"],
             "by": columns["play_by"],
@@ -162,10 +162,10 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
             "type": text_column(expansion.type),
             "expansion_probability": assessment.target_scores["expansion"].probability,
             "expansion_band": text_column(assessment.target_scores["expansion"].band),
-            "signs": text_column(joined(rule.code for rule in there) for there in signs),
-            "why": text_column(joined(rule.says for rule in there) for there in signs),
+            "signs": text_column(join_codes(rule.code for rule in there) for there in signs),
+            "why": text_column(join_codes(rule.says for rule in there) for there in signs),
             **{item: text_column(states) for item, states in expansion.gate.items()},
-            "closed_by": text_column(map(joined, closed)),
+            "closed_by": text_column(map(join_codes, closed)),
             "find_out": columns["expansion_find_out"],
             "withdrawn": columns["expansion_withdrawn"],
         }
@@ -188,9 +188,9 @@ def onboarding_board(assessment: Assessment) -> pd.DataFrame:
         {
             **_who(assessment),
             "day": pd.array([o.day for o in onboarding], dtype="Int64"),
-            "missed": text_column(joined(step.says for step in o.missed) for o in onboarding),
+            "missed": text_column(join_codes(step.says for step in o.missed) for o in onboarding),
             "act": text_column([o.missed[-1].act if o.missed else None for o in onboarding]),
-            "cannot_tell": text_column(joined(o.unknown) for o in onboarding),
+            "cannot_tell": text_column(join_codes(o.unknown) for o in onboarding),
             "days_to_first_value": pd.array([o.days_to_first_value for o in onboarding], dtype="Int64"),
             "late": pd.array([o.late for o in onboarding], dtype="boolean"),
         }
@@ -201,7 +201,7 @@ def onboarding_board(assessment: Assessment) -> pd.DataFrame:
     return order.drop(columns="_missed").reset_index(drop=True)
 
 
-def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | None = None) -> dict[str, Any]:
+def plays_summary(assessment: Assessment, standing: Mapping[str, InterventionStatus] | None = None) -> dict[str, Any]:
     """Count the accounts with a play, by kind and by who runs it.
 
     Parameters
@@ -234,7 +234,10 @@ def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | Non
         "low_churn": some & low,
         "low_churn_save": save & low,
         "low_churn_executive": executive & low,
-        "healthy_save": save & low & green & np.array([not pressing(each) for each in judged.warnings], dtype=bool),
+        "healthy_save": save
+        & low
+        & green
+        & np.array([not urgent_warnings(each) for each in judged.warnings], dtype=bool),
         "proposed_save": save & assessment.ready,
         "overdue_at_publication": by_then,
         "overdue": late,
@@ -267,9 +270,9 @@ def _model(assessment: Assessment) -> dict[str, Any]:
     return {"churn_probability": churn.probability, "churn_band": text_column(churn.band)}
 
 
-def _why(judged: Judged, row: int, signs: Sequence[Any]) -> str | None:
+def _why(judged: RuleResults, row: int, signs: Sequence[Any]) -> str | None:
     if signs:
-        return joined(sign.says for sign in signs)
+        return join_codes(sign.says for sign in signs)
     weak = judged.weakest[row]
     return f"weak {weak}" if judged.band[row, -1] in ("red", "yellow") and weak else None
 

@@ -18,10 +18,10 @@ from models.peer_groups.segments import ARR_FEATURE, segment_names
 from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
 from models.predictions.target_predictions import TargetScores
-from models.renewals.due_accounts import InPeriod, Said, in_period
-from models.renewals.forecast import Expected, Forecast, forecast
-from models.renewals.historical_rates import Habits
-from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, levels
+from models.renewals.due_accounts import DueAccounts, ModelProbabilities, find_due_accounts
+from models.renewals.forecast import ForecastValue, RenewalForecast, forecast_due_renewals
+from models.renewals.historical_rates import HistoricalRates
+from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, bias_distributions
 from models.scorer.base import RENEWAL_FEATURE
 
 GRACE_DAYS = 30
@@ -39,7 +39,7 @@ class ForecastInputs:
     past : the backtest, if there is one.
     """
 
-    habits: Habits | None = None
+    habits: HistoricalRates | None = None
     people: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     past: PastForecasts | None = None
 
@@ -51,14 +51,14 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
     grace = GRACE_DAYS if churn.bundle is None else churn.bundle.manifest.grace_days
     growing = None if growth.bundle is None else _said(growth)
-    due = in_period(as_of, period, until, arr, _said(churn), growing, grace)
+    due = find_due_accounts(as_of, period, until, arr, _said(churn), growing, grace)
     segment = assessment.judged.segments
     csm = np.array([_person(inputs, account, "csm") for account in assessment.account_ids], dtype=object)
-    habits = inputs.habits or Habits.none()
-    leaving, grown = levels(inputs.past.quarters if inputs.past else ())
+    habits = inputs.habits or HistoricalRates.none()
+    leaving, grown = bias_distributions(inputs.past.quarters if inputs.past else ())
     divisions = {"segment": segment, "csm": csm}
-    divisions_forecast = {name: values[due.told] for name, values in divisions.items()}
-    found = forecast(due.of(arr, segment), habits, leaving, grown, divisions_forecast)
+    divisions_forecast = {name: values[due.complete] for name, values in divisions.items()}
+    found = forecast_due_renewals(due.of(arr, segment), habits, leaving, grown, divisions_forecast)
     names = {
         "segment": [*segment_names(), *([None] if _matches(segment, None).any() else [])],
         "csm": sorted({str(each) for each in csm if each is not None}) + ([None] if _matches(csm, None).any() else []),
@@ -88,7 +88,7 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     }
 
 
-def _bridge(due: InPeriod, arr: Floats, churn: TargetScores) -> dict[str, Any] | None:
+def _bridge(due: DueAccounts, arr: Floats, churn: TargetScores) -> dict[str, Any] | None:
     """Return the steps from the portfolio's ARR at risk within the model's horizon to the expected lost ARR."""
     if churn.bundle is None:
         return None
@@ -98,16 +98,16 @@ def _bridge(due: InPeriod, arr: Floats, churn: TargetScores) -> dict[str, Any] |
         "arr_at_risk": float(now.sum()),
         "not_due": float(now[~due.due & ~due.overdue].sum()),
         "overdue": float(now[due.overdue].sum()),
-        "not_forecast": float(now[due.due & ~due.told].sum()),
-        "until_renewal": float((lost - now)[due.told].sum()),
-        "expected_lost_arr": float(lost[due.told].sum()),
+        "not_forecast": float(now[due.due & ~due.complete].sum()),
+        "until_renewal": float((lost - now)[due.complete].sum()),
+        "expected_lost_arr": float(lost[due.complete].sum()),
     }
 
 
-def _said(seen: TargetScores) -> Said:
+def _said(seen: TargetScores) -> ModelProbabilities:
     """Return the probabilities of a model at its horizons."""
     days = 90 if seen.bundle is None else seen.bundle.manifest.horizon_days
-    return Said(seen.by_horizon or {days: seen.probability}, seen.low, seen.high)
+    return ModelProbabilities(seen.by_horizon or {days: seen.probability}, seen.low, seen.high)
 
 
 def _person(inputs: ForecastInputs, account: str, what: str) -> str | None:
@@ -119,8 +119,8 @@ def _matches(values: Texts, wanted: str | None) -> Bools:
     return np.array([value == wanted for value in values], dtype=bool)
 
 
-def _due(due: InPeriod, arr: Floats, rows: Bools, found: Forecast | None) -> dict[str, Any]:
-    left_out = due.due & ~due.told & rows
+def _due(due: DueAccounts, arr: Floats, rows: Bools, found: RenewalForecast | None) -> dict[str, Any]:
+    left_out = due.due & ~due.complete & rows
     overdue = due.overdue & rows
     nothing = found is None or not found.accounts
     return {
@@ -138,12 +138,12 @@ def _sum(values: Floats) -> float:
     return float(np.nansum(values))
 
 
-def _figure(figure: Expected | None) -> dict[str, Any] | None:
+def _figure(figure: ForecastValue | None) -> dict[str, Any] | None:
     return None if figure is None else {"expected": figure.value, "interval": [figure.low, figure.high]}
 
 
 def _accounts(
-    assessment: Assessment, due: InPeriod, arr: Floats, until: Floats, csm: Texts, inputs: ForecastInputs
+    assessment: Assessment, due: DueAccounts, arr: Floats, until: Floats, csm: Texts, inputs: ForecastInputs
 ) -> list[dict[str, Any]]:
     rows = np.flatnonzero(due.due | due.overdue)
     loss = np.nan_to_num(due.leaves * arr, nan=-1.0)
@@ -203,11 +203,13 @@ def _past(figure: PastFigure | None) -> dict[str, Any] | None:
     return {"expected": figure.expected, "happened": figure.happened} | both
 
 
-def _notes(due: InPeriod, arr: Floats, inputs: ForecastInputs, churn: TargetScores, growth: TargetScores) -> list[str]:
+def _notes(
+    due: DueAccounts, arr: Floats, inputs: ForecastInputs, churn: TargetScores, growth: TargetScores
+) -> list[str]:
     notes = []
     if churn.bundle is None:
         notes.append("there is no churn model, so there is no forecast; `renewcast train` trains one")
-    elif left_out := int((due.due & ~due.told).sum()):
+    elif left_out := int((due.due & ~due.complete).sum()):
         notes.append(
             f"{left_out:,} of the accounts due are not forecast: too new, without ARR, or beyond the longest horizon"
         )

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from features.errors import BadRequest, HomeError
 from models.home import Home
-from models.renewals.historical_rates import Habits, habits_of
+from models.renewals.historical_rates import HistoricalRates, historical_rates
 from models.renewals.past_forecasts import PastForecasts
 from serving.renewals.forecast import GRACE_DAYS, ForecastInputs
 from serving.snapshots.lookback_rows import SCORE_AGAIN
@@ -55,7 +55,7 @@ def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInput
         )
     people: dict[str, Any] = {} if accounts is None else accounts["accounts"]
     try:
-        habits = None if document is None else Habits.model_validate(document)
+        habits = None if document is None else HistoricalRates.model_validate(document)
     except ValidationError as error:
         # The details are left out: they can contain values.
         raise HomeError(
@@ -67,10 +67,10 @@ def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInput
 
 
 def renewals_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
-    """Return the content of the sidecar `RENEWALS`: `models.renewals.historical_rates.Habits` as plain data."""
+    """Return the sidecar `RENEWALS`: `models.renewals.historical_rates.HistoricalRates` as plain data."""
     return _habits(signals, as_of).model_dump(mode="json")
 
 
-def _habits(signals: Signals, as_of: datetime) -> Habits:
+def _habits(signals: Signals, as_of: datetime) -> HistoricalRates:
     rows = signals.tables["subscriptions"].select(*_CONTRACTS).to_pyarrow().to_pandas()
-    return habits_of(rows, as_of, GRACE_DAYS)
+    return historical_rates(rows, as_of, GRACE_DAYS)

@@ -34,9 +34,9 @@ from models.predictions.payload import format_instant
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, suffix_of, write_frame
 from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, WithheldStatus, risk_points
-from models.rules.evaluate import RISK, looked_back_on
+from models.rules.evaluate import RISK_COLUMN, history_features
 from models.rules.history import WEEKS
-from models.rules.playbook import Called, Handed
+from models.rules.playbook import ExecutiveAssignments, OpenPlays
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
 from serving.portfolio.publish_kpis import publish_kpis
 from serving.renewals.inputs import RENEWALS, renewals_document
@@ -158,7 +158,7 @@ def score(
         feeds=feeds,
         jumped=jumped,
         past=past,
-        looked_back_on=looked_back_on(rubric),
+        looked_back_on=history_features(rubric),
     )
     batch = None
     if store is not None:
@@ -213,7 +213,7 @@ def assess_portfolio(
     catalogue = current_catalogue()
     feeds = newest_events(signals, as_of)
     snapshots = SnapshotFiles(home, catalogue)
-    called: Called = {}
+    called: OpenPlays = {}
     if previous_publication(snapshots, as_of) is not None:
         recorded = read_recorded_before(home, as_of, store)
         called = open_plays_before(snapshots, as_of, interventions_from_signals(signals, as_of), recorded)
@@ -241,8 +241,8 @@ class AssessmentContext(TypedDict, total=False):
     jumped: Sequence[str]
     withheld: WithheldStatus | None
     executives_from: float | None
-    called: Called
-    handed: Handed | None
+    called: OpenPlays
+    handed: ExecutiveAssignments | None
     is_unknown: Callable[[str], bool]
 
 
@@ -253,7 +253,7 @@ class ScoredWeeks:
     Parameters
     ----------
     assessment : at ``as_of``.
-    past : the earlier rows, with the churn risk of each in the column `models.rules.evaluate.RISK`.
+    past : the earlier rows, with the churn risk of each in the column `models.rules.evaluate.RISK_COLUMN`.
     active : whether any account was active at ``as_of``.
     """
 
@@ -301,7 +301,7 @@ def score_weeks(
     now, past = rows[dates == pd.Timestamp(as_of)], rows[dates < pd.Timestamp(as_of)]
     known = "churn" in champion.bundles and len(past) > 0
     risk = risk_points(past, champion.bundles["churn"]) if known else np.full(len(past), np.nan)
-    past = past.assign(**{RISK: risk}).reset_index(drop=True)
+    past = past.assign(**{RISK_COLUMN: risk}).reset_index(drop=True)
     active = len(now) > 0
     if inactive is not None and not active:
         unknown = rows.iloc[:0].reindex([0]).assign(account_id=inactive, as_of=pd.Timestamp(as_of))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from features.catalogue.catalogue import KEYS
 from features.errors import HomeError
 from models.predictions.table_export import write_frame
-from models.rules.evaluate import RISK
+from models.rules.evaluate import RISK_COLUMN
 
 #: Larger files (bytes) are not read.
 FILE_LIMIT = 2 * 2**30
@@ -22,13 +22,13 @@ SCORE_AGAIN = "score it again: renewcast score SIGNALS --as-of DATE --out FILE"
 
 
 def write_lookback(path: Path, past: pd.DataFrame, features: Sequence[str]) -> None:
-    """Write ``features`` and `models.rules.evaluate.RISK` of earlier rows atomically.
+    """Write ``features`` and `models.rules.evaluate.RISK_COLUMN` of earlier rows atomically.
 
     Raises
     ------
     HomeError : the path cannot be written.
     """
-    columns = dict.fromkeys((*KEYS, *features, RISK))
+    columns = dict.fromkeys((*KEYS, *features, RISK_COLUMN))
     write_frame(pd.DataFrame({name: past.get(name, np.nan) for name in columns}), path)
 
 

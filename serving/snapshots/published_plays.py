@@ -8,7 +8,7 @@ from typing import Any
 from features.errors import HomeError
 from models.predictions.assessment import Assessment
 from models.rules.history import WEEKS
-from models.rules.playbook import Called, Handed
+from models.rules.playbook import ExecutiveAssignments, OpenPlays
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.sidecars import read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
@@ -32,7 +32,7 @@ def plays_document(assessment: Assessment) -> dict[str, Any]:
     return {"first_due": first, "executives": handed}
 
 
-def read_due_dates(snapshots: SnapshotFiles, as_of: datetime) -> Called:
+def read_due_dates(snapshots: SnapshotFiles, as_of: datetime) -> OpenPlays:
     """Return when the plays of a published snapshot were first due; empty without the sidecar.
 
     Raises
@@ -51,7 +51,7 @@ def read_due_dates(snapshots: SnapshotFiles, as_of: datetime) -> Called:
         raise _broken(snapshots, as_of) from None
 
 
-def read_executive_plays(snapshots: SnapshotFiles, as_of: datetime) -> Handed:
+def read_executive_plays(snapshots: SnapshotFiles, as_of: datetime) -> ExecutiveAssignments:
     """Return the plays that were assigned to executives in the week up to a published snapshot; empty without the
     sidecar.
 
@@ -71,7 +71,7 @@ def read_executive_plays(snapshots: SnapshotFiles, as_of: datetime) -> Handed:
     return assigned
 
 
-def executive_plays_before(snapshots: SnapshotFiles, as_of: datetime) -> Handed:
+def executive_plays_before(snapshots: SnapshotFiles, as_of: datetime) -> ExecutiveAssignments:
     """Return the plays that the publication before ``as_of``, and those in the week before it, assigned to executives.
 
     Raises

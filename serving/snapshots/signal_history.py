@@ -85,7 +85,7 @@ def read_signal_history(scored: ScoredSnapshot) -> SignalHistory:
     adds: Floats32 | None = None
     before = 0
     for then, rows in _by_date(past):
-        # As in `models.rules.evaluate.judge`, an account is compared with all accounts that were active at that date.
+        # As in `models.rules.evaluate.apply_rules`, an account is compared with all accounts active at that date.
         scores = rubric.score(rows, None)
         rows_of = accounts.get_indexer(pd.Index(rows["account_id"].to_numpy(dtype=object))).astype(np.int64)
         dates.append(format_instant(then.to_pydatetime()))

@@ -14,8 +14,8 @@ from models.peer_groups.frame_columns import number_column
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
-from models.rules.playbook import counting
-from models.rules.plays import AUTOMATED, Play, PlaysFile
+from models.rules.playbook import confirmed_warnings
+from models.rules.plays import AUTOMATED, AccountPlay, PlaysFile
 from models.scorer.base import RENEWAL_FEATURE
 from models.targets import DEFAULT_HORIZON_DAYS
 
@@ -46,7 +46,7 @@ class WorklistAccounts:
     arr: Floats
     until: Floats
     score: Floats
-    plays: Sequence[Play | None]
+    plays: Sequence[AccountPlay | None]
     because: Sequence[PlayReason | None]
     overdue: Bools
     too_late: Bools
@@ -132,6 +132,6 @@ def _because(assessment: Assessment, row: int) -> PlayReason | None:
         return None
     if play.kind == "onboarding" or play.kind == "renewal":
         return play.kind
-    if counting(assessment.judged.warnings[row]):
+    if confirmed_warnings(assessment.judged.warnings[row]):
         return "warning"
     return "health" if any(code.startswith("health_") for code in play.because) else "model"

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from models.rules.intervention_effects import Intervention
-from models.rules.playbook import Called
+from models.rules.intervention_effects import InterventionRecord
+from models.rules.playbook import OpenPlays
 from serving.snapshots.published_plays import previous_publication, read_due_dates
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.worklist.interventions import RecordedActions
 
 
 def open_plays_before(
-    snapshots: SnapshotFiles, as_of: datetime, interventions: Sequence[Intervention], recorded: RecordedActions
-) -> Called:
+    snapshots: SnapshotFiles, as_of: datetime, interventions: Sequence[InterventionRecord], recorded: RecordedActions
+) -> OpenPlays:
     """Return the plays of the publication before ``as_of``, except those of accounts with an action since.
 
     Accounts with an intervention since then or in progress, or snoozed since then, get a new due date when their play

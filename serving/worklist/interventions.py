@@ -17,13 +17,13 @@ from models.home import Home
 from models.renewals.historical_rates import ArrLine, seconds_of
 from models.rules.intervention_effects import (
     AFTER_DAYS,
-    Intervention,
-    Result,
-    Snooze,
-    Standing,
-    snoozed_on,
-    standing_at,
-    with_outcomes,
+    InterventionRecord,
+    InterventionResult,
+    InterventionStatus,
+    SnoozeRecord,
+    active_snoozes,
+    close_by_outcomes,
+    intervention_status,
 )
 from serving.common.settings import current_settings
 from serving.snapshots.lookback_rows import SCORE_AGAIN
@@ -39,7 +39,7 @@ INTERVENTIONS = "interventions"
 """The sidecar file with the interventions of the signals."""
 LOOKBACK_DAYS = 730
 """How many days back interventions are used."""
-_CLOSING: Mapping[str, Result] = {"saved": "saved", "lost": "lost"}
+_CLOSING: Mapping[str, InterventionResult] = {"saved": "saved", "lost": "lost"}
 _ROW = ("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed")
 
 
@@ -48,21 +48,21 @@ class RecordedActions:
     """The actions that callers have recorded, as of ``day`` (UTC): interventions, closed by outcomes, and snoozes."""
 
     day: date
-    interventions: Sequence[Intervention] = ()
-    snoozes: Sequence[Snooze] = ()
+    interventions: Sequence[InterventionRecord] = ()
+    snoozes: Sequence[SnoozeRecord] = ()
 
     @property
     def snoozed(self) -> Mapping[str, date]:
         """The accounts that are snoozed on the day, with the end dates."""
-        return snoozed_on(self.snoozes, self.day)
+        return active_snoozes(self.snoozes, self.day)
 
-    def standing(self, others: Sequence[Intervention], as_of: datetime) -> Mapping[str, Standing]:
+    def standing(self, others: Sequence[InterventionRecord], as_of: datetime) -> Mapping[str, InterventionStatus]:
         """How accounts stand whose plays, published at ``as_of``, are off the list; ``others`` are interventions that
         the signals hold."""
-        return standing_at([*others, *self.interventions], as_of, self.snoozed)
+        return intervention_status([*others, *self.interventions], as_of, self.snoozed)
 
 
-def interventions_from_signals(signals: Signals, as_of: datetime) -> list[Intervention]:
+def interventions_from_signals(signals: Signals, as_of: datetime) -> list[InterventionRecord]:
     """Return the interventions in the signals that were known before ``as_of``, and whether each account stayed."""
     if not signals.has("interventions"):
         return []
@@ -79,7 +79,7 @@ def interventions_from_signals(signals: Signals, as_of: datetime) -> list[Interv
     stayed = _stayed(signals, given, as_of)
     closed = pd.to_datetime(given["closed_at"], utc=True)
     return [
-        Intervention(
+        InterventionRecord(
             str(row.account_id),
             pd.Timestamp(row.occurred_at, tz="UTC").to_pydatetime(),
             not pd.isna(row.held_out) and bool(row.held_out),
@@ -112,12 +112,12 @@ def interventions_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
     return {"columns": list(_ROW), "rows": [_plain(one) for one in interventions_from_signals(signals, as_of)]}
 
 
-def _plain(one: Intervention) -> list[Any]:
+def _plain(one: InterventionRecord) -> list[Any]:
     closed = None if one.closed_at is None else one.closed_at.isoformat()
     return [one.account_id, one.occurred_at.isoformat(), one.held_out, closed, one.result, one.stayed]
 
 
-def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[Intervention] | None:
+def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[InterventionRecord] | None:
     """Read the interventions that `score` stored; None if it stored none.
 
     Raises
@@ -129,7 +129,7 @@ def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[I
         return None
     try:
         return [
-            Intervention(
+            InterventionRecord(
                 account,
                 datetime.fromisoformat(at),
                 bool(held_out),
@@ -212,17 +212,19 @@ def read_recorded(
         .order_by(records.c.occurred_at, records.c.recorded_at)
     )
     rows = connection.execute(statement if until is None else statement.where(records.c.occurred_at < until)).all()
-    given: list[Intervention] = []
-    outcomes: list[tuple[str, datetime, Result, str | None]] = []
-    snoozes: list[Snooze] = []
+    given: list[InterventionRecord] = []
+    outcomes: list[tuple[str, datetime, InterventionResult, str | None]] = []
+    snoozes: list[SnoozeRecord] = []
     for key, what, account, at, document in rows:
         content = json.loads(document)
         if what == "intervention":
             matured = at + timedelta(days=AFTER_DAYS) <= as_of
             held_out = bool(content.get("held_out", False))
-            given.append(Intervention(account, at, held_out, None, None, account in active if matured else None, key))
+            given.append(
+                InterventionRecord(account, at, held_out, None, None, account in active if matured else None, key)
+            )
         elif what == "snooze":
-            snoozes.append(Snooze(account, at, date.fromisoformat(content["until"])))
+            snoozes.append(SnoozeRecord(account, at, date.fromisoformat(content["until"])))
         elif (result := _CLOSING.get(content.get("result", ""))) is not None:
             outcomes.append((account, at, result, content.get("intervention_id")))
-    return RecordedActions(snooze_day(as_of, until), with_outcomes(given, outcomes), snoozes)
+    return RecordedActions(snooze_day(as_of, until), close_by_outcomes(given, outcomes), snoozes)

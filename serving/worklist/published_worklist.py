@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from models.rules.intervention_effects import Intervention, Standing
+from models.rules.intervention_effects import InterventionRecord, InterventionStatus
 from serving.snapshots.compute_once_cache import ComputeOnceCache
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
@@ -56,7 +56,7 @@ class WorklistCache:
         key = (*version, capacity, csm, save_rate)
         return self._cache.get(key, lambda: self._work(actions, capacity, csm, save_rate))
 
-    def standing(self, store: Store) -> Mapping[str, Standing]:
+    def standing(self, store: Store) -> Mapping[str, InterventionStatus]:
         """Return the accounts whose plays are off the list, and why: held out, under way, done or snoozed.
 
         Raises
@@ -96,7 +96,7 @@ class WorklistCache:
         self, actions: RecordedActions, capacity: int, csm: str | None, save_rate: float | None
     ) -> dict[str, Any]:
         nothing = self._interventions is None and not actions.interventions
-        interventions: Sequence[Intervention] | None = (
+        interventions: Sequence[InterventionRecord] | None = (
             None if nothing else [*(self._interventions or ()), *actions.interventions]
         )
         context = WorklistContext(self._people, interventions, actions.snoozed)

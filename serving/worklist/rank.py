@@ -21,11 +21,17 @@ from typing import Any
 import numpy as np
 
 from features.utils.arrays import Bools, Ints, Texts
-from models.peer_groups.frame_columns import joined
+from models.peer_groups.frame_columns import join_codes
 from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
-from models.rules.intervention_effects import Intervention, Rate, Report, report, standing_at
-from models.rules.playbook import counting
+from models.rules.intervention_effects import (
+    InterventionRecord,
+    InterventionReport,
+    RateEstimate,
+    intervention_status,
+    report_interventions,
+)
+from models.rules.playbook import confirmed_warnings
 from serving.worklist.account_view import WorklistAccounts, lowest_health_key
 
 #: The maximum number of too-late accounts in the list.
@@ -45,7 +51,7 @@ class WorklistContext:
     """
 
     people: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    interventions: Sequence[Intervention] | None = None
+    interventions: Sequence[InterventionRecord] | None = None
     snoozed: Collection[str] = ()
 
 
@@ -74,7 +80,7 @@ def build_worklist(
     accounts = WorklistAccounts.of(assessment, context.people) if accounts is None else accounts
     rows = accounts.of_csm(csm)
     interventions = list(context.interventions or ())
-    standing = standing_at(interventions, assessment.as_of.to_pydatetime(), context.snoozed)
+    standing = intervention_status(interventions, assessment.as_of.to_pydatetime(), context.snoozed)
     states = np.array([standing.get(account, "") for account in assessment.account_ids], dtype=object)
     called = rows & (states == "") & accounts.called_for
     free = called & ~accounts.automated
@@ -82,7 +88,7 @@ def build_worklist(
     order = accounts.order(candidates)
     talks = accounts.order(np.flatnonzero(free & ~accounts.too_late & accounts.talks))
     listed = np.concatenate([order, talks])[:capacity]
-    results = report(interventions)
+    results = report_interventions(interventions)
     rate = _save_rate(results, save_rate)
     reached = _covered_arr(accounts, candidates, order, capacity)
     late = np.flatnonzero(free & accounts.too_late)
@@ -144,8 +150,8 @@ def _items(assessment: Assessment, accounts: WorklistAccounts, rows: Ints, rate:
     items = []
     for row in rows.tolist():
         play = accounts.plays[row]
-        signs = joined(s.says for s in counting(assessment.judged.warnings[row]))
-        missed = joined(step.says for step in assessment.judged.onboarding[row].missed)
+        signs = join_codes(s.says for s in confirmed_warnings(assessment.judged.warnings[row]))
+        missed = join_codes(step.says for step in assessment.judged.onboarding[row].missed)
         items.append(
             _who(assessment, accounts, row)
             | {
@@ -197,7 +203,7 @@ def _covered_arr(accounts: WorklistAccounts, rows: Ints, order: Ints, capacity: 
     }
 
 
-def _save_rate(results: Report, assumed: float | None) -> dict[str, Any]:
+def _save_rate(results: InterventionReport, assumed: float | None) -> dict[str, Any]:
     if results.effect is not None and results.effect.low > 0:
         effect = results.effect
         words = (
@@ -215,7 +221,7 @@ def _save_rate(results: Report, assumed: float | None) -> dict[str, Any]:
     return {"value": None, "source": "unknown", "words": f"ranked by ARR at risk: {why}"}
 
 
-def _intervention_summary(results: Report) -> dict[str, Any]:
+def _intervention_summary(results: InterventionReport) -> dict[str, Any]:
     effect = results.effect
     return {
         "saved": results.saved,
@@ -236,7 +242,7 @@ def _intervention_summary(results: Report) -> dict[str, Any]:
     }
 
 
-def _rate(rate: Rate) -> dict[str, Any]:
+def _rate(rate: RateEstimate) -> dict[str, Any]:
     return {"value": rate.value, "interval": [rate.low, rate.high], "of": rate.of}
 
 

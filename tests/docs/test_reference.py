@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from features.contract.schema import TABLES, Column
-from models.peer_groups.rule_files import SHIPPED
+from models.peer_groups.rule_files import SHIPPED_RULES
 from serving.common.settings import ServiceSettings
 from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES
 from serving.webhooks.endpoints import EVENTS
@@ -114,7 +114,7 @@ def test_gates_grades_and_limits_of_training_are_those_of_the_code() -> None:
 
 
 def _rules(name: str) -> dict[str, Any]:
-    return tomllib.loads((SHIPPED / f"{name}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((SHIPPED_RULES / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def test_early_warnings_have_severity_cause_and_noise_of_their_file() -> None:

@@ -20,7 +20,7 @@ from features.sources.base import from_tables
 from features.utils.dates import parse_instant
 from features.utils.periods import period_ending
 from models.health.rubric import load_rubric
-from models.rules.kpi_targets import TargetOf, measures_file
+from models.rules.kpi_targets import KpiTarget, measures_file
 from serving.portfolio.kpi_report import kpi_report
 
 HERE = Path(__file__).resolve().parent / "measures"
@@ -119,7 +119,7 @@ def definitions() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _target(target: TargetOf | None) -> str:
+def _target(target: KpiTarget | None) -> str:
     if target is None:
         return ""
     words = {"above": "above", "at_least": "at least", "below": "below"}[target.bound]

@@ -16,9 +16,9 @@ from case_files import CaseText, SpecCase, SpecError, Topic, parse_table, read_f
 from models.health.rubric import load_rubric
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.rule_files import read_rules
-from models.rules.alerts import AlertsFile, alerts
-from models.rules.evaluate import Judged, judge
-from models.rules.history import History
+from models.rules.alerts import AlertsFile, find_alerts
+from models.rules.evaluate import RuleResults, apply_rules
+from models.rules.history import PortfolioHistory
 from models.rules.playbook import ModelView
 
 HERE = Path(__file__).resolve().parent / "rules"
@@ -50,7 +50,7 @@ class Case(SpecCase):
     def _given(self, name: str) -> list[dict[str, str]]:
         return next((table.dicts() for table in self.tables if table.name == name), [])
 
-    def judged(self) -> tuple[list[str], Judged]:
+    def judged(self) -> tuple[list[str], RuleResults]:
         """Return the accounts and the result of the rules."""
         cells: dict[tuple[str, str], dict[str, float]] = {}
         common: dict[str, float] = {}
@@ -67,16 +67,16 @@ class Case(SpecCase):
             {"account_id": account, "as_of": pd.Timestamp(date, tz="UTC"), **common, **values}
             for (date, account), values in cells.items()
         ]
-        history = History(pd.DataFrame(rows))
+        history = PortfolioHistory(pd.DataFrame(rows))
         options = next(iter(self._given("options")), {})
         rubric = load_rubric(options.get("rubric", "five-dimensions"))
         accounts = list(history.accounts)
         published: dict[str, dict[str, date]] = {}
         for row in self._given("published"):
             published.setdefault(row["account_id"], {})[row["play"]] = date.fromisoformat(row["due"])
-        return accounts, judge(history, rubric, view=self._view(accounts, history), called=published)
+        return accounts, apply_rules(history, rubric, view=self._view(accounts, history), called=published)
 
-    def _view(self, accounts: list[str], history: History) -> ModelView:
+    def _view(self, accounts: list[str], history: PortfolioHistory) -> ModelView:
         """Return the predictions of the models."""
         predictions = {row["account_id"]: row for row in self._given("models")}
 
@@ -111,7 +111,7 @@ class Case(SpecCase):
             risk[at] = np.nan if cell.get("risk", UNKNOWN) == UNKNOWN else float(cell["risk"])
             band[at] = cell.get("band", "insufficient_data")
         instants = [pd.Timestamp(date, tz="UTC").to_pydatetime() for date in dates]
-        raised = alerts(instants, score, band, risk, read_rules("alerts", AlertsFile))
+        raised = find_alerts(instants, score, band, risk, read_rules("alerts", AlertsFile))
         return [
             {
                 "account_id": account,
@@ -126,7 +126,7 @@ class Case(SpecCase):
         ]
 
 
-def _results(name: str, judged: Judged, row: int) -> list[dict[str, Any]]:
+def _results(name: str, judged: RuleResults, row: int) -> list[dict[str, Any]]:
     if name == "health":
         points = {f"{d}": v for d, v in judged.health.dimensions.iloc[row].items()}
         return [

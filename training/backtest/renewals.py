@@ -27,11 +27,18 @@ from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_of
-from models.renewals.due_accounts import Said, in_period
-from models.renewals.forecast import forecast
-from models.renewals.forecast_bias import missed_of
-from models.renewals.historical_rates import habits_of
-from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, PastMiss, PastQuarter, levels
+from models.renewals.due_accounts import ModelProbabilities, find_due_accounts
+from models.renewals.forecast import forecast_due_renewals
+from models.renewals.forecast_bias import count_forecast
+from models.renewals.historical_rates import historical_rates
+from models.renewals.past_forecasts import (
+    FIGURES,
+    PastCountForecast,
+    PastFigure,
+    PastForecasts,
+    PastQuarter,
+    bias_distributions,
+)
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.scorer import Scorer
 from models.targets import Target
@@ -166,14 +173,14 @@ def _quarter(
             [f"the terms of contracts as they were on {to_iso(start)}: the source has overwritten them since"]
         )
     said = {target: _said(scorer, frame) for target, scorer in scorers.items()}
-    due = in_period(start, period, until, arr, said["churn"], said.get("expansion"), grace)
-    if not due.told.any():
+    due = find_due_accounts(start, period, until, arr, said["churn"], said.get("expansion"), grace)
+    if not due.complete.any():
         raise InsufficientData([f"accounts due in {period.name}: none"])
     segment = segment_of(arr)
-    habits = habits_of(book.contracts, start, grace)
-    leaving, growing = levels(matured)
-    whole_ = forecast(due.of(arr, segment), habits, leaving, growing, {})["all", None]
-    happened = _happened(book, frame[due.told], start, until[due.told], arr[due.told], grace)
+    habits = historical_rates(book.contracts, start, grace)
+    leaving, growing = bias_distributions(matured)
+    whole_ = forecast_due_renewals(due.of(arr, segment), habits, leaving, growing, {})["all", None]
+    happened = _happened(book, frame[due.complete], start, until[due.complete], arr[due.complete], grace)
     figures = {}
     for name in FIGURES:
         told = getattr(whole_, name)
@@ -186,22 +193,24 @@ def _quarter(
         accounts=whole_.accounts,
         arr=whole_.arr,
         figures=figures,
-        leaving=_miss(due.leaves, due.leaves_spread, happened.left, due.told),
-        growing=_miss(due.grows, due.grows_spread, happened.grew, due.told),
+        leaving=_miss(due.leaves, due.leaves_spread, happened.left, due.complete),
+        growing=_miss(due.grows, due.grows_spread, happened.grew, due.complete),
     )
 
 
-def _said(scorer: Scorer, frame: pd.DataFrame) -> Said:
+def _said(scorer: Scorer, frame: pd.DataFrame) -> ModelProbabilities:
     matrix = scorer.encode(frame).matrix
     told = scorer.calibrate(scorer.raw(matrix))
-    return Said(scorer.by_horizon(matrix) or {QUICK.horizon_days: told.probability}, told.low, told.high)
+    return ModelProbabilities(scorer.by_horizon(matrix) or {QUICK.horizon_days: told.probability}, told.low, told.high)
 
 
-def _miss(p: Floats | None, spreads: Floats, happened: Floats, told: Bools) -> PastMiss:
+def _miss(p: Floats | None, spreads: Floats, happened: Floats, told: Bools) -> PastCountForecast:
     if p is None:
-        return PastMiss(expected=0.0, happened=0.0, variance=0.0, drawn=0.0)
-    found = missed_of(p[told], spreads[told], happened)
-    return PastMiss(expected=found.expected, happened=found.happened, variance=found.variance, drawn=found.drawn)
+        return PastCountForecast(expected=0.0, happened=0.0, variance=0.0, drawn=0.0)
+    found = count_forecast(p[told], spreads[told], happened)
+    return PastCountForecast(
+        expected=found.expected, happened=found.happened, variance=found.variance, drawn=found.drawn
+    )
 
 
 def words(found: PastForecasts) -> str:

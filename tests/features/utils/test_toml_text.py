@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from features.custom.config_file import parse_custom_file, read_custom_file
 from features.errors import RenewcastError
 from features.utils.toml_text import DEPTH_LIMIT, SIZE_LIMIT, TomlError, parse_toml, read_toml_text
-from models.peer_groups.rule_files import Rules, parse, read_text
+from models.peer_groups.rule_files import Rules, parse_rules, read_rules_text
 from training.config import read_config
 
 DEEP = 100_000
@@ -40,7 +40,7 @@ HOSTILE = {
 }
 READERS: dict[str, Callable[[Path], Any]] = {
     "custom features": lambda path: parse_custom_file(read_custom_file(path), path.name),
-    "rules and rubrics": lambda path: parse(read_text(path), path.name, Rules),
+    "rules and rubrics": lambda path: parse_rules(read_rules_text(path), path.name, Rules),
     "settings": read_config,
 }
 

@@ -24,7 +24,7 @@ def test_infinity_is_unknown_as_the_scorer_takes_it() -> None:
     ("frame", "message"),
     [
         (pd.DataFrame({"a": ["secret"]}), "column a holds something that is not a number"),
-        (pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]), "column a is there 2 times"),
+        (pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]), "column a occurs 2 times"),
     ],
 )
 def test_what_is_not_a_column_of_numbers_is_refused_without_its_values(frame: pd.DataFrame, message: str) -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.peer_groups.percentiles import midrank, midrank_within, percentile_among_comparable
+from models.peer_groups.percentiles import midrank, midrank_by_group, percentile_among_comparable
 
 whole = st.lists(st.integers(-5, 5), min_size=1, max_size=40)
 
@@ -34,7 +34,7 @@ def test_nor_does_taking_everyone_twice(values: list[int]) -> None:
 
 
 def test_groups_are_apart_and_rows_without_a_group_have_no_place() -> None:
-    percentile, known = midrank_within([1.0, 2.0, 7.0, 9.0], np.array([0, 0, 5, -1]))
+    percentile, known = midrank_by_group([1.0, 2.0, 7.0, 9.0], np.array([0, 0, 5, -1]))
     np.testing.assert_array_equal(percentile, [25.0, 75.0, 50.0, np.nan])
     assert known.tolist() == [2, 2, 1, 0]
 

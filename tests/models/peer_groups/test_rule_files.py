@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.health.rubric import load_rubric, rubric_files
-from models.peer_groups.rule_files import SHIPPED, Rules, RulesError, read_rules
+from models.peer_groups.rule_files import SHIPPED_RULES, Rules, RulesError, read_rules
 from models.peer_groups.segments import SegmentsFile, segment_names, segment_of
 from models.rules.alerts import AlertsFile
 from models.rules.early_warnings import WarningsFile
@@ -39,26 +39,26 @@ def test_what_ships_is_sound_and_has_a_version(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [
-        ("warnings", '"usage.events_trend_28d"', '"usage.luck"', "key warnings.0.all.0.feature: the catalogue has no number"),
+        ("warnings", '"usage.events_trend_28d"', '"usage.luck"', "key warnings.0.all.0.feature: the catalogue has no numeric feature"),
         ("warnings", 'severity = "high"', 'severity = "dire"', "key warnings.0.severity"),
-        ("warnings", "at_most = 0.7", "at_most = 0.7, above = 0.1", "key warnings.0.all.0: Value error, one bound is needed"),
+        ("warnings", "at_most = 0.7", "at_most = 0.7, above = 0.1", "key warnings.0.all.0: Value error, exactly one bound is needed"),
         ("warnings", 'cause = "low_engagement"\nnoisy', 'cause = "bad luck"\nnoisy', "key warnings.0.cause"),
         ("alerts", "more_than = 10", "more_than = -1", "key score_drop.more_than"),
         ("alerts", 'to = "csm"', 'whom = "csm"', "key score_drop.to"),
         ("onboarding", "day = 3", "day = -3", "key steps.0.day"),
-        ("expansion", 'code = "new_users"', 'code = "near_limit"', "signals: every code once"),
+        ("expansion", 'code = "new_users"', 'code = "near_limit"', "signals: codes must be unique"),
         ("expansion", '"usage.seats_used_share", "usage.features_used_28d"', '"contract.plan"', "key gate.adoption.0"),
         ("plays", 'severity = "medium"\nwho', 'severity = "high"\nwho', "tiers needs high, medium and low"),
         ("plays", 'cause = "price_concerns"\nlow', 'cause = "low_adoption"\nlow', "plays needs every cause once"),
         ("plays", 'immediate = "high"', "", "severity_of lacks immediate"),
-        ("segments", "over = 25000", "over = 250000", "the largest segment comes first"),
+        ("segments", "over = 25000", "over = 250000", "the largest segment must come first"),
         ("segments", "over = 5000\n", "", "every segment but the last needs over"),
-        ("segments", 'name = "SMB"', 'name = "all"', "a name of its own"),
+        ("segments", 'name = "SMB"', 'name = "all"', "a unique name"),
         ("segments", 'version = "2026Q4"', "version = ", "segments.toml is not TOML"),
     ],
 )
 def test_a_mistake_is_named(own: Path, name: str, old: str, new: str, said: str) -> None:
-    text = (SHIPPED / f"{name}.toml").read_text(encoding="utf-8")
+    text = (SHIPPED_RULES / f"{name}.toml").read_text(encoding="utf-8")
     assert old in text
     (own / f"{name}.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(RulesError) as caught:
@@ -70,7 +70,7 @@ def test_a_mistake_is_named(own: Path, name: str, old: str, new: str, said: str)
 
 def test_an_own_file_takes_the_place_of_the_shipped_one_and_is_read_again_once_changed(own: Path) -> None:
     file = own / "segments.toml"
-    text = (SHIPPED / "segments.toml").read_text(encoding="utf-8")
+    text = (SHIPPED_RULES / "segments.toml").read_text(encoding="utf-8")
     file.write_text(text.replace('"enterprise"', '"strategic"'), encoding="utf-8")
     assert segment_names() == ("strategic", "mid-market", "SMB", "self-serve")
     assert segment_of([2e5])[0] == "strategic"
@@ -91,5 +91,5 @@ def test_an_own_rubric_is_one_more_file(own: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RENEWCAST_RULES", str(tmp_path / "nowhere"))
-    with pytest.raises(RulesError, match="RENEWCAST_RULES names"):
+    with pytest.raises(RulesError, match="RENEWCAST_RULES is"):
         read_rules("alerts", AlertsFile)

@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from models.renewals.forecast import Due, forecast
-from models.renewals.forecast_bias import CERTAIN, Level, level_of
-from models.renewals.historical_rates import Habit, Habits
+from models.renewals.forecast import DueRenewals, forecast_due_renewals
+from models.renewals.forecast_bias import NO_BIAS, BiasDistribution, bias_distribution
+from models.renewals.historical_rates import HistoricalRates, SegmentRates
 from models.renewals.past_forecasts import FIGURES
 
 #: 20 renewals: a quarter grew by half, a fifth shrank to half, the others paid what they paid.
-HABITS = Habits(
-    segments={"all": Habit(renewals=20, grew=5, shrank=4, grown=(1.5,) * 5, shrunk=(0.5,) * 4, level=(1.0,) * 11)}
+HABITS = HistoricalRates(
+    segments={"all": SegmentRates(renewals=20, grew=5, shrank=4, grown=(1.5,) * 5, shrunk=(0.5,) * 4, level=(1.0,) * 11)}
 )
-STILL = Habits.none()
-WIDE = Level(np.array([1.5]), np.ones(1))
+STILL = HistoricalRates.none()
+WIDE = BiasDistribution(np.array([1.5]), np.ones(1))
 
 
-def due(arr: list[float], leaves: list[float], grows: list[float] | None = None) -> Due:
+def due(arr: list[float], leaves: list[float], grows: list[float] | None = None) -> DueRenewals:
     n = len(arr)
-    return Due(
+    return DueRenewals(
         np.array(arr),
         np.array(leaves),
         np.full(n, 0.9),
@@ -37,7 +37,7 @@ def due(arr: list[float], leaves: list[float], grows: list[float] | None = None)
 
 def test_a_portfolio_by_hand() -> None:
     # a: 100 leaves with 0.2; b: 1000 never. Of those that stay, a grows with 0.4 / 0.8, b with 0.25.
-    told = forecast(due([100.0, 1000.0], [0.2, 0.0], [0.4, 0.25]), HABITS, CERTAIN, CERTAIN, {})["all", None]
+    told = forecast_due_renewals(due([100.0, 1000.0], [0.2, 0.0], [0.4, 0.25]), HABITS, NO_BIAS, NO_BIAS, {})["all", None]
     shrinks = 4.5 / 21
     assert (told.accounts, told.arr) == (2, 1100.0)
     assert told.renewed_accounts.value == pytest.approx(1.8)
@@ -52,7 +52,7 @@ def test_a_portfolio_by_hand() -> None:
 
 
 def test_certainty_gives_a_point() -> None:
-    told = forecast(due([100.0, 50.0, 7.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]), STILL, WIDE, WIDE, {})["all", None]
+    told = forecast_due_renewals(due([100.0, 50.0, 7.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]), STILL, WIDE, WIDE, {})["all", None]
     for name in FIGURES:
         figure = getattr(told, name)
         assert figure.low == pytest.approx(figure.value) == pytest.approx(figure.high)
@@ -60,7 +60,7 @@ def test_certainty_gives_a_point() -> None:
 
 
 def test_chance_alone_is_the_binomial() -> None:
-    told = forecast(due([1.0] * 60, [0.1] * 60, [0.0] * 60), STILL, CERTAIN, CERTAIN, {})["all", None]
+    told = forecast_due_renewals(due([1.0] * 60, [0.1] * 60, [0.0] * 60), STILL, NO_BIAS, NO_BIAS, {})["all", None]
     low, high = binom.ppf([0.1, 0.9], 60, 0.9)
     assert (told.renewed_accounts.low, told.renewed_accounts.high) == (low, high)
 
@@ -68,13 +68,13 @@ def test_chance_alone_is_the_binomial() -> None:
 def test_a_shared_error_widens_and_an_error_of_ones_own_does_not() -> None:
     accounts = due([1.0] * 400, [0.1] * 400, [0.0] * 400)
     chance, prior, wide = (
-        forecast(accounts, STILL, level, CERTAIN, {})["all", None].renewed_arr for level in (CERTAIN, level_of([]), WIDE)
+        forecast_due_renewals(accounts, STILL, level, NO_BIAS, {})["all", None].renewed_arr for level in (NO_BIAS, bias_distribution([]), WIDE)
     )
     widths = [each.high - each.low for each in (chance, prior, wide)]
     assert widths == sorted(widths)
     assert widths[2] > 3 * widths[0]
     surer = replace(accounts, leaves_spread=np.zeros(400))
-    alone = forecast(surer, STILL, WIDE, CERTAIN, {})["all", None].renewed_arr
+    alone = forecast_due_renewals(surer, STILL, WIDE, NO_BIAS, {})["all", None].renewed_arr
     assert alone.high - alone.low == pytest.approx(widths[0], rel=0.1)
 
 
@@ -86,7 +86,7 @@ ROW = st.tuples(st.floats(0, 1e6), st.floats(0, 1), st.floats(0, 1), st.sampled_
 def test_groups_add_up_and_every_figure_lies_in_its_interval(rows: list[tuple[float, float, float, str | None]]) -> None:
     accounts = due([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
     groups = {"csm": np.array([r[3] for r in rows], dtype=object)}
-    found = forecast(accounts, HABITS, level_of([]), level_of([]), groups)
+    found = forecast_due_renewals(accounts, HABITS, bias_distribution([]), bias_distribution([]), groups)
     whole = found["all", None]
     parts = [told for (division, _), told in found.items() if division == "csm"]
     assert sum(p.accounts for p in parts) == whole.accounts == len(rows)
@@ -103,7 +103,7 @@ def test_groups_add_up_and_every_figure_lies_in_its_interval(rows: list[tuple[fl
 @settings(max_examples=15, deadline=None)
 def test_one_more_account_never_lowers_what_is_expected(rows: list[tuple[float, ...]], more: tuple[float, ...]) -> None:
     few, many = (
-        forecast(due([r[0] for r in n], [r[1] for r in n], [r[2] for r in n]), HABITS, CERTAIN, CERTAIN, {})["all", None]
+        forecast_due_renewals(due([r[0] for r in n], [r[1] for r in n], [r[2] for r in n]), HABITS, NO_BIAS, NO_BIAS, {})["all", None]
         for n in (rows, [*rows, more])
     )
     for name in ("renewed_accounts", "renewed_arr", "lost_arr", "contracted_arr", "expanded_arr"):
@@ -112,11 +112,11 @@ def test_one_more_account_never_lowers_what_is_expected(rows: list[tuple[float, 
 
 
 def test_nobody_due_is_nothing_and_no_rate() -> None:
-    told = forecast(due([], [], []), HABITS, CERTAIN, CERTAIN, {"segment": np.zeros(0, dtype=object)})
+    told = forecast_due_renewals(due([], [], []), HABITS, NO_BIAS, NO_BIAS, {"segment": np.zeros(0, dtype=object)})
     assert set(told) == {("all", None)}
     assert (told["all", None].arr, told["all", None].grr, told["all", None].nrr) == (0.0, None, None)
 
 
 def test_without_a_model_of_growth_the_habits_tell() -> None:
-    told = forecast(due([100.0], [0.0]), HABITS, CERTAIN, CERTAIN, {})["all", None]
+    told = forecast_due_renewals(due([100.0], [0.0]), HABITS, NO_BIAS, NO_BIAS, {})["all", None]
     assert told.expanded_arr.value == pytest.approx(100 * 5.5 / 21 * 0.5)

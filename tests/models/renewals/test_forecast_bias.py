@@ -5,40 +5,49 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.renewals.forecast_bias import CERTAIN, PRIOR_SCALE, Missed, level_of, log_odds, missed_of, moved, spread_of
+from models.renewals.forecast_bias import (
+    NO_BIAS,
+    PRIOR_SCALE,
+    CountForecast,
+    bias_distribution,
+    clipped_log_odds,
+    count_forecast,
+    log_odds_spread,
+    shift_probabilities,
+)
 
 
 def test_without_a_past_the_prior_stands() -> None:
-    prior = level_of([])
+    prior = bias_distribution([])
     assert prior.spread == pytest.approx(PRIOR_SCALE, rel=0.02)
-    assert level_of([Missed(0.0, 0.0, 0.0, 0.0)]).spread == prior.spread, "nothing due tells nothing"
+    assert bias_distribution([CountForecast(0.0, 0.0, 0.0, 0.0)]).spread == prior.spread, "nothing due tells nothing"
 
 
 def test_misses_widen_and_hits_narrow() -> None:
-    right = [Missed(20.0, 20.0, 18.0, 16.0)] * 6
-    wrong = [Missed(20.0, 40.0, 18.0, 16.0), Missed(20.0, 6.0, 18.0, 16.0)] * 3
-    assert level_of(right).spread < level_of([]).spread < level_of(wrong).spread
+    right = [CountForecast(20.0, 20.0, 18.0, 16.0)] * 6
+    wrong = [CountForecast(20.0, 40.0, 18.0, 16.0), CountForecast(20.0, 6.0, 18.0, 16.0)] * 3
+    assert bias_distribution(right).spread < bias_distribution([]).spread < bias_distribution(wrong).spread
 
 
 def test_the_mean_stays_while_the_level_is_drawn() -> None:
     p, spread = np.array([0.02, 0.1, 0.5, 0.9]), np.full(4, 0.8)
     by = np.random.default_rng(0).standard_normal(40_000)[:, None] * spread
-    assert moved(p, by, spread).mean(axis=0) == pytest.approx(p, rel=0.02)
-    assert (moved(np.array([0.0, 1.0]), by[:, :2], spread[:2]) == np.array([0.0, 1.0])).all()
-    assert moved(p, np.zeros((1, 4)), np.zeros(4))[0] == pytest.approx(p)
+    assert shift_probabilities(p, by, spread).mean(axis=0) == pytest.approx(p, rel=0.02)
+    assert (shift_probabilities(np.array([0.0, 1.0]), by[:, :2], spread[:2]) == np.array([0.0, 1.0])).all()
+    assert shift_probabilities(p, np.zeros((1, 4)), np.zeros(4))[0] == pytest.approx(p)
 
 
 def test_draws_follow_the_grid() -> None:
-    assert (CERTAIN.draws(5, np.random.default_rng(0)) == 0.0).all()
-    level = level_of([])
+    assert (NO_BIAS.draws(5, np.random.default_rng(0)) == 0.0).all()
+    level = bias_distribution([])
     assert level.draws(20_000, np.random.default_rng(1)).std() == pytest.approx(level.spread, rel=0.05)
 
 
 def test_a_miss_and_a_spread_by_hand() -> None:
-    told = missed_of(np.array([0.5, 0.2]), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    told = count_forecast(np.array([0.5, 0.2]), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     assert (told.expected, told.happened) == (pytest.approx(0.7), 1.0)
     assert told.variance == pytest.approx(0.25 + 0.16)
     assert told.drawn == pytest.approx(0.25 + 0.32)
     low, high = (1 / (1 + np.exp(-np.array([z]))) for z in (-1.2815515655446004, 1.2815515655446004))
-    assert spread_of(low, high) == pytest.approx(1.0)
-    assert log_odds(np.array([0.5]))[0] == 0.0
+    assert log_odds_spread(low, high) == pytest.approx(1.0)
+    assert clipped_log_odds(np.array([0.5]))[0] == 0.0

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.renewals.historical_rates import ArrLine, Habits, habits_of
+from models.renewals.historical_rates import ArrLine, HistoricalRates, historical_rates
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ BOOK = contracts(
 
 
 def test_a_tiny_book_by_hand() -> None:
-    whole = habits_of(BOOK, AS_OF, 30).whole
+    whole = historical_rates(BOOK, AS_OF, 30).whole
     # Who left is no part of it, who went early never came to the renewal, and June's is not settled yet.
     assert (whole.renewals, whole.grew, whole.shrank) == (4, 1, 1)
     assert whole.grown == (1.2,)
@@ -45,16 +45,16 @@ def test_a_tiny_book_by_hand() -> None:
 
 def test_nothing_later_is_seen() -> None:
     later = datetime(2026, 1, 20, tzinfo=UTC)
-    assert habits_of(BOOK, later, 30) == Habits.none(), "no grace was over"
+    assert historical_rates(BOOK, later, 30) == HistoricalRates.none(), "no grace was over"
     until = BOOK["started_at"] < later
     ended = BOOK["ended_at"].where(BOOK["ended_at"] < AS_OF.replace(month=2, day=5))
-    assert habits_of(BOOK, AS_OF.replace(month=2, day=5), 30) == habits_of(
+    assert historical_rates(BOOK, AS_OF.replace(month=2, day=5), 30) == historical_rates(
         BOOK[until].assign(ended_at=ended), AS_OF.replace(month=2, day=5), 30
     )
 
 
 def test_a_segment_with_little_is_drawn_to_the_whole() -> None:
-    habits = habits_of(BOOK, AS_OF, 30)
+    habits = historical_rates(BOOK, AS_OF, 30)
     a, b = habits.contraction("enterprise")
     assert a / (a + b) == pytest.approx(1.5 / 5), "a segment without renewals has the portfolio's rate"
     assert a + b == pytest.approx(4 + 1)
@@ -67,10 +67,10 @@ def test_a_segment_with_little_is_drawn_to_the_whole() -> None:
 
 
 def test_no_past_changes_nothing() -> None:
-    none = Habits.none()
+    none = HistoricalRates.none()
     assert none.contraction("SMB") == (0.5, 0.5)
     assert all(sizes.tolist() == [1.0] for sizes in none.sizes(None))
-    assert Habits.model_validate(none.model_dump(mode="json")) == none
+    assert HistoricalRates.model_validate(none.model_dump(mode="json")) == none
 
 
 def test_the_line_reads_a_start_after_and_an_end_up_to_its_instant() -> None:

@@ -9,15 +9,22 @@ import pytest
 
 from features.errors import HomeError
 from models.home import Home
-from models.renewals.forecast_bias import level_of
-from models.renewals.past_forecasts import FILE, PastFigure, PastForecasts, PastMiss, PastQuarter, levels
+from models.renewals.forecast_bias import bias_distribution
+from models.renewals.past_forecasts import (
+    FILE,
+    PastCountForecast,
+    PastFigure,
+    PastForecasts,
+    PastQuarter,
+    bias_distributions,
+)
 
 AT = datetime(2026, 9, 30, tzinfo=UTC)
 
 
 def quarter(happened: float) -> PastQuarter:
     figure = PastFigure(expected=100.0, low=90.0, high=110.0, happened=happened)
-    miss = PastMiss(expected=20.0, happened=happened / 5, variance=18.0, drawn=16.0)
+    miss = PastCountForecast(expected=20.0, happened=happened / 5, variance=18.0, drawn=16.0)
     return PastQuarter(
         period="2026Q1", as_of=datetime(2026, 1, 1, tzinfo=UTC), by="refit", accounts=9, arr=100.0,
         figures={"renewed_arr": figure}, leaving=miss, growing=miss,
@@ -51,6 +58,6 @@ def test_what_is_not_sound_is_refused(tmp_path: Path) -> None:
 
 
 def test_quarters_teach_the_level() -> None:
-    assert levels([])[0].spread == level_of([]).spread
-    off, right = levels([quarter(200.0), quarter(20.0)])[0], levels([quarter(100.0)] * 4)[0]
-    assert right.spread < level_of([]).spread < off.spread
+    assert bias_distributions([])[0].spread == bias_distribution([]).spread
+    off, right = bias_distributions([quarter(200.0), quarter(20.0)])[0], bias_distributions([quarter(100.0)] * 4)[0]
+    assert right.spread < bias_distribution([]).spread < off.spread

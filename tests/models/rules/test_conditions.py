@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.rules.conditions import FALSE, TRUE, UNKNOWN, Condition, Conditions, both, either
+from models.rules.conditions import FALSE, TRUE, UNKNOWN, ConditionGroup, FeatureCondition, all_true, any_true
 
 FRAME = pd.DataFrame({"a": [0.9, 1.0, 1.1, np.nan]})
 
@@ -24,12 +24,12 @@ FRAME = pd.DataFrame({"a": [0.9, 1.0, 1.1, np.nan]})
     ],
 )
 def test_each_bound_at_its_edge(bound: dict[str, float], holds: list[int]) -> None:
-    assert Condition(feature="a", **bound).states(FRAME).tolist() == holds
-    assert Condition(feature="not there", **bound).states(FRAME).tolist() == [UNKNOWN] * 4
+    assert FeatureCondition(feature="a", **bound).states(FRAME).tolist() == holds
+    assert FeatureCondition(feature="not there", **bound).states(FRAME).tolist() == [UNKNOWN] * 4
 
 
 def test_a_percentile_is_that_among_comparable_accounts() -> None:
-    condition = Condition(feature="a", percentile_below=20)
+    condition = FeatureCondition(feature="a", percentile_below=20)
     assert condition.states(FRAME, lambda name: np.array([10.0, 20.0, 30.0, np.nan])).tolist() == [TRUE, FALSE, FALSE, UNKNOWN]
     assert condition.states(FRAME).tolist() == [UNKNOWN] * 4
 
@@ -37,12 +37,12 @@ def test_a_percentile_is_that_among_comparable_accounts() -> None:
 @pytest.mark.parametrize("bounds", [{}, {"above": 1.0, "below": 2.0}, {"above": float("nan")}])
 def test_one_sound_bound_is_needed(bounds: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        Condition(feature="a", **bounds)
+        FeatureCondition(feature="a", **bounds)
 
 
 def test_at_least_one_condition_is_needed() -> None:
     with pytest.raises(ValidationError, match="at least one condition"):
-        Conditions()
+        ConditionGroup()
 
 
 @settings(deadline=None)
@@ -53,7 +53,7 @@ def test_an_unknown_matters_only_where_the_answer_hangs_on_it(states: list[np.in
     for state in states:
         fillings = [[*f, s] for f in fillings for s in ((TRUE, FALSE) if state == UNKNOWN else (state,))]
     columns = [np.array([s]) for s in states]
-    for combine, truth in ((both, all), (either, any)):
+    for combine, truth in ((all_true, all), (any_true, any)):
         answers = {truth(s == TRUE for s in filling) for filling in fillings}
         expected = UNKNOWN if len(answers) > 1 else TRUE if answers.pop() else FALSE
         assert combine(columns)[0] == expected

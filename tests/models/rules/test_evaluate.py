@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from models.health.rubric import load_rubric
-from models.rules.evaluate import Judged, judge, looked_back_on
-from models.rules.history import History
+from models.rules.evaluate import RuleResults, apply_rules, history_features
+from models.rules.history import PortfolioHistory
 
 RUBRIC = load_rubric()
 DATES = pd.date_range("2026-04-06", periods=9, freq="7D", tz="UTC")
@@ -16,7 +16,7 @@ DATES = pd.date_range("2026-04-06", periods=9, freq="7D", tz="UTC")
 
 def _portfolio(accounts: int = 60, seed: int = 5) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    features = [*looked_back_on(RUBRIC), "contract.days_since_start", "usage.users_so_far", "relationship.decision_makers"]
+    features = [*history_features(RUBRIC), "contract.days_since_start", "usage.users_so_far", "relationship.decision_makers"]
     rows = accounts * len(DATES)
     values = rng.choice([0.0, 0.3, 0.6, 0.9, 1.0, 2.0, 5.0, 30.0, 90.0, np.nan], (rows, len(features)))
     frame = pd.DataFrame(values, columns=features)
@@ -25,19 +25,19 @@ def _portfolio(accounts: int = 60, seed: int = 5) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def judged() -> Judged:
-    return judge(History(_portfolio()), RUBRIC)
+def judged() -> RuleResults:
+    return apply_rules(PortfolioHistory(_portfolio()), RUBRIC)
 
 
-def test_everyone_is_told_of(judged: Judged) -> None:
+def test_everyone_is_told_of(judged: RuleResults) -> None:
     for told in (judged.alerts, judged.warnings, judged.onboarding, judged.plays):
         assert len(told) == 60
     assert judged.score.shape == judged.band.shape == (60, 9)
     assert judged.score[:, -1].tolist() == pytest.approx(judged.health.score.tolist(), nan_ok=True)
 
 
-def test_the_order_of_rows_changes_nothing(judged: Judged) -> None:
-    turned = judge(History(_portfolio().sample(frac=1.0, random_state=1)), RUBRIC)
+def test_the_order_of_rows_changes_nothing(judged: RuleResults) -> None:
+    turned = apply_rules(PortfolioHistory(_portfolio().sample(frac=1.0, random_state=1)), RUBRIC)
     assert (turned.alerts, turned.warnings, turned.onboarding, turned.plays) == (
         judged.alerts, judged.warnings, judged.onboarding, judged.plays,
     )  # fmt: skip
@@ -49,7 +49,7 @@ def test_an_alert_is_raised_at_one_date_only() -> None:
     frame = _portfolio()
     raised: set[tuple[str, str]] = set()
     for end in range(2, len(DATES) + 1):
-        told = judge(History(frame[frame["as_of"] <= DATES[end - 1]]), RUBRIC)
+        told = apply_rules(PortfolioHistory(frame[frame["as_of"] <= DATES[end - 1]]), RUBRIC)
         for account, each in enumerate(told.alerts):
             new = {(f"a{account:02d}", alert.key) for alert in each if alert.raised}
             assert not new & raised
@@ -59,7 +59,7 @@ def test_an_alert_is_raised_at_one_date_only() -> None:
 
 def test_without_a_past_nothing_is_said_of_changes_and_nothing_noisy_counts() -> None:
     frame = _portfolio()
-    alone = judge(History(frame[frame["as_of"] == DATES[-1]]), RUBRIC)
+    alone = apply_rules(PortfolioHistory(frame[frame["as_of"] == DATES[-1]]), RUBRIC)
     codes = {alert.code for each in alone.alerts for alert in each}
     assert codes <= {"churn_risk"}
     noisy = {"usage_down", "few_features", "tickets_rising"}
@@ -70,9 +70,9 @@ def test_without_a_past_nothing_is_said_of_changes_and_nothing_noisy_counts() ->
 def test_a_risk_is_an_alert_where_it_is_given() -> None:
     frame = _portfolio(3)
     risk = np.array([90.0, 70.0, np.nan])
-    told = judge(History(frame), RUBRIC, risk=risk)
+    told = apply_rules(PortfolioHistory(frame), RUBRIC, risk=risk)
     assert [any(a.code == "churn_risk" for a in each) for each in told.alerts] == [True, False, False]
 
 
-def test_the_versions_of_the_rules_are_told(judged: Judged) -> None:
+def test_the_versions_of_the_rules_are_told(judged: RuleResults) -> None:
     assert set(judged.versions) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments"}

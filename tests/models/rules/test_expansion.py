@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from models.health.rubric import INSUFFICIENT
 from models.peer_groups.peers import Peers
 from models.peer_groups.rule_files import read_rules
-from models.rules.expansion import MET, NOT_MET, UNKNOWN, Expansion, ExpansionFile, expansion
+from models.rules.expansion import MET, NOT_MET, UNKNOWN, ExpansionFile, ExpansionReadiness, assess_expansion
 
 RULES = read_rules("expansion", ExpansionFile)
 ITEMS = ["health_green", "adoption_above_segment", "nps_8_or_more", "executive_relationship", "use_case_for_more", "budget_authority_known"]
 
 
-def gate(frame: pd.DataFrame, band: pd.Series, peers: Peers, segments: np.ndarray) -> Expansion:
-    return expansion(frame, band, peers, segments, RULES)
+def gate(frame: pd.DataFrame, band: pd.Series, peers: Peers, segments: np.ndarray) -> ExpansionReadiness:
+    return assess_expansion(frame, band, peers, segments, RULES)
 
 # An account that passes every item; the other nineteen of its segment use half of their seats.
 READY = {

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from models.peer_groups.rule_files import read_rules
 from models.rules.conditions import FALSE, TRUE, UNKNOWN
 from models.rules.early_warnings import WarningsFile
-from models.rules.history import History, confirmed, since
-from models.rules.usage_anomalies import unusual
+from models.rules.history import PortfolioHistory, confirmed, holding_since
+from models.rules.usage_anomalies import find_usage_anomalies
 
 DATES = pd.date_range("2026-03-02", periods=13, freq="7D", tz="UTC")
 RULE = read_rules("warnings", WarningsFile).unusual
@@ -21,7 +21,7 @@ RULE = read_rules("warnings", WarningsFile).unusual
 @given(st.lists(st.sampled_from([TRUE, FALSE, UNKNOWN]), min_size=1, max_size=8))
 def test_since_is_the_beginning_of_the_last_unbroken_run(states: list[np.int8]) -> None:
     row = np.array([states])
-    begun = int(since(row)[0])
+    begun = int(holding_since(row)[0])
     if states[-1] != TRUE:
         assert begun == -1
     else:
@@ -35,27 +35,27 @@ def test_only_what_held_the_date_before_is_confirmed() -> None:
     assert confirmed(states[:, -1:]).tolist() == [UNKNOWN] * 3 + [FALSE]
 
 
-def _weekly(values: list[list[float]]) -> History:
+def _weekly(values: list[list[float]]) -> PortfolioHistory:
     rows = [
         {"account_id": f"a{i}", "as_of": date, RULE.feature: value}
         for i, series in enumerate(values)
         for date, value in zip(DATES[-len(series) :], series, strict=True)
     ]
-    return History(pd.DataFrame(rows))
+    return PortfolioHistory(pd.DataFrame(rows))
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(90, 110), min_size=12, max_size=12), st.permutations(range(12)))
 def test_the_order_of_the_weeks_before_does_not_matter_and_ordinary_weeks_are_ordinary(values: list[float], order: list[int]) -> None:
-    one = unusual(_weekly([[*values, 100.0]]), RULE)
-    two = unusual(_weekly([[*[values[i] for i in order], 100.0]]), RULE)
+    one = find_usage_anomalies(_weekly([[*values, 100.0]]), RULE)
+    two = find_usage_anomalies(_weekly([[*[values[i] for i in order], 100.0]]), RULE)
     assert not one.now[0]
     assert one.usual[0] == two.usual[0]
 
 
 def test_a_fall_and_a_surge_are_told_apart_and_a_few_events_are_not_made_much_of() -> None:
     calm = [100.0] * 12
-    found = unusual(_weekly([[*calm, 40.0], [*calm, 160.0], [*([2.0] * 12), 0.0], [*calm, np.nan]]), RULE)
+    found = find_usage_anomalies(_weekly([[*calm, 40.0], [*calm, 160.0], [*([2.0] * 12), 0.0], [*calm, np.nan]]), RULE)
     assert found.now.tolist() == [True, True, False, False]
     assert (found.value[0], found.usual[0]) == (40.0, 100.0)
 

@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.rules.intervention_effects import Intervention, report, share, standing_at, with_outcomes
+from models.rules.intervention_effects import (
+    InterventionRecord,
+    close_by_outcomes,
+    estimate_share,
+    intervention_status,
+    report_interventions,
+)
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -15,19 +21,19 @@ def ago(days: int) -> datetime:
     return AS_OF - timedelta(days=days)
 
 
-def arm(name: str, held_out: bool, stayed: int, left: int) -> list[Intervention]:
+def arm(name: str, held_out: bool, stayed: int, left: int) -> list[InterventionRecord]:
     seen = [True] * stayed + [False] * left
-    return [Intervention(f"{name}{i}", ago(200), held_out, stayed=each) for i, each in enumerate(seen)]
+    return [InterventionRecord(f"{name}{i}", ago(200), held_out, stayed=each) for i, each in enumerate(seen)]
 
 
 def test_counts_and_save_rate() -> None:
-    told = report(
+    told = report_interventions(
         [
-            Intervention("a", ago(80), False, ago(20), "saved"),
-            Intervention("a", ago(10), False),
-            Intervention("b", ago(80), False, ago(40), "lost"),
-            Intervention("c", ago(80), False, ago(40), "saved"),
-            Intervention("d", ago(80), True),
+            InterventionRecord("a", ago(80), False, ago(20), "saved"),
+            InterventionRecord("a", ago(10), False),
+            InterventionRecord("b", ago(80), False, ago(40), "lost"),
+            InterventionRecord("c", ago(80), False, ago(40), "saved"),
+            InterventionRecord("d", ago(80), True),
         ]
     )
     assert (told.saved, told.lost, told.open, told.held_out_accounts) == (2, 1, 1, 1)
@@ -39,18 +45,18 @@ def test_counts_and_save_rate() -> None:
 
 def test_the_effect_by_hand() -> None:
     # Held out, 40 of 50 stay; treated, 45 of 50: of those that would leave, half stay.
-    told = report(arm("h", True, 40, 10) + arm("t", False, 45, 5)).effect
+    told = report_interventions(arm("h", True, 40, 10) + arm("t", False, 45, 5)).effect
     assert told is not None
     assert told.uplift == pytest.approx(0.1)
     assert told.save_rate == pytest.approx(0.5)
     # Newcombe's interval of 45/50 - 40/50, by his formula.
-    treated, held = share(45, 50), share(40, 50)
+    treated, held = estimate_share(45, 50), estimate_share(40, 50)
     assert told.low == pytest.approx(0.1 - ((0.9 - treated.low) ** 2 + (held.high - 0.8) ** 2) ** 0.5)
     assert told.low < 0 < told.high
 
 
 def test_plays_that_harm_save_nobody() -> None:
-    told = report(arm("h", True, 45, 5) + arm("t", False, 30, 20)).effect
+    told = report_interventions(arm("h", True, 45, 5) + arm("t", False, 30, 20)).effect
     assert told is not None
     assert told.save_rate == 0.0
     assert told.high < 0
@@ -58,43 +64,43 @@ def test_plays_that_harm_save_nobody() -> None:
 
 @pytest.mark.parametrize(("held", "treated"), [((10, 6), (50, 5)), ((60, 2), (50, 5)), ((40, 10), (10, 2))])
 def test_too_few_give_no_effect_and_say_why(held: tuple[int, int], treated: tuple[int, int]) -> None:
-    told = report(arm("h", True, *held) + arm("t", False, *treated))
+    told = report_interventions(arm("h", True, *held) + arm("t", False, *treated))
     assert told.effect is None
     assert told.why_no_effect is not None
-    assert "it takes" in told.why_no_effect
+    assert "are needed" in told.why_no_effect
 
 
 def test_an_account_counts_once_by_its_first() -> None:
-    again = [Intervention(f"h{i}", ago(100), False, stayed=False) for i in range(50)]
-    assert report(arm("h", True, 40, 10) + arm("t", False, 45, 5) + again).effect == report(
+    again = [InterventionRecord(f"h{i}", ago(100), False, stayed=False) for i in range(50)]
+    assert report_interventions(arm("h", True, 40, 10) + arm("t", False, 45, 5) + again).effect == report_interventions(
         arm("h", True, 40, 10) + arm("t", False, 45, 5)
     ).effect
 
 
 def test_outcomes_close_what_they_mean() -> None:
     given = [
-        Intervention("a", ago(50), False, id="one"),
-        Intervention("a", ago(30), False, id="two"),
-        Intervention("b", ago(30), True, id="held"),
+        InterventionRecord("a", ago(50), False, id="one"),
+        InterventionRecord("a", ago(30), False, id="two"),
+        InterventionRecord("b", ago(30), True, id="held"),
     ]
-    one, two, held = with_outcomes(given, [("a", ago(5), "lost", "one"), ("a", ago(3), "saved", None), ("b", ago(2), "saved", None)])
+    one, two, held = close_by_outcomes(given, [("a", ago(5), "lost", "one"), ("a", ago(3), "saved", None), ("b", ago(2), "saved", None)])
     assert (one.result, one.closed_at) == ("lost", ago(5))
     assert (two.result, two.closed_at) == ("saved", ago(3)), "without a name, the latest that is open"
     assert held.closed_at is None, "nothing was done there that could have saved it"
-    assert with_outcomes(given, [("z", ago(1), "saved", None), ("a", ago(60), "saved", None), ("a", ago(1), "lost", "other")]) == given
+    assert close_by_outcomes(given, [("z", ago(1), "saved", None), ("a", ago(60), "saved", None), ("a", ago(1), "lost", "other")]) == given
 
 
 def test_what_takes_a_play_off_the_list() -> None:
     given = [
-        Intervention("open", ago(10), False),
-        Intervention("closed before", ago(10), False, ago(2), "saved"),
-        Intervention("closed since", ago(10), False, ago(-2), "saved"),
-        Intervention("held", ago(10), True),
-        Intervention("held", ago(5), False),
-        Intervention("old", ago(91), False),
-        Intervention("begun since", ago(-1), False),
-        Intervention("begun since", ago(10), False, ago(-1), "lost"),
+        InterventionRecord("open", ago(10), False),
+        InterventionRecord("closed before", ago(10), False, ago(2), "saved"),
+        InterventionRecord("closed since", ago(10), False, ago(-2), "saved"),
+        InterventionRecord("held", ago(10), True),
+        InterventionRecord("held", ago(5), False),
+        InterventionRecord("old", ago(91), False),
+        InterventionRecord("begun since", ago(-1), False),
+        InterventionRecord("begun since", ago(10), False, ago(-1), "lost"),
     ]
-    assert standing_at(given, AS_OF) == {
+    assert intervention_status(given, AS_OF) == {
         "open": "under_way", "closed since": "done", "held": "held_out", "begun since": "under_way",
     }  # fmt: skip

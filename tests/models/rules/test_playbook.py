@@ -12,24 +12,32 @@ from hypothesis import strategies as st
 
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import segments_file
-from models.rules.early_warnings import EarlyWarning, WarningsFile
-from models.rules.onboarding import Onboarding, Step
-from models.rules.playbook import Circumstances, Facts, ModelView, Playbook, counting, playbook, pressing
+from models.rules.early_warnings import AccountWarning, WarningsFile
+from models.rules.onboarding import MissedStep, OnboardingStatus
+from models.rules.playbook import (
+    ModelView,
+    Playbook,
+    PlaybookContext,
+    PlaybookInputs,
+    confirmed_warnings,
+    decide_plays,
+    urgent_warnings,
+)
 from models.rules.plays import AUTOMATED, EXECUTIVES, Cause, PlaysFile, Severity
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 RULES = read_rules("plays", PlaysFile)
 SIGNS = read_rules("warnings", WarningsFile).warnings
-QUIET = Onboarding(400, False, (), (), None, None)
-MISSED = Onboarding(12, True, (Step("single_user", 10, "a single user by day 10", "invite campaign"),), (), None, None)
+QUIET = OnboardingStatus(400, False, (), (), None, None)
+MISSED = OnboardingStatus(12, True, (MissedStep("single_user", 10, "a single user by day 10", "invite campaign"),), (), None, None)
 
 
-def sign(code: str, standing: str = "risk") -> EarlyWarning:
+def sign(code: str, standing: str = "risk") -> AccountWarning:
     rule = next(rule for rule in SIGNS if rule.code == code)
-    return EarlyWarning(code, rule.says, rule.severity, rule.cause, standing, AS_OF, False, ())  # type: ignore[arg-type]
+    return AccountWarning(code, rule.says, rule.severity, rule.cause, standing, AS_OF, False, ())  # type: ignore[arg-type]
 
 
-def portfolio(n: int, seed: int) -> tuple[list[str], Facts, ModelView]:
+def portfolio(n: int, seed: int) -> tuple[list[str], PlaybookInputs, ModelView]:
     """Accounts of which anything may be so or unknown."""
     rng = np.random.default_rng(seed)
 
@@ -47,7 +55,7 @@ def portfolio(n: int, seed: int) -> tuple[list[str], Facts, ModelView]:
         for _ in range(n)
     ]
     unknown = np.where(rng.random(n) < 0.1, np.nan, 1.0)
-    facts = Facts(
+    facts = PlaybookInputs(
         some("green", "green", "yellow", "red", "insufficient_data"),
         rng.uniform(0, 100, n) * unknown,
         some("usage", "support", "relationship", None),
@@ -65,8 +73,8 @@ def portfolio(n: int, seed: int) -> tuple[list[str], Facts, ModelView]:
     return [f"a{i:04d}" for i in range(n)], facts, view
 
 
-def decided(ids: list[str], facts: Facts, view: ModelView, **given: object) -> Playbook:
-    return playbook(ids, facts, view, RULES, segments_file(), Circumstances(AS_OF, **given))  # type: ignore[arg-type]
+def decided(ids: list[str], facts: PlaybookInputs, view: ModelView, **given: object) -> Playbook:
+    return decide_plays(ids, facts, view, RULES, segments_file(), PlaybookContext(AS_OF, **given))  # type: ignore[arg-type]
 
 
 @settings(max_examples=15, deadline=None)
@@ -78,7 +86,7 @@ def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
     for row, play in enumerate(book.plays):
         plays = () if play is None else (play, *book.further[row])
         churn, health, signs = view.churn_band[row], facts.health_band[row], facts.warnings[row]
-        at_risk = churn in ("medium", "high") or health in ("yellow", "red") or pressing(signs)
+        at_risk = churn in ("medium", "high") or health in ("yellow", "red") or urgent_warnings(signs)
         for each in plays:
             assert each.due > AS_OF.date()
             assert not each.overdue
@@ -86,22 +94,22 @@ def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
         if any(p.kind == "save" for p in plays):
             assert at_risk
             assert not book.proposed[row]
-        if not book.proposed[row] and any(s.cause != "payment_failure" for s in pressing(signs)):
+        if not book.proposed[row] and any(s.cause != "payment_failure" for s in urgent_warnings(signs)):
             assert play is not None
             assert play.kind == "save"
         if book.proposed[row]:
             assert (facts.gate_met[row], view.expansion_band[row]) == (True, "high")
-            assert all(s.severity != "immediate" for s in counting(signs))
+            assert all(s.severity != "immediate" for s in confirmed_warnings(signs))
             assert churn != "high"
             assert play is None or play.severity != "high"
         if book.withdrawn[row] is not None:
             assert facts.gate_met[row]
             assert not book.proposed[row]
         if play is not None and play.who == EXECUTIVES and churn == "low":
-            assert any(s.severity == "immediate" for s in counting(signs))
-        if any(s.cause == "payment_failure" for s in counting(signs)):
+            assert any(s.severity == "immediate" for s in confirmed_warnings(signs))
+        if any(s.cause == "payment_failure" for s in confirmed_warnings(signs)):
             assert [p.who for p in plays if p.kind == "billing"] == ["billing"]
-        digital = facts.segments[row] == "self-serve" and all(s.severity != "immediate" for s in counting(signs))  # type: ignore[index]
+        digital = facts.segments[row] == "self-serve" and all(s.severity != "immediate" for s in confirmed_warnings(signs))  # type: ignore[index]
         if digital:
             assert {p.who for p in plays} <= {AUTOMATED}, "nobody is there to act"
             assert {p.severity for p in plays} <= {"low"}
@@ -143,7 +151,7 @@ def test_the_segment_limits_the_play_unless_an_immediate_warning_counts() -> Non
     ids, facts, view = portfolio(400, 3)
     everybody = {name: replace(facts, segments=np.full(400, name, dtype=object)) for name in ("SMB", "self-serve")}
     pooled, digital = (decided(ids, each, view) for each in everybody.values())
-    urgent = [any(s.severity == "immediate" for s in counting(signs)) for signs in facts.warnings]
+    urgent = [any(s.severity == "immediate" for s in confirmed_warnings(signs)) for signs in facts.warnings]
     assert 0 < sum(urgent) < 400
     for row, (one, other) in enumerate(zip(pooled.plays, digital.plays, strict=True)):
         assert (one is None) == (other is None), "what calls for a play is the same"
@@ -233,9 +241,9 @@ def test_daily_publications_hand_executives_no_more_a_week_than_weekly_ones() ->
     for day in range(21):
         as_of = AS_OF + timedelta(days=day)
         view = ModelView(np.full(400, "high", dtype=object), np.full(400, None, dtype=object), rng.lognormal(6, 1, 400))
-        circumstances = Circumstances(as_of, handed=handed)
-        book = playbook(ids, facts, view, RULES, segments_file(), circumstances)
-        again = playbook(ids, facts, view, RULES, segments_file(), replace(circumstances, handed=book.handed))
+        circumstances = PlaybookContext(as_of, handed=handed)
+        book = decide_plays(ids, facts, view, RULES, segments_file(), circumstances)
+        again = decide_plays(ids, facts, view, RULES, segments_file(), replace(circumstances, handed=book.handed))
         assert (again.plays, again.handed) == (book.plays, book.handed), "what is published is read back as it was"
         now = {a for a, p in zip(ids, book.plays, strict=True) if p is not None and p.who == EXECUTIVES}
         assert len(now) <= 20
@@ -251,6 +259,6 @@ def test_daily_publications_hand_executives_no_more_a_week_than_weekly_ones() ->
         one = slice(row, row + 1)
         own = replace(facts, **{name: values[one] for name, values in vars(facts).items()})
         seen = ModelView(view.churn_band[one], view.expansion_band[one], view.value[one])
-        alone = Circumstances(as_of, alone=True, executives_from=book.executives_from, handed=book.handed)
-        (play,) = playbook(ids[one], own, seen, RULES, segments_file(), alone).plays
+        alone = PlaybookContext(as_of, alone=True, executives_from=book.executives_from, handed=book.handed)
+        (play,) = decide_plays(ids[one], own, seen, RULES, segments_file(), alone).plays
         assert (play and play.who) == (book.plays[row] and book.plays[row].who)

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.home import Home
-from models.renewals.past_forecasts import PastFigure, PastForecasts, PastMiss, PastQuarter
+from models.renewals.past_forecasts import PastCountForecast, PastFigure, PastForecasts, PastQuarter
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.renewals import published_forecast
@@ -132,7 +132,7 @@ def test_the_forecast_is_cached_until_a_new_backtest(own_home: Home, monkeypatch
     made = published_forecast.forecast_renewals
     monkeypatch.setattr(published_forecast, "forecast_renewals", lambda *given: times.append(1) or made(*given))
     figure = PastFigure(expected=1.0, low=0.0, high=2.0, happened=3.0)
-    miss = PastMiss(expected=5.0, happened=12.0, variance=4.0, drawn=3.0)
+    miss = PastCountForecast(expected=5.0, happened=12.0, variance=4.0, drawn=3.0)
     quarter = PastQuarter(
         period="2026Q1", as_of=datetime(2026, 1, 1, tzinfo=UTC), by="champion", accounts=3, arr=1.0,
         figures={"renewed_arr": figure}, leaving=miss, growing=miss,

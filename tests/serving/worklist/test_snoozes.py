@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.home import Home
-from models.rules.intervention_effects import Intervention, Snooze, snoozed_on, standing_at
+from models.rules.intervention_effects import InterventionRecord, SnoozeRecord, active_snoozes, intervention_status
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key
@@ -215,14 +215,14 @@ INSTANTS = st.integers(0, 100).map(lambda days: AS_OF + timedelta(days=days))
 
 
 @given(
-    st.lists(st.builds(Snooze, ACCOUNTS, INSTANTS, INSTANTS.map(datetime.date)), max_size=8),
+    st.lists(st.builds(SnoozeRecord, ACCOUNTS, INSTANTS, INSTANTS.map(datetime.date)), max_size=8),
     INSTANTS.map(datetime.date),
 )
-def test_the_last_snooze_applies_until_its_end_date(snoozes: list[Snooze], day: date) -> None:
-    found = snoozed_on(snoozes, day)
+def test_the_last_snooze_applies_until_its_end_date(snoozes: list[SnoozeRecord], day: date) -> None:
+    found = active_snoozes(snoozes, day)
     for account in "abc":
         own = [one for one in snoozes if one.account_id == account]
         last = [one.until for one in own if one.recorded_at == max(each.recorded_at for each in own)]
         assert found.get(account) == next((until for until in last[-1:] if until > day), None)
-    under_way = Intervention("a", AS_OF, held_out=False)
-    assert standing_at([under_way], AS_OF, found) == dict.fromkeys(found, "snoozed") | {"a": "under_way"}
+    under_way = InterventionRecord("a", AS_OF, held_out=False)
+    assert intervention_status([under_way], AS_OF, found) == dict.fromkeys(found, "snoozed") | {"a": "under_way"}
