@@ -340,7 +340,7 @@ def renewals(
     period : str, optional
         A calendar quarter, such as ``"2026Q4"``; only the part after ``as_of`` counts.
     days : {30, 60, 90, 120}, optional
-        The next so many days, if no ``period`` is given. 90 by default.
+        The number of days to look ahead, if no ``period`` is given. 90 by default.
     home : str or path-like, optional
         The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
     champion : Champion, optional
@@ -433,10 +433,10 @@ def worklist(
 
 
 class _Portfolio:
-    """The portfolio of open signals at one instant, assessed. It is used in a ``with`` statement.
+    """The assessed portfolio of open signals at one instant; a context manager.
 
-    It is what the commands of the same names look at: the signals have to be of the home's portfolio, and the home's
-    earlier publications and interventions count.
+    The commands of the same names use the same: the signals must be of the portfolio of the home, and earlier
+    publications and interventions of the home count.
     """
 
     def __init__(
@@ -452,7 +452,7 @@ class _Portfolio:
         self.as_of = to_instant(as_of)
         self.home: Home = home_at(home)
         if not self.home.root.exists():
-            # What a large feed was rolled up to is kept there, for the owner only.
+            # Rollups of large feeds are stored there, readable by the owner only.
             self.home.ensure()
         chosen = load(self.home) if champion is None else champion
         self.champion = chosen if rubric is None else chosen.with_rubric(rubric)

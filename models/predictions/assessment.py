@@ -1,4 +1,4 @@
-"""A portfolio judged as a whole: both targets, the health score, the gate and the reasons, from one snapshot."""
+"""The assessment of a portfolio at one snapshot: both targets, health score, rules and reasons."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ HEALTH_ORDER: dict[str, int] = {"green": 0, "yellow": 1, "red": 2}
 
 #: A feed whose newest event is older than this many days at as_of is named in a warning.
 STALE_AFTER_DAYS = 14
-#: Where no feed has had an event for longer, no number is told: twice the rhythm of the slowest usual feed, a month.
+#: If no feed has had an event for longer, no numbers are given: twice the rhythm of the slowest usual feed, a month.
 SILENT_AFTER_DAYS = 60
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What is said of n accounts at one as_of, in the order of their account_id.
+    """The assessment of n accounts at one as_of, in the order of their account_id.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One account's answer: the JSON that every door gives."""
+"""The answer for one account, as plain data for JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from models.targets import HIGHER_IS, TARGETS, Target
 #: since snapshots are weekly.
 CHANGE_DAYS = 30
 CHANGE_TOLERANCE_DAYS = 3
-#: So many accounts are explained at once.
+#: The number of accounts that are explained together.
 EXPLANATION_BATCH = 4096
 
 
@@ -43,11 +43,11 @@ def account_answer(
     earlier: Assessment | None = None,
     schema: type[BaseModel] = Prediction,
 ) -> dict[str, Any]:
-    """Everything that is said of one account, as plain data for JSON; null where nothing is known.
+    """Build the answer for one account as plain data for JSON; null means unknown.
 
     Parameters
     ----------
-    scored_at : when the answer is given, UTC; it does not change the prediction's id.
+    scored_at : the time of the answer, UTC; it does not change the id of the prediction.
     data_through : the instant up to which the signals are complete, UTC.
     earlier : the assessment of about 30 days before, for the change since; left null where the account was not
         scored then, or by another version of the model, since the two would not be comparable.
@@ -78,7 +78,7 @@ def portfolio_answers(
     earlier: Assessment | None = None,
     schema: type[BaseModel] = Prediction,
 ) -> Iterator[dict[str, Any]]:
-    """`account_answer` of every account, in their order; explained together, which is far quicker than one by one."""
+    """Build the answer of every account, in their order. Explaining them together is much faster than one by one."""
     every = range(len(assessment.frame))
     for start in range(0, len(every), EXPLANATION_BATCH):
         rows = every[start : start + EXPLANATION_BATCH]
@@ -150,14 +150,14 @@ def prediction_id(assessment: Assessment, row: int) -> str:
 
 
 def format_instant(instant: datetime) -> str:
-    """A date where the instant is a UTC midnight, else the full instant with Z."""
+    """Format an instant as a date if it is midnight UTC, otherwise in full with Z."""
     utc = instant.astimezone(UTC)
     midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
     return utc.date().isoformat() if midnight else utc.isoformat().replace("+00:00", "Z")
 
 
 def account_row(assessment: Assessment, account_id: str) -> int:
-    """The account's place in the assessment, from 0.
+    """Return the row of an account in the assessment, from 0.
 
     Raises
     ------
@@ -295,7 +295,7 @@ def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
 
 
 def model_payload(bundle: Bundle | None) -> dict[str, str | None] | None:
-    """How an answer names the model that it comes from; None without one."""
+    """Return the reference to a model in an answer; None without a model."""
     if bundle is None:
         return None
     return {"name": bundle.manifest.target, "version": bundle.manifest.version, "alias": "champion"}

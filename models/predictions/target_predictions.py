@@ -1,4 +1,4 @@
-"""One target's predictions for a portfolio: probability, interval, risk score, band, place, and why."""
+"""Predictions of one target for a portfolio: probability, interval, risk score, band, percentile and reasons."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCORED, INSUFFICIENT_HISTORY, NO_MODEL = "scored", "insufficient_history", "no_m
 STALE_INPUTS: WithheldStatus = "stale_inputs"
 OUT_OF_SCOPE: WithheldStatus = "out_of_scope"
 
-#: A customer for fewer days than this has not filled the shortest window, so that its numbers say nothing yet.
+#: A customer for fewer days than this has not filled the shortest window, so its numbers are not meaningful yet.
 MINIMUM_TENURE_DAYS = 7
 TENURE_FEATURE = "contract.tenure_days"
 
@@ -80,12 +80,10 @@ class TargetScores:
 
 
 def unscored_target(target: Target, accounts: int) -> TargetScores:
-    """What is said where no bundle was promoted: no number at all."""
-    nothing, nobody = np.full(accounts, np.nan), np.full(accounts, None, dtype=object)
+    """Return scores without any number, for a target without a promoted model."""
+    nan, null = np.full(accounts, np.nan), np.full(accounts, None, dtype=object)
     status = np.full(accounts, NO_MODEL, dtype=object)
-    return TargetScores(
-        target, None, status, nothing, nothing, nothing, nothing, nobody, nothing, None, (), {}, {}, nothing
-    )
+    return TargetScores(target, None, status, nan, nan, nan, nan, null, nan, None, (), {}, {}, nan)
 
 
 def score_target(

@@ -53,7 +53,7 @@ class JobStatus(ResponseModel):
     operation_id="createJob",
     response_model=JobStatus,
     dependencies=[JSON_ONLY, require_scope("write"), IDEMPOTENT],
-    responses=problem_responses(**BODY_PROBLEMS, s422="The body cannot be used; errors say where.", s503=NO_STORE),
+    responses=problem_responses(**BODY_PROBLEMS, s422="The body is invalid; `errors` lists the places.", s503=NO_STORE),
 )
 def create_job(
     request: Request, store: StoreDep, caller: Annotated[Caller, Depends(current_caller)], asked: JobRequest

@@ -1,5 +1,8 @@
-"""Works through the jobs: one thread a process. A job writes a whole portfolio's rows, as `renewcast score` would, from
-a scored snapshot into a file under ``jobs/`` in the home."""
+"""The worker that runs scoring jobs, one thread per process.
+
+A job writes the rows of a whole portfolio, as `renewcast score` does, from a scored snapshot to a file under ``jobs/``
+in the home.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,18 @@ from serving.store import jobs
 from serving.store.database import Store
 from serving.store.jobs import CLAIM_DURATION, Job
 
-#: So long a job waits for the service to be ready.
+#: The maximum time that a job waits for the service to be ready.
 READINESS_TIMEOUT = timedelta(hours=1)
 
 
 class JobWorker:
-    """Does jobs, one after another.
+    """Runs jobs one by one.
 
     Parameters
     ----------
-    home, live : where snapshots are, and what answers.
-    store : where the jobs are.
-    every : seconds after which a claim is kept anew.
+    home, live : the home with the snapshots, and the live state.
+    store : the store with the jobs.
+    every : seconds after which a claim is extended.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class JobWorker:
         self._home, self._live, self._store, self._every = home, live, store, every
 
     def work(self) -> bool:
-        """Do the next job; whether there was one that could be done now.
+        """Run the next job. Return whether there was one that could be run.
 
         Raises
         ------
@@ -55,12 +58,12 @@ class JobWorker:
             self._forget()
             return False
         try:
-            with self._kept(job):
-                file, rows, notes = self._done(job)
+            with self._claimed(job):
+                file, rows, notes = self._run(job)
         except StoreDown:
             raise
         except NotReady as error:
-            # Such as while a broken champion is being mended: for a while that says nothing of the job.
+            # For example, a broken champion is being fixed; the job is retried for a while.
             if datetime.now(UTC) - job.created_at > READINESS_TIMEOUT:
                 self._fail(job, error.found)
                 return True
@@ -80,40 +83,40 @@ class JobWorker:
             log_event("job" if finished else "job_taken_over", job=job.id, rows=rows)
         return True
 
-    def _done(self, job: Job) -> tuple[str, int, str | None]:
+    def _run(self, job: Job) -> tuple[str, int, str | None]:
         as_of = job.request.get("as_of")
         scored = self._live.current().scored(None if as_of is None else parse_instant(as_of))
         total = len(scored.assessment.frame)
-        self._tell(job, 0, total)
+        self._report(job, 0, total)
         rows = portfolio_rows(scored.assessment).assign(as_of=format_instant(scored.as_of))
-        self._tell(job, total, total)
-        # A worker that has lost its claim unawares writes over nobody's result.
+        self._report(job, total, total)
+        # The attempt is part of the name: a worker that has lost its claim must not overwrite a result.
         name = f"{job.id}-{job.attempt}.{job.request['format']}"
         write_frame(rows, jobs_folder(self._home) / name)
         return name, len(rows), formula_note(rows, f".{job.request['format']}")
 
-    def _tell(self, job: Job, done: int, total: int) -> None:
+    def _report(self, job: Job, done: int, total: int) -> None:
         with self._store.begin() as connection:
             jobs.report_progress(connection, job, done, total)
 
     @contextmanager
-    def _kept(self, job: Job) -> Iterator[None]:
-        """Keep the claim while the block works, however long it takes."""
+    def _claimed(self, job: Job) -> Iterator[None]:
+        """Extend the claim while the block runs."""
         done = threading.Event()
 
         def keep() -> None:
             while not done.wait(self._every):
-                # Where the store is away for longer than the claim lasts, another may take the job up.
+                # If the store is unavailable for longer than the claim lasts, another worker may take over the job.
                 with suppress(StoreDown), self._store.begin() as connection:
                     jobs.extend_claim(connection, job, datetime.now(UTC))
 
-        keeping = threading.Thread(target=keep, name="job-claim", daemon=True)
-        keeping.start()
+        extender = threading.Thread(target=keep, name="job-claim", daemon=True)
+        extender.start()
         try:
             yield
         finally:
             done.set()
-            keeping.join()
+            extender.join()
 
     def _fail(self, job: Job, reason: str) -> None:
         with self._store.begin() as connection:

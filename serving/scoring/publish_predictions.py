@@ -1,8 +1,8 @@
-"""What the weekly batch leaves in the store: predictions, alerts and webhooks, in one transaction.
+"""Publishing of the weekly batch to the store: predictions, alerts and webhooks, in one transaction.
 
-The batch that stands for its date changes nothing when it is published again, whatever was interrupted between: its
-predictions' ids are those of their content. One that another has taken the place of since (a champion that was rolled
-back answers again) stands anew, and whoever follows the stream of predictions reads it once more.
+Publishing the current batch of a date again changes nothing, even after an interruption, because the id of a prediction
+depends on its content. A batch that another one has replaced (for example, after a champion was rolled back) becomes
+current again, and readers of the stream of predictions get it once more.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from serving.store.tables import alerts, batches, predictions
 from serving.webhooks.events import promotion_events
 from serving.webhooks.outbox import Occurrence, enqueue
 
-#: So many rows go into one statement.
+#: The maximum number of rows per statement.
 CHUNK = 2_000
 DISAGREE = frozenset({"model_worse", "model_better"})
 
 
 @dataclass(frozen=True)
 class PublishedBatch:
-    """What a publication did.
+    """The result of a publication.
 
     Parameters
     ----------
     predictions, alerts : how many are new.
-    webhooks : deliveries put into the outbox.
+    webhooks : deliveries added to the outbox.
     """
 
     predictions: int
@@ -45,7 +45,7 @@ class PublishedBatch:
     webhooks: int
 
     def words(self) -> str:
-        """As a person reads it."""
+        """A summary for people."""
         if not self.predictions:
             return "published before: nothing has changed"
         return f"published {self.predictions:,} predictions and {self.alerts:,} alerts; {self.webhooks:,} webhooks wait"
@@ -72,7 +72,7 @@ class _Said:
 def publish_batch(
     store: Store, answers: Sequence[Mapping[str, Any]], changes: Sequence[ChampionChange] = ()
 ) -> PublishedBatch:
-    """Keep a portfolio's answers, those of `models.predictions.payload.account_answer`, all of one as_of.
+    """Store the answers of a portfolio, those of `models.predictions.payload.account_answer`, all of one as_of.
 
     Told by webhook is what differs from what was said of an account last, of this date or else of its date before:
     another churn or health band, a disagreement of model and health score that has opened, an alert that was raised;
@@ -82,7 +82,7 @@ def publish_batch(
 
     Raises
     ------
-    StoreDown : the store cannot be reached; nothing was kept then.
+    StoreDown : the store cannot be reached; nothing was stored.
     """
     packed = [zlib.compress(json.dumps(each, ensure_ascii=False, allow_nan=False).encode()) for each in answers]
     as_of, now = parse_instant(str(answers[0]["as_of"])), datetime.now(UTC)
@@ -150,7 +150,7 @@ def _put(connection: Connection, rows: list[dict[str, Any]], known: Set[str]) ->
 
 
 def _standing(connection: Connection, as_of: datetime) -> str | None:
-    """The batch that was published last of a date."""
+    """Return the batch of a date that was published last."""
     of = select(batches.c.id).where(batches.c.as_of == as_of).order_by(batches.c.published_at.desc()).limit(1)
     found: str | None = connection.execute(of).scalar()
     return found
@@ -194,7 +194,7 @@ def _said(connection: Connection, as_of: datetime) -> _Said:
 
 
 def _raised(connection: Connection, answers: Sequence[Mapping[str, Any]], as_of: datetime) -> list[dict[str, Any]]:
-    """Alerts that came about now and were not told of."""
+    """Return the new alerts that have not been published."""
     codes = {(row.account_id, row.key) for row in connection.execute(select(alerts.c.account_id, alerts.c.key))}
     return [
         {

@@ -1,4 +1,4 @@
-"""Predictions of several accounts in one request: each item has a status of its own, and none spoils another."""
+"""Predictions of several accounts in one request. Each item has its own status; a failed item affects no other."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from serving.schemas.flat_view import FlatPrediction, ViewQuery
 from serving.snapshots.live_state import LiveState
 
 ITEMS_LIMIT = 200
-#: The share of a request's time after which what is left is told to be too slow, so that the rest is still answered.
+#: The share of the request time after which remaining items are answered as too slow, so that the response is in time.
 TIME_SHARE = 0.8
 
 
-#: A `schemas.PredictionRequest`, but looked at only when its turn comes: one that cannot be used has its own problem.
+#: A `schemas.PredictionRequest`, but validated only when its turn comes: an invalid item gets its own problem.
 _Item = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/PredictionRequest"})]
 
 
 class BatchRequest(RequestModel):
-    """Several accounts, each by id or with its signals, as in a request for one."""
+    """Several accounts, each by id or with its signals, as in a request for one account."""
 
     items: Annotated[list[_Item], Field(max_length=ITEMS_LIMIT)]
 
 
 class BatchItemResult(ResponseModel):
-    """What became of one item: with status 200 its prediction, else its problem."""
+    """The result of one item: its prediction if the status is 200, otherwise its problem."""
 
-    status: int = Field(description="As if it had been asked for alone.")
+    status: int = Field(description="The status that a separate request would have.")
     prediction: Prediction | FlatPrediction | None = None  # type: ignore[valid-type]
     problem: predictions.Problem | None = None
 
@@ -54,11 +54,11 @@ class BatchResponse(ResponseModel):
 
 
 class BatchScorer:
-    """Works through the items of one request, all from what stood when it came.
+    """Scores the items of one request, all with the state that was live when it arrived.
 
-    Items with signals come one after the other, so that a request takes no more than one worker. Together they may
-    hold as many rows as one body may; an item that would exceed it is refused and the next one tried. Time is bounded
-    for all together: see `TIME_SHARE`.
+    Items with signals are scored one by one, so that a request uses one worker at most. The row limit of a body applies
+    to all items together: an item that would exceed it is rejected, and the next one is tried. The time limit applies
+    to all items together as well: see `TIME_SHARE`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class BatchScorer:
         self._end = asyncio.get_running_loop().time() + TIME_SHARE * settings.request_seconds
 
     async def results(self, items: Sequence[Any]) -> list[dict[str, Any]]:
-        """The result of each item, as `BatchItemResult` has it."""
+        """Return the result of each item, as in `BatchItemResult`."""
         return [await self._result(place, item) for place, item in enumerate(items)]
 
     async def _result(self, place: int, item: Any) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class BatchScorer:
             raise _too_slow()
         if asked.signals is None:
             return await run_in_threadpool(lambda: self._state.scored(asked.as_of).answer(asked.account_id))
-        # Only now, since a service that never sees signals needs no query engine for them.
+        # Imported here: a service that never gets signals does not need the query engine.
         from serving.scoring.score_payload import SignalsScorer
 
         job = SignalsScorer(asked, self._state, rows_limit=self._rows_left)
@@ -113,4 +113,4 @@ class BatchScorer:
 
 
 def _too_slow() -> TooSlow:
-    return TooSlow("the items before took the time that one request has", cure="send it again, with fewer items")
+    return TooSlow("the items before used up the time of the request", cure="send it again, with fewer items")
