@@ -1,4 +1,4 @@
-# Renewcast. `make` alone lists what there is.
+# Renewcast. `make` alone lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
 export RENEWCAST_HOME ?= .renewcast
@@ -11,7 +11,7 @@ DEMO_PORT ?= 8000
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# What runs, and beside it what only tests and development need.
+# Requirements at run time, and those of tests and development.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TOOLS := .venv/.ready-test
 
@@ -27,7 +27,7 @@ setup: .venv/.ready ## make .venv from the pinned, hashed requirements
 	@touch $@
 
 $(TOOLS): .venv/.ready requirements-test.txt
-	@echo "adding requirements-test.txt, Spark among them; this takes a few minutes the first time"
+	@echo "adding requirements-test.txt, including Spark; this takes a few minutes the first time"
 	@$(INSTALL) --require-hashes -r requirements-test.txt
 	@touch $@
 
@@ -37,7 +37,7 @@ demo: setup ## simulate, train, score, serve an explained prediction, and say wh
 demo-stop: setup ## stop the service that `make demo` left running
 	@$(BIN)/renewcast demo --stop
 
-# Two workers, whatever the machine: each sets its own costly fixtures up.
+# Two workers on any machine, because each sets up its own expensive fixtures.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 test: $(TOOLS) ## run the tests
@@ -47,7 +47,7 @@ proof: $(TOOLS) ## run the slower proofs and the notebooks
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest notebooks
 
-bench: $(TOOLS) ## measure beside the peers: SCRIPT=latency runs bench/latency.py; all of them take hours
+bench: $(TOOLS) ## compare with other libraries: SCRIPT=latency runs bench/latency.py; all of them take hours
 	@for script in $(if $(SCRIPT),bench/$(SCRIPT).py,bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lint: $(TOOLS) ## style, types and layering
@@ -55,7 +55,7 @@ lint: $(TOOLS) ## style, types and layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-audit: $(TOOLS) ## look the pinned requirements up among known vulnerabilities
+audit: $(TOOLS) ## check the pinned requirements for known vulnerabilities
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt -r requirements-test.txt
 
 docs: $(TOOLS) ## build the documentation site into site/, with warnings as errors
@@ -71,7 +71,7 @@ serve: setup ## serve the champion on http://127.0.0.1:8000
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-lock: $(TOOLS) ## pin and hash the requirements anew
+lock: $(TOOLS) ## update the pinned, hashed requirements
 	$(LOCK) --group pyproject.toml:build pyproject.toml --output-file requirements.txt
 	$(LOCK) --group pyproject.toml:dev --constraint requirements.txt --output-file requirements-test.txt
 	$(LOCK) --group pyproject.toml:build --group pyproject.toml:serving --constraint requirements.txt \

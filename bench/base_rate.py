@@ -1,8 +1,8 @@
 """Calibration before and after the base rate doubles.
 
-On simulated portfolios: trained through a date, scored at that date and two later ones, held against what happened.
-"After" gives the rows with the outcome so much weight that it is twice as frequent, everything else alike (a shift of
-the prior): what a recession would do, and no model could know. Intervals are 95%, accounts resampled.
+On simulated portfolios: train through a date, score at that date and two later ones, and compare with what happened.
+"After" weights the rows with the outcome so that it is twice as frequent and everything else stays the same (a shift of
+the prior). A recession would do this, and no model could know it. Intervals are 95%, from resampled accounts.
 
     python bench/base_rate.py [--accounts 600] [--weeks 157] [--seeds 0 1 2 3 4]
 """
@@ -41,7 +41,7 @@ FIGURES = {
 
 
 def tilted(of: Callable[[Predictions, Floats], Floats], tilt: Floats) -> Callable[[Predictions, Floats], Floats]:
-    """The metric on rows that weigh so much more."""
+    """Return the metric with the rows weighted."""
     return lambda data, weights: of(data, weights * tilt)
 
 
@@ -82,9 +82,9 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=600)
     parser.add_argument("--weeks", type=int, default=157)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    given = parser.parse_args()
-    for seed in given.seeds:
-        print(pd.DataFrame(one(given.accounts, given.weeks, seed)).round(3).to_string(index=False), flush=True)
+    options = parser.parse_args()
+    for seed in options.seeds:
+        print(pd.DataFrame(one(options.accounts, options.weeks, seed)).round(3).to_string(index=False), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What an explanation costs: our tables beside LightGBM's pred_contrib and SHAP's TreeExplainer, on the same boosters.
+"""The cost of an explanation: our tables, LightGBM's pred_contrib and SHAP's TreeExplainer, on the same boosters.
 
-The contenders take turns; times are medians of the turns (least to most in brackets), ratios those of medians of one
-run. CPU time is that of all threads. LightGBM and SHAP explain fewer rows at a time: their cost does not depend on it.
+The contenders take turns. Times are medians of the turns (minimum to maximum in brackets), and ratios are those of the
+medians of one run. CPU time is that of all threads. LightGBM and SHAP explain fewer rows per call, because their cost
+per row does not depend on it.
 
     python bench/explain.py [--turns 5] [--rows 10000] [--shapes 200x8d3 400x12 500x15d5 500x31] [--depths 3 4 5 6 8]
 """
@@ -20,18 +21,18 @@ import numpy.typing as npt
 from models.explain.treeshap import TreeShap
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # SHAP's and matplotlib's own, on import.
+    warnings.simplefilter("ignore")  # Raised by SHAP and matplotlib on import.
     import shap
 
 Floats = npt.NDArray[np.float64]
 
 COLUMNS, ROWS = 120, 8000
-#: Rows that the others explain in one turn, and SHAP.
+#: Rows that LightGBM and SHAP explain in one turn.
 THEIRS, OF_SHAP = 200, 50
 
 
 def rows_of(count: int, seed: int) -> tuple[Floats, Floats]:
-    """Correlated signals, two of them categories, a seventh unknown; outcomes that depend on a few, also together."""
+    """Return correlated signals (two categories, a seventh unknown) and outcomes that depend on a few of them."""
     rng = np.random.default_rng(seed)
     hidden = rng.normal(size=(count, 12))
     x = hidden[:, np.random.default_rng(0).integers(0, 12, COLUMNS)] * 0.7 + rng.normal(size=(count, COLUMNS)) * 0.7
@@ -53,7 +54,7 @@ def booster_of(trees: int, leaves: int, depth: int) -> lightgbm.Booster:
 
 
 def taken(what: Callable[[], object], times: int = 1) -> tuple[float, float]:
-    """CPU and wall seconds of one of so many calls: medians."""
+    """Return the median CPU and wall seconds of a call."""
     found = []
     for _ in range(times):
         wall, cpu = time.perf_counter(), time.process_time()
@@ -64,7 +65,7 @@ def taken(what: Callable[[], object], times: int = 1) -> tuple[float, float]:
 
 
 def in_turns(contenders: dict[str, tuple[Callable[[], object], int, int]], turns: int) -> dict[str, npt.NDArray]:
-    """CPU and wall seconds for one row by contender, (turns, 2); each is given as (call, rows of it, calls a turn)."""
+    """Return CPU and wall seconds per row by contender, (turns, 2); a contender is (call, its rows, calls per turn)."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for _ in range(turns):
         for name, (call, _, times) in contenders.items():
@@ -72,7 +73,7 @@ def in_turns(contenders: dict[str, tuple[Callable[[], object], int, int]], turns
     return {name: np.array(each) / contenders[name][1] for name, each in found.items()}
 
 
-def told(seconds: npt.NDArray) -> str:
+def summary(seconds: npt.NDArray) -> str:
     low, middle, high = np.quantile(seconds * 1e6, [0, 0.5, 1])
     return f"{middle:,.0f} ({low:,.0f} to {high:,.0f})"
 
@@ -82,7 +83,7 @@ def compare(name: str, booster: lightgbm.Booster, turns: int, rows: int) -> None
     ours = TreeShap.of(text, COLUMNS)
     loads = np.array([taken(lambda: TreeShap.of(text, COLUMNS)) for _ in range(turns)])
     explainer = shap.TreeExplainer(booster)
-    explainer.model.model_type = "internal"  # left to itself, SHAP asks LightGBM
+    explainer.model.model_type = "internal"  # by default SHAP calls LightGBM
 
     def theirs(rows: Floats, threads: int) -> Callable[[], object]:
         return lambda: booster.predict(rows, pred_contrib=True, num_threads=threads)
@@ -107,13 +108,15 @@ def compare(name: str, booster: lightgbm.Booster, turns: int, rows: int) -> None
         },
         turns,
     )
-    print(f"\n{name}: tables {ours.bytes / 2**20:.1f} MiB, made in {told(loads[:, 0] / 1e3)} CPU ms; off by {off:.1e}")
+    print(
+        f"\n{name}: tables {ours.bytes / 2**20:.1f} MiB, made in {summary(loads[:, 0] / 1e3)} CPU ms; off by {off:.1e}"
+    )
     middle = {each: np.median(seconds, axis=0) for each, seconds in found.items()}
     for each, seconds in found.items():
         against = middle["ours, one row" if each.endswith("one row") else f"ours, {rows:,} rows"]
         ratio, wall = middle[each] / against
         print(
-            f"  {each:32} CPU {told(seconds[:, 0]):28} wall {told(seconds[:, 1]):28} microseconds a row;"
+            f"  {each:32} CPU {summary(seconds[:, 0]):28} wall {summary(seconds[:, 1]):28} microseconds a row;"
             f" {1 / middle[each][0]:9,.0f} rows a CPU second; {ratio:6.1f} (wall {wall:.1f}) times ours"
         )
 
@@ -148,10 +151,10 @@ def main() -> None:
     arguments.add_argument("--rows", type=int, default=10_000, help="of a batch")
     arguments.add_argument("--shapes", nargs="*", default=[*shapes], choices=shapes)
     arguments.add_argument("--depths", nargs="*", type=int, default=[3, 4, 5, 6, 8, -1])
-    given = arguments.parse_args()
-    for name in given.shapes:
-        compare(name, booster_of(*shapes[name]), given.turns, given.rows)
-    by_depth(given.depths, given.turns)
+    options = arguments.parse_args()
+    for name in options.shapes:
+        compare(name, booster_of(*shapes[name]), options.turns, options.rows)
+    by_depth(options.depths, options.turns)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the three health scores of a large portfolio cost, beside reading its snapshot from Parquet.
+"""The cost of the three health scores of a large portfolio, compared with reading its snapshot from Parquet.
 
 python bench/health_scores.py [--accounts 100000] [--repeat 5]
 """
@@ -23,7 +23,7 @@ from models.rules.history import PortfolioHistory
 
 
 def made_up(accounts: int, seed: int = 0) -> pd.DataFrame:
-    """A snapshot of every feature with values of all sizes, a fifth of them unknown."""
+    """Return a snapshot of every feature with values of all sizes, a fifth of them unknown."""
     rng = np.random.default_rng(seed)
     columns: dict[str, object] = {
         "account_id": [f"a{i:06d}" for i in range(accounts)],
@@ -40,7 +40,7 @@ def made_up(accounts: int, seed: int = 0) -> pd.DataFrame:
 
 
 def timed(work: Callable[[], object], repeat: int) -> list[float]:
-    """Seconds of each run."""
+    """Return the seconds of each run."""
     seconds = []
     for _ in range(repeat):
         start = time.perf_counter()
@@ -53,8 +53,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=100_000)
     parser.add_argument("--repeat", type=int, default=5)
-    given = parser.parse_args()
-    frame, rubrics = made_up(given.accounts), [load_rubric(name) for name in rubric_files()]
+    options = parser.parse_args()
+    frame, rubrics = made_up(options.accounts), [load_rubric(name) for name in rubric_files()]
     needed = ["account_id", "as_of", "contract.arr", *{signal.feature for r in rubrics for _, signal in r.signals}]
 
     def scored() -> None:
@@ -66,15 +66,15 @@ def main() -> None:
         file = Path(folder) / "snapshot.parquet"
         write_frame(frame, file)
         runs = {
-            "reading the whole snapshot": timed(lambda: pd.read_parquet(file), given.repeat),
-            "reading the rubrics' columns": timed(lambda: pd.read_parquet(file, columns=needed), given.repeat),
-            f"{len(rubrics)} health scores": timed(scored, given.repeat),
+            "reading the whole snapshot": timed(lambda: pd.read_parquet(file), options.repeat),
+            "reading the rubrics' columns": timed(lambda: pd.read_parquet(file, columns=needed), options.repeat),
+            f"{len(rubrics)} health scores": timed(scored, options.repeat),
             "all rules, one date, ten warnings each": timed(
-                lambda: apply_rules(PortfolioHistory(frame), rubrics[0]), min(given.repeat, 2)
+                lambda: apply_rules(PortfolioHistory(frame), rubrics[0]), min(options.repeat, 2)
             ),
         }
     reading = statistics.median(runs["reading the whole snapshot"])
-    print(f"{given.accounts:,} accounts, {len(CATALOGUE)} features")
+    print(f"{options.accounts:,} accounts, {len(CATALOGUE)} features")
     for what, seconds in runs.items():
         spread = " / ".join(f"{f(seconds):.2f}" for f in (min, statistics.median, max))
         print(

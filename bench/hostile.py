@@ -1,12 +1,12 @@
-"""Hostile requests by the thousand, over every operation: bodies, parameters and headers that no client should send.
-How many of each status were answered, and that none was a failure of the service's own.
+"""Thousands of hostile requests to every operation: bodies, parameters and headers that no client should send.
+Counts the answers by status, and checks that none is a failure of the service.
 
     python bench/hostile.py [--requests 10000] [--seed 0] [--callers 4] [--home FOLDER]
 
-A third of the bodies follow /openapi.json or just miss it (Schemathesis), a third are those spoiled in JSON or in
-bytes, and a third owe nothing to it. A real service answers them over HTTP, sent as raw bytes where no client would
-send such a thing. Exit code 1 if any is answered by 5xx (503 with Retry-After excepted), not at all, or with a problem
-that is not one.
+A third of the bodies follow /openapi.json or almost do (Schemathesis), a third are such bodies with damaged JSON or
+bytes, and a third are unrelated to it. A real service answers them over HTTP; what no client library would send is sent
+as raw bytes. The exit code is 1 if an answer is 5xx (except 503 with Retry-After), missing, or an error without problem
+details.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from serving.http.api_keys import SCOPES, create_key
 from serving.schemas.predictions import Problem
 from serving.store.database import Store
 
-#: Who announces more than is sent is waited for, but not for long.
+#: The server waits for announced bytes that are not sent, but not for long.
 SETTINGS = {"requests_a_minute": "1000000", "retry_seconds": "1", "request_seconds": "5"}
-#: So many requests are made up before they are sent.
+#: Number of requests that are generated before they are sent.
 DRAWN = 200
 
 
 def measure(requests: int, seed: int, callers: int, given: Path | None, place: Path) -> dict[str, Any]:
-    """Counts by status and by kind of request, and under "wrong" what should not be."""
+    """Return counts by status and by kind of request, and unexpected answers under "wrong"."""
     home = scratch_home(given, place)
     store = Store.of(home)
     with store.begin() as connection:
@@ -58,7 +58,7 @@ def measure(requests: int, seed: int, callers: int, given: Path | None, place: P
                 statuses[status] += 1
                 kinds[exchange.kind] += 1
                 if said := _wrong(exchange.method, status, headers, body):
-                    wrong.append(f"{said}: {_told(exchange)}")
+                    wrong.append(f"{said}: {_description(exchange)}")
             done = start + len(exchanges)
             if done % 1000 == 0:
                 print(f"{done:,} requests, {len(wrong)} wrong", file=sys.stderr, flush=True)
@@ -81,7 +81,7 @@ def _wrong(method: str, status: int, headers: dict[str, str], body: bytes) -> st
         return "no answer"
     if status >= 500 and not (status == 503 and "retry-after" in headers):
         return f"status {status}"
-    # What is not HTTP is refused by the server before it reaches the application. HEAD is answered without a body.
+    # The server refuses what is not HTTP before it reaches the application. HEAD is answered without a body.
     if method == "HEAD":
         return "a body for HEAD" if body else None
     if status >= 400 and "json" in headers.get("content-type", ""):
@@ -92,7 +92,7 @@ def _wrong(method: str, status: int, headers: dict[str, str], body: bytes) -> st
     return None
 
 
-def _told(exchange: Exchange) -> str:
+def _description(exchange: Exchange) -> str:
     body = exchange.body[:200].decode("latin-1") if exchange.body else ""
     return f"{exchange.kind} {exchange.method} {exchange.path[:200]} {exchange.headers} {body!r}"
 
@@ -103,12 +103,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--callers", type=int, default=4, help="connections at a time")
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("RENEWCAST_HOME", ".renewcast")))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="renewcast-hostile-", ignore_cleanup_errors=True) as place:
-        told = measure(asked.requests, asked.seed, asked.callers, asked.home, Path(place))
-    json.dump(told, sys.stdout, indent=1)
+        result = measure(options.requests, options.seed, options.callers, options.home, Path(place))
+    json.dump(result, sys.stdout, indent=1)
     print()
-    sys.exit(1 if told["wrong"] or told["exit code"] else 0)
+    sys.exit(1 if result["wrong"] or result["exit code"] else 0)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""The service beside what teams serve a model with: `mlflow models serve`, and FastAPI with SHAP.
+"""Latency of the service compared with common ways to serve a model: `mlflow models serve`, and FastAPI with SHAP.
 
-Ours answers with both targets, intervals, reasons and the health score of an account. The peers answer for one target,
-with the trees of the same champion: its churn model's. Everything runs one after the other, on loopback, the load in a
-process of its own; times are those of the caller.
+Our answers have both targets, intervals, reasons and the health score of an account. The peers answer for one target,
+with the trees of the same champion's churn model. All runs are sequential, on loopback, with the load in a separate
+process. Times are measured by the caller.
 
     python bench/latency.py [--home DIR] [--seconds 10] [--port 8300] [--workers 1 2]
 
-Without a home that was trained and scored, one is made (`renewcast simulate`, `train`, `score`; a few minutes).
+Without a home that was trained and scored, one is created (`renewcast simulate`, `train`, `score`; a few minutes).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as work:
         home = (given.home or made(Path(work))).absolute()
-        beside(home, Path(work), given.port, given.seconds, given.workers)
+        compare(home, Path(work), given.port, given.seconds, given.workers)
 
 
 def made(work: Path) -> Path:
@@ -56,7 +56,7 @@ def made(work: Path) -> Path:
     return home
 
 
-def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]) -> None:
+def compare(home: Path, work: Path, port: int, seconds: float, workers: list[int]) -> None:
     champion = json.loads((home / "champion.json").read_text())
     model = str(home / champion["churn"]["folder"] / "model.txt")
     text = Path(model).read_text()
@@ -72,7 +72,7 @@ def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]
     values = [table.column(name)[0].as_py() for name in columns]
     split = json.dumps({"dataframe_split": {"columns": columns, "data": [values]}}).encode()
     for many in workers:
-        # One worker needs no supervisor; so it is with the others.
+        # One worker needs no supervisor, and the others have none either.
         command = [sys.executable, "-m", "renewcast", "serve", "--port", str(port)]
         command += ["--workers", str(many)] if many > 1 else []
         settings = {"RENEWCAST_HOME": str(home), **SETTINGS}
@@ -80,8 +80,8 @@ def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]
         with started(name, STARTS, command, port, "/readyz", work / "ours.log", **settings) as server:
             first = load(port, by_id, 1, 600.0, once=True)
             print(f"  accounts asked for the first time, 1 connection: {first.words()}")
-            told("  explained, both targets, health", port, by_id, seconds)
-            told("  MLflow's /invocations, one row, probability", port, [Request("/invocations", split)], seconds)
+            print_load("  explained, both targets, health", port, by_id, seconds)
+            print_load("  MLflow's /invocations, one row, probability", port, [Request("/invocations", split)], seconds)
             print(f"  then {server.megabytes():.0f} MB")
 
     row = json.dumps(dict.fromkeys(names, 0.5)).encode()
@@ -89,16 +89,16 @@ def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]
     app = [sys.executable, "-m", "uvicorn", "peers.explained_app:app", "--app-dir", str(HERE), "--port", str(port)]
     app.append("--no-access-log")
     with started("FastAPI + shap", STARTS, app, port, "/ping", work / "app.log", MODEL=model):
-        told("  explained, one target", port, [Request("/predict", row)], seconds)
+        print_load("  explained, one target", port, [Request("/predict", row)], seconds)
     subprocess.run([sys.executable, str(HERE / "peers" / "mlflow_models.py"), model, str(work)], check=True)
     for name, what in (("plain", "probability, one target"), ("explained", "explained, one target")):
         serve = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(work / name), "-p", str(port)]
         serve += ["--env-manager", "local"]
         with started("mlflow models serve", STARTS, serve, port, "/ping", work / "mlflow.log", PATH=PATH):
-            told(f"  {what}", port, [Request("/invocations", rows)], seconds)
+            print_load(f"  {what}", port, [Request("/invocations", rows)], seconds)
 
 
-def told(what: str, port: int, requests: list[Request], seconds: float) -> None:
+def print_load(what: str, port: int, requests: list[Request], seconds: float) -> None:
     for connections in CONNECTIONS:
         with ProcessPoolExecutor(1) as elsewhere:
             found: Load = elsewhere.submit(load, port, requests, connections, seconds).result()

@@ -1,9 +1,9 @@
-"""Does the interval hold the truth where the level moves? On simulated worlds of which the level is known.
+"""Coverage of the interval if the level moves, on simulated worlds with a known level.
 
-600 accounts, 130 weeks; log-odds of the right shape, calibrated on a quarter whose last label window ends as the data
-do, asked about the day after. "steady": the level stays; "double", "halve": it moves by log 2 once, somewhere after the
-middle of the calibration slice, never before; "walk": it moves by log 2 up or down every half-year. Each is answered
-without and with what the history tells of how far levels move.
+600 accounts, 130 weeks. Log-odds have the right shape and are calibrated on a quarter whose last label window ends with
+the data; the forecast is for the day after. "steady": the level stays; "double", "halve": it moves by log 2 once, after
+the middle of the calibration slice and never before; "walk": it moves by log 2 up or down every half-year. Each is
+evaluated without and with the past movements of the level.
 
     python bench/level.py [--worlds 16]
 """
@@ -29,7 +29,7 @@ WORLDS = ("steady", "double", "halve", "walk")
 
 
 class World(NamedTuple):
-    """Signals (weeks, accounts), customers' ids, outcomes within 13 weeks, and at the end signals and true chances."""
+    """Signals (weeks, accounts), customer ids, outcomes within 13 weeks, signals and true chances at the end."""
 
     signal: Floats
     ids: Floats
@@ -107,9 +107,9 @@ def one(kind: str, seed: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=16)
-    given = parser.parse_args()
+    options = parser.parse_args()
     for kind in WORLDS:
-        found = pd.DataFrame([one(kind, seed) for seed in range(given.worlds)])
+        found = pd.DataFrame([one(kind, seed) for seed in range(options.worlds)])
         print(kind, found.mean().round(3).to_dict(), flush=True)
 
 

@@ -1,9 +1,9 @@
-"""A mixed load on a real service while workers are killed, champions swapped, a bundle broken and the store taken away:
-how many requests, which failures, and whether anything that was accepted is lost.
+"""A mixed load on a real service while workers are killed, champions swapped, a bundle broken and the store
+unavailable. Counts requests and failures, and checks that nothing that was accepted is lost.
 
     python bench/load.py [--seconds 60] [--workers 2] [--callers 6] [--store sqlite|postgresql] [--home FOLDER]
 
-Exit code 1 if an answer was not a declared one, or something accepted is lost.
+The exit code is 1 if an answer was not a declared one, or if something accepted is lost.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ from serving.store.database import Store
 from serving.store.tables import records, webhook_deliveries
 from serving.webhooks.endpoints import add_endpoint
 
-#: Seconds between two published batches; until everything accepted has to be done, claims of killed workers included.
+#: Seconds between two published batches, and until everything accepted must be done, including claims of killed
+#: workers.
 BATCH_EVERY, SETTLING = 5.0, 300.0
 
 
 class Publisher:
-    """Publishes a batch every so often, in which every account's bands have changed."""
+    """Publishes a batch at regular intervals, in which the bands of every account have changed."""
 
     def __init__(self, store: Store, answers: list[dict[str, Any]]) -> None:
         self._store, self._answers = store, answers
@@ -54,7 +55,7 @@ class Publisher:
         self.webhooks = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Until told to stop."""
+        """Publish until stopped."""
         number = 0
         while not stop.is_set():
             number += 1
@@ -69,16 +70,16 @@ class Publisher:
 
     def _later(self, answer: dict[str, Any], number: int) -> dict[str, Any]:
         as_of = format_instant(parse_instant(str(answer["as_of"])) + timedelta(days=7 * number))
-        told = json.loads(json.dumps(answer)) | {"as_of": as_of, "alerts": []}
-        told["prediction_id"] = f"{answer['prediction_id']}x{number}"
-        told["churn"]["band"] = ("high", "low")[number % 2]
-        return dict(told)
+        result = json.loads(json.dumps(answer)) | {"as_of": as_of, "alerts": []}
+        result["prediction_id"] = f"{answer['prediction_id']}x{number}"
+        result["churn"]["band"] = ("high", "low")[number % 2]
+        return dict(result)
 
 
 def measure(
     seconds: float, workers: int, callers: int, kind: str, given: Path | None, place: Path, publish: int = 20
 ) -> dict[str, Any]:
-    """Everything that was counted and checked; under "lost" and "wrong" what should not be."""
+    """Return all counts and checks; "lost" and "wrong" must be empty."""
     home = scratch_home(given, place)
     with store_of(kind, home, place) as where:
         store = Store.of(home, where.address)
@@ -91,14 +92,14 @@ def measure(
             settings["store"] = where.address
         try:
             with serving(home, place, workers, **settings) as served:
-                told = _under_load(served, home, store, where, receiver, key, seconds, callers, publish)
-                told["exit code"] = served.stop()
+                result = _under_load(served, home, store, where, receiver, key, seconds, callers, publish)
+                result["exit code"] = served.stop()
                 # Raises if a line of the log is not JSON.
-                told["seconds to start a worker"] = _back_after(served)
+                result["seconds to start a worker"] = _back_after(served)
         finally:
             receiver.close()
             store.close()
-    return told
+    return result
 
 
 def _under_load(
@@ -154,7 +155,7 @@ def _accounts(home: Home) -> list[str]:
 
 
 def _lost(asking: Caller, store: Store, ledger: Ledger, receiver: Receiver, publisher: Publisher) -> list[str]:
-    """What was accepted and is not there, or is there twice, once everything has had its time."""
+    """Return what was accepted and is missing or stored twice after the time limit."""
     until = time.monotonic() + SETTLING
     jobs = dict.fromkeys(ledger.accepted["job"], "?")
     reasons: dict[str, str] = {}
@@ -162,8 +163,8 @@ def _lost(asking: Caller, store: Store, ledger: Ledger, receiver: Receiver, publ
     while time.monotonic() < until:
         for name, state in jobs.items():
             if state != "finished":
-                told = asking.sure("job", f"/v1/jobs/{name}")
-                jobs[name], reasons[name] = told["state"], told.get("reason") or "no reason"
+                result = asking.sure("job", f"/v1/jobs/{name}")
+                jobs[name], reasons[name] = result["state"], result.get("reason") or "no reason"
         waiting = sum(state in ("?", "queued", "running") for state in jobs.values())
         with store.read() as connection:
             rows = connection.execute(select(webhook_deliveries)).all()
@@ -204,7 +205,7 @@ def _not_streamed(asking: Caller, publisher: Publisher) -> list[str]:
 
 
 def _back_after(served: Served) -> list[float]:
-    """How long each worker that was started anew took to answer. Raises if a line of the log is not JSON."""
+    """Return how long each restarted worker took to answer. Raises if a line of the log is not JSON."""
     started = [line["seconds"] for line in served.lines() if line["event"] == "worker"]
     return [float(str(seconds)) for seconds in started]
 
@@ -216,12 +217,12 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=6)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("RENEWCAST_HOME", ".renewcast")))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="renewcast-load-", ignore_cleanup_errors=True) as place:
-        told = measure(asked.seconds, asked.workers, asked.callers, asked.store, asked.home, Path(place))
-    json.dump(told, sys.stdout, indent=1)
+        result = measure(options.seconds, options.workers, options.callers, options.store, options.home, Path(place))
+    json.dump(result, sys.stdout, indent=1)
     print()
-    sys.exit(1 if told["wrong"] or told["lost"] or told["exit code"] else 0)
+    sys.exit(1 if result["wrong"] or result["lost"] or result["exit code"] else 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Is nothing promoted where there is nothing to learn? Simulated signals, outcomes by the toss of a coin.
+"""Check that nothing is promoted if there is nothing to learn: simulated signals with random outcomes.
 
-Usage, support and the rest are those of a simulated portfolio; contracts are made anew: each ends at a random instant
-and grows at random instants, whatever else happens, and bears no renewal date.
+Usage, support and the other tables are those of a simulated portfolio. Contracts are replaced: each ends at a random
+instant and grows at random instants, independent of everything else, and has no renewal date.
 
     python bench/noise.py [--seeds 20] [--accounts 300] [--weeks 104]
 """
@@ -57,21 +57,21 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=20)
     arguments.add_argument("--accounts", type=int, default=300)
     arguments.add_argument("--weeks", type=int, default=104)
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     promoted = 0
-    for seed in range(given.seeds):
+    for seed in range(options.seeds):
         with tempfile.TemporaryDirectory() as place:
             signals = Path(place) / "signals"
-            simulate(signals, accounts=given.accounts, weeks=given.weeks, seed=seed)
+            simulate(signals, accounts=options.accounts, weeks=options.weeks, seed=seed)
             toss(signals, seed)
             report = train(signals, Home(Path(place) / "home"), SETTINGS.model_copy(update={"seed": seed}))
             promoted += bool(report.promoted)
-            told = {
+            grades = {
                 t: (c.judgement.grade, round(c.judgement["blend"]["roc_auc"].value, 3))
                 for t, c in report.candidates.items()
             }
-            print(f"seed {seed}: promoted {list(report.promoted)}; grade and AUC {told}", flush=True)
-    print(f"something was promoted in {promoted} of {given.seeds} seeds")
+            print(f"seed {seed}: promoted {list(report.promoted)}; grade and AUC {grades}", flush=True)
+    print(f"something was promoted in {promoted} of {options.seeds} seeds")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How close to the best possible model? On simulated portfolios, where the true probabilities are known.
+"""Distance to the best possible model, on simulated portfolios with known true probabilities.
 
-For each seed: simulate, train on everything before a date, score at that date and two later ones, and hold the
-probabilities against the truth that came from simulating on. The Brier skill is the expected one, given the truth q: a
-forecast p loses (p - q)^2 + q (1 - q) on average, so no luck of the coin enters; "oracle" forecasts q itself. The
-rivals are fitted on the same rows, calibrated on the same slice by the same rule, and held against the same truth.
+For each seed: simulate, train on everything before a date, score at that date and two later ones, and compare the
+probabilities with the true ones of the simulation. The Brier skill is the expected one, given the truth q: a forecast p
+loses (p - q)^2 + q (1 - q) on average, so chance has no influence; "oracle" forecasts q itself. The competitors are
+fitted on the same rows, calibrated on the same slice by the same rule, and compared with the same truth.
 
     python bench/oracle.py [--accounts 1500] [--weeks 157] [--seeds 0 1 2 3 4]
 """
@@ -45,7 +45,7 @@ from training.pipeline.train import train
 from training.simulation import simulate
 
 THROUGH = "2026-04-01"
-"""Twenty-six weeks before the end: nothing at or after it is read in training."""
+"""Twenty-six weeks before the end. Training reads nothing at or after it."""
 
 
 RIVALS = (
@@ -55,19 +55,19 @@ RIVALS = (
     "product-relationship-outcomes",
     "adoption-engagement-business-relationship",
 )
-#: Contenders of the training itself, whose figures on its own test dates are told as well.
+#: Contenders of the training itself, whose figures on its own test dates are reported too.
 JUDGED = (BLEND, LOGISTIC_REGRESSION, LIGHTGBM, LIGHTGBM_FROM_HEALTH)
 
 
 def skill(p: np.ndarray, q: np.ndarray) -> float:
-    """The expected Brier skill of forecasts p against the best constant one, given the truth q."""
+    """Return the expected Brier skill of forecasts p against the best constant one, given the truth q."""
     loss = np.mean((p - q) ** 2 + q * (1 - q))
     constant = np.mean((q.mean() - q) ** 2 + q * (1 - q))
     return float(1 - loss / constant)
 
 
 def at(signals: Path, dates: list[datetime]) -> pd.DataFrame:
-    """Snapshots of these dates, each of what was known by then."""
+    """Return snapshots of these dates, each with what was known by then."""
     frames = []
     for as_of in dates:
         opened = open_signals(signals, as_of)
@@ -79,7 +79,7 @@ def at(signals: Path, dates: list[datetime]) -> pd.DataFrame:
 def rivals(
     candidate: Candidate, prepared: LabelledSnapshots, frame: pd.DataFrame, target: Target
 ) -> dict[str, np.ndarray]:
-    """Probabilities of the snapshots by what the model has to beat: the parts of it alone, and each rubric."""
+    """Return probabilities of the competitors: the parts of the model alone, and each rubric."""
     y = prepared.labels[target].to_numpy(dtype=np.float64)
     rows = candidate.split.mask("test", prepared.frame["as_of"]) & np.isfinite(y)
     slice_, known = prepared.frame[rows].reset_index(drop=True), y[rows]
@@ -120,11 +120,11 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
         prepared.signals.close()
         rows = []
         for target, model in report.models.items():
-            told = model.bundle.scorer.predict(frame)
+            predictions = model.bundle.scorer.predict(frame)
             both = frame[["account_id", "as_of"]].assign(
-                p=told.probability,
-                low=told.low,
-                high=told.high,
+                p=predictions.probability,
+                low=predictions.low,
+                high=predictions.high,
                 **rivals(model.candidate, prepared, frame, target),
             )
             both = both.merge(truth, on=["account_id", "as_of"])
@@ -161,10 +161,10 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=1500)
     parser.add_argument("--weeks", type=int, default=157)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    given = parser.parse_args()
+    options = parser.parse_args()
     rows = []
-    for seed in given.seeds:
-        rows += one(given.accounts, given.weeks, seed)
+    for seed in options.seeds:
+        rows += one(options.accounts, options.weeks, seed)
         print(pd.DataFrame(rows[-2:]).round(4).T.to_string(header=False), flush=True)
     table = pd.DataFrame(rows)
     figures = [name for name in table if name not in ("seed", "target", "promoted", "accounts x dates", "calibrator")]

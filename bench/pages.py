@@ -1,6 +1,6 @@
-"""How long pages take beside the JSON that feeds them, with so many accounts: `python -m bench.pages HOME ACCOUNTS`.
+"""Time of pages compared with the JSON of the same data, for ACCOUNTS accounts: `python -m bench.pages HOME ACCOUNTS`.
 
-HOME is one in which a portfolio was scored; its accounts are copied under other names until there are as many.
+HOME has a scored portfolio, whose accounts are copied under other names until the number is reached.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PATHS = (
 
 
 def enlarged(home: Home, accounts: int, place: Path) -> Home:
-    """A copy of the home whose latest snapshot holds so many accounts."""
+    """Return a copy of the home whose latest snapshot has the given number of accounts."""
     skip = shutil.ignore_patterns("mlartifacts", "mlflow.db", "store.sqlite*", "rollups", "demo", "companions", "jobs")
     shutil.copytree(home.root, place, ignore=skip)
     copy = Home(place)
@@ -55,11 +55,15 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
     past = None if latest.past is None else many(latest.past)
     looked = [] if past is None else [name for name in past.columns if name not in ("account_id", "as_of")]
     for name in (RENEWALS, INTERVENTIONS, MEASURES, COHORTS):
-        if (kept := read_sidecar(SnapshotFiles(home), facts.as_of, name)) is not None:
-            write_sidecar(snapshots, facts.as_of, name, kept)
-    if (kept := read_sidecar(SnapshotFiles(home), facts.as_of, ACCOUNTS)) is not None:
-        people = {f"{account}-{k}": told for account, told in kept["accounts"].items() for k in range(copies)}
-        write_sidecar(snapshots, facts.as_of, ACCOUNTS, kept | {"accounts": people})
+        if (sidecar := read_sidecar(SnapshotFiles(home), facts.as_of, name)) is not None:
+            write_sidecar(snapshots, facts.as_of, name, sidecar)
+    if (sidecar := read_sidecar(SnapshotFiles(home), facts.as_of, ACCOUNTS)) is not None:
+        people = {
+            f"{account}-{k}": facts_of_account
+            for account, facts_of_account in sidecar["accounts"].items()
+            for k in range(copies)
+        }
+        write_sidecar(snapshots, facts.as_of, ACCOUNTS, sidecar | {"accounts": people})
     snapshots.publish(
         many(latest.frame),
         origin=facts.origin,

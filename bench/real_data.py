@@ -1,10 +1,10 @@
-"""Ours beside other libraries on the two example data sets: trained through a date, scored at that date, held against
-what happened.
+"""Renewcast compared with other libraries on the two example data sets: train through a date, score at that date, and
+compare with what happened.
 
-The others (bench/peers/classifiers.py) read the same snapshots, as they come, fitted on every earlier weekly snapshot
-whose label was known at the date; two threads each. Ours does its whole training: both targets, search, contenders,
-judging and the leak check. The base rate's Brier score is that of the rate known at the date, and, harder to beat, that
-of the rate which the outcomes then had.
+The other libraries (bench/peers/classifiers.py) read the same snapshots with their defaults, and are fitted on every
+earlier weekly snapshot whose label was known at the date, with two threads each. Renewcast runs its whole training:
+both targets, search, contenders, evaluation and the leak check. The Brier score of the base rate is that of the rate
+known at the date, and, harder to beat, that of the rate which the outcomes had in the end.
 
     python bench/real_data.py [online-retail crm-simulated] [--workdir DIR]
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from peers.beside import forecasts
+from peers.comparison import forecasts
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from features.catalogue.catalogue import CATALOGUE
@@ -39,7 +39,7 @@ DATES = {"online-retail": ("2011-06-11", "2011-09-10"), "crm-simulated": ("2023-
 
 
 def others(place: Path, address: Path, through: str, test: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
-    """By target and name, what the others say of the test snapshots."""
+    """Return the predictions of the other libraries for the test snapshots, by target and name."""
     prepared = read_labelled_snapshots(address, parse_instant(through), TrainConfig())
     prepared.signals.close()
     found = {}
@@ -66,15 +66,15 @@ def one(work: Path, name: str, through: str) -> list[dict[str, object]]:
         whole = open_signals(address)
         outcomes = label(whole, frame[["account_id", "as_of"]], 90, 30 if whole.contractual else 0)
         whole.close()
-        beside = others(work, address, through, frame)
+        competitors = others(work, address, through, frame)
         rows = []
         for target, model in report.models.items():
             y = outcomes[target].to_numpy()
             seen = np.isfinite(y)
             ours = {"p": model.bundle.scorer.predict(frame).probability, "seconds": took}
             rate = y[seen].mean()
-            for who, told in {"ours": ours, **beside[target]}.items():
-                p = told["p"]
+            for who, result in {"ours": ours, **competitors[target]}.items():
+                p = result["p"]
                 rows.append(
                     {
                         "data": name,
@@ -87,7 +87,7 @@ def one(work: Path, name: str, through: str) -> list[dict[str, object]]:
                         "accounts": int(seen.sum()),
                         "outcomes": int(y[seen].sum()),
                         "promoted": model.promoted if who == "ours" else None,
-                        "seconds": told.get("seconds"),
+                        "seconds": result.get("seconds"),
                     }
                 )
         return rows
@@ -97,11 +97,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(DATES))
     parser.add_argument("--workdir", type=Path, help="keep the peers' environment here")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as fresh:
-        work = given.workdir or Path(fresh)
+        work = options.workdir or Path(fresh)
         work.mkdir(parents=True, exist_ok=True)
-        for name in given.names:
+        for name in options.names:
             for through in DATES[name]:
                 try:
                     rows = one(work, name, through)

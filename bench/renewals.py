@@ -1,9 +1,8 @@
-"""Do the renewal forecast's 80% intervals hold what happens in 75 to 85% of quarters? On simulated portfolios.
+"""Coverage of the 80% intervals of the renewal forecast (target: 75 to 85% of quarters), on simulated portfolios.
 
 For each seed: simulate, forecast each of the newest quarters from its start by models fitted on what was known by then
-(`training.backtest.renewals`), and hold every figure against what happened. The shared error of a forecast is learnt
-from the
-quarters of its own portfolio that had matured before it, as in use.
+(`training.backtest.renewals`), and compare every figure with what happened. As in production, the shared error of a
+forecast is learned from the quarters of its portfolio that had matured before it.
 
     python bench/renewals.py [--accounts 600] [--weeks 182] [--quarters 5] [--seeds 0 1 2 3]
 """
@@ -43,21 +42,21 @@ def one(accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, o
     rows: list[dict[str, object]] = []
     for quarter in found.quarters:
         for name in FIGURES:
-            told = quarter.figures[name]
+            figure = quarter.figures[name]
             rows.append(
                 {
                     "seed": seed,
                     "quarter": quarter.period,
                     "due": quarter.accounts,
                     "figure": name,
-                    "expected": told.expected,
-                    "low": told.low,
-                    "high": told.high,
-                    "happened": told.happened,
-                    "inside": told.inside,
-                    "below": told.happened < told.low and not told.inside,
-                    "width": told.high - told.low,
-                    "off": told.happened - told.expected,
+                    "expected": figure.expected,
+                    "low": figure.low,
+                    "high": figure.high,
+                    "happened": figure.happened,
+                    "inside": figure.inside,
+                    "below": figure.happened < figure.low and not figure.inside,
+                    "width": figure.high - figure.low,
+                    "off": figure.happened - figure.expected,
                 }
             )
     for name, why in found.skipped.items():
@@ -71,11 +70,11 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=182)
     parser.add_argument("--quarters", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
-    given = parser.parse_args()
+    options = parser.parse_args()
     rows = []
-    for seed in given.seeds:
+    for seed in options.seeds:
         start = time.perf_counter()
-        new = one(given.accounts, given.weeks, given.quarters, seed)
+        new = one(options.accounts, options.weeks, options.quarters, seed)
         rows += new
         print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
         if new:
@@ -96,7 +95,7 @@ def main() -> None:
             "happened over expected": by["happened"].sum() / by["expected"].sum(),
         }
     )
-    # Quarters of one seed are not independent: whole seeds are drawn.
+    # Quarters of one seed are not independent, so whole seeds are resampled.
     rng = np.random.default_rng(0)
     shares = table.pivot_table(index="seed", columns="figure", values="inside", aggfunc=["sum", "count"])
     drawn = rng.integers(0, len(shares), (2000, len(shares)))

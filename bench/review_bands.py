@@ -1,8 +1,8 @@
-"""Are the review's band limits honest? Simulated worlds, over many seeds.
+"""Error rates of the review's proposals for band limits, on simulated worlds over many seeds.
 
-Churn falls smoothly with the score here, so that no limits are true; the best ones are those of a history without end,
-taken from a world of twenty thousand churns. With them in force, how often is a change proposed; and from limits that
-are ten points off, how often, and does it go their way?
+Churn falls smoothly with the score, so there are no true limits. The best ones are those of a very long history, taken
+from a world with twenty thousand churns. Measured is how often a change is proposed with these limits in force, and
+with limits that are ten points off, and whether the change then goes in the right direction.
 
     python bench/review_bands.py [--seeds 50] [--churned 40 200 500 2000]
 """
@@ -26,7 +26,7 @@ APART = 10.0
 
 
 def endless() -> tuple[float, float]:
-    """Where yellow and green begin in the likeliest bands of a very long history."""
+    """Return where yellow and green begin in the most likely bands of a very long history."""
     rows = simulate_synthetic_history(WEIGHTS, WEIGHTS, 20_000, 10_000, every_weeks=EVERY_WEEKS).rows
     rows = rows.only(rows.labelled)
     whole, _ = ScoreHistogram.of(rows.score, rows.churned, np.ones(len(rows)), AccountBootstrap(rows.accounts, 1, 0))
@@ -38,31 +38,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--churned", type=int, nargs="+", default=[40, 200, 500, 2000])
-    given = parser.parse_args()
+    options = parser.parse_args()
     yellow, green = endless()
     print(f"best limits: yellow from {yellow:g}, green from {green:g}", flush=True)
     found = []
-    for churned in given.churned:
-        for seed in range(given.seeds):
+    for churned in options.churned:
+        for seed in range(options.seeds):
             rows = simulate_synthetic_history(WEIGHTS, WEIGHTS, churned, seed, every_weeks=EVERY_WEEKS).rows
             for kind, off in (("right", 0.0), ("yellow too low", -APART), ("yellow too high", APART)):
                 limits = Bands(green=max(green, yellow + off + 1), yellow=yellow + off, red=0)
-                told = propose_bands(rows, limits, capacity=None, seed=seed)
-                at = told.limits[1]
+                proposal = propose_bands(rows, limits, capacity=None, seed=seed)
+                at = proposal.limits[1]
                 found.append(
                     {
                         "limits": kind,
                         "churned": churned,
-                        "decision": told.decision,
+                        "decision": proposal.decision,
                         "held": np.mean(
                             [
                                 x.fitted.low <= t <= x.fitted.high
-                                for x, t in zip(told.limits, (green, yellow), strict=True)
+                                for x, t in zip(proposal.limits, (green, yellow), strict=True)
                             ]
                         ),
-                        "width": np.mean([x.fitted.high - x.fitted.low for x in told.limits]),
+                        "width": np.mean([x.fitted.high - x.fitted.low for x in proposal.limits]),
                         "right way": np.nan if off == 0 else float((at.candidate - at.old) * -off > 0),
-                        "brier": told.judged[-1].brier_change.value,
+                        "brier": proposal.judged[-1].brier_change.value,
                     }
                 )
         rows_so_far = pd.DataFrame(found)

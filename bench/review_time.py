@@ -1,16 +1,15 @@
-"""What a quarterly review costs: wall clock, processor time and peak memory, and the seconds of each of its steps.
+"""The cost of a quarterly review: wall clock, processor time and peak memory, and the seconds of each step.
 
-A portfolio is simulated (5,000 accounts with three years of weekly history, unless told otherwise), and reviewed once
-in a process of its own, by the default rubric, in a home that is new: nothing was rolled up before, and there is no
-champion, so that what a model says is not in it. With ``--again`` it is reviewed a second time in the same home, whose
-roll-ups of the usage feed are then there. Processor time is that of all threads; it is moved less than the wall clock
-by what else the machine does. The first step is Python, imports and the health of the feeds.
+A portfolio is simulated (by default 5,000 accounts with three years of weekly history) and reviewed once in a separate
+process, with the default rubric and a new home: there are no stored roll-ups and no champion, so the review has no
+model sections. With ``--again`` it is reviewed a second time in the same home, which then has roll-ups of the usage
+feed. Processor time is that of all threads; other work on the machine affects it less than the wall clock. The first
+step includes Python, imports and the health of the feeds.
 
     python bench/review_time.py [--accounts 5000] [--weeks 157] [--quarter 2026Q3] [--workdir DIR] [--again]
                                 [--profile FILE]
 
-``--workdir`` keeps the portfolio from one run to the next. ``--profile`` writes what cProfile saw, and
-slows the review.
+``--workdir`` stores the portfolio for the next run. ``--profile`` writes the profile of cProfile, and slows the review.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ GIB = 2**30
 
 
 def child(signals: Path, home: Path, quarter: str, profile: Path | None) -> None:
-    """Hold one review, and print what it took as JSON."""
+    """Run one review, and print its cost as JSON."""
     from features.utils.periods import Quarter
     from models.home import Home
     from training.review.run import run_review
@@ -54,19 +53,21 @@ def child(signals: Path, home: Path, quarter: str, profile: Path | None) -> None
     tell(1.0, "end")
     if isinstance(profiler, cProfile.Profile):
         profiler.dump_stats(str(profile))
-    told = held.review.definitions
+    result = held.review.definitions
     print(
-        json.dumps({"steps": seconds, "accounts": told.accounts, "churned": told.accounts_with_churn, "peak": _peak()})
+        json.dumps(
+            {"steps": seconds, "accounts": result.accounts, "churned": result.accounts_with_churn, "peak": _peak()}
+        )
     )
 
 
 def _peak() -> float:
-    """Peak resident set so far, in GiB."""
+    """Return the peak resident set so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 
 
 def measured(signals: Path, home: Path, quarter: str, profile: Path | None) -> None:
-    """One review in a process of its own, and its table."""
+    """Run one review in a separate process, and print its table."""
     command = [sys.executable, __file__, "--child", str(signals), str(home), "--quarter", quarter]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
@@ -74,11 +75,11 @@ def measured(signals: Path, home: Path, quarter: str, profile: Path | None) -> N
     )
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    told = json.loads(done.stdout.splitlines()[-1])
-    print(f"{told['accounts']} accounts in the quarter, {told['churned']} of them left")
-    print(f"wall {wall:.0f} s, CPU {cpu:.0f} s, peak memory {told['peak']:.2f} GiB\n")
+    result = json.loads(done.stdout.splitlines()[-1])
+    print(f"{result['accounts']} accounts in the quarter, {result['churned']} of them left")
+    print(f"wall {wall:.0f} s, CPU {cpu:.0f} s, peak memory {result['peak']:.2f} GiB\n")
     print(f"{'step':<36}{'CPU s':>8}{'wall s':>8}{'peak GiB':>10}")
-    for name, (own_cpu, own_wall, peak) in told["steps"].items():
+    for name, (own_cpu, own_wall, peak) in result["steps"].items():
         print(f"{name:<36}{own_cpu:>8.1f}{own_wall:>8.1f}{peak:>10.2f}")
 
 
@@ -91,21 +92,21 @@ def main() -> None:
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--profile", type=Path)
     parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        child(*given.child, given.quarter, given.profile)
+    options = parser.parse_args()
+    if options.child:
+        child(*options.child, options.quarter, options.profile)
         return
     with tempfile.TemporaryDirectory(prefix="review-") as made:
-        place = given.workdir or Path(made)
-        signals = place / f"signals-{given.accounts}-{given.weeks}"
+        place = options.workdir or Path(made)
+        signals = place / f"signals-{options.accounts}-{options.weeks}"
         if not signals.exists():
-            size = ["--accounts", str(given.accounts), "--weeks", str(given.weeks), "--seed", "0"]
+            size = ["--accounts", str(options.accounts), "--weeks", str(options.weeks), "--seed", "0"]
             subprocess.run([sys.executable, "-m", "renewcast", "simulate", str(signals), *size], check=True)
         home = Path(made) / "home"
-        measured(signals, home, given.quarter, given.profile)
-        if given.again:
+        measured(signals, home, options.quarter, options.profile)
+        if options.again:
             print("\nagain, the usage feed rolled up already")
-            measured(signals, home, given.quarter, None)
+            measured(signals, home, options.quarter, None)
 
 
 if __name__ == "__main__":

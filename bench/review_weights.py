@@ -1,8 +1,8 @@
-"""Is the review's proposal honest? Simulated worlds whose true weights are known, over many seeds.
+"""Error rates of the review's proposals for weights, on simulated worlds with known true weights, over many seeds.
 
 In the world "right" the weights in force are the true ones, in "wrong" they are not. For each number of churns: how
-often the 90% intervals hold the truth, what is decided, whether it goes the right way, and what it does to the Brier
-score of later rows.
+often the 90% intervals include the truth, the decision, whether it goes in the right direction, and its effect on the
+Brier score of later rows.
 
     python bench/review_weights.py [--seeds 50] [--churned 40 200 500 2000] [--worlds right wrong] [--out FILE.csv]
 """
@@ -27,7 +27,7 @@ TRUE = {
 
 
 def one(kind: str, churned: int, seed: int, every_weeks: int) -> dict[str, float | str]:
-    """One world, one row of the table."""
+    """Return the row of the table for one world."""
     true = TRUE[kind]
     rows = simulate_synthetic_history(true, IN_FORCE, churned, seed, every_weeks=every_weeks).rows
     start = time.process_time()
@@ -60,7 +60,7 @@ def one(kind: str, churned: int, seed: int, every_weeks: int) -> dict[str, float
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """The figures by world and number of churns."""
+    """Return the figures by world and number of churns."""
     out = []
     for (kind, churned), part in rows.groupby(["world", "churned"], sort=False):
         changed = part[part["decision"] == "change"]
@@ -94,14 +94,14 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="+", choices=list(TRUE), default=list(TRUE))
     parser.add_argument("--every-weeks", type=int, default=0, help="0: 4, and 13 from 2,000 churns on")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     rows = []
-    for churned in given.churned:
-        every = given.every_weeks or (13 if churned >= 2000 else 4)
-        for seed in range(given.first, given.first + given.seeds):
-            rows += [one(kind, churned, seed, every) for kind in given.worlds]
-            if given.out:
-                pd.DataFrame(rows).to_csv(given.out, index=False)
+    for churned in options.churned:
+        every = options.every_weeks or (13 if churned >= 2000 else 4)
+        for seed in range(options.first, options.first + options.seeds):
+            rows += [one(kind, churned, seed, every) for kind in options.worlds]
+            if options.out:
+                pd.DataFrame(rows).to_csv(options.out, index=False)
         print(table(pd.DataFrame([r for r in rows if r["churned"] == churned])).T.to_string(header=False), flush=True)
 
 

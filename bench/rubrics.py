@@ -1,6 +1,6 @@
-"""Churn by band of every rubric, and how each ranks beside the model: on simulated portfolios and on given signals.
+"""Churn by band of every rubric, and its ranking compared with the model, on simulated portfolios and on given signals.
 
-A training run as any other, judged on its test dates; the bands' rates are those of all labelled dates.
+The training is a normal one, evaluated on its test dates. The rates of the bands are those of all labeled dates.
 
     python bench/rubrics.py [--seeds 0 1 2] [--accounts 800] [--weeks 130] [SIGNALS ...]
 """
@@ -17,8 +17,8 @@ from training.pipeline.train import train
 from training.simulation import simulate
 
 
-def told(name: str, address: str | Path) -> None:
-    """Train, and print what was found of each rubric."""
+def report(name: str, address: str | Path) -> None:
+    """Train, and print the results of each rubric."""
     with tempfile.TemporaryDirectory() as place:
         report = train(address, Home(Path(place)), TrainConfig())
         facts = next(iter(report.models.values())).bundle.health
@@ -58,14 +58,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--accounts", type=int, default=800)
     parser.add_argument("--weeks", type=int, default=130)
-    given = parser.parse_args()
-    for seed in given.seeds:
+    options = parser.parse_args()
+    for seed in options.seeds:
         with tempfile.TemporaryDirectory() as place:
             signals = Path(place) / "signals"
-            simulate(signals, accounts=given.accounts, weeks=given.weeks, seed=seed)
-            told(f"simulated, {given.accounts} accounts, {given.weeks} weeks, seed {seed}", signals)
-    for address in given.signals:
-        told(Path(address).stem, address)
+            simulate(signals, accounts=options.accounts, weeks=options.weeks, seed=seed)
+            report(f"simulated, {options.accounts} accounts, {options.weeks} weeks, seed {seed}", signals)
+    for address in options.signals:
+        report(Path(address).stem, address)
 
 
 if __name__ == "__main__":

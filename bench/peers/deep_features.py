@@ -1,6 +1,6 @@
 """The peer Featuretools, on the rows as they are: deep feature synthesis with cut-off times and training windows.
 
-Run by an environment of its own, see requirements-featuretools.txt.
+Run in a separate environment, see requirements-featuretools.txt.
 """
 
 from __future__ import annotations

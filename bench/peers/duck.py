@@ -1,11 +1,11 @@
-"""Peers by hand in DuckDB, on the rows as they are: nothing checked, duplicates counted, arrival not looked at."""
+"""Peers written by hand in DuckDB, on the rows as they are: no checks, duplicates count, arrival is ignored."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import duckdb
-import pandas as pd  # noqa: F401  DuckDB would import it while the clock runs.
+import pandas as pd  # noqa: F401  DuckDB would import it during the measurement.
 from child import WINDOWS, Task, answer, totals
 
 
@@ -17,7 +17,7 @@ def connect(task: Task) -> duckdb.DuckDBPyConnection:
 
 
 def scan(task: Task) -> dict[str, Any]:
-    """The floor: read two columns once."""
+    """Read two columns once: the lower limit."""
     with task.timed("build"):
         (events, quantity) = (
             connect(task).execute(f"SELECT count(*), sum(quantity) FROM read_parquet('{task.usage}')").fetchone()
@@ -26,7 +26,7 @@ def scan(task: Task) -> dict[str, Any]:
 
 
 def one_pass(task: Task) -> dict[str, Any]:
-    """One pass over everything, by account and week: what any exact answer at weekly dates has to look at."""
+    """Group everything once by account and week, which any exact answer at weekly dates has to do."""
     with task.timed("build"):
         frame = (
             connect(task)
@@ -44,7 +44,7 @@ def one_pass(task: Task) -> dict[str, Any]:
 
 
 def range_join_query(task: Task, events: str, seen: str = "") -> str:
-    """Counts, sums and distinct users by account and date, from a join of events to the dates that see them.
+    """Return counts, sums and distinct users by account and date, from a join of events to dates.
 
     ``seen`` is a further condition of the join.
     """
@@ -63,7 +63,7 @@ def range_join_query(task: Task, events: str, seen: str = "") -> str:
 
 
 def range_join(task: Task) -> dict[str, Any]:
-    """The three windows as one writes them down."""
+    """Compute the three windows in the direct way."""
     with task.timed("build"):
         frame = connect(task).execute(range_join_query(task, f"read_parquet('{task.usage}')")).df()
     return {"rows": len(frame), "totals": totals(frame)}

@@ -1,4 +1,4 @@
-"""Python environments for the peers, made from pinned requirements and kept in a work folder."""
+"""Python environments for the peers, created from pinned requirements and stored in a work folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ PEERS = Path(__file__).resolve().parent
 
 
 def python_of(environment: str, place: Path, say: Callable[[str], None]) -> str | None:
-    """The interpreter of ``requirements-{environment}.txt``, made unless it is in ``place``; None if that fails."""
+    """Return the interpreter of ``requirements-{environment}.txt``, created in ``place`` if missing; None if that
+    fails."""
     pins = PEERS / f"requirements-{environment}.txt"
     folder = place / f"environment-{environment}"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -1,4 +1,4 @@
-"""The peer that most teams write: FastAPI, a LightGBM model, and SHAP for each request. Run by uvicorn."""
+"""The service that most teams would write: FastAPI, a LightGBM model, and SHAP for each request. Run by uvicorn."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ names = booster.feature_name()
 
 @app.get("/ping")
 def ping() -> dict[str, str]:
-    """Whether it lives."""
+    """Return that the service is alive."""
     return {"status": "ok"}
 
 
 @app.post("/predict")
 def predict(row: dict[str, float | None]) -> dict[str, Any]:
-    """One row: its probability, and what each feature adds."""
+    """Return the probability of one row, and what each feature adds."""
     x = np.array([[np.nan if row.get(name) is None else row[name] for name in names]], dtype=np.float64)
     p = booster.predict(x, num_threads=1)
     values = explainer.shap_values(x)

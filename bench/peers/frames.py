@@ -13,10 +13,10 @@ COLUMNS = ["account_id", "user_id", "occurred_at", "quantity"]
 
 
 def _read(task: Task) -> pd.DataFrame:
-    """The rows in the order of time, accounts and users as codes."""
+    """Return the rows ordered by time, with accounts and users as codes."""
     folder = task.address / "usage"
     place = folder if folder.is_dir() else task.address / "usage.parquet"
-    # Texts as dictionaries: a few thousand values, and a number for each row.
+    # Texts are dictionaries: a few thousand values, and a code for each row.
     format_ = ds.ParquetFileFormat(read_options={"dictionary_columns": {"account_id", "user_id"}})
     table = ds.dataset(place, format=format_).to_table(columns=COLUMNS).unify_dictionaries()
     frame = table.to_pandas()

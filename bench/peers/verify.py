@@ -1,6 +1,6 @@
-"""Are ours and the join by hand the same, to the last bit? Every usage count, sum and number of users over 7, 28 and 91
-days, at every account and date. With ``"strict"`` the join looks at duplicates and arrival as ours does; without, it
-takes the rows as they are, which is the same where none is late or there twice."""
+"""Check that ours and the join by hand agree to the last bit: every usage count, sum and number of users over 7, 28 and
+91 days, for every account and date. With ``"strict"`` the join respects duplicates and arrival as ours does. Without
+it, the join takes the rows as they are, which is the same if no row is late or repeated."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compare(task: Task) -> dict[str, Any]:
         compared, unknown = compared + int(known.sum()), unknown + int((~known).sum())
         if wrong := int((a[known] != b[known]).sum()):
             different[mine] = wrong
-    # The feed begins 104 weeks before the end: only a window that reaches back beyond may be unknown.
+    # The feed begins 104 weeks before the end. Only a window that begins before it may be unknown.
     whole = (ours["as_of"] > ours["as_of"].max() - pd.Timedelta(days=7 * 104 - 91 - 1)).to_numpy()
     if lost := int(ours.loc[whole, list(COLUMNS)].isna().sum().sum()):
         different["unknown without reason"] = lost

@@ -1,4 +1,4 @@
-"""Callers that ask for everything in turn, try again what they were told to try again, and keep count."""
+"""Clients that call every operation in turn, retry when the service asks for it, and count the answers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-#: What a caller is asked to try again: not now (503), too many (429), and one's own request still running (409).
+#: Statuses that ask for a retry: unavailable (503), too many requests (429), and the same request still running (409).
 AGAIN = frozenset({409, 429, 503})
-#: Seconds for one answer; how long a request that has to be accepted is tried again.
+#: Seconds for one answer, and for retrying a request that must be accepted.
 PATIENCE, KEEP_TRYING = 60.0, 180.0
 SIGNALS_FROM = "2026-01-05"
 
 
 @dataclass
 class Ledger:
-    """What all callers have seen.
+    """The record of all callers.
 
     ``answers`` counts by operation and status, ``broken`` connections that ended without an answer; ``wrong`` are
     answers that were not declared; ``seconds`` how long each answer took; ``accepted`` what was accepted, by kind and
@@ -43,9 +43,9 @@ class Caller:
     Parameters
     ----------
     port, key : where the service is, and the API key.
-    accounts : which may be asked for.
-    ledger : where it is noted.
-    seed : of its choices.
+    accounts : the accounts to request.
+    ledger : where answers are recorded.
+    seed : of the random choices.
     """
 
     def __init__(self, port: int, key: str, accounts: list[str], ledger: Ledger, seed: int) -> None:
@@ -55,7 +55,7 @@ class Caller:
         self._connection: http.client.HTTPConnection | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Ask until told to stop."""
+        """Call until stopped."""
         asks = (
             (self._by_id, 40), (self._batch, 10), (self._alerts, 8), (self._stream, 8), (self._intervention, 14),
             (self._outcome, 10), (self._signals, 4), (self._job, 2), (self._health, 4),
@@ -65,16 +65,16 @@ class Caller:
             self._random.choices(kinds, weights)[0]()
 
     def get(self, what: str, path: str) -> tuple[int, Any]:
-        """One GET, its status and its JSON; (0, None) where the connection broke."""
+        """Return status and JSON of one GET; (0, None) if the connection broke."""
         return self._ask(what, "GET", path, None, {})
 
     def sure(self, what: str, path: str) -> Any:
-        """The JSON of one GET that is tried again until it is answered."""
+        """Return the JSON of one GET, with retries until it is answered."""
         until = time.monotonic() + KEEP_TRYING
         while True:
-            told = self.get(what, path)[1]
-            if told is not None or time.monotonic() > until:
-                return told
+            payload = self.get(what, path)[1]
+            if payload is not None or time.monotonic() > until:
+                return payload
             time.sleep(0.2)
 
     def _account(self) -> str:
@@ -121,7 +121,7 @@ class Caller:
         self._accept("job", "/v1/jobs", None)
 
     def _accept(self, kind: str, path: str, more: dict[str, Any] | None) -> None:
-        """Post until it is accepted, under one key; sometimes once more, which has to be answered the same."""
+        """Post with one key until it is accepted. Sometimes post again, which must give the same answer."""
         word = secrets.token_hex(8)
         record = {"account_id": self._account(), "occurred_at": "2026-06-30", "note": word}
         body: dict[str, Any] = {"format": "csv"} if more is None else record | more
@@ -130,10 +130,10 @@ class Caller:
             self._ledger.tried.add(word)
         until = time.monotonic() + KEEP_TRYING
         while time.monotonic() < until:
-            status, told = self._ask(kind, "POST", path, body, key)
+            status, payload = self._ask(kind, "POST", path, body, key)
             if status in (201, 202):
                 with self._ledger.lock:
-                    self._ledger.accepted[kind][told["id"]] = word
+                    self._ledger.accepted[kind][payload["id"]] = word
                 break
             time.sleep(0.2 if status == 0 else 1.0)
         else:
@@ -141,7 +141,7 @@ class Caller:
             return
         if self._random.random() < 0.1:
             status, again = self._ask(kind, "POST", path, body, key)
-            if status in (201, 202) and again["id"] != told["id"]:
+            if status in (201, 202) and again["id"] != payload["id"]:
                 self._wrong(f"{kind}: the same key gave another id")
 
     def _ask(self, what: str, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Any]:
@@ -152,7 +152,7 @@ class Caller:
             content = None if body is None else json.dumps(body)
             self._connection.request(method, path, content, self._headers | headers)
             answer = self._connection.getresponse()
-            told, status = answer.read(), answer.status
+            payload, status = answer.read(), answer.status
         except (OSError, http.client.HTTPException):
             self._connection = None
             with self._ledger.lock:
@@ -164,9 +164,9 @@ class Caller:
             self._ledger.seconds.setdefault(what, []).append(time.monotonic() - began)
         declared = status in AGAIN and answer.getheader("Retry-After") is not None
         if not (200 <= status < 300 or declared):
-            self._wrong(f"{what}: {status} {told[:300].decode(errors='replace')}")
+            self._wrong(f"{what}: {status} {payload[:300].decode(errors='replace')}")
             return status, None
-        return status, json.loads(told) if status < 300 else None
+        return status, json.loads(payload) if status < 300 else None
 
     def _wrong(self, said: str) -> None:
         with self._ledger.lock:

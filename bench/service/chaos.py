@@ -1,4 +1,4 @@
-"""What befalls a service: workers are killed, champions swapped, a bundle broken and mended, the store taken away."""
+"""Faults for a service: workers are killed, champions swapped, a bundle broken and repaired, the store unavailable."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from models.targets import TARGETS
 from service.served import Served
 from service.stores import Place
 
-#: Seconds between two blows, and that a broken bundle stays so.
+#: Seconds between two faults, and until a broken bundle is repaired.
 PAUSE, BROKEN = 3.0, 4.0
 
 
 class Chaos:
-    """Strikes in turn.
+    """Causes the faults in turn.
 
     Parameters
     ----------
-    served, home, store : whom it befalls.
+    served, home, store : the service under test.
     """
 
     def __init__(self, served: Served, home: Home, store: Place) -> None:
@@ -37,7 +37,7 @@ class Chaos:
         self.done: Counter[str] = Counter()
 
     def run(self, stop: threading.Event) -> None:
-        """Until told to stop; whole again then."""
+        """Cause faults until stopped, and then repair everything."""
         blows: tuple[tuple[str, Callable[[threading.Event], None]], ...] = (
             ("worker killed", self._kill), ("champion swapped", self._swap), ("worker killed", self._kill),
             ("bundle broken and mended", self._break), ("store away", self._take), ("champion swapped", self._swap),
@@ -71,7 +71,7 @@ class Chaos:
 
 
 def _copied(home: Home, pointer: ChampionPointer, version: str) -> ChampionPointer:
-    """A pointer to copies of the same bundles under another version."""
+    """Return a pointer to copies of the same bundles under another version."""
     made = {}
     for target in TARGETS:
         if (pointed := pointer.of(target)) is None:

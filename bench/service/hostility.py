@@ -1,4 +1,4 @@
-"""Requests that no client should send, made up in turn for every operation of an OpenAPI document."""
+"""Requests that no client should send, generated in turn for every operation of an OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 #: Seconds to wait for an answer.
 PATIENCE = 60.0
-#: So many cases are drawn of an operation at a time.
+#: Number of cases that are drawn per operation at a time.
 DRAWN = 60
 ODD: tuple[Any, ...] = (
     None, True, 0, -0.0, 1e308, -1e308, 5e-324, 2**63, -(2**63) - 1, 10**400, "", " ", "\x00", "\ud800", "é" * 3000,
@@ -50,7 +50,8 @@ HEADERS: tuple[dict[str, str], ...] = (
 
 @dataclass
 class Exchange:
-    """A request: ``kind`` says how it was made; ``path`` with its query; ``headers`` beside those of every request."""
+    """A request: ``kind`` says how it was generated; ``path`` with its query; ``headers`` besides those of every
+    request."""
 
     kind: str
     method: str
@@ -60,12 +61,12 @@ class Exchange:
 
 
 class Hostility:
-    """Makes requests.
+    """Generates requests.
 
     Parameters
     ----------
     document : OpenAPI 3.1.
-    chance : of all choices but Schemathesis' own, which are the same each time.
+    chance : the random numbers, except those of Schemathesis, which are the same each time.
     """
 
     def __init__(self, document: dict[str, Any], chance: random.Random) -> None:
@@ -79,7 +80,7 @@ class Hostility:
         )  # fmt: skip
 
     def next(self) -> Exchange:
-        """One more."""
+        """Return the next request."""
         weights = (33, 20, 13, 12, 12, 10)
         exchange = self._chance.choices(self._ways, weights)[0]()
         if self._chance.random() < 0.1:
@@ -100,7 +101,7 @@ class Hostility:
                 return made
 
     def _spoiled(self) -> Exchange:
-        """A described body in which values were exchanged for odd ones, or names for others."""
+        """Return a valid body in which some values or names were replaced by odd ones."""
         made = self._with_body()
         try:
             body = json.loads(made.body or b"")
@@ -128,7 +129,7 @@ class Hostility:
         return self._chance.choice(ODD)
 
     def _cut(self) -> Exchange:
-        """A described body with bytes cut off, exchanged, or put in."""
+        """Return a valid body with bytes removed, replaced or inserted."""
         made = self._with_body()
         body = bytearray(made.body or b"{}")
         for _ in range(self._chance.randint(1, 5)):
@@ -144,7 +145,7 @@ class Hostility:
         return made
 
     def _anything(self) -> Exchange:
-        """Any document at all, to any operation that takes one."""
+        """Return an arbitrary document for an operation with a body."""
         operation = self._chance.choice(self._posts)
         return Exchange("anything", "POST", operation.path, _text(self._document(0)))
 
@@ -174,7 +175,7 @@ class Hostility:
         return Exchange("raw", "POST", operation.path, self._chance.choice(RAW))
 
     def _addressed(self) -> Exchange:
-        """Odd values in the path and the query, odd methods."""
+        """Return a request with odd values in path and query, or an odd method."""
         operation = self._chance.choice(self._operations)
         path = operation.path
         while "{" in path:
@@ -193,7 +194,7 @@ class Hostility:
         return (odd if isinstance(odd, str) else str(odd)[:3000]).encode(errors="surrogatepass")[:6000]
 
     def _schematic(self) -> Iterator[Exchange]:
-        """Cases that Schemathesis makes up, of every operation in turn, as described and not quite."""
+        """Yield cases of Schemathesis for every operation in turn, valid and slightly invalid."""
         while True:
             for operation in self._operations:
                 for mode in schemathesis.GenerationMode:
@@ -220,14 +221,14 @@ class Hostility:
 def _exchange(case: schemathesis.Case) -> Exchange:
     import requests
 
-    told = case.as_transport_kwargs(base_url="http://service")
-    told.pop("cookies", None)
+    arguments = case.as_transport_kwargs(base_url="http://service")
+    arguments.pop("cookies", None)
     made = requests.Request(
-        **{k: v for k, v in told.items() if k in ("method", "url", "params", "data", "json", "headers")}
+        **{k: v for k, v in arguments.items() if k in ("method", "url", "params", "data", "json", "headers")}
     )
     prepared = made.prepare()
     body = prepared.body.encode(errors="surrogatepass") if isinstance(prepared.body, str) else prepared.body
-    # A key that was made up would end every request at the door.
+    # With a generated key, every request would fail at authentication.
     left_out = ("content-length", "user-agent", "authorization", "x-api-key")
     headers = {str(k): str(v) for k, v in prepared.headers.items() if k.lower() not in left_out}
     return Exchange("described", str(prepared.method), prepared.path_url, body, headers)
@@ -238,7 +239,7 @@ def _text(body: Any) -> bytes:
 
 
 def ask(port: int, key: str, exchange: Exchange) -> tuple[int, dict[str, str], bytes]:
-    """Send it, whatever it holds, and read the answer; status 0 where there is none."""
+    """Send a request and read the answer; status 0 if there is none."""
     headers = {"Host": "service", "Authorization": f"Bearer {key}", "Connection": "close"}
     if exchange.body is not None:
         headers |= {"Content-Type": "application/json", "Content-Length": str(len(exchange.body))}
@@ -247,7 +248,7 @@ def ask(port: int, key: str, exchange: Exchange) -> tuple[int, dict[str, str], b
     head = "\r\n".join(line.replace("\r", "").replace("\n", "") for line in lines).encode("utf-8", errors="replace")
     try:
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
-            # Refused while it is being sent, it may be answered all the same.
+            # A request that is refused while it is being sent may still be answered.
             with suppress(OSError):
                 connection.sendall(head + b"\r\n\r\n" + (exchange.body or b""))
             answer = http.client.HTTPResponse(connection, method=exchange.method)

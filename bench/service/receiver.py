@@ -1,4 +1,4 @@
-"""A receiver of webhooks that keeps what it was told, and now and then is not well."""
+"""A receiver of webhooks that records events and sometimes fails."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-#: Of the events, every so many-th is refused the first time it comes.
+#: Every event with a number divisible by this is refused at its first delivery.
 REFUSED = 9
 
 
 class Receiver:
-    """Listens on this machine; ``secret`` is set once the endpoint is there.
+    """Listens on this machine; ``secret`` is set after the endpoint is created.
 
-    ``bodies`` are the bodies that came under each webhook-id, ``times`` how often; ``forged`` counts what was not
-    signed rightly.
+    ``bodies`` are the bodies by webhook-id, ``times`` the number of deliveries; ``forged`` counts wrong signatures.
     """
 
     def __init__(self) -> None:
@@ -42,11 +41,11 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return the address."""
         return f"http://127.0.0.1:{self._server.server_port}/hook"
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 

@@ -1,4 +1,4 @@
-"""A scratch home, and a real `renewcast serve` on it, whose log tells its port and its workers."""
+"""A scratch home, and a real `renewcast serve` on it; its log gives the port and the workers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AS_OF = "2026-09-30"
 
 
 def scratch_home(given: Path | None, place: Path) -> Home:
-    """A copy of a home that has a champion and a snapshot, without its store; one that is made now if none is given."""
+    """Return a copy of a home with a champion and a snapshot, without its store. If none is given, create one."""
     root = place / "home"
     if given is not None and (given / "champion.json").is_file() and any((given / "snapshots").glob("*.parquet")):
         left = shutil.ignore_patterns("store.sqlite*", "jobs", "mlartifacts", "rollups", "mlflow.db", "demo")
@@ -52,16 +52,16 @@ class Served:
 
     Parameters
     ----------
-    process : the one that was started.
+    process : the process of the service.
     log : the file of its JSON lines.
-    port : it listens there.
+    port : its port.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
         self.process, self.log, self.port = process, log, port
 
     def workers(self) -> list[int]:
-        """The processes that have come up and not ended, by id."""
+        """Return the ids of the workers that have started and not ended."""
         alive: dict[int, None] = {}
         for line in self.lines():
             if line["event"] == "worker":
@@ -71,12 +71,12 @@ class Served:
         return list(alive)
 
     def lines(self) -> list[dict[str, object]]:
-        """What was logged. Every whole line has to be JSON."""
+        """Return the log. Every complete line must be JSON."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def kill_worker(self, which: int) -> bool:
-        """kill -9 one of them; whether there was one."""
+        """Kill a worker with SIGKILL. Return whether there was one."""
         alive = self.workers()
         if not alive:
             return False
@@ -85,12 +85,12 @@ class Served:
         return True
 
     def stop(self) -> int:
-        """SIGTERM; the exit code."""
+        """Send SIGTERM, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
     def ready(self) -> bool:
-        """Whether /readyz says 200."""
+        """Return whether /readyz answers 200."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=30) as answer:
                 return int(answer.status) == 200
@@ -100,12 +100,15 @@ class Served:
 
 @contextmanager
 def serving(home: Home, place: Path, workers: int = 1, **settings: str) -> Iterator[Served]:
-    """`renewcast serve` on ``home``, ready; its log goes to ``place``. ``settings`` are RENEWCAST_* without that."""
+    """Run `renewcast serve` on ``home`` until ready, with its log in ``place``. ``settings`` are names without
+    RENEWCAST_."""
     log = place / "serve.log"
     command = [sys.executable, "-m", "renewcast", "serve", "--port", "0", "--workers", str(workers)]
-    told = {f"RENEWCAST_{name.upper()}": value for name, value in settings.items()}
+    variables = {f"RENEWCAST_{name.upper()}": value for name, value in settings.items()}
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=_environment(home.root) | told, stderr=output, stdout=output)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=_environment(home.root) | variables, stderr=output, stdout=output
+        )
     try:
         served = _ready(process, log)
         yield served

@@ -1,4 +1,4 @@
-"""Stores that can be taken away for a while: a SQLite file that somebody locks, a PostgreSQL server that is stopped."""
+"""Stores that can be made unavailable for a while: a locked SQLite file, a stopped PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 
 from models.home import Home
 
-#: Seconds that it is away: longer than the service waits for a lock.
+#: Seconds of the outage: longer than the service waits for a lock.
 AWAY = 7.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a store is (``address``, None for the home's own file), and a way to take it away for `AWAY`."""
+    """A store: its ``address`` (None for the file in the home), and a way to make it unavailable for `AWAY` seconds."""
 
     address: str | None
     file: Path | None = None
     server: Any = None
 
     def away(self) -> None:
-        """Locked or stopped, and then there again."""
+        """Lock or stop the store, and then release it."""
         if self.file is not None:
             with closing(sqlite3.connect(self.file, timeout=30, isolation_level=None)) as connection:
                 connection.execute("BEGIN EXCLUSIVE")
@@ -40,7 +40,7 @@ class Place:
 
 @contextmanager
 def store_of(kind: str, home: Home, place: Path) -> Iterator[Place]:
-    """A store of a kind: sqlite or postgresql."""
+    """Return a store of a kind: sqlite or postgresql."""
     if kind == "sqlite":
         yield Place(None, file=home.root / "store.sqlite")
         return

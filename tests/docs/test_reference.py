@@ -26,7 +26,7 @@ TYPES = {"string": "text", "instant": "instant", "float": "number", "int": "whol
 
 
 def _section(page: str, heading: str) -> str:
-    """What stands under a heading, up to the next one of its level or a higher one."""
+    """Return the text under a heading, up to the next heading of its level or a higher one."""
     text = (DOCS / page).read_text(encoding="utf-8")
     level = len(heading) - len(heading.lstrip("#"))
     found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
@@ -35,7 +35,7 @@ def _section(page: str, heading: str) -> str:
 
 
 def _rows(section: str) -> list[list[str]]:
-    """The cells of the first table of a section, without its head."""
+    """Return the cells of the first table of a section, without its header."""
     lines = f"\n{section}".split("\n|", 1)[1].split("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -74,13 +74,13 @@ def test_every_setting_is_on_the_page() -> None:
     assert [name for name in ServiceSettings.model_fields if name.upper() not in text] == []
 
 
-def test_every_code_of_a_problem_stands_beside_its_status() -> None:
+def test_every_problem_code_is_listed_with_its_status() -> None:
     listed: dict[str, set[str]] = {}
     for statuses, codes in _rows(_section("reference/service.md", "## Problem details")):
         for status in statuses.split(", "):
             listed.setdefault(status, set()).update(re.findall(r"`(\w+)`", codes))
-    known = [(kind.status, kind.code) for kind in PROBLEM_TYPES.values()] + [(s, code) for s, (code, _) in HTTP_PROBLEMS.items()]
-    assert [(status, code) for status, code in known if code not in listed.get(str(status), ())] == []
+    codes = [(kind.status, kind.code) for kind in PROBLEM_TYPES.values()] + [(s, code) for s, (code, _) in HTTP_PROBLEMS.items()]
+    assert [(status, code) for status, code in codes if code not in listed.get(str(status), ())] == []
 
 
 def test_every_event_of_webhooks_is_listed() -> None:
@@ -88,11 +88,11 @@ def test_every_event_of_webhooks_is_listed() -> None:
 
 
 def test_training_settings_have_their_defaults() -> None:
-    found: dict[str, str] = {}
+    defaults_on_page: dict[str, str] = {}
     for names, defaults, _ in _rows(_section("explanation/method.md", "## Settings")):
         names = re.findall(r"`(\w+)`", names)
-        found |= {names[0]: defaults} if len(names) == 1 else dict(zip(names, defaults.split(", "), strict=True))
-    assert found == {name: _words(field.default) for name, field in TrainConfig.model_fields.items()}
+        defaults_on_page |= {names[0]: defaults} if len(names) == 1 else dict(zip(names, defaults.split(", "), strict=True))
+    assert defaults_on_page == {name: _words(field.default) for name, field in TrainConfig.model_fields.items()}
 
 
 def _words(default: Any) -> str:
@@ -101,7 +101,7 @@ def _words(default: Any) -> str:
     return f"`{default}`" if isinstance(default, str) else f"{default:,g}" if default else "0"
 
 
-def test_gates_grades_and_limits_of_training_are_those_of_the_code() -> None:
+def test_gates_grades_and_limits_of_training_match_the_code() -> None:
     gates, grades = (_section("explanation/method.md", h) for h in ("## Promotion gates", "## Evaluation"))
     enough = _section("explanation/method.md", "### Enough data")
     assert f"between {SLOPE_BOUNDS[0]} and {SLOPE_BOUNDS[1]}" in gates
@@ -117,7 +117,7 @@ def _rules(name: str) -> dict[str, Any]:
     return tomllib.loads((SHIPPED_RULES / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def test_early_warnings_have_severity_cause_and_noise_of_their_file() -> None:
+def test_early_warnings_are_those_of_their_file() -> None:
     rows = _rows(_section("reference/rules.md", "## Early warnings"))
     shown = {re.findall(r"`(\w+)`", code)[0]: (severity, cause.replace(" ", "_"), noisy == "yes") for code, severity, cause, noisy in rows}
     unusual = {"use_unusually_low", "use_unusually_high"}
@@ -134,7 +134,7 @@ def test_segments_are_those_of_their_file() -> None:
     ]
 
 
-def test_plays_are_due_as_their_file_says() -> None:
+def test_due_dates_of_plays_are_those_of_their_file() -> None:
     rows = _rows(_section("reference/rules.md", "### Severity, cause and person"))
     assert [(severity, int(within.split()[0]), int(before.split()[0])) for severity, _, within, before in rows] == [
         (t["severity"], t["within_days"], t["before_renewal_days"]) for t in _rules("plays")["tiers"]
@@ -148,7 +148,7 @@ def test_steps_of_onboarding_are_those_of_their_file() -> None:
 
 def test_pages_and_sections_that_the_code_cites_exist() -> None:
     cited = [
-        (file.relative_to(ROOT), page, section)
+        (file.relative_to(ROOT), page, " ".join(section.split()))
         for package in PACKAGES
         for file in sorted((ROOT / package).rglob("*.py"))
         for page, section in re.findall(r'docs/((?:reference|explanation)/[\w-]+\.md)(?:,\s+"([^"]+)")?', file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The documentation site builds without network, links nowhere in vain, and loads nothing from other hosts."""
+"""The documentation site builds without network, has no broken links, and loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_page_is_in_the_navigation() -> None:
     docs, copies = ROOT / "docs", {f"project/{name.lower()}": name for name in SOURCES}
     written = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - set(copies)
     written |= {page for page, name in copies.items() if (ROOT / name).exists()}
-    # Records of decisions are many: their list links them.
+    # Decision records are listed in their index only.
     decisions = {path for path in written if re.match(r"adr/\d", path)}
     assert sorted(listed) == sorted(written - decisions)
     if decisions:
@@ -41,7 +41,7 @@ def test_every_page_is_in_the_navigation() -> None:
         assert {f"adr/{name}" for name in re.findall(r"\]\((\d[^)#]*\.md)", index)} == decisions
 
 
-def test_the_site_builds_and_needs_no_other_host(tmp_path: Path) -> None:
+def test_the_site_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "zensical.toml", tmp_path)
     write_project_pages(tmp_path / "docs" / "project")
@@ -50,12 +50,12 @@ def test_the_site_builds_and_needs_no_other_host(tmp_path: Path) -> None:
     pages = {path.relative_to(tmp_path).as_posix(): path.read_text(encoding="utf-8") for path in (tmp_path / "site").rglob("*.html")}
     assert "site/reference/generated/cli/index.html" in pages
     assert [(name, found) for name, text in pages.items() for found in LOADED.findall(text)] == []
-    # They would show as code: the library that draws them comes from another host. Use an SVG file.
+    # Mermaid diagrams would show as code, because their library comes from another host. Use SVG files.
     assert [path.name for path in (tmp_path / "docs").rglob("*.md") if "```mermaid" in path.read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.parametrize("link", ["nowhere.md", "other.md#nowhere"])
-def test_a_link_to_nowhere_fails_the_build(tmp_path: Path, link: str) -> None:
+def test_a_broken_link_fails_the_build(tmp_path: Path, link: str) -> None:
     shutil.copy(ROOT / "zensical.toml", tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "other.md").write_text("# Other\n\n## Part\n")

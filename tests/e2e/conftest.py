@@ -1,4 +1,4 @@
-"""One simulated portfolio, trained and scored once through the real command line, for all that follows from it."""
+"""A simulated portfolio that is trained and scored once through the command line, for all end-to-end tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @dataclass(frozen=True)
 class World:
-    """Where the end-to-end run has put things."""
+    """The files of the end-to-end run."""
 
     signals: Path
     truth: Path
@@ -33,7 +33,7 @@ class World:
 
 
 class _Prepared:
-    """The process that forks commands (`prepared.py`), begun with the first of them."""
+    """The process that forks commands (`prepared.py`). It starts with the first command."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
@@ -46,8 +46,8 @@ class _Prepared:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         out, err = self._place / "out", self._place / "err"
-        asked = {"arguments": arguments, "environment": environment, "out": str(out), "err": str(err)}
-        self._process.stdin.write(json.dumps(asked) + "\n")
+        request = {"arguments": arguments, "environment": environment, "out": str(out), "err": str(err)}
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
         return subprocess.CompletedProcess(arguments, code, *(f.read_text(encoding="utf-8") for f in (out, err)))
@@ -58,9 +58,9 @@ class _Prepared:
 
 @pytest.fixture(scope="session")
 def renewcast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """Run `renewcast …` as a user does: another process, a home of its own, features of the company's own.
+    """Run `renewcast …` as a user does: in another process, with its own home and with custom features.
 
-    With ``fresh`` the process begins from nothing; else it is forked from one that has its imports behind it.
+    With ``fresh`` a new process starts; otherwise it is forked from one that has finished its imports.
     """
     prepared = _Prepared(tmp_path_factory.mktemp("commands")) if hasattr(os, "fork") else None
 

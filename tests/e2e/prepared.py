@@ -1,8 +1,7 @@
-"""A process that has imported what commands need, and forks one child for each: `renewcast …` without the seconds that
-its imports take.
+"""A process that has imported what commands need and forks one child for each command, which saves the time of imports.
 
-Each line of standard input is a JSON object: arguments, environment, and the files for out and err. The answer is a
-line with the exit code; -1 for a child that a signal ended.
+Each line of standard input is a JSON object: arguments, environment, and the files for standard output and standard
+error. The answer is a line with the exit code, or -1 if a signal ended the child.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import signal
 import sys
 
 LIMIT_SECONDS = 500
-#: What takes long to import; DuckDB is none of it, and its threads do not survive a fork.
+#: Modules that take long to import. DuckDB is not among them: its threads do not survive a fork.
 SLOW = (
     "alembic", "ibis", "lightgbm", "matplotlib", "pydantic", "rich.console", "scipy.stats", "sklearn.isotonic",
     "sklearn.linear_model", "sqlalchemy", "sqlglot", "typer",
@@ -27,17 +26,17 @@ def prepare() -> None:
     assert "duckdb" not in sys.modules
 
 
-def become(asked: dict[str, object]) -> None:
-    """What a new process would be: its own arguments, environment and files."""
+def become(request: dict[str, object]) -> None:
+    """Set arguments, environment and files as in a new process."""
     os.environ.clear()
-    os.environ.update(asked["environment"])  # type: ignore[call-overload]
-    for descriptor, path in ((1, asked["out"]), (2, asked["err"])):
+    os.environ.update(request["environment"])  # type: ignore[call-overload]
+    for descriptor, path in ((1, request["out"]), (2, request["err"])):
         file = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, descriptor)
         os.close(file)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
-    sys.argv = ["renewcast", *asked["arguments"]]  # type: ignore[misc]
+    sys.argv = ["renewcast", *request["arguments"]]  # type: ignore[misc]
     signal.alarm(LIMIT_SECONDS)
 
 

@@ -20,14 +20,14 @@ def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _runs(renewcast: Any, home: Path) -> dict[str, Any]:
     done = renewcast("runs", "--json", home=home)
     assert "could not follow" not in done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
-def test_what_was_trained_is_listed_with_its_figures(world: Any, home: Path, renewcast: Any) -> None:
-    told = _runs(renewcast, home)
-    assert [run["run_id"] for run in told["runs"]] == [world.report["run_id"]]
-    churn = told["runs"][0]["outcomes"]["churn"]
+def test_trained_versions_are_listed_with_their_figures(world: Any, home: Path, renewcast: Any) -> None:
+    report = _runs(renewcast, home)
+    assert [run["run_id"] for run in report["runs"]] == [world.report["run_id"]]
+    churn = report["runs"][0]["outcomes"]["churn"]
     assert churn["version"] == world.report["targets"]["churn"]["version"]
     rows = {row["candidate"]: row for row in world.report["targets"]["churn"]["judgement"]["rows"]}
     auc = next(metric["value"] for metric in rows["blend"]["metrics"] if metric["name"] == "roc_auc")
@@ -35,29 +35,29 @@ def test_what_was_trained_is_listed_with_its_figures(world: Any, home: Path, ren
     failed = [g["name"] for g in world.report["targets"]["churn"]["gates"] if not g["passed"]]
     assert churn["failed"] == failed
     assert churn["champion"] is (not failed), "what passed every gate, and nothing else, was promoted"
-    assert [change["who"] for change in told["changes"]] == ["training"] * len(told["changes"])
+    assert [change["who"] for change in report["changes"]] == ["training"] * len(report["changes"])
 
 
 @pytest.mark.slow
-def test_promotion_and_rollback_are_one_command_each_and_kept(world: Any, home: Path, renewcast: Any) -> None:
+def test_promotion_and_rollback_are_recorded(world: Any, home: Path, renewcast: Any) -> None:
     champions = json.loads((home / "champion.json").read_text())
     target = next(t for t in ("churn", "expansion") if t in champions)
     version = champions[target]["version"]
     refused = renewcast("rollback", target, "--why", "a test", home=home, expect=2)
     assert "came before the present one" in refused.stderr
-    promoted = renewcast("promote", target, version, "--why", "to see it kept", "--by", "Ada", home=home)
+    promoted = renewcast("promote", target, version, "--why", "to see it recorded", "--by", "Ada", home=home)
     assert promoted.stderr == "", "the alias could follow"
     renewcast("rollback", target, "--why", "and taken back", "--by", "Grace", home=home)
     changes = [c for c in _runs(renewcast, home)["changes"] if c["target"] == target]
     assert [(c["what"], c["who"], c["why"]) for c in changes[1:]] == [
-        ("promoted", "Ada", "to see it kept"),
+        ("promoted", "Ada", "to see it recorded"),
         ("rolled_back", "Grace", "and taken back"),
     ]
     assert json.loads((home / "champion.json").read_text())[target] == champions[target]
 
 
 @pytest.mark.slow
-def test_a_registry_that_is_another_one_is_a_warning_and_the_champion_changes(
+def test_another_registry_gives_a_warning_and_the_champion_changes(
     world: Any, home: Path, renewcast: Any, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "home"
@@ -70,7 +70,7 @@ def test_a_registry_that_is_another_one_is_a_warning_and_the_champion_changes(
     assert len(json.loads((elsewhere / "champion.json").read_text())["history"]) == len(champions["history"]) + 1
 
 
-def test_a_person_may_promote_what_could_not_be_compared_with_the_champion(home: Path, renewcast: Any) -> None:
+def test_a_person_may_promote_a_version_that_could_not_be_compared(home: Path, renewcast: Any) -> None:
     folder = next((home / "bundles" / "expansion").iterdir())
     sound = (folder / "manifest.json").read_text()
     manifest = json.loads(sound)
@@ -101,5 +101,5 @@ def test_a_version_that_failed_a_gate_is_refused_with_its_figure(home: Path, ren
 @pytest.mark.parametrize(
     ("arguments", "says"), [(["rest", "1"], "no target rest"), (["churn", "99"], "no version 99"), (["churn", "../x"], "no version")]
 )
-def test_what_is_not_there_cannot_be_promoted(home: Path, renewcast: Any, arguments: list[str], says: str) -> None:
+def test_a_missing_version_cannot_be_promoted(home: Path, renewcast: Any, arguments: list[str], says: str) -> None:
     assert says in renewcast("promote", *arguments, "--why", "a test", home=home, expect=2).stderr

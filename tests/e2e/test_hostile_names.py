@@ -1,4 +1,4 @@
-"""Names that try to be codes of a terminal or markup are printed literally by every command that prints names."""
+"""Names that contain terminal codes or markup are printed literally by every command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 AT = "2026-09-30"
-#: No control characters in ids: those are refused.
+#: Ids have no control characters, because these are refused.
 ID, EVIL = "[red]x[/]:smile:\u202e\u200b\u2066", "[bold]\x1b]0;t\x07\x1b[2J\x9b31m\u202e\u200f\u061c\u200b[/]\rname"
 ESCAPED = r"[red]x[/]:smile:\u202e\u200b\u2066"
 
@@ -25,7 +25,7 @@ def hidden_in(text: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def hostile(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The signals of 40 accounts, with the names of accounts, people and plans replaced, in a folder of such a name."""
+    """Return signals of 40 accounts with hostile names of accounts, people and plans, in a folder with a hostile name."""
     some = pq.read_table(world.signals / "accounts.parquet")["account_id"][:40].combine_chunks()
     to = tmp_path_factory.mktemp("hostile") / f"signals{EVIL}".replace("/", "")
     shutil.copytree(world.signals, to)
@@ -42,7 +42,7 @@ def hostile(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 AT_DATE = ("--as-of", AT)
-#: Of commands that look at signals: what stands before and after them, and the exit code.
+#: Commands that read signals: the arguments before and after the source, and the exit code.
 QUICK: tuple[tuple[tuple[str, ...], tuple[str, ...], int], ...] = (
     (("check",), (), 0),
     (("health",), AT_DATE, 0),
@@ -59,7 +59,7 @@ SLOW: tuple[tuple[tuple[str, ...], tuple[str, ...], int], ...] = (
     (("renewals",), AT_DATE, 0),
     (("portfolio",), AT_DATE, 0),
 )
-#: What looks at no signals.
+#: Commands that read no signals.
 OTHERS: tuple[tuple[tuple[str, ...], int], ...] = (
     (("keys", "list"), 0),
     (("keys", "revoke", EVIL), 2),
@@ -74,7 +74,7 @@ OTHERS: tuple[tuple[tuple[str, ...], int], ...] = (
 
 
 def literal(done: Any) -> bool:
-    """Whether an escape stands in what was printed, which has to be literal."""
+    """Check that the output is literal, and return whether it contains an escape."""
     printed = done.stdout + done.stderr
     assert not hidden_in(printed), hidden_in(printed)
     assert "😄" not in printed

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT in the middle of a long command: one line, the exit code of the signal, nothing half-written."""
+"""SIGTERM and SIGINT during a long command: one line, the exit code of the signal, no partial file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such 
 
 
 def stopped(arguments: list[str], home: Path, kind: signal.Signals, after: float) -> tuple[int, str]:
-    """Exit code and standard error of a command that is sent a signal ``after`` seconds of its work."""
+    """Return exit code and standard error of a command that receives a signal ``after`` seconds of work."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "renewcast", *arguments], cwd=ROOT, text=True,
         env=environment | {"RENEWCAST_HOME": str(home), "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    # Until it has taken over the signals, which is after its first imports.
+    # Wait until the command handles signals, which is after its first imports.
     mask, begun = 1 << (signal.SIGTERM - 1), time.monotonic()
     while time.monotonic() < begun + 60 and not _caught(process.pid) & mask:
         time.sleep(0.05)
@@ -46,8 +46,8 @@ def _caught(pid: int) -> int:
 @pytest.mark.parametrize(("kind", "after", "code"), [(signal.SIGTERM, 0.2, 143), (signal.SIGINT, 1.5, 130), (signal.SIGTERM, 3.0, 143)])
 def test_simulate(tmp_path: Path, kind: signal.Signals, after: float, code: int) -> None:
     out = tmp_path / "out" / "signals"
-    told = stopped(["simulate", str(out), "--accounts", "3000", "--weeks", "150"], tmp_path / "home", kind, after)
-    assert told == (code, f"Stopped by {kind.name} before the end.\n")
+    result = stopped(["simulate", str(out), "--accounts", "3000", "--weeks", "150"], tmp_path / "home", kind, after)
+    assert result == (code, f"Stopped by {kind.name} before the end.\n")
     assert not out.parent.exists() or list(out.parent.iterdir()) == []
 
 
@@ -58,7 +58,7 @@ def test_score_and_train(world: Any, tmp_path: Path, command: str, after: float)
     before = (home / "champion.json").read_bytes()
     more = ["--as-of", "2026-09-30", "--out", str(out / "scores.csv"), "--publish"] if command == "score" else []
     code, errors = stopped([command, str(world.signals), *more], home, signal.SIGTERM, after)
-    # A machine that is quick enough may have come to the end before.
+    # On a fast machine the command may end before.
     if code != 0:
         assert (code, errors.splitlines()[-1]) == (143, "Stopped by SIGTERM before the end.")
         assert list(out.iterdir()) == []

@@ -1,4 +1,4 @@
-"""`renewcast leakcheck` through the door that a user has, and its report beside every training run."""
+"""`renewcast leakcheck` through the command line, and its report with every training run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 def small(renewcast: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place: Path = tmp_path_factory.mktemp("small")
     renewcast("simulate", place / "signals", "--accounts", "90", "--weeks", "80", "--seed", "4", home=place / "home")
-    # What the command costs follows the number of tables; a training run and its leak check look at all of them.
+    # The time depends on the number of tables. A training run and its leak check read all of them.
     for name in ("company", "engagement", "interventions", "outcomes", "relationship", "usage"):
         (place / "signals" / f"{name}.parquet").unlink()
     return place / "signals"
@@ -29,7 +29,7 @@ def test_no_leak_is_exit_code_0_and_the_verdict_comes_last(renewcast: Any, small
     assert not (tmp_path / "home").exists()
 
 
-def test_a_status_written_over_accounts_that_left_is_exit_code_1(renewcast: Any, small: Path, tmp_path: Path) -> None:
+def test_a_status_of_accounts_that_left_is_exit_code_1(renewcast: Any, small: Path, tmp_path: Path) -> None:
     leaky = tmp_path / "leaky"
     shutil.copytree(small, leaky)
     accounts, terms = (pq.read_table(small / f"{name}.parquet") for name in ("accounts", "subscriptions"))
@@ -38,9 +38,9 @@ def test_a_status_written_over_accounts_that_left_is_exit_code_1(renewcast: Any,
     place = accounts.column_names.index("industry")
     pq.write_table(accounts.set_column(place, "industry", pa.array(status)), leaky / "accounts.parquet")
     done = renewcast("leakcheck", leaky, "--json", home=tmp_path / "home", expect=1)
-    told = json.loads(done.stdout)
-    assert told["ok"] is False
-    assert {f["subject"] for f in told["findings"] if f["severity"] == "failure"} == {"account.industry"}
+    payload = json.loads(done.stdout)
+    assert payload["ok"] is False
+    assert {f["subject"] for f in payload["findings"] if f["severity"] == "failure"} == {"account.industry"}
     assert "SECRET" not in done.stdout + done.stderr
 
 
@@ -50,8 +50,8 @@ def test_a_broken_source_is_exit_code_2(renewcast: Any, tmp_path: Path) -> None:
 
 
 def test_every_training_run_records_its_leak_check(world: Any) -> None:
-    told = world.report["leakcheck"]
-    assert told["ok"] is True
-    assert all(check["looked_at"] for check in told["checks"])
+    payload = world.report["leakcheck"]
+    assert payload["ok"] is True
+    assert all(check["looked_at"] for check in payload["checks"])
     (recorded,) = (json.loads(file.read_text(encoding="utf-8")) for file in world.home.rglob("leakcheck.json"))
-    assert recorded == told
+    assert recorded == payload

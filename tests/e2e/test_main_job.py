@@ -1,4 +1,4 @@
-"""Signals in, explained and calibrated predictions out, through the doors that a user has."""
+"""From signals to explained and calibrated predictions, through the command line and the service."""
 
 from __future__ import annotations
 
@@ -54,48 +54,48 @@ def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
     assert next(g for g in churn["gates"] if g["name"] == "no_leak")["passed"]
 
 
-def test_the_run_tells_more_than_averages(world: Any) -> None:
+def test_the_run_reports_more_than_averages(world: Any) -> None:
     drawn = {file.name for file in world.home.rglob("*.png")}
-    for target, told in world.report["targets"].items():
+    for target, report in world.report["targets"].items():
         assert {f"{target}-{what}.png" for what in ("reliability", "gain", "capacity", "beeswarm", "dimensions")} <= drawn
-        assert [part["name"] for part in told["by_horizon"]] == ["30 days", "60 days", "180 days"]
-        for part in told["by_horizon"]:
+        assert [part["name"] for part in report["by_horizon"]] == ["30 days", "60 days", "180 days"]
+        for part in report["by_horizon"]:
             assert (part["roc_auc"][0] is not None) is part["enough"]
             assert part["enough"] or part["note"], "no horizon is passed over in silence"
-        assert told["by_horizon"][-1]["note"], "at the test dates, 180 days are not over"
-        rows = sum(part["rows"] for part in told["by_segment"])
-        assert rows == told["judgement"]["size"]["rows"]
-        worth = {work["candidate"]: work["caught"][0] for work in told["worked"]}
+        assert report["by_horizon"][-1]["note"], "at the test dates, 180 days are not over"
+        rows = sum(part["rows"] for part in report["by_segment"])
+        assert rows == report["judgement"]["size"]["rows"]
+        worth = {work["candidate"]: work["caught"][0] for work in report["worked"]}
         assert worth["blend"] > worth["random"]
-        assert next(work["lift"] for work in told["worked"] if work["candidate"] == "random") == [1.0, 1.0, 1.0]
-        names = [row["candidate"] for row in told["judgement"]["rows"]]
-        for part in told["by_segment"]:
+        assert next(work["lift"] for work in report["worked"] if work["candidate"] == "random") == [1.0, 1.0, 1.0]
+        names = [row["candidate"] for row in report["judgement"]["rows"]]
+        for part in report["by_segment"]:
             assert part["enough"] is (part["judgement"] is not None)
             if part["enough"]:
                 assert [row["candidate"] for row in part["judgement"]["rows"]] == names
-        assert (told["involuntary"] is not None) is (target == "churn")
+        assert (report["involuntary"] is not None) is (target == "churn")
 
 
-def test_the_card_travels_with_the_bundle_and_says_what_the_run_says(world: Any) -> None:
-    for target, told in world.report["targets"].items():
-        card = json.loads((Path(told["bundle"]) / "card.json").read_text(encoding="utf-8"))
+def test_the_card_in_the_bundle_agrees_with_the_run(world: Any) -> None:
+    for target, report in world.report["targets"].items():
+        card = json.loads((Path(report["bundle"]) / "card.json").read_text(encoding="utf-8"))
         assert (card["target"], card["run_id"]) == (target, world.report["run_id"])
-        judged = {row["candidate"]: {m["name"]: m["value"] for m in row["metrics"]} for row in told["judgement"]["rows"]}
+        judged = {row["candidate"]: {m["name"]: m["value"] for m in row["metrics"]} for row in report["judgement"]["rows"]}
         for rival in card["rivals"]:
             assert all(figure["value"] == judged[rival["candidate"]][name] for name, figure in rival["metrics"].items())
-        size = told["judgement"]["size"]
+        size = report["judgement"]["size"]
         assert [(part["judged"], part["note"]) for part in card["by_horizon"]] == [
-            (part["enough"], part["note"]) for part in told["by_horizon"]
+            (part["enough"], part["note"]) for part in report["by_horizon"]
         ]
         assert sum(part["rows"] for part in card["reliability"]) == size["rows"]
         assert sum(part["outcomes"] for part in card["reliability"]) == size["rows_with_outcome"]
         assert abs(sum(card["dimensions"].values()) - 1.0) < 1e-9
-        told_apart = told["involuntary"]
-        assert card["involuntary"] is None if told_apart is None else card["involuntary"]["words"] == told_apart["words"]
+        involuntary = report["involuntary"]
+        assert card["involuntary"] is None if involuntary is None else card["involuntary"]["words"] == involuntary["words"]
 
 
-def test_a_companys_own_features_are_trained_on_and_recorded(world: Any) -> None:
-    """All of this world was made with them; the service answers from snapshots that hold them."""
+def test_custom_features_are_trained_on_and_recorded(world: Any) -> None:
+    """All files of this world were made with custom features, and snapshots contain them."""
     own = with_custom_features(world.own_features)
     assert world.report["catalogue_version"] == own.version != CATALOGUE.version
     recorded = [file.read_text(encoding="utf-8") for file in world.home.rglob("features.toml")]
@@ -108,7 +108,7 @@ def test_a_companys_own_features_are_trained_on_and_recorded(world: Any) -> None
     assert published.names == ["account_id", "as_of", *own]
 
 
-def test_without_the_own_features_a_model_that_uses_them_is_refused(world: Any, renewcast: Any, tmp_path: Path) -> None:
+def test_without_the_custom_features_a_model_that_uses_them_is_refused(world: Any, renewcast: Any, tmp_path: Path) -> None:
     empty = tmp_path / "none.toml"
     empty.write_text("features = []\n", encoding="utf-8")
     out = tmp_path / "scores.csv"
@@ -118,7 +118,7 @@ def test_without_the_own_features_a_model_that_uses_them_is_refused(world: Any, 
     assert not out.exists()
 
 
-def test_scores_have_the_columns_that_others_lean_on(world: Any) -> None:
+def test_scores_have_the_public_columns(world: Any) -> None:
     rows = pd.read_csv(world.scores)
     assert rows.columns.tolist() == COLUMNS
     assert rows["account_id"].is_unique
@@ -137,14 +137,14 @@ def test_scores_have_the_columns_that_others_lean_on(world: Any) -> None:
     assert not (rows["expansion_ready"] & (rows["health_band"] != "green")).any()
 
 
-def test_probabilities_go_with_the_truth(world: Any) -> None:
+def test_probabilities_follow_the_true_ones(world: Any) -> None:
     truth = pq.read_table(world.truth).to_pandas()
     truth = truth[pd.to_datetime(truth["as_of"], utc=True) == pd.Timestamp(SCORED_AT, tz="UTC")]
     rows = pd.read_csv(world.scores).merge(truth, on="account_id")
     for target in ("churn", "expansion"):
         if world.report["targets"][target]["promoted"]:
-            known = rows[rows[f"{target}_probability"].notna()]
-            assert known[f"{target}_probability"].corr(known[target], method="spearman") > 0.3
+            scored = rows[rows[f"{target}_probability"].notna()]
+            assert scored[f"{target}_probability"].corr(scored[target], method="spearman") > 0.3
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_scoring_again_shuffled_and_with_rows_sent_twice_gives_the_same_bytes(
     rng = np.random.default_rng(0)
     for file in world.signals.glob("*.parquet"):
         table = pq.read_table(file)
-        # A subscription that is sent twice is two.
+        # A repeated row of subscriptions would count as a second one.
         again = 0 if file.stem == "subscriptions" else len(table) // 20
         order = np.concatenate([np.arange(len(table)), rng.integers(0, len(table), again)])
         pq.write_table(table.take(rng.permutation(order)), mixed / file.name)
@@ -198,21 +198,21 @@ def _get(url: str) -> dict[str, Any]:
         return json.load(answer)  # type: ignore[no-any-return]
 
 
-def test_the_service_answers_what_the_file_says_and_its_reasons_add_up(world: Any, service: str) -> None:
+def test_the_service_agrees_with_the_file_and_its_reasons_add_up(world: Any, service: str) -> None:
     rows = pd.read_csv(world.scores).sort_values("churn_probability", ascending=False)
     for _, row in rows.head(5).iterrows():
         answer = _get(f"{service}/v1/accounts/{row['account_id']}/prediction")
         assert answer["churn"]["probability"] == pytest.approx(row["churn_probability"], abs=1e-12)
         assert answer["health"]["score"] == pytest.approx(row["health_score"], nan_ok=True)
         assert answer["reasons"][0]["text"] == row["reason_1"]
-        told = answer["churn"]["explained"]
+        explained = answer["churn"]["explained"]
         total = sum(r["contribution_log_odds"] for r in answer["reasons"])
-        assert told["base_log_odds"] + total + told["rest_log_odds"] == pytest.approx(told["raw_log_odds"], abs=1e-6)
+        assert explained["base_log_odds"] + total + explained["rest_log_odds"] == pytest.approx(explained["raw_log_odds"], abs=1e-6)
 
 
 def test_an_unknown_account_is_a_problem_of_status_404(service: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        _get(f"{service}/v1/accounts/nobody-SECRET/prediction")
+        _get(f"{service}/v1/accounts/unknown-SECRET/prediction")
     body = caught.value.read().decode()
     assert caught.value.code == 404
     assert caught.value.headers["content-type"].startswith("application/problem+json")
@@ -221,8 +221,8 @@ def test_an_unknown_account_is_a_problem_of_status_404(service: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_registered_model_answers_alike_in_an_environment_of_its_own(world: Any, tmp_path: Path) -> None:
-    """Only what the model's own requirements list is installed there, and nothing of ours."""
+def test_the_registered_model_gives_the_same_answers_in_its_own_environment(world: Any, tmp_path: Path) -> None:
+    """The environment has only the requirements of the model, and no package of this project."""
     mlflow_uri = Home(world.home).tracking_uri
     own, at = with_custom_features(world.own_features), parse_instant(SCORED_AT)
     frame = snapshot(open_signals(world.signals, at), Grid.single(at), catalogue=own)
@@ -241,12 +241,12 @@ def test_the_registered_model_answers_alike_in_an_environment_of_its_own(world: 
     ask = (
         "import importlib.util, mlflow.pyfunc, pandas as pd; assert importlib.util.find_spec('models') is None; "
         f"m = mlflow.pyfunc.load_model({str(tmp_path / 'model')!r}); "
-        f"m.predict(pd.read_parquet({str(tmp_path / 'snapshot.parquet')!r})).to_csv({str(tmp_path / 'told.csv')!r})"
+        f"m.predict(pd.read_parquet({str(tmp_path / 'snapshot.parquet')!r})).to_csv({str(tmp_path / 'predictions.csv')!r})"
     )
     done = subprocess.run([str(python), "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    told = pd.read_csv(tmp_path / "told.csv")
+    predictions = pd.read_csv(tmp_path / "predictions.csv")
     ours = bundle.scorer.predict(frame)
-    assert np.abs(told["probability"] - ours.probability).max() < 1e-9
-    assert np.abs(told["low"] - ours.low).max() < 1e-9
+    assert np.abs(predictions["probability"] - ours.probability).max() < 1e-9
+    assert np.abs(predictions["low"] - ours.low).max() < 1e-9
     assert len(CATALOGUE) > 100

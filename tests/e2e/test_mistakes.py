@@ -1,4 +1,4 @@
-"""A user's mistake ends with one clear message and exit code 2, and leaves nothing half-written."""
+"""A user's mistake ends with one clear message and exit code 2, and leaves no partial file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCORED_AT = "2026-09-30"
 
 @pytest.fixture
 def tiny(tmp_path: Path, to_arrow: Any) -> Path:
-    """Sound signals of one account, far too few to train on."""
+    """Return valid signals of one account, far too few to train on."""
     place = tmp_path / "tiny"
     place.mkdir()
     pq.write_table(to_arrow("accounts", [{"account_id": "a", "created_at": "2025-01-01"}]), place / "accounts.parquet")
@@ -24,18 +24,18 @@ def tiny(tmp_path: Path, to_arrow: Any) -> Path:
     return place
 
 
-def test_a_source_that_is_not_there(renewcast: Any, tmp_path: Path) -> None:
+def test_a_missing_source(renewcast: Any, tmp_path: Path) -> None:
     done = renewcast("check", tmp_path / "nowhere", home=tmp_path / "home", expect=2)
     assert "no signals source" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("bogus",), ("score", "x"), ("train",), ("simulate", "x", "--accounts", "many")])
-def test_a_command_that_is_put_wrongly(renewcast: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_command_with_wrong_arguments(renewcast: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = renewcast(*arguments, home=tmp_path / "home", expect=2)
     assert "Usage" in done.stderr
 
 
-def test_a_file_of_own_features_that_is_broken(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
+def test_a_broken_file_of_custom_features(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     file, out, home = tmp_path / "mine.toml", tmp_path / "x.csv", tmp_path / "home"
     file.write_text("[[features]]\nname = 'own.x'\ntable = 'use'\nmeasure = 'count'\nunit = 'x'\nwords = '{w}'\n", encoding="utf-8")
     done = renewcast("snapshot", tiny, "--as-of", "2025-06-01", "--out", out, home=home, expect=2, features=file)
@@ -44,12 +44,12 @@ def test_a_file_of_own_features_that_is_broken(renewcast: Any, tiny: Path, tmp_p
     assert not out.exists()
 
 
-def test_a_date_that_is_none(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
+def test_a_date_that_cannot_be_read(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     done = renewcast("snapshot", tiny, "--as-of", "soon", "--out", tmp_path / "x.csv", home=tmp_path / "home", expect=2)
     assert "ISO 8601" in done.stderr
 
 
-def test_a_format_that_cannot_be_written(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
+def test_an_unknown_output_format(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.xlsx"
     done = renewcast("score", tiny, "--as-of", "2025-06-01", "--out", out, home=tmp_path / "home", expect=2)
     assert ".csv, .parquet, .ndjson" in done.stderr
@@ -107,7 +107,7 @@ HEADERS_AND_ROWS = {
 
 @pytest.mark.parametrize("shape", ["folder", "mapping"])
 @pytest.mark.parametrize("empty", [*HEADERS_AND_ROWS, "all", "all but accounts"])
-def test_tables_with_a_header_only_end_in_one_message(renewcast: Any, tmp_path: Path, empty: str, shape: str) -> None:
+def test_tables_with_only_a_header_end_with_one_message(renewcast: Any, tmp_path: Path, empty: str, shape: str) -> None:
     folder, home, out = tmp_path / "signals", tmp_path / "home", tmp_path / "rows.csv"
     folder.mkdir()
     for name, (header, rows) in HEADERS_AND_ROWS.items():

@@ -1,4 +1,4 @@
-"""Monitoring through the command line. The champion is told to be older than it is, so that later dates are there."""
+"""Monitoring through the command line. The champion's training date is moved back, so that there are later dates."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _look(renewcast: Any, signals: Path, home: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(renewcast("monitor", signals, "--json", home=home).stdout)
-    return told
+    report: dict[str, Any] = json.loads(renewcast("monitor", signals, "--json", home=home).stdout)
+    return report
 
 
 @pytest.mark.slow
-def test_predictions_are_held_against_what_happened(world: Any, home: Path, renewcast: Any) -> None:
+def test_predictions_are_compared_with_outcomes(world: Any, home: Path, renewcast: Any) -> None:
     before = (home / "champion.json").read_bytes()
-    told = _look(renewcast, world.signals, home)
-    assert told["targets"]
-    for watched in told["targets"].values():
+    report = _look(renewcast, world.signals, home)
+    assert report["targets"]
+    for watched in report["targets"].values():
         assert watched["trained_through"] == "2026-01-07"
-        matured = {seen["days"]: seen for seen in watched["matured"]}
+        matured = {row["days"]: row for row in watched["matured"]}
         assert list(matured) == [30, 60, 90, 180]
-        # The longer the horizon, the fewer have matured, and the more has happened to each.
+        # With a longer horizon, fewer predictions have matured, and more of them have the outcome.
         assert matured[30]["rows"] > matured[90]["rows"] > matured[180]["rows"] > 0
         assert matured[30]["rate"] < matured[180]["rate"]
-        for seen in matured.values():
-            low, high = seen["ratio"][1:]
-            assert low < seen["ratio"][0] < high
-            assert 0.4 < seen["ratio"][0] < 2.5
+        for row in matured.values():
+            low, high = row["ratio"][1:]
+            assert low < row["ratio"][0] < high
+            assert 0.4 < row["ratio"][0] < 2.5
         assert watched["new_outcomes"] > 0
         assert watched["former"] == []
         assert watched["together"] == watched["matured"]
         assert len(watched["feature_psi"]) > 50, "all of them, not those alone that moved"
-    assert told["feeds"] == []
+    assert report["feeds"] == []
     assert (home / "champion.json").read_bytes() == before, "monitoring changes nothing"
 
 
 @pytest.mark.slow
-def test_the_champion_before_is_held_against_its_own_dates(
+def test_the_previous_champion_is_compared_on_its_own_dates(
     world: Any, home: Path, renewcast: Any, tmp_path: Path
 ) -> None:
-    """The same model under an earlier number: it answered from October to the present one's training."""
+    """The previous champion is the same model with an earlier number. It answered from October to the present training."""
     place = tmp_path / "home"
     shutil.copytree(home, place)
     pointer = json.loads((place / "champion.json").read_text())
@@ -74,7 +74,7 @@ def test_the_champion_before_is_held_against_its_own_dates(
     watched = _look(renewcast, world.signals, place)["targets"][target]
     (former,) = watched["former"]
     assert (former["version"], former["since"], former["until"]) == ("0", "2025-10-01", "2026-01-07")
-    assert [seen["days"] for seen in former["matured"]] == [30, 60, 90, 180]
+    assert [row["days"] for row in former["matured"]] == [30, 60, 90, 180]
     for before, own, both in zip(former["matured"], watched["matured"], watched["together"], strict=True):
         assert before["rows"] + own["rows"] == both["rows"]
     printed = " ".join(renewcast("monitor", world.signals, home=place).stdout.split())
@@ -83,7 +83,7 @@ def test_the_champion_before_is_held_against_its_own_dates(
 
 
 @pytest.mark.slow
-def test_a_unit_that_jumped_is_named_and_nothing_should_be_trained_on_it(
+def test_a_changed_unit_is_named_and_retraining_is_not_advised(
     world: Any, home: Path, renewcast: Any, tmp_path: Path
 ) -> None:
     signals = tmp_path / "signals"
@@ -94,20 +94,20 @@ def test_a_unit_that_jumped_is_named_and_nothing_should_be_trained_on_it(
     grown = pc.if_else(late, pc.multiply(table["minutes"].cast(pa.float64()), 60.0), table["minutes"].cast(pa.float64()))
     place = table.schema.get_field_index("minutes")
     pq.write_table(table.set_column(place, "minutes", grown), file)
-    told = _look(renewcast, signals, home)
-    assert any("minutes" in line for line in told["feeds"])
+    report = _look(renewcast, signals, home)
+    assert any("minutes" in line for line in report["feeds"])
     assert any(
         name.startswith("usage.minutes") and psi is not None and psi > watched["psi_limit"]
-        for watched in told["targets"].values()
+        for watched in report["targets"].values()
         for name, psi in watched["feature_psi"].items()
     )
-    assert told["retrain"] is False
-    # Predictions made of it are marked.
+    assert report["retrain"] is False
+    # Predictions that use it are marked.
     scored = renewcast("score", signals, "--as-of", "2026-09-30", "--out", tmp_path / "rows.csv", home=home)
     assert "the unit of usage.minutes seems to have changed" in " ".join(scored.stdout.split())
     facts = json.loads(pq.read_schema(next((home / "snapshots").glob("2026-09-30*.parquet"))).metadata[b"renewcast"])
     assert facts["jumped"] == ["usage.minutes"]
 
 
-def test_without_a_champion_there_is_nothing_to_look_at(world: Any, tmp_path: Path, renewcast: Any) -> None:
+def test_without_a_champion_there_is_nothing_to_monitor(world: Any, tmp_path: Path, renewcast: Any) -> None:
     assert "no champion" in renewcast("monitor", world.signals, home=tmp_path / "home", expect=2).stderr

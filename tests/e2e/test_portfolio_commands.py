@@ -39,7 +39,7 @@ def test_the_forecast_adds_up(renewals: dict[str, Any]) -> None:
     assert renewals["past_renewals"] > 100
 
 
-def test_a_file_holds_every_account_due(world: Any, renewcast: Any, renewals: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_has_every_account_due(world: Any, renewcast: Any, renewals: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "due.csv"
     done = renewcast("renewals", world.signals, "--as-of", AT, "--period", "2026Q4", "--out", out, home=world.home)
     with out.open(encoding="utf-8", newline="") as file:
@@ -48,7 +48,7 @@ def test_a_file_holds_every_account_due(world: Any, renewcast: Any, renewals: di
     assert f"{len(rows):,} rows" in done.stdout
 
 
-def test_the_worklist_reaches_more_than_the_health_score(worklist: dict[str, Any]) -> None:
+def test_the_worklist_covers_more_arr_at_risk_than_the_health_score(worklist: dict[str, Any]) -> None:
     assert len(worklist["accounts"]) == 15
     assert all(item["play"] is not None for item in worklist["accounts"])
     reached = worklist["reached_arr_at_risk"]
@@ -57,7 +57,7 @@ def test_the_worklist_reaches_more_than_the_health_score(worklist: dict[str, Any
     assert worklist["under_way"] + worklist["held_out"] > 0
 
 
-def test_a_terminal_shows_both(world: Any, renewcast: Any, worklist: dict[str, Any]) -> None:
+def test_the_terminal_shows_both(world: Any, renewcast: Any, worklist: dict[str, Any]) -> None:
     csm = next(item["csm"] for item in worklist["accounts"] if item["csm"])
     shown = renewcast("worklist", world.signals, "--as-of", AT, "--csm", csm, "--save-rate", "0.3", home=world.home).stdout
     assert csm in shown

@@ -1,4 +1,4 @@
-"""One home, one portfolio: every command that combines signals with the home refuses another company's."""
+"""A home belongs to one portfolio: every command that combines signals with the home refuses those of another company."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ COMMANDS: list[Callable[[Path, Path], tuple[str | Path, ...]]] = [
 
 @pytest.fixture
 def home(world: Any, tmp_path: Path) -> Path:
-    """The world's home, to be changed."""
+    """Return a copy of the world's home that may be changed."""
     return Path(shutil.copytree(world.home, tmp_path / "home"))
 
 
 @pytest.fixture(scope="module")
 def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop: customers with ids of their own, orders, no contracts."""
+    """Return signals of a shop: other customer ids, orders, no contracts."""
     place: Path = tmp_path_factory.mktemp("shop") / "shop"
     place.mkdir()
     with (place / "accounts.csv").open("w", newline="") as file:
@@ -49,7 +49,7 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(home: Path) -> dict[str, str]:
-    """What counts in a home, by its place: models, pointer, identity, snapshots."""
+    """Return the important files of a home: models, pointer, identity, snapshots."""
     files = [*home.glob("*.json"), *(home / "bundles").rglob("*"), *(home / "snapshots").rglob("*")]
     return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file() and f.name != "texts.json"}
 
@@ -72,7 +72,7 @@ def test_another_companys_contracts_and_orders_are_refused_everywhere(
     assert not (tmp_path / "scores.csv").exists()
 
 
-def test_new_ids_are_refused_until_a_person_says_that_they_are_the_same(world: Any, renewcast: Any, home: Path, tmp_path: Path) -> None:
+def test_new_ids_are_refused_until_a_person_confirms_them(world: Any, renewcast: Any, home: Path, tmp_path: Path) -> None:
     renamed = tmp_path / "renamed"
     renamed.mkdir()
     for file in world.signals.glob("*.parquet"):
@@ -86,13 +86,13 @@ def test_new_ids_are_refused_until_a_person_says_that_they_are_the_same(world: A
     renewcast("home", renamed, "--same-portfolio", home=home, expect=2)
     renewcast("home", renamed, "--same-portfolio", "--why", "moved to another CRM", "--by", "Ada", home=home)
     renewcast(*score, home=home)
-    told = json.loads(renewcast("home", "--json", home=home).stdout)["portfolio"]
-    assert (told["kind"], told["accounts"], told["same"][0]["who"]) == ("contractual", 800, "Ada")
-    # What was known before stays known.
+    portfolio = json.loads(renewcast("home", "--json", home=home).stdout)["portfolio"]
+    assert (portfolio["kind"], portfolio["accounts"], portfolio["same"][0]["who"]) == ("contractual", 800, "Ada")
+    # The earlier ids are still known.
     renewcast("home", world.signals, home=home)
 
 
-def test_the_identity_stands_in_home_bundles_runs_and_versions(world: Any) -> None:
+def test_the_identity_is_in_home_bundles_runs_and_versions(world: Any) -> None:
     own = json.loads((world.home / "portfolio.json").read_text())
     manifests = [json.loads(file.read_text()) for file in (world.home / "bundles").rglob("manifest.json")]
     assert manifests
@@ -108,7 +108,7 @@ def test_the_identity_stands_in_home_bundles_runs_and_versions(world: Any) -> No
     assert "A00001" not in (world.home / "portfolio.json").read_text()
 
 
-def test_a_vanished_table_is_warned_of_and_most_of_the_model_gone_is_refused(
+def test_a_missing_table_gives_a_warning_or_refuses_a_model_that_depends_on_it(
     world: Any, renewcast: Any, home: Path, tmp_path: Path
 ) -> None:
     part, out = tmp_path / "part", tmp_path / "scores.csv"
@@ -128,7 +128,7 @@ def test_a_vanished_table_is_warned_of_and_most_of_the_model_gone_is_refused(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
-def test_everything_in_a_home_is_its_owners_only(world: Any, renewcast: Any, home: Path, tmp_path: Path) -> None:
+def test_everything_in_a_home_is_private_to_its_owner(world: Any, renewcast: Any, home: Path, tmp_path: Path) -> None:
     for path in (home, *home.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     renewcast("score", world.signals, "--as-of", AS_OF, "--out", tmp_path / "scores.csv", "--publish", home=home)

@@ -1,4 +1,4 @@
-"""The other registry: an MLflow server over HTTP, its store a real PostgreSQL."""
+"""A registry on an MLflow server over HTTP, with a PostgreSQL store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 180
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = tmp_path_factory.mktemp("registry")
-    # The package warns without it, or if others may enter it.
+    # The package warns if the folder is missing or open to others.
     (place / "runtime").mkdir(mode=0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(place / "runtime"))
@@ -69,8 +69,8 @@ def test_runs_versions_and_the_champion_on_a_server(server: str, world: Any, tmp
         return done.stdout
 
     report = json.loads(renewcast("train", world.signals, "--config", tmp_path / "quick.toml", "--json"))
-    told = json.loads(renewcast("runs", "--json"))
-    assert [run["run_id"] for run in told["runs"]] == [report["run_id"]]
+    payload = json.loads(renewcast("runs", "--json"))
+    assert [run["run_id"] for run in payload["runs"]] == [report["run_id"]]
     home = Home(tmp_path / "home", server)
     client = mlflow_tracking.connect(home).MlflowClient()
     for target, bundle in load_champion(home).bundles.items():

@@ -1,4 +1,4 @@
-"""The rules through the command line: the same facts in a terminal, as JSON, in a file and over the scored portfolio."""
+"""The rules through the command line: the terminal, JSON, files and the scored portfolio agree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT = "2026-09-30"
 
 @pytest.fixture(scope="module")
 def few(renewcast: Any, tmp_path_factory: pytest.TempPathFactory, world: Any) -> Path:
-    """A portfolio of sixty accounts, quickly looked at, and next to it a home that takes it for its own."""
+    """Return a small portfolio of sixty accounts, next to a home that accepts it."""
     place = tmp_path_factory.mktemp("few") / "signals"
     renewcast("simulate", place, "--accounts", "60", "--weeks", "40", "--seed", "4", home=world.home)
     shutil.copytree(world.home, place.parent / "home")
@@ -37,41 +37,41 @@ def _scores(world: Any) -> dict[str, dict[str, str]]:
         return {row["account_id"]: row for row in csv.DictReader(file)}
 
 
-def test_health_says_what_the_scored_file_says(world: Any, health: dict[str, Any]) -> None:
+def test_health_agrees_with_the_scored_file(world: Any, health: dict[str, Any]) -> None:
     scored = _scores(world)
     assert health["rubric"] == "five-dimensions"
     assert set(health["rules"]) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments"}
     assert {row["account_id"] for row in health["accounts"]} == set(scored)
     for row in health["accounts"]:
-        told = scored[row["account_id"]]
-        assert (row["health_score"] is None) == (told["health_score"] == "")
-        assert row["health_score"] is None or row["health_score"] == float(told["health_score"])
-        assert row["health_band"] == told["health_band"]
-        assert (row["segment"] or "") == told["segment"]
+        scores = scored[row["account_id"]]
+        assert (row["health_score"] is None) == (scores["health_score"] == "")
+        assert row["health_score"] is None or row["health_score"] == float(scores["health_score"])
+        assert row["health_band"] == scores["health_band"]
+        assert (row["segment"] or "") == scores["segment"]
     assert sum(row["meant_churn"] is not None for row in health["accounts"]) > 0.9 * len(scored)
 
 
-def test_a_score_has_meant_more_churn_the_lower_it_is(health: dict[str, Any]) -> None:
-    known = sorted((row["health_score"], row["meant_churn"]) for row in health["accounts"] if row["meant_churn"] is not None)
-    assert all(one[1] >= two[1] for one, two in pairwise(known))
-    assert known[0][1] > known[-1][1]
+def test_lower_scores_have_meant_more_churn(health: dict[str, Any]) -> None:
+    pairs = sorted((row["health_score"], row["meant_churn"]) for row in health["accounts"] if row["meant_churn"] is not None)
+    assert all(one[1] >= two[1] for one, two in pairwise(pairs))
+    assert pairs[0][1] > pairs[-1][1]
 
 
 def test_one_account_adds_up_by_hand(world: Any, renewcast: Any, health: dict[str, Any]) -> None:
     row = next(row for row in health["accounts"] if row["health_score"] is not None)
     done = renewcast("health", world.signals, "--as-of", AT, "--account", row["account_id"], "--json", home=world.home)
-    told = json.loads(done.stdout)
-    parts = [part for part in told["breakdown"] if part["points"] is not None]
+    payload = json.loads(done.stdout)
+    parts = [part for part in payload["breakdown"] if part["points"] is not None]
     assert sum(part["weight"] for part in parts) == pytest.approx(100)
     assert sum(part["weight"] * part["points"] / 100 for part in parts) == pytest.approx(row["health_score"], abs=0.05)
-    assert told["health"]["history"][-1] == {"as_of": AT, "score": row["health_score"], "band": row["health_band"]}
+    assert payload["health"]["history"][-1] == {"as_of": AT, "score": row["health_score"], "band": row["health_band"]}
 
 
-def test_another_rubric_can_be_asked_for(world: Any, renewcast: Any, few: Path) -> None:
+def test_another_rubric_can_be_selected(world: Any, renewcast: Any, few: Path) -> None:
     name = "adoption-engagement-business-relationship"
-    told = json.loads(renewcast("health", few, "--as-of", AT, "--rubric", name, "--json", home=few.parent / "home").stdout)
-    assert told["rubric"] == name
-    assert {"adoption_points", "business_points"} <= set(told["accounts"][0])
+    payload = json.loads(renewcast("health", few, "--as-of", AT, "--rubric", name, "--json", home=few.parent / "home").stdout)
+    assert payload["rubric"] == name
+    assert {"adoption_points", "business_points"} <= set(payload["accounts"][0])
     done = renewcast("health", few, "--as-of", AT, "--rubric", "astrology", home=few.parent / "home", expect=2)
     assert "there is no rubric astrology" in done.stderr
 
@@ -91,8 +91,8 @@ def test_risks_expansions_and_onboarding_write_files(world: Any, renewcast: Any,
     assert (boards["onboarding"]["day"] <= 180).all()
 
 
-def test_an_account_that_is_not_there_is_a_users_mistake(world: Any, renewcast: Any, few: Path) -> None:
-    done = renewcast("health", few, "--as-of", AT, "--account", "nobody", home=few.parent / "home", expect=2)
+def test_an_unknown_account_is_a_users_mistake(world: Any, renewcast: Any, few: Path) -> None:
+    done = renewcast("health", few, "--as-of", AT, "--account", "unknown", home=few.parent / "home", expect=2)
     assert "no such account" in done.stderr
 
 
@@ -104,14 +104,14 @@ def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
     assert sum(row["explained_by"] is not None for row in rows) >= 0.9 * len(rows)
 
 
-def test_the_portfolios_measures_are_told_in_a_terminal_and_as_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
+def test_kpis_are_shown_in_the_terminal_and_as_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
     shown = renewcast("portfolio", few, "--as-of", AT, home=few.parent / "home").stdout
     assert "Net revenue retention" in shown
     out = tmp_path / "measures.json"
     renewcast("portfolio", few, "--as-of", AT, "--period", "90d", "--out", out, home=few.parent / "home")
-    told = json.loads(out.read_text(encoding="utf-8"))
-    assert (told["as_of"], told["period"]["start"]) == (AT, "2026-07-02")
-    assert {m["measure"] for m in told["measures"] if m["unknown"] is None} >= {"nrr", "grr", "mean_health", "nps", "csat"}
+    payload = json.loads(out.read_text(encoding="utf-8"))
+    assert (payload["as_of"], payload["period"]["start"]) == (AT, "2026-07-02")
+    assert {m["measure"] for m in payload["measures"] if m["unknown"] is None} >= {"nrr", "grr", "mean_health", "nps", "csat"}
     refused = renewcast("portfolio", few, "--as-of", AT, "--period", "week", home=few.parent / "home", expect=2)
     assert "month, quarter, year" in refused.stderr
 
@@ -124,6 +124,6 @@ def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast
     assert (review["account_id"], review["complete"]) == (account, True)
     (page,) = tmp_path.glob(f"{account}-s*-plan-{AT}.html")
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
-    refused = renewcast("qbr", few, "nobody", "--quarter", "2026Q3", home=few.parent / "home", expect=2)
+    refused = renewcast("qbr", few, "unknown", "--quarter", "2026Q3", home=few.parent / "home", expect=2)
     assert "no such account is active" in refused.stderr
     assert "2026Q3" in renewcast("qbr", few, account, "--quarter", "summer", home=few.parent / "home", expect=2).stderr

@@ -1,5 +1,4 @@
-"""What a training does with leaks, with feeds that are not sound, and beside a champion that it cannot be compared with,
-through the door that a user has."""
+"""Training through the command line with leaks, with faulty feeds, and with a champion that cannot be compared."""
 
 from __future__ import annotations
 
@@ -35,12 +34,12 @@ from renewcast import main
 
 main()
 """
-"""The command line with a feature that knows from the start which subscriptions will have ended."""
+"""The command line with a feature that knows from the start which subscriptions will end."""
 
 
 @pytest.fixture(scope="module")
 def lean(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The world's portfolio in a few tables: what these runs cost follows their number."""
+    """Return the world's portfolio with few tables, because the time of these runs depends on their number."""
     place: Path = tmp_path_factory.mktemp("lean") / "signals"
     place.mkdir()
     for name in ("accounts", "subscriptions", "billing", "usage"):
@@ -62,7 +61,7 @@ def train(renewcast: Any, tmp_path: Path) -> Callable[..., Any]:
 
 
 def _runs(home: Path) -> list[tuple[str, str]]:
-    """Name and status of every MLflow run there is, those that do not count among them."""
+    """Return name and status of every MLflow run, including failed ones."""
     with sqlite3.connect(home / "mlflow.db") as store:
         found = store.execute("SELECT name, status FROM runs").fetchall()
     store.close()
@@ -92,25 +91,25 @@ def test_a_feature_that_looks_ahead_stops_the_run_before_anything_is_fitted(lean
     assert list((home / "bundles").rglob("manifest.json")) == []
     ((name, status),) = _runs(home)
     assert ("stopped by a leak" in name, status) == (True, "FAILED")
-    (kept,) = (json.loads(file.read_text(encoding="utf-8")) for file in home.rglob("leakcheck.json"))
-    assert "contract.ahead" in {finding["subject"] for finding in kept["findings"]}
+    (record,) = (json.loads(file.read_text(encoding="utf-8")) for file in home.rglob("leakcheck.json"))
+    assert "contract.ahead" in {finding["subject"] for finding in record["findings"]}
     assert json.loads(renewcast("runs", "--json", home=home).stdout)["runs"] == []
 
 
 @pytest.mark.slow
-def test_a_feature_that_tells_one_outcome_stops_that_target_only(lean: Path, train: Any, tmp_path: Path) -> None:
+def test_a_feature_that_reveals_one_outcome_stops_that_target_only(lean: Path, train: Any, tmp_path: Path) -> None:
     running = {row["account_id"] for row in pq.read_table(lean / "subscriptions.parquet").to_pylist() if row["ended_at"] is None}
 
     def status(accounts: pa.Table) -> pa.Table:
-        told = pa.array(["x" if a in running else "SECRET" for a in accounts["account_id"].to_pylist()])
-        return accounts.set_column(accounts.column_names.index("industry"), "industry", told)
+        industry = pa.array(["x" if a in running else "SECRET" for a in accounts["account_id"].to_pylist()])
+        return accounts.set_column(accounts.column_names.index("industry"), "industry", industry)
 
     done = train(_changed(lean, tmp_path / "leaky", "accounts", status), tmp_path / "home", "--json")
-    told = json.loads(done.stdout)["targets"]
-    assert "version" not in told["churn"]
-    assert all(line.startswith("account.industry ") for line in told["churn"]["leaks"])
-    assert told["expansion"]["leaks"] == []
-    assert told["expansion"]["version"] == "1"
+    targets = json.loads(done.stdout)["targets"]
+    assert "version" not in targets["churn"]
+    assert all(line.startswith("account.industry ") for line in targets["churn"]["leaks"])
+    assert targets["expansion"]["leaks"] == []
+    assert targets["expansion"]["version"] == "1"
     assert not list((tmp_path / "home" / "bundles" / "churn").glob("*"))
     assert "SECRET" not in done.stdout + done.stderr
 
@@ -125,32 +124,32 @@ def newest(lean: Path) -> datetime:
 
 
 @pytest.mark.slow
-def test_subscriptions_that_stopped_arriving_forbid_a_promotion(lean: Path, train: Any, newest: datetime, tmp_path: Path) -> None:
+def test_a_stale_feed_of_subscriptions_prevents_promotion(lean: Path, train: Any, newest: datetime, tmp_path: Path) -> None:
     since = pa.scalar((newest - timedelta(days=100)).replace(tzinfo=None), pa.timestamp("us"))
 
     def cut(subscriptions: pa.Table) -> pa.Table:
         begun = subscriptions["started_at"].cast(pa.timestamp("us"), safe=False)
         return subscriptions.filter(pc.less(begun, since))
 
-    told = json.loads(train(_changed(lean, tmp_path / "stale", "subscriptions", cut), tmp_path / "home", "--json").stdout)
-    assert any(line.startswith("subscriptions: nothing since") for line in told["feeds"]["troubles"])
-    for target in told["targets"].values():
+    report = json.loads(train(_changed(lean, tmp_path / "stale", "subscriptions", cut), tmp_path / "home", "--json").stdout)
+    assert any(line.startswith("subscriptions: nothing since") for line in report["feeds"]["troubles"])
+    for target in report["targets"].values():
         gates = {gate["name"]: gate for gate in target["gates"]}
         assert not gates["feeds_sound"]["passed"]
         assert "subscriptions: nothing since" in gates["feeds_sound"]["words"]
         assert not target["promoted"]
         card = json.loads((Path(target["bundle"]) / "card.json").read_text(encoding="utf-8"))
-        assert card["feeds"] == told["feeds"]["troubles"]
+        assert card["feeds"] == report["feeds"]["troubles"]
     assert not (tmp_path / "home" / "champion.json").exists()
 
 
 @pytest.mark.slow
-def test_the_same_data_again_does_not_take_the_champions_place_until_a_person_says_so(
+def test_the_same_data_again_replaces_the_champion_only_if_a_person_promotes_it(
     lean: Path, train: Any, renewcast: Any, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     first = json.loads(train(lean, home, "--json").stdout)
-    promoted = [target for target, told in first["targets"].items() if told["promoted"]]
+    promoted = [target for target, result in first["targets"].items() if result["promoted"]]
     assert promoted
     before = (home / "champion.json").read_bytes()
     said = " ".join(train(lean, home).stdout.replace("│", " ").split())

@@ -22,25 +22,25 @@ def test_publishing_twice_changes_nothing(renewcast: Any, world: Any, tmp_path: 
     store.close()
 
 
-def test_keys_are_made_listed_and_revoked(renewcast: Any, tmp_path: Path) -> None:
-    made = json.loads(renewcast("keys", "create", "the CRM", "--scope", "predict", "--json", home=tmp_path).stdout)
-    assert made["key"].startswith("rc_")
-    renewcast("keys", "revoke", made["id"], home=tmp_path)
+def test_keys_are_created_listed_and_revoked(renewcast: Any, tmp_path: Path) -> None:
+    created = json.loads(renewcast("keys", "create", "the CRM", "--scope", "predict", "--json", home=tmp_path).stdout)
+    assert created["key"].startswith("rc_")
+    renewcast("keys", "revoke", created["id"], home=tmp_path)
     (listed,) = json.loads(renewcast("keys", "list", "--json", home=tmp_path).stdout)
     assert (listed["name"], listed["scopes"], listed["revoked_at"] is None) == ("the CRM", ["predict"], False)
-    assert made["key"].encode() not in (tmp_path / "store.sqlite").read_bytes()
+    assert created["key"].encode() not in (tmp_path / "store.sqlite").read_bytes()
     refused = renewcast("keys", "create", "the CRM", "--scope", "root", home=tmp_path, expect=2)
     assert "predict, write, admin" in refused.stderr
 
 
 def test_webhooks_are_added_listed_and_removed(renewcast: Any, tmp_path: Path) -> None:
     url = "https://hooks.example.com/renewcast"
-    made = json.loads(renewcast("webhooks", "add", url, "--event", "health.alert", "--json", home=tmp_path).stdout)
-    assert made["secret"].startswith("whsec_")
-    told = renewcast("webhooks", "list", "--json", home=tmp_path).stdout
-    (listed,) = json.loads(told)
+    created = json.loads(renewcast("webhooks", "add", url, "--event", "health.alert", "--json", home=tmp_path).stdout)
+    assert created["secret"].startswith("whsec_")
+    output = renewcast("webhooks", "list", "--json", home=tmp_path).stdout
+    (listed,) = json.loads(output)
     assert (listed["url"], listed["events"], listed["waiting"]) == (url, ["health.alert"], 0)
-    assert made["secret"] not in told
-    renewcast("webhooks", "remove", made["id"], home=tmp_path)
+    assert created["secret"] not in output
+    renewcast("webhooks", "remove", created["id"], home=tmp_path)
     assert "there is no endpoint" in renewcast("webhooks", "list", home=tmp_path).stdout
     assert "RENEWCAST_WEBHOOKS_ANYWHERE" in renewcast("webhooks", "add", "http://h/", home=tmp_path, expect=2).stderr

@@ -1,4 +1,4 @@
-"""The classifiers of other libraries beside ours, each in a process of its own, on the same rows."""
+"""Run the classifiers of other libraries on the same rows, each in a separate process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ THREADS = 2
 
 
 def ask(place: Path, /, **task: Any) -> dict[str, Any]:
-    """What the classifiers' process tells of its task; ``{}`` where it cannot be run or fails, said on the way."""
+    """Return the result of the process of a classifier; ``{}``, with a message, if it cannot be run or fails."""
     python = python_of("classifiers", place, print)
     if python is None:
         return {}
@@ -37,12 +37,13 @@ def ask(place: Path, /, **task: Any) -> dict[str, Any]:
 
 
 def forecasts(place: Path, train: pd.DataFrame, y: np.ndarray, test: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """By name, the probabilities ``p`` of the test rows, ``seconds`` of fitting and asking, and ``peak`` memory."""
+    """Return by name the probabilities ``p`` of the test rows, ``seconds`` of fitting and predicting, and ``peak``
+    memory."""
     found = {}
     with tempfile.TemporaryDirectory(dir=place) as folder:
         train.assign(y=y).to_parquet(Path(folder) / "train.parquet")
         test.assign(y=0).to_parquet(Path(folder) / "test.parquet")
         for name in NAMES:
-            if told := ask(place, who=name, place=folder):
-                found[name] = told | {"p": np.array(told["p"])}
+            if result := ask(place, who=name, place=folder):
+                found[name] = result | {"p": np.array(result["p"])}
     return found
