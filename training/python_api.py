@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -34,7 +34,10 @@ from training.config import TrainConfig, read_config
 from training.dataset.data_verdict import Verdict, broken_contract_verdict, verdict
 from training.dataset.labels import label
 from training.dataset.sufficiency_check import SufficiencyReport, check_sufficiency
-from training.pipeline.report import TrainReport
+
+if TYPE_CHECKING:
+    # `renewcast check` imports this module and fits nothing, so nothing that fits models is imported here.
+    from training.pipeline.report import TrainReport
 
 
 @dataclass(frozen=True)
