@@ -50,11 +50,11 @@ def test_a_csv_over_http_warns_as_the_command_does(own_home: Home, make_signals:
         for form, expected in (("csv", warned), ("ndjson", None)):
             place = client.post("/v1/jobs", json={"format": form}).headers["location"]
             for _ in range(400):
-                told = client.get(place).json()
-                if told["state"] in ("finished", "failed"):
+                payload = client.get(place).json()
+                if payload["state"] in ("finished", "failed"):
                     break
                 time.sleep(0.05)
-            assert (told["state"], told["notes"]) == ("finished", expected)
+            assert (payload["state"], payload["notes"]) == ("finished", expected)
 
 
 def test_every_table_that_a_command_writes_warns(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ def test_nothing_accepted_is_lost_and_every_response_is_declared(own_home: Home,
     command = [sys.executable, "bench/load.py", "--seconds", "30", "--store", store, "--home", str(own_home.root)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=550)
-    told = json.loads(done.stdout[done.stdout.index("{") :])
-    assert (told["wrong"], told["lost"], told["exit code"]) == ([], [], 0)
-    assert told["befell"]["worker killed"] > 0
-    assert told["accepted"]["intervention"] > 0
+    payload = json.loads(done.stdout[done.stdout.index("{") :])
+    assert (payload["wrong"], payload["lost"], payload["exit code"]) == ([], [], 0)
+    assert payload["befell"]["worker killed"] > 0
+    assert payload["accepted"]["intervention"] > 0
     assert done.returncode == 0

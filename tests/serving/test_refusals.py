@@ -27,14 +27,14 @@ def refused(client: TestClient, caplog: pytest.LogCaptureFixture) -> Callable[..
         answer = client.request(method, path, **more)
         assert answer.status_code == status, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
-        told: dict[str, Any] = answer.json()
-        Problem.model_validate(told, strict=True)
-        assert told["status"] == status
+        payload: dict[str, Any] = answer.json()
+        Problem.model_validate(payload, strict=True)
+        assert payload["status"] == status
         said = [answer.text, str(answer.headers), caplog.text, *map(JsonFormatter().format, caplog.records)]
         ours = [text for text, record in zip(said[3:], caplog.records, strict=True) if record.name.startswith("serving")]
         assert not any(MARKER in text for text in [*said[:2], *ours])
         assert "Traceback" not in answer.text
-        return told
+        return payload
 
     return ask
 
@@ -63,14 +63,14 @@ def refused(client: TestClient, caplog: pytest.LogCaptureFixture) -> Callable[..
 def test_addresses(
     refused: Callable[..., dict[str, Any]], status: int, method: str, path: str, code: str, pointer: str | None
 ) -> None:
-    told = refused(status, method, path)
-    assert told["code"] == code
-    assert [fault["pointer"] for fault in told["errors"]] == ([] if pointer is None else [pointer])
+    result = refused(status, method, path)
+    assert result["code"] == code
+    assert [fault["pointer"] for fault in result["errors"]] == ([] if pointer is None else [pointer])
 
 
 def test_an_unknown_date_names_the_available_dates(refused: Callable[..., dict[str, Any]]) -> None:
-    told = refused(404, "GET", "/v1/accounts/a05/prediction?as_of=2026-06-20")
-    assert "2026-06-01, 2026-07-01" in told["detail"]
+    result = refused(404, "GET", "/v1/accounts/a05/prediction?as_of=2026-06-20")
+    assert "2026-06-01, 2026-07-01" in result["detail"]
 
 
 def test_the_supported_method_is_named(client: TestClient) -> None:
@@ -102,8 +102,8 @@ def test_plain_json_for_callers_that_accept_nothing_else(client: TestClient) -> 
 def test_invalid_bodies(
     refused: Callable[..., dict[str, Any]], content: Any, media: str, status: int, code: str
 ) -> None:
-    told = refused(status, "POST", "/v1/predictions", content=content, headers={"content-type": media})
-    assert told["code"] == code
+    result = refused(status, "POST", "/v1/predictions", content=content, headers={"content-type": media})
+    assert result["code"] == code
 
 
 def _set(*path: Any) -> Change:
@@ -171,13 +171,13 @@ def test_content(
 ) -> None:
     body = copy.deepcopy(body_of("a05"))
     change(body)
-    told = refused(422, "POST", "/v1/predictions", content=json.dumps(body), headers={"content-type": "application/json"})
-    assert (pointer, code) in [(fault["pointer"], fault["code"]) for fault in told["errors"]]
+    result = refused(422, "POST", "/v1/predictions", content=json.dumps(body), headers={"content-type": "application/json"})
+    assert (pointer, code) in [(fault["pointer"], fault["code"]) for fault in result["errors"]]
 
 
 def test_history_from_without_signals_is_refused(refused: Callable[..., dict[str, Any]]) -> None:
-    told = refused(422, "POST", "/v1/predictions", json={"account_id": "a05", "history_from": "2024-01-01"})
-    assert told["errors"][0]["pointer"] == "/history_from"
+    result = refused(422, "POST", "/v1/predictions", json={"account_id": "a05", "history_from": "2024-01-01"})
+    assert result["errors"][0]["pointer"] == "/history_from"
 
 
 def test_too_large_a_number_is_refused(
@@ -185,16 +185,16 @@ def test_too_large_a_number_is_refused(
 ) -> None:
     body = copy.deepcopy(body_of("a05"))
     body["signals"]["subscriptions"][0]["arr"] = 7.6543e300
-    told = refused(422, "POST", "/v1/predictions", json=body)
-    assert "beyond 1e+12" in json.dumps(told)
-    assert "7.6543" not in json.dumps(told)
+    result = refused(422, "POST", "/v1/predictions", json=body)
+    assert "beyond 1e+12" in json.dumps(result)
+    assert "7.6543" not in json.dumps(result)
 
 
 def test_faults_beyond_the_first_are_counted(refused: Callable[..., dict[str, Any]]) -> None:
     signals = {"accounts": [{"created_at": "2024-01-01"}], "orders": [{"amount": "x"}] * 30}
-    told = refused(422, "POST", "/v1/predictions", json={"account_id": "n", "as_of": "2026-07-01", "signals": signals})
-    assert len(told["errors"]) == 20
-    assert told["more_errors"] == 40
+    result = refused(422, "POST", "/v1/predictions", json={"account_id": "n", "as_of": "2026-07-01", "signals": signals})
+    assert len(result["errors"]) == 20
+    assert result["more_errors"] == 40
 
 
 def test_an_id_with_a_character_that_a_store_cannot_hold_is_refused(client: TestClient) -> None:

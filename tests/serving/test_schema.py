@@ -66,7 +66,7 @@ def holds(client: TestClient, admin: str, case: schemathesis.Case) -> None:
     request = case.as_transport_kwargs(base_url=str(client.base_url), headers={"X-API-Key": admin, "Authorization": f"Bearer {admin}"})
     # The client takes no text beyond ASCII in a header, which callers can send all the same.
     request["headers"] = {name: value.encode() for name, value in request["headers"].items()}
-    # The client warns of how requests are told to it otherwise.
+    # Otherwise the client warns about how requests are passed to it.
     request.pop("cookies")
     if isinstance(request.get("data"), bytes):
         request["content"] = request.pop("data")

@@ -37,28 +37,28 @@ def test_a_probability_on_the_worklist_is_that_of_the_account(client: TestClient
     listed = ask(client, "/v1/worklist?capacity=1000")["accounts"]
     assert listed
     for item in listed[:5]:
-        told = ask(client, f"/v1/accounts/{item['account_id']}/prediction")
-        assert item["churn_probability"] == pytest.approx(told["churn"]["probability"], abs=1e-6)
+        result = ask(client, f"/v1/accounts/{item['account_id']}/prediction")
+        assert item["churn_probability"] == pytest.approx(result["churn"]["probability"], abs=1e-6)
 
 
 @pytest.mark.parametrize("query", ["", "?capacity=3", "?capacity=0"])
 def test_the_worklists_parts_add_up_to_the_portfolios_arr_at_risk(client: TestClient, query: str) -> None:
     total = ask(client, "/v1/portfolio")["whole"]["expected_churned_arr"]
-    told = ask(client, f"/v1/worklist{query}")
-    bridge = dict(told["bridge"])
+    result = ask(client, f"/v1/worklist{query}")
+    bridge = dict(result["bridge"])
     assert bridge.pop("portfolio") == pytest.approx(total)
     assert sum(bridge.values()) == pytest.approx(total)
-    assert bridge["listed"] == pytest.approx(sum(item["arr_at_risk"] or 0.0 for item in told["accounts"]))
+    assert bridge["listed"] == pytest.approx(sum(item["arr_at_risk"] or 0.0 for item in result["accounts"]))
 
 
 @pytest.mark.parametrize("query", ["", "?days=30", "?days=120", "?period=2026Q3"])
 def test_the_renewals_lost_arr_is_reached_from_the_portfolios_arr_at_risk(client: TestClient, query: str) -> None:
-    told, total = ask(client, f"/v1/renewals{query}"), ask(client, "/v1/portfolio")["whole"]["expected_churned_arr"]
-    bridge = told["bridge"]
+    result, total = ask(client, f"/v1/renewals{query}"), ask(client, "/v1/portfolio")["whole"]["expected_churned_arr"]
+    bridge = result["bridge"]
     assert bridge["arr_at_risk"] == pytest.approx(total)
     left = bridge["arr_at_risk"] - bridge["not_due"] - bridge["overdue"] - bridge["not_forecast"]
     assert left + bridge["until_renewal"] == pytest.approx(bridge["expected_lost_arr"])
-    lost = told["whole"]["lost_arr"]
+    lost = result["whole"]["lost_arr"]
     assert bridge["expected_lost_arr"] == pytest.approx(lost["expected"] if lost else 0.0)
 
 

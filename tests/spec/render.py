@@ -55,7 +55,7 @@ writes this page.
   or at that instant.
 - *ARR at the start* is the ARR of the accounts that were active just before the period starts.
 - An account *churned* if its last running subscription ended in the period and none began within 30 days. Until those
-  days are over, nobody can tell. Such an account is left out of numerator and denominator and counted in `left_out`. In
+  days are over, this is unknown. Such an account is left out of numerator and denominator and counted in `left_out`. In
   the latest month this would be most of the ended accounts, so monthly churn is that of the month that ended 30 days
   before `as_of`.
 - An account that left and came back after more than 30 days has churned and then *returned*. An account that never had

@@ -164,7 +164,7 @@ def test_where_events_have_several_versions(aggregation: str, catalogue: Catalog
     _check(signals, catalogue, _expected(aggregation, [*rows, *again]))
 
 
-def test_in_parts_and_from_kept_buckets(
+def test_in_parts_and_from_stored_buckets(
     aggregation: str, catalogue: Catalogue, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read where the rows lie, a few at a time; then file by file, the older ones never again."""

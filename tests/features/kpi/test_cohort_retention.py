@@ -15,7 +15,7 @@ AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 Make = Callable[..., Signals]
 
 
-def _told(make: Make, rows: list[dict[str, Any]], table: str = "subscriptions") -> dict[str, Any]:
+def _retention(make: Make, rows: list[dict[str, Any]], table: str = "subscriptions") -> dict[str, Any]:
     names = sorted({row["account_id"] for row in rows})
     people = [{"account_id": name, "created_at": "2020-01-01"} for name in names]
     return cohorts(make({"accounts": people, table: rows}, "2026-12-01"), AS_OF)
@@ -48,14 +48,14 @@ def test_it_finds_the_hazard_that_the_lives_were_drawn_with() -> None:
     assert ((high - low) < 0.03).all()
 
 
-def test_nobody_lost_and_nobody_there() -> None:
+def test_no_lost_account_and_no_account() -> None:
     at = np.array([50.0, 150.0])
     np.testing.assert_array_equal(survival(np.array([100.0]), np.array([False]), at)[0], [1.0, np.nan])
     assert np.isnan(survival(np.array([]), np.array([], dtype=bool), at)[0]).all()
 
 
 def test_by_the_quarter_of_the_start(make_signals: Make) -> None:
-    told = _told(
+    result = _retention(
         make_signals,
         [
             {"account_id": "a", "started_at": "2025-01-10", "arr": 100.0, "ended_at": "2025-08-01", "end_reason": "upgraded"},
@@ -66,7 +66,7 @@ def test_by_the_quarter_of_the_start(make_signals: Make) -> None:
             {"account_id": "d", "started_at": "2026-07-01", "arr": 80.0},
         ],
     )
-    first, second = told["cohorts"]
+    first, second = result["cohorts"]
     assert (first["cohort"], first["accounts"], first["lost"], first["arr_start"]) == ("2025Q1", 2, 1, 150.0)
     assert AGES[:3] == (3, 6, 12)
     assert _ages(first, "logos")[:4] == [1.0, 0.5, 0.5, None], "b left after four and a half months; it does not come back"
@@ -74,18 +74,18 @@ def test_by_the_quarter_of_the_start(make_signals: Make) -> None:
     assert _ages(first, "at_risk")[:4] == [2, 1, 1, 0]
     assert (second["cohort"], second["lost"]) == ("2025Q2", 0), "the grace of c is not over"
     assert _ages(second, "logos")[:3] == [1.0, 1.0, 1.0]
-    assert (told["whole"]["accounts"], told["whole"]["lost"]) == (3, 1)
+    assert (result["whole"]["accounts"], result["whole"]["lost"]) == (3, 1)
 
 
 def test_without_contracts_a_silence_ends_it_and_arr_is_not_known(make_signals: Make) -> None:
     def order(account: str, at: str) -> dict[str, Any]:
         return {"account_id": account, "occurred_at": at, "amount": 5.0}
 
-    told = _told(
+    result = _retention(
         make_signals,
         [order("a", "2025-01-05"), order("a", "2025-03-01"), order("a", "2025-12-01"), *(order("b", f"2025-{m:02}-03") for m in range(1, 13)), order("b", "2026-02-01"), order("b", "2026-04-20"), order("b", "2026-06-20")],
         "orders",
     )  # fmt: skip
-    (cohort,) = told["cohorts"]
+    (cohort,) = result["cohorts"]
     assert (cohort["lost"], cohort["arr_start"], set(_ages(cohort, "arr"))) == (1, None, {None})
     assert _ages(cohort, "logos")[:3] == [1.0, 0.5, 0.5], "a is lost ninety days after its order of March"

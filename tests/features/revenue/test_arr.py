@@ -69,20 +69,20 @@ def test_facts_are_those_of_the_snapshot(portfolios: Any, contractual: bool) -> 
     made = portfolios.portfolio(contractual=contractual)
     signals = read_signals(from_tables({n: made[n] for n in ("accounts", "subscriptions", "orders") if n in made}, "a test"))
     own = Catalogue(tuple(f for f in CATALOGUE.values() if f.name.startswith("contract.") and f.own_past is None))
-    told, frame = facts(signals, at), snapshot(signals, Grid.single(at), catalogue=own)
-    assert told["account_id"].tolist() == frame["account_id"].tolist()
-    np.testing.assert_array_equal(told["arr"], frame["contract.arr"])
-    np.testing.assert_array_equal(told["seats"], frame["contract.seats"])
-    np.testing.assert_array_equal(told["subscriptions"], frame["contract.products"])
-    days = (told["renewal_at"] - at) / timedelta(days=1)
+    result, frame = facts(signals, at), snapshot(signals, Grid.single(at), catalogue=own)
+    assert result["account_id"].tolist() == frame["account_id"].tolist()
+    np.testing.assert_array_equal(result["arr"], frame["contract.arr"])
+    np.testing.assert_array_equal(result["seats"], frame["contract.seats"])
+    np.testing.assert_array_equal(result["subscriptions"], frame["contract.products"])
+    days = (result["renewal_at"] - at) / timedelta(days=1)
     np.testing.assert_allclose(days, frame["contract.days_to_renewal"], atol=1e-4)
-    assert told["plan"].tolist() == frame["contract.plan"].tolist()
+    assert result["plan"].tolist() == frame["contract.plan"].tolist()
 
 
 def test_each_kind_of_movement(make_signals: Make) -> None:
     before, gone = {"started_at": "2025-01-01", "arr": 100.0}, {"ended_at": "2026-05-01", "end_reason": "cancelled"}
     again = {"started_at": "2026-05-20", "arr": 130.0, "plan": "x"}
-    told = _moves(
+    result = _moves(
         _signals(
             make_signals,
             [
@@ -107,18 +107,18 @@ def test_each_kind_of_movement(make_signals: Make) -> None:
             ],
         )
     )
-    assert "gone_before" not in told
-    moved = {name: {a: row[a] for a in AMOUNTS if row[a]} for name, row in told.items()}
+    assert "gone_before" not in result
+    moved = {name: {a: row[a] for a in AMOUNTS if row[a]} for name, row in result.items()}
     assert moved == {
         "stays": {}, "left": {"churned": 100.0}, "unpaid": {"churned": 100.0}, "late": {"expanded": 30.0},
         "back": {"churned": 100.0, "returned": 130.0}, "new": {"new": 130.0}, "adds": {"expanded": 5.0},
         "less": {"contracted": 40.0}, "over": {"renewed_late": 90.0}, "open": {"in_grace": 100.0}, "later": {"in_grace": 100.0},
     }  # fmt: skip
-    assert (told["left"]["kind"], told["left"]["reason"], told["unpaid"]["kind"]) == ("voluntary", "cancelled", "involuntary")
-    assert (told["adds"]["growth"], told["late"]["growth"], told["less"]["growth"]) == ("cross_sell", "tier", None)
-    assert (told["open"]["pending"], told["open"]["kind"], told["open"]["reason"]) == (True, None, "nonpayment")
-    assert told["left"]["left_at"] == pd.Timestamp("2026-05-01", tz="UTC")
-    assert pd.isna(told["stays"]["left_at"])
+    assert (result["left"]["kind"], result["left"]["reason"], result["unpaid"]["kind"]) == ("voluntary", "cancelled", "involuntary")
+    assert (result["adds"]["growth"], result["late"]["growth"], result["less"]["growth"]) == ("cross_sell", "tier", None)
+    assert (result["open"]["pending"], result["open"]["kind"], result["open"]["reason"]) == (True, None, "nonpayment")
+    assert result["left"]["left_at"] == pd.Timestamp("2026-05-01", tz="UTC")
+    assert pd.isna(result["stays"]["left_at"])
 
 
 def test_a_churn_is_certain_only_when_its_grace_is_over(make_signals: Make) -> None:
@@ -173,9 +173,9 @@ def test_without_contracts_orders_tell(make_signals: Make) -> None:
         },
         "2026-12-01",
     )  # fmt: skip
-    told = facts(signals, END).set_index("account_id")
-    assert told["arr"].to_dict() == {"grows": 15.0, "new": 3.0, "back": 2.0}, "the late row was not known"
-    assert told[["seats", "subscriptions", "renewal_at", "plan"]].isna().all(axis=None)
+    result = facts(signals, END).set_index("account_id")
+    assert result["arr"].to_dict() == {"grows": 15.0, "new": 3.0, "back": 2.0}, "the late row was not known"
+    assert result[["seats", "subscriptions", "renewal_at", "plan"]].isna().all(axis=None)
     moved = _moves(signals)
     assert {n: {a: r[a] for a in AMOUNTS if r[a]} for n, r in moved.items()} == {
         "goes": {"churned": 10.0}, "grows": {"expanded": 5.0}, "new": {"new": 3.0}, "back": {"returned": 2.0},

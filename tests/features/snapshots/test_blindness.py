@@ -129,7 +129,7 @@ def _known_at(table: TableSchema, row: Row) -> datetime:
 
 @st.composite
 def _two_futures(draw: Callable[..., Any]) -> tuple[datetime, Rows, Rows]:
-    """A date, and two worlds that are alike in all that was known before it and in nothing else."""
+    """A date, and two worlds that are the same in everything known before it, and in nothing else."""
     as_of = draw(st.sampled_from(GRID.as_ofs))
     one, other = draw(_rows()), draw(_rows())
     changed = {}
@@ -138,23 +138,23 @@ def _two_futures(draw: Callable[..., Any]) -> tuple[datetime, Rows, Rows]:
         before = [r for r in one[name] if _known_at(table, r) < as_of]
         there = {_identity(table, r) for r in before}
         after = [r for r in other[name] if _known_at(table, r) >= as_of and _identity(table, r) not in there]
-        changed[name] = [draw(_filled_in_anew(table, r, as_of)) for r in before] + after
+        changed[name] = [draw(_filled_in_again(table, r, as_of)) for r in before] + after
     return as_of, one, changed
 
 
 @st.composite
-def _filled_in_anew(draw: Callable[..., Any], table: TableSchema, row: Row, as_of: datetime) -> Row:
+def _filled_in_again(draw: Callable[..., Any], table: TableSchema, row: Row, as_of: datetime) -> Row:
     """The row with another later course: what is filled in at or after ``as_of`` is drawn again."""
     open_still = {
         end for end in {c.known_from for c in table.columns} - {None} if row[end] is None or row[end] >= as_of
     }
-    anew = dict(row)
+    changed = dict(row)
     for column in table.columns:
         if column.name in open_still:
-            anew[column.name] = draw(st.none() | _delays.map(lambda delay: as_of + delay))
+            changed[column.name] = draw(st.none() | _delays.map(lambda delay: as_of + delay))
         elif column.known_from in open_still:
-            anew[column.name] = draw(_value(table, column, anew))
-    return anew
+            changed[column.name] = draw(_value(table, column, changed))
+    return changed
 
 
 def _snapshot(make_signals: Any, home: Rows, rows: Rows) -> pd.DataFrame:

@@ -88,7 +88,7 @@ def test_the_origin_has_no_password(postgres: Any, guarded: None) -> None:
     ("changed", "message"),
     [
         ({"password": "wrong-secret"}, "refuses the user or the password"),
-        ({"user": "nobody", "password": "wrong-secret"}, "refuses the user or the password"),
+        ({"user": "stranger", "password": "wrong-secret"}, "refuses the user or the password"),
         ({"database": "nowhere"}, "the database: it does not exist"),
         ({"schema": "cmr"}, "there is no schema cmr\nExpected: one of "),
         ({"schema": "empty"}, "no table of the data contract"),

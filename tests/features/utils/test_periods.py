@@ -133,8 +133,8 @@ def test_every_command_reads_every_form(
     """The period is read before the signals, so that a missing folder is what is left to refuse."""
     monkeypatch.setenv("RENEWCAST_HOME", str(tmp_path / "home"))
     arguments = [part.format(tmp_path / "nothing") for part in command]
-    told, refused = (CliRunner().invoke(renewcast.app, [*arguments, each]) for each in (form, "summer"))
+    result, refused = (CliRunner().invoke(renewcast.app, [*arguments, each]) for each in (form, "summer"))
     assert "the period cannot be read" in str(refused.exception)
-    assert told.exception is not None
-    assert "the period cannot be read" not in str(told.exception)
-    assert "nothing" in str(told.exception)
+    assert result.exception is not None
+    assert "the period cannot be read" not in str(result.exception)
+    assert "nothing" in str(result.exception)

@@ -49,7 +49,7 @@ def test_written_cards_are_read_back(bundle_with_card: Bundle) -> None:
     assert bundle_with_card.card == card()
     assert bundle_with_card.card.figure("blend", "roc_auc") == FIGURE
     assert bundle_with_card.card.figure("blend", "none").value is None
-    assert bundle_with_card.card.figure("nobody", "roc_auc").value is None
+    assert bundle_with_card.card.figure("missing", "roc_auc").value is None
 
 
 def test_the_card_does_not_change_the_fingerprint(bundle: Bundle, bundle_with_card: Bundle) -> None:

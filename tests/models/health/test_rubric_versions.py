@@ -228,7 +228,7 @@ def test_rubrics_edited_by_hand_are_used_unchanged(home: Home) -> None:
     assert history.at(rubric_from_text(text, "x"), at("2027-01-01")).version == "by hand"
 
 
-def test_other_rubrics_with_the_name_of_an_approved_version_are_kept_apart(home: Home) -> None:
+def test_other_rubrics_with_the_name_of_an_approved_version_stay_separate(home: Home) -> None:
     sign(home, write_review(home))
     history = load_rubric_history(home)
     text = load_rubric().text

@@ -47,12 +47,12 @@ def test_a_small_segment_gives_way_to_the_whole_portfolio() -> None:
     np.testing.assert_allclose(peers.typical("x", segments, "median"), [1.0, 1.0, 1.0])
 
 
-def test_what_nobody_has_is_unknown() -> None:
+def test_a_feature_without_values_is_unknown() -> None:
     peers = _peers([np.nan, np.nan])
-    nobody = np.full(1, None, dtype=object)
+    no_segment = np.full(1, None, dtype=object)
     assert peers.spread("x", None) is None
-    assert np.isnan(peers.percentile("x", [3.0], nobody)).all()
-    assert np.isnan(peers.typical("not there", nobody, "mean")).all()
+    assert np.isnan(peers.percentile("x", [3.0], no_segment)).all()
+    assert np.isnan(peers.typical("not there", no_segment, "mean")).all()
 
 
 def test_order_does_not_change_a_bit(portfolio: pd.DataFrame) -> None:

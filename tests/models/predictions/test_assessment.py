@@ -55,8 +55,8 @@ def test_shuffled_rows_give_the_same_table(
 
 
 def test_the_probability_is_the_scorers_own(assessment: Assessment, portfolio: pd.DataFrame, both: Champion) -> None:
-    told = both.bundles["churn"].scorer.predict(portfolio).probability
-    np.testing.assert_array_equal(assessment.target_scores["churn"].probability, told)
+    result = both.bundles["churn"].scorer.predict(portfolio).probability
+    np.testing.assert_array_equal(assessment.target_scores["churn"].probability, result)
 
 
 def test_a_target_without_a_bundle_says_so_and_health_is_still_there(
@@ -151,7 +151,7 @@ def test_only_feeds_older_than_two_weeks_are_warned_of(
     assert assess(portfolio, both, feeds=feeds, catalogue=catalogue).stale == {"support": 16}
 
 
-def test_where_every_feed_has_long_been_silent_no_number_is_told(
+def test_if_all_feeds_are_silent_no_number_is_reported(
     portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
 ) -> None:
     """Otherwise the silence of the feeds would be taken for that of the accounts."""

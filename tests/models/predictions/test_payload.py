@@ -25,21 +25,21 @@ def assessment(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) ->
 
 
 def _answer(assessment: Assessment, account: str = "a0007", **more: Any) -> dict[str, Any]:
-    told = account_answer(assessment, account, scored_at=NOW, **more)
-    assert json.loads(json.dumps(told, allow_nan=False)) == told  # plain data, through and through
-    return told
+    result = account_answer(assessment, account, scored_at=NOW, **more)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result  # plain data, through and through
+    return result
 
 
 def test_the_shape(assessment: Assessment) -> None:
-    told = _answer(assessment, data_through=datetime(2026, 1, 4, tzinfo=UTC))
-    assert list(told) == [
+    result = _answer(assessment, data_through=datetime(2026, 1, 4, tzinfo=UTC))
+    assert list(result) == [
         "prediction_id", "account_id", "as_of", "data_through", "scored_at", "horizon_days", "churn", "expansion",
         "health", "segment", "touch", "alerts", "early_warnings", "onboarding", "plays", "reasons", "warnings", "model",
     ]  # fmt: skip
-    assert (told["account_id"], told["as_of"], told["data_through"]) == ("a0007", "2026-01-05", "2026-01-04")
-    assert (told["scored_at"], told["horizon_days"]) == ("2026-01-06T09:30:00Z", 90)
-    assert told["model"] == {"name": "churn", "version": "3", "alias": "champion"}
-    churn, expansion, health = told["churn"], told["expansion"], told["health"]
+    assert (result["account_id"], result["as_of"], result["data_through"]) == ("a0007", "2026-01-05", "2026-01-04")
+    assert (result["scored_at"], result["horizon_days"]) == ("2026-01-06T09:30:00Z", 90)
+    assert result["model"] == {"name": "churn", "version": "3", "alias": "champion"}
+    churn, expansion, health = result["churn"], result["expansion"], result["health"]
     assert churn["status"] == "scored"
     assert churn["interval"][0] <= churn["probability"] <= churn["interval"][1]
     assert isinstance(churn["risk_score"], int)
@@ -50,14 +50,14 @@ def test_the_shape(assessment: Assessment) -> None:
     assert (health["rubric"], health["rubric_version"]) == ("small", "1")
     assert health["agreement"] in ("agree", "model_worse", "model_better")
     assert set(health["dimensions"]) == {"usage", "outcomes"}
-    assert set(told["reasons"][0]) == {
+    assert set(result["reasons"][0]) == {
         "code", "concept", "dimension", "direction", "text", "contribution_log_odds",
     }  # fmt: skip
 
 
 def test_the_parts_add_up_for_whoever_reads_the_answer(assessment: Assessment) -> None:
-    told = _answer(assessment)
-    for target, reasons in ((told["churn"], told["reasons"]), (told["expansion"], told["expansion"]["reasons"])):
+    result = _answer(assessment)
+    for target, reasons in ((result["churn"], result["reasons"]), (result["expansion"], result["expansion"]["reasons"])):
         parts = target["explained"]
         total = parts["base_log_odds"] + parts["rest_log_odds"] + sum(r["contribution_log_odds"] for r in reasons)
         by_dimension = parts["base_log_odds"] + sum(parts["by_dimension"].values())
@@ -67,41 +67,41 @@ def test_the_parts_add_up_for_whoever_reads_the_answer(assessment: Assessment) -
 
 def test_the_answer_is_the_flat_row(assessment: Assessment) -> None:
     row = portfolio_rows(assessment).set_index("account_id").loc["a0007"]
-    told = _answer(assessment)
-    assert told["churn"]["probability"] == row["churn_probability"]
-    assert told["churn"]["interval"] == [row["churn_low"], row["churn_high"]]
-    assert told["churn"]["risk_score"] == row["churn_risk_score"]
-    assert told["health"]["score"] == row["health_score"]
-    assert told["expansion"]["ready"] == row["expansion_ready"]
-    assert told["reasons"][0]["text"] == row["reason_1"]
+    result = _answer(assessment)
+    assert result["churn"]["probability"] == row["churn_probability"]
+    assert result["churn"]["interval"] == [row["churn_low"], row["churn_high"]]
+    assert result["churn"]["risk_score"] == row["churn_risk_score"]
+    assert result["health"]["score"] == row["health_score"]
+    assert result["expansion"]["ready"] == row["expansion_ready"]
+    assert result["reasons"][0]["text"] == row["reason_1"]
 
 
 def test_the_id_is_that_of_what_went_in(
     assessment: Assessment, portfolio: pd.DataFrame, both: Champion, champion: Champion, catalogue: Catalogue
 ) -> None:
-    told = _answer(assessment)["prediction_id"]
+    result = _answer(assessment)["prediction_id"]
     again = assess(portfolio.sample(frac=1.0, random_state=2), both, catalogue=catalogue)
     later = account_answer(again, "a0007", scored_at=datetime(2027, 1, 1, tzinfo=UTC))["prediction_id"]
-    assert told == later
-    assert told.startswith("prd_")
+    assert result == later
+    assert result.startswith("prd_")
     others = [
         _answer(assessment, "a0008"),
         _answer(assess(portfolio, champion, catalogue=catalogue)),
         _answer(assess(portfolio.assign(**{"usage.trend_28d": 1.0}), both, catalogue=catalogue)),
         _answer(assess(portfolio.assign(as_of=portfolio["as_of"] + pd.Timedelta(days=7)), both, catalogue=catalogue)),
     ]
-    assert told not in {other["prediction_id"] for other in others}
+    assert result not in {other["prediction_id"] for other in others}
 
 
 def test_without_a_model_there_are_nulls_and_never_zeros(
     portfolio: pd.DataFrame, champion: Champion, catalogue: Catalogue
 ) -> None:
-    told = _answer(assess(portfolio, champion, catalogue=catalogue))["expansion"]
-    assert told["status"] == "no_model"
+    result = _answer(assess(portfolio, champion, catalogue=catalogue))["expansion"]
+    assert result["status"] == "no_model"
     for key in ("probability", "interval", "risk_score", "band", "percentile", "change_30d", "model"):
-        assert told[key] is None
-    assert told["ready"] is False
-    assert told["reasons"] == []
+        assert result[key] is None
+    assert result["ready"] is False
+    assert result["reasons"] == []
 
 
 def test_what_was_ignored_or_unknown_is_named(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) -> None:
@@ -128,9 +128,9 @@ def test_the_change_is_against_about_30_days_before(
     before = portfolio.assign(as_of=portfolio["as_of"] - pd.Timedelta(days=28))
     before["usage.active_users_28d"] += 50.0
     earlier = assess(before, both, catalogue=catalogue)
-    told = _answer(assessment, account, earlier=earlier)["churn"]
-    assert told["change_30d"] == told["probability"] - earlier.target_scores["churn"].probability[row]
-    assert told["change_30d"] > 0
+    result = _answer(assessment, account, earlier=earlier)["churn"]
+    assert result["change_30d"] == result["probability"] - earlier.target_scores["churn"].probability[row]
+    assert result["change_30d"] > 0
     joined_since = assess(before.drop(index=7), both, catalogue=catalogue)
     assert _answer(assessment, earlier=joined_since)["churn"]["change_30d"] is None
     # The expansion model was another one (none) then: nothing to compare with.
@@ -140,25 +140,25 @@ def test_the_change_is_against_about_30_days_before(
         _answer(assessment, earlier=assessment)
 
 
-def test_an_unknown_account_is_told_without_repeating_it(assessment: Assessment) -> None:
+def test_an_unknown_account_is_reported_without_its_id(assessment: Assessment) -> None:
     with pytest.raises(UnknownAccount, match="no such account is active at 2026-01-05") as caught:
         _answer(assessment, "secret")
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("instant", "told"),
+    ("instant", "text"),
     [
         (datetime(2026, 2, 28, tzinfo=UTC), "2026-02-28"),
         (datetime(2026, 2, 28, 0, 0, 1, tzinfo=UTC), "2026-02-28T00:00:01Z"),
         (pd.Timestamp("2026-02-28T01:00", tz="Europe/Berlin"), "2026-02-28"),
     ],
 )
-def test_a_midnight_is_told_as_a_date(instant: datetime, told: str) -> None:
-    assert format_instant(instant) == told
+def test_a_midnight_is_formatted_as_a_date(instant: datetime, text: str) -> None:
+    assert format_instant(instant) == text
 
 
-def test_all_at_once_are_told_what_each_is_told_alone(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_gives_the_same_answers_as_single_requests(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = [_answer(assessment, account) for account in assessment.account_ids]
     assert list(portfolio_answers(assessment, scored_at=NOW)) == alone
     monkeypatch.setattr("models.predictions.payload.EXPLANATION_BATCH", 7)
@@ -172,21 +172,21 @@ def test_nonpayment_is_a_part_of_churn_and_the_rest_is_voluntary(
     plans = ("basic", "pro", "team")
     numbers = {name: [0.0, 0.0, 0.0, 0.0, 0.0] for name in catalogue if name != "contract.plan"}
     by_size = numbers | {"contract.arr": [-2.0, 10.0, 10.0, 0.5, 0.0]}
-    told = {}
+    result = {}
     for name, slopes in (("constant", numbers), ("by_size", by_size)):
         shares = {"intercept": -1.0, "numbers": slopes, "levels": {"contract.plan": [[0.0, 0.0, 0.0], 0.0]}}
         schema = bundle_schema(list(catalogue), {"contract.plan": plans}, peers, catalogue, {"involuntary": shares})
         bundle = write_bundle(tmp_path / name, parts(schema=schema), catalogue)
-        told[name] = assess(portfolio, Champion({"churn": bundle}, bundle.rubric), catalogue=catalogue).target_scores["churn"]
-    churn, constant = told["by_size"].probability, told["constant"]
-    voluntary = churn - told["by_size"].involuntary
+        result[name] = assess(portfolio, Champion({"churn": bundle}, bundle.rubric), catalogue=catalogue).target_scores["churn"]
+    churn, constant = result["by_size"].probability, result["constant"]
+    voluntary = churn - result["by_size"].involuntary
     assert (churn == constant.probability).all()
     scored = churn == churn
     assert (voluntary[scored] >= 0).all()
-    assert (told["by_size"].involuntary[scored] >= 0).all()
-    assert voluntary[scored] + told["by_size"].involuntary[scored] == pytest.approx(churn[scored])
+    assert (result["by_size"].involuntary[scored] >= 0).all()
+    assert voluntary[scored] + result["by_size"].involuntary[scored] == pytest.approx(churn[scored])
     assert (constant.involuntary / constant.probability)[scored] == pytest.approx(1 / (1 + np.exp(1.0)))
-    assert np.ptp((told["by_size"].involuntary / churn)[scored]) > 0.1
+    assert np.ptp((result["by_size"].involuntary / churn)[scored]) > 0.1
 
 
 def test_a_model_that_tells_no_kinds_says_null(assessment: Assessment) -> None:

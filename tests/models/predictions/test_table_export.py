@@ -55,7 +55,7 @@ def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
     assert (tmp_path / "x.csv").read_text() == "account_id,as_of,p,n,ready,plan\n"
 
 
-def test_another_ending_is_refused_and_an_unwritable_place_told(tmp_path: Path) -> None:
+def test_an_unknown_file_type_and_an_unwritable_path_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"\.csv, \.parquet, \.ndjson"):
         write_frame(FRAME, tmp_path / "x.xlsx")
     (tmp_path / "file").write_text("")

@@ -37,32 +37,32 @@ def due(arr: list[float], leaves: list[float], grows: list[float] | None = None)
 
 def test_a_portfolio_by_hand() -> None:
     # a: 100 leaves with 0.2; b: 1000 never. Of those that stay, a grows with 0.4 / 0.8, b with 0.25.
-    told = forecast_due_renewals(due([100.0, 1000.0], [0.2, 0.0], [0.4, 0.25]), HABITS, NO_BIAS, NO_BIAS, {})["all", None]
+    result = forecast_due_renewals(due([100.0, 1000.0], [0.2, 0.0], [0.4, 0.25]), HABITS, NO_BIAS, NO_BIAS, {})["all", None]
     shrinks = 4.5 / 21
-    assert (told.accounts, told.arr) == (2, 1100.0)
-    assert told.renewed_accounts.value == pytest.approx(1.8)
-    assert told.lost_arr.value == pytest.approx(20.0)
-    assert told.renewed_arr.value == pytest.approx(1080.0)
-    assert told.expanded_arr.value == pytest.approx(80 * 0.5 * 0.5 + 1000 * 0.25 * 0.5)
-    assert told.contracted_arr.value == pytest.approx((80 + 1000) * shrinks * 0.5)
-    assert told.grr is not None
-    assert told.nrr is not None
-    assert told.grr.value == pytest.approx((1080 - told.contracted_arr.value) / 1100)
-    assert told.nrr.value == pytest.approx(told.grr.value + told.expanded_arr.value / 1100)
+    assert (result.accounts, result.arr) == (2, 1100.0)
+    assert result.renewed_accounts.value == pytest.approx(1.8)
+    assert result.lost_arr.value == pytest.approx(20.0)
+    assert result.renewed_arr.value == pytest.approx(1080.0)
+    assert result.expanded_arr.value == pytest.approx(80 * 0.5 * 0.5 + 1000 * 0.25 * 0.5)
+    assert result.contracted_arr.value == pytest.approx((80 + 1000) * shrinks * 0.5)
+    assert result.grr is not None
+    assert result.nrr is not None
+    assert result.grr.value == pytest.approx((1080 - result.contracted_arr.value) / 1100)
+    assert result.nrr.value == pytest.approx(result.grr.value + result.expanded_arr.value / 1100)
 
 
 def test_certainty_gives_a_point() -> None:
-    told = forecast_due_renewals(due([100.0, 50.0, 7.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]), STILL, WIDE, WIDE, {})["all", None]
+    result = forecast_due_renewals(due([100.0, 50.0, 7.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]), STILL, WIDE, WIDE, {})["all", None]
     for name in FIGURES:
-        figure = getattr(told, name)
+        figure = getattr(result, name)
         assert figure.low == pytest.approx(figure.value) == pytest.approx(figure.high)
-    assert told.renewed_arr.value == 107.0
+    assert result.renewed_arr.value == 107.0
 
 
 def test_chance_alone_is_the_binomial() -> None:
-    told = forecast_due_renewals(due([1.0] * 60, [0.1] * 60, [0.0] * 60), STILL, NO_BIAS, NO_BIAS, {})["all", None]
+    result = forecast_due_renewals(due([1.0] * 60, [0.1] * 60, [0.0] * 60), STILL, NO_BIAS, NO_BIAS, {})["all", None]
     low, high = binom.ppf([0.1, 0.9], 60, 0.9)
-    assert (told.renewed_accounts.low, told.renewed_accounts.high) == (low, high)
+    assert (result.renewed_accounts.low, result.renewed_accounts.high) == (low, high)
 
 
 def test_a_shared_error_widens_and_an_error_of_ones_own_does_not() -> None:
@@ -88,15 +88,15 @@ def test_groups_add_up_and_every_figure_lies_in_its_interval(rows: list[tuple[fl
     groups = {"csm": np.array([r[3] for r in rows], dtype=object)}
     found = forecast_due_renewals(accounts, HABITS, bias_distribution([]), bias_distribution([]), groups)
     whole = found["all", None]
-    parts = [told for (division, _), told in found.items() if division == "csm"]
+    parts = [result for (division, _), result in found.items() if division == "csm"]
     assert sum(p.accounts for p in parts) == whole.accounts == len(rows)
     for name in ("renewed_accounts", "renewed_arr", "lost_arr", "contracted_arr", "expanded_arr"):
         assert sum(getattr(p, name).value for p in parts) == pytest.approx(getattr(whole, name).value, abs=1e-6)
-    for told in found.values():
+    for result in found.values():
         for name in FIGURES:
-            figure = getattr(told, name)
+            figure = getattr(result, name)
             assert figure is None or figure.low <= figure.value <= figure.high
-        assert told.renewed_arr.value + told.lost_arr.value == pytest.approx(told.arr)
+        assert result.renewed_arr.value + result.lost_arr.value == pytest.approx(result.arr)
 
 
 @given(st.lists(ROW, min_size=1, max_size=8), ROW)
@@ -111,12 +111,12 @@ def test_one_more_account_never_lowers_what_is_expected(rows: list[tuple[float, 
     assert many.arr >= few.arr
 
 
-def test_nobody_due_is_nothing_and_no_rate() -> None:
-    told = forecast_due_renewals(due([], [], []), HABITS, NO_BIAS, NO_BIAS, {"segment": np.zeros(0, dtype=object)})
-    assert set(told) == {("all", None)}
-    assert (told["all", None].arr, told["all", None].grr, told["all", None].nrr) == (0.0, None, None)
+def test_no_account_due_gives_zero_and_no_rate() -> None:
+    result = forecast_due_renewals(due([], [], []), HABITS, NO_BIAS, NO_BIAS, {"segment": np.zeros(0, dtype=object)})
+    assert set(result) == {("all", None)}
+    assert (result["all", None].arr, result["all", None].grr, result["all", None].nrr) == (0.0, None, None)
 
 
 def test_without_a_model_of_growth_the_habits_tell() -> None:
-    told = forecast_due_renewals(due([100.0], [0.0]), HABITS, NO_BIAS, NO_BIAS, {})["all", None]
-    assert told.expanded_arr.value == pytest.approx(100 * 5.5 / 21 * 0.5)
+    result = forecast_due_renewals(due([100.0], [0.0]), HABITS, NO_BIAS, NO_BIAS, {})["all", None]
+    assert result.expanded_arr.value == pytest.approx(100 * 5.5 / 21 * 0.5)

@@ -44,10 +44,10 @@ def test_draws_follow_the_grid() -> None:
 
 
 def test_a_miss_and_a_spread_by_hand() -> None:
-    told = count_forecast(np.array([0.5, 0.2]), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
-    assert (told.expected, told.happened) == (pytest.approx(0.7), 1.0)
-    assert told.variance == pytest.approx(0.25 + 0.16)
-    assert told.drawn == pytest.approx(0.25 + 0.32)
+    result = count_forecast(np.array([0.5, 0.2]), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    assert (result.expected, result.happened) == (pytest.approx(0.7), 1.0)
+    assert result.variance == pytest.approx(0.25 + 0.16)
+    assert result.drawn == pytest.approx(0.25 + 0.32)
     low, high = (1 / (1 + np.exp(-np.array([z]))) for z in (-1.2815515655446004, 1.2815515655446004))
     assert log_odds_spread(low, high) == pytest.approx(1.0)
     assert clipped_log_odds(np.array([0.5]))[0] == 0.0

@@ -13,8 +13,8 @@ NO = np.nan
 
 
 def by(horizons: dict[int, float], days: float, renewal: float = NO) -> float:
-    told = {h: np.array([p]) for h, p in horizons.items()}
-    return float(probability_by(told, np.array([days]), np.array([renewal]))[0])
+    result = {h: np.array([p]) for h, p in horizons.items()}
+    return float(probability_by(result, np.array([days]), np.array([renewal]))[0])
 
 
 HORIZONS = {30: 0.01, 60: 0.02, 90: 0.10, 180: 0.15}
@@ -62,8 +62,8 @@ CHANCE = st.floats(0.0, 0.999)
     st.lists(st.floats(0, 180), min_size=2, max_size=2),
 )
 def test_it_never_falls_and_stays_a_probability(ps: list[float], renewal: float, days: list[float]) -> None:
-    told = dict(zip((30, 60, 90, 180), sorted(ps), strict=True))
-    first, second = (by(told, d, renewal) for d in sorted(days))
+    result = dict(zip((30, 60, 90, 180), sorted(ps), strict=True))
+    first, second = (by(result, d, renewal) for d in sorted(days))
     assert 0.0 <= first <= second + 1e-12 <= 1.0 + 1e-12
     if not np.isnan(renewal):
-        assert by(told, 230.0, renewal) >= by(told, 180.0, renewal) - 1e-12
+        assert by(result, 230.0, renewal) >= by(result, 180.0, renewal) - 1e-12

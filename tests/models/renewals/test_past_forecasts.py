@@ -38,15 +38,15 @@ def past(*happened: float) -> PastForecasts:
 def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     home = Home(tmp_path)
     assert PastForecasts.load(home) is None
-    told = past(100.0, 80.0)
-    told.save(home)
-    assert PastForecasts.load(home) == told
+    result = past(100.0, 80.0)
+    result.save(home)
+    assert PastForecasts.load(home) == result
 
 
 def test_hits_are_counted_the_ends_of_an_interval_among_them() -> None:
-    told = past(90.0, 110.0, 110.5, 89.0)
-    assert told.coverage("renewed_arr") == (2, 4)
-    assert told.coverage("nrr") == (0, 0)
+    result = past(90.0, 110.0, 110.5, 89.0)
+    assert result.coverage("renewed_arr") == (2, 4)
+    assert result.coverage("nrr") == (0, 0)
 
 
 def test_what_is_not_sound_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Names that look alike are one person; names that differ are two."""
+"""Names that look the same are one person; names that differ are two."""
 
 from __future__ import annotations
 

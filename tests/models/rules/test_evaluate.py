@@ -29,9 +29,9 @@ def judged() -> RuleResults:
     return apply_rules(PortfolioHistory(_portfolio()), RUBRIC)
 
 
-def test_everyone_is_told_of(judged: RuleResults) -> None:
-    for told in (judged.alerts, judged.warnings, judged.onboarding, judged.plays):
-        assert len(told) == 60
+def test_every_account_is_reported(judged: RuleResults) -> None:
+    for result in (judged.alerts, judged.warnings, judged.onboarding, judged.plays):
+        assert len(result) == 60
     assert judged.score.shape == judged.band.shape == (60, 9)
     assert judged.score[:, -1].tolist() == pytest.approx(judged.health.score.tolist(), nan_ok=True)
 
@@ -49,8 +49,8 @@ def test_an_alert_is_raised_at_one_date_only() -> None:
     frame = _portfolio()
     raised: set[tuple[str, str]] = set()
     for end in range(2, len(DATES) + 1):
-        told = apply_rules(PortfolioHistory(frame[frame["as_of"] <= DATES[end - 1]]), RUBRIC)
-        for account, each in enumerate(told.alerts):
+        result = apply_rules(PortfolioHistory(frame[frame["as_of"] <= DATES[end - 1]]), RUBRIC)
+        for account, each in enumerate(result.alerts):
             new = {(f"a{account:02d}", alert.key) for alert in each if alert.raised}
             assert not new & raised
             raised |= new
@@ -70,9 +70,9 @@ def test_without_a_past_nothing_is_said_of_changes_and_nothing_noisy_counts() ->
 def test_a_risk_is_an_alert_where_it_is_given() -> None:
     frame = _portfolio(3)
     risk = np.array([90.0, 70.0, np.nan])
-    told = apply_rules(PortfolioHistory(frame), RUBRIC, risk=risk)
-    assert [any(a.code == "churn_risk" for a in each) for each in told.alerts] == [True, False, False]
+    result = apply_rules(PortfolioHistory(frame), RUBRIC, risk=risk)
+    assert [any(a.code == "churn_risk" for a in each) for each in result.alerts] == [True, False, False]
 
 
-def test_the_versions_of_the_rules_are_told(judged: RuleResults) -> None:
+def test_the_versions_of_the_rules_are_reported(judged: RuleResults) -> None:
     assert set(judged.versions) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments"}

@@ -53,7 +53,7 @@ def test_the_order_of_the_weeks_before_does_not_matter_and_ordinary_weeks_are_or
     assert one.usual[0] == two.usual[0]
 
 
-def test_a_fall_and_a_surge_are_told_apart_and_a_few_events_are_not_made_much_of() -> None:
+def test_falls_and_surges_are_distinguished_and_few_events_are_ignored() -> None:
     calm = [100.0] * 12
     found = find_usage_anomalies(_weekly([[*calm, 40.0], [*calm, 160.0], [*([2.0] * 12), 0.0], [*calm, np.nan]]), RULE)
     assert found.now.tolist() == [True, True, False, False]

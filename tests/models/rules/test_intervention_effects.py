@@ -1,4 +1,4 @@
-"""Interventions: counted as told, closed by outcomes, and an effect only where accounts were held out at random."""
+"""Interventions: counted as recorded, closed by outcomes, and an effect only where accounts were held out at random."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def arm(name: str, held_out: bool, stayed: int, left: int) -> list[InterventionR
 
 
 def test_counts_and_save_rate() -> None:
-    told = report_interventions(
+    result = report_interventions(
         [
             InterventionRecord("a", ago(80), False, ago(20), "saved"),
             InterventionRecord("a", ago(10), False),
@@ -36,38 +36,38 @@ def test_counts_and_save_rate() -> None:
             InterventionRecord("d", ago(80), True),
         ]
     )
-    assert (told.saved, told.lost, told.open, told.held_out_accounts) == (2, 1, 1, 1)
-    assert told.save_rate is not None
-    assert told.save_rate.value == pytest.approx(2 / 3)
-    assert told.save_rate.low < 2 / 3 < told.save_rate.high
-    assert told.effect is None
+    assert (result.saved, result.lost, result.open, result.held_out_accounts) == (2, 1, 1, 1)
+    assert result.save_rate is not None
+    assert result.save_rate.value == pytest.approx(2 / 3)
+    assert result.save_rate.low < 2 / 3 < result.save_rate.high
+    assert result.effect is None
 
 
 def test_the_effect_by_hand() -> None:
     # Held out, 40 of 50 stay; treated, 45 of 50: of those that would leave, half stay.
-    told = report_interventions(arm("h", True, 40, 10) + arm("t", False, 45, 5)).effect
-    assert told is not None
-    assert told.uplift == pytest.approx(0.1)
-    assert told.save_rate == pytest.approx(0.5)
+    result = report_interventions(arm("h", True, 40, 10) + arm("t", False, 45, 5)).effect
+    assert result is not None
+    assert result.uplift == pytest.approx(0.1)
+    assert result.save_rate == pytest.approx(0.5)
     # Newcombe's interval of 45/50 - 40/50, by his formula.
     treated, held = estimate_share(45, 50), estimate_share(40, 50)
-    assert told.low == pytest.approx(0.1 - ((0.9 - treated.low) ** 2 + (held.high - 0.8) ** 2) ** 0.5)
-    assert told.low < 0 < told.high
+    assert result.low == pytest.approx(0.1 - ((0.9 - treated.low) ** 2 + (held.high - 0.8) ** 2) ** 0.5)
+    assert result.low < 0 < result.high
 
 
-def test_plays_that_harm_save_nobody() -> None:
-    told = report_interventions(arm("h", True, 45, 5) + arm("t", False, 30, 20)).effect
-    assert told is not None
-    assert told.save_rate == 0.0
-    assert told.high < 0
+def test_harmful_plays_have_no_save_rate() -> None:
+    result = report_interventions(arm("h", True, 45, 5) + arm("t", False, 30, 20)).effect
+    assert result is not None
+    assert result.save_rate == 0.0
+    assert result.high < 0
 
 
 @pytest.mark.parametrize(("held", "treated"), [((10, 6), (50, 5)), ((60, 2), (50, 5)), ((40, 10), (10, 2))])
 def test_too_few_give_no_effect_and_say_why(held: tuple[int, int], treated: tuple[int, int]) -> None:
-    told = report_interventions(arm("h", True, *held) + arm("t", False, *treated))
-    assert told.effect is None
-    assert told.why_no_effect is not None
-    assert "are needed" in told.why_no_effect
+    result = report_interventions(arm("h", True, *held) + arm("t", False, *treated))
+    assert result.effect is None
+    assert result.why_no_effect is not None
+    assert "are needed" in result.why_no_effect
 
 
 def test_an_account_counts_once_by_its_first() -> None:

@@ -111,7 +111,7 @@ def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
             assert [p.who for p in plays if p.kind == "billing"] == ["billing"]
         digital = facts.segments[row] == "self-serve" and all(s.severity != "immediate" for s in confirmed_warnings(signs))  # type: ignore[index]
         if digital:
-            assert {p.who for p in plays} <= {AUTOMATED}, "nobody is there to act"
+            assert {p.who for p in plays} <= {AUTOMATED}, "no one is there to act"
             assert {p.severity for p in plays} <= {"low"}
         if any(p.kind == "renewal" for p in plays):
             assert len(plays) == 1

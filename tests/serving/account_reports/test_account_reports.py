@@ -200,7 +200,7 @@ def test_a_review_of_a_published_snapshot_lists_its_gaps(client: TestClient) -> 
     assert _figures(document, "partnership")["licensed seats"] == 20.0
     assert any("no individual events" in gap for gap in document["gaps"])
     assert client.get("/v1/accounts/a00/qbr?quarter=2026Q3").json()["code"] == "unknown_snapshot"
-    assert client.get("/v1/accounts/nobody/qbr?quarter=2026Q2").json()["code"] == "unknown_account"
+    assert client.get("/v1/accounts/a999/qbr?quarter=2026Q2").json()["code"] == "unknown_account"
     assert client.get("/v1/accounts/a00/qbr?quarter=summer").status_code == 422
 
 

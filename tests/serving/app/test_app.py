@@ -53,5 +53,5 @@ def test_an_unreachable_store_is_reported_by_readyz(own_home: Home, monkeypatch:
         assert client.get("/readyz").json()["status"] == "ready"
         monkeypatch.setattr(client.app.state.store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)  # type: ignore[attr-defined]
         assert client.get("/v1/alerts").status_code == 503
-        told = client.get("/readyz").json()
-        assert (told["status"], told["reasons"]) == ("degraded", ["the store cannot be reached"])
+        payload = client.get("/readyz").json()
+        assert (payload["status"], payload["reasons"]) == ("degraded", ["the store cannot be reached"])

@@ -41,14 +41,14 @@ def test_each_snapshot_is_prepared_once_and_again_when_it_is_replaced(own_home: 
 def test_a_failing_step_is_logged_and_the_others_run(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[str, Any]] = []
-    monkeypatch.setattr(cache_warmer, "log_event", lambda event, *_, **fields: told.append((event, fields.get("step"))))
+    result: list[tuple[str, Any]] = []
+    monkeypatch.setattr(cache_warmer, "log_event", lambda event, *_, **fields: result.append((event, fields.get("step"))))
     live = LiveStateManager(own_home, ServiceSettings(open_locally=True))
     live.current()
     done: list[str] = []
     until_done(CacheWarmer(live, {"bad": lambda _: 1 / 0, "good": lambda _: done.append("good")}))
     assert done == ["good"]
-    assert told == [("warm_failed", "bad"), ("warm", None)]
+    assert result == [("warm_failed", "bad"), ("warm", None)]
 
 
 def test_prepared_parts_are_not_computed_again(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,20 +29,20 @@ def rows(house: Any) -> dict[str, dict[str, Any]]:
 
 def test_every_account_has_the_numbers_of_the_scored_file(client: TestClient, rows: dict[str, Any]) -> None:
     for account, row in rows.items():
-        told = client.get(AT.format(account)).json()
-        Prediction.model_validate(told)
-        assert (told["account_id"], told["as_of"]) == (account, row["as_of"])
+        payload = client.get(AT.format(account)).json()
+        Prediction.model_validate(payload)
+        assert (payload["account_id"], payload["as_of"]) == (account, row["as_of"])
         for target in TARGETS:
-            said = told[target]
+            said = payload[target]
             assert said["status"] == row[f"{target}_status"]
             assert said["probability"] == row[f"{target}_probability"]
             assert (said["interval"] or [None, None]) == [row[f"{target}_low"], row[f"{target}_high"]]
             assert (said["risk_score"], said["band"]) == (row[f"{target}_risk_score"], row[f"{target}_band"])
-        assert told["expansion"]["ready"] == row["expansion_ready"]
-        assert (told["health"]["score"], told["health"]["band"]) == (row["health_score"], row["health_band"])
+        assert payload["expansion"]["ready"] == row["expansion_ready"]
+        assert (payload["health"]["score"], payload["health"]["band"]) == (row["health_score"], row["health_band"])
         reasons = [row[f"reason_{k}"] for k in range(1, 6) if row[f"reason_{k}"] is not None]
-        assert [reason["text"] for reason in told["reasons"]] == reasons
-        assert told["model"] == {"name": "churn", "version": row["churn_model_version"], "alias": "champion"}
+        assert [reason["text"] for reason in payload["reasons"]] == reasons
+        assert payload["model"] == {"name": "churn", "version": row["churn_model_version"], "alias": "champion"}
 
 
 def test_get_and_post_by_id_return_the_same(client: TestClient) -> None:
@@ -58,13 +58,13 @@ def test_get_and_post_by_id_return_the_same(client: TestClient) -> None:
 def test_the_same_signals_in_a_body_give_the_same_probability(
     client: TestClient, body_of: Body, rows: dict[str, Any], account: str
 ) -> None:
-    told = client.post("/v1/predictions", json=body_of(account)).json()
-    Prediction.model_validate(told)
+    payload = client.post("/v1/predictions", json=body_of(account)).json()
+    Prediction.model_validate(payload)
     for target in TARGETS:
-        assert told[target]["status"] == rows[account][f"{target}_status"]
-        assert told[target]["probability"] == pytest.approx(rows[account][f"{target}_probability"], abs=1e-9)
-        assert told[target]["percentile"] is None, "an account alone has no place"
-    assert [reason["code"] for reason in told["reasons"]] == [
+        assert payload[target]["status"] == rows[account][f"{target}_status"]
+        assert payload[target]["probability"] == pytest.approx(rows[account][f"{target}_probability"], abs=1e-9)
+        assert payload[target]["percentile"] is None, "an account alone has no place"
+    assert [reason["code"] for reason in payload["reasons"]] == [
         reason["code"] for reason in client.get(AT.format(account)).json()["reasons"]
     ]
 
@@ -72,13 +72,13 @@ def test_the_same_signals_in_a_body_give_the_same_probability(
 def test_contributions_add_up_to_the_log_odds_behind_the_probability(client: TestClient, house: Any) -> None:
     champion = load_champion(house.home)
     for account in ("a01", "a22"):
-        told = client.get(AT.format(account)).json()
-        for target, reasons in (("churn", told["reasons"]), ("expansion", told["expansion"]["reasons"])):
-            parts = told[target]["explained"]
+        payload = client.get(AT.format(account)).json()
+        for target, reasons in (("churn", payload["reasons"]), ("expansion", payload["expansion"]["reasons"])):
+            parts = payload[target]["explained"]
             total = parts["base_log_odds"] + parts["rest_log_odds"] + sum(r["contribution_log_odds"] for r in reasons)
             assert total == pytest.approx(parts["raw_log_odds"], abs=1e-6)
             calibrated = champion.bundles[target].scorer.calibrate(np.array([parts["raw_log_odds"]]))
-            assert told[target]["probability"] == pytest.approx(calibrated.probability[0], abs=1e-12)
+            assert payload[target]["probability"] == pytest.approx(calibrated.probability[0], abs=1e-12)
 
 
 def test_an_earlier_date_is_answered_from_its_snapshot(client: TestClient) -> None:
@@ -90,10 +90,10 @@ def test_an_earlier_date_is_answered_from_its_snapshot(client: TestClient) -> No
 
 
 def test_a_three_days_old_account_has_no_number_and_a_reason(client: TestClient) -> None:
-    told = client.get(AT.format("a38")).json()
-    assert told["churn"]["status"] == "insufficient_history"
-    assert told["churn"]["probability"] is None
-    assert told["reasons"] == []
+    payload = client.get(AT.format("a38")).json()
+    assert payload["churn"]["status"] == "insufficient_history"
+    assert payload["churn"]["probability"] is None
+    assert payload["reasons"] == []
 
 
 def test_concurrent_callers_get_the_same_responses(client: TestClient, rows: dict[str, Any]) -> None:
@@ -120,25 +120,25 @@ def test_alive_ready_and_the_root(client: TestClient) -> None:
 
 
 def test_openapi_describes_operations_problems_and_rows(client: TestClient) -> None:
-    told = client.get("/openapi.json").json()
-    schemas = told["components"]["schemas"]
+    payload = client.get("/openapi.json").json()
+    schemas = payload["components"]["schemas"]
     assert "HTTPValidationError" not in schemas, "the framework's own error is never sent"
-    post = told["paths"]["/v1/predictions"]["post"]
+    post = payload["paths"]["/v1/predictions"]["post"]
     assert set(post["responses"]) == {"200", "400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "503"}
     for status in ("404", "422"):
         assert set(post["responses"][status]["content"]) == {"application/json", "application/problem+json"}
     views = post["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"]
     assert [view["$ref"].rpartition("/")[2] for view in views] == ["Prediction", "FlatPrediction"]
-    assert "/v1/accounts/{account_id}/prediction" in told["paths"]
+    assert "/v1/accounts/{account_id}/prediction" in payload["paths"]
     assert schemas["SupportRow"]["required"] == ["occurred_at", "ticket_id", "severity"]
     assert schemas["SupportRow"]["properties"]["severity"]["enum"] == ["low", "normal", "high", "urgent"]
     assert schemas["PredictionRequest"]["examples"][1] == SIGNALS_EXAMPLE
-    text = json.dumps(told)
+    text = json.dumps(payload)
     assert all(reference in text for reference in ("#/components/schemas/Problem", "#/components/schemas/UsageRow"))
 
 
 def test_the_documented_example_works(client: TestClient) -> None:
     PredictionRequest.model_validate(SIGNALS_EXAMPLE)
-    told = client.post("/v1/predictions", json=SIGNALS_EXAMPLE)
-    assert told.status_code == 200
-    assert told.json()["churn"]["status"] == "scored"
+    response = client.post("/v1/predictions", json=SIGNALS_EXAMPLE)
+    assert response.status_code == 200
+    assert response.json()["churn"]["status"] == "scored"

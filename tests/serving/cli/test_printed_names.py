@@ -29,7 +29,7 @@ HOSTILE = st.text(st.sampled_from("ab \n\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e")
 
 
 @pytest.fixture(scope="module")
-def told(house: Any, signals: Any) -> dict[str, Any]:
+def payload(house: Any, signals: Any) -> dict[str, Any]:
     """What commands print, as their JSON has it."""
     home: Home = house.home
     found: dict[str, Any] = {}
@@ -54,30 +54,30 @@ PRINTERS = {
 }
 
 
-def named(told: Any, name: str) -> Any:
+def named(payload: Any, name: str) -> Any:
     """The same with every name another."""
-    if isinstance(told, pd.DataFrame):
-        return told.assign(account_id=name)
-    if isinstance(told, list):
-        return [named(each, name) for each in told]
-    if isinstance(told, dict):
-        return {key: name if key in NAMES and isinstance(value, str) else named(value, name) for key, value in told.items()}
-    return told
+    if isinstance(payload, pd.DataFrame):
+        return payload.assign(account_id=name)
+    if isinstance(payload, list):
+        return [named(each, name) for each in payload]
+    if isinstance(payload, dict):
+        return {key: name if key in NAMES and isinstance(value, str) else named(value, name) for key, value in payload.items()}
+    return payload
 
 
-def lines(what: str, told: Any) -> list[str]:
+def lines(what: str, payload: Any) -> list[str]:
     out = io.StringIO()
-    PRINTERS[what](told, Console(file=out, width=100_000))
+    PRINTERS[what](payload, Console(file=out, width=100_000))
     return out.getvalue().split("\n")
 
 
 @pytest.mark.parametrize("what", PRINTERS)
 @given(name=HOSTILE)
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_name_makes_no_line_of_its_own(told: dict[str, Any], what: str, name: str) -> None:
-    if what not in told:
+def test_a_name_makes_no_line_of_its_own(payload: dict[str, Any], what: str, name: str) -> None:
+    if what not in payload:
         pytest.skip("nothing was kept for it")
-    shown, plain = lines(what, named(told[what], name)), lines(what, named(told[what], "plain"))
+    shown, plain = lines(what, named(payload[what], name)), lines(what, named(payload[what], "plain"))
     assert len(shown) == len(plain)
     assert not any(c in line for line in shown for c in "\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e")
 

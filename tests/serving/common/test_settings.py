@@ -12,7 +12,7 @@ from serving.common.settings import ServiceSettings, current_settings
 
 
 @pytest.fixture(autouse=True)
-def _read_anew() -> Iterator[None]:
+def _read_again() -> Iterator[None]:
     current_settings.cache_clear()
     yield
     current_settings.cache_clear()

@@ -12,7 +12,7 @@ from serving.common.thread_pool import ThreadPool
 
 
 class _Job:
-    """Works until it is told to stop."""
+    """Works until stopped."""
 
     def __init__(self) -> None:
         self.started, self.ended = threading.Event(), threading.Event()

@@ -51,11 +51,11 @@ def _bearer(secret: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer rc_no"}, {"X-API-Key": "x" * 5000}, {"Authorization": "Basic cmM6"}])
 def test_a_request_without_a_valid_key_is_refused(guarded: TestClient, headers: dict[str, str]) -> None:
-    told = guarded.get(PATH, headers=headers)
-    assert told.status_code == 401
-    assert told.headers["www-authenticate"] == "Bearer"
-    assert told.json()["code"] == "unauthorized"
-    assert "rc_no" not in told.text
+    response = guarded.get(PATH, headers=headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.json()["code"] == "unauthorized"
+    assert "rc_no" not in response.text
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/openapi.json"])
@@ -71,16 +71,16 @@ def test_the_description_names_required_keys(guarded: TestClient) -> None:
     }  # fmt: skip
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            told = guarded.request(method, path.format_map(defaultdict(lambda: "x")))
-            assert (told.status_code == 401) is bool(operation.get("security")), path
+            response = guarded.request(method, path.format_map(defaultdict(lambda: "x")))
+            assert (response.status_code == 401) is bool(operation.get("security")), path
             assert ({"401", "403", "429"} <= set(operation["responses"])) is bool(operation.get("security")), path
 
 
 def test_both_headers_accept_a_key(guarded: TestClient) -> None:
     _, secret = _key(guarded, "predict")
-    told = [guarded.get(PATH, headers=headers) for headers in (_bearer(secret), {"X-API-Key": secret})]
-    assert [each.status_code for each in told] == [200, 200]
-    assert told[0].json() == told[1].json()
+    response = [guarded.get(PATH, headers=headers) for headers in (_bearer(secret), {"X-API-Key": secret})]
+    assert [each.status_code for each in response] == [200, 200]
+    assert response[0].json() == response[1].json()
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ def test_this_machine_needs_no_key_only_if_the_operator_allows_it(own_home: Home
 def test_requests_per_minute_are_limited(own_home: Home) -> None:
     with TestClient(create_app(own_home, ServiceSettings(requests_a_minute=3)), client=ELSEWHERE) as client:
         (_, one), (_, other) = _key(client, "predict"), _key(client, "predict")
-        told = [client.get(PATH, headers=_bearer(one)) for _ in range(4)]
-        assert [each.status_code for each in told] == [200, 200, 200, 429]
-        assert [each.headers["ratelimit-remaining"] for each in told] == ["2", "1", "0", "0"]
-        assert {each.headers["ratelimit-limit"] for each in told} == {"3"}
-        assert 0 < int(told[3].headers["retry-after"]) <= 20
-        assert told[3].json()["retry_after"] == int(told[3].headers["retry-after"])
+        response = [client.get(PATH, headers=_bearer(one)) for _ in range(4)]
+        assert [each.status_code for each in response] == [200, 200, 200, 429]
+        assert [each.headers["ratelimit-remaining"] for each in response] == ["2", "1", "0", "0"]
+        assert {each.headers["ratelimit-limit"] for each in response} == {"3"}
+        assert 0 < int(response[3].headers["retry-after"]) <= 20
+        assert response[3].json()["retry_after"] == int(response[3].headers["retry-after"])
         assert client.get(PATH, headers=_bearer(other)).status_code == 200
 
 
@@ -197,13 +197,13 @@ def test_only_recently_confirmed_keys_are_valid_while_the_store_is_down(guarded:
     store: Store = guarded.app.state.store  # type: ignore[attr-defined]
     monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
     assert guarded.post("/v1/predictions", json=body_of("a05"), headers=_bearer(secret)).status_code == 200
-    for told in (
+    for result in (
         guarded.post("/v1/interventions", json=RECORD, headers=_bearer(secret)),
         guarded.get("/v1/predictions", headers=_bearer(secret)),
         guarded.get(PATH, headers={"X-API-Key": "rc_never_seen"}),
     ):
-        assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
-        assert int(told.headers["retry-after"]) > 0
+        assert (result.status_code, result.json()["code"]) == (503, "store_unavailable")
+        assert int(result.headers["retry-after"]) > 0
 
 
 def test_a_key_in_constant_use_counts_as_recently_confirmed(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

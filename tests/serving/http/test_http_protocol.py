@@ -53,7 +53,7 @@ def connect() -> Iterator[Callable[[], socket.socket]]:
         yield there
 
 
-def told(connection: socket.socket) -> tuple[int, Any]:
+def read_problem(connection: socket.socket) -> tuple[int, Any]:
     """Return the status and the problem that a connection gets before it is closed; status 0 without a response."""
     said = b""
     try:
@@ -94,7 +94,7 @@ def test_a_connection_serves_several_requests_in_order(connect: Any) -> None:
 
 def test_a_silent_connection_is_closed(connect: Any) -> None:
     with connect() as connection:
-        assert told(connection) == (0, None)
+        assert read_problem(connection) == (0, None)
 
 
 @pytest.mark.parametrize("before", [b"", GET])
@@ -115,7 +115,7 @@ def test_slow_headers_end_the_connection(connect: Any, before: bytes) -> None:
 def test_incomplete_headers_get_408(connect: Any) -> None:
     with connect() as connection:
         connection.sendall(GET[:-2])
-        status, problem = told(connection)
+        status, problem = read_problem(connection)
         assert (status, problem["code"]) == (408, "head_too_slow")
 
 
@@ -140,7 +140,7 @@ def test_the_rest_of_an_unread_body_has_a_time_limit(connect: Any, monkeypatch: 
 def test_a_head_that_is_too_large_is_refused(connect: Any, head: bytes) -> None:
     with connect() as connection:
         connection.sendall(head)
-        status, problem = told(connection)
+        status, problem = read_problem(connection)
         assert (status, problem["code"]) == (431, "head_too_large")
 
 
@@ -175,7 +175,7 @@ def test_ambiguous_requests_are_refused(connect: Any, request_: bytes, code: str
     """RFC 9112, 3.2 and 11.2: one Host and one length; otherwise two programs can read different requests in the same bytes."""
     with connect() as connection:
         connection.sendall(request_)
-        status, problem = told(connection)
+        status, problem = read_problem(connection)
         assert (status, problem["code"]) == (400, code)
 
 
@@ -205,11 +205,11 @@ def test_one_address_does_not_take_all_connections(monkeypatch: pytest.MonkeyPat
         assert all(map(answered, held))
         with connect("127.0.0.2") as beyond:
             beyond.sendall(GET)
-            status, problem = told(beyond)
+            status, problem = read_problem(beyond)
             assert (status, problem["code"], problem["retry_after"]) == (429, "too_many_connections_from_address", 5)
         more = [connect("127.0.0.2") for _ in range(REFUSED_CONNECTIONS_PER_ADDRESS)]
         with connect("127.0.0.2") as far_beyond:
-            assert told(far_beyond) == (0, None)
+            assert read_problem(far_beyond) == (0, None)
         for address in ("127.0.0.3", *["127.0.0.9"] * 10):
             assert answered(connect(address)), "another address has its own; a proxy speaks for many"
         assert all(map(answered, held))
@@ -225,7 +225,7 @@ def test_one_address_does_not_take_all_connections(monkeypatch: pytest.MonkeyPat
 def test_a_request_that_is_not_http_gets_a_problem(connect: Any) -> None:
     with connect() as connection:
         connection.sendall(b"hello\r\n\r\n")
-        status, problem = told(connection)
+        status, problem = read_problem(connection)
         assert (status, problem["code"]) == (400, "not_http")
 
 
@@ -235,12 +235,12 @@ def test_connections_beyond_the_limit_are_refused_and_others_continue() -> None:
         assert all(map(answered, held))
         with connect() as beyond:
             beyond.sendall(GET)
-            status, problem = told(beyond)
+            status, problem = read_problem(beyond)
             assert (status, problem["code"], problem["retry_after"]) == (503, "too_many_connections", 5)
         assert all(map(answered, held))
         more = [connect() for _ in range(REFUSED_CONNECTIONS)]
         with connect() as far_beyond:
-            assert told(far_beyond) == (0, None)
+            assert read_problem(far_beyond) == (0, None)
         for each in (held.pop(), *more):
             each.close()
         for _ in range(100):

@@ -66,8 +66,8 @@ def test_the_same_key_and_body_return_the_first_response(asked: TestClient) -> N
 
 def test_another_body_with_the_same_key_is_refused(asked: TestClient) -> None:
     _post(asked, "k1")
-    told = _post(asked, "k1", OTHER)
-    assert (told.status_code, told.json()["code"]) == (422, "idempotency_key_reused")
+    result = _post(asked, "k1", OTHER)
+    assert (result.status_code, result.json()["code"]) == (422, "idempotency_key_reused")
     elsewhere = asked.post("/v1/outcomes", json=RECORD, headers={"Idempotency-Key": "k1"})
     assert elsewhere.status_code == 422
     assert _count(asked) == 1
@@ -91,11 +91,11 @@ def test_a_repeated_request_is_refused_while_the_first_runs(asked: TestClient, m
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(_post, asked, "k1")
         assert begun.wait(10)
-        told = _post(asked, "k1")
+        result = _post(asked, "k1")
         go_on.set()
         assert first.result().status_code == 500
-    assert (told.status_code, told.json()["code"]) == (409, "still_running")
-    assert int(told.headers["retry-after"]) > 0
+    assert (result.status_code, result.json()["code"]) == (409, "still_running")
+    assert int(result.headers["retry-after"]) > 0
     # What failed for the service's own reasons may be tried again.
     monkeypatch.undo()
     assert _post(asked, "k1").status_code == 201
@@ -123,9 +123,9 @@ def test_an_item_whose_response_was_lost_is_created_once(
         raise StoreDown("the store cannot be reached")
 
     monkeypatch.setattr(IdempotencyKeys, "store_response", down)
-    told = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
-    assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
-    assert int(told.headers["retry-after"]) > 0
+    response = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
+    assert (response.status_code, response.json()["code"]) == (503, "store_unavailable")
+    assert int(response.headers["retry-after"]) > 0
     monkeypatch.undo()
     store: Store = asked.app.state.store  # type: ignore[attr-defined]
     with store.begin() as connection:
@@ -140,9 +140,9 @@ def test_an_item_whose_response_was_lost_is_created_once(
 
 def test_concurrent_repetitions_run_once(asked: TestClient) -> None:
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda _: _post(asked, "k1").status_code, range(24)))
-    assert set(told) <= {201, 409}
-    assert 201 in told
+        result = list(pool.map(lambda _: _post(asked, "k1").status_code, range(24)))
+    assert set(result) <= {201, 409}
+    assert 201 in result
     assert _count(asked) == 1
 
 
@@ -151,17 +151,17 @@ def test_keys_of_different_callers_are_independent(own_home: Home) -> None:
         store: Store = client.app.state.store  # type: ignore[attr-defined]
         with store.begin() as connection:
             secrets = [create_key(connection, "a test", ["write"])[1] for _ in range(2)]
-        told = [_post(client, "same", **{"X-API-Key": secret}) for secret in secrets]
-        assert told[0].json()["id"] != told[1].json()["id"]
+        result = [_post(client, "same", **{"X-API-Key": secret}) for secret in secrets]
+        assert result[0].json()["id"] != result[1].json()["id"]
         refused = _post(client, "same", **{"X-API-Key": "rc_other"})
         assert refused.status_code == 401
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "a\tb", ""])
 def test_a_key_that_cannot_be_used_is_refused(asked: TestClient, key: str) -> None:
-    told = _post(asked, key)
-    assert told.status_code == 422
-    assert [fault["pointer"] for fault in told.json()["errors"]] == ["/header/Idempotency-Key"]
+    result = _post(asked, key)
+    assert result.status_code == 422
+    assert [fault["pointer"] for fault in result.json()["errors"]] == ["/header/Idempotency-Key"]
     assert _count(asked) == 0
 
 
@@ -193,13 +193,13 @@ def test_an_interrupted_request_is_neither_run_nor_stored(asked: TestClient) -> 
 def test_a_body_that_exceeds_the_limit_while_read_gets_413(own_home: Home) -> None:
     settings = ServiceSettings(open_locally=True, body_limit_bytes=2048)
     with TestClient(create_app(own_home, settings), client=("127.0.0.1", 1)) as client:
-        told = client.post(
+        response = client.post(
             "/v1/interventions",
             content=iter([b" " * 1500] * 2),
             headers={"Idempotency-Key": "k1", "content-type": "application/json"},
         )
-        assert (told.status_code, told.json()["code"]) == (413, "body_too_large")
-        assert told.headers["content-type"] == "application/problem+json"
+        assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+        assert response.headers["content-type"] == "application/problem+json"
         assert _marks(client) == 0
 
 
@@ -219,7 +219,7 @@ def test_an_unauthorized_request_stores_nothing(own_home: Home) -> None:
             (405, "/v1/portfolio", {"X-API-Key": reader}),
             (429, "/v1/predictions", {"X-API-Key": reader}),
         ):
-            body = {"account_id": "nobody"}
+            body = {"account_id": "a999"}
             assert client.post(path, json=body, headers=key | headers).status_code == status, path
         assert _marks(client) == 0
 
@@ -227,9 +227,9 @@ def test_an_unauthorized_request_stores_nothing(own_home: Home) -> None:
 def test_a_404_response_is_not_stored(asked: TestClient) -> None:
     """The account may exist a moment later."""
     ask = {"url": "/v1/predictions", "headers": {"Idempotency-Key": "k1"}}
-    assert asked.post(**ask, json={"account_id": "nobody"}).status_code == 404
-    told = asked.post(**ask, json={"account_id": "a05"})
-    assert told.status_code == 200
+    assert asked.post(**ask, json={"account_id": "a999"}).status_code == 404
+    response = asked.post(**ask, json={"account_id": "a05"})
+    assert response.status_code == 200
     assert asked.post(**ask, json={"account_id": "a05"}).headers["idempotent-replayed"] == "true"
 
 

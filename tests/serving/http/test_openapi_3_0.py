@@ -18,7 +18,7 @@ REF = {"$ref": "#/components/schemas/A"}
 
 
 @pytest.fixture(scope="module")
-def told(client: TestClient) -> dict[str, Any]:
+def openapi(client: TestClient) -> dict[str, Any]:
     answer = client.get("/openapi-3.0.json")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
@@ -46,30 +46,30 @@ def places(part: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from places(inner, f"{at}/{i}")
 
 
-def test_a_validator_accepts_it(told: dict[str, Any]) -> None:
-    OpenAPIV30SpecValidator(told).validate()
-    assert told["openapi"] == "3.0.3"
+def test_a_validator_accepts_it(openapi: dict[str, Any]) -> None:
+    OpenAPIV30SpecValidator(openapi).validate()
+    assert openapi["openapi"] == "3.0.3"
 
 
-def test_it_contains_every_json_operation_except_those_of_mlflow(told: dict[str, Any], client: TestClient) -> None:
+def test_it_contains_every_json_operation_except_those_of_mlflow(openapi: dict[str, Any], client: TestClient) -> None:
     full = client.get("/openapi.json").json()
     json_only = {op["operationId"] for _, _, op in operations(full) if "mlflow" not in op["tags"]} - {"metrics", "getJobResult"}
-    assert {op["operationId"] for _, _, op in operations(told)} == json_only
+    assert {op["operationId"] for _, _, op in operations(openapi)} == json_only
 
 
-def test_names_are_valid_apex_identifiers(told: dict[str, Any]) -> None:
-    names = [operation["operationId"] for _, _, operation in operations(told)]
+def test_names_are_valid_apex_identifiers(openapi: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(openapi)]
     assert len({name.lower() for name in names}) == len(names), "Apex does not tell case apart"
-    assert len({name.lower() for name in told["components"]["schemas"]}) == len(told["components"]["schemas"])
-    for name in (*names, *told["components"]["schemas"]):
+    assert len({name.lower() for name in openapi["components"]["schemas"]}) == len(openapi["components"]["schemas"])
+    for name in (*names, *openapi["components"]["schemas"]):
         assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name), name
-    for at, part in places(told):
+    for at, part in places(openapi):
         for name in part.get("properties", {}):
             assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name), f"{at} {name}"
 
 
-def test_bodies_are_json_and_get_has_none(told: dict[str, Any]) -> None:
-    for path, method, operation in operations(told):
+def test_bodies_are_json_and_get_has_none(openapi: dict[str, Any]) -> None:
+    for path, method, operation in operations(openapi):
         assert method in ("get", "post", "put", "patch", "delete"), path
         assert method != "get" or "requestBody" not in operation
         for part in (operation.get("requestBody", {}), *operation["responses"].values()):
@@ -78,12 +78,12 @@ def test_bodies_are_json_and_get_has_none(told: dict[str, Any]) -> None:
         assert all(parameter["name"] and parameter["in"] in ("path", "query", "header") for parameter in operation.get("parameters", []))
 
 
-def test_nothing_unsupported_by_salesforce_or_openapi_3_0_remains(told: dict[str, Any]) -> None:
+def test_nothing_unsupported_by_salesforce_or_openapi_3_0_remains(openapi: dict[str, Any]) -> None:
     refused = {
         "not", "anyOf", "oneOf", "const", "examples", "prefixItems", "patternProperties", "propertyNames", "contentMediaType",
         "contentEncoding", "unevaluatedProperties", "$defs", "$schema", "$id", "if", "then", "else", "contains",
     }  # fmt: skip
-    for at, part in places(told["components"]["schemas"]):
+    for at, part in places(openapi["components"]["schemas"]):
         assert not refused & set(part), at
         assert "$ref" not in part or len(part) == 1, at
         assert not isinstance(part.get("type"), list), at
@@ -93,27 +93,27 @@ def test_nothing_unsupported_by_salesforce_or_openapi_3_0_remains(told: dict[str
             assert isinstance(part.get(bound, True), bool), at
 
 
-def test_it_stays_within_the_size_limit_of_salesforce(told: dict[str, Any], client: TestClient) -> None:
+def test_it_stays_within_the_size_limit_of_salesforce(openapi: dict[str, Any], client: TestClient) -> None:
     """Salesforce Help, External Services, "System Limits" (platform.external_services_schema_def_limits): 10,000,000
     characters of JSON a document, 3,000 active operations and 3,000 active objects an organisation. We take a tenth at
-    most, so that others fit in beside."""
+    most, so that others fit in too."""
     assert len(client.get("/openapi-3.0.json").text) <= 1_000_000
-    assert len(list(operations(told))) <= 300
-    assert sum("properties" in part for _, part in places(told)) <= 300
+    assert len(list(operations(openapi))) <= 300
+    assert sum("properties" in part for _, part in places(openapi)) <= 300
 
 
-def test_no_description_is_cut(told: dict[str, Any]) -> None:
+def test_no_description_is_cut(openapi: dict[str, Any]) -> None:
     """Salesforce Help, External Services, "Naming and Description Conventions"
     (platform.external_services_schema_def_naming_description): of a description of an operation or a parameter only the
     first 1,333 characters are kept."""
-    for _, _, operation in operations(told):
+    for _, _, operation in operations(openapi):
         for part in (operation, *operation.get("parameters", [])):
             assert len(part.get("description", "")) <= 1333, operation["operationId"]
 
 
-def test_every_reference_resolves_and_every_schema_is_used(told: dict[str, Any]) -> None:
-    used = {part["$ref"].rpartition("/")[2] for _, part in places(told) if "$ref" in part}
-    assert used == set(told["components"]["schemas"])
+def test_every_reference_resolves_and_every_schema_is_used(openapi: dict[str, Any]) -> None:
+    used = {part["$ref"].rpartition("/")[2] for _, part in places(openapi) if "$ref" in part}
+    assert used == set(openapi["components"]["schemas"])
 
 
 @pytest.mark.parametrize(
@@ -127,21 +127,21 @@ def test_every_reference_resolves_and_every_schema_is_used(told: dict[str, Any])
         ("GET", "/v1/accounts/a05/prediction", "/v1/accounts/{account_id}/prediction", None),
         ("GET", "/v1/accounts/a38/prediction", "/v1/accounts/{account_id}/prediction", None),
         ("GET", "/v1/accounts/a05/prediction?view=flat", "/v1/accounts/{account_id}/prediction", None),
-        ("GET", "/v1/accounts/nobody/prediction", "/v1/accounts/{account_id}/prediction", None),
+        ("GET", "/v1/accounts/a999/prediction", "/v1/accounts/{account_id}/prediction", None),
         ("POST", "/v1/predictions:batch", "/v1/predictions:batch", {"items": [{"account_id": "a05"}, {}]}),
     ],
 )  # fmt: skip
-def test_responses_match_the_description(client: TestClient, told: dict[str, Any], method: str, path: str, template: str, body: Any) -> None:
+def test_responses_match_the_description(client: TestClient, openapi: dict[str, Any], method: str, path: str, template: str, body: Any) -> None:
     answer = client.request(method, path, json=body)
-    schema = told["paths"][template][method.lower()]["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
-    whole = {"allOf": [schema], "components": told["components"]}
+    schema = openapi["paths"][template][method.lower()]["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+    whole = {"allOf": [schema], "components": openapi["components"]}
     found = [error.message for error in OAS30ReadValidator(whole).iter_errors(answer.json())]
-    # A reference that may be null says so beside it, which validators are at odds about and importers read.
+    # A reference that may be null says so next to it, which validators treat differently and importers read.
     assert [message for message in found if not message.startswith("None ")] == []
 
 
-def test_the_view_for_crms_can_be_mapped_field_by_field(told: dict[str, Any]) -> None:
-    shown = told["components"]["schemas"]["PredictionOrFlatPrediction"]
+def test_the_view_for_crms_can_be_mapped_field_by_field(openapi: dict[str, Any]) -> None:
+    shown = openapi["components"]["schemas"]["PredictionOrFlatPrediction"]
     assert {"churn", "health", "churn_probability", "health_score", "reason_1_text"} <= set(shown["properties"])
     assert shown["properties"]["churn_probability"]["type"] == "number"
 

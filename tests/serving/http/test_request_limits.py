@@ -58,8 +58,8 @@ def post(app: FastAPI, receive: Any, path: str = "/v1/predictions", **more: str)
     async def send(message: Any) -> None:
         sent.append(message)
 
-    told = {"content-type": "application/json", "transfer-encoding": "chunked", "host": "127.0.0.1", **more}
-    headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()]
+    result = {"content-type": "application/json", "transfer-encoding": "chunked", "host": "127.0.0.1", **more}
+    headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in result.items()]
     scope = {
         "type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": b"", "scheme": "http",
         "root_path": "", "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),

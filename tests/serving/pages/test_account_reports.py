@@ -65,8 +65,8 @@ def test_a_quarter_is_accepted_in_several_formats(paged: TestClient) -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/accounts/nobody/plan", 404),
-        ("/accounts/nobody/qbr", 404),
+        ("/accounts/a999/plan", 404),
+        ("/accounts/a999/qbr", 404),
         ("/accounts//qbr", 422),
         ("/accounts/a05/qbr?quarter=summer", 422),
         ("/accounts/a05/qbr?quarter=2019Q1", 404),

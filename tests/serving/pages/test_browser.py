@@ -155,9 +155,9 @@ def test_sign_out_in_the_browser(guarded: tuple[str, Store], visit: Visiting) ->
     assert there.page.url.startswith(f"{address}/sign-in")
 
 
-def _luminance(colour: str) -> float:
+def _luminance(color: str) -> float:
     """Relative luminance of ``rgb(…)`` (WCAG 2.2)."""
-    parts = [float(part) / 255 for part in re.findall(r"[\d.]+", colour)[:3]]
+    parts = [float(part) / 255 for part in re.findall(r"[\d.]+", color)[:3]]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 

@@ -82,5 +82,5 @@ def test_bands_match_the_rubric(with_score: list[dict[str, Any]]) -> None:
 
 def test_another_date_and_an_unknown_account(client: TestClient) -> None:
     assert health(client, "a05", as_of="2026-06-01")["as_of"] == "2026-06-01"
-    assert client.get("/v1/accounts/nobody/health").json()["code"] == "unknown_account"
+    assert client.get("/v1/accounts/a999/health").json()["code"] == "unknown_account"
     assert client.get("/v1/accounts/a05/health?as_of=2026-06-20").json()["code"] == "unknown_snapshot"

@@ -87,7 +87,7 @@ def test_views_and_accounts_are_printed_within_eighty_columns(found: Assessment)
 
 def test_an_empty_table_has_a_message() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    print_board(pd.DataFrame(columns=list(HEALTH)), HEALTH, "nobody", console)
+    print_board(pd.DataFrame(columns=list(HEALTH)), HEALTH, "no accounts", console)
     assert "none" in console.export_text()
 
 

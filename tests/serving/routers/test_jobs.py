@@ -26,11 +26,11 @@ SETTINGS = ServiceSettings(open_locally=True, retry_seconds=0.05)
 
 def _done(client: TestClient, place: str) -> dict[str, Any]:
     for _ in range(200):
-        told: dict[str, Any] = client.get(place).json()
-        if told["state"] in ("finished", "failed"):
-            return told
+        payload: dict[str, Any] = client.get(place).json()
+        if payload["state"] in ("finished", "failed"):
+            return payload
         time.sleep(0.05)
-    raise AssertionError(told)
+    raise AssertionError(payload)
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def test_the_result_is_the_file_that_score_writes(own_home: Home, house: Any, tm
         accepted = client.post("/v1/jobs", json={"format": form})
         assert accepted.status_code == 202
         assert accepted.headers["location"] == f"/v1/jobs/{accepted.json()['id']}"
-        told = _done(client, accepted.headers["location"])
-        assert (told["state"], told["rows_done"], told["rows_total"]) == ("finished", 39, 39)
-        answer = client.get(told["result"])
+        result = _done(client, accepted.headers["location"])
+        assert (result["state"], result["rows_done"], result["rows_total"]) == ("finished", 39, 39)
+        answer = client.get(result["result"])
         file = tmp_path / f"x.{form}"
         file.write_bytes(answer.content)
         read = {"csv": pd.read_csv, "ndjson": lambda f: pd.read_json(f, lines=True), "parquet": pd.read_parquet}[form]
@@ -59,16 +59,16 @@ def test_the_result_is_the_file_that_score_writes(own_home: Home, house: Any, tm
 
 def test_what_cannot_be_done_says_why(own_home: Home) -> None:
     with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
-        told = _done(client, client.post("/v1/jobs", json={"as_of": "2020-01-01"}).headers["location"])
-        assert told["state"] == "failed"
-        assert "no snapshot was scored at this date" in told["reason"]
-        assert client.get(f"/v1/jobs/{told['id']}/result").status_code == 404
+        response = _done(client, client.post("/v1/jobs", json={"as_of": "2020-01-01"}).headers["location"])
+        assert response["state"] == "failed"
+        assert "no snapshot was scored at this date" in response["reason"]
+        assert client.get(f"/v1/jobs/{response['id']}/result").status_code == 404
         assert client.get("/v1/jobs/job_0123").status_code == 404
         assert client.get("/v1/jobs/..%2Fstore.sqlite/result").status_code in (404, 422)
 
 
 def test_a_job_whose_worker_was_killed_is_done_by_another(own_home: Home, store: Store) -> None:
-    """A claim that nobody keeps up runs out; after several the job is given up."""
+    """A claim that no one keeps up runs out; after several the job is given up."""
     now = datetime.now(UTC)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
@@ -96,8 +96,8 @@ def test_a_job_waits_while_the_service_is_not_ready(own_home: Home, store: Store
     monkeypatch.setattr(job_worker, "READINESS_TIMEOUT", timedelta(0))
     assert JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store).work()
     with store.read() as connection:
-        told = [jobs.find(connection, each.id) for each in (job, late)]
-    assert sorted(each.state for each in told) == ["failed", "finished"]
+        result = [jobs.find(connection, each.id) for each in (job, late)]
+    assert sorted(each.state for each in result) == ["failed", "finished"]
 
 
 def test_a_job_that_kills_its_workers_is_given_up(store: Store) -> None:
@@ -118,8 +118,8 @@ def test_a_running_job_is_not_taken_from_its_worker(store: Store) -> None:
         assert jobs.claim(connection, now + jobs.CLAIM_DURATION / 2) is None
 
 
-def test_a_claim_is_kept_while_its_worker_works(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long that takes; meanwhile it is told how far it is."""
+def test_a_claim_lasts_while_its_worker_works(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the job, however long it takes, and check its progress meanwhile."""
     monkeypatch.setattr(jobs, "CLAIM_DURATION", timedelta(seconds=0.4))
     seen: list[tuple[int, int | None, bool]] = []
     worker = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store, every=0.05)
@@ -128,8 +128,8 @@ def test_a_claim_is_kept_while_its_worker_works(own_home: Home, store: Store, mo
     def slowly(*given: Any) -> None:
         time.sleep(1.2)
         with store.begin() as connection:
-            told = jobs.find(connection, job.id)
-            seen.append((told.rows_done, told.rows_total, jobs.claim(connection, datetime.now(UTC)) is None))
+            result = jobs.find(connection, job.id)
+            seen.append((result.rows_done, result.rows_total, jobs.claim(connection, datetime.now(UTC)) is None))
         written(*given)
 
     monkeypatch.setattr(job_worker, "write_frame", slowly)
@@ -154,16 +154,16 @@ def test_a_worker_that_has_lost_its_claim_changes_nothing(own_home: Home, store:
     monkeypatch.setattr(job_worker, "write_frame", taken_over)
     assert JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store).work()
     with store.read() as connection:
-        told = jobs.find(connection, job.id)
-    assert (told.state, told.attempt, told.file) == ("finished", 2, f"{job.id}-2.csv")
-    assert [file.name for file in job_worker.jobs_folder(own_home).iterdir()] == [told.file]
+        result = jobs.find(connection, job.id)
+    assert (result.state, result.attempt, result.file) == ("finished", 2, f"{job.id}-2.csv")
+    assert [file.name for file in job_worker.jobs_folder(own_home).iterdir()] == [result.file]
 
 
 def test_more_than_so_many_do_not_wait(store: Store, own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MAX_QUEUED", 0)
     with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
-        told = client.post("/v1/jobs", json={})
-        assert (told.status_code, told.json()["code"]) == (503, "busy")
+        response = client.post("/v1/jobs", json={})
+        assert (response.status_code, response.json()["code"]) == (503, "busy")
 
 
 def test_what_is_old_is_forgotten_with_its_file(store: Store, own_home: Home) -> None:

@@ -49,7 +49,7 @@ def home(own_home: Home) -> Home:
     bundle = load_champion(own_home).bundles["churn"]
     assert champion.is_file()
     decided = {"answer": "change", "words": "change", "reasons": ["so the evidence says"]}
-    told = {
+    output = {
         "schema_version": 1, "id": NAME, "quarter": "2026Q2", "created_at": "2026-07-01T08:00:00Z",
         "decision": {"headline": "Change <the weights>.", "weights": decided, "bands": decided, "effective": "2026-07-02"},
         "sign_off": {
@@ -62,7 +62,7 @@ def home(own_home: Home) -> Home:
     }  # fmt: skip
     folder = own_home.reviews / NAME
     folder.mkdir(parents=True)
-    (folder / "review.json").write_text(json.dumps(told))
+    (folder / "review.json").write_text(json.dumps(output))
     page = '<!doctype html><html lang="en"><head><title>a review</title><style>p{color:red}</style></head><body><!--sign-off--></body></html>'
     (folder / "index.html").write_text(page)
     return own_home
@@ -102,14 +102,14 @@ def approve(home: Home) -> None:
 def test_the_list_the_document_and_the_pages(client: TestClient) -> None:
     listed = client.get("/v1/reviews").json()
     assert [(each["id"], each["state"]) for each in listed["data"]] == [(NAME, "open")]
-    told = client.get(f"/v1/reviews/{NAME}").json()
-    assert (told["state"], told["review"]["id"]) == ("open", NAME)
+    payload = client.get(f"/v1/reviews/{NAME}").json()
+    assert (payload["state"], payload["review"]["id"]) == ("open", NAME)
     board = client.get("/reviews").text
     assert "Change &lt;the weights&gt;." in board
     page = client.get(f"/reviews/{NAME}")
     assert "<style" not in page.text
     assert 'class="signature"' in page.text
-    assert "it does not know who you are" in page.text, "open on this machine, nobody is known"
+    assert "it does not know who you are" in page.text, "open on this machine, no one is known"
     assert 'value="2026-07-02"' in page.text, "the earliest date, after the scores of the first"
     assert "unsafe" not in page.headers["content-security-policy"]
     style = client.get(f"/reviews/{NAME}/style.css")
@@ -120,7 +120,7 @@ def test_the_list_the_document_and_the_pages(client: TestClient) -> None:
 
 def test_only_an_admin_s_key_signs(client: TestClient, home: Home) -> None:
     for address, body in ((ADDRESS, BODY), (f"/v1/reviews/{NAME}/rollback", {})):
-        assert client.post(address, json=body).status_code == 403, "nobody on this machine without a key either"
+        assert client.post(address, json=body).status_code == 403, "no one on this machine without a key either"
         assert client.post(address, json=body, headers=key_of(home, "reader", "predict", "write")).status_code == 403
     assert read_history(home).decisions == read_history(home).pending == ()
 
@@ -129,9 +129,9 @@ def test_only_an_admin_s_key_signs(client: TestClient, home: Home) -> None:
 def test_one_person_with_two_keys_is_refused(client: TestClient, home: Home, admin: dict[str, str], name: str) -> None:
     assert client.post(ADDRESS, json=BODY, headers=admin).json()["state"] == "pending"
     for again in (admin, key_of(home, name)):
-        told = client.post(ADDRESS, json=BODY, headers=again)
-        assert (told.status_code, told.json()["code"]) == (409, "same_person")
-        assert "same person" in told.json()["detail"]
+        response = client.post(ADDRESS, json=BODY, headers=again)
+        assert (response.status_code, response.json()["code"]) == (409, "same_person")
+        assert "same person" in response.json()["detail"]
     assert read_history(home).decisions == ()
 
 
@@ -155,16 +155,16 @@ def test_the_first_signature_of_a_revoked_key_lapses(
 
 def test_other_terms_are_refused_and_named(client: TestClient, admin: dict[str, str], other: dict[str, str]) -> None:
     first = client.post(ADDRESS, json=BODY, headers=admin).json()["pending"]["signature"]["sha256"]
-    told = client.post(ADDRESS, json=BODY | {"owner": "another"}, headers=other)
-    assert (told.status_code, told.json()["code"]) == (409, "changed_since_review")
-    assert "owner: owner, not another" in told.json()["detail"]
+    response = client.post(ADDRESS, json=BODY | {"owner": "another"}, headers=other)
+    assert (response.status_code, response.json()["code"]) == (409, "changed_since_review")
+    assert "owner: owner, not another" in response.json()["detail"]
     seen = BODY | {"owner": "another", "first_signature": first}
     assert client.post(ADDRESS, json=seen, headers=other).json()["state"] == "pending", "who has seen it may replace it"
 
 
 def test_a_body_says_no_names(client: TestClient, admin: dict[str, str]) -> None:
-    told = client.post(ADDRESS, json=BODY | {"author": "Ada", "reviewer": "Grace"}, headers=admin)
-    assert told.status_code == 422
+    response = client.post(ADDRESS, json=BODY | {"author": "Ada", "reviewer": "Grace"}, headers=admin)
+    assert response.status_code == 422
 
 
 def test_a_session_signs_as_the_key_that_it_was_opened_with(home: Home, monkeypatch: pytest.MonkeyPatch, other: dict[str, str]) -> None:
@@ -186,8 +186,8 @@ def test_what_waits_is_listed_and_shown_and_says_when_it_has_lapsed(
 ) -> None:
     begun = client.post(ADDRESS, json={"owner": "owner"}, headers=admin).json()["pending"]
     assert client.get("/v1/reviews").json()["pending"] == [begun]
-    told = client.get(f"/v1/reviews/{NAME}").json()
-    assert (told["state"], told["pending"], told["earliest_effective"]) == ("pending", begun, begun["effective"])
+    payload = client.get(f"/v1/reviews/{NAME}").json()
+    assert (payload["state"], payload["pending"], payload["earliest_effective"]) == ("pending", begun, begun["effective"])
     assert "Waiting for a second signature" in client.get("/reviews").text
     assert f'data-first="{begun["signature"]["sha256"]}"' in client.get(f"/reviews/{NAME}").text
     wrong = client.post(ADDRESS, json={"first_signature": "0" * 64}, headers=other)
@@ -201,7 +201,7 @@ def test_what_waits_is_listed_and_shown_and_says_when_it_has_lapsed(
     assert client.get(f"/v1/reviews/{NAME}").json()["state"] == "open"
 
 
-def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
+def test_a_signature_is_sent_once_and_scores_follow_without_a_restart(
     client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
 ) -> None:
     store = Store.of(home)
@@ -218,8 +218,8 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
         assert connection.execute(webhook_deliveries.select()).all() == [], "nothing is approved yet"
     second = client.post(ADDRESS, json={}, headers=other)
     assert (second.status_code, second.json()["state"]) == (201, "approved"), second.text
-    told = second.json()["decision"]
-    assert told["version"]["version"] == "2026Q3"
+    payload = second.json()["decision"]
+    assert payload["version"]["version"] == "2026Q3"
     publish(home, frame, datetime(2026, 7, 15, tzinfo=UTC))
     versions = {
         day: client.get(f"/v1/accounts/{account}/health", params={"as_of": day}).json()["rubric_version"]
@@ -230,7 +230,7 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
     review_sign_off.notify_missed_approvals(home, store)
     with store.read() as connection:
         rows: list[Any] = connection.execute(webhook_deliveries.select()).all()
-    assert [(row.event, row.event_id) for row in rows] == [("calibration.approved", told["id"])]
+    assert [(row.event, row.event_id) for row in rows] == [("calibration.approved", payload["id"])]
     again = client.post(ADDRESS, json=BODY, headers=admin)
     assert (again.status_code, again.json()["code"]) == (409, "already_decided")
     assert "retry_after" not in again.json()
@@ -238,16 +238,16 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
 
 def test_what_changed_since_is_a_conflict(client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: "duckdb-1:other")
-    told = client.post(ADDRESS, json=BODY, headers=admin)
-    assert (told.status_code, told.json()["code"]) == (409, "changed_since_review")
+    response = client.post(ADDRESS, json=BODY, headers=admin)
+    assert (response.status_code, response.json()["code"]) == (409, "changed_since_review")
 
 
 def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals: Signals, tmp_path: Path) -> None:
     approve(home)
     score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
-    told = read_sidecar(SnapshotFiles(home), LATER, MEASURES)
-    assert told is not None
-    assert {each["rubric_version"] for each in told.values()} == {read_history(home).decisions[-1].version.version}
+    result = read_sidecar(SnapshotFiles(home), LATER, MEASURES)
+    assert result is not None
+    assert {each["rubric_version"] for each in result.values()} == {read_history(home).decisions[-1].version.version}
 
 
 def test_the_measures_command_adds_up_by_the_version_in_force(
@@ -295,7 +295,7 @@ def cli(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 
 def sign_by_cli(cli: Callable[..., str], keys: list[str], *more: str) -> str:
-    """What two people sign, one after the other: what the second was told."""
+    """Two people sign, one after the other. Return the answer to the second."""
     assert "One signature is missing" in cli("approve", *more, "--key", keys[0])
     return cli("approve", *more[:1], *(("--reject",) if "--reject" in more else ()), "--key", keys[1])
 
@@ -325,9 +325,9 @@ def press(client: TestClient, form: str, button: str, key: str, **typed: str) ->
     for foreign in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}):
         assert client.post(data["address"], json=body, headers=foreign).status_code == 403, "another site signs nothing"
     assert client.post(data["address"], data=body).status_code in (403, 415), "nor does a plain form"
-    told = client.post(data["address"], json=body, headers={"Sec-Fetch-Site": "same-origin"})
-    assert told.status_code == 201, told.text
-    return dict(told.json())
+    response = client.post(data["address"], json=body, headers={"Sec-Fetch-Site": "same-origin"})
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 def everything_answers(cli: Callable[..., str], home: Home, folder: Path, out: Path, version: str) -> None:
@@ -343,17 +343,17 @@ def everything_answers(cli: Callable[..., str], home: Home, folder: Path, out: P
     with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         for path in ("/readyz", "/", "/reviews", f"/reviews/{NAME}", "/worklist", "/renewals", "/model", f"/accounts/{account}"):
             assert client.get(path).status_code == 200, path
-        told = client.get(f"/v1/accounts/{account}/health", params={"as_of": "2026-07-08"})
-        assert told.json()["rubric_version"] == version
+        response = client.get(f"/v1/accounts/{account}/health", params={"as_of": "2026-07-08"})
+        assert response.json()["rubric_version"] == version
 
 
 def keep_as_it_is(home: Home) -> None:
     """Let the review propose no change."""
     file = home.reviews / NAME / "review.json"
-    told = json.loads(file.read_text())
-    told["sign_off"] |= {"proposed_weights": None, "proposed_bands": None}
-    told["decision"]["weights"]["answer"] = told["decision"]["bands"]["answer"] = "keep"
-    file.write_text(json.dumps(told))
+    payload = json.loads(file.read_text())
+    payload["sign_off"] |= {"proposed_weights": None, "proposed_bands": None}
+    payload["decision"]["weights"]["answer"] = payload["decision"]["bands"]["answer"] = "keep"
+    file.write_text(json.dumps(payload))
 
 
 @pytest.mark.parametrize("door", ["command", "page"])

@@ -18,8 +18,8 @@ FLAT = {"view": "flat"}
 
 @pytest.mark.parametrize("account", ["a05", "a22", "a38"])
 def test_a_flat_answer_says_what_the_nested_one_says(client: TestClient, account: str) -> None:
-    nested, told = (client.get(AT.format(account), params=view).json() for view in ({}, FLAT))
-    FlatPrediction.model_validate(told)
+    nested, result = (client.get(AT.format(account), params=view).json() for view in ({}, FLAT))
+    FlatPrediction.model_validate(result)
     low, high = nested["churn"]["interval"] or [None, None]
     play, reasons = next(iter(nested["plays"]), {}), [reason["text"] for reason in nested["reasons"]]
     expected = {
@@ -42,22 +42,22 @@ def test_a_flat_answer_says_what_the_nested_one_says(client: TestClient, account
         "warning_codes": "; ".join(dict.fromkeys(each["code"] for each in nested["warnings"])) or None,
         "churn_model_version": nested["model"]["version"],
     } | {f"reason_{k + 1}_text": reasons[k] if k < len(reasons) else None for k in range(3)}
-    assert {name: told[name] for name in expected} == expected
+    assert {name: result[name] for name in expected} == expected
 
 
 def test_every_account_has_the_same_fields_and_every_field_is_a_scalar(client: TestClient, house: Any) -> None:
     scored = client.app.state.live.current().latest  # type: ignore[attr-defined]
-    told = [flat_view(scored.answer(account), Prediction) for account in scored.assessment.account_ids]
-    assert {tuple(each) for each in told} == {tuple(field.name for field in flat_columns(Prediction))}
+    result = [flat_view(scored.answer(account), Prediction) for account in scored.assessment.account_ids]
+    assert {tuple(each) for each in result} == {tuple(field.name for field in flat_columns(Prediction))}
     kinds = {"text": str, "number": float, "whole": int, "truth": bool}
     for field in flat_columns(Prediction):
-        assert {type(each[field.name]) for each in told} <= {kinds[field.kind], type(None)}, field.name
+        assert {type(each[field.name]) for each in result} <= {kinds[field.kind], type(None)}, field.name
 
 
 def test_the_prefix_stands_before_every_name(client: TestClient) -> None:
-    told = client.get(AT.format("a05"), params=FLAT).json()
+    payload = client.get(AT.format("a05"), params=FLAT).json()
     prefixed = client.get(AT.format("a05"), params=FLAT | {"prefix": "renewcast_"}).json()
-    assert prefixed == {f"renewcast_{name}": value for name, value in told.items()}
+    assert prefixed == {f"renewcast_{name}": value for name, value in payload.items()}
 
 
 def test_the_names_are_taken_by_crms_with_the_longest_prefix_too() -> None:

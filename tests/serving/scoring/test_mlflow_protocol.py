@@ -58,27 +58,27 @@ def bodies(frame: pd.DataFrame) -> dict[str, Any]:
 def ask(client: TestClient, body: Any, path: str = CHURN, status: int = 200) -> dict[str, Any]:
     answer = client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
     assert answer.status_code == status, answer.text
-    told: dict[str, Any] = answer.json()
+    payload: dict[str, Any] = answer.json()
     if status == 200:
-        InvocationResponse.model_validate(told)
+        InvocationResponse.model_validate(payload)
     assert MARKER not in answer.text or "ignored_columns" in answer.text
-    return told
+    return payload
 
 
-def same(told: dict[str, Any], scorer: Scorer, frame: pd.DataFrame) -> None:
+def same(result: dict[str, Any], scorer: Scorer, frame: pd.DataFrame) -> None:
     expected = scorer.predict(frame)
     for name in ("probability", "low", "high"):
-        found = np.array([row[name] for row in told["predictions"]])
+        found = np.array([row[name] for row in result["predictions"]])
         assert np.abs(found - getattr(expected, name)).max() <= 1e-12
 
 
 @pytest.mark.parametrize("how", ["dataframe_split", "split with an index", "dataframe_records", "without nulls", "instances", "inputs", "inputs as records"])
 def test_every_format_gives_the_scorers_probabilities(client: TestClient, scorer: Scorer, rows: pd.DataFrame, how: str) -> None:
     body = bodies(rows)[how]
-    told = ask(client, body if " " in how else {how: body})
-    same(told, scorer, rows)
-    assert told["model"] == {"name": "churn", "version": "1", "alias": "champion"}
-    assert told["warnings"] == []
+    result = ask(client, body if " " in how else {how: body})
+    same(result, scorer, rows)
+    assert result["model"] == {"name": "churn", "version": "1", "alias": "champion"}
+    assert result["warnings"] == []
 
 
 def test_columns_are_taken_by_name_and_not_by_position(client: TestClient, scorer: Scorer, rows: pd.DataFrame) -> None:
@@ -87,8 +87,8 @@ def test_columns_are_taken_by_name_and_not_by_position(client: TestClient, score
 
 
 def test_a_portfolios_own_answers_are_these(client: TestClient, frame: pd.DataFrame, rows: pd.DataFrame) -> None:
-    told = ask(client, {"dataframe_records": bodies(rows)["dataframe_records"]})["predictions"]
-    for account, row in zip(frame["account_id"], told, strict=True):
+    records = ask(client, {"dataframe_records": bodies(rows)["dataframe_records"]})["predictions"]
+    for account, row in zip(frame["account_id"], records, strict=True):
         said = client.get(f"/v1/accounts/{account}/prediction").json()["churn"]
         if said["status"] == "scored":
             assert (row["probability"], [row["low"], row["high"]]) == (said["probability"], said["interval"])
@@ -108,9 +108,9 @@ def test_the_target_is_chosen_in_the_query_or_in_params(client: TestClient, hous
     body = {"inputs": bodies(rows)["inputs"]}
     if place != "query":
         body["params"] = {"target": "expansion"}
-    told = ask(client, body, CHURN if place == "params" else f"{CHURN}?target=expansion")
-    assert told["model"]["name"] == "expansion"
-    same(told, load_champion(house.home).bundles["expansion"].scorer, rows)
+    result = ask(client, body, CHURN if place == "params" else f"{CHURN}?target=expansion")
+    assert result["model"]["name"] == "expansion"
+    same(result, load_champion(house.home).bundles["expansion"].scorer, rows)
 
 
 def test_unknown_columns_are_named_missing_ones_are_null_and_strange_categories_unknown(
@@ -118,9 +118,9 @@ def test_unknown_columns_are_named_missing_ones_are_null_and_strange_categories_
 ) -> None:
     few = rows.drop(columns=["usage.events_28d"]).assign(**{"contract.plan": "never seen"})
     sent = few.assign(**{"account_id": "a05", "as_of": "2026-07-01", "own.thing": 1.0, "x" * 100: 1.0})
-    told = ask(client, {"dataframe_split": bodies(sent)["dataframe_split"]})
-    same(told, scorer, few)
-    assert told["warnings"] == [
+    result = ask(client, {"dataframe_split": bodies(sent)["dataframe_split"]})
+    same(result, scorer, few)
+    assert result["warnings"] == [
         {"code": "ignored_columns", "columns": ["own.thing"], "count": 2},
         {"code": "features_missing", "features": [name for name in scorer.features if name not in few]},
         {"code": "unknown_category", "feature": "contract.plan", "rows": len(few)},
@@ -162,21 +162,21 @@ USE = "usage.events_28d"
         ({"instances": [{USE: 1}], "params": {"target": MARKER}}, "/params/target", "literal_error"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_scored_is_told_at_its_place(client: TestClient, body: Any, pointer: str, code: str) -> None:
-    told = ask(client, body, status=422)
-    assert (pointer, code) in [(fault["pointer"], fault["code"]) for fault in told["errors"]]
+def test_an_item_that_cannot_be_scored_is_reported_at_its_position(client: TestClient, body: Any, pointer: str, code: str) -> None:
+    result = ask(client, body, status=422)
+    assert (pointer, code) in [(fault["pointer"], fault["code"]) for fault in result["errors"]]
 
 
 def test_two_targets_in_one_call_are_a_mistake(client: TestClient) -> None:
     body = {"instances": [{USE: 1}], "params": {"target": "expansion"}}
-    told = ask(client, body, f"{CHURN}?target=churn", 422)
-    assert told["errors"][0]["pointer"] == "/params/target"
+    result = ask(client, body, f"{CHURN}?target=churn", 422)
+    assert result["errors"][0]["pointer"] == "/params/target"
 
 
 def test_rows_that_leave_most_of_the_model_unknown_are_refused(client: TestClient, rows: pd.DataFrame) -> None:
-    told = ask(client, {"instances": [{USE: 1}]}, status=422)
-    assert told["errors"][0]["code"] == "inputs_unknown"
-    assert "of the model's gain lies in features that are unknown in every row" in told["detail"]
+    result = ask(client, {"instances": [{USE: 1}]}, status=422)
+    assert result["errors"][0]["code"] == "inputs_unknown"
+    assert "of the model's gain lies in features that are unknown in every row" in result["detail"]
     # One row that knows them is enough: the others are accounts of the same portfolio.
     known = rows.dropna().iloc[:1].to_dict("records")
     assert len(ask(client, {"instances": [{USE: 1}, *known]})["predictions"]) == 2
@@ -186,8 +186,8 @@ def test_rows_are_bounded(house: Any, rows: pd.DataFrame) -> None:
     known = rows.dropna().iloc[0].to_dict()
     with TestClient(create_app(house.home, ServiceSettings(open_locally=True, body_limit_rows=2)), client=("127.0.0.1", 1)) as client:
         assert len(ask(client, {"instances": [known] * 2})["predictions"]) == 2
-        told = ask(client, {"instances": [known] * 3}, status=422)
-    assert told["errors"] == [{"pointer": "/instances", "code": "too_many_rows", "detail": "at most 2 rows"}]
+        result = ask(client, {"instances": [known] * 3}, status=422)
+    assert result["errors"] == [{"pointer": "/instances", "code": "too_many_rows", "detail": "at most 2 rows"}]
 
 
 def test_without_a_model_nothing_is_scored_and_ping_says_so(own_home: Home, champions: Any) -> None:
@@ -223,11 +223,11 @@ def test_mlflows_own_client_gets_the_probabilities(port: int, scorer: Scorer, ro
     client.wait_server_ready(timeout=20)
     assert client.get_version()
     for target in ("churn", "expansion"):
-        told = client.invoke(rows, params={"target": target}).get_predictions()
+        result = client.invoke(rows, params={"target": target}).get_predictions()
         expected = load_champion(house.home).bundles[target].scorer.predict(rows)
-        assert list(told.columns) == ["probability", "low", "high"]
-        assert np.abs(told["probability"] - expected.probability).max() <= 1e-12
-        assert np.abs(told["high"] - expected.high).max() <= 1e-12
+        assert list(result.columns) == ["probability", "low", "high"]
+        assert np.abs(result["probability"] - expected.probability).max() <= 1e-12
+        assert np.abs(result["high"] - expected.high).max() <= 1e-12
     records = client.invoke(bodies(rows)["dataframe_records"]).get_predictions()
     assert np.abs(records["probability"] - scorer.predict(rows).probability).max() <= 1e-12
     with pytest.raises(Exception, match="422"):

@@ -36,13 +36,13 @@ def ask(client: TestClient, items: list[Any]) -> list[dict[str, Any]]:
 
 def test_each_item_is_answered_as_if_it_came_alone_in_the_order_given(client: TestClient, body_of: Body) -> None:
     items = [{"account_id": "a17"}, body_of("a05"), {"account_id": "a05", "as_of": "2026-06-01"}, {"account_id": "a17"}]
-    told = [result["prediction"] for result in ask(client, items)]
+    reported = [result["prediction"] for result in ask(client, items)]
     alone = [client.post("/v1/predictions", json=item).json() for item in items]
     # When it was scored is the one thing that differs where signals were sent.
-    assert [each | {"scored_at": None} for each in told] == [each | {"scored_at": None} for each in alone]
+    assert [each | {"scored_at": None} for each in reported] == [each | {"scored_at": None} for each in alone]
 
 
-def test_what_is_wrong_with_an_item_is_told_at_its_place_and_spoils_no_other(client: TestClient, body_of: Body) -> None:
+def test_an_invalid_item_is_reported_at_its_position_only(client: TestClient, body_of: Body) -> None:
     unsound = body_of("a05")
     unsound["signals"]["usage"] = [{"occurred_at": MARKER}]
     early = body_of("a05") | {"as_of": "2023-06-01", "history_from": "2023-01-01"}
@@ -51,19 +51,19 @@ def test_what_is_wrong_with_an_item_is_told_at_its_place_and_spoils_no_other(cli
         {"account_id": "a05"}, {"account_id": MARKER}, {"account_id": ""}, MARKER, None, [], unsound,
         {"account_id": "a05", "as_of": "2026-06-20"}, early, left, {"account_id": "a05", MARKER: 1}, {"account_id": "a17"},
     ]  # fmt: skip
-    told = ask(client, items)
-    assert [(each["status"], each.get("problem", {}).get("code")) for each in told] == [
+    result = ask(client, items)
+    assert [(each["status"], each.get("problem", {}).get("code")) for each in result] == [
         (200, None), (404, "unknown_account"), *[(422, "invalid_request")] * 5, (404, "unknown_snapshot"),
         (422, "invalid_request"), (200, None), (422, "invalid_request"), (200, None),
     ]  # fmt: skip
-    assert told[9]["prediction"]["churn"]["status"] == "out_of_scope"
-    pointers = [[fault["pointer"] for fault in each["problem"]["errors"]] for each in told if "problem" in each]
+    assert result[9]["prediction"]["churn"]["status"] == "out_of_scope"
+    pointers = [[fault["pointer"] for fault in each["problem"]["errors"]] for each in result if "problem" in each]
     assert pointers == [
         [], ["/items/2/account_id"], ["/items/3"], ["/items/4"], ["/items/5"],
         ["/items/6/signals/usage/0/occurred_at"], [],
         ["/items/8/signals/accounts/0/created_at"], ["/items/10"],
     ]  # fmt: skip
-    assert MARKER not in json.dumps(told)
+    assert MARKER not in json.dumps(result)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_a_body_that_is_wrong_as_a_whole(client: TestClient, content: str, statu
 
 
 def test_two_hundred_items_are_taken_and_none_too(client: TestClient) -> None:
-    told = ask(client, [{"account_id": f"a{i % 38:02d}"} for i in range(200)])
-    assert [each["prediction"]["account_id"] for each in told] == [f"a{i % 38:02d}" for i in range(200)]
+    result = ask(client, [{"account_id": f"a{i % 38:02d}"} for i in range(200)])
+    assert [each["prediction"]["account_id"] for each in result] == [f"a{i % 38:02d}" for i in range(200)]
     assert ask(client, []) == []
 
 
@@ -98,14 +98,14 @@ def test_rows_are_bounded_over_all_items_and_a_smaller_item_may_still_fit(house:
     settings = ServiceSettings(open_locally=True, body_limit_rows=rows_of(first) + rows_of(second) - 1)
     small = {**first, "signals": {name: first["signals"][name] for name in ("accounts", "subscriptions")}}
     with TestClient(create_app(house.home, settings), client=("127.0.0.1", 1)) as client:
-        told = ask(client, [first, second, small])
-    assert [each["status"] for each in told] == [200, 422, 200]
-    assert told[1]["problem"]["errors"] == [
+        result = ask(client, [first, second, small])
+    assert [each["status"] for each in result] == [200, 422, 200]
+    assert result[1]["problem"]["errors"] == [
         {"pointer": "/items/1/signals", "code": "too_many_rows", "detail": f"at most {rows_of(second) - 1} rows"}
     ]
 
 
-def test_items_beyond_the_time_are_told_so_and_those_before_are_answered(
+def test_items_after_the_time_limit_are_reported_and_earlier_ones_answered(
     house: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = []
@@ -119,15 +119,15 @@ def test_items_beyond_the_time_are_told_so_and_those_before_are_answered(
     monkeypatch.setattr(score_payload.SignalsScorer, "__call__", work)
     with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=1.5, retry_seconds=0.05)), client=("127.0.0.1", 1)) as client:
         began = time.monotonic()
-        told = ask(client, [{"account_id": "a05"}, body_of("a05"), {"account_id": "a17"}, "no item"])
+        result = ask(client, [{"account_id": "a05"}, body_of("a05"), {"account_id": "a17"}, "no item"])
         assert time.monotonic() - began < 1.5
-    assert [each["status"] for each in told] == [200, 503, 503, 422]
-    assert told[1]["problem"]["code"] == "too_slow"
-    assert told[1]["problem"]["retry_after"] == 1
+    assert [each["status"] for each in result] == [200, 503, 503, 422]
+    assert result[1]["problem"]["code"] == "too_slow"
+    assert result[1]["problem"]["retry_after"] == 1
     assert len(stopped) == 1
 
 
-def test_what_nobody_expected_of_one_item_is_its_own(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_affects_one_item_only(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = ScoredSnapshot.answer
 
     def broken(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
@@ -136,9 +136,9 @@ def test_what_nobody_expected_of_one_item_is_its_own(client: TestClient, monkeyp
         return answer(scored, account_id)
 
     monkeypatch.setattr(ScoredSnapshot, "answer", broken)
-    told = ask(client, [{"account_id": "a05"}, {"account_id": "a17"}, {"account_id": "a05"}])
-    assert [each["status"] for each in told] == [200, 500, 200]
-    assert MARKER not in json.dumps(told)
+    result = ask(client, [{"account_id": "a05"}, {"account_id": "a17"}, {"account_id": "a05"}])
+    assert [each["status"] for each in result] == [200, 500, 200]
+    assert MARKER not in json.dumps(result)
 
 
 def test_an_item_looks_like_the_request_for_one(client: TestClient) -> None:

@@ -30,8 +30,8 @@ def ask(client: TestClient) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def post(body: dict[str, Any]) -> dict[str, Any]:
         answer = client.post("/v1/predictions", json=body)
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told | {"scored_at": None}
+        payload: dict[str, Any] = answer.json()
+        return payload | {"scored_at": None}
 
     return post
 
@@ -72,23 +72,23 @@ def test_what_is_not_sent_is_not_known_and_what_is_empty_did_not_happen(
     assert "in the last 28 days: 0 " in said[1]
 
 
-def test_what_was_passed_over_and_what_nobody_vouches_for_is_named(
+def test_skipped_and_undeclared_parts_are_named(
     ask: Callable[..., Any], body: dict[str, Any], plain: dict[str, Any]
 ) -> None:
     assert plain["warnings"] == [{"code": "health_insufficient_data", "coverage": 0.45}]
-    body["signals"]["usage"][0] |= {"colour": "red", "x" * 100: 1}
+    body["signals"]["usage"][0] |= {"color": "red", "x" * 100: 1}
     del body["history_from"]
-    told = ask(body)["warnings"]
-    assert {"code": "ignored_fields", "table": "usage", "fields": ["colour"], "count": 2} in told
-    assert {"code": "history_from_not_given"} in told
+    result = ask(body)["warnings"]
+    assert {"code": "ignored_fields", "table": "usage", "fields": ["color"], "count": 2} in result
+    assert {"code": "history_from_not_given"} in result
 
 
 def test_an_account_with_orders_is_not_scored_by_a_model_of_contracts(ask: Callable[..., Any]) -> None:
     orders = [{"occurred_at": f"2026-0{m}-11", "amount": 120.5, "product": "p"} for m in range(1, 7)]
     body = {"account_id": "n", "as_of": "2026-07-01", "signals": {"accounts": [{"created_at": "2025-01-01"}], "orders": orders}}
-    told = ask(body)
-    assert (told["churn"]["status"], told["churn"]["probability"]) == ("out_of_scope", None)
-    lacking = {warning["target"]: warning for warning in told["warnings"] if warning["code"] == "inputs_unknown"}
+    result = ask(body)
+    assert (result["churn"]["status"], result["churn"]["probability"]) == ("out_of_scope", None)
+    lacking = {warning["target"]: warning for warning in result["warnings"] if warning["code"] == "inputs_unknown"}
     assert lacking["churn"]["share"] > 0.5
     assert set(lacking["churn"]["tables"]) >= {"subscriptions", "usage"}
 
@@ -127,19 +127,19 @@ def test_work_that_was_interrupted_ends(house: Any, body_of: Body) -> None:
 
 
 @pytest.mark.parametrize("ended", ["2026-03-01", "2026-06-30"], ids=["a while ago", "just now"])
-def test_of_an_account_that_is_not_active_no_number_is_told(client: TestClient, body_of: Any, ended: str) -> None:
+def test_an_inactive_account_has_no_numbers(client: TestClient, body_of: Any, ended: str) -> None:
     body = copy.deepcopy(body_of("a05"))
     body["signals"]["subscriptions"][0] |= {"ended_at": ended, "end_reason": "cancelled"}
-    told = client.post("/v1/predictions", json=body).json()
-    Prediction.model_validate(told)
+    payload = client.post("/v1/predictions", json=body).json()
+    Prediction.model_validate(payload)
     for target in TARGETS:
-        said = told[target]
+        said = payload[target]
         assert said["status"] == "out_of_scope"
         assert {said[name] for name in ("probability", "interval", "risk_score", "band", "percentile")} == {None}
         assert all(each["probability"] is None for each in said["by_horizon"])
-    assert (told["health"]["score"], told["health"]["band"]) == (None, "insufficient_data")
-    assert (told["reasons"], told["plays"], told["alerts"], told["early_warnings"]) == ([], [], [], [])
-    assert {"code": "not_active", "table": "subscriptions"} in told["warnings"]
+    assert (payload["health"]["score"], payload["health"]["band"]) == (None, "insufficient_data")
+    assert (payload["reasons"], payload["plays"], payload["alerts"], payload["early_warnings"]) == ([], [], [], [])
+    assert {"code": "not_active", "table": "subscriptions"} in payload["warnings"]
     flat = client.post("/v1/predictions", params={"view": "flat"}, json=body).json()
     assert (flat["churn_status"], flat["churn_probability"]) == ("out_of_scope", None)
     (item,) = client.post("/v1/predictions:batch", json={"items": [body]}).json()["results"]
@@ -157,16 +157,16 @@ def test_executives_act_as_the_published_portfolio_has_it_and_never_where_there_
     chosen = [*theirs, *others[:3]]
     published = {each: client.post("/v1/predictions", json={"account_id": each}).json() for each in chosen}
     fresh = {each: client.post("/v1/predictions", json=body_of(each)).json() for each in published}
-    for account, told in fresh.items():
-        assert [p["who"] for p in told["plays"]] == [p["who"] for p in published[account]["plays"]], account
+    for account, payload in fresh.items():
+        assert [p["who"] for p in payload["plays"]] == [p["who"] for p in published[account]["plays"]], account
     for file in own_home.snapshots.glob("*.parquet"):
         file.unlink()
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as alone:
         for account in fresh:
-            told = alone.post("/v1/predictions", json=body_of(account)).json()
-            assert all(p["who"] != "executives" for p in told["plays"])
-            handed = any(p["who"] == "csm" and p["severity"] == "high" for p in told["plays"])
-            assert ({"code": "executives_room_not_known"} in told["warnings"]) == handed
+            payload = alone.post("/v1/predictions", json=body_of(account)).json()
+            assert all(p["who"] != "executives" for p in payload["plays"])
+            handed = any(p["who"] == "csm" and p["severity"] == "high" for p in payload["plays"])
+            assert ({"code": "executives_room_not_known"} in payload["warnings"]) == handed
 
 
 def test_fields_outside_the_contract_tell_events_apart() -> None:

@@ -52,13 +52,13 @@ def test_one_row_per_active_account_in_the_agreed_columns(house: Any) -> None:
 def files(house: Any, signals: Signals, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same scoring in every format."""
     folder = tmp_path_factory.mktemp("files")
-    told: list[float] = []
+    result: list[float] = []
     others = [
-        score(signals, house.summary.as_of, folder / f"rows{suffix}", house.home, lambda share, _: told.append(share)).out
+        score(signals, house.summary.as_of, folder / f"rows{suffix}", house.home, lambda share, _: result.append(share)).out
         for suffix in (".csv", ".parquet")
     ]
-    assert told == [*sorted(told[: len(told) // 2])] * 2, "progress only goes forward"
-    assert (told[0], told[-1]) == (0.0, 1.0)
+    assert result == [*sorted(result[: len(result) // 2])] * 2, "progress only goes forward"
+    assert (result[0], result[-1]) == (0.0, 1.0)
     return {path.suffix: path for path in [house.summary.out, *others]}
 
 
@@ -106,7 +106,7 @@ def test_later_signals_do_not_change_what_is_published_of_an_earlier_date(
     assert summary.published.read_bytes() == house.summary.published.read_bytes()
 
 
-def test_a_risk_that_lasts_goes_on_telling_since_when(signals: Signals, house: Any) -> None:
+def test_a_lasting_risk_states_since_when(signals: Signals, house: Any) -> None:
     """Its key names it from week to week; one is followed through the weeks before the signals end."""
     champion, keys = load_champion(house.home), dict[str, list[str]]()
     for weeks in (2, 1, 0):
@@ -114,12 +114,12 @@ def test_a_risk_that_lasts_goes_on_telling_since_when(signals: Signals, house: A
         for account, alerts in zip(assessment.account_ids, assessment.judged.alerts, strict=True):
             keys.setdefault(account, []).extend(f"{a.key} {a.by}" for a in alerts if a.code == "churn_risk")
     oldest = AS_OF - timedelta(weeks=WEEKS)
-    lasting = [told for told in keys.values() if len(told) == 3 and told[0].split()[0] > f"churn_risk:{oldest:%Y-%m-%d}"]
+    lasting = [result for result in keys.values() if len(result) == 3 and result[0].split()[0] > f"churn_risk:{oldest:%Y-%m-%d}"]
     assert lasting
-    assert all(len(set(told)) == 1 for told in lasting)
+    assert all(len(set(result)) == 1 for result in lasting)
 
 
-def test_without_a_champion_the_health_score_is_told_and_the_rest_said_to_be_unknown(
+def test_without_a_champion_only_the_health_score_is_known(
     signals: Signals, tmp_path: Path, house: Any
 ) -> None:
     home = Home(tmp_path / "new")

@@ -53,13 +53,13 @@ def test_a_process_serves_and_stops_on_a_signal(house: Any) -> None:
             assert process.stderr is not None
             port = json.loads(process.stderr.readline())["port"]
             path = "/v1/accounts/a05/prediction"
-            status, told = _ask(port, path)
-            assert (status, told["account_id"]) == (200, "a05")
+            status, result = _ask(port, path)
+            assert (status, result["account_id"]) == (200, "a05")
             with ThreadPoolExecutor(16) as pool:
                 answers = list(pool.map(lambda _: _ask(port, path), range(64)))
-            assert all(answer == (200, told) for answer in answers)
-            assert _ask(port, "/v1/predictions", {"account_id": "a05"}) == (200, told)
-            assert _ask(port, "/v1/accounts/nobody-known/prediction")[0] == 404
+            assert all(answer == (200, result) for answer in answers)
+            assert _ask(port, "/v1/predictions", {"account_id": "a05"}) == (200, result)
+            assert _ask(port, "/v1/accounts/a999-secret/prediction")[0] == 404
             process.send_signal(signal.SIGTERM)
             out, log = process.communicate(timeout=30)
         finally:
@@ -68,7 +68,7 @@ def test_a_process_serves_and_stops_on_a_signal(house: Any) -> None:
     assert out.strip() == "[]", "imported by what serves"
     lines = [json.loads(line) for line in log.splitlines()]
     assert lines[-1]["event"] == "stopped"
-    assert "nobody-known" not in log
+    assert "a999-secret" not in log
     assert "a05" not in log
 
 

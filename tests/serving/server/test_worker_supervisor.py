@@ -107,7 +107,7 @@ def _gone(pid: int) -> bool:
         except ProcessLookupError:
             return True
         with suppress(OSError):
-            # One that nobody has waited for yet has ended all the same.
+            # One that no one has waited for yet has ended all the same.
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return True
         time.sleep(0.05)

@@ -47,7 +47,7 @@ def test_concurrent_requests_compute_a_value_once() -> None:
         first = pool.submit(kept.get, "x", make)
         assert begun.wait(10)
         second = pool.submit(kept.get, "x", make)
-        assert kept.get("y", lambda: 8) == 8, "nobody else waits"
+        assert kept.get("y", lambda: 8) == 8, "no one else waits"
         go_on.set()
         assert (first.result(10), second.result(10)) == (7, 7)
     assert made == [1]

@@ -67,10 +67,10 @@ def test_a_broken_champion_is_refused_until_it_is_fixed(served: TestClient, own_
     sound = model.read_bytes()
     model.write_bytes(sound + b" ")
     assert served.get(AT).json() == before
-    told = served.get("/readyz")
-    assert told.status_code == 200
-    assert told.json()["status"] == "degraded"
-    (reason,) = told.json()["reasons"]
+    response = served.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["status"] == "degraded"
+    (reason,) = response.json()["reasons"]
     assert "the champion is refused: RENEWCAST_HOME/bundles/churn/3/model.txt was changed" in reason
     assert str(own_home.root) not in reason, "where the home lies is not the caller's business"
     model.write_bytes(sound)
@@ -118,10 +118,10 @@ def test_a_snapshot_that_cannot_be_used_is_refused(served: TestClient, own_home:
     before = served.get(AT).json()
     publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC), Catalogue(tuple(CATALOGUE.values())[:-1]))
     assert served.get(AT).json() == before
-    told = served.get("/readyz").json()
-    assert told["status"] == "degraded"
-    assert "version" in told["reasons"][0]
-    assert "renewcast score" in told["reasons"][0]
+    payload = served.get("/readyz").json()
+    assert payload["status"] == "degraded"
+    assert "version" in payload["reasons"][0]
+    assert "renewcast score" in payload["reasons"][0]
     asked = served.get(AT, params={"as_of": "2026-07-08"})
     assert asked.status_code == 503
     assert asked.json()["code"] == "home_unavailable"
@@ -145,10 +145,10 @@ def test_a_service_with_a_broken_champion_responds_with_503(
 def test_without_a_champion_the_health_score_is_served(own_home: Home, body_of: Callable[[str], Any]) -> None:
     own_home.champion_file.unlink()
     with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
-        told = client.get(AT).json()
+        payload = client.get(AT).json()
         fresh = client.post("/v1/predictions", json=body_of("a05")).json()
         ready = client.get("/readyz").json()
-    for answer in (told, fresh):
+    for answer in (payload, fresh):
         assert answer["churn"]["status"] == answer["expansion"]["status"] == "no_model"
         assert answer["churn"]["probability"] is None
         assert answer["health"]["rubric"] == "five-dimensions"
@@ -224,7 +224,7 @@ def test_other_dates_are_cached_up_to_the_limit_and_assessed_once(own_home: Home
 def test_an_earlier_snapshot_that_is_broken_leaves_only_the_change_unknown(own_home: Home) -> None:
     SnapshotFiles(own_home).path(JUNE).write_text("broken")
     with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
-        told = client.get(AT).json()
-        assert told["churn"]["change_30d"] is None
-        assert told["churn"]["status"] == "scored"
+        payload = client.get(AT).json()
+        assert payload["churn"]["change_30d"] is None
+        assert payload["churn"]["status"] == "scored"
         assert client.get(AT, params={"as_of": "2026-06-01"}).status_code == 503

@@ -29,7 +29,7 @@ def test_a_sidecar_round_trips(snapshots: SnapshotFiles) -> None:
     assert read_sidecar(snapshots, AT, "measures") == document
     first = path.read_bytes()
     write_sidecar(snapshots, AT, "measures", {"other": 1})
-    assert read_sidecar(snapshots, AT, "measures") == {"other": 1}, "a new file is read anew"
+    assert read_sidecar(snapshots, AT, "measures") == {"other": 1}, "a new file is read again"
     write_sidecar(snapshots, AT, "measures", document)
     assert path.read_bytes() == first
     assert read_sidecar(snapshots, AT, "accounts") is None
@@ -72,9 +72,9 @@ def test_size_names_and_numbers_are_checked(snapshots: SnapshotFiles, monkeypatc
 
 
 def test_a_scoring_stores_the_facts_of_every_account(house: Any) -> None:
-    told = read_sidecar(SnapshotFiles(house.home), AT, ACCOUNTS)
-    assert told is not None
-    assert told["contractual"] is True
-    assert sorted(told["accounts"]) == [f"a{i:02d}" for i in range(39)]
-    one = told["accounts"]["a00"]
+    result = read_sidecar(SnapshotFiles(house.home), AT, ACCOUNTS)
+    assert result is not None
+    assert result["contractual"] is True
+    assert sorted(result["accounts"]) == [f"a{i:02d}" for i in range(39)]
+    one = result["accounts"]["a00"]
     assert (one["since"], one["renewal_at"], one["seats"], one["csm"]) == ("2024-01-01", "2027-01-01", 20.0, None)

@@ -34,8 +34,8 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    told: str = request.getfixturevalue("postgres_address")
-    return told
+    result: str = request.getfixturevalue("postgres_address")
+    return result
 
 
 @pytest.fixture

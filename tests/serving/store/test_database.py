@@ -192,7 +192,7 @@ def test_only_one_thread_waits_for_a_silent_server(silent: str, monkeypatch: pyt
     assert store.error == "the store cannot be reached"
     with ThreadPoolExecutor(8) as pool:
         waited = sorted(pool.map(asked, range(8)))
-    assert waited[6] < 1 < waited[7], "one has asked the server, the others nobody"
+    assert waited[6] < 1 < waited[7], "one has asked the server, the others no one"
 
 
 def test_a_store_that_is_back_is_used_immediately(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +211,8 @@ def test_every_wait_for_postgresql_is_limited(postgres_address: str) -> None:
     """Options in the address stay in effect."""
     store = Store(postgres_address + "&options=-c%20application_name%3Drenewcast")
     with store.read() as connection:
-        told = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in ("statement_timeout", "lock_timeout", "application_name")}
-        assert told == {"statement_timeout": "1min", "lock_timeout": "5s", "application_name": "renewcast"}
+        result = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in ("statement_timeout", "lock_timeout", "application_name")}
+        assert result == {"statement_timeout": "1min", "lock_timeout": "5s", "application_name": "renewcast"}
         lock_publishing(connection)
         assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "1min", "but for that wait itself"
         asked = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]

@@ -26,9 +26,9 @@ Answers = list[dict[str, Any]]
 def _answers(as_of: str, of: str, version: str = "1") -> Answers:
     """``of`` describes each account: the bands of its churn risk and its health, and whether the two agree."""
     bands = {"l": "low", "m": "medium", "h": "high", "g": "green", "y": "yellow", "r": "red"}
-    told = []
+    result = []
     for i, (churn, health, agree) in enumerate(of.split()):
-        told.append(
+        result.append(
             {
                 "prediction_id": f"prd_{as_of.replace('-', '')}{version}{i}{churn}{health}{'a' if agree == '=' else 'd'}",
                 "account_id": f"a{i}",
@@ -44,10 +44,10 @@ def _answers(as_of: str, of: str, version: str = "1") -> Answers:
                 "model": {"name": "churn", "version": version, "alias": "champion"},
             }
         )
-    return told
+    return result
 
 
-def _told(store: Store) -> list[tuple[str, dict[str, Any]]]:
+def _sent_events(store: Store) -> list[tuple[str, dict[str, Any]]]:
     with store.begin() as connection:
         rows = connection.execute(select(webhook_deliveries).order_by(webhook_deliveries.c.event, webhook_deliveries.c.event_id))
         return [(row.event, json.loads(row.body)["data"]) for row in rows]
@@ -63,10 +63,10 @@ def listening(store: Store) -> Store:
 def test_the_same_batch_twice_changes_nothing(listening: Store) -> None:
     week = _answers("2026-07-01", "lg= hr=")
     assert publish_batch(listening, week) == PublishedBatch(2, 1, 2)
-    before = _told(listening)
+    before = _sent_events(listening)
     assert publish_batch(listening, week) == PublishedBatch(0, 0, 0)
     assert publish_batch(listening, list(reversed(copy.deepcopy(week)))) == PublishedBatch(0, 0, 0)
-    assert _told(listening) == before
+    assert _sent_events(listening) == before
 
 
 def test_changes_since_the_previous_date_are_sent(listening: Store) -> None:
@@ -76,28 +76,28 @@ def test_changes_since_the_previous_date_are_sent(listening: Store) -> None:
     )
     earlier = change.model_copy(update={"at": datetime(2026, 1, 1, tzinfo=UTC)})
     publish_batch(listening, _answers("2026-07-01", "lg= hg= hr= lg! my!", version="2"), [earlier, change])
-    told = [(event, data) for event, data in _told(listening) if data.get("as_of") != "2026-06-01"]
-    assert [(event, data.get("account_id"), data.get("of")) for event, data in told] == [
+    response = [(event, data) for event, data in _sent_events(listening) if data.get("as_of") != "2026-06-01"]
+    assert [(event, data.get("account_id"), data.get("of")) for event, data in response] == [
         ("batch.completed", None, None),
         ("health.alert", "a2", None),
         ("model.promoted", None, None),
         ("prediction.band_changed", "a1", "churn"),
         ("prediction.band_changed", "a2", "health"),
     ]
-    changed = next(data for event, data in told if data.get("of") == "health")
+    changed = next(data for event, data in response if data.get("of") == "health")
     assert (changed["before"], changed["after"]) == ("yellow", "red")
 
 
 def test_a_disagreement_is_sent_when_it_opens_and_not_while_it_lasts(listening: Store) -> None:
     for as_of, of in (("2026-06-01", "lg="), ("2026-06-08", "lg!"), ("2026-06-15", "lg!"), ("2026-06-22", "lg="), ("2026-06-29", "lg!")):
         publish_batch(listening, _answers(as_of, of))
-    opened = [data["as_of"] for event, data in _told(listening) if event == "health.disagreement_opened"]
+    opened = [data["as_of"] for event, data in _sent_events(listening) if event == "health.disagreement_opened"]
     assert opened == ["2026-06-08", "2026-06-29"]
 
 
 def _changed(store: Store) -> list[tuple[str, str, str, str]]:
-    told = [data for event, data in _told(store) if event == "prediction.band_changed"]
-    return sorted((data["as_of"], data["account_id"], data["before"], data["after"]) for data in told)
+    result = [data for event, data in _sent_events(store) if event == "prediction.band_changed"]
+    return sorted((data["as_of"], data["account_id"], data["before"], data["after"]) for data in result)
 
 
 def test_a_rescored_date_is_compared_with_its_earlier_batch(listening: Store) -> None:
@@ -106,7 +106,7 @@ def test_a_rescored_date_is_compared_with_its_earlier_batch(listening: Store) ->
     first = _changed(listening)
     assert first == [("2026-06-08", "a0", "low", "high")]
     publish_batch(listening, _answers("2026-06-08", "hg= mg=", version="2"))
-    assert _changed(listening) == [*first, ("2026-06-08", "a1", "low", "medium")], "what has not changed is not told again"
+    assert _changed(listening) == [*first, ("2026-06-08", "a1", "low", "medium")], "what has not changed is not reported again"
     publish_batch(listening, _answers("2026-06-15", "hg= mg=", version="2"))
     assert len(_changed(listening)) == 2
 
@@ -114,7 +114,7 @@ def test_a_rescored_date_is_compared_with_its_earlier_batch(listening: Store) ->
 def test_an_older_date_sends_no_changes_and_is_not_the_latest(listening: Store) -> None:
     publish_batch(listening, _answers("2026-06-15", "lg="))
     publish_batch(listening, _answers("2026-06-01", "hr!"))
-    assert [event for event, _ in _told(listening)] == ["batch.completed", "batch.completed"]
+    assert [event for event, _ in _sent_events(listening)] == ["batch.completed", "batch.completed"]
     publish_batch(listening, _answers("2026-06-22", "lg="))
     assert _changed(listening) == []
 
@@ -135,7 +135,7 @@ def test_a_replaced_batch_can_be_published_again(listening: Store) -> None:
     assert [(before, after) for _, _, before, after in _changed(listening)] == [("high", "low"), ("low", "high")]
     publish_batch(listening, new)
     assert [(before, after) for _, _, before, after in _changed(listening)] == [("high", "low"), ("low", "high"), ("low", "high")]
-    assert [event for event, _ in _told(listening)].count("batch.completed") == 4
+    assert [event for event, _ in _sent_events(listening)].count("batch.completed") == 4
 
 
 def test_concurrent_publications_of_a_batch_publish_it_once(listening: Store) -> None:
@@ -200,4 +200,4 @@ def test_a_failed_batch_stores_nothing(listening: Store, monkeypatch: pytest.Mon
     with listening.begin() as connection:
         assert list_predictions(connection, None, None, 10).data == []
         assert list_alerts(connection, None, 10).data == []
-    assert _told(listening) == []
+    assert _sent_events(listening) == []

@@ -84,9 +84,9 @@ def serve(request: pytest.FixtureRequest, certificate: tuple[Path, Path], monkey
 
 
 def _read(wire: socket.socket) -> None:
-    told = b""
-    while not told.endswith(b"\r\n\r\n{}"):
-        told += wire.recv(65536)
+    result = b""
+    while not result.endswith(b"\r\n\r\n{}"):
+        result += wire.recv(65536)
 
 
 def _drip(wire: socket.socket, many: int = 400) -> None:

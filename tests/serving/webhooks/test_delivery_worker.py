@@ -41,14 +41,14 @@ class Receiver:
 
 @contextmanager
 def _receiver() -> Iterator[Receiver]:
-    told = Receiver()
+    result = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            told.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(told.status)
-            self.send_header("Location", told.url + "/elsewhere")
+            result.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(result.status)
+            self.send_header("Location", result.url + "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -56,18 +56,18 @@ def _receiver() -> Iterator[Receiver]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told.url = f"http://127.0.0.1:{server.server_port}/hook?for=us"
+        result.url = f"http://127.0.0.1:{server.server_port}/hook?for=us"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield told
+        yield result
         server.shutdown()
         thread.join()
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with _receiver() as told:
-        yield told
+    with _receiver() as result:
+        yield result
 
 
 @pytest.fixture
@@ -175,8 +175,8 @@ def test_a_failed_delivery_to_a_disabled_endpoint_is_not_retried(store: Store) -
         assert gone.wait(10)
         return 500
 
-    courier = DeliveryWorker(store, True, clock, sending=sending)
-    assert courier.deliver() == 2
+    worker = DeliveryWorker(store, True, clock, sending=sending)
+    assert worker.deliver() == 2
     assert _rows(store)[0].given_up
     gone.set()
     _until(lambda: _rows(store)[1].given_up)
@@ -208,15 +208,15 @@ def test_a_slow_endpoint_does_not_delay_others(store: Store) -> None:
             assert go_on.wait(30)
         return 204
 
-    courier = DeliveryWorker(store, True, clock, sending=sending)
+    worker = DeliveryWorker(store, True, clock, sending=sending)
     begun = time.monotonic()
-    while courier.deliver():
+    while worker.deliver():
         pass
     assert time.monotonic() - begun < 10
     assert sorted(name for url, name in sent if "quick" in url) == many
     assert len([url for url, _ in sent if "slow" in url]) == MAX_PER_ENDPOINT, "so many of its own are under way, and no more"
     go_on.set()
-    _until(lambda: courier.deliver() == 0 and all(row.delivered_at for row in _rows(store)))
+    _until(lambda: worker.deliver() == 0 and all(row.delivered_at for row in _rows(store)))
     assert len(sent) == len(set(sent)) == 2 * len(many)
 
 
@@ -224,7 +224,7 @@ def test_stopping_does_not_wait_for_a_slow_endpoint(store: Store) -> None:
     go_on = threading.Event()
     _listening(store, "http://slow.example/")
     _happens(store, datetime.now(UTC), "alr_1")
-    thread = BackgroundThread("courier", DeliveryWorker(store, True, sending=lambda *_: 204 if go_on.wait(30) else 500).deliver, 0.02)
+    thread = BackgroundThread("worker", DeliveryWorker(store, True, sending=lambda *_: 204 if go_on.wait(30) else 500).deliver, 0.02)
     thread.start()
     _until(lambda: _rows(store)[0].due_at > datetime.now(UTC))
     begun = time.monotonic()
@@ -264,7 +264,7 @@ def test_each_endpoint_gets_its_events_once(store: Store) -> None:
 
 def test_a_background_thread_delivers(store: Store, receiver: Receiver) -> None:
     _listening(store, receiver.url)
-    thread = BackgroundThread("courier", DeliveryWorker(store, True).deliver, every_seconds=0.02)
+    thread = BackgroundThread("worker", DeliveryWorker(store, True).deliver, every_seconds=0.02)
     thread.start()
     _happens(store, datetime.now(UTC), "alr_1", "alr_2", "alr_3")
     for _ in range(200):

@@ -42,7 +42,7 @@ def test_each_change_of_the_champion_is_sent_once(listening: Store) -> None:
     back = CHANGE.model_copy(update={"at": AT.replace(hour=13), "what": "rolled_back"})
     assert enqueue_promotions(listening, [CHANGE, back]) == 1
     again = CHANGE.model_copy(update={"at": AT.replace(hour=14)})
-    assert enqueue_promotions(listening, [again]) == 1, "the same version, promoted anew, is news"
+    assert enqueue_promotions(listening, [again]) == 1, "the same version, promoted again, is news"
     first = _bodies(listening)[0]
     assert first["type"] == "model.promoted"
     assert first["data"] == {"target": "churn", "version": "2", "what": "promoted", "at": "2026-07-01T12:30:15Z"}
@@ -59,5 +59,5 @@ def test_drift_is_sent_once_for_the_same_signals(listening: Store) -> None:
     assert enqueue_drift(listening, [found]) == 0
     assert enqueue_drift(listening, [DriftFinding("churn", "2", AT.replace(day=8), ["the ranking has faded"])]) == 1
     assert enqueue_drift(listening, [DriftFinding("churn", "3", AT, ["the ranking has faded"])]) == 1
-    told = _bodies(listening)[0]
-    assert (told["type"], told["data"]["reasons"]) == ("drift.detected", ["the ranking has faded"])  # type: ignore[index]
+    result = _bodies(listening)[0]
+    assert (result["type"], result["data"]["reasons"]) == ("drift.detected", ["the ranking has faded"])  # type: ignore[index]

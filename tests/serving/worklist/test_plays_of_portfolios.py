@@ -1,7 +1,7 @@
 """Plays over whole portfolios: the shares that `renewcast risks --summary` prints stay within their bounds.
 
 The bounds, of all accounts: executive plays at most 5%; no save play at low risk with green health and no high warning
-that counts; none beside a proposal to expand; no executive play at low risk but for what is immediate; nothing due by
+that counts; none next to a proposal to expand; no executive play at low risk but for what is immediate; nothing due by
 the day on which it is published for the first time.
 """
 
@@ -102,26 +102,26 @@ def champion_features() -> list[str]:
 
 
 def test_the_shares_of_plays_stay_within_their_bounds(scored: ScoredSnapshot) -> None:
-    told = plays_summary(scored.assessment)
-    n = told["accounts"]
+    result = plays_summary(scored.assessment)
+    n = result["accounts"]
     assert n > 20
-    assert told["executive_capacity"] == max(1, int(0.05 * n))
-    assert told["executive"]["accounts"] <= told["executive_capacity"]
+    assert result["executive_capacity"] == max(1, int(0.05 * n))
+    assert result["executive"]["accounts"] <= result["executive_capacity"]
     for nothing in ("healthy_save", "proposed_save", "overdue_at_publication", "overdue"):
-        assert told[nothing]["accounts"] == 0, nothing
+        assert result[nothing]["accounts"] == 0, nothing
     # Exactly the accounts with a reason have a play, so the shares are those of the reasons.
     why = [_reasons(scored, row) for row in range(n)]
     low = [band == "low" for band in scored.assessment.target_scores["churn"].band]
     calm = [a and not each["save"] for a, each in zip(low, why, strict=True)]
-    assert told["with_play"]["accounts"] == sum(any(each.values()) for each in why)
-    assert told["low_churn"]["accounts"] == sum(a and any(each.values()) for a, each in zip(low, why, strict=True))
-    assert told["low_churn_save"]["accounts"] == sum(a and each["save"] for a, each in zip(low, why, strict=True))
+    assert result["with_play"]["accounts"] == sum(any(each.values()) for each in why)
+    assert result["low_churn"]["accounts"] == sum(a and any(each.values()) for a, each in zip(low, why, strict=True))
+    assert result["low_churn_save"]["accounts"] == sum(a and each["save"] for a, each in zip(low, why, strict=True))
     immediate = sum(a and each["immediate"] for a, each in zip(low, why, strict=True))
-    assert told["low_churn_executive"]["accounts"] <= min(immediate, told["executive_capacity"])
+    assert result["low_churn_executive"]["accounts"] <= min(immediate, result["executive_capacity"])
     assert 0 < sum(calm) < n, "some at low risk have nothing wrong, or the bounds say nothing"
-    print({name: f"{told[name]['share']:.1%}" for name in ("with_play", "by_people", "executive", "low_churn", "low_churn_save")})
-    assert sum(told["kinds"].values()) == sum(told["who"].values()) == told["with_play"]["accounts"]
-    assert told["by_people"]["accounts"] + told["who"].get("automated", 0) == told["with_play"]["accounts"]
+    print({name: f"{result[name]['share']:.1%}" for name in ("with_play", "by_people", "executive", "low_churn", "low_churn_save")})
+    assert sum(result["kinds"].values()) == sum(result["who"].values()) == result["with_play"]["accounts"]
+    assert result["by_people"]["accounts"] + result["who"].get("automated", 0) == result["with_play"]["accounts"]
 
 
 def _reasons(scored: ScoredSnapshot, row: int) -> dict[str, bool]:
@@ -149,9 +149,9 @@ def test_every_account_has_exactly_the_plays_its_data_requires(scored: ScoredSna
     kinds = set()
     for row, account in enumerate(seen.account_ids):
         why, plays = _reasons(scored, row), judged.plays_of(row)
-        told = [play.kind for play in plays]
-        assert sorted(told) == sorted(kind for kind in ("save", "billing", "onboarding", "renewal") if why[kind]), account
-        kinds |= set(told)
+        result = [play.kind for play in plays]
+        assert sorted(result) == sorted(kind for kind in ("save", "billing", "onboarding", "renewal") if why[kind]), account
+        kinds |= set(result)
         churn, health = seen.target_scores["churn"].band[row], seen.health.band.iloc[row]
         for play in plays:
             assert play.because, account
@@ -175,12 +175,12 @@ def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: 
     asked = ["risks", str(place / "signals"), "--as-of", "2026-09-30", "--summary"]
     done = CliRunner().invoke(renewcast.app, [*asked, "--json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
+    payload = json.loads(done.stdout)
     expected = plays_summary(scored.assessment, dict(_standing(place, scored)))
-    assert told == {"as_of": "2026-09-30", **json.loads(json.dumps(expected))}
+    assert payload == {"as_of": "2026-09-30", **json.loads(json.dumps(expected))}
     words = CliRunner().invoke(renewcast.app, asked).stdout
     for name in ("with_play", "executive", "low_churn", "overdue_at_publication"):
-        assert f"{told[name]['share']:.1%}" in words
+        assert f"{payload[name]['share']:.1%}" in words
     refused = CliRunner().invoke(renewcast.app, [*asked, "--out", str(place / "x.csv")])
     assert refused.exit_code != 0
     assert not (place / "x.csv").exists()
@@ -189,7 +189,7 @@ def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: 
 def test_every_interface_shows_the_same_plays(scored: ScoredSnapshot) -> None:
     """The answer, the flat row, the list of risks, and the worklist."""
     seen = scored.assessment
-    answers = {told["account_id"]: told for told in scored.answers()}
+    answers = {result["account_id"]: result for result in scored.answers()}
     rows = portfolio_rows(seen).set_index("account_id")
     risks = risks_board(seen).set_index("account_id")
     with TestClient(
@@ -198,16 +198,16 @@ def test_every_interface_shows_the_same_plays(scored: ScoredSnapshot) -> None:
         listed = client.get("/v1/worklist", params={"capacity": 1000}).json()
     names = {item["account_id"]: item["play"] for item in listed["accounts"]}
     late = {item["account_id"] for item in listed["too_late"]}
-    for account, told in answers.items():
-        main = told["plays"][0] if told["plays"] else None
+    for account, result in answers.items():
+        main = result["plays"][0] if result["plays"] else None
         act = None if main is None else main["act"]
         assert (rows["play"][account] if isinstance(rows["play"][account], str) else None) == act
-        assert bool(rows["expansion_ready"][account]) == told["expansion"]["ready"]
+        assert bool(rows["expansion_ready"][account]) == result["expansion"]["ready"]
         if account in risks.index:
             assert (risks["play"][account] if isinstance(risks["play"][account], str) else None) == act
         if account in names:
             assert names[account] == main
-        assert told["expansion"]["ready"] <= all(each["kind"] != "save" for each in told["plays"])
+        assert result["expansion"]["ready"] <= all(each["kind"] != "save" for each in result["plays"])
         automated = main is not None and main["who"] == "automated"
         assert not (automated and account in names)
         if not listed["under_way"] + listed["held_out"] + listed["done"] + listed["snoozed"]:
@@ -218,9 +218,9 @@ def test_every_interface_shows_the_same_plays(scored: ScoredSnapshot) -> None:
 
 
 def test_an_alert_of_risk_names_who_acts(scored: ScoredSnapshot) -> None:
-    for told in scored.answers():
-        executives = any(play["who"] == "executives" for play in told["plays"])
-        for alert in told["alerts"]:
+    for result in scored.answers():
+        executives = any(play["who"] == "executives" for play in result["plays"])
+        for alert in result["alerts"]:
             if alert["code"] == "churn_risk":
                 assert alert["to"] == ("executive" if executives else "csm")
 
@@ -244,18 +244,18 @@ def twice(tmp_path_factory: pytest.TempPathFactory, champions: Any) -> tuple[Hom
 
 def test_only_earlier_open_plays_are_overdue(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot]) -> None:
     home, before, after = twice
-    old = {told["account_id"]: {play["name"]: play for play in told["plays"]} for told in before.answers()}
+    old = {result["account_id"]: {play["name"]: play for play in result["plays"]} for result in before.answers()}
     overdue = 0
     worked = {item for item, _ in _standing(home, after)}
-    for told in after.answers():
-        for play in told["plays"]:
-            then = old.get(told["account_id"], {}).get(play["name"])
+    for result in after.answers():
+        for play in result["plays"]:
+            then = old.get(result["account_id"], {}).get(play["name"])
             assert play["overdue"] == (play["due"] < "2026-09-30")
             overdue += play["overdue"]
             if play["overdue"]:
                 assert then is not None
                 assert play["due"] == then["due"]
-                assert told["account_id"] not in worked
+                assert result["account_id"] not in worked
             assert not (play["overdue"] and play["who"] == "automated")
     assert overdue > 0
     assert plays_summary(before.assessment)["overdue"]["accounts"] == 0
@@ -284,12 +284,12 @@ def test_recorded_actions_take_plays_off_every_list_immediately(
         assert ">Under way<" in client.get(f"/accounts/{first}").text
         assert ">Done<" in client.get(f"/accounts/{second}").text
         assert f"/accounts/{first}" not in client.get("/", params=asked).text
-    told = dict(_standing(home, after))
-    assert (told[first], told[second]) == ("under_way", "done")
-    board = risks_board(after.assessment, told).set_index("account_id")
+    result = dict(_standing(home, after))
+    assert (result[first], result[second]) == ("under_way", "done")
+    board = risks_board(after.assessment, result).set_index("account_id")
     assert board["work"].get(first, "under_way") == "under_way"
     assert board["play"].reindex([first]).isna().all()
-    summary = plays_summary(after.assessment, told)
+    summary = plays_summary(after.assessment, result)
     assert summary["off_the_list"]["done"] >= 1
     assert np.isclose(summary["with_play"]["share"], summary["with_play"]["accounts"] / summary["accounts"])
 
@@ -301,15 +301,15 @@ def test_every_interface_carries_over_the_same_due_dates(twice: tuple[Home, Scor
     monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
     current_home.cache_clear()
     champion = load_champion(home)
-    expected = {told["account_id"]: told["plays"] for told in after.answers()}
+    expected = {result["account_id"]: result["plays"] for result in after.answers()}
     assert any(play["overdue"] for plays in expected.values() for play in plays)
     found, _, _ = assess_portfolio(signals, AS_OF, home, champion)
-    assert {told["account_id"]: told["plays"] for told in portfolio_answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
+    assert {result["account_id"]: result["plays"] for result in portfolio_answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
     with Store.of(home).read() as connection:
         begun = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
-    told = account_facts_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).prediction
-    assert told["plays"] == expected[begun.account_id]
-    assert not any(play["overdue"] for play in told["plays"])
+    result = account_facts_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).prediction
+    assert result["plays"] == expected[begun.account_id]
+    assert not any(play["overdue"] for play in result["plays"])
     asked = ["health", str(home.root.parent / "signals"), "--as-of", "2026-09-30", "--account", begun.account_id, "--json"]
     done = CliRunner().invoke(renewcast.app, asked)
     assert done.exit_code == 0, done.output
@@ -317,4 +317,4 @@ def test_every_interface_carries_over_the_same_due_dates(twice: tuple[Home, Scor
     # Published without --publish, the same.
     score(signals, AS_OF, home.root / "again.csv", home)
     again = score_published(SnapshotFiles(home), champion, AS_OF)
-    assert {told["account_id"]: told["plays"] for told in again.answers()} == expected
+    assert {result["account_id"]: result["plays"] for result in again.answers()} == expected

@@ -134,9 +134,9 @@ def test_an_invalid_date_is_refused(client: TestClient, until: Any, code: str) -
 
 def test_the_last_allowed_date_is_accepted_and_unknown_accounts_or_fields_are_refused(client: TestClient) -> None:
     assert snooze(client, "a05", 90).status_code == 201
-    unknown = snooze(client, "nobody-here")
+    unknown = snooze(client, "a999-secret")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_account")
-    assert "nobody-here" not in unknown.text
+    assert "a999-secret" not in unknown.text
     assert snooze(client, "a05", body={"days": 7}).status_code == 422
     assert client.post("/v1/accounts/a05/snoozes", content=b"until=x").status_code == 415
 
@@ -188,7 +188,7 @@ def test_other_form_values_are_refused(client: TestClient, days: str) -> None:
     assert client.post(f"/accounts/{account}", data={"days": days}).status_code == 422
     crossed = client.post(f"/accounts/{account}", data={"days": "7"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert crossed.status_code == 403
-    assert client.post("/accounts/nobody-here", data={"days": "7"}).status_code == 404
+    assert client.post("/accounts/a999-secret", data={"days": "7"}).status_code == 404
     assert listed(client)["snoozed"] == 0
 
 

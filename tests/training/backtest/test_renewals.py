@@ -103,11 +103,11 @@ def test_a_quarter_by_hand(prepared: LabelledSnapshots) -> None:
 def test_a_quarter_whose_renewals_have_not_settled_is_left_out(prepared: LabelledSnapshots) -> None:
     found = past_forecasts(prepared, 9, EVERY, champions(0.25, 0.1, datetime(2025, 6, 2, tzinfo=UTC)))
     assert [quarter.period for quarter in found.quarters] == ["2026Q1"], "2026Q2 is not over"
-    assert "2025Q3" in found.skipped or "2025Q4" in found.skipped, "nobody was due then, and that is said"
+    assert "2025Q3" in found.skipped or "2025Q4" in found.skipped, "no one was due then, and that is said"
 
 
 def test_a_champion_that_knew_the_outcome_is_not_asked(prepared: LabelledSnapshots) -> None:
-    # Its recipe would have to be fitted anew, and of this book nothing can be.
+    # Its recipe would have to be fitted again, and nothing can be fitted on this portfolio.
     with pytest.raises(InsufficientData) as caught:
         past_forecasts(prepared, 1, EVERY, champions(0.25, 0.1, datetime(2026, 1, 2, tzinfo=UTC)))
     assert "2026Q1" in str(caught.value)

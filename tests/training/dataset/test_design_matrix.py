@@ -83,7 +83,7 @@ def test_weights_do_not_depend_on_the_grid_step(portfolio: tuple[pd.DataFrame, d
 
 @pytest.mark.parametrize("always", [0.0, 1.0])
 def test_labels_of_one_class_are_refused(portfolio: tuple[pd.DataFrame, dict[int, Floats]], always: float) -> None:
-    """Labels cut at an account's last event look like this: silence is never seen, and nobody ever leaves."""
+    """Labels cut at an account's last event look like this: silence is never seen, and no one ever leaves."""
     frame, labels = portfolio
     with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
         build_design(frame, labels | {90: np.full(len(frame), always)}, 90, 30, CATALOGUE)
@@ -111,9 +111,9 @@ def test_probabilities_never_fall_with_the_horizon(
     frame, labels = portfolio
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.1)
     scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.scorer_parameters(), IDENTITY)
-    told = np.array(list(scorer.by_horizon(scorer.encode(holes).matrix).values()))
-    assert told.shape == (len(HORIZONS), len(frame))
-    assert (np.diff(told, axis=0) >= -1e-12).all()
+    result = np.array(list(scorer.by_horizon(scorer.encode(holes).matrix).values()))
+    assert result.shape == (len(HORIZONS), len(frame))
+    assert (np.diff(result, axis=0) >= -1e-12).all()
     # And each is about right: the mean over rows whose outcome is known.
     for days, p in zip(HORIZONS, np.array(list(scorer.by_horizon(scorer.encode(frame).matrix).values())), strict=True):
         known = np.isfinite(labels[days])
@@ -132,7 +132,7 @@ def test_contributions_in_the_scorer_add_up(portfolio: tuple[pd.DataFrame, dict[
 
 
 def test_the_horizon_is_not_a_reason(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
-    """Accounts leave at any time, whatever their renewal: a longer horizon makes it likelier for all alike, which is no
+    """Accounts leave at any time, whatever their renewal: a longer horizon makes it likelier for all of them, which is no
     reason of any of them."""
     frame, known = portfolio
     rng = np.random.default_rng(8)

@@ -62,13 +62,13 @@ def test_sound_feeds_have_no_faults(feeds_of: Callable[..., Feeds]) -> None:
 
 
 def test_stale_subscriptions_with_current_usage_are_reported(feeds_of: Callable[..., Feeds]) -> None:
-    (told,) = label_feed_faults(feeds_of(subscriptions=_stopped), True, FIRST) or []
-    assert told.startswith("subscriptions: nothing since 2026-01-15, 121 days before the end of the data")
+    (result,) = label_feed_faults(feeds_of(subscriptions=_stopped), True, FIRST) or []
+    assert result.startswith("subscriptions: nothing since 2026-01-15, 121 days before the end of the data")
 
 
 def test_a_unit_jump_in_contracts_is_reported(feeds_of: Callable[..., Feeds]) -> None:
-    (told,) = label_feed_faults(feeds_of(subscriptions=_jumped_at(300)), True, FIRST) or []
-    assert told.startswith("subscriptions.arr rose")
+    (result,) = label_feed_faults(feeds_of(subscriptions=_jumped_at(300)), True, FIRST) or []
+    assert result.startswith("subscriptions.arr rose")
 
 
 def test_jumps_long_before_the_first_snapshot_do_not_count(feeds_of: Callable[..., Feeds]) -> None:
@@ -86,8 +86,8 @@ def test_faults_of_other_feeds_are_no_label_feed_faults(feeds_of: Callable[..., 
 
 def test_orders_are_the_label_feed_without_contracts(feeds_of: Callable[..., Feeds]) -> None:
     feeds = feeds_of(subscriptions=_stopped, table="orders")
-    (told,) = label_feed_faults(feeds, False, FIRST) or []
-    assert told.startswith("orders: nothing since")
+    (result,) = label_feed_faults(feeds, False, FIRST) or []
+    assert result.startswith("orders: nothing since")
 
 
 def test_a_feed_that_was_not_checked_is_not_sound(feeds_of: Callable[..., Feeds]) -> None:

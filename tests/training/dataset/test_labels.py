@@ -59,7 +59,7 @@ subscriptions                               | churn  | grows      | shrinks | ar
 0..120 100 10 a + 120.. 200 20 b            | no     | tier       | no      | 100 | another plan, and seats with it
 0..120 100 10 a + 120.. 200 20 a            | no     | seats      | no      | 100 | seats at the same plan
 0..120 100 10 a + 120.. 200 10 a            | no     | yes        | no      | 100 | a mere rise in price is of no kind
-0..120 100 a + 120.. 200 a                  | no     | yes        | no      | 100 | nobody recorded the seats
+0..120 100 a + 120.. 200 a                  | no     | yes        | no      | 100 | seats are not recorded
 0.. 100 10 a + 120.. 50 5 b                 | no     | cross_sell | no      | 100 | a further subscription
 0.. 100 10 a + 120.. 50 5 a                 | no     | cross_sell | no      | 100 | a further one of the same plan
 0..189 100 10 + 189.. 200 20                | no     | seats      | no      | 100 | growth on the last day

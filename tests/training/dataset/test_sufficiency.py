@@ -118,6 +118,6 @@ def test_staleness_depends_on_the_rhythm_of_the_feed(make_signals: Made, small_c
 
 def test_facts_are_json_values(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
     found = facts(make_signals, small_catalogue, 600, 730, 0.05)
-    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
-    assert told["slices"]["test"]["accounts_with_outcome"] == found.slices["test"].accounts_with_outcome
-    assert told["missing"] == []
+    payload = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert payload["slices"]["test"]["accounts_with_outcome"] == found.slices["test"].accounts_with_outcome
+    assert payload["missing"] == []

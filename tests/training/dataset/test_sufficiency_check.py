@@ -24,8 +24,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_horizon_is_counted_and_the_requested_one_has_facts(small: Path) -> None:
-    told = []
-    enough = check_sufficiency(open_source(small), TrainConfig(horizon_days=45), lambda share, _: told.append(share))
+    result = []
+    enough = check_sufficiency(open_source(small), TrainConfig(horizon_days=45), lambda share, _: result.append(share))
     assert [h.days for h in enough.horizons] == sorted({*HORIZONS, 45})
     assert enough.requested.days == 45
     for target, fact in enough.facts.items():
@@ -35,8 +35,8 @@ def test_every_horizon_is_counted_and_the_requested_one_has_facts(small: Path) -
         assert any(line.startswith("6") and "more accounts (3" in line for line in fact.missing)
     assert enough.facts["churn"].missing_share["orders"] == 1.0
     assert enough.facts["churn"].missing_share["usage"] < 0.5
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    assert result == sorted(result)
+    assert result[-1] == 1.0
 
 
 def test_row_counts_are_reported(small: Path) -> None:

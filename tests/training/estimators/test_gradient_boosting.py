@@ -142,17 +142,17 @@ def test_richer_trees_are_chosen_if_significantly_better(
 def test_progress_is_reported_and_an_interrupt_ends_the_search(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
-    told: list[tuple[int, int]] = []
+    result: list[tuple[int, int]] = []
 
     def stop(done: int, of: int, best: float) -> None:
-        told.append((done, of))
+        result.append((done, of))
         assert best > 0
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fit_boosted_trees(rows(small_portfolio, small_catalogue), small_catalogue, "churn", 5, progress=stop)
-    assert told == [(1, 5), (2, 5)]
+    assert result == [(1, 5), (2, 5)]
 
 
 def test_the_scorer_gives_the_same_log_odds(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:

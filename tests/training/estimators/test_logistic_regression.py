@@ -55,16 +55,16 @@ def test_unknown_values_are_predicted(
 
 def test_progress_is_reported_and_can_stop_the_fit(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
-    told: list[tuple[int, int]] = []
+    result: list[tuple[int, int]] = []
 
     def stop(done: int, of: int, best: float) -> None:
-        told.append((done, of))
+        result.append((done, of))
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fit_linear(rows(frame, y, small_catalogue), small_catalogue, progress=stop)
-    assert told == [(1, len(STRENGTHS)), (2, len(STRENGTHS))]
+    assert result == [(1, len(STRENGTHS)), (2, len(STRENGTHS))]
 
 
 def test_one_class_is_refused(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
@@ -105,8 +105,8 @@ def test_the_scorer_gives_the_same_linear_log_odds(
 ) -> None:
     frame, y = small_portfolio
     found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
-    told = json.loads(json.dumps({"start": found.scorer_parameters()}))
-    start = LinearTerms.of(told, "start", found.encoding.features, found.encoding.categories)
+    payload = json.loads(json.dumps({"start": found.scorer_parameters()}))
+    start = LinearTerms.of(payload, "start", found.encoding.features, found.encoding.categories)
     assert start is not None
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
     matrix = found.encoding.matrix(holes)
@@ -127,8 +127,8 @@ def test_each_contribution_is_zero_on_average(small_portfolio: Portfolio, small_
     due[90][:500] = np.nan
     design = build_design(frame.assign(**{RENEWAL_FEATURE: until}), due, 90, 0, catalogue)
     found = fit_linear(design, catalogue)
-    told = json.loads(json.dumps({"start": found.scorer_parameters()}))
-    start = LinearTerms.of(told, "start", found.encoding.columns, found.encoding.categories)
+    payload = json.loads(json.dumps({"start": found.scorer_parameters()}))
+    start = LinearTerms.of(payload, "start", found.encoding.columns, found.encoding.categories)
     assert start is not None
     main, weight = design.matrix[design.main], design.weight[design.main]
     parts = start.parts(main)

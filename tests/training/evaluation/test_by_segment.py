@@ -70,8 +70,8 @@ def test_small_segments_have_counts_and_no_metrics(judged_rows: Made, said: dict
     assert (few.happened, few.enough, few.judgement, few.at_capacity) == (MINIMUM_ACCOUNTS - 1, False, None, ())
     assert np.isnan([few.ratio, few.roc_auc, few.brier]).all()
     assert enough.enough
-    told = json.loads(json.dumps([few.as_dict(), enough.as_dict()], allow_nan=False))
-    assert told[0]["roc_auc"] == [None, None, None]
-    assert told[1]["judgement"]["rows"][0]["candidate"] == BASE_RATE
+    payload = json.loads(json.dumps([few.as_dict(), enough.as_dict()], allow_nan=False))
+    assert payload[0]["roc_auc"] == [None, None, None]
+    assert payload[1]["judgement"]["rows"][0]["candidate"] == BASE_RATE
     y = np.where(big, (numbers < 4 * MINIMUM_ACCOUNTS).astype(float), judged_rows().y)
     assert evaluate_by_segment(judged_rows(y=y, **said), BLEND, 10)[0].judgement is not None

@@ -72,8 +72,8 @@ def test_champions_of_another_horizon_are_not_compared(tested: Any) -> None:
 def test_unreadable_and_missing_champions(tmp_path: Path, tested: Any) -> None:
     home = Home(tmp_path)
     assert load_champions(home, CATALOGUE) == {}
-    told = '{"churn": {"version": "7", "folder": "bundles/churn/7"}, "promoted_at": "2026-01-01T00:00:00Z"}'
-    write_pointer(home, ChampionPointer.model_validate_json(told))
+    result = '{"churn": {"version": "7", "folder": "bundles/churn/7"}, "promoted_at": "2026-01-01T00:00:00Z"}'
+    write_pointer(home, ChampionPointer.model_validate_json(result))
     assert load_champions(home, CATALOGUE) == {"churn": UnreadableChampion("7")}
     frame, y = tested
     found = compare_with_champion(UnreadableChampion("7"), np.full(len(y), 0.3), frame, y, 30, CONFIG)

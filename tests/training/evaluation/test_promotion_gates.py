@@ -98,10 +98,10 @@ def test_a_loss_to_the_linear_model() -> None:
     ("apart", "loses"), [((0.01, 0.004, 0.02), True), ((0.01, -0.004, 0.02), False), ((-0.01, -0.02, -0.004), False)]
 )
 def test_the_champion_is_compared_too(apart: tuple[float, float, float], loses: bool) -> None:
-    told = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", apart))}["no_loss_to_champion"]
-    assert told.passed is not loses
-    assert told.figure == apart[1]
-    assert "version 3" in told.words
+    result = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", apart))}["no_loss_to_champion"]
+    assert result.passed is not loses
+    assert result.figure == apart[1]
+    assert "version 3" in result.words
 
 
 def test_a_person_may_override_a_missing_comparison() -> None:
@@ -116,15 +116,15 @@ def test_a_person_may_override_a_missing_comparison() -> None:
 
 def test_a_person_cannot_override_other_failed_gates() -> None:
     lost = [asdict(g) for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", (0.01, 0.004, 0.02)))]
-    assert [told["name"] for told in blocking_gates(lost)] == ["no_loss_to_champion"]
+    assert [result["name"] for result in blocking_gates(lost)] == ["no_loss_to_champion"]
     leaky = [asdict(g) for g in gates(judgement(), ENOUGH, None, ChampionComparison("3", None, "it has seen them"))]
-    assert [told["name"] for told in blocking_gates(leaky)] == ["no_leak"]
+    assert [result["name"] for result in blocking_gates(leaky)] == ["no_leak"]
 
 
 def test_an_unreadable_champion_passes_the_gate_with_a_note() -> None:
-    told = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", None, "version 3 is broken", unreadable=True))}
-    assert told["no_loss_to_champion"].passed
-    assert "version 3 is broken" in told["no_loss_to_champion"].words
+    result = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", None, "version 3 is broken", unreadable=True))}
+    assert result["no_loss_to_champion"].passed
+    assert "version 3 is broken" in result["no_loss_to_champion"].words
 
 
 def test_faulty_or_unchecked_label_feeds_fail_the_gate() -> None:
@@ -135,10 +135,10 @@ def test_faulty_or_unchecked_label_feeds_fail_the_gate() -> None:
 
 
 def test_gate_texts_include_the_numbers() -> None:
-    told = {"name": "calibration_slope", "passed": False, "figure": 0.312, "limit": 0.6, "words": "too extreme"}
-    assert gate_text(told) == "calibration slope: too extreme (0.312, limit 0.6)"
-    assert gate_text(told | {"figure": None}) == "calibration slope: too extreme"
-    assert not undecided(told | {"figure": None})
+    result = {"name": "calibration_slope", "passed": False, "figure": 0.312, "limit": 0.6, "words": "too extreme"}
+    assert gate_text(result) == "calibration slope: too extreme (0.312, limit 0.6)"
+    assert gate_text(result | {"figure": None}) == "calibration slope: too extreme"
+    assert not undecided(result | {"figure": None})
 
 
 def test_a_missing_comparison_fails_the_gate() -> None:

@@ -70,11 +70,11 @@ def test_learned_weights_do_not_use_the_test(prepared: LabelledSnapshots, parts:
     first = score_rubrics(prepared, [rubric], parts)["learns"]
     assert score_rubrics(_turned(prepared, ~known), [rubric], parts)["learns"].weights == first.weights
     assert score_rubrics(_turned(prepared, known), [rubric], parts)["learns"].weights != first.weights
-    told, other = (
+    result, other = (
         health_facts(one, score_rubrics(one, [rubric], parts), parts).rubrics["learns"].meaning
         for one in (prepared, _turned(prepared, between))
     )
-    assert told is not None
+    assert result is not None
     assert other is not None
-    assert told.later == other.later
-    assert told.rate != other.rate
+    assert result.later == other.later
+    assert result.rate != other.rate

@@ -48,12 +48,12 @@ def test_bands_have_observed_rates() -> None:
     score, band, churned, names, dates = _world(300)
     found = fit_score_calibration(score, band, churned, names, dates)
     assert found is not None
-    for told in found.bands:
-        assert told.rate == pytest.approx(churned[band == told.band].mean())
-        assert told.low is not None
-        assert told.high is not None
-        assert told.low <= told.rate <= told.high
-    assert [told.band for told in found.bands] == ["green", "yellow", "red"]
+    for result in found.bands:
+        assert result.rate == pytest.approx(churned[band == result.band].mean())
+        assert result.low is not None
+        assert result.high is not None
+        assert result.low <= result.rate <= result.high
+    assert [result.band for result in found.bands] == ["green", "yellow", "red"]
 
 
 def test_the_curve_is_evaluated_on_later_dates() -> None:

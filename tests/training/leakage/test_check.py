@@ -157,8 +157,8 @@ def test_backdated_rows_are_noted_and_not_used(world: Rows, source_of: Any) -> N
     (note,) = report.notes
     assert (note.check, note.subject, note.severity) == ("arrival", "billing", "note")
     assert "rows are dated in the 90 days before their account's churn and were loaded after it" in note.words
-    told = next(a for a in report.arrivals if a["table"] == "billing")
-    assert told["after"] >= CHURNED * 30 > 100 * told["expected"]
+    result = next(a for a in report.arrivals if a["table"] == "billing")
+    assert result["after"] >= CHURNED * 30 > 100 * result["expected"]
 
 
 def test_backdated_rows_leak_without_loaded_at(world: Rows, source_of: Any) -> None:
@@ -200,7 +200,7 @@ def test_orders_are_checked_too(source_of: Any) -> None:
 
 
 def test_an_invalid_source_is_a_user_error(world: Rows, source_of: Any) -> None:
-    world["usage"].append({"account_id": "nobody", "occurred_at": "2025-03-01"})
+    world["usage"].append({"account_id": "a999", "occurred_at": "2025-03-01"})
     with pytest.raises(SignalsError, match="account"):
         check_source_for_leaks(source_of(world), FEW)
 

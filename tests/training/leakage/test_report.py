@@ -56,11 +56,11 @@ def test_long_lists_of_leaks_are_shortened() -> None:
 
 
 def test_the_report_is_json() -> None:
-    told = json.loads(json.dumps(replace(CLEAN, findings=(LEAK, NOTE)).as_dict(), allow_nan=False))
-    assert told["ok"] is False
-    assert told["dates"] == ["2026-03-01"] * 6
-    assert told["findings"][0]["dates"] == ["2026-03-01"]
-    assert [check["looked_at"] for check in told["checks"]] == [True, True, True, False]
+    payload = json.loads(json.dumps(replace(CLEAN, findings=(LEAK, NOTE)).as_dict(), allow_nan=False))
+    assert payload["ok"] is False
+    assert payload["dates"] == ["2026-03-01"] * 6
+    assert payload["findings"][0]["dates"] == ["2026-03-01"]
+    assert [check["looked_at"] for check in payload["checks"]] == [True, True, True, False]
 
 
 def test_the_report_fits_eighty_columns_and_ends_with_the_verdict() -> None:

@@ -98,8 +98,8 @@ def test_a_category_per_account_is_no_leak(rows: pd.DataFrame) -> None:
 
 def test_too_few_accounts_are_not_checked(rows: pd.DataFrame) -> None:
     few = rows[~rows["ever"] | (rows["account_id"] < f"a{MINIMUM_ACCOUNTS - 1:02}")].reset_index(drop=True)
-    told = few.assign(**{"usage.it": few["churn"]})
-    found = find_separating_features(told, few["churn"], Catalogue((feature("usage.it"),)), "churn")
+    result = few.assign(**{"usage.it": few["churn"]})
+    found = find_separating_features(result, few["churn"], Catalogue((feature("usage.it"),)), "churn")
     assert found.findings == ()
     assert found.lacking.startswith(f"{MINIMUM_ACCOUNTS - 1} accounts with churn and 50 without")
 

@@ -1,4 +1,4 @@
-"""Predictions beside what happened: what is clearly wrong is said with its figures, what chance explains is not."""
+"""Predictions compared with outcomes: clear errors are reported with figures, and what chance explains is not."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ ROWS = 4_000
 
 
 def _matured(stretch: float, times: float = 1.0) -> Matured:
-    """Accounts whose log-odds are told ``stretch`` times as far from the middle as they are; the level is right unless
+    """Accounts whose log-odds are predicted ``stretch`` times as far from the middle as they are; the level is right unless
     ``times`` says otherwise."""
     rng = np.random.default_rng(3)
     true = rng.normal(-1.5, 1.0, ROWS)
     y = (rng.random(ROWS) < scipy.special.expit(true)).astype(np.float64)
-    told = stretch * true
+    result = stretch * true
     # Shifted until as many are expected as there are, which is how a level is right while a spread is not.
     shifts = np.linspace(-6, 6, 4_001)
-    levels = np.array([scipy.special.expit(told + shift).mean() for shift in shifts])
-    p = scipy.special.expit(told + shifts[np.abs(levels - y.mean()).argmin()])
+    levels = np.array([scipy.special.expit(result + shift).mean() for shift in shifts])
+    p = scipy.special.expit(result + shifts[np.abs(levels - y.mean()).argmin()])
     return matured(90, np.minimum(p * times, 0.99), y, np.arange(ROWS).astype(str).astype(object))
 
 

@@ -55,9 +55,9 @@ def _pointed(version: str) -> ChampionEntry:
 
 
 def _bundle(home: Home, version: str, p: float, through: int) -> Any:
-    told = {"target": "churn", "version": version, "horizon_days": 30, "grace_days": 30, "metrics": {}}
-    told |= {"trained_through": _day(through), "created_at": _day(through + 0.1)}
-    facts = {"manifest": type("Manifest", (), told), "scorer": _Scorer(p), "folder": home.root / _pointed(version).folder}
+    result = {"target": "churn", "version": version, "horizon_days": 30, "grace_days": 30, "metrics": {}}
+    result |= {"trained_through": _day(through), "created_at": _day(through + 0.1)}
+    facts = {"manifest": type("Manifest", (), result), "scorer": _Scorer(p), "folder": home.root / _pointed(version).folder}
     return type("Bundle", (), facts)
 
 

@@ -79,15 +79,15 @@ def test_a_bundle_that_is_gone_is_said() -> None:
 def test_json_holds_every_feature_and_print_the_furthest() -> None:
     psi = {f"usage.f{i}": 1 - i / 100 for i in range(40)}
     watched = replace(CALM, drifted=Drifted(0.05, psi, 0.7))
-    told = json.loads(json.dumps(_report(watched).as_dict(), allow_nan=False))["targets"]["churn"]
-    assert (told["feature_psi"], told["score_psi"], told["psi_limit"]) == (psi, 0.05, 0.7)
+    payload = json.loads(json.dumps(_report(watched).as_dict(), allow_nan=False))["targets"]["churn"]
+    assert (payload["feature_psi"], payload["score_psi"], payload["psi_limit"]) == (psi, 0.05, 0.7)
     printed = _printed(watched)
     assert f"usage.f{SHOWN - 1} " in printed
     assert f"usage.f{SHOWN} " not in printed
     assert "and 18 more" in printed
 
 
-def test_what_cannot_be_told_is_null_in_json() -> None:
-    told = _report(CALM).as_dict()["targets"]["churn"]
-    assert told["feature_psi"] == {"usage.minutes": 0.1, "usage.gone": None}
-    assert (told["trained_through"], told["reasons"], told["notes"]) == ("2026-03-01", [], [])
+def test_unknown_values_are_null_in_json() -> None:
+    result = _report(CALM).as_dict()["targets"]["churn"]
+    assert result["feature_psi"] == {"usage.minutes": 0.1, "usage.gone": None}
+    assert (result["trained_through"], result["reasons"], result["notes"]) == ("2026-03-01", [], [])

@@ -12,7 +12,7 @@ from training.evaluation.test_predictions import ScoredTestRows
 from training.pipeline.model_card import reliability
 
 
-def test_a_tenth_without_an_outcome_is_not_told_as_impossible(judged_rows: Callable[..., ScoredTestRows]) -> None:
+def test_a_tenth_without_an_outcome_is_not_reported_as_impossible(judged_rows: Callable[..., ScoredTestRows]) -> None:
     """Its upper end is the rate at which so many accounts would all be spared once in forty times."""
     y = judged_rows().y
     bins = reliability(judged_rows(**{BLEND: np.clip(0.1 + 0.8 * y, 0.0, 1.0)}))

@@ -1,4 +1,4 @@
-"""Targets are worked on at once, told of together, and stopped together."""
+"""Targets are trained at the same time, reported together, and stopped together."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def test_an_error_in_one_ends_the_other() -> None:
 
 
 def test_progress_is_that_of_all_together() -> None:
-    told: list[float] = []
-    side_by_side(TARGETS, lambda _target, tell: tell(1.0, "done"), lambda share, _what: told.append(share), 1)
-    assert told == [0.5, 1.0]
+    result: list[float] = []
+    side_by_side(TARGETS, lambda _target, tell: tell(1.0, "done"), lambda share, _what: result.append(share), 1)
+    assert result == [0.5, 1.0]

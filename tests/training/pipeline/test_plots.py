@@ -1,4 +1,4 @@
-"""Pictures of a judged model can be drawn, and twice alike."""
+"""Plots of an evaluated model can be drawn, and drawing twice gives the same picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluation.test_predictions import ScoredTestRows
 from training.pipeline.plots import at_capacity, beeswarm, by_dimension, gain, reliability
 
 
-def test_pictures_can_be_drawn_twice_alike(judged_rows: Callable[..., ScoredTestRows]) -> None:
+def test_drawing_twice_gives_the_same_picture(judged_rows: Callable[..., ScoredTestRows]) -> None:
     rng = np.random.default_rng(0)
     y = judged_rows().y
     p = np.clip(0.1 + 0.3 * y + 0.4 * rng.random(len(y)), 0, 1)

@@ -28,12 +28,12 @@ def test_linear_algebra_takes_one_thread_throughout_and_a_refusal_leaves_nothing
     def threads() -> dict[str, int]:
         return {each["filepath"]: each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
 
-    def told(_share: float, what: str) -> None:
+    def record_threads(_share: float, what: str) -> None:
         seen[what] = set(threads().values())
 
     before = threads()
     with pytest.raises(InsufficientData, match="not enough data to train"):
-        train(signals, Home(tmp_path / "home"), TrainConfig(), progress=told)
+        train(signals, Home(tmp_path / "home"), TrainConfig(), progress=record_threads)
     assert list(seen.values())[-1] == {1}
     assert threads() == before
     assert not list((tmp_path / "home").rglob("model.txt"))

@@ -103,7 +103,7 @@ def test_a_registry_that_cannot_be_reached_is_a_warning(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.socket() as taken:
-        # Bound, and nobody listens.
+        # Bound, and no one listens.
         taken.bind(("127.0.0.1", 0))
         away = Home(home.root, f"http://127.0.0.1:{taken.getsockname()[1]}")
         _promote(away, "2", registered[1][1])
@@ -146,7 +146,7 @@ def test_without_a_champion_no_registry_is_asked(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_succeeds_all_the_same_and_webhooks_are_told(
+def test_the_command_still_succeeds_and_webhooks_are_sent(
     home: Home,
     registered: Any,
     caplog: pytest.LogCaptureFixture,

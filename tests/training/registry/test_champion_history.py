@@ -110,7 +110,7 @@ def test_without_a_history_the_champion_answers_since_its_training() -> None:
     assert reigns(pointer, "expansion", DAY_0, lambda _: _bundle("4.9", "3")) == ()
 
 
-def test_the_reigns_of_one_champion_are_kept_together_and_the_present_one_is_last() -> None:
+def test_periods_of_one_champion_are_grouped_and_the_present_one_is_last() -> None:
     pointer = ChampionPointer(
         churn=_pointed("1"),
         promoted_at=_at("20"),

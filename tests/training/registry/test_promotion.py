@@ -106,16 +106,16 @@ def test_killed_at_any_instant_there_is_a_whole_champion(tmp_path: Path) -> None
         command = [sys.executable, "-c", PROMOTES_FOR_EVER, str(tmp_path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            told = [int(process.stdout.readline()) for _ in range(dice.randrange(2, 30))]
+            output = [int(process.stdout.readline()) for _ in range(dice.randrange(2, 30))]
             time.sleep(dice.uniform(0, 0.004))
             process.send_signal(signal.SIGKILL)
-            told += [int(line) for line in process.stdout if line.endswith("\n")]
+            output += [int(line) for line in process.stdout if line.endswith("\n")]
         pointer = read_pointer(home)
         assert pointer is not None
         assert pointer.churn is not None
-        assert int(pointer.churn.version) - told[-1] in (0, 1)
+        assert int(pointer.churn.version) - output[-1] in (0, 1)
         assert pointer.history[-1].champion == pointer.churn
-        # What was being written is left beside it, under a name that no reader takes for it.
+        # What was being written is left next to it, under a name that no reader takes for it.
         unfinished = [file for file in home.root.iterdir() if file.name not in (home.champion_file.name, promotion.LOCK)]
         assert len(unfinished) <= killed
         assert all(UNFINISHED in file.name for file in unfinished)

@@ -29,14 +29,14 @@ def test_everything_is_there() -> None:
     run = Trained("0123456789abcdef", AT, "2026-09-30", "90", outcomes)  # type: ignore[arg-type]
     pointed = ChampionEntry(version="12", folder="bundles/churn/12-01234567")
     change = ChampionChange(at=AT, what="rolled_back", target="churn", champion=pointed, who="Ada", why="the other one failed in May")
-    told = _printed([run], [change])
+    result = _printed([run], [change])
     for words in ("01234567", "2026-10-01", "2026-09-30", "12 *", "0.812", "0.550", "all passed", "2 failed"):
-        assert words in told
-    assert "expansion 9 was held back by: calibration slope, beats base rate" in told
+        assert words in result
+    assert "expansion 9 was held back by: calibration slope, beats base rate" in result
     for words in ("2026-10-01 08:30", "rolled back", "Ada", "failed in May"):
-        assert words in told
-    assert "…" not in told
-    assert max(map(len, told.splitlines())) <= 80
+        assert words in result
+    assert "…" not in result
+    assert max(map(len, result.splitlines())) <= 80
 
 
 def test_no_run_is_said() -> None:

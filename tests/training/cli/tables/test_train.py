@@ -74,14 +74,14 @@ def test_a_failed_gate_says_by_how_much() -> None:
 def test_what_was_not_promoted_says_why_and_what_a_person_may_do() -> None:
     slope = Gate("calibration_slope", False, 0.3, 0.6, "too extreme")
     open_ = Gate("no_loss_to_champion", False, None, 0.0, "it could not be compared with the champion, version 3: no news")
-    failed, colour = _standing(_model(slope, open_))
+    failed, color = _standing(_model(slope, open_))
     assert "failed: calibration_slope" in failed
     assert "renewcast promote" not in failed
-    assert colour == "red"
-    asked, colour = _standing(_model(open_))
+    assert color == "red"
+    asked, color = _standing(_model(open_))
     assert "version 4 is registered; it could not be compared with the champion, version 3: no news" in asked
     assert "`renewcast promote churn 4 --why TEXT` makes it the champion" in asked
-    assert colour == "yellow"
+    assert color == "yellow"
     passed = Gate("no_leak", True, 0.0, 0.0, "no feature sees the future")
     assert _standing(_model(passed))[0] == "version 4 is the champion now"
 
@@ -92,9 +92,9 @@ def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> Non
     leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (leak,), (), 3.0)
     facts = {target: SimpleNamespace(missing=()) for target in ("churn", "expansion")}
     report: Any = SimpleNamespace(facts=facts, leaks=leaks)
-    told = _why_not(report, "churn")
-    assert told[0] == "leak: account.industry alone separates churn"
-    assert "leave what feeds that feature out of the source" in told[1]
+    result = _why_not(report, "churn")
+    assert result[0] == "leak: account.industry alone separates churn"
+    assert "leave what feeds that feature out of the source" in result[1]
     assert _why_not(report, "expansion") == []
 
 

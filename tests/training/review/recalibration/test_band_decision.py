@@ -54,7 +54,7 @@ def test_a_red_queue_over_capacity_is_not_proposed(jumps: ReviewRows) -> None:
     assert "queue" in found.reasons[0]
 
 
-def test_limits_at_the_jumps_are_kept(jumps: ReviewRows) -> None:
+def test_limits_at_the_jumps_are_not_changed(jumps: ReviewRows) -> None:
     found = propose_bands(jumps, Bands(green=70, yellow=52, red=0), capacity=None, resamples=50)
     assert found.decision == "keep", found.reasons
     assert found.candidate == {"green": 70.0, "yellow": 52.0, "red": 0.0}

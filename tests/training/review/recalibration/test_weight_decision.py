@@ -88,7 +88,7 @@ def test_with_forty_churns_there_is_not_enough_evidence(few: SyntheticHistory) -
     assert "churned" in found.reasons[0]
 
 
-def test_weights_that_are_right_are_kept(wrong: SyntheticHistory) -> None:
+def test_correct_weights_are_not_changed(wrong: SyntheticHistory) -> None:
     true = {name: round(weight) for name, weight in wrong.weights.items()}
     found = propose_weights(wrong.rows, true, resamples=100)
     assert found.decision == "keep", found.reasons

@@ -59,7 +59,7 @@ def test_verdicts(clear, reach, moved, step, target, earlier, later_churned, dec
     assert word in reasons[0]
 
 
-def test_a_kept_weight_states_what_the_data_suggest() -> None:
+def test_an_unchanged_weight_states_what_the_data_suggest() -> None:
     _, reasons = decide_weights(("usage", "support"), OLD, estimates(-1, 5, -5), later(GOOD, (-0.5, 0.1)), PLENTY, PLENTY, 20.0, 5.0)
     assert reasons[0].startswith("the data suggest usage 60 → 50, support 40 → 50, but the later data do not confirm this")
 
