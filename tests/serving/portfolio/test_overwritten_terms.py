@@ -61,4 +61,4 @@ def test_groups_with_known_terms_have_kpis_and_segments_do_not(make_signals: Cal
     for group in by["segment"]:
         measures = {m["measure"]: m for m in group["measures"]}
         assert measures["nrr"]["value"] is None
-        assert measures["logo_retention"]["unknown"].startswith("the terms of 2 of 101 accounts are not known")
+        assert measures["logo_retention"]["unknown"].startswith("the terms of 2 of 101 accounts are unknown at the start")
