@@ -19,7 +19,7 @@ import pandas as pd
 
 from features.errors import InsufficientData
 from models.renewals.past_forecasts import FIGURES
-from training.backtest.renewals import past_forecasts
+from training.backtest.renewals import forecast_past_quarters
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.simulation import simulate
@@ -33,7 +33,7 @@ def one(accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, o
         simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
         prepared = read_labelled_snapshots(signals, None, QUICK)
         try:
-            found = past_forecasts(prepared, quarters, QUICK, {})
+            found = forecast_past_quarters(prepared, quarters, QUICK, {})
         except InsufficientData as error:
             print(f"seed {seed}: {error}", flush=True)
             return []

@@ -34,7 +34,7 @@ from models.peer_groups.segments import ARR_FEATURE
 from serving.portfolio.rule_tables import risks_board
 from serving.scoring.score_portfolio import assess_portfolio
 from serving.worklist.rank import WorklistContext, build_worklist
-from training.backtest.refit import refitted
+from training.backtest.refit import refit_model
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.simulation import simulate
@@ -48,7 +48,7 @@ QUICK = TrainConfig(every_days=14, trials=2, refits=0)
 def champion_of(signals: Path, through: datetime) -> Champion:
     """Fit a champion of churn only, by the recipe of the champions and without gates."""
     prepared = read_labelled_snapshots(signals, through, QUICK)
-    scorer = refitted(prepared, "churn", through, QUICK, {})
+    scorer = refit_model(prepared, "churn", through, QUICK, {})
     numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
     manifest = Manifest(
         target="churn",

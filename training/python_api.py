@@ -42,17 +42,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check of a signals source found. `check` returns it.
+    """The result of a check of a signals source. `check` returns it.
 
     Attributes
     ----------
     ok : bool
-        Whether the source keeps the data contract.
+        Whether the source meets the data contract.
     errors : pandas.DataFrame
-        What breaks the contract: ``table``, ``column``, ``problem``, ``expected``, ``rows`` (how many) and
+        Violations of the contract: ``table``, ``column``, ``problem``, ``expected``, ``rows`` (their number) and
         ``positions`` (the first row positions, from 1).
     findings : pandas.DataFrame
-        What breaks no rule but should be looked at: ``table``, ``column``, ``rows``, ``what``, ``cure``, ``positions``.
+        What violates no rule but needs attention: ``table``, ``column``, ``rows``, ``what``, ``cure``, ``positions``.
     feeds : pandas.DataFrame
         One row per table: ``rows``, ``first`` and ``last`` (datetime64[us, UTC]), ``silent_days``, ``stale``,
         ``accounts_share`` (0 to 1).
@@ -69,17 +69,17 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether the source keeps the data contract."""
+        """Whether the source meets the data contract."""
         return self.report.ok
 
     @property
     def errors(self) -> pd.DataFrame:
-        """What breaks the data contract."""
+        """The violations of the data contract."""
         return pd.DataFrame([vars(each) for each in self.report.errors], columns=list(Violation.__dataclass_fields__))
 
     @property
     def findings(self) -> pd.DataFrame:
-        """What breaks no rule but should be looked at."""
+        """What violates no rule but needs attention."""
         return pd.DataFrame([vars(each) for each in self.report.findings], columns=list(Finding.__dataclass_fields__))
 
     @property
@@ -117,7 +117,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training did. `train` returns it.
+    """The result of a training. `train` returns it.
 
     Attributes
     ----------
@@ -126,13 +126,13 @@ class TrainingResult:
     versions : dict of str to str
         The registered version of each target that was trained.
     champion : Champion
-        The models that were trained, whether they were promoted or not, with the rubric they were judged against.
+        The models that were trained, whether they were promoted or not, with the rubric they were compared with.
         `score` and the other functions take it.
     metrics : pandas.DataFrame
         Index ``target``, ``candidate``, ``metric``; columns ``value``, ``low`` and ``high`` (95% interval, accounts
-        resampled) on the test dates. NaN where undefined. The model that ships is the candidate ``blend``.
+        resampled) on the test dates. NaN where undefined. The released model is the candidate ``blend``.
     gates : pandas.DataFrame
-        What a model had to pass to be promoted: ``target``, ``name``, ``passed`` (bool) and ``words``.
+        The promotion gates: ``target``, ``name``, ``passed`` (bool) and ``words``.
     """
 
     report: TrainReport
@@ -162,8 +162,8 @@ class TrainingResult:
         rows = [
             {"target": target, "candidate": row["candidate"], "metric": metric["name"]}
             | {name: metric[name] for name in ("value", "low", "high")}
-            for target, told in self._trained.items()
-            for row in told["judgement"]["rows"]
+            for target, result in self._trained.items()
+            for row in result["judgement"]["rows"]
             for metric in row["metrics"]
         ]
         keys, figures = ["target", "candidate", "metric"], ["value", "low", "high"]
@@ -171,29 +171,29 @@ class TrainingResult:
 
     @property
     def gates(self) -> pd.DataFrame:
-        """What a model had to pass to be promoted, and whether it did."""
+        """The promotion gates, and whether each model passed them."""
         names = ("name", "passed", "words")
         rows = [
             {"target": target} | {name: gate[name] for name in names}
-            for target, told in self._trained.items()
-            for gate in told["gates"]
+            for target, result in self._trained.items()
+            for gate in result["gates"]
         ]
         return pd.DataFrame(rows, columns=["target", *names])
 
     def test_predictions(self, target: str = "churn") -> pd.DataFrame:
-        """Return what the candidates predicted for the test rows, and what happened.
+        """Return the predictions of the candidates for the test rows, with the outcomes.
 
         Parameters
         ----------
         target : {"churn", "expansion"}
-            Which target.
+            The target.
 
         Returns
         -------
         pandas.DataFrame
             One row per account and test date: ``account_id``, ``as_of`` (datetime64[us, UTC]), ``segment``, ``arr``
             (currency a year), ``outcome`` (0.0 or 1.0), and the probability (0 to 1) by each candidate that gives one,
-            in a column of its name; the model that ships is ``blend``.
+            in a column of its name; the released model is ``blend``.
 
         Raises
         ------
@@ -220,8 +220,8 @@ class TrainingResult:
 
     @property
     def _trained(self) -> dict[str, Any]:
-        """What the report says of each target that was trained."""
-        return {target: told for target, told in self.as_dict()["targets"].items() if "judgement" in told}
+        """The part of the report about each trained target."""
+        return {target: result for target, result in self.as_dict()["targets"].items() if "judgement" in result}
 
     def __repr__(self) -> str:
         promoted = ", ".join(self.promoted) or "nothing"
@@ -235,7 +235,7 @@ def simulate(folder: Address, *, accounts: int = 500, weeks: int = 156, seed: in
     Parameters
     ----------
     folder : str or path-like
-        The folder to write the tables to. ``FOLDER-truth.parquet`` beside it holds the true probabilities.
+        The folder to write the tables to. ``FOLDER-truth.parquet`` next to it holds the true probabilities.
     accounts : int, default 500
         The number of accounts, at least 20.
     weeks : int, default 156
@@ -266,12 +266,12 @@ def simulate(folder: Address, *, accounts: int = 500, weeks: int = 156, seed: in
 
 
 def check(source: Address, *, data_through: Instant | None = None, engine: str = DUCKDB) -> CheckResult:
-    """Validate a signals source, and say whether there is enough data to train on.
+    """Validate a signals source, and report whether there is enough data to train on.
 
     Parameters
     ----------
     source : str or path-like
-        Whatever `open_signals` takes.
+        Any source that `open_signals` accepts.
     data_through : str, date, datetime or pandas.Timestamp, optional
         Nothing at or after this instant (UTC) is read. By default, everything.
     engine : str, default "duckdb"
@@ -280,7 +280,7 @@ def check(source: Address, *, data_through: Instant | None = None, engine: str =
     Returns
     -------
     CheckResult
-        A source that breaks the data contract does not raise: ``ok`` is False and ``errors`` lists the problems.
+        A source that violates the data contract does not raise: ``ok`` is False and ``errors`` lists the problems.
 
     Raises
     ------
@@ -306,7 +306,7 @@ def check_source(
     """Validate the source at ``address``; see `check`."""
     source = open_source(address, engine)
     report = validate(source, data_through)
-    progress(0.2, "looking at the feeds")
+    progress(0.2, "checking the feeds")
     feeds = feed_health(source, data_through)
     config = TrainConfig()
     if not report.ok:
@@ -318,7 +318,7 @@ def check_source(
 
 
 def labels(signals: Signals, snapshots: pd.DataFrame, *, horizon_days: int = 90, grace_days: int = 30) -> pd.DataFrame:
-    """Say what happened to each account after each snapshot.
+    """Return the outcome of each account after each snapshot.
 
     Labels look ahead: from ``as_of`` until ``as_of`` + ``horizon_days``. Never join them to features of a later date.
 
@@ -338,7 +338,7 @@ def labels(signals: Signals, snapshots: pd.DataFrame, *, horizon_days: int = 90,
     -------
     pandas.DataFrame
         One row per row of ``snapshots``, in the same order: ``account_id``, ``as_of``, then ``churn``, ``expansion``
-        and ``contraction`` (float64: 1.0 it happened, 0.0 it did not, NaN not known yet), ``churn_kind``
+        and ``contraction`` (float64: 1.0 it happened, 0.0 it did not, NaN not yet known), ``churn_kind``
         ("voluntary" or "involuntary"), ``expansion_kind``, ``arr`` (at ``as_of``, currency a year) and ``active``
         (bool).
 

@@ -86,9 +86,9 @@ def _account_facts(
 
 def _write_report(payload: dict[str, Any], name: str, out: Path | None, as_json: bool) -> None:
     from serving.account_reports.html import report_page, write_report
-    from serving.cli.tables.account_reports import print_pack
+    from serving.cli.tables.account_reports import print_account_report
 
     def write(folder: Path) -> str:
         return "\n".join(map(str, write_report(payload, report_page(payload), folder, name)))
 
-    write_result(as_json, lambda: payload, lambda console: print_pack(payload, console), out, write)
+    write_result(as_json, lambda: payload, lambda console: print_account_report(payload, console), out, write)

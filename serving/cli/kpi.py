@@ -50,7 +50,7 @@ def portfolio(
     from features.utils.dates import parse_instant
     from features.utils.periods import period_ending
     from models.home import current_home
-    from serving.cli.tables.kpi import print_measures
+    from serving.cli.tables.kpi import print_kpis
     from serving.portfolio.kpi_report import kpi_report
     from serving.scoring.score_portfolio import champion_horizon
 
@@ -68,7 +68,7 @@ def portfolio(
             kept=current_home().rollups,
         )
     file = json_file_writer(payload, f"{len(payload['measures'])} measures as of {payload['as_of']}")
-    write_result(as_json, lambda: payload, lambda console: print_measures(payload, console), out, file)
+    write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console), out, file)
 
 
 @app.command()

@@ -152,7 +152,7 @@ def _show(
 ) -> None:
     from models.predictions.payload import format_instant
     from models.predictions.table_export import plain_rows
-    from serving.cli.tables.rules import print_board
+    from serving.cli.tables.rules import print_rule_table
 
     at, rubric = format_instant(found.as_of), found.health.rubric.name
     title = f"{what} as of {at}, by {rubric}: {len(board):,} accounts"
@@ -160,7 +160,7 @@ def _show(
     write_result(
         as_json,
         lambda: about | {"accounts": plain_rows(board)},
-        lambda console: print_board(board, columns, title, console),
+        lambda console: print_rule_table(board, columns, title, console),
         out,
         frame_writer(board),
     )

@@ -74,7 +74,7 @@ def test_runs_versions_and_the_champion_on_a_server(server: str, world: Any, tmp
     home = Home(tmp_path / "home", server)
     client = mlflow_tracking.connect(home).MlflowClient()
     for target, bundle in load_champion(home).bundles.items():
-        alias = client.get_model_version_by_alias(mlflow_tracking.registered_name(target), mlflow_tracking.ALIAS)
+        alias = client.get_model_version_by_alias(mlflow_tracking.registered_model_name(target), mlflow_tracking.ALIAS)
         assert alias.version == bundle.manifest.version
         renewcast("promote", target, bundle.manifest.version, "--why", "the same again")
         renewcast("rollback", target, "--why", "and back")

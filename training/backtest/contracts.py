@@ -15,9 +15,11 @@ from training.dataset.subscription_spells import Spells
 
 
 @dataclass(frozen=True)
-class Book:
-    """Every contract of a source, to look ahead in: the rows, and the running ARR and the spells of each account, its
-    number being its place in ``accounts``."""
+class ContractBook:
+    """Every contract of a source, past and future: the rows, and the ARR over time and the spells of each account.
+
+    The code of an account is its position in ``accounts``.
+    """
 
     contracts: pd.DataFrame
     accounts: pd.Index[Any]
@@ -25,13 +27,13 @@ class Book:
     spells: Spells
 
     @classmethod
-    def of(cls, signals: Signals, grace_days: int) -> Book:
-        """Read them."""
+    def of(cls, signals: Signals, grace_days: int) -> ContractBook:
+        """Read the contracts."""
         columns = ("account_id", "started_at", "ended_at", "arr", "renewal_at", "end_reason")
         rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
         codes, accounts = pd.factorize(rows["account_id"])
-        start = _micros(rows["started_at"])
-        end = np.where(rows["ended_at"].notna(), _micros(rows["ended_at"].fillna(rows["started_at"])), NEVER)
+        start = to_micros(rows["started_at"])
+        end = np.where(rows["ended_at"].notna(), to_micros(rows["ended_at"].fillna(rows["started_at"])), NEVER)
         ran = end > start
         codes = codes.astype(np.int64)[ran]
         start, end, parts = start[ran], end[ran], to_fixed_point(rows["arr"].fillna(0.0))[ran]
@@ -41,5 +43,6 @@ class Book:
         return cls(rows, pd.Index(accounts), arr, Spells(codes, start, end, unpaid, grace_days * DAY_US))
 
 
-def _micros(times: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
+def to_micros(times: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
+    """Convert instants to microseconds since 1970 (UTC)."""
     return np.asarray(pd.to_datetime(times, utc=True).dt.as_unit("us").astype("int64"), dtype=np.int64)

@@ -10,12 +10,12 @@ import pandas as pd
 
 from features.utils.arrays import Floats
 from models.renewals.historical_rates import GROWN
-from training.backtest.contracts import Book, _micros
+from training.backtest.contracts import ContractBook, to_micros
 from training.dataset.step_functions import DAY_US, from_fixed_point
 
 
 @dataclass(frozen=True)
-class _Happened:
+class QuarterOutcomes:
     """What became of the accounts: who left and who grew, 0 or 1, and the sums by figure."""
 
     left: Floats
@@ -23,9 +23,9 @@ class _Happened:
     sums: dict[str, float]
 
 
-def _happened(
-    book: Book, due: pd.DataFrame, start: datetime, until: Floats, before: Floats, grace_days: int
-) -> _Happened:
+def quarter_outcomes(
+    book: ContractBook, due: pd.DataFrame, start: datetime, until: Floats, before: Floats, grace_days: int
+) -> QuarterOutcomes:
     """Read each account a grace after its renewal; where it then runs on a late renewal, a grace later.
 
     Parameters
@@ -33,7 +33,7 @@ def _happened(
     due : the accounts that come due; until, before : the days to their renewals and their ARR, n rows each.
     """
     codes = book.accounts.get_indexer(pd.Index(due["account_id"])).astype(np.int64)
-    begin = np.full(len(codes), _micros(pd.Series([start]))[0])
+    begin = np.full(len(codes), to_micros(pd.Series([start]))[0])
     settled = begin + np.rint((until + grace_days) * DAY_US).astype(np.int64)
     ends, _ = book.spells.ends(codes, begin)
     left = (ends < settled).astype(np.float64)
@@ -53,4 +53,4 @@ def _happened(
         "grr": (total - lost - contracted) / total if total else 1.0,
         "nrr": (total - lost - contracted + expanded) / total if total else 1.0,
     }
-    return _Happened(left, (stays & (after >= GROWN * before * (1 - 1e-9))).astype(np.float64), sums)
+    return QuarterOutcomes(left, (stays & (after >= GROWN * before * (1 - 1e-9))).astype(np.float64), sums)

@@ -21,10 +21,11 @@ from training.dataset.target_rows import TargetRows
 from training.dataset.time_split import split_dates
 from training.estimators.blend import Blend, fit_blend, refit_blend
 from training.evaluation.interval_width import true_probability_spread
-from training.pipeline.final_model import final_model
+from training.pipeline.final_model import fit_final_model
 
 
-def _champions(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, datetime]]:
+def load_champion_scorers(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, datetime]]:
+    """Load the champions: by target, the scorer and the end of its training data."""
     try:
         bundles = load_champion(home, catalogue).bundles
     except BundleError:
@@ -32,35 +33,39 @@ def _champions(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, d
     return {target: (bundle.scorer, bundle.manifest.trained_through) for target, bundle in bundles.items()}
 
 
-def _models(
+def models_as_of(
     prepared: LabelledSnapshots,
     start: datetime,
     config: TrainConfig,
     champions: dict[Target, tuple[Scorer, datetime]],
     recipes: dict[Target, Blend],
 ) -> tuple[dict[Target, Scorer], str]:
-    """The champions, if they were trained before ``start``; else their recipe on what was known by then. Without
-    enough outcomes for expansion there is only the model of churn."""
+    """Return the champions if they were trained before ``start``, else models refitted on the data known by then.
+
+    Without enough outcomes for expansion, only churn has a model.
+    """
     if "churn" in champions and all(through <= start for _, through in champions.values()):
         return {target: scorer for target, (scorer, _) in champions.items()}, "champion"
-    found = {"churn": refitted(prepared, "churn", start, config, recipes)}
+    models = {"churn": refit_model(prepared, "churn", start, config, recipes)}
     with contextlib.suppress(InsufficientData):
-        found["expansion"] = refitted(prepared, "expansion", start, config, recipes)
-    return {target: found[target] for target in TARGETS if target in found}, "refit"
+        models["expansion"] = refit_model(prepared, "expansion", start, config, recipes)
+    return {target: models[target] for target in TARGETS if target in models}, "refit"
 
 
-def refitted(
+def refit_model(
     prepared: LabelledSnapshots, target: Target, start: datetime, config: TrainConfig, recipes: dict[Target, Blend]
 ) -> Scorer:
-    """The recipe of the champions on what was known at ``start``: labels whose windows had ended by then.
+    """Refit the recipe of a champion on labels whose windows had ended at ``start``.
 
     Parameters
     ----------
-    recipes : by target the model whose settings are taken over; a target's first one is searched for and put there.
+    recipes : by target, the model whose settings are reused. If a target has none, its settings are searched and the
+        model is added.
 
     Raises
     ------
-    InsufficientData : the history before it is too short, or holds too few outcomes.
+    InsufficientData
+        If the history before ``start`` is too short or has too few outcomes.
     """
     main, grace, catalogue = config.horizon_days, prepared.grace_days, prepared.catalogue
     parts = split_dates([at for at in prepared.grid.as_ofs if at < start], main, grace, start).final()
@@ -71,9 +76,9 @@ def refitted(
             return refit_blend(recipes[target], design, catalogue, target)
         return fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
 
-    final = final_model(rows, parts, start, fit, config.seed)
+    final = fit_final_model(rows, parts, start, fit, config.seed)
     model = final.blend
-    # Only once all else went well.
+    # Stored only after everything else has succeeded.
     recipes.setdefault(target, model)
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
     encoding = model.encoding

@@ -42,9 +42,9 @@ from models.renewals.past_forecasts import (
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.scorer import Scorer
 from models.targets import Target
-from training.backtest.contracts import Book
-from training.backtest.outcomes import _happened
-from training.backtest.refit import _champions, _models
+from training.backtest.contracts import ContractBook
+from training.backtest.outcomes import quarter_outcomes
+from training.backtest.refit import load_champion_scorers, models_as_of
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 from training.dataset.overwritten_terms import overwritten_rows
@@ -53,7 +53,7 @@ from training.estimators.blend import Blend
 #: Past quarters that are looked at, the newest ones.
 QUARTERS = 6
 #: A coarse grid and a short search: a backtest fits many models.
-QUICK = TrainConfig(every_days=14, trials=2, refits=0)
+BACKTEST_CONFIG = TrainConfig(every_days=14, trials=2, refits=0)
 
 
 def backtest(
@@ -63,7 +63,7 @@ def backtest(
     progress: Progress = no_progress,
     engine: str = DUCKDB,
     quarters: int = QUARTERS,
-    config: TrainConfig = QUICK,
+    config: TrainConfig = BACKTEST_CONFIG,
 ) -> PastForecasts:
     """Forecast past quarters, hold them against what happened, and keep that in the home.
 
@@ -84,8 +84,8 @@ def backtest(
                 "signals without subscriptions have no renewals", "contracts with the end of their term (renewal_at)"
             )
         require_portfolio(home, prepared.signals)
-        champions = _champions(home, catalogue)
-        found = past_forecasts(prepared, quarters, config, champions, subprogress(progress, 0.3, 1.0))
+        champions = load_champion_scorers(home, catalogue)
+        found = forecast_past_quarters(prepared, quarters, config, champions, subprogress(progress, 0.3, 1.0))
     finally:
         prepared.signals.close()
     found.save(home)
@@ -93,7 +93,7 @@ def backtest(
     return found
 
 
-def past_forecasts(
+def forecast_past_quarters(
     prepared: LabelledSnapshots,
     quarters: int,
     config: TrainConfig,
@@ -111,7 +111,7 @@ def past_forecasts(
     InsufficientData : no quarter could be forecast.
     """
     signals, grace = prepared.signals, prepared.grace_days
-    book = Book.of(signals, grace)
+    book = ContractBook.of(signals, grace)
     asked = _settled(prepared, quarters)
     found: list[PastQuarter] = []
     skipped: dict[str, str] = {}
@@ -120,7 +120,7 @@ def past_forecasts(
         progress(place / max(len(asked), 1), f"forecasting {period.name} from its start")
         matured = [q for q in found if _matured(_period(q), grace) <= period.start]
         try:
-            scorers, by = _models(prepared, period.start, config, champions, recipes)
+            scorers, by = models_as_of(prepared, period.start, config, champions, recipes)
             found.append(_quarter(prepared, period, scorers, by, book, matured))
         except InsufficientData as error:
             skipped[period.name] = "; ".join(error.missing)
@@ -162,7 +162,7 @@ def _quarter(
     period: Period,
     scorers: dict[Target, Scorer],
     by: str,
-    book: Book,
+    book: ContractBook,
     matured: Iterable[PastQuarter],
 ) -> PastQuarter:
     start, grace, signals = period.start, prepared.grace_days, prepared.signals
@@ -180,7 +180,7 @@ def _quarter(
     habits = historical_rates(book.contracts, start, grace)
     leaving, growing = bias_distributions(matured)
     whole_ = forecast_due_renewals(due.of(arr, segment), habits, leaving, growing, {})["all", None]
-    happened = _happened(book, frame[due.complete], start, until[due.complete], arr[due.complete], grace)
+    happened = quarter_outcomes(book, frame[due.complete], start, until[due.complete], arr[due.complete], grace)
     figures = {}
     for name in FIGURES:
         told = getattr(whole_, name)
@@ -201,7 +201,9 @@ def _quarter(
 def _said(scorer: Scorer, frame: pd.DataFrame) -> ModelProbabilities:
     matrix = scorer.encode(frame).matrix
     told = scorer.calibrate(scorer.raw(matrix))
-    return ModelProbabilities(scorer.by_horizon(matrix) or {QUICK.horizon_days: told.probability}, told.low, told.high)
+    return ModelProbabilities(
+        scorer.by_horizon(matrix) or {BACKTEST_CONFIG.horizon_days: told.probability}, told.low, told.high
+    )
 
 
 def _miss(p: Floats | None, spreads: Floats, happened: Floats, told: Bools) -> PastCountForecast:
@@ -213,7 +215,7 @@ def _miss(p: Floats | None, spreads: Floats, happened: Floats, told: Bools) -> P
     )
 
 
-def words(found: PastForecasts) -> str:
+def summary_line(found: PastForecasts) -> str:
     """What a backtest gave, in a line."""
     inside, of = found.coverage("renewed_arr")
     return f"{of} past quarters up to {to_iso(found.data_through)}: renewed ARR inside its 80% interval in {inside}"

@@ -31,10 +31,10 @@ def simulate(
     """Generate a synthetic B2B SaaS portfolio.
 
     The true probabilities are written to OUT-truth.parquet."""
-    from training.simulation import simulate as make
+    from training.simulation import simulate as generate
 
-    with progress_bar("simulating") as tell:
-        summary = make(out, accounts=accounts, weeks=weeks, seed=seed, progress=tell)
+    with progress_bar("simulating") as progress:
+        summary = generate(out, accounts=accounts, weeks=weeks, seed=seed, progress=progress)
     typer.echo(summary.text())
 
 
@@ -48,14 +48,14 @@ def check(
     from training.python_api import check_source
 
     through = parse_instant(data_through) if data_through else None
-    with progress_bar("checking") as tell:
-        found = check_source(signals, through, engine, tell)
+    with progress_bar("checking") as progress:
+        result = check_source(signals, through, engine, progress)
     write_result(
         as_json,
-        found.as_dict,
-        lambda console: print_check(found.report, found.feed_report, found.enough, found.verdict, console),
+        result.as_dict,
+        lambda console: print_check(result.report, result.feed_report, result.enough, result.verdict, console),
     )
-    if not found.ok:
+    if not result.ok:
         raise typer.Exit(USER_MISTAKE)
 
 
@@ -68,15 +68,17 @@ def leakcheck(
 ) -> None:
     """Check for leakage: snapshots that change when later data changes, and features that reveal the outcome.
 
-    The exit code is 1 if leakage is found. Every training runs the same check and stops if it fails."""
+    The exit code is 1 if leakage is result. Every training runs the same check and stops if it fails."""
     from features.custom.current_catalogue import current_catalogue
     from features.utils.dates import parse_instant
     from training.cli.tables.leakage import print_leaks
-    from training.leakage.check import check_source_for_leaks as look
+    from training.leakage.check import check_source_for_leaks
 
     through = parse_instant(data_through) if data_through else None
-    with progress_bar("looking for leaks") as tell:
-        report = look(signals, current_catalogue(), data_through=through, progress=tell, engine=engine)
+    with progress_bar("checking for leakage") as progress:
+        report = check_source_for_leaks(
+            signals, current_catalogue(), data_through=through, progress=progress, engine=engine
+        )
     write_result(as_json, report.as_dict, lambda console: print_leaks(report, console))
     if not report.ok:
         raise typer.Exit(FAILED_CHECK)

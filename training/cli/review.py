@@ -33,8 +33,8 @@ def review(
     from models.home import current_home
     from training.review.run import CAPACITY, run_review
 
-    asked = Quarter.parse(quarter)
-    with progress_bar(f"reviewing {asked.name}") as tell:
-        held = run_review(signals, asked, current_home(), rubric, capacity or CAPACITY, out, tell)
-    payload = {**held.review.plain(), "folder": str(held.folder), "run_id": held.run_id}
-    write_result(as_json, lambda: payload, lambda _: typer.echo(held.text()))
+    period = Quarter.parse(quarter)
+    with progress_bar(f"reviewing {period.name}") as progress:
+        result = run_review(signals, period, current_home(), rubric, capacity or CAPACITY, out, progress)
+    payload = {**result.review.plain(), "folder": str(result.folder), "run_id": result.run_id}
+    write_result(as_json, lambda: payload, lambda _: typer.echo(result.text()))

@@ -19,13 +19,12 @@ def runs(
     """List completed training runs with their results, and every change of champion with person and reason."""
     from models.home import current_home
     from training.cli.tables.runs import print_runs
-    from training.registry.runs import changes
-    from training.registry.runs import runs as find
+    from training.registry.runs import champion_changes, completed_runs
 
     home = current_home()
-    found, changed = find(home, limit), changes(home)
+    runs_, changes = completed_runs(home, limit), champion_changes(home)
     payload = {
-        "runs": [run.as_dict() for run in found],
-        "changes": [change.model_dump(mode="json") for change in changed],
+        "runs": [run.as_dict() for run in runs_],
+        "changes": [change.model_dump(mode="json") for change in changes],
     }
-    write_result(as_json, lambda: payload, lambda console: print_runs(found, changed, console))
+    write_result(as_json, lambda: payload, lambda console: print_runs(runs_, changes, console))

@@ -33,7 +33,7 @@ def snapshot(
     """Write the features of every active account as of a date, or of a series of dates."""
     from features.custom.current_catalogue import current_catalogue
     from features.signals.signals import open_signals
-    from features.snapshots.snapshot import snapshot as build
+    from features.snapshots.snapshot import snapshot as build_snapshot
     from features.utils.dates import Grid, parse_instant
     from models.home import current_home
     from models.predictions.table_export import formula_note, suffix_of, write_frame
@@ -42,16 +42,16 @@ def snapshot(
     catalogue = current_catalogue()
     last = parse_instant(as_of)
     grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
-    kept = current_home().rollups
-    with progress_bar("reading") as tell:
-        opened = open_signals(signals, last, subprogress(tell, 0.0, 0.5), engine, kept)
-        frame = build(
+    rollups = current_home().rollups
+    with progress_bar("reading") as progress:
+        opened = open_signals(signals, last, subprogress(progress, 0.0, 0.5), engine, rollups)
+        frame = build_snapshot(
             opened,
             grid,
             horizon_days=horizon,
             catalogue=catalogue,
-            kept=kept,
-            progress=subprogress(tell, 0.5, 1.0),
+            kept=rollups,
+            progress=subprogress(progress, 0.5, 1.0),
         )
     write_frame(frame, out)
     typer.echo(f"{len(frame):,} rows of {frame['account_id'].nunique():,} accounts at {grid.n} dates in {out}")
@@ -78,5 +78,5 @@ def list_features(
             console.print(table)
         console.print(f"{len(catalogue)} features, version {catalogue.version}")
 
-    about = {"version": catalogue.version, "windows": catalogue.windows}
-    write_result(as_json, lambda: about | {"features": catalogue.dictionary()}, show)
+    summary = {"version": catalogue.version, "windows": catalogue.windows}
+    write_result(as_json, lambda: summary | {"features": catalogue.dictionary()}, show)

@@ -15,7 +15,7 @@ import pandas as pd
 from features.utils.arrays import Floats
 
 BINS = 10
-ANOTHER = 0.25
+SHIFT_LIMIT = 0.25
 # Half a row in an empty bin keeps the logarithm finite; with few rows that is what chance would do as well.
 _HALF = 0.5
 
@@ -45,7 +45,7 @@ def psi(then: pd.Series[Any], now: pd.Series[Any]) -> float:
     return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
 
 
-def by_chance(then: int, now: int, bins: int = BINS) -> float:
+def expected_psi(then: int, now: int, bins: int = BINS) -> float:
     """What PSI comes to on average where nothing has changed, for so many rows on either side: (bins - 1)(1/then +
     1/now) (Yurdakul 2018)."""
     return (bins - 1) * (1 / max(then, 1) + 1 / max(now, 1))

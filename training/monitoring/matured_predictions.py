@@ -14,14 +14,14 @@ from training.statistics.account_bootstrap import AccountBootstrap
 from training.statistics.metrics import Predictions
 
 #: Accounts with the outcome, and accounts without, below which matured predictions say nothing.
-LEAST_OUTCOMES = 10
+MINIMUM_OUTCOMES = 10
 RESAMPLES = 300
 #: Within these a slope is good, however sure it is that it is not 1 (`training.statistics.metrics.calibration_slope`).
 GOOD_SLOPE = (0.8, 1.25)
 
 
 @dataclass(frozen=True)
-class Matured:
+class MaturedMetrics:
     """Predictions within one horizon whose outcome is known by now.
 
     Parameters
@@ -47,7 +47,7 @@ class Matured:
     @property
     def off(self) -> bool:
         """Whether the level is clearly wrong: its interval excludes 1."""
-        return self.happened >= LEAST_OUTCOMES and not self.ratio[1] <= 1 <= self.ratio[2]
+        return self.happened >= MINIMUM_OUTCOMES and not self.ratio[1] <= 1 <= self.ratio[2]
 
     @property
     def misspread(self) -> bool:
@@ -77,7 +77,7 @@ class Matured:
         return found
 
 
-def matured(days: int, p: Floats, y: Floats, accounts: Objects) -> Matured:
+def evaluate_matured(days: int, p: Floats, y: Floats, accounts: Objects) -> MaturedMetrics:
     """Hold predictions against what happened.
 
     Parameters
@@ -87,10 +87,10 @@ def matured(days: int, p: Floats, y: Floats, accounts: Objects) -> Matured:
     data = Predictions(y, p, np.zeros(len(y)))
     bootstrap = AccountBootstrap(accounts, RESAMPLES)
     happened = len(set(accounts[y == 1]))
-    enough = happened >= LEAST_OUTCOMES and len(set(accounts[y == 0])) >= LEAST_OUTCOMES
+    enough = happened >= MINIMUM_OUTCOMES and len(set(accounts[y == 0])) >= MINIMUM_OUTCOMES
     others = (metrics.roc_auc, metrics.brier, metrics.calibration_slope)
     auc, brier, slope = (estimate(of, data, bootstrap) if enough else UNDEFINED for of in others)
-    return Matured(
+    return MaturedMetrics(
         days=days,
         rows=len(y),
         accounts=bootstrap.accounts,
@@ -105,12 +105,12 @@ def matured(days: int, p: Floats, y: Floats, accounts: Objects) -> Matured:
 
 
 @dataclass(frozen=True)
-class Held:
+class MaturedPredictions:
     """One champion's predictions at one horizon, n of them, beside what happened.
 
     Parameters
     ----------
-    p, y, accounts : as in `matured`; only rows whose outcome is known.
+    p, y, accounts : as in `evaluate_matured`; only rows whose outcome is known.
     """
 
     p: Floats
@@ -118,12 +118,12 @@ class Held:
     accounts: Objects
 
 
-def by_horizon(champions: Sequence[Mapping[int, Held]]) -> tuple[Matured, ...]:
+def evaluate_by_horizon(champions: Sequence[Mapping[int, MaturedPredictions]]) -> tuple[MaturedMetrics, ...]:
     """The predictions of some champions taken together, by horizon, shortest first; one without any is left out."""
     found = []
     for days in sorted({days for held in champions for days in held}):
         parts = [held[days] for held in champions if days in held and len(held[days].y)]
         if parts:
             p, y = (np.concatenate([getattr(part, name) for part in parts]) for name in ("p", "y"))
-            found.append(matured(days, p, y, np.concatenate([part.accounts for part in parts])))
+            found.append(evaluate_matured(days, p, y, np.concatenate([part.accounts for part in parts])))
     return tuple(found)

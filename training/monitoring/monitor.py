@@ -35,11 +35,11 @@ from models.home import Home
 from models.targets import TARGETS, Target
 from training.dataset.labels import label
 from training.dataset.overwritten_terms import mask_overwritten_terms
-from training.monitoring.drift import ANOTHER, by_chance, psi
-from training.monitoring.matured_predictions import Held, by_horizon
-from training.monitoring.new_outcomes import new_outcomes
-from training.monitoring.report import Drifted, Former, MonitorReport, Watched
-from training.registry.champion_history import LOOK_BACK, Reign, by_champion, reigns
+from training.monitoring.drift import SHIFT_LIMIT, expected_psi, psi
+from training.monitoring.matured_predictions import MaturedPredictions, evaluate_by_horizon
+from training.monitoring.new_outcomes import new_outcome_share
+from training.monitoring.report import ChampionMonitoring, Drift, FormerChampion, MonitorReport
+from training.registry.champion_history import LOOK_BACK, ChampionPeriod, champion_periods, periods_by_champion
 
 EVERY_DAYS = 28
 #: Dates before training that stand for the portfolio trained on; the newest date stands for the present.
@@ -76,17 +76,19 @@ def monitor(
     signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.3))
     try:
         require_portfolio(home, signals)
-        targets: dict[Target, Watched] = {}
+        targets: dict[Target, ChampionMonitoring] = {}
         for i, target in enumerate(t for t in TARGETS if t in bundles):
             progress(0.3 + 0.7 * i / len(bundles), f"looking at {target}")
-            targets[target] = _watched(signals, bundles[target], pointer, home, catalogue)
+            targets[target] = _monitor_champion(signals, bundles[target], pointer, home, catalogue)
         progress(1.0, "looked")
         return MonitorReport(signals.data_through, targets, tuple(feeds.troubles()))
     finally:
         signals.close()
 
 
-def _watched(signals: Signals, bundle: Bundle, pointer: ChampionPointer, home: Home, catalogue: Catalogue) -> Watched:
+def _monitor_champion(
+    signals: Signals, bundle: Bundle, pointer: ChampionPointer, home: Home, catalogue: Catalogue
+) -> ChampionMonitoring:
     told = bundle.manifest
     trained, last = midnight(told.trained_through), midnight(signals.data_through)
     if last < trained:
@@ -99,12 +101,12 @@ def _watched(signals: Signals, bundle: Bundle, pointer: ChampionPointer, home: H
         folder = home.root / champion.folder
         return bundle if folder == bundle.folder else load_bundle(folder, told.target, catalogue)
 
-    line = reigns(pointer, told.target, last, load)
+    line = champion_periods(pointer, told.target, last, load)
     reference = trained - timedelta(days=EVERY_DAYS * REFERENCE_DATES)
     earliest = max(min(reign.since for reign in line), last - LOOK_BACK)
     past = _Past(signals, Grid.ending(last, min(reference, earliest), EVERY_DAYS), catalogue)
     own = past.held(bundle, lambda as_of: as_of >= trained)
-    parts = by_champion(line)
+    parts = periods_by_champion(line)
     served = past.held(bundle, _answered(parts.pop(line[-1].champion)))
     former = {
         one: past.held(reigned[0].bundle, _answered(reigned))
@@ -112,24 +114,24 @@ def _watched(signals: Signals, bundle: Bundle, pointer: ChampionPointer, home: H
         if reigned[0].bundle is not None
     }
     auc = told.metrics.get("roc_auc")
-    return Watched(
+    return ChampionMonitoring(
         version=told.version,
         trained_through=told.trained_through,
         horizon_days=told.horizon_days,
-        matured=by_horizon([own]),
+        matured=evaluate_by_horizon([own]),
         trained_auc=float(auc) if isinstance(auc, float | int) else None,
         former=tuple(
-            Former(
+            FormerChampion(
                 version=one.version,
                 since=reigned[0].since,
                 until=reigned[-1].until or last,
-                matured=by_horizon([former[one]]) if one in former else None,
+                matured=evaluate_by_horizon([former[one]]) if one in former else None,
             )
             for one, reigned in parts.items()
         ),
-        together=by_horizon([*former.values(), served]),
+        together=evaluate_by_horizon([*former.values(), served]),
         drifted=past.drifted(bundle, reference, trained),
-        new_outcomes=new_outcomes(signals, told),
+        new_outcomes=new_outcome_share(signals, told),
     )
 
 
@@ -162,7 +164,7 @@ class _Past:
         """Without contracts, who is active depends on the horizon."""
         return 0 if self._signals.contractual else horizon_days
 
-    def held(self, bundle: Bundle, dates: Callable[[pd.Series[Any]], pd.Series[Any]]) -> dict[int, Held]:
+    def held(self, bundle: Bundle, dates: Callable[[pd.Series[Any]], pd.Series[Any]]) -> dict[int, MaturedPredictions]:
         """A model's predictions of the chosen dates whose outcome is known by now, by horizon."""
         told = bundle.manifest
         everything = self.frame(told.horizon_days)
@@ -175,10 +177,10 @@ class _Past:
             labels = self.labels(told.horizon_days, days, told.grace_days)
             y = labels[told.target].to_numpy(dtype=np.float64)[rows]
             known: Bools = np.isfinite(y)
-            found[days] = Held(p[known], y[known], accounts[known])
+            found[days] = MaturedPredictions(p[known], y[known], accounts[known])
         return found
 
-    def drifted(self, bundle: Bundle, reference: datetime, trained: datetime) -> Drifted:
+    def drifted(self, bundle: Bundle, reference: datetime, trained: datetime) -> Drift:
         """The newest date against those from ``reference`` to the training."""
         scorer = bundle.scorer
         frame = self.frame(bundle.manifest.horizon_days)
@@ -187,13 +189,13 @@ class _Past:
         moved = {name: psi(then[name], now[name]) for name in scorer.features if name in frame}
         # Furthest first; one that cannot be told comes last.
         ordered = dict(sorted(moved.items(), key=lambda item: -np.nan_to_num(item[1], nan=-1.0)))
-        limit = ANOTHER + by_chance(len(then), len(now))
+        limit = SHIFT_LIMIT + expected_psi(len(then), len(now))
         main = bundle.manifest.horizon_days
         scores = [_log_odds(_probabilities(bundle, rows)[main]) if len(rows) else _NOTHING for rows in (then, now)]
-        return Drifted(psi(*scores), ordered, limit)
+        return Drift(psi(*scores), ordered, limit)
 
 
-def _answered(reigned: Sequence[Reign]) -> Callable[[pd.Series[Any]], pd.Series[Any]]:
+def _answered(reigned: Sequence[ChampionPeriod]) -> Callable[[pd.Series[Any]], pd.Series[Any]]:
     """Which dates lie in one of the reigns."""
 
     def within(as_of: pd.Series[Any]) -> pd.Series[Any]:

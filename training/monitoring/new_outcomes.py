@@ -20,7 +20,7 @@ from training.dataset.outcome_counts import count_at_horizon
 EVERY_DAYS = 28
 
 
-def new_outcomes(signals: Signals, told: Manifest) -> float:
+def new_outcome_share(signals: Signals, told: Manifest) -> float:
     """The outcomes that became known after a model's training, as a share of those known then: whatever part of the
     history they lay in, the test's and the gaps' too.
 
@@ -34,12 +34,12 @@ def new_outcomes(signals: Signals, told: Manifest) -> float:
     if labelled is None:
         return 0.0
     step, gap = labelled.grid.every_days, timedelta(days=days + grace)
-    now = outcomes(labelled.labels, told.target, step, signals.data_through - gap)
-    then = outcomes(labelled.labels, told.target, step, told.trained_through - gap)
+    now = count_outcomes(labelled.labels, told.target, step, signals.data_through - gap)
+    then = count_outcomes(labelled.labels, told.target, step, told.trained_through - gap)
     return (now - then) / max(then, 1)
 
 
-def outcomes(labels: pd.DataFrame, target: Target, every_days: int, newest: datetime) -> int:
+def count_outcomes(labels: pd.DataFrame, target: Target, every_days: int, newest: datetime) -> int:
     """Count the outcomes that are seen from the dates up to ``newest``.
 
     Parameters

@@ -10,14 +10,14 @@ from typing import Any
 from features.utils.dates import to_iso
 from models.targets import Target
 from training.evaluation.comparison import json_safe
-from training.monitoring.matured_predictions import LEAST_OUTCOMES, Matured
+from training.monitoring.matured_predictions import MINIMUM_OUTCOMES, MaturedMetrics
 
 #: So many more outcomes than before make it worth training again.
-MORE_OUTCOMES = 0.25
+RETRAINING_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Drifted:
+class Drift:
     """How far the portfolio has moved since training, by `training.monitoring.drift.psi`.
 
     Parameters
@@ -37,7 +37,7 @@ class Drifted:
 
 
 @dataclass(frozen=True)
-class Former:
+class FormerChampion:
     """A champion before the present one.
 
     Parameters
@@ -49,11 +49,11 @@ class Former:
     version: str
     since: datetime
     until: datetime
-    matured: tuple[Matured, ...] | None
+    matured: tuple[MaturedMetrics, ...] | None
 
 
 @dataclass(frozen=True)
-class Watched:
+class ChampionMonitoring:
     """One champion after its training.
 
     Parameters
@@ -70,11 +70,11 @@ class Watched:
     version: str
     trained_through: datetime
     horizon_days: int
-    matured: tuple[Matured, ...]
+    matured: tuple[MaturedMetrics, ...]
     trained_auc: float | None
-    former: tuple[Former, ...]
-    together: tuple[Matured, ...]
-    drifted: Drifted
+    former: tuple[FormerChampion, ...]
+    together: tuple[MaturedMetrics, ...]
+    drifted: Drift
     new_outcomes: float
 
     @property
@@ -91,7 +91,7 @@ class Watched:
                 )
         if self.drifted.score_psi > self.drifted.limit:
             reasons.append(f"the portfolio scores unlike the one trained on (PSI {self.drifted.score_psi:.2f})")
-        if self.new_outcomes >= MORE_OUTCOMES:
+        if self.new_outcomes >= RETRAINING_SHARE:
             reasons.append(
                 f"{self.new_outcomes:.0%} more outcomes are known than at training: there is more to learn from"
             )
@@ -101,7 +101,7 @@ class Watched:
     def notes(self) -> tuple[str, ...]:
         """What the champions so far got wrong where the present one's predictions cannot tell yet. No reason to train
         again: the present one has been trained since."""
-        telling = {seen.days for seen in self.matured if seen.happened >= LEAST_OUTCOMES}
+        telling = {seen.days for seen in self.matured if seen.happened >= MINIMUM_OUTCOMES}
         if not self.former:
             return ()
         return tuple(
@@ -132,7 +132,7 @@ class MonitorReport:
     """
 
     data_through: datetime
-    targets: Mapping[Target, Watched]
+    targets: Mapping[Target, ChampionMonitoring]
     feeds: tuple[str, ...]
 
     @property

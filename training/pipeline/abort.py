@@ -1,7 +1,8 @@
-"""A leak stops a training before anything is fitted, and what was found is kept in a run that counts as failed.
+"""Abort a training when a leak is found, before anything is fitted; the findings are stored in a failed MLflow run.
 
-A snapshot that changes with what comes later stops both targets: the pipeline itself looks ahead; and so do contracts
-that the source overwrites. A feature that tells one target's outcome alone stops that target.
+A snapshot that changes with later data aborts both targets, because the pipeline itself uses future data. Contracts
+that the source overwrites also abort both. A feature that alone reveals the outcome of one target aborts only that
+target.
 """
 
 from __future__ import annotations
@@ -18,60 +19,62 @@ from training.config import TrainConfig
 from training.leakage.report import MAXIMUM_NAMED, Check, LeakReport
 from training.registry import mlflow_tracking
 
-STOPPED = "renewcast.stopped"
-"""The tag of a run that ended before anything was fitted; it says by what."""
-REBUILT = "mend the feature, which looks past its as_of, or let the source say when its rows arrived (loaded_at)"
-CURE: Mapping[Check, str] = {
+ABORTED_TAG = "renewcast.stopped"
+"""Tag of a run that was aborted before anything was fitted; its value is the cause."""
+SNAPSHOT_FIX = (
+    "fix the feature, which looks past its as_of, or add the arrival time of each row to the source (loaded_at)"
+)
+FIXES: Mapping[Check, str] = {
     "separation": (
-        "leave what feeds that feature out of the source (or of its mapping), unless it was known at the time"
+        "remove the column behind that feature from the source (or its mapping), unless it was known at the time"
     ),
     "due dates": EXPORT,
 }
-"""What to do about a leak, by what has found it; of the others `REBUILT`."""
-AGAIN = "`renewcast leakcheck SIGNALS` shows whether it is gone"
+"""How to fix a leak, by the check that found it; `SNAPSHOT_FIX` for all other checks."""
+RECHECK = "`renewcast leakcheck SIGNALS` shows whether the leak is fixed"
 
 
 class LeakFound(RenewcastError):
-    """A feature that has seen what it is to predict: whatever is fitted on it could not be believed."""
+    """A feature reveals the outcome that the model must predict, so no model fitted on it can be trusted."""
 
 
-def without_leaks(targets: Sequence[Target], leaks: LeakReport) -> list[Target]:
-    """Those of ``targets`` that no leak concerns."""
+def leak_free_targets(targets: Sequence[Target], leaks: LeakReport) -> list[Target]:
+    """Return the targets that are not affected by a leak."""
     return [target for target in targets if not leaks.leak_lines(target)]
 
 
-def cure(leaks: LeakReport, target: Target | None = None) -> str:
-    """What to do about the leaks, of one target or all."""
-    found = [f for f in leaks.failures if target is None or f.target in (None, target)]
-    ways = dict.fromkeys(CURE.get(finding.check, REBUILT) for finding in found)
-    return "; ".join([*ways, AGAIN])
+def fix_for(leaks: LeakReport, target: Target | None = None) -> str:
+    """Return how to fix the leaks of one target, or of all targets."""
+    failures = [f for f in leaks.failures if target is None or f.target in (None, target)]
+    fixes = dict.fromkeys(FIXES.get(finding.check, SNAPSHOT_FIX) for finding in failures)
+    return "; ".join([*fixes, RECHECK])
 
 
-def stop(home: Home, leaks: LeakReport, config: TrainConfig, lacking: Sequence[str] = ()) -> NoReturn:
-    """Keep what the leak check found in a run that does not count, and end the training.
+def abort_training(home: Home, leaks: LeakReport, config: TrainConfig, lacking: Sequence[str] = ()) -> NoReturn:
+    """Store the findings of the leak check in a failed run, and end the training.
 
     Parameters
     ----------
-    lacking : what forbids to train on the targets without a leak, a line each.
+    lacking : why the targets without a leak cannot be trained, one line each.
 
     Raises
     ------
     LeakFound
-        Always: which features, and what to do.
+        Always. The message names the features and the fix.
     HomeError
         If the tracking store cannot be reached or written.
     """
     through = to_iso(leaks.data_through)
-    with mlflow_tracking.run(home, f"train through {through}: stopped by a leak") as run:
+    with mlflow_tracking.run(home, f"train through {through}: aborted because of a leak") as run:
         run.params({**config.model_dump(), "data_through": through})
         run.document("config.json", config.model_dump())
         run.document("leakcheck.json", leaks.as_dict())
-        run.tags({STOPPED: "leak"})
-        found = list(dict.fromkeys(finding.words for finding in leaks.failures))
-        more = [f"and {len(found) - MAXIMUM_NAMED} more"] if len(found) > MAXIMUM_NAMED else []
-        words = "; ".join([*found[:MAXIMUM_NAMED], *more, *lacking])
+        run.tags({ABORTED_TAG: "leak"})
+        findings = list(dict.fromkeys(finding.words for finding in leaks.failures))
+        more = [f"and {len(findings) - MAXIMUM_NAMED} more"] if len(findings) > MAXIMUM_NAMED else []
+        words = "; ".join([*findings[:MAXIMUM_NAMED], *more, *lacking])
         raise LeakFound(
-            f"nothing was trained: {words} (run {run.run_id[:8]} keeps the whole report, leakcheck.json)",
-            "features that are the same whatever comes later, and none that tells the outcome alone",
-            cure(leaks),
+            f"nothing was trained: {words} (the full report is leakcheck.json in run {run.run_id[:8]})",
+            "features that do not change with later data, and no feature that alone reveals the outcome",
+            fix_for(leaks),
         )

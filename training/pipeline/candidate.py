@@ -1,4 +1,4 @@
-"""One target's candidate: the judged model fitted anew up to the last label, with all that is known of it."""
+"""The candidate model of one target: evaluated on test dates, then refitted on all labels."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ from training.evaluation.involuntary_churn import InvoluntaryChurn, evaluate_inv
 from training.evaluation.promotion_gates import Gate, all_passed, evaluate_gates
 from training.evaluation.reason_stability import ReasonStability, reason_stability
 from training.evaluation.test_predictions import ScoredTestRows
-from training.pipeline.final_model import FinalModel, final_model
+from training.pipeline.final_model import FinalModel, fit_final_model
 
-OUTCOMES = "outcome_accounts"
-"""The manifest's figure of how many accounts with the outcome a model was fitted on."""
+OUTCOME_ACCOUNTS = "outcome_accounts"
+"""Manifest key: the number of accounts with the outcome that a model was fitted on."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """What the bundles of a run have in common.
+    """The contents that all bundles of a run share.
 
     Parameters
     ----------
-    data : what the models were trained on.
-    rubric : the health score that ships with them.
-    health : what the scores of every rubric have meant.
-    portfolio : whose models they are.
+    data : the training data.
+    rubric : the health score that is released with the models.
+    health : the churn observed at each score, for every rubric.
+    portfolio : the portfolio that the models belong to.
     """
 
     data: TrainingData
@@ -62,21 +62,21 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A judged model and the one that would ship.
+    """An evaluated model, and the final model to release.
 
     Parameters
     ----------
-    enough : the facts about the data, which name the target and the dates of each slice.
-    judgement : on the test dates, beside base rate, health scores, logistic regression and trees alone.
-    tested : the test rows and what each candidate said of them.
-    by_horizon : the judged model at the horizons beside the main one, those at which it could not be judged among them.
-    by_segment : the judgement by segment.
-    work : what each candidate's ranking is worth to a team.
-    gates : between it and the title of champion.
-    final : the model fitted anew with the judged one's settings on every outcome known before the test, and calibrated
-        on the test dates, which nothing else of it has seen.
-    stability : how alike the reasons of two trainings are; None where it was not looked at.
-    involuntary : tells how a churn comes about, and how well; None for other targets.
+    enough : the target, the dates of each slice, and the amount of data.
+    judgement : the comparison on the test dates with base rate, health scores, logistic regression and trees alone.
+    tested : the test rows and each candidate's predictions.
+    by_horizon : the evaluation at the other horizons, including those that could not be evaluated.
+    by_segment : the evaluation by segment.
+    work : the value of each candidate's ranking to a team.
+    gates : the promotion gates.
+    final : the model refitted with the same settings on every outcome known before the test, and calibrated on the
+        test dates, which are used for nothing else.
+    stability : how similar the reasons of two trainings are; None if not measured.
+    involuntary : the model of involuntary churn and its evaluation; None for other targets.
     """
 
     enough: Sufficiency
@@ -92,31 +92,31 @@ class Candidate:
 
     @property
     def target(self) -> Target:
-        """What it predicts."""
+        """The predicted target."""
         return self.enough.target
 
     @property
     def split(self) -> TimeSplit:
-        """The dates of each slice of the judgement."""
+        """The dates of each slice of the evaluation."""
         return self.enough.require()
 
     @property
     def calibrator(self) -> dict[str, Any]:
-        """The calibrator that ships, with how far the log-odds of two trainings lie apart."""
+        """The calibrator to release, with the spread of log-odds between two trainings."""
         return self.final.calibrator | {"spread": true_probability_spread(self.stability)}
 
     @property
     def failed_gates(self) -> tuple[str, ...]:
-        """The names of the gates that are not passed."""
+        """The names of the failed gates."""
         return tuple(gate.name for gate in self.gates if not gate.passed)
 
     @property
     def promotable(self) -> bool:
-        """Whether every gate is passed."""
+        """Whether the candidate passes every gate."""
         return all_passed(self.gates)
 
     def write(self, folder: Path, version: str, release: Release, card: ModelCard | None = None) -> Bundle:
-        """Write the bundle that ships, with its card."""
+        """Write the bundle to release, with its model card."""
         prepared, blend = release.data.prepared, self.final.blend
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         encoding = blend.encoding
@@ -130,7 +130,8 @@ class Candidate:
             created_at=datetime.now(UTC),
             catalogue_version=prepared.catalogue.version,
             base_rate=self.final.rate,
-            metrics={m.name: _number(m.value) for m in self.judgement[BLEND].metrics} | {OUTCOMES: self.final.outcomes},
+            metrics={m.name: _number(m.value) for m in self.judgement[BLEND].metrics}
+            | {OUTCOME_ACCOUNTS: self.final.outcomes},
             gates={gate.name: asdict(gate) for gate in self.gates},
             model_text=blend.trees.text,
             calibrator=self.calibrator,
@@ -155,66 +156,70 @@ def fit_candidate(
     health: Mapping[str, Floats],
     leaks: Sequence[str] | None,
     champion: Bundle | UnreadableChampion | None,
-    tell: Progress,
+    progress: Progress,
 ) -> Candidate:
-    """Hold the contest, fit the model that ships, and hold the gates.
+    """Run the benchmark, fit the final model, and evaluate the gates.
 
     Parameters
     ----------
-    data : labelled snapshots, n rows, and the facts about them; with too little data there is no candidate.
-    target : what it predicts.
-    health : the health score of each row by every rubric to be judged, 0 to 100, NaN for unknown, shape (n,) each; that
-        of the training's own rubric bears the name `training.evaluation.baselines.HEALTH_SCORE`.
-    leaks : what the leak check has found for this target, a line each; None if it could not be run.
-    champion : the bundle that answers now, to be compared with where it has not seen the test's outcomes.
-    tell : told the share done and what is being done.
+    data : the labelled snapshots, n rows, and the amount of data.
+    target : the target to predict.
+    health : the health score of each row by every rubric to compare, 0 to 100, NaN for unknown, shape (n,) each; the
+        key of the training's own rubric is `training.evaluation.baselines.HEALTH_SCORE`.
+    leaks : the findings of the leak check for this target, one line each; None if it could not be run.
+    champion : the current champion; it is compared only if it was not trained on the test's outcomes.
+    progress : receives the share done and the current step.
 
     Raises
     ------
     InsufficientData
-        If the data does not suffice for a model.
+        If there is too little data for a model.
     """
     config, enough = data.config, data.facts[target]
     rows = TargetRows(data.prepared, target, health, config.horizon_days)
-    judged = run_benchmark(rows, enough.require(), config, subprogress(tell, 0.0, 0.8))
-    against = _against(data, judged, champion)
-    tell(0.8, f"{target}: fitting anew up to the last known outcome")
-    final = _refitted(data, rows, judged)
-    alike = _stability(data, target, final, subprogress(tell, 0.9, 1.0))
+    benchmark = run_benchmark(rows, enough.require(), config, subprogress(progress, 0.0, 0.8))
+    comparison = _compared_with_champion(data, benchmark, champion)
+    progress(0.8, f"{target}: refitting on all known outcomes")
+    final = _refit(data, rows, benchmark)
+    stability = _stability(data, target, final, subprogress(progress, 0.9, 1.0))
     candidate = Candidate(
         enough=enough,
-        judgement=judged.judgement,
-        tested=judged.tested,
-        by_horizon=judged.by_horizon,
-        by_segment=evaluate_by_segment(judged.tested, BLEND, config.capacity, config.seed),
-        work=capacity_value(judged.tested, config.capacity, config.save_rate, config.cost_per_account, config.seed),
-        gates=evaluate_gates(judged.judgement, enough, leaks, against, data.label_feed_faults),
+        judgement=benchmark.judgement,
+        tested=benchmark.tested,
+        by_horizon=benchmark.by_horizon,
+        by_segment=evaluate_by_segment(benchmark.tested, BLEND, config.capacity, config.seed),
+        work=capacity_value(benchmark.tested, config.capacity, config.save_rate, config.cost_per_account, config.seed),
+        gates=evaluate_gates(benchmark.judgement, enough, leaks, comparison, data.label_feed_faults),
         final=final,
-        stability=alike,
-        involuntary=_how_churn_comes(data, final) if target == "churn" else None,
+        stability=stability,
+        involuntary=_involuntary_churn(data, final) if target == "churn" else None,
     )
-    tell(1.0, f"{target}: done")
+    progress(1.0, f"{target}: done")
     return candidate
 
 
-def _against(
-    data: TrainingData, judged: Benchmark, champion: Bundle | UnreadableChampion | None
+def _compared_with_champion(
+    data: TrainingData, benchmark: Benchmark, champion: Bundle | UnreadableChampion | None
 ) -> ChampionComparison | None:
     if champion is None:
         return None
-    p, test = judged.tested.p[BLEND], judged.test
+    p, test = benchmark.tested.p[BLEND], benchmark.test
     return compare_with_champion(champion, p, test.frame, test.y, data.prepared.grace_days, data.config)
 
 
-def _refitted(data: TrainingData, rows: TargetRows, judged: Benchmark) -> FinalModel:
+def _refit(data: TrainingData, rows: TargetRows, benchmark: Benchmark) -> FinalModel:
     parts, through = data.facts[rows.target].require().final(), data.prepared.signals.data_through
     catalogue = data.prepared.catalogue
-    return final_model(
-        rows, parts, through, lambda design: refit_blend(judged.model, design, catalogue, rows.target), data.config.seed
+    return fit_final_model(
+        rows,
+        parts,
+        through,
+        lambda design: refit_blend(benchmark.model, design, catalogue, rows.target),
+        data.config.seed,
     )
 
 
-def _stability(data: TrainingData, target: Target, final: FinalModel, tell: Progress) -> ReasonStability | None:
+def _stability(data: TrainingData, target: Target, final: FinalModel, progress: Progress) -> ReasonStability | None:
     return reason_stability(
         final.blend,
         final.design,
@@ -223,12 +228,12 @@ def _stability(data: TrainingData, target: Target, final: FinalModel, tell: Prog
         target,
         data.config.refits,
         data.config.seed,
-        lambda share: tell(share, f"{target}: are the reasons stable?"),
+        lambda share: progress(share, f"{target}: measuring the stability of reasons"),
     )
 
 
-def _how_churn_comes(data: TrainingData, final: FinalModel) -> InvoluntaryChurn:
-    # The model that ships is itself judged: its last label window ends where the test begins.
+def _involuntary_churn(data: TrainingData, final: FinalModel) -> InvoluntaryChurn:
+    # The final model itself is evaluated: its last label window ends where the test begins.
     prepared, config = data.prepared, data.config
     kind = prepared.labels["churn_kind"].to_numpy(dtype=object)
     test = data.facts["churn"].require().mask("test", prepared.frame["as_of"])

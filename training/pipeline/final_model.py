@@ -1,5 +1,7 @@
-"""A model fitted on every outcome known at an instant, and calibrated on the newest of them: what a training ships, and
-what a backtest would have shipped then."""
+"""A model fitted on all outcomes known at an instant and calibrated on the newest ones.
+
+A training releases it; a backtest fits it as of a past date.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,10 @@ class FinalModel:
     Parameters
     ----------
     blend : the model.
-    design : the rows that it was fitted on.
+    design : the training rows.
     latest : the rows of the calibration slice.
-    calibrator : fitted on ``latest``, which the model has not seen.
-    rate : what the average account has: the level of the calibrated probabilities, 0 to 1.
+    calibrator : fitted on ``latest``, which the model was not trained on.
+    rate : the mean calibrated probability, 0 to 1.
     """
 
     blend: Blend
@@ -37,12 +39,12 @@ class FinalModel:
 
     @property
     def outcomes(self) -> int:
-        """Accounts with the outcome among the rows that it was fitted on."""
+        """The number of accounts with the outcome among the training rows."""
         design = self.design
         return len(set(design.accounts[design.main & (design.y == 1)]))
 
 
-def final_model(
+def fit_final_model(
     rows: TargetRows, parts: TimeSplit, through: datetime, fit: Callable[[Design], Blend], seed: int = 0
 ) -> FinalModel:
     """Fit and calibrate a model.
@@ -51,7 +53,7 @@ def final_model(
     ----------
     rows : labelled snapshots of one target.
     parts : a split without a test slice (`training.dataset.time_split.TimeSplit.final`).
-    through : the instant up to which outcomes are known, at which the model begins to answer.
+    through : the instant up to which outcomes are known, when the model comes into use.
     fit : fits the model on the training rows.
     seed : of the calibrator's resamples.
 

@@ -1,5 +1,4 @@
-"""The model card, written when a model is trained, from the facts that its run keeps; see
-`models.artifacts.model_card`."""
+"""Build the model card of a trained candidate; see `models.artifacts.model_card`."""
 
 from __future__ import annotations
 
@@ -26,30 +25,30 @@ from training.pipeline.candidate import Candidate
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import BINS, Predictions
 
-#: The metrics that a card tells, of those that are judged.
+#: The metrics on the card.
 METRICS = (
     "roc_auc", "pr_auc", "brier", "brier_skill", "log_loss", "calibration_slope", "calibration_intercept",
     "calibration_error", "lift_10", "captured_10", "captured_20", "captured_arr_20",
 )  # fmt: skip
-#: Those that are told of how churn by nonpayment is told apart.
-OF_KINDS = ("roc_auc", "brier", "log_loss")
+#: The metrics of the involuntary-churn model on the card.
+INVOLUNTARY_METRICS = ("roc_auc", "brier", "log_loss")
 RIVALS = (BLEND, BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
-#: Whose ranking of a segment is told beside the model's; the run's report has all of them.
-BESIDE = (HEALTH_SCORE, LOGISTIC_REGRESSION)
-#: Features that are named; accounts of the newest snapshot that are explained to weigh them.
+#: The rivals whose AUC by segment is on the card; the run's report has all of them.
+SEGMENT_RIVALS = (HEALTH_SCORE, LOGISTIC_REGRESSION)
+#: Number of features on the card, and of accounts of the newest snapshot that are explained to rank them.
 NAMED, EXPLAINED = 20, 1000
-#: The chance of no outcome at all at the upper end of a 95% interval.
-NONE_HAPPENED = 0.025
+#: Tail probability above a 95% interval.
+UPPER_TAIL = 0.025
 
 
-def card_of(candidate: Candidate, data: TrainingData, leaks: LeakReport, run_id: str) -> card.ModelCard:
-    """A candidate's card.
+def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport, run_id: str) -> card.ModelCard:
+    """Build the model card of a candidate.
 
     Parameters
     ----------
-    data : what it was trained on.
-    leaks : what the leak check found.
-    run_id : of the run that it is registered with.
+    data : the training data.
+    leaks : the report of the leak check.
+    run_id : the MLflow run that the candidate is registered with.
     """
     prepared, config, blend = data.prepared, data.config, candidate.final.blend
     judged = candidate.judgement
@@ -82,9 +81,9 @@ def card_of(candidate: Candidate, data: TrainingData, leaks: LeakReport, run_id:
             if d.against in RIVALS
         ],
         calibrator=str(candidate.calibrator["kind"]),
-        reliability=reliability(candidate.tested, config.seed),
-        by_segment=[_piece(part, _beside(part)) for part in candidate.by_segment],
-        by_horizon=[_piece(part, {}, part.enough, part.note) for part in candidate.by_horizon],
+        reliability=reliability_bins(candidate.tested, config.seed),
+        by_segment=[_subset_metrics(part, _segment_rivals(part)) for part in candidate.by_segment],
+        by_horizon=[_subset_metrics(part, {}, part.enough, part.note) for part in candidate.by_horizon],
         features_read=len(blend.encoding.features),
         weights=weights,
         dimensions=dimensions,
@@ -103,49 +102,51 @@ def card_of(candidate: Candidate, data: TrainingData, leaks: LeakReport, run_id:
         trees=int(settings.get("trees", 0)),
         leaves=int(settings.get("num_leaves", 0)),
         trees_share=float(blend.share),
-        involuntary=None if candidate.involuntary is None else _kinds(candidate.involuntary),
+        involuntary=None if candidate.involuntary is None else _involuntary_card(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
         feeds=data.feeds.troubles(),
     )
 
 
-def reliability(tested: ScoredTestRows, seed: int = 0) -> list[card.ReliabilityBin]:
-    """What the judged model said against what happened, by tenths of the probabilities; accounts resampled."""
+def reliability_bins(tested: ScoredTestRows, seed: int = 0) -> list[card.ReliabilityBin]:
+    """Return predicted and observed rates by decile of the probabilities, with intervals from resampled accounts."""
     data = Predictions(tested.y, tested.p[BLEND], tested.arr)
     bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
-    found = []
+    result = []
     for place in range(BINS):
         inside = (data.bins == place).astype(np.float64)
         if not (rows := int(inside.sum())):
             continue
-        happened, there = inside * tested.y, inside
-        sums = [np.bincount(bootstrap.codes, values, bootstrap.accounts) for values in (happened, there)]
+        happened = inside * tested.y
+        sums = [np.bincount(bootstrap.codes, values, bootstrap.accounts) for values in (happened, inside)]
         drawn = [bootstrap.counts @ values for values in sums]
-        known = drawn[1] > 0
-        shares = np.where(known, drawn[0] / np.where(known, drawn[1], 1.0), np.nan)
+        defined = drawn[1] > 0
+        shares = np.where(defined, drawn[0] / np.where(defined, drawn[1], 1.0), np.nan)
         outcomes = int(happened.sum())
         low, high = interval(shares)
         if not outcomes:
-            # No resample has an outcome either; that does not make it impossible (Clopper and Pearson 1934).
-            high = 1.0 - NONE_HAPPENED ** (1.0 / len({*tested.accounts[inside == 1]}))
+            # No resample has an outcome either, yet the upper limit is above 0 (Clopper and Pearson 1934).
+            high = 1.0 - UPPER_TAIL ** (1.0 / len({*tested.accounts[inside == 1]}))
         figure = (outcomes / rows, low, high)
-        said = float((inside * tested.p[BLEND]).sum() / rows)
-        found.append(card.ReliabilityBin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
-    return found
+        predicted = float((inside * tested.p[BLEND]).sum() / rows)
+        result.append(card.ReliabilityBin(said=predicted, happened=_figure(figure), rows=rows, outcomes=outcomes))
+    return result
 
 
-def _kinds(told: InvoluntaryChurn) -> card.InvoluntaryChurnCard:
-    figures, judged = told.figures, told.judgement
+def _involuntary_card(model: InvoluntaryChurn) -> card.InvoluntaryChurnCard:
+    figures, judged = model.figures, model.judgement
     return card.InvoluntaryChurnCard(
-        words=told.words,
-        known_share=told.known_share,
-        trained_on=dict(told.trained_on),
-        tested_on=dict(told.tested_on),
+        words=model.words,
+        known_share=model.known_share,
+        trained_on=dict(model.trained_on),
+        tested_on=dict(model.tested_on),
         rate=None if figures is None else figures.rate,
         expected=None if figures is None else figures.expected,
         ratio=_figure(UNDEFINED if figures is None else figures.ratio),
         rivals=[
-            card.CandidateMetrics(candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS})
+            card.CandidateMetrics(
+                candidate=row.candidate, metrics={name: _metric(row[name]) for name in INVOLUNTARY_METRICS}
+            )
             for row in (judged.rows if judged else ())
         ],
     )
@@ -168,7 +169,7 @@ def _slices(candidate: Candidate) -> dict[str, card.DataSlice]:
 def _weights(
     candidate: Candidate, prepared: LabelledSnapshots
 ) -> tuple[list[card.FeatureImportance], dict[str, float]]:
-    """Which features, and which dimensions, move the predictions of the newest snapshot's accounts."""
+    """Return the share of each feature and dimension in the predictions of the newest snapshot."""
     blend, catalogue = candidate.final.blend, prepared.catalogue
     encoding = blend.encoding
     entries: list[dict[str, Any]] = []
@@ -207,14 +208,14 @@ def _metric(metric: Metric) -> card.MetricEstimate:
     return _figure((metric.value, metric.low, metric.high), metric.good)
 
 
-def _beside(segment: SegmentMetrics) -> dict[str, card.MetricEstimate]:
+def _segment_rivals(segment: SegmentMetrics) -> dict[str, card.MetricEstimate]:
     if segment.judgement is None:
         return {}
-    return {row.candidate: _metric(row["roc_auc"]) for row in segment.judgement.rows if row.candidate in BESIDE}
+    return {row.candidate: _metric(row["roc_auc"]) for row in segment.judgement.rows if row.candidate in SEGMENT_RIVALS}
 
 
-def _piece(
-    part: PartMetrics, beside: dict[str, card.MetricEstimate], judged: bool = True, note: str = ""
+def _subset_metrics(
+    part: PartMetrics, rivals: dict[str, card.MetricEstimate], judged: bool = True, note: str = ""
 ) -> card.SubsetMetrics:
     return card.SubsetMetrics(
         name=part.name,
@@ -225,7 +226,7 @@ def _piece(
         expected=_number(part.expected),
         ratio=_figure(part.ratio),
         roc_auc=_figure(part.roc_auc),
-        beside=beside,
+        beside=rivals,
         judged=judged,
         note=note,
     )

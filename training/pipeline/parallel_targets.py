@@ -1,5 +1,6 @@
-"""Work on several targets at a time, a thread each: the heavy parts are LightGBM's and NumPy's, which run beside each
-other. The results do not depend on which is done first.
+"""Train several targets in parallel, one thread per target.
+
+Threads are enough: LightGBM and NumPy release the GIL. The results do not depend on the order of completion.
 """
 
 from __future__ import annotations
@@ -12,46 +13,51 @@ from typing import TypeVar
 from features.utils.progress import Progress
 from models.targets import Target
 
-Result = TypeVar("Result")
+TargetOutput = TypeVar("TargetOutput")
 
 
-class _Stopped(Exception):
-    """The rest of the work is of no use any more."""
+class _Cancelled(Exception):
+    """The remaining work is canceled."""
 
 
-def side_by_side(
-    targets: Sequence[Target], work: Callable[[Target, Progress], Result], progress: Progress, at_once: int
-) -> dict[Target, Result]:
-    """Do the work for each target.
+def run_in_parallel(
+    targets: Sequence[Target], work: Callable[[Target, Progress], TargetOutput], progress: Progress, workers: int
+) -> dict[Target, TargetOutput]:
+    """Run ``work`` for each target.
 
     Parameters
     ----------
-    at_once : so many at a time.
-    work : is given a target and its own progress, which it tells from time to time.
-    progress : told of all of it together, from the threads, one at a time. Raising in it ends all the work, as does an
-        interrupt or an error in any part.
+    work : receives a target and a progress callback of its own.
+    progress : receives the overall progress, one call at a time. An exception in it cancels all the work, as does an
+        interrupt or an error in any target.
+    workers : the maximum number of targets at a time.
+
+    Returns
+    -------
+    dict of str to object
+        The result of each target.
     """
     done = dict.fromkeys(targets, 0.0)
-    stopped, lock = Event(), Lock()
+    canceled, lock = Event(), Lock()
 
-    def telling(target: Target) -> Progress:
-        def tell(share: float, what: str) -> None:
-            if stopped.is_set():
-                raise _Stopped
+    def progress_of(target: Target) -> Progress:
+        def report(share: float, what: str) -> None:
+            if canceled.is_set():
+                raise _Cancelled
             with lock:
                 done[target] = share
                 progress(sum(done.values()) / len(done), what)
 
-        return tell
+        return report
 
-    with ThreadPoolExecutor(min(len(targets), at_once)) as pool:
-        waiting = {target: pool.submit(work, target, telling(target)) for target in targets}
+    with ThreadPoolExecutor(min(len(targets), workers)) as pool:
+        waiting = {target: pool.submit(work, target, progress_of(target)) for target in targets}
         try:
             finished, _ = wait(waiting.values(), return_when=FIRST_EXCEPTION)
             for one in finished:
                 one.result()
             return {target: future.result() for target, future in waiting.items()}
         finally:
-            stopped.set()
+            canceled.set()
             for future in waiting.values():
                 future.cancel()

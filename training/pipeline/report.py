@@ -1,4 +1,4 @@
-"""What a training run did, as typed facts."""
+"""The report of a training run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.pipeline.candidate import Candidate
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A candidate in the registry: its version there, and its bundle in a folder of the home."""
+    """A registered candidate: its version in the registry, and its bundle in the home."""
 
     candidate: Candidate
     version: str
@@ -30,7 +30,7 @@ class RegisteredModel:
 
     @property
     def promoted(self) -> bool:
-        """Whether it passed every gate: it is the champion now."""
+        """Whether the candidate passed every gate and became the champion."""
         return self.candidate.promotable
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,20 +56,20 @@ class RegisteredModel:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainReport:
-    """What a training run did.
+    """The report of a training run.
 
     Parameters
     ----------
     origin : the signals source.
     data_through : nothing at or after this instant was read.
     config : the settings.
-    catalogue_version : of the features, a company's own among them.
-    every_days : the step of the grid of snapshots; wider than the settings say where there are many accounts.
-    facts : per target, how much data there was and what was lacking.
+    catalogue_version : the version of the features, including custom features.
+    every_days : days between snapshots; more than in the settings if there are many accounts.
+    facts : per target, the amount of data and what is missing.
     feeds : the health of every feed at the end of the data.
-    leaks : what the leak check looked at and found; a target that a leak concerns was not trained.
-    models : per target that could be trained, its candidate as it was registered.
-    run_id : of the MLflow run.
+    leaks : the report of the leak check; a target with a leak was not trained.
+    models : the registered candidate of each target that could be trained.
+    run_id : the MLflow run.
     """
 
     origin: str
@@ -87,7 +87,7 @@ class TrainReport:
     def of(
         cls, data: TrainingData, leaks: LeakReport, models: Mapping[Target, RegisteredModel], run_id: str
     ) -> TrainReport:
-        """The report of a run; of its data only the facts are kept."""
+        """Create the report of a run."""
         prepared = data.prepared
         return cls(
             origin=prepared.signals.origin,
@@ -109,7 +109,7 @@ class TrainReport:
 
     @property
     def promoted(self) -> tuple[Target, ...]:
-        """The targets whose candidate is the champion now."""
+        """The targets whose candidate is now the champion."""
         return tuple(target for target, model in self.models.items() if model.promoted)
 
     def as_dict(self) -> dict[str, Any]:

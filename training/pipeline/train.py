@@ -1,5 +1,4 @@
-"""The training run: signals in, judged candidates, registered versions, and a new champion where every gate is
-passed."""
+"""Train and evaluate candidates, register them, and promote those that pass every gate."""
 
 from __future__ import annotations
 
@@ -30,42 +29,43 @@ def train(
     engine: str = DUCKDB,
     portfolio: str | None = None,
 ) -> TrainReport:
-    """Train both targets on the signals before ``data_through`` and promote what passes every gate.
+    """Train both targets on the signals before ``data_through``, and promote each model that passes every gate.
 
-    The features are those that ship and those of the file that RENEWCAST_FEATURES names.
+    The features are the built-in ones and those in the file that RENEWCAST_FEATURES names.
 
     Parameters
     ----------
     address : the signals source.
-    home : where MLflow's store, the bundles and the champion live.
+    home : the folder of MLflow's store, the bundles and the champion.
     config : the settings; recorded with the run.
     data_through : nothing at or after this instant is read; by default everything.
-    progress : told how far the work is.
-    engine : what reads the signals and rolls them up: ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
-    portfolio : the name of the portfolio; by default that of the source. It has to be the home's, if the home has one.
+    progress : receives the share done and the current step.
+    engine : the engine that reads and aggregates the signals: ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
+    portfolio : the name of the portfolio; by default that of the source. It must match the home's, if the home
+        has one.
 
     Raises
     ------
     SignalsError, HomeError
-        If the source cannot be read, or the home not written.
+        If the source cannot be read or the home cannot be written.
     PortfolioMismatchError
-        If the home belongs to another portfolio: models of two are neither compared nor promoted over each other.
+        If the home belongs to another portfolio. Models of different portfolios are never compared or promoted.
     InsufficientData
-        If neither target has enough data; the message says what is lacking. Nothing is registered then.
+        If neither target has enough data; the message states what is missing. Nothing is registered.
     LeakFound
-        If a snapshot changes with what comes later, or of every target a feature tells the outcome alone. Nothing is
-        fitted then; a run that does not count keeps what was found.
+        If a snapshot changes with later data, or if for every target a feature alone reveals the outcome. Nothing is
+        fitted; the findings are stored in a failed run.
     BundleError
         If the file that points to the champion is broken.
     """
     home.ensure()
     run = TrainingRun.of(home, config, current_catalogue(), portfolio, progress)
     source = open_source(address, engine)
-    progress(0.0, "looking at the feeds")
+    progress(0.0, "checking the feeds")
     feeds = feed_health(source, data_through)
     signals = read_signals(source, data_through, progress=subprogress(progress, 0.02, 0.12))
-    # One thread for linear algebra: its sums would otherwise depend on how many there are, and two targets at a time
-    # would stand in each other's way (a fifth to a quarter of the CPU time of a small training).
+    # One thread for linear algebra: sums depend on the number of threads, and two targets trained in parallel would
+    # compete for threads (20 to 25% of the CPU time of a small training).
     with closing(signals), threadpool_limits(limits=1, user_api="blas"):
         data = run.prepare(signals, feeds)
         leaks = run.check_leaks(data)

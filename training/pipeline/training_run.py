@@ -1,4 +1,4 @@
-"""One training run: what it works with, and its steps, in the order in which `training.pipeline.train` takes them."""
+"""One training run: its inputs, and its steps in the order in which `training.pipeline.train` runs them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from training.evaluation.champion_comparison import UnreadableChampion, load_cha
 from training.evaluation.rubric_baselines import ScoredRubrics, all_rubrics, health_facts, score_rubrics
 from training.leakage.check import check_snapshots_for_leaks
 from training.leakage.report import LeakReport
-from training.pipeline.abort import stop, without_leaks
+from training.pipeline.abort import abort_training, leak_free_targets
 from training.pipeline.candidate import Candidate, Release, fit_candidate
-from training.pipeline.model_card import card_of
-from training.pipeline.parallel_targets import side_by_side
-from training.pipeline.plots import pictures
+from training.pipeline.model_card import build_model_card
+from training.pipeline.parallel_targets import run_in_parallel
+from training.pipeline.plots import draw_plots
 from training.pipeline.report import RegisteredModel, TrainReport
 from training.registry import mlflow_tracking as tracking
 from training.registry.promotion import promote
@@ -44,14 +44,14 @@ class TrainingRun:
 
     Parameters
     ----------
-    home : where MLflow's store, the bundles and the champion live.
+    home : the folder of MLflow's store, the bundles and the champion.
     config : the settings.
     catalogue : the features.
-    rubric : the health score that ``config`` names, as it is shipped with Renewcast or written in a file.
-    versions : the versions of the rubrics that reviews have put in force.
-    champions : what answers now, by target.
+    rubric : the health score that ``config`` names, built in or from a file.
+    versions : the rubric versions that reviews have put into force.
+    champions : the current champion of each target.
     portfolio : the name of the portfolio; None for that of the source.
-    progress : told how far the work is.
+    progress : receives the share done and the current step.
     """
 
     home: Home
@@ -67,7 +67,7 @@ class TrainingRun:
     def of(
         cls, home: Home, config: TrainConfig, catalogue: Catalogue, portfolio: str | None, progress: Progress
     ) -> TrainingRun:
-        """Read what the home holds for a run.
+        """Read the rubrics and champions from the home.
 
         Raises
         ------
@@ -82,10 +82,10 @@ class TrainingRun:
 
         Raises
         ------
-        AnotherPortfolio
+        PortfolioMismatchError
             If the signals, or a champion of the home, belong to another portfolio.
         InsufficientData
-            If no date has a known outcome, or no account is active at any.
+            If no date has a known outcome, or no account is active on any date.
         """
         identity = require_portfolio(self.home, signals, self.portfolio)
         for champion in self.champions.values():
@@ -95,66 +95,66 @@ class TrainingRun:
         return TrainingData.of(prepared, self.config, feeds)
 
     def check_leaks(self, data: TrainingData) -> LeakReport:
-        """Look for leaks; at least one target with enough data has none.
+        """Check for leaks. At least one target with enough data must have none.
 
         Raises
         ------
         InsufficientData
             If no target has enough data.
         LeakFound
-            If no target without a leak is left; a run that does not count keeps what was found.
+            If every target with enough data has a leak; the findings are stored in a failed run.
         """
-        able = data.trainable()
+        trainable = data.trainable()
         leaks = check_snapshots_for_leaks(data.prepared, self.config, self._part(0.36, 0.45))
-        if not without_leaks(able, leaks):
-            stop(self.home, leaks, self.config, data.lacking)
+        if not leak_free_targets(trainable, leaks):
+            abort_training(self.home, leaks, self.config, data.lacking)
         return leaks
 
     def score_rubrics(self, data: TrainingData, leaks: LeakReport) -> ScoredRubrics:
-        """Score all snapshots by every rubric, with the weights that it will be used with."""
-        # What ships, and what scores have meant, is of the versions that reviews have put in force by now. One that was
-        # set by outcomes of the test looks better there than it is: as a rival that is hard, never easy.
-        now, ready = data.prepared.signals.data_through, without_leaks(data.trainable(), leaks)
-        beside = [self.versions.at(rubric, now) for rubric in all_rubrics(self.rubric).values()]
+        """Score all snapshots by every rubric, with its current weights."""
+        # The current versions of the rubrics are used. Weights that a review fitted on test outcomes make a rubric
+        # look better than it is, so it is a harder rival, never an easier one.
+        now, ready = data.prepared.signals.data_through, leak_free_targets(data.trainable(), leaks)
+        current = [self.versions.at(rubric, now) for rubric in all_rubrics(self.rubric).values()]
         parts = data.facts["churn" if "churn" in ready else ready[0]].require()
-        scored = score_rubrics(data.prepared, beside, parts, self.config.seed)
+        scored = score_rubrics(data.prepared, current, parts, self.config.seed)
         return ScoredRubrics(self.versions.at(self.rubric, now), scored, parts)
 
     def fit(self, data: TrainingData, leaks: LeakReport, rubrics: ScoredRubrics) -> Mapping[Target, Candidate]:
-        """Fit, judge and gate a candidate for each target that has enough data and no leak."""
+        """Fit, evaluate and gate a candidate for each target that has enough data and no leak."""
         health = rubrics.contenders()
 
-        def one(target: Target, tell: Progress) -> Candidate:
-            return fit_candidate(data, target, health, leaks.leaks(target), self.champions.get(target), tell)
+        def fit_target(target: Target, progress: Progress) -> Candidate:
+            return fit_candidate(data, target, health, leaks.leaks(target), self.champions.get(target), progress)
 
-        # Trainings that take several threads each go one after another: see `models.scorer.scorer.THREADS`.
-        at_once = available_cpus() if self.config.threads == THREADS else 1
-        return side_by_side(without_leaks(data.trainable(), leaks), one, self._part(0.45, 0.9), at_once)
+        # Trainings that use several threads each run one after another; see `models.scorer.scorer.THREADS`.
+        workers = available_cpus() if self.config.threads == THREADS else 1
+        return run_in_parallel(leak_free_targets(data.trainable(), leaks), fit_target, self._part(0.45, 0.9), workers)
 
     def release(self, data: TrainingData, rubrics: ScoredRubrics) -> Release:
-        """Put together what every bundle carries, and keep the portfolio's identity in the home."""
-        self.progress(0.9, "what the health scores have meant")
+        """Collect the shared contents of the bundles, and store the portfolio's identity in the home."""
+        self.progress(0.9, "calibrating the health scores")
         facts = health_facts(data.prepared, rubrics.scored, rubrics.parts, self.config.seed)
         self.progress(0.92, "registering the models")
         identity = require_portfolio(self.home, data.prepared.signals, self.portfolio, keep=True, trained=True)
         return Release(data, rubrics.rubric, facts, identity)
 
     def register(self, release: Release, leaks: LeakReport, candidates: Mapping[Target, Candidate]) -> TrainReport:
-        """Write and register every candidate in an MLflow run of its own, with all that is known of the training."""
+        """Write and register every candidate in one MLflow run, with the reports of the training."""
         with self._recorded(release, leaks) as record:
             models = {
                 target: self._register(record, release, leaks, candidate) for target, candidate in candidates.items()
             }
             report = TrainReport.of(release.data, leaks, models, record.run_id)
             record.document("report.json", report.as_dict())
-            self.progress(0.96, "drawing")
+            self.progress(0.96, "drawing plots")
             for target, model in models.items():
-                drawn = pictures(model.candidate, model.bundle.scorer, release.data.prepared)
+                drawn = draw_plots(model.candidate, model.bundle.scorer, release.data.prepared)
                 record.figures({f"pictures/{target}-{name}": figure for name, figure in drawn.items()})
         return report
 
     def promote(self, report: TrainReport) -> None:
-        """Make champion what passed every gate."""
+        """Promote the models that passed every gate."""
         self.progress(0.98, "promoting")
         bundles = {target: report.models[target].bundle for target in report.promoted}
         promote(self.home, bundles, self.config.rubric, "training", f"passed every gate in run {report.run_id[:8]}")
@@ -162,11 +162,11 @@ class TrainingRun:
 
     @contextmanager
     def _recorded(self, release: Release, leaks: LeakReport) -> Iterator[tracking.Run]:
-        """An MLflow run that holds the settings, the leak check and the facts about the health scores."""
+        """Open an MLflow run, and log the settings, the leak check and the calibration of the health scores."""
         prepared, through = release.data.prepared, to_iso(release.data.prepared.signals.data_through)
         with tracking.run(self.home, f"train through {through}") as record:
-            about = {"data_through": through, "portfolio": release.portfolio.name}
-            record.params({**self.config.model_dump(), **about})
+            source = {"data_through": through, "portfolio": release.portfolio.name}
+            record.params({**self.config.model_dump(), **source})
             record.document("config.json", self.config.model_dump())
             record.document("leakcheck.json", leaks.as_dict())
             record.document("health.json", release.health.model_dump(mode="json"))
@@ -178,12 +178,12 @@ class TrainingRun:
         self, record: tracking.Run, release: Release, leaks: LeakReport, candidate: Candidate
     ) -> RegisteredModel:
         target, prepared = candidate.target, release.data.prepared
-        card = card_of(candidate, release.data, leaks, record.run_id)
+        card = build_model_card(candidate, release.data, leaks, record.run_id)
         record.document(f"{target}-card.json", card.model_dump(mode="json"))
         written: list[Bundle] = []
 
         def write(version: str) -> Path:
-            # The registry's numbers start anew on another server; the run's id keeps the folders apart.
+            # Another registry may assign the same version number; the run ID makes the folder name unique.
             folder = self.home.bundle_folder(target, f"{version}-{record.run_id[:8]}")
             written.append(candidate.write(folder, version, release, card))
             return folder
@@ -192,7 +192,7 @@ class TrainingRun:
         version, folder = record.register(target, prepared.catalogue, used, write)
         record.tag_version(target, version, release.portfolio.origin)
         failed = ",".join(candidate.failed_gates)
-        record.tags({tracking.version_tag(target): version, tracking.failed_tag(target): failed})
+        record.tags({tracking.version_tag(target): version, tracking.failed_gates_tag(target): failed})
         for row in candidate.judgement.rows:
             record.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
         return RegisteredModel(candidate, version, folder, written[-1])

@@ -14,12 +14,12 @@ from models.artifacts.champion import ChampionEntry, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.registry import mlflow_tracking
-from training.registry.run_completion import run_of
+from training.registry.run_completion import run_id_prefix
 
 log = logging.getLogger(__name__)
 
 
-def follow(home: Home, mlflow: Any = None) -> bool:
+def sync_alias(home: Home, mlflow: Any = None) -> bool:
     """Put the alias of every target where the pointer is; whether all of them are there now.
 
     What could not be done is a warning and no error, for the champion has changed all the same.
@@ -48,7 +48,7 @@ def follow(home: Home, mlflow: Any = None) -> bool:
 
 def _marked(client: Any, target: Target, champion: ChampionEntry) -> bool:
     try:
-        why = mlflow_tracking.mark_champion(client, target, champion.version, run_of(champion.folder))
+        why = mlflow_tracking.set_champion_alias(client, target, champion.version, run_id_prefix(champion.folder))
     except Exception as error:  # noqa: BLE001  SQLAlchemy, requests and MLflow each have their own tree of errors.
         why = f"the registry did not do what it was asked ({type(error).__name__})"
     if why:

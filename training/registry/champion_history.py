@@ -22,7 +22,7 @@ LOOK_BACK = timedelta(days=730)
 
 
 @dataclass(frozen=True)
-class Reign:
+class ChampionPeriod:
     """A champion and the dates that it answered for: those in [since, until), midnights in UTC.
 
     Parameters
@@ -38,9 +38,9 @@ class Reign:
     until: datetime | None
 
 
-def reigns(
+def champion_periods(
     pointer: ChampionPointer, target: Target, last: datetime, load: Callable[[ChampionEntry], Bundle]
-) -> tuple[Reign, ...]:
+) -> tuple[ChampionPeriod, ...]:
     """The reigns of one target, oldest first; those that had ended two years before ``last`` are left out.
 
     Parameters
@@ -65,12 +65,12 @@ def reigns(
         begun.append(max(since, begun[-1]) if begun else since)
     ends = [*begun[1:], None]
     return tuple(
-        Reign(champion, bundles[champion], since, until)
+        ChampionPeriod(champion, bundles[champion], since, until)
         for (_, champion), since, until in zip(line, begun, ends, strict=True)
     )
 
 
-def by_champion(found: Sequence[Reign]) -> dict[ChampionEntry, tuple[Reign, ...]]:
+def periods_by_champion(found: Sequence[ChampionPeriod]) -> dict[ChampionEntry, tuple[ChampionPeriod, ...]]:
     """The reigns of each champion, in the order of the last of them."""
     champions = list(dict.fromkeys(reign.champion for reign in reversed(found)))
     return {one: tuple(reign for reign in found if reign.champion == one) for one in reversed(champions)}

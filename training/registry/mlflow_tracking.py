@@ -33,7 +33,7 @@ REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy")
 ATTEMPTS = 3
 
 
-def registered_name(target: Target) -> str:
+def registered_model_name(target: Target) -> str:
     """The registered model's name: ``renewcast-churn``, say; a shared server holds other people's too."""
     return f"renewcast-{target}"
 
@@ -43,7 +43,7 @@ def version_tag(target: Target) -> str:
     return f"renewcast.{target}.version"
 
 
-def failed_tag(target: Target) -> str:
+def failed_gates_tag(target: Target) -> str:
     """The run's tag that names the gates that were not passed, with commas between them."""
     return f"renewcast.{target}.failed_gates"
 
@@ -73,7 +73,7 @@ class Run:
         """Tag a registered version."""
         client = self.mlflow.MlflowClient()
         for key, value in values.items():
-            client.set_model_version_tag(registered_name(target), version, key, value)
+            client.set_model_version_tag(registered_model_name(target), version, key, value)
 
     def document(self, name: str, content: Mapping[str, Any] | str) -> None:
         """Log a JSON document, or a text."""
@@ -105,7 +105,7 @@ class Run:
             manifest, so it has to be known beforehand; another training that registers in between makes this one try
             again.
         """
-        run_completion.begin(self.home, self.run_id)
+        run_completion.mark_started(self.home, self.run_id)
         for _ in range(ATTEMPTS):
             expected = self._next_version(target)
             bundle = write(expected)
@@ -116,7 +116,7 @@ class Run:
                     artifacts={"bundle": str(bundle), "scorer": str(scorer)},
                     signature=_signature(features, used),
                     pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
-                    registered_model_name=registered_name(target),
+                    registered_model_name=registered_model_name(target),
                 )
             if str(info.registered_model_version) == expected:
                 return expected, bundle
@@ -126,7 +126,7 @@ class Run:
         )
 
     def _next_version(self, target: Target) -> str:
-        found = self.mlflow.MlflowClient().search_model_versions(f"name='{registered_name(target)}'")
+        found = self.mlflow.MlflowClient().search_model_versions(f"name='{registered_model_name(target)}'")
         return str(max((int(v.version) for v in found), default=0) + 1)
 
 
@@ -174,7 +174,7 @@ def run(home: Home, name: str) -> Iterator[Run]:
     with mlflow.start_run(run_name=name, tags=identity.origin if identity else None) as opened:
         yield Run(home, mlflow, opened.info.run_id)
         mlflow.set_tag(COMPLETED, "true")
-        run_completion.complete(home, opened.info.run_id)
+        run_completion.mark_completed(home, opened.info.run_id)
 
 
 def connect(home: Home) -> Any:
@@ -209,7 +209,7 @@ def connect(home: Home) -> Any:
     return mlflow
 
 
-def mark_champion(client: Any, target: Target, version: str, run: str = "") -> str:
+def set_champion_alias(client: Any, target: Target, version: str, run: str = "") -> str:
     """Move the registry's champion alias to a version, unless it is there already.
 
     Parameters
@@ -223,7 +223,7 @@ def mark_champion(client: Any, target: Target, version: str, run: str = "") -> s
     str
         Empty, or why it could not be done, in words.
     """
-    name = registered_name(target)
+    name = registered_model_name(target)
     try:
         found = client.get_model_version(name, version)
     except Exception as error:

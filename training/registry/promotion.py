@@ -29,8 +29,8 @@ from models.artifacts.identity_file import require_same_portfolio
 from models.home import Home
 from models.targets import Target
 from training.evaluation.promotion_gates import blocking_gates, gate_text
-from training.registry.champion_alias import follow
-from training.registry.run_completion import completed
+from training.registry.champion_alias import sync_alias
+from training.registry.run_completion import is_completed
 
 LOCK = ".champion.lock"
 """The file in the home that is locked while the pointer is read, changed and written."""
@@ -62,7 +62,7 @@ def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str,
     entries = {t: champion_entry(home, b) for t, b in bundles.items()}
     with _changing(home) as before:
         write_pointer(home, _changed(before, entries, rubric, _Decision("promoted", who, why)))
-    follow(home)
+    sync_alias(home)
 
 
 def promote_version(home: Home, target: Target, version: str, who: str, why: str) -> Bundle:
@@ -87,7 +87,7 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
     with _changing(home) as before:
         rubric = before.rubric if before else bundle.rubric.name
         write_pointer(home, _changed(before, entry, rubric, _Decision("promoted", who, why)))
-    follow(home)
+    sync_alias(home)
     return bundle
 
 
@@ -108,7 +108,7 @@ def rollback(home: Home, target: Target, who: str, why: str) -> ChampionEntry:
         require_same_portfolio(read_identity(home), load_bundle(home.root / earlier.folder, target))
         decision = _Decision("rolled_back", who, why)
         write_pointer(home, _changed(pointer, {target: earlier}, pointer.rubric, decision))
-    follow(home)
+    sync_alias(home)
     return earlier
 
 
@@ -139,10 +139,12 @@ def _bundle_of(home: Home, target: Target, version: str) -> Bundle:
     # Another registry began its numbers anew: the newest one is meant.
     identity = read_identity(home)
     found = [
-        require_same_portfolio(identity, load_bundle(folder, target)) for folder in folders if completed(home, folder)
+        require_same_portfolio(identity, load_bundle(folder, target))
+        for folder in folders
+        if is_completed(home, folder)
     ]
     if not found:
-        whole = [folder for folder in home.bundles.glob(f"{target}/*-*") if completed(home, folder)]
+        whole = [folder for folder in home.bundles.glob(f"{target}/*-*") if is_completed(home, folder)]
         there = sorted({f.name.split("-")[0] for f in whole}, key=lambda v: (len(v), v))
         raise BadRequest(
             f"the training of version {version} for {target} was broken off, or is not at its end yet"

@@ -12,11 +12,11 @@ from pathlib import Path
 from features.utils.atomic_files import UNFINISHED, write_file
 from models.home import Home
 
-RUN_LETTERS = 8
+RUN_ID_LENGTH = 8
 """So many letters of the run's id end the name of each of its bundles' folders: ``<version>-<run>``."""
 
 
-def begin(home: Home, run_id: str) -> None:
+def mark_started(home: Home, run_id: str) -> None:
     """Mark a run as not completed.
 
     Raises
@@ -26,21 +26,21 @@ def begin(home: Home, run_id: str) -> None:
     write_file(_mark(home, run_id), b"")
 
 
-def complete(home: Home, run_id: str) -> None:
+def mark_completed(home: Home, run_id: str) -> None:
     """Take the mark away, if there is one; where that fails, `renewcast runs` tries again."""
     with suppress(OSError):
         _mark(home, run_id).unlink(missing_ok=True)
 
 
-def completed(home: Home, folder: Path | str) -> bool:
+def is_completed(home: Home, folder: Path | str) -> bool:
     """Whether the run that wrote this bundle was completed. Bundles of before there were marks count as such."""
-    return not _mark(home, run_of(folder)).exists()
+    return not _mark(home, run_id_prefix(folder)).exists()
 
 
-def run_of(folder: Path | str) -> str:
+def run_id_prefix(folder: Path | str) -> str:
     """The beginning of the id of the run that wrote a bundle, from its folder's name; empty where it tells none."""
     return Path(folder).name.partition("-")[2]
 
 
 def _mark(home: Home, run_id: str) -> Path:
-    return home.bundles / f".{run_id[:RUN_LETTERS]}{UNFINISHED}"
+    return home.bundles / f".{run_id[:RUN_ID_LENGTH]}{UNFINISHED}"

@@ -12,14 +12,14 @@ from models.home import Home
 from models.targets import TARGETS, Target
 from training.evaluation.baselines import BLEND
 from training.registry import mlflow_tracking, run_completion
-from training.registry.champion_alias import follow
+from training.registry.champion_alias import sync_alias
 
 #: The figures that `renewcast runs` shows of a run.
 FIGURES = ("roc_auc", "brier_skill", "calibration_slope", "lift_10")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TargetOutcome:
     """What a run gave for one target.
 
     Parameters
@@ -37,21 +37,21 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Trained:
+class CompletedRun:
     """One completed run. ``began`` is UTC; ``data_through`` as it was logged."""
 
     run_id: str
     began: datetime
     data_through: str
     horizon_days: str
-    outcomes: dict[Target, Outcome]
+    outcomes: dict[Target, TargetOutcome]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self) | {"began": to_iso(self.began)}
 
 
-def runs(home: Home, limit: int = 50) -> list[Trained]:
+def completed_runs(home: Home, limit: int = 50) -> list[CompletedRun]:
     """The newest completed runs. One that was broken off does not count.
 
     The registry being open, what a kill has left undone there and in the home is made up for: the alias follows the
@@ -63,7 +63,7 @@ def runs(home: Home, limit: int = 50) -> list[Trained]:
         If the tracking store cannot be opened, or the champion's pointer is broken.
     """
     mlflow = mlflow_tracking.connect(home)
-    follow(home, mlflow)
+    sync_alias(home, mlflow)
     pointer = read_pointer(home)
     answering = {t: p.version for t in TARGETS if pointer and (p := pointer.of(t)) is not None}
     found = mlflow.MlflowClient().search_runs(
@@ -73,17 +73,17 @@ def runs(home: Home, limit: int = 50) -> list[Trained]:
         max_results=limit,
     )
     for run in found:
-        run_completion.complete(home, run.info.run_id)
+        run_completion.mark_completed(home, run.info.run_id)
     return [_trained(run, answering) for run in found]
 
 
-def changes(home: Home) -> tuple[ChampionChange, ...]:
+def champion_changes(home: Home) -> tuple[ChampionChange, ...]:
     """Every change of champion, oldest first."""
     pointer = read_pointer(home)
     return pointer.history if pointer else ()
 
 
-def _trained(run: Any, answering: dict[Target, str]) -> Trained:
+def _trained(run: Any, answering: dict[Target, str]) -> CompletedRun:
     tags, outcomes = run.data.tags, {}
     for target in TARGETS:
         if (version := tags.get(mlflow_tracking.version_tag(target))) is None:
@@ -91,8 +91,10 @@ def _trained(run: Any, answering: dict[Target, str]) -> Trained:
         figures = {
             name: run.data.metrics[key] for name in FIGURES if (key := f"{target}/{BLEND}/{name}") in run.data.metrics
         }
-        failed = tuple(filter(None, tags.get(mlflow_tracking.failed_tag(target), "").split(",")))
-        outcomes[target] = Outcome(version, answering.get(target) == version, failed, figures)
+        failed = tuple(filter(None, tags.get(mlflow_tracking.failed_gates_tag(target), "").split(",")))
+        outcomes[target] = TargetOutcome(version, answering.get(target) == version, failed, figures)
     began = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
     params = run.data.params
-    return Trained(run.info.run_id, began, params.get("data_through", "?"), params.get("horizon_days", "?"), outcomes)
+    return CompletedRun(
+        run.info.run_id, began, params.get("data_through", "?"), params.get("horizon_days", "?"), outcomes
+    )

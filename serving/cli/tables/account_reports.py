@@ -14,7 +14,7 @@ from serving.account_reports.html import report_title
 STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
 
 
-def print_pack(payload: Mapping[str, Any], console: Console) -> None:
+def print_account_report(payload: Mapping[str, Any], console: Console) -> None:
     """Print the document, section by section."""
     name = f"{payload['name']} ({payload['account_id']})" if payload["name"] else payload["account_id"]
     console.print(one_line(Text(f"{report_title(payload)}: {name}, as of {payload['as_of']}", style="bold")))

@@ -12,7 +12,7 @@ from features.utils.console import Table
 from features.utils.formatting import MINUS, in_unit, money, number, percent, short_money, signed
 
 BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}
-IN_SEGMENTS = (
+SEGMENT_KPIS = (
     "nrr",
     "grr",
     "logo_retention",
@@ -27,18 +27,18 @@ IN_SEGMENTS = (
 SPANS = {"year": "the trailing twelve months", "quarter": "the quarter", "month": "the month"}
 ADVOCATES = 10
 """So many are shown."""
-WIDE = 120
+WIDE_TERMINAL = 120
 """Narrower terminals are not shown what a measure is made of."""
 
 
-def print_measures(payload: Mapping[str, Any], console: Console) -> None:
+def print_kpis(payload: Mapping[str, Any], console: Console) -> None:
     """Print what `serving.portfolio.kpi_report.measures_told` tells: all measures, some by segment, and the first
     advocates."""
     period = payload["period"]
     span = SPANS.get(period["name"], period["name"])
     title = f"portfolio as of {payload['as_of']}: {span} from {period['start']}, and the same a period earlier"
-    parts = console.width >= WIDE
-    console.print(_whole(payload, title, parts))
+    parts = console.width >= WIDE_TERMINAL
+    console.print(_kpi_table(payload, title, parts))
     for m in () if parts else payload["measures"]:
         if m["unknown"] is not None:
             console.print(Text(f"{m['title']}: unknown, {m['unknown']}", style="dim"))
@@ -50,7 +50,7 @@ def print_measures(payload: Mapping[str, Any], console: Console) -> None:
         console.print(Text("there are no contracts: ARR is what was ordered in a year", style="dim"))
 
 
-def change(payload: Mapping[str, Any]) -> tuple[str, str]:
+def change_cell(payload: Mapping[str, Any]) -> tuple[str, str]:
     """How far a measure has moved in a period (points of a percentage for shares), and its style: green where it is
     better, red where worse."""
     value, last = payload["value"], payload["last"]["value"]
@@ -66,7 +66,7 @@ def change(payload: Mapping[str, Any]) -> tuple[str, str]:
     return text, "green" if (by > 0) == (payload["better"] == "higher") else "red"
 
 
-def target(payload: Mapping[str, Any], whole: bool = True) -> str:
+def target_cell(payload: Mapping[str, Any], whole: bool = True) -> str:
     """The target in words; nothing without one. ``whole``: with what is aimed at beyond it."""
     aim = payload["target"]
     if aim is None:
@@ -75,13 +75,13 @@ def target(payload: Mapping[str, Any], whole: bool = True) -> str:
     return BOUNDS[aim["bound"]] + in_unit(aim["value"], payload["unit"]) + better
 
 
-def _whole(payload: Mapping[str, Any], title: str, parts: bool) -> Table:
+def _kpi_table(payload: Mapping[str, Any], title: str, parts: bool) -> Table:
     quarter = any(m["quarter"] is not None for m in payload["measures"])
     headings = ["measure", "value", *(["quarter"] if quarter else []), "last", "change", "target"]
     headings += ["numerator", "denominator", "left out"] if parts else []
     rows: list[list[Text]] = []
     for m in payload["measures"]:
-        known, (moved, moved_style) = m["unknown"] is None, change(m)
+        known, (moved, moved_style) = m["unknown"] is None, change_cell(m)
         rows.append(
             [
                 Text(m["title"]),
@@ -89,8 +89,8 @@ def _whole(payload: Mapping[str, Any], title: str, parts: bool) -> Table:
                 *([Text(_cell(m, m["quarter"]) if m["quarter"] else "")] if quarter else []),
                 Text(_cell(m, m["last"])),
                 Text(moved, style=moved_style),
-                Text(target(m, parts)),
-                *(map(Text, _made_of(m)) if parts and known else ()),
+                Text(target_cell(m, parts)),
+                *(map(Text, _composition(m)) if parts and known else ()),
                 *([Text(f"unknown: {m['unknown']}", style="dim")] if parts and not known else ()),
             ]
         )
@@ -111,7 +111,7 @@ def _cell(m: Mapping[str, Any], value: Mapping[str, Any]) -> str:
     return short_money(value["value"]) if m["unit"] == "currency" else in_unit(value["value"], m["unit"])
 
 
-def _made_of(m: Mapping[str, Any]) -> tuple[str, str, str]:
+def _composition(m: Mapping[str, Any]) -> tuple[str, str, str]:
     below = "" if m["denominator"] is None else money(m["denominator"])
     return money(m["numerator"]), below, f"{m['left_out']:,}" if m["left_out"] else ""
 
@@ -120,11 +120,11 @@ def _segments(payload: Mapping[str, Any]) -> Table:
     units = {m["measure"]: m for m in payload["measures"]}
     table = Table(title=Text("by segment"), gap=1)
     table.add_column("segment")
-    for code in IN_SEGMENTS:
+    for code in SEGMENT_KPIS:
         table.add_column(code.replace("_", " "), justify="right")
     for group in payload["by"]["segment"]:
         values = {m["measure"]: m["value"] for m in group["measures"]}
-        cells = (in_unit(values[code], units[code]["unit"]) for code in IN_SEGMENTS)
+        cells = (in_unit(values[code], units[code]["unit"]) for code in SEGMENT_KPIS)
         table.add_row(group["group"] or "not known", *cells)
     return table
 
@@ -138,7 +138,7 @@ def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
     for heading in ("accounts", "lost", *(f"{months} months" for months in kept["ages"])):
         table.add_column(heading, justify="right", no_wrap=True)
     for cohort in (*kept["cohorts"], kept["whole"]):
-        cells = (_kept(age) for age in cohort["ages"])
+        cells = (_retention_cell(age) for age in cohort["ages"])
         table.add_row(cohort["cohort"] or "all", f"{cohort['accounts']:,}", f"{cohort['lost']:,}", *cells)
     console.print(table)
     for age in kept["whole"]["ages"]:
@@ -162,7 +162,7 @@ def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
     console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
 
 
-def _kept(age: Mapping[str, Any]) -> str:
+def _retention_cell(age: Mapping[str, Any]) -> str:
     if age["logos"] is None:
         return "–"
     return percent(age["logos"], 0) + ("" if age["arr"] is None else f" ({percent(age['arr'], 0)})")

@@ -12,7 +12,7 @@ from features.utils.console import Table
 from features.utils.formatting import count_of, money, number, percent, signed
 from models.renewals.past_forecasts import PastForecasts
 
-SHOWN = 15
+MAXIMUM_ACCOUNTS = 15
 """Accounts that are shown; a file holds them all."""
 _SHARES = ("grr", "nrr")
 _FIGURES = {
@@ -104,12 +104,12 @@ def _division(parts: Sequence[Mapping[str, Any]], name: str) -> Table:
 
 
 def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
-    shown = f"{min(SHOWN, len(rows))} of {len(rows):,}; --out FILE writes them all"
+    shown = f"{min(MAXIMUM_ACCOUNTS, len(rows))} of {len(rows):,}; --out FILE writes them all"
     title = Text(f"largest expected lost ARR by the renewal ({shown})")
     table = Table(title=title)
     for heading in ("account", "CSM", "ARR", "renews", "churn by then", "lost ARR", "expansion by then", "health"):
         table.add_column(heading, justify="left" if heading in ("account", "CSM", "renews", "health") else "right")
-    for row in rows[:SHOWN]:
+    for row in rows[:MAXIMUM_ACCOUNTS]:
         table.add_row(
             Text(row["account_id"]),
             Text(row["csm"] or ""),

@@ -17,9 +17,9 @@ from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
 from serving.portfolio.rule_tables import expansions_board, onboarding_board, risks_board
 
-SHOWN = 40
+MAXIMUM_ROWS = 40
 """Rows of a table that are shown; a file holds them all."""
-WORDS = 14
+MINIMUM_TEXT_WIDTH = 14
 """Columns of words are at least so wide."""
 STYLES = {"red": "red", "yellow": "yellow", "green": "green", "high": "red", "medium": "yellow", "low": "green"}
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -60,10 +60,10 @@ _WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by", "f
 _CODES = {"warnings", "signs", "closed_by", "find_out", "weakest", "by", "work"}
 
 
-def print_board(board: pd.DataFrame, columns: Mapping[str, str], title: str, console: Console) -> None:
+def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str, console: Console) -> None:
     """Print the first rows of a view, and how many more there are."""
     table = Table(title=Text(title), gap=1)
-    rows = [{name: _cell(name, row[name]) for name in columns} for row in board.head(SHOWN).to_dict("records")]
+    rows = [{name: _cell(name, row[name]) for name in columns} for row in board.head(MAXIMUM_ROWS).to_dict("records")]
     # A column without anything in it would only take room from the others.
     shown = [name for name in columns if any(row[name].plain for row in rows)]
     for name in shown:
@@ -72,15 +72,15 @@ def print_board(board: pd.DataFrame, columns: Mapping[str, str], title: str, con
         table.add_column(
             columns[name],
             justify="right" if number else "left",
-            min_width=min(width, WORDS) if name in _WIDE else width,
+            min_width=min(width, MINIMUM_TEXT_WIDTH) if name in _WIDE else width,
         )
     for row in rows:
         table.add_row(*(row[name] for name in shown))
     console.print(table)
     if not len(board):
         console.print("none")
-    if len(board) > SHOWN:
-        console.print(f"and {len(board) - SHOWN:,} more; --out FILE writes them all", style="dim")
+    if len(board) > MAXIMUM_ROWS:
+        console.print(f"and {len(board) - MAXIMUM_ROWS:,} more; --out FILE writes them all", style="dim")
 
 
 SUMMARY = {

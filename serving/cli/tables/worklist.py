@@ -12,7 +12,7 @@ from rich.text import Text
 from features.utils.console import Table, one_line
 from features.utils.formatting import money, percent, signed
 
-WIDE = 110
+WIDE_TERMINAL = 110
 """In narrower terminals what to do stands below the table, a line for each account."""
 
 
@@ -23,7 +23,7 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     console.print(one_line(Text(head, style="bold")))
     table = Table(gap=1)
     churn = f"churn {payload['horizon_days']}d"
-    wide = console.width >= WIDE
+    wide = console.width >= WIDE_TERMINAL
     headings: tuple[str, ...] = ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by")
     headings += ("who", "what") if wide else ()
     for heading in headings:

@@ -16,9 +16,9 @@ from features.utils.console import Console
 from models.artifacts.champion import load_champion
 from models.home import Home
 from serving.app.app import create_app
-from serving.cli.tables.account_reports import print_pack
+from serving.cli.tables.account_reports import print_account_report
 from serving.cli.tables.renewals import print_renewals
-from serving.cli.tables.rules import DISAGREEMENTS, HEALTH, RISKS, print_board
+from serving.cli.tables.rules import DISAGREEMENTS, HEALTH, RISKS, print_rule_table
 from serving.cli.tables.worklist import print_worklist
 from serving.common.settings import ServiceSettings
 from serving.portfolio.rule_tables import disagreements_board, health_board, risks_board
@@ -47,10 +47,10 @@ def payload(house: Any, signals: Any) -> dict[str, Any]:
 PRINTERS = {
     "worklist": print_worklist,
     "renewals": print_renewals,
-    "plan": print_pack,
-    "health": lambda board, console: print_board(board, HEALTH, "health", console),
-    "risks": lambda board, console: print_board(board, RISKS, "risks", console),
-    "disagreements": lambda board, console: print_board(board, DISAGREEMENTS, "disagreements", console),
+    "plan": print_account_report,
+    "health": lambda board, console: print_rule_table(board, HEALTH, "health", console),
+    "risks": lambda board, console: print_rule_table(board, RISKS, "risks", console),
+    "disagreements": lambda board, console: print_rule_table(board, DISAGREEMENTS, "disagreements", console),
 }
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from features.signals.signals import Signals
 from models.artifacts.champion import load_champion
 from models.predictions.assessment import Assessment
-from serving.cli.tables.rules import EXPANSIONS, HEALTH, ONBOARDING, RISKS, print_account, print_board, spark
+from serving.cli.tables.rules import EXPANSIONS, HEALTH, ONBOARDING, RISKS, print_account, print_rule_table, spark
 from serving.portfolio.rule_tables import (
     disagreements_board,
     expansions_board,
@@ -78,7 +78,7 @@ def test_views_and_accounts_are_printed_within_eighty_columns(found: Assessment)
         (expansions_board(found), EXPANSIONS),
         (onboarding_board(found), ONBOARDING),
     ):
-        print_board(board, columns, "a view", console)
+        print_rule_table(board, columns, "a view", console)
     print_account(found, 5, console)
     text = console.export_text()
     assert "a05 as of 2026-07-01" in text
@@ -87,7 +87,7 @@ def test_views_and_accounts_are_printed_within_eighty_columns(found: Assessment)
 
 def test_an_empty_table_has_a_message() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    print_board(pd.DataFrame(columns=list(HEALTH)), HEALTH, "no accounts", console)
+    print_rule_table(pd.DataFrame(columns=list(HEALTH)), HEALTH, "no accounts", console)
     assert "none" in console.export_text()
 
 

@@ -16,7 +16,7 @@ from features.errors import InsufficientData
 from features.signals.signals import open_signals
 from features.utils.dates import Grid
 from models.scorer.base import Calibrated
-from training.backtest.renewals import past_forecasts
+from training.backtest.renewals import forecast_past_quarters
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 
@@ -80,7 +80,7 @@ def champions(p: float, q: float, through: datetime) -> Any:
 
 
 def test_a_quarter_by_hand(prepared: LabelledSnapshots) -> None:
-    found = past_forecasts(prepared, 9, EVERY, champions(0.25, 0.1, BEFORE))
+    found = forecast_past_quarters(prepared, 9, EVERY, champions(0.25, 0.1, BEFORE))
     (quarter,) = (each for each in found.quarters if each.period == "2026Q1")
     assert quarter.by == "champion"
     # All but "later" are due; who lapses is back within the grace, who never signed stays as he is.
@@ -101,7 +101,7 @@ def test_a_quarter_by_hand(prepared: LabelledSnapshots) -> None:
 
 
 def test_a_quarter_whose_renewals_have_not_settled_is_left_out(prepared: LabelledSnapshots) -> None:
-    found = past_forecasts(prepared, 9, EVERY, champions(0.25, 0.1, datetime(2025, 6, 2, tzinfo=UTC)))
+    found = forecast_past_quarters(prepared, 9, EVERY, champions(0.25, 0.1, datetime(2025, 6, 2, tzinfo=UTC)))
     assert [quarter.period for quarter in found.quarters] == ["2026Q1"], "2026Q2 is not over"
     assert "2025Q3" in found.skipped or "2025Q4" in found.skipped, "no one was due then, and that is said"
 
@@ -109,11 +109,11 @@ def test_a_quarter_whose_renewals_have_not_settled_is_left_out(prepared: Labelle
 def test_a_champion_that_knew_the_outcome_is_not_asked(prepared: LabelledSnapshots) -> None:
     # Its recipe would have to be fitted again, and nothing can be fitted on this portfolio.
     with pytest.raises(InsufficientData) as caught:
-        past_forecasts(prepared, 1, EVERY, champions(0.25, 0.1, datetime(2026, 1, 2, tzinfo=UTC)))
+        forecast_past_quarters(prepared, 1, EVERY, champions(0.25, 0.1, datetime(2026, 1, 2, tzinfo=UTC)))
     assert "2026Q1" in str(caught.value)
 
 
 def test_what_came_later_changes_no_forecast(prepared: LabelledSnapshots) -> None:
     wrong = champions(0.9, 0.1, BEFORE)
-    one, two = (past_forecasts(prepared, n, EVERY, wrong).quarters[-1] for n in (1, 9))
+    one, two = (forecast_past_quarters(prepared, n, EVERY, wrong).quarters[-1] for n in (1, 9))
     assert one.figures == two.figures

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.monitoring.drift import ANOTHER, by_chance, psi
+from training.monitoring.drift import SHIFT_LIMIT, expected_psi, psi
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=60)
 
@@ -38,14 +38,14 @@ def test_the_textbooks_sum() -> None:
 
 def test_a_change_of_unit_and_a_feed_that_fell_silent_are_seen() -> None:
     then = pd.Series(np.random.default_rng(0).lognormal(size=500))
-    assert psi(then, then * 60) > ANOTHER
-    assert psi(then, then.mask(np.arange(500) % 2 == 0)) > ANOTHER
+    assert psi(then, then * 60) > SHIFT_LIMIT
+    assert psi(then, then.mask(np.arange(500) % 2 == 0)) > SHIFT_LIMIT
 
 
 def test_what_chance_does() -> None:
     rng = np.random.default_rng(1)
     found = [psi(pd.Series(rng.normal(size=300)), pd.Series(rng.normal(size=200))) for _ in range(200)]
-    assert np.mean(found) == pytest.approx(by_chance(300, 200), rel=0.2)
+    assert np.mean(found) == pytest.approx(expected_psi(300, 200), rel=0.2)
 
 
 def test_nothing_to_compare() -> None:

@@ -7,12 +7,17 @@ import pytest
 import scipy.special
 
 from training.evaluation.promotion_gates import SLOPE_BOUNDS
-from training.monitoring.matured_predictions import Held, Matured, by_horizon, matured
+from training.monitoring.matured_predictions import (
+    MaturedMetrics,
+    MaturedPredictions,
+    evaluate_by_horizon,
+    evaluate_matured,
+)
 
 ROWS = 4_000
 
 
-def _matured(stretch: float, times: float = 1.0) -> Matured:
+def _matured(stretch: float, times: float = 1.0) -> MaturedMetrics:
     """Accounts whose log-odds are predicted ``stretch`` times as far from the middle as they are; the level is right unless
     ``times`` says otherwise."""
     rng = np.random.default_rng(3)
@@ -23,7 +28,7 @@ def _matured(stretch: float, times: float = 1.0) -> Matured:
     shifts = np.linspace(-6, 6, 4_001)
     levels = np.array([scipy.special.expit(result + shift).mean() for shift in shifts])
     p = scipy.special.expit(result + shifts[np.abs(levels - y.mean()).argmin()])
-    return matured(90, np.minimum(p * times, 0.99), y, np.arange(ROWS).astype(str).astype(object))
+    return evaluate_matured(90, np.minimum(p * times, 0.99), y, np.arange(ROWS).astype(str).astype(object))
 
 
 def test_right_probabilities_are_no_fault() -> None:
@@ -66,12 +71,12 @@ def test_champions_taken_together_are_their_rows() -> None:
     for name, n in (("a", 300), ("b", 200)):
         p = rng.uniform(0.1, 0.9, n)
         accounts = np.array([f"{name}{i}" for i in range(n)], dtype=object)
-        parts.append(Held(p, (rng.random(n) < p).astype(np.float64), accounts))
-    together = by_horizon([{30: parts[0], 90: parts[0]}, {90: parts[1]}])
+        parts.append(MaturedPredictions(p, (rng.random(n) < p).astype(np.float64), accounts))
+    together = evaluate_by_horizon([{30: parts[0], 90: parts[0]}, {90: parts[1]}])
     assert [(seen.days, seen.rows) for seen in together] == [(30, 300), (90, 500)]
     assert together[1].happened == sum(int(part.y.sum()) for part in parts)
 
 
 def test_a_horizon_of_which_nothing_has_matured_is_left_out() -> None:
-    nothing = Held(np.array([]), np.array([]), np.array([], dtype=object))
-    assert by_horizon([{90: nothing}]) == ()
+    nothing = MaturedPredictions(np.array([]), np.array([]), np.array([], dtype=object))
+    assert evaluate_by_horizon([{90: nothing}]) == ()

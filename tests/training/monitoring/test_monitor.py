@@ -18,7 +18,7 @@ from features.utils.dates import Grid
 from models.artifacts.champion import ChampionChange, ChampionEntry, ChampionPointer
 from models.home import Home
 from training.monitoring import monitor
-from training.monitoring.report import Watched
+from training.monitoring.report import ChampionMonitoring
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 ACCOUNTS = 100
@@ -64,7 +64,7 @@ def _bundle(home: Home, version: str, p: float, through: int) -> Any:
 @pytest.fixture
 def look(
     make_signals: Callable[..., Signals], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., tuple[Watched, Grid]]:
+) -> Callable[..., tuple[ChampionMonitoring, Grid]]:
     """Look at champions trained through the given days, on signals of 700 days; every tenth account leaves each
     hundred days. Also the dates of the snapshots."""
     rows: list[dict[str, object]] = [
@@ -82,7 +82,7 @@ def look(
         keys = {"account_id": names * grid.n, "as_of": dates.repeat(ACCOUNTS)}
         return pd.DataFrame(keys | {"usage.noise": np.tile(np.arange(ACCOUNTS, dtype=float), grid.n)})
 
-    def run(trained: dict[str, int], gone: str = "") -> tuple[Watched, Grid]:
+    def run(trained: dict[str, int], gone: str = "") -> tuple[ChampionMonitoring, Grid]:
         home = Home(tmp_path)
         made = {v: _bundle(home, v, 0.01 * int(v), through) for v, through in trained.items()}
         history = tuple(
@@ -100,7 +100,7 @@ def look(
         monkeypatch.setattr(monitor, "snapshot", snapshot)
         monkeypatch.setattr(monitor, "load_bundle", load)
         bundle = made[history[-1].champion.version]
-        return monitor._watched(signals, bundle, pointer, home, CATALOGUE), grids[0]
+        return monitor._monitor_champion(signals, bundle, pointer, home, CATALOGUE), grids[0]
 
     return run
 

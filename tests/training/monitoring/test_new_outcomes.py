@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from features.signals.signals import Signals
-from training.monitoring.new_outcomes import EVERY_DAYS, new_outcomes, outcomes
+from training.monitoring.new_outcomes import EVERY_DAYS, count_outcomes, new_outcome_share
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def _labels(table: str) -> pd.DataFrame:
     ],
 )
 def test_an_outcome_counts_once(table: str, upto: int, count: int) -> None:
-    assert outcomes(_labels(table), "churn", EVERY_DAYS, FIRST + upto * timedelta(days=EVERY_DAYS)) == count
+    assert count_outcomes(_labels(table), "churn", EVERY_DAYS, FIRST + upto * timedelta(days=EVERY_DAYS)) == count
 
 
 def _told(trained: datetime) -> Any:
@@ -65,7 +65,7 @@ def test_all_that_was_known_at_training_counts_and_what_straddles_it_is_new(
         for i, day in enumerate(leave)
     ]
     signals = make_signals(first + timedelta(days=800), subscriptions=rows)
-    share = new_outcomes(signals, _told(first + timedelta(days=600)))
+    share = new_outcome_share(signals, _told(first + timedelta(days=600)))
     # Windows close 120 days after their date, and dates are 28 days apart: a leave is known 30 to 58 days later.
     by_hand = [
         [sum(day + wait <= through for day in leave) for wait in (30, 58)] for through in (600, 800)
@@ -82,4 +82,4 @@ def test_nothing_new_is_nothing(make_signals: Callable[..., Signals]) -> None:
         for i in range(20)
     ]
     signals = make_signals(first + timedelta(days=600), subscriptions=rows)
-    assert new_outcomes(signals, _told(first + timedelta(days=600))) == 0
+    assert new_outcome_share(signals, _told(first + timedelta(days=600))) == 0

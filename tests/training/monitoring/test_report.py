@@ -11,21 +11,21 @@ import pytest
 from rich.console import Console
 
 from training.cli.tables.monitor import SHOWN, print_monitor
-from training.monitoring.matured_predictions import Matured
-from training.monitoring.report import Drifted, Former, MonitorReport, Watched
+from training.monitoring.matured_predictions import MaturedMetrics
+from training.monitoring.report import ChampionMonitoring, Drift, FormerChampion, MonitorReport
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 RIGHT = (1.0, 0.9, 1.1)
-SEEN = Matured(90, 1_000, 400, 60, 0.1, 0.1, RIGHT, (0.8, 0.75, 0.85), (0.08, 0.07, 0.09), RIGHT)
-QUIET = Drifted(0.05, {"usage.minutes": 0.1, "usage.gone": float("nan")}, 0.3)
-CALM = Watched("3", AT, 90, (SEEN,), 0.8, (), (SEEN,), QUIET, 0.1)
+SEEN = MaturedMetrics(90, 1_000, 400, 60, 0.1, 0.1, RIGHT, (0.8, 0.75, 0.85), (0.08, 0.07, 0.09), RIGHT)
+QUIET = Drift(0.05, {"usage.minutes": 0.1, "usage.gone": float("nan")}, 0.3)
+CALM = ChampionMonitoring("3", AT, 90, (SEEN,), 0.8, (), (SEEN,), QUIET, 0.1)
 
 
-def _report(watched: Watched, feeds: tuple[str, ...] = ()) -> MonitorReport:
+def _report(watched: ChampionMonitoring, feeds: tuple[str, ...] = ()) -> MonitorReport:
     return MonitorReport(AT, {"churn": watched}, feeds)
 
 
-def _printed(watched: Watched) -> str:
+def _printed(watched: ChampionMonitoring) -> str:
     out = StringIO()
     print_monitor(_report(watched), Console(file=out, width=80, highlight=False))
     assert "…" not in out.getvalue(), "nothing is cut off in a terminal of eighty columns"
@@ -35,7 +35,7 @@ def _printed(watched: Watched) -> str:
 def test_where_all_is_well_there_is_no_reason() -> None:
     assert CALM.reasons == ()
     assert not _report(CALM).retrain
-    assert "no reason to train again" in _printed(CALM)
+    assert "no reason to retrain" in _printed(CALM)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_each_reason_is_said_with_its_figures(changed: dict[str, object], says: 
 
 def test_what_earlier_champions_got_wrong_is_noted_and_no_reason() -> None:
     wrong = replace(SEEN, ratio=(1.5, 1.2, 1.9))
-    watched = replace(CALM, matured=(), former=(Former("2", AT, AT, (wrong,)),), together=(wrong,))
+    watched = replace(CALM, matured=(), former=(FormerChampion("2", AT, AT, (wrong,)),), together=(wrong,))
     assert watched.reasons == ()
     (note,) = watched.notes
     assert note.startswith("the champions so far, taken together: within 90 days it happened 1.50 times")
@@ -71,14 +71,14 @@ def test_what_earlier_champions_got_wrong_is_noted_and_no_reason() -> None:
 
 
 def test_a_bundle_that_is_gone_is_said() -> None:
-    watched = replace(CALM, former=(Former("2", AT, AT, None),))
+    watched = replace(CALM, former=(FormerChampion("2", AT, AT, None),))
     assert "not readable" in _printed(watched)
     assert watched.as_dict()["former"][0]["matured"] is None
 
 
 def test_json_holds_every_feature_and_print_the_furthest() -> None:
     psi = {f"usage.f{i}": 1 - i / 100 for i in range(40)}
-    watched = replace(CALM, drifted=Drifted(0.05, psi, 0.7))
+    watched = replace(CALM, drifted=Drift(0.05, psi, 0.7))
     payload = json.loads(json.dumps(_report(watched).as_dict(), allow_nan=False))["targets"]["churn"]
     assert (payload["feature_psi"], payload["score_psi"], payload["psi_limit"]) == (psi, 0.05, 0.7)
     printed = _printed(watched)

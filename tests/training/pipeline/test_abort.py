@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from models.targets import TARGETS
 from training.leakage.report import LeakFinding, LeakReport
-from training.pipeline.abort import cure, without_leaks
+from training.pipeline.abort import fix_for, leak_free_targets
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 REBUILT = LeakFinding("future dropped", "usage.leaky", "usage.leaky changes when everything at or after its date is taken away")
@@ -19,21 +19,21 @@ def report(*findings: LeakFinding) -> LeakReport:
 
 
 def test_what_is_only_to_be_known_stops_nothing() -> None:
-    assert without_leaks(TARGETS, report(NOTE)) == list(TARGETS)
+    assert leak_free_targets(TARGETS, report(NOTE)) == list(TARGETS)
 
 
 def test_a_feature_that_tells_one_outcome_stops_that_target() -> None:
-    assert without_leaks(TARGETS, report(TELLS, NOTE)) == ["expansion"]
-    assert without_leaks(["churn"], report(TELLS)) == []
+    assert leak_free_targets(TARGETS, report(TELLS, NOTE)) == ["expansion"]
+    assert leak_free_targets(["churn"], report(TELLS)) == []
 
 
 def test_a_snapshot_that_changes_stops_both() -> None:
-    assert without_leaks(TARGETS, report(REBUILT)) == []
+    assert leak_free_targets(TARGETS, report(REBUILT)) == []
 
 
 def test_the_cure_fits_the_leak() -> None:
-    assert "looks past its as_of" in cure(report(REBUILT))
-    assert "out of the source" not in cure(report(REBUILT))
-    assert "out of the source" in cure(report(TELLS), "churn")
-    assert cure(report(REBUILT, REBUILT)).count("looks past its as_of") == 1
-    assert all("renewcast leakcheck" in cure(report(leak)) for leak in (REBUILT, TELLS))
+    assert "looks past its as_of" in fix_for(report(REBUILT))
+    assert "from the source" not in fix_for(report(REBUILT))
+    assert "from the source" in fix_for(report(TELLS), "churn")
+    assert fix_for(report(REBUILT, REBUILT)).count("looks past its as_of") == 1
+    assert all("renewcast leakcheck" in fix_for(report(leak)) for leak in (REBUILT, TELLS))

@@ -8,7 +8,7 @@ import pytest
 
 from features.utils.progress import Progress, no_progress
 from models.targets import TARGETS, Target
-from training.pipeline.parallel_targets import side_by_side
+from training.pipeline.parallel_targets import run_in_parallel
 
 
 def test_at_once_they_meet() -> None:
@@ -18,7 +18,7 @@ def test_at_once_they_meet() -> None:
         meeting.wait()
         return target
 
-    assert side_by_side(TARGETS, work, no_progress, 2) == {target: target for target in TARGETS}
+    assert run_in_parallel(TARGETS, work, no_progress, 2) == {target: target for target in TARGETS}
 
 
 def test_one_at_a_time_they_do_not_meet() -> None:
@@ -30,7 +30,7 @@ def test_one_at_a_time_they_do_not_meet() -> None:
         under_way.remove(target)
         return seen
 
-    assert side_by_side(TARGETS, work, no_progress, 1) == dict.fromkeys(TARGETS, 1)
+    assert run_in_parallel(TARGETS, work, no_progress, 1) == dict.fromkeys(TARGETS, 1)
 
 
 def test_an_error_in_one_ends_the_other() -> None:
@@ -45,10 +45,10 @@ def test_an_error_in_one_ends_the_other() -> None:
             tell(0.5, "searching")
 
     with pytest.raises(ValueError, match="churn"):
-        side_by_side(TARGETS, work, no_progress, 2)
+        run_in_parallel(TARGETS, work, no_progress, 2)
 
 
 def test_progress_is_that_of_all_together() -> None:
     result: list[float] = []
-    side_by_side(TARGETS, lambda _target, tell: tell(1.0, "done"), lambda share, _what: result.append(share), 1)
+    run_in_parallel(TARGETS, lambda _target, tell: tell(1.0, "done"), lambda share, _what: result.append(share), 1)
     assert result == [0.5, 1.0]

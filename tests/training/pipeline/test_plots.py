@@ -11,7 +11,7 @@ from features.catalogue.catalogue import CATALOGUE
 from training.evaluation.baselines import BASE_RATE, BLEND
 from training.evaluation.capacity_value import capacity_value
 from training.evaluation.test_predictions import ScoredTestRows
-from training.pipeline.plots import at_capacity, beeswarm, by_dimension, gain, reliability
+from training.pipeline.plots import plot_arr_at_capacity, plot_beeswarm, plot_dimensions, plot_gain, plot_reliability
 
 
 def test_drawing_twice_gives_the_same_picture(judged_rows: Callable[..., ScoredTestRows]) -> None:
@@ -24,11 +24,11 @@ def test_drawing_twice_gives_the_same_picture(judged_rows: Callable[..., ScoredT
 
     def drawn() -> list[bytes]:
         figures = [
-            reliability("churn", data),
-            gain("churn", data),
-            at_capacity("churn", capacity_value(data, 10, 0.5, 0.0)),
-            beeswarm("churn", 0.1 * matrix, matrix, names, CATALOGUE),
-            by_dimension("churn", 0.1 * matrix, names, CATALOGUE),
+            plot_reliability("churn", data),
+            plot_gain("churn", data),
+            plot_arr_at_capacity("churn", capacity_value(data, 10, 0.5, 0.0)),
+            plot_beeswarm("churn", 0.1 * matrix, matrix, names, CATALOGUE),
+            plot_dimensions("churn", 0.1 * matrix, names, CATALOGUE),
         ]
         files = [BytesIO() for _ in figures]
         for figure, file in zip(figures, files, strict=True):

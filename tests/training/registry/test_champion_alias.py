@@ -15,10 +15,10 @@ import renewcast
 from models.artifacts.champion import ChampionEntry, ChampionPointer, read_pointer, write_pointer
 from models.home import Home
 from training.registry import mlflow_tracking, promotion
-from training.registry.champion_alias import follow
-from training.registry.runs import runs
+from training.registry.champion_alias import sync_alias
+from training.registry.runs import completed_runs
 
-NAME = mlflow_tracking.registered_name("churn")
+NAME = mlflow_tracking.registered_model_name("churn")
 # MLflow asks SQLAlchemy for what it is about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
@@ -43,7 +43,7 @@ def home(registered: tuple[Home, tuple[str, ...]]) -> Iterator[Home]:
     """The same, version 1 being champion and the alias there."""
     home, made = registered
     _point(home, "1", made[0])
-    assert follow(home)
+    assert sync_alias(home)
     yield home
     (home.root / "champion.json").unlink()
 
@@ -89,12 +89,12 @@ def test_a_kill_between_the_two_steps_heals_when_the_runs_are_listed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(promotion, "follow", killed)
+        patch.setattr(promotion, "sync_alias", killed)
         with pytest.raises(KeyboardInterrupt):
             _promote(home, "2", registered[1][1])
     assert (_champion(home), _alias(home)) == ("2", "1")
     for _ in range(2):
-        assert [run.run_id for run in runs(home)] == list(reversed(registered[1]))
+        assert [run.run_id for run in completed_runs(home)] == list(reversed(registered[1]))
         assert _alias(home) == "2"
 
 
@@ -111,7 +111,7 @@ def test_a_registry_that_cannot_be_reached_is_a_warning(
     assert "The champion is version 2 for churn; the alias" in caplog.text
     assert "the MLflow store cannot be opened" in caplog.text
     assert _alias(home) == "1"
-    assert follow(home)
+    assert sync_alias(home)
     assert _alias(home) == "2"
 
 
@@ -122,7 +122,7 @@ def test_a_registry_that_fails_half_way_is_a_warning(
         raise ConnectionResetError
 
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow_tracking, "mark_champion", lost)
+        patch.setattr(mlflow_tracking, "set_champion_alias", lost)
         _promote(home, "2", registered[1][1])
     assert "did not do what it was asked (ConnectionResetError)" in caplog.text
     assert (_champion(home), _alias(home)) == ("2", "1")
@@ -142,7 +142,7 @@ def test_a_version_of_another_registry_is_a_warning_and_the_alias_stays(
 
 
 def test_without_a_champion_no_registry_is_asked(tmp_path: Path) -> None:
-    assert follow(Home(tmp_path))
+    assert sync_alias(Home(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -160,7 +160,7 @@ def test_the_command_still_succeeds_and_webhooks_are_sent(
     def lost(*_: object) -> str:
         raise ConnectionResetError
 
-    monkeypatch.setattr(mlflow_tracking, "mark_champion", lost)
+    monkeypatch.setattr(mlflow_tracking, "set_champion_alias", lost)
     monkeypatch.setattr(promotion, "_bundle_of", lambda *_: bundle)
     monkeypatch.setattr("models.home.current_home", lambda: home)
     monkeypatch.setattr(renewcast.webhook_events, "enqueue_latest_promotions", notified.append)

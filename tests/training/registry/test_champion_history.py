@@ -14,7 +14,7 @@ import pytest
 from features.errors import BundleError
 from models.artifacts.bundle import Bundle
 from models.artifacts.champion import ChampionChange, ChampionEntry, ChampionPointer
-from training.registry.champion_history import by_champion, reigns
+from training.registry.champion_history import champion_periods, periods_by_champion
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -94,7 +94,7 @@ def test_each_champion_answers_for_its_dates(table: str) -> None:
         for at, version, *_ in lines
     )
     pointer = ChampionPointer(churn=history[-1].champion, promoted_at=history[-1].at, history=history)
-    found = reigns(pointer, "churn", DAY_0 + timedelta(days=60 if "-900" not in table else 0), load)
+    found = champion_periods(pointer, "churn", DAY_0 + timedelta(days=60 if "-900" not in table else 0), load)
     wanted = [(version, *answers.split("..")) for _, version, _, _, answers in lines if answers]
     assert [
         (one.champion.version, f"{(one.since - DAY_0).days}", f"{(one.until - DAY_0).days}" if one.until else "")
@@ -105,9 +105,9 @@ def test_each_champion_answers_for_its_dates(table: str) -> None:
 
 def test_without_a_history_the_champion_answers_since_its_training() -> None:
     pointer = ChampionPointer(churn=_pointed("1"), promoted_at=_at("5"))
-    (only,) = reigns(pointer, "churn", DAY_0, lambda _: _bundle("4.9", "3"))
+    (only,) = champion_periods(pointer, "churn", DAY_0, lambda _: _bundle("4.9", "3"))
     assert (only.champion.version, only.since, only.until) == ("1", _at("3"), None)
-    assert reigns(pointer, "expansion", DAY_0, lambda _: _bundle("4.9", "3")) == ()
+    assert champion_periods(pointer, "expansion", DAY_0, lambda _: _bundle("4.9", "3")) == ()
 
 
 def test_periods_of_one_champion_are_grouped_and_the_present_one_is_last() -> None:
@@ -119,5 +119,5 @@ def test_periods_of_one_champion_are_grouped_and_the_present_one_is_last() -> No
             for at, version in (("0", "1"), ("10", "2"), ("20", "1"))
         ),
     )
-    found = by_champion(reigns(pointer, "churn", DAY_0, lambda _: _bundle("0", "0")))
+    found = periods_by_champion(champion_periods(pointer, "churn", DAY_0, lambda _: _bundle("0", "0")))
     assert [(one.version, len(part)) for one, part in found.items()] == [("2", 1), ("1", 2)]

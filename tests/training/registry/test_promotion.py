@@ -32,7 +32,7 @@ class _Bundle:
 def followed(monkeypatch: pytest.MonkeyPatch) -> list[ChampionPointer | None]:
     """The pointers that the alias has followed."""
     seen: list[ChampionPointer | None] = []
-    monkeypatch.setattr(promotion, "follow", lambda home: seen.append(read_pointer(home)))
+    monkeypatch.setattr(promotion, "sync_alias", lambda home: seen.append(read_pointer(home)))
     return seen
 
 
@@ -87,7 +87,7 @@ from pathlib import Path
 from models.home import Home
 from training.registry import promotion
 
-promotion.follow = lambda home: None
+promotion.sync_alias = lambda home: None
 home = Home(Path(sys.argv[1]))
 for n in itertools.count(2):
     folder = home.bundle_folder("churn", str(n))
@@ -127,7 +127,7 @@ from pathlib import Path
 from models.home import Home
 from training.registry import promotion
 
-promotion.follow = lambda home: None
+promotion.sync_alias = lambda home: None
 home = Home(Path(sys.argv[1]))
 for n in range(10):
     folder = home.bundle_folder("churn", str(n))
@@ -156,7 +156,7 @@ def test_a_version_of_a_run_that_was_broken_off_is_refused(
     before = home.champion_file.read_bytes()
     for version in ("3-0123abcd", "2-4567cdef"):
         home.bundle_folder("churn", version).mkdir(parents=True)
-    run_completion.begin(home, "0123abcd" * 4)
+    run_completion.mark_started(home, "0123abcd" * 4)
     with pytest.raises(BadRequest, match=r"version 3 for churn was broken off[\s\S]*Expected: one of 2\nFix: train again"):
         promotion.promote_version(home, "churn", "3", "Ada", "a test")
     assert (home.champion_file.read_bytes(), followed) == (before, [])
@@ -167,9 +167,9 @@ def test_a_version_of_a_run_that_was_broken_off_is_refused(
         return bundle
 
     monkeypatch.setattr(promotion, "load_bundle", loaded)
-    run_completion.complete(home, "0123abcd" * 4)
+    run_completion.mark_completed(home, "0123abcd" * 4)
     assert promotion.promote_version(home, "churn", "3", "Ada", "a test").manifest.version == "3"
     # Another registry gave the same number to a run that was broken off: the whole one is meant.
     home.bundle_folder("churn", "3-89ab0000").mkdir()
-    run_completion.begin(home, "89ab0000" * 4)
+    run_completion.mark_started(home, "89ab0000" * 4)
     assert promotion.promote_version(home, "churn", "3", "Ada", "a test").folder.name == "3-0123abcd"

@@ -9,7 +9,7 @@ import pytest
 
 from models.home import Home
 from training.registry import mlflow_tracking, run_completion
-from training.registry.runs import runs
+from training.registry.runs import completed_runs
 
 # MLflow asks SQLAlchemy for what it is about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
@@ -25,7 +25,7 @@ def _registered(home: Home, run: mlflow_tracking.Run, monkeypatch: pytest.Monkey
     def write(version: str) -> Path:
         folder = home.bundle_folder("churn", f"{version}-{run.run_id[:8]}")
         folder.mkdir(parents=True)
-        assert not run_completion.completed(home, folder), "marked before the bundle is there"
+        assert not run_completion.is_completed(home, folder), "marked before the bundle is there"
         return folder
 
     monkeypatch.setattr(mlflow_tracking, "_signature", lambda *_: None)
@@ -38,7 +38,7 @@ def test_a_run_that_ends_well_leaves_no_mark(tmp_path: Path, monkeypatch: pytest
     home = Home(tmp_path)
     with mlflow_tracking.run(home, "a training") as run:
         folder = _registered(home, run, monkeypatch)
-    assert run_completion.completed(home, folder)
+    assert run_completion.is_completed(home, folder)
     assert [entry.name for entry in home.bundles.iterdir()] == ["churn"]
 
 
@@ -54,18 +54,18 @@ def test_a_run_that_was_interrupted_while_drawing_is_not_completed(
 
     with pytest.raises(KeyboardInterrupt):
         train()
-    assert runs(home) == []
-    assert not run_completion.completed(home, folders[0])
+    assert completed_runs(home) == []
+    assert not run_completion.is_completed(home, folders[0])
 
 
 def test_a_kill_after_the_tag_heals_when_the_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path)
     with mlflow_tracking.run(home, "a training") as run:
         folder = _registered(home, run, monkeypatch)
-    run_completion.begin(home, run.run_id)
-    assert [one.run_id for one in runs(home)] == [run.run_id]
-    assert run_completion.completed(home, folder)
+    run_completion.mark_started(home, run.run_id)
+    assert [one.run_id for one in completed_runs(home)] == [run.run_id]
+    assert run_completion.is_completed(home, folder)
 
 
 def test_a_bundle_whose_folder_names_no_run_counts_as_completed(tmp_path: Path) -> None:
-    assert run_completion.completed(Home(tmp_path), "bundles/churn/3")
+    assert run_completion.is_completed(Home(tmp_path), "bundles/churn/3")

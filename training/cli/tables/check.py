@@ -1,4 +1,4 @@
-"""A check as tables and lines that a person can read in a hundred columns."""
+"""Terminal output of `renewcast check`, at most one hundred columns wide."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from training.dataset.data_verdict import Verdict
 from training.dataset.outcome_counts import TargetCounts
 from training.dataset.sufficiency_check import SufficiencyReport
 
-# A smaller share of missing values is not shown.
+# Smaller shares of missing values are not shown.
 SHOWN_MISSING = 0.005
 
 
 def print_check(
     report: CheckReport, feeds: Feeds, enough: SufficiencyReport | None, verdict: Verdict, console: Console
 ) -> None:
-    """Print the feeds, what breaks the contract, what else was found, the horizons, and the verdict last."""
+    """Print the feeds, the contract violations, the findings, the horizons and, last, the verdict."""
     console.print(_feeds(report, feeds))
     if feeds.absent:
         console.print(Text(f"not in the source, so unknown: {', '.join(feeds.absent)}", style="dim"))
@@ -37,7 +37,7 @@ def print_check(
     for note in (*report.notes, *feeds.notes()):
         _line(console, "note", "dim", note)
     if report.ok:
-        _line(console, "ok", "green", "the data contract is kept")
+        _line(console, "ok", "green", "the source meets the data contract")
     if enough is not None:
         console.print()
         console.print(_horizons(enough))
@@ -66,7 +66,7 @@ def _feeds(report: CheckReport, feeds: Feeds) -> Table:
     table.add_column("missing")
     for name, rows in report.rows.items():
         if (feed := feeds.tables.get(name)) is None:
-            table.add_row(name, f"{rows:,}", "", "", "", "", Text("not judged: see the errors", style="red"))
+            table.add_row(name, f"{rows:,}", "", "", "", "", Text("not evaluated: see the errors", style="red"))
             continue
         first, last = (f"{at:%Y-%m-%d}" if at else "" for at in (feed.first, feed.last))
         share = "" if feed.accounts_share is None else percent(feed.accounts_share, 0)
@@ -82,7 +82,7 @@ def _silent(feed: FeedHealth) -> Text:
 
 
 def _missing(feed: FeedHealth) -> str:
-    """Absent columns, then those that are partly empty."""
+    """List the absent columns and the columns with missing values."""
     absent = [c.name for c in feed.columns if not c.given]
     partly = [
         f"{c.name} {percent(c.missing_share, 0)}" for c in feed.columns if c.given and c.missing_share >= SHOWN_MISSING

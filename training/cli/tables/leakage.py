@@ -1,4 +1,4 @@
-"""A leak check as a table and lines that a person can read in eighty columns."""
+"""Terminal output of `renewcast leakcheck`, at most eighty columns wide."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from training.leakage.report import CheckRun, LeakFinding, LeakReport
 
 
 def print_leaks(report: LeakReport, console: Console) -> None:
-    """Print what was looked at and how, what was found, and the verdict last."""
+    """Print the checks, their findings and, last, the verdict."""
     table = Table(title=Text(report.origin))
     table.add_column("check")
-    table.add_column("looked at")
+    table.add_column("examined")
     table.add_column("result", no_wrap=True)
-    for looked in report.checks:
-        table.add_row(Text(_head(looked)), Text(looked.lacking or looked.at), _result(looked, report))
+    for check in report.checks:
+        table.add_row(Text(_head(check)), Text(check.lacking or check.at), _result(check, report))
     console.print(table)
     console.print()
     print_findings(report.findings, console)
@@ -29,7 +29,7 @@ def print_leaks(report: LeakReport, console: Console) -> None:
 
 
 def print_findings(findings: tuple[LeakFinding, ...], console: Console) -> None:
-    """Print findings, a line each, those that forbid a model first."""
+    """Print one line per finding, failures first."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=5)
     grid.add_column()
@@ -41,17 +41,17 @@ def print_findings(findings: tuple[LeakFinding, ...], console: Console) -> None:
         console.print()
 
 
-def _head(looked: CheckRun) -> str:
-    of = f" of {looked.target}" if looked.target else ""
-    return f"{looked.check}{of}: {looked.what}"
+def _head(check: CheckRun) -> str:
+    of = f" of {check.target}" if check.target else ""
+    return f"{check.check}{of}: {check.what}"
 
 
-def _result(looked: CheckRun, report: LeakReport) -> Text:
-    if looked.lacking:
+def _result(check: CheckRun, report: LeakReport) -> Text:
+    if check.lacking:
         return Text("not checked", style="yellow")
-    mine = [f for f in report.findings if f.check == looked.check and f.target in (None, looked.target)]
-    if looked.check == "arrival":
-        mine = [f for f in report.findings if f.check == "arrival"]
-    if leaks := sum(f.severity == "failure" for f in mine):
+    findings = [f for f in report.findings if f.check == check.check and f.target in (None, check.target)]
+    if check.check == "arrival":
+        findings = [f for f in report.findings if f.check == "arrival"]
+    if leaks := sum(f.severity == "failure" for f in findings):
         return Text(count_of(leaks, "leak"), style="red")
-    return Text(f"{len(mine)} to know of" if mine else "passed", style="green")
+    return Text(count_of(len(findings), "note") if findings else "passed", style="green")

@@ -1,4 +1,4 @@
-"""What monitoring found, for the terminal."""
+"""Terminal output of `renewcast monitor`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from rich.text import Text
 from features.utils.console import Table
 from features.utils.dates import to_iso
 from features.utils.formatting import percent
-from training.monitoring.matured_predictions import Matured
-from training.monitoring.report import MonitorReport, Watched
+from training.monitoring.matured_predictions import MaturedMetrics
+from training.monitoring.report import ChampionMonitoring, MonitorReport
 
-#: So many features are named, those that moved furthest; JSON holds all.
+#: Maximum number of drifted features shown, largest drift first; JSON has all of them.
 SHOWN = 12
-COLUMNS = ("within", "it happened to", "expected", "happened", "ratio", "AUC", "slope")
-FORMER_COLUMNS = ("it happened to", "ratio", "slope")
-# Nothing is cut off in a terminal of eighty columns.
+COLUMNS = ("within", "accounts", "predicted", "observed", "ratio", "AUC", "slope")
+FORMER_COLUMNS = ("accounts", "ratio", "slope")
 
 
 def print_monitor(report: MonitorReport, console: Console) -> None:
-    """Print it, the verdict last."""
+    """Print the report; the verdict comes last. It fits in eighty columns."""
     for target, watched in report.targets.items():
         facts = (
-            f": version {watched.version}, trained on what was known before {to_iso(watched.trained_through)}; "
-            f"looked at through {to_iso(report.data_through)}"
+            f": version {watched.version}, trained on data before {to_iso(watched.trained_through)}; "
+            f"monitored through {to_iso(report.data_through)}"
         )
         console.print(Text.assemble((target, "bold"), facts))
         _print_matured(watched.matured, console)
@@ -34,7 +33,7 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
         far = list(drifted.far().items())
         moved = ", ".join(f"{name} {value:.2f}" for name, value in far[:SHOWN])
         more = f", and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
-        console.print(f"score PSI {drifted.score_psi:.2f}; features of another population: {moved or 'none'}{more}")
+        console.print(f"score PSI {drifted.score_psi:.2f}; drifted features: {moved or 'none'}{more}")
     for line in report.feeds:
         console.print(Text.assemble(("feed", "red"), f"   {line}"))
     for target, watched in report.targets.items():
@@ -43,44 +42,44 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
         for reason in watched.reasons:
             console.print(Text.assemble((target, "yellow"), f"  {reason}"))
     if report.feeds and any(w.reasons for w in report.targets.values()):
-        console.print("mend the feeds first; what is trained on them would learn the fault")
+        console.print("fix the feeds first; a model trained on them would learn the fault")
     else:
-        console.print("train again: `renewcast train SIGNALS`" if report.retrain else "no reason to train again")
+        console.print("retrain: `renewcast train SIGNALS`" if report.retrain else "no reason to retrain")
 
 
-def _print_matured(matured: Sequence[Matured], console: Console) -> None:
+def _print_matured(matured: Sequence[MaturedMetrics], console: Console) -> None:
     table = Table(*COLUMNS, gap=1)
-    for seen in matured:
-        table.add_row(f"{seen.days} days", *_cells(seen))
+    for metrics in matured:
+        table.add_row(f"{metrics.days} days", *_cells(metrics))
     console.print(table if matured else "no prediction has matured yet")
 
 
-def _print_former(watched: Watched, console: Console) -> None:
+def _print_former(watched: ChampionMonitoring, console: Console) -> None:
     if not watched.former:
         return
-    console.print("all champions so far, each on the dates that it answered for:")
+    console.print("all champions so far, each on the dates when it was in use:")
     _print_matured(watched.together, console)
     days = watched.horizon_days
     table = Table("version", "from", "until", *FORMER_COLUMNS, gap=1)
     for former in watched.former:
-        seen = next((one for one in former.matured or () if one.days == days), None)
-        cells = dict(zip(COLUMNS[1:], _cells(seen), strict=True)) if seen else {}
-        told = [cells.get(name, "") for name in FORMER_COLUMNS]
+        metrics = next((one for one in former.matured or () if one.days == days), None)
+        cells = dict(zip(COLUMNS[1:], _cells(metrics), strict=True)) if metrics else {}
+        row = [cells.get(name, "") for name in FORMER_COLUMNS]
         if former.matured is None:
-            told[0] = "not readable"
-        table.add_row(former.version, to_iso(former.since), to_iso(former.until), *told)
-    console.print(f"of them, those before the present one, within {days} days:")
+            row[0] = "not readable"
+        table.add_row(former.version, to_iso(former.since), to_iso(former.until), *row)
+    console.print(f"previous champions, within {days} days:")
     console.print(table)
 
 
-def _cells(seen: Matured) -> list[str | Group]:
+def _cells(metrics: MaturedMetrics) -> list[str | Group]:
     return [
-        f"{seen.happened:,} of {seen.accounts:,}",
-        percent(seen.expected),
-        percent(seen.rate),
-        _with_interval(seen.ratio),
-        _with_interval(seen.roc_auc),
-        _with_interval(seen.slope),
+        f"{metrics.happened:,} of {metrics.accounts:,}",
+        percent(metrics.expected),
+        percent(metrics.rate),
+        _with_interval(metrics.ratio),
+        _with_interval(metrics.roc_auc),
+        _with_interval(metrics.slope),
     ]
 
 

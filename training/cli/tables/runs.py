@@ -1,4 +1,4 @@
-"""Runs and changes of champion as tables for the terminal."""
+"""Terminal output of `renewcast runs`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rich.text import Text
 
 from features.utils.console import Table
 from models.artifacts.champion import ChampionChange
-from training.registry.runs import Trained
+from training.registry.runs import CompletedRun
 
 
-def print_runs(found: Sequence[Trained], changes: Sequence[ChampionChange], console: Console) -> None:
-    """Print both, newest first."""
-    if not found:
+def print_runs(runs: Sequence[CompletedRun], changes: Sequence[ChampionChange], console: Console) -> None:
+    """Print training runs and changes of champion, newest first."""
+    if not runs:
         console.print("No training has been completed yet.")
     table = Table(gap=1)
     for heading in ("run", "trained", "data through", "target"):
@@ -22,32 +22,32 @@ def print_runs(found: Sequence[Trained], changes: Sequence[ChampionChange], cons
     for heading in ("version", "AUC", "skill", "slope"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("gates", no_wrap=True)
-    for run in found:
+    for run in runs:
         for target, outcome in run.outcomes.items():
             figures = [f"{v:.3f}" if (v := outcome.figures.get(n)) is not None else "" for n in _SHOWN]
             gates = f"{len(outcome.failed)} failed" if outcome.failed else "all passed"
             version = Text(f"{outcome.version} *", style="bold") if outcome.champion else Text(outcome.version)
             day = f"{run.began:%Y-%m-%d}"
             table.add_row(run.run_id[:8], day, run.data_through[:10], target, version, *figures, gates)
-    if found:
+    if runs:
         console.print(table)
         console.print("* champion")
-    for run in found:
+    for run in runs:
         for target, outcome in run.outcomes.items():
             if outcome.failed:
                 names = ", ".join(name.replace("_", " ") for name in outcome.failed)
-                console.print(f"{target} {outcome.version} was held back by: {names}")
+                console.print(f"{target} {outcome.version} was not promoted; failed gates: {names}")
     if changes:
-        told = Table(gap=1, title="changes of champion")
+        table = Table(gap=1, title="changes of champion")
         for heading in ("when", "target", "version", "what"):
-            told.add_column(heading, no_wrap=True)
-        told.add_column("who")
-        told.add_column("why")
+            table.add_column(heading, no_wrap=True)
+        table.add_column("who")
+        table.add_column("why")
         for change in reversed(changes):
             what = change.what.replace("_", " ")
             day = f"{change.at:%Y-%m-%d %H:%M}"
-            told.add_row(day, change.target, change.champion.version, what, change.who, change.why)
-        console.print(told)
+            table.add_row(day, change.target, change.champion.version, what, change.who, change.why)
+        console.print(table)
 
 
 _SHOWN = ("roc_auc", "brier_skill", "calibration_slope")

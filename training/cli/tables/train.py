@@ -1,4 +1,4 @@
-"""A training run as a table that a person can judge."""
+"""Terminal output of `renewcast train`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.cli.tables.leakage import print_findings
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE
 from training.evaluation.comparison import Metric
 from training.evaluation.promotion_gates import Gate, blocking_gates, gate_text
-from training.pipeline.abort import cure
+from training.pipeline.abort import fix_for
 from training.pipeline.candidate import Candidate
 from training.pipeline.report import RegisteredModel, TrainReport
 
@@ -33,8 +33,7 @@ COLUMNS = {
 
 
 def print_report(report: TrainReport, console: Console) -> None:
-    """Print what was trained, how it did beside its rivals, whether it is champion now, and what is wrong with the
-    feeds that it was trained on, or what else the leak check found."""
+    """Print each model, its metrics next to its rivals', whether it was promoted, feed problems and leak notes."""
     for target in report.facts:
         model = report.models.get(target)
         if model is None:
@@ -46,7 +45,7 @@ def print_report(report: TrainReport, console: Console) -> None:
     for line in troubles:
         console.print(Text("feed", style="red").append(f"  {line}", style="default"))
     if troubles:
-        console.print(Text("a model learns the faults of a feed: mend them first; `renewcast check` says how"))
+        console.print(Text("a model learns the faults of a feed: fix them first; `renewcast check` shows how"))
     style = "dim" if report.leaks.ok else "red"
     console.print(Text(f"leak check: {report.leaks.words()}", style=style))
     print_findings(report.leaks.notes, console)
@@ -60,7 +59,7 @@ def _panel(report: TrainReport, model: RegisteredModel) -> Panel:
     step = "" if report.every_days == report.config.every_days else f" every {report.every_days} days"
     head = Text(
         f"trained on snapshots{step} of {dates['train']}, calibrated on {dates['calibration']}, "
-        f"judged on {dates['test']}\n"
+        f"tested on {dates['test']}\n"
         f"test: {size['rows']:,} snapshots of {size['accounts']:,} accounts, {size['accounts_with_outcome']:,} of them "
         f"with {target}; rate {percent(judged.window_rate)} (before: {percent(judged.known_rate)})"
     )
@@ -78,10 +77,10 @@ def _panel(report: TrainReport, model: RegisteredModel) -> Panel:
 
 
 def _why_not(report: TrainReport, target: Target) -> list[str]:
-    """Why a target was not trained, a line each, and for a leak what to do about it."""
+    """Return the reasons why a target was not trained, and for leaks the fix."""
     lines = [f"lacking: {line}" for line in report.facts[target].missing]
     if leaks := report.leaks.leak_lines(target):
-        lines += [*(f"leak: {line}" for line in leaks), f"cure: {cure(report.leaks, target)}"]
+        lines += [*(f"leak: {line}" for line in leaks), f"cure: {fix_for(report.leaks, target)}"]
     return lines
 
 
@@ -93,43 +92,43 @@ def _gate(gate: Gate) -> tuple[Text, str, Text]:
 
 
 def _standing(model: RegisteredModel) -> tuple[str, str]:
-    """Whether the candidate is the champion now, and if not why, and the colour of it."""
+    """Return the promotion status of the candidate, with the reason if it was not promoted, and a color."""
     candidate, version = model.candidate, model.version
     if model.promoted:
-        return f"version {version} is the champion now", "green"
+        return f"version {version} is now the champion", "green"
     if failed := blocking_gates([asdict(gate) for gate in candidate.gates]):
-        names = ", ".join(str(told["name"]) for told in failed)
-        return f"version {version} is registered but not promoted; failed: {names}", "red"
+        names = ", ".join(str(gate["name"]) for gate in failed)
+        return f"version {version} is registered but not promoted; failed gates: {names}", "red"
     reason = next(gate.words for gate in candidate.gates if gate.undecided)
     return (
-        f"version {version} is registered; {reason}. `renewcast promote {candidate.target} {version} --why TEXT` makes "
-        "it the champion all the same",
+        f"version {version} is registered; {reason}. `renewcast promote {candidate.target} {version} --why TEXT` "
+        "makes it the champion anyway",
         "yellow",
     )
 
 
 def _more(candidate: Candidate) -> list[str]:
-    """What a ranking is worth to the team, whether the reasons hold, and which horizons are not judged as the rest."""
+    """Return the value of the ranking at capacity, the stability of reasons, and notes on the horizons."""
     work = {w.candidate: w for w in candidate.work}
-    ours, health, nothing = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
+    ours, health, random = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
     lines = []
-    if ours and nothing and math.isfinite(ours.caught_arr[0]):
-        beside = f", {percent(health.caught_arr[0], 0)} by health score" if health else ""
+    if ours and random and math.isfinite(ours.caught_arr[0]):
+        by_health = f", {percent(health.caught_arr[0], 0)} by health score" if health else ""
         lines.append(
-            f"a team that looks after {ours.capacity} accounts sees {percent(ours.caught_arr[0], 0)} "
-            f"({percent(ours.caught_arr[1], 0)} to {percent(ours.caught_arr[2], 0)}) of the ARR to which it "
-            f"happens{beside}, {percent(nothing.caught_arr[0], 0)} at random"
+            f"a team that works on {ours.capacity} accounts covers {percent(ours.caught_arr[0], 0)} "
+            f"({percent(ours.caught_arr[1], 0)} to {percent(ours.caught_arr[2], 0)}) of the ARR with the outcome"
+            f"{by_health}, {percent(random.caught_arr[0], 0)} at random"
         )
-    if alike := candidate.stability:
+    if stability := candidate.stability:
         lines.append(
-            f"trained on other draws of the accounts, {percent(alike.same_first, 0)} of accounts keep their first "
-            f"reason and {percent(alike.overlap, 0)} of the first three are shared"
+            f"top reason is stable across refits for {percent(stability.same_first, 0)} of accounts; "
+            f"{percent(stability.overlap, 0)} of the top three reasons are shared"
         )
     return lines + [part.words for part in candidate.by_horizon if part.words]
 
 
 def _table(candidate: Candidate) -> Table:
-    """A candidate a line, with the 95% interval of each figure below it; narrow enough for 80 columns."""
+    """Build a table with one row per candidate and the 95% interval below each metric; it fits in 80 columns."""
     table = Table(padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("", max_width=10)
     for heading in COLUMNS.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from training.monitoring.drift import ANOTHER, by_chance, psi
+from training.monitoring.drift import SHIFT_LIMIT, expected_psi, psi
 from training.review.dataset import ReviewData
 from training.review.figure import ReviewModel
 
@@ -51,12 +51,12 @@ def signal_drift(data: ReviewData) -> DriftSection:
     """
     then_at = max(date for date in data.dates if data.judged[data.at(date)].any())
     then, now = data.at(then_at), data.newest
-    limit = ANOTHER + by_chance(int(then.sum()), int(now.sum()))
+    limit = SHIFT_LIMIT + expected_psi(int(then.sum()), int(now.sum()))
     values = {signal.feature: data.frame[signal.feature] for _, signal in data.champion.rubric.signals}
 
     def drift_of(name: str, column: pd.Series) -> SignalDrift:
         index = psi(column[then], column[now])
-        state = "another population" if index > limit else "moved" if index > STABLE + limit - ANOTHER else "stable"
+        state = "another population" if index > limit else "moved" if index > STABLE + limit - SHIFT_LIMIT else "stable"
         feature = data.catalogue.get(name)
         return SignalDrift(
             name=name,

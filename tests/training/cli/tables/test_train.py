@@ -50,7 +50,7 @@ def test_what_the_leak_check_and_the_feeds_showed_is_said() -> None:
     assert "leak check: no leak found: snapshots of 200 accounts at 1 date do not change with later data" in text
     assert "note billing: 400 rows" in text
     assert "feed usage.minutes rose 60-fold" in text
-    assert "`renewcast check` says how" in text
+    assert "`renewcast check` shows how" in text
 
 
 def _model(*gates: Gate) -> RegisteredModel:
@@ -75,7 +75,7 @@ def test_what_was_not_promoted_says_why_and_what_a_person_may_do() -> None:
     slope = Gate("calibration_slope", False, 0.3, 0.6, "too extreme")
     open_ = Gate("no_loss_to_champion", False, None, 0.0, "it could not be compared with the champion, version 3: no news")
     failed, color = _standing(_model(slope, open_))
-    assert "failed: calibration_slope" in failed
+    assert "failed gates: calibration_slope" in failed
     assert "renewcast promote" not in failed
     assert color == "red"
     asked, color = _standing(_model(open_))
@@ -83,7 +83,7 @@ def test_what_was_not_promoted_says_why_and_what_a_person_may_do() -> None:
     assert "`renewcast promote churn 4 --why TEXT` makes it the champion" in asked
     assert color == "yellow"
     passed = Gate("no_leak", True, 0.0, 0.0, "no feature sees the future")
-    assert _standing(_model(passed))[0] == "version 4 is the champion now"
+    assert _standing(_model(passed))[0] == "version 4 is now the champion"
 
 
 def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> None:
@@ -94,7 +94,7 @@ def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> Non
     report: Any = SimpleNamespace(facts=facts, leaks=leaks)
     result = _why_not(report, "churn")
     assert result[0] == "leak: account.industry alone separates churn"
-    assert "leave what feeds that feature out of the source" in result[1]
+    assert "remove the column behind that feature from the source" in result[1]
     assert _why_not(report, "expansion") == []
 
 
