@@ -19,7 +19,7 @@ def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _runs(renewcast: Any, home: Path) -> dict[str, Any]:
     done = renewcast("runs", "--json", home=home)
-    assert "could not follow" not in done.stderr
+    assert "could not be updated" not in done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 
@@ -44,7 +44,7 @@ def test_promotion_and_rollback_are_recorded(world: Any, home: Path, renewcast: 
     target = next(t for t in ("churn", "expansion") if t in champions)
     version = champions[target]["version"]
     refused = renewcast("rollback", target, "--why", "a test", home=home, expect=2)
-    assert "came before the present one" in refused.stderr
+    assert "has no previous champion" in refused.stderr
     promoted = renewcast("promote", target, version, "--why", "to see it recorded", "--by", "Ada", home=home)
     assert promoted.stderr == "", "the alias could follow"
     renewcast("rollback", target, "--why", "and taken back", "--by", "Grace", home=home)
@@ -66,7 +66,7 @@ def test_another_registry_gives_a_warning_and_the_champion_changes(
     target = next(t for t in ("expansion", "churn") if t in champions)
     done = renewcast("promote", target, champions[target]["version"], "--why", "a test", home=elsewhere)
     assert "is now the champion for" in done.stdout
-    assert "the alias in the model registry could not follow: this registry has no version" in done.stderr
+    assert "the alias in the model registry could not be updated: this registry has no version" in done.stderr
     assert len(json.loads((elsewhere / "champion.json").read_text())["history"]) == len(champions["history"]) + 1
 
 

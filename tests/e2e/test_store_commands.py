@@ -42,5 +42,5 @@ def test_webhooks_are_added_listed_and_removed(renewcast: Any, tmp_path: Path) -
     assert (listed["url"], listed["events"], listed["waiting"]) == (url, ["health.alert"], 0)
     assert created["secret"] not in output
     renewcast("webhooks", "remove", created["id"], home=tmp_path)
-    assert "there is no endpoint" in renewcast("webhooks", "list", home=tmp_path).stdout
+    assert "no endpoints" in renewcast("webhooks", "list", home=tmp_path).stdout
     assert "RENEWCAST_WEBHOOKS_ANYWHERE" in renewcast("webhooks", "add", "http://h/", home=tmp_path, expect=2).stderr

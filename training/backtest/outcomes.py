@@ -1,4 +1,4 @@
-"""What happened to accounts after a past date."""
+"""Outcomes of renewals after a past date."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.dataset.step_functions import DAY_US, from_fixed_point
 
 @dataclass(frozen=True)
 class QuarterOutcomes:
-    """What became of the accounts: who left and who grew, 0 or 1, and the sums by figure."""
+    """Outcomes of accounts: which ones left and grew (0 or 1), and the totals by figure."""
 
     left: Floats
     grew: Floats
@@ -26,11 +26,15 @@ class QuarterOutcomes:
 def quarter_outcomes(
     book: ContractBook, due: pd.DataFrame, start: datetime, until: Floats, before: Floats, grace_days: int
 ) -> QuarterOutcomes:
-    """Read each account a grace after its renewal; where it then runs on a late renewal, a grace later.
+    """Return the outcome of each account one grace period after its renewal; for late renewals, two grace periods.
 
     Parameters
     ----------
-    due : the accounts that come due; until, before : the days to their renewals and their ARR, n rows each.
+    book : the contracts.
+    due : the accounts due for renewal, n rows.
+    start : the date of the forecast.
+    until, before : the days until each renewal, and the ARR before it, n rows each.
+    grace_days : the grace period.
     """
     codes = book.accounts.get_indexer(pd.Index(due["account_id"])).astype(np.int64)
     begin = np.full(len(codes), to_micros(pd.Series([start]))[0])

@@ -1,10 +1,9 @@
-"""Past quarters' renewals, forecast from their start as it was known then, beside what happened.
+"""Backtest of renewal forecasts: past quarters forecast from the data known at their start, compared with outcomes.
 
-The forecast at a quarter's start has to come from models that knew no outcome of it. The champion is taken where it was
-trained before that start; where it was not, its recipe is fitted anew on the labels whose windows had ended by then,
-with a short search, on the same split and with the same calibration. So the backtest is of the recipe, not of one
-model's luck. The level of each forecast is allowed to be off by what the quarters that had matured before it taught,
-never by what came later.
+The forecast at a quarter's start must come from models trained on earlier outcomes only. The champion is used if it was
+trained before that start. Otherwise its recipe is refitted on labels whose windows had ended by then, with a short
+search, the same split and the same calibration. The backtest thus tests the recipe rather than one model. The shared
+error of each forecast is estimated from the quarters that had matured before it, never from later ones.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled
 from training.dataset.overwritten_terms import overwritten_rows
 from training.estimators.blend import Blend
 
-#: Past quarters that are looked at, the newest ones.
+#: Number of past quarters, the newest ones.
 QUARTERS = 6
 #: A coarse grid and a short search: a backtest fits many models.
 BACKTEST_CONFIG = TrainConfig(every_days=14, trials=2, refits=0)
@@ -65,13 +64,16 @@ def backtest(
     quarters: int = QUARTERS,
     config: TrainConfig = BACKTEST_CONFIG,
 ) -> PastForecasts:
-    """Forecast past quarters, hold them against what happened, and keep that in the home.
+    """Forecast past quarters, compare them with outcomes, and store the result in the home.
 
     Raises
     ------
-    BadRequest : the signals have no contracts.
-    PortfolioMismatchError : the home belongs to another portfolio.
-    InsufficientData : no quarter could be forecast; what is lacking is said.
+    BadRequest
+        If the signals have no contracts.
+    PortfolioMismatchError
+        If the home belongs to another portfolio.
+    InsufficientData
+        If no quarter could be forecast; the message states what is missing.
     """
     home.ensure()
     catalogue = current_catalogue()
@@ -85,12 +87,12 @@ def backtest(
             )
         require_portfolio(home, prepared.signals)
         champions = load_champion_scorers(home, catalogue)
-        found = forecast_past_quarters(prepared, quarters, config, champions, subprogress(progress, 0.3, 1.0))
+        result = forecast_past_quarters(prepared, quarters, config, champions, subprogress(progress, 0.3, 1.0))
     finally:
         prepared.signals.close()
-    found.save(home)
-    progress(1.0, "looked back")
-    return found
+    result.save(home)
+    progress(1.0, "done")
+    return result
 
 
 def forecast_past_quarters(
@@ -100,61 +102,63 @@ def forecast_past_quarters(
     champions: dict[Target, tuple[Scorer, datetime]],
     progress: Progress = no_progress,
 ) -> PastForecasts:
-    """The newest ``quarters`` whose renewals have settled.
+    """Forecast the newest ``quarters`` whose renewals have settled.
 
     Parameters
     ----------
-    champions : by target the model that answers and the instant through which it was trained.
+    champions : by target, the champion and the end of its training data.
 
     Raises
     ------
-    InsufficientData : no quarter could be forecast.
+    InsufficientData
+        If no quarter could be forecast.
     """
     signals, grace = prepared.signals, prepared.grace_days
     book = ContractBook.of(signals, grace)
-    asked = _settled(prepared, quarters)
-    found: list[PastQuarter] = []
+    periods = _settled(prepared, quarters)
+    forecasts: list[PastQuarter] = []
     skipped: dict[str, str] = {}
     recipes: dict[Target, Blend] = {}
-    for place, period in enumerate(asked):
-        progress(place / max(len(asked), 1), f"forecasting {period.name} from its start")
-        matured = [q for q in found if _matured(_period(q), grace) <= period.start]
+    for place, period in enumerate(periods):
+        progress(place / max(len(periods), 1), f"forecasting {period.name} from its start")
+        matured = [q for q in forecasts if _matured(_period(q), grace) <= period.start]
         try:
             scorers, by = models_as_of(prepared, period.start, config, champions, recipes)
-            found.append(_quarter(prepared, period, scorers, by, book, matured))
+            forecasts.append(_quarter(prepared, period, scorers, by, book, matured))
         except InsufficientData as error:
             skipped[period.name] = "; ".join(error.missing)
-    if not found:
+    if not forecasts:
         raise InsufficientData(
-            [f"{name}: {why}" for name, why in skipped.items()] or ["a quarter whose renewals have settled: none yet"],
-            "wait for more history; until then the interval stands on its prior",
+            [f"{name}: {why}" for name, why in skipped.items()]
+            or ["a quarter whose renewals have settled: none so far"],
+            "wait for more history; until then the interval comes from its prior",
         )
     return PastForecasts(
         made_at=datetime.now(UTC).replace(microsecond=0),
         data_through=signals.data_through,
-        quarters=tuple(found),
+        quarters=tuple(forecasts),
         skipped=skipped,
     )
 
 
-def _period(told: PastQuarter) -> Period:
-    return Quarter.of(told.as_of).period
+def _period(quarter: PastQuarter) -> Period:
+    return Quarter.of(quarter.as_of).period
 
 
 def _matured(period: Period, grace: int) -> datetime:
-    """When what became of a period's last renewal is certain: its grace, and the grace of an end at the last of it."""
+    """Return when the outcome of a period's last renewal is certain: two grace periods after its end."""
     return period.end + timedelta(days=2 * grace)
 
 
 def _settled(prepared: LabelledSnapshots, quarters: int) -> list[Period]:
-    """The newest quarters that have matured, the oldest first."""
-    found: list[Period] = []
+    """Return the newest quarters that have matured, oldest first."""
+    periods: list[Period] = []
     period = Quarter.of(prepared.signals.data_through).period
-    while period.start > prepared.grid.first and len(found) < quarters:
+    while period.start > prepared.grid.first and len(periods) < quarters:
         if _matured(period, prepared.grace_days) <= prepared.signals.data_through:
-            found.append(period)
+            periods.append(period)
         period = Quarter.of(period.start - timedelta(days=1)).period
-    return found[::-1]
+    return periods[::-1]
 
 
 def _quarter(
@@ -172,50 +176,49 @@ def _quarter(
         raise InsufficientData(
             [f"the terms of contracts as they were on {to_iso(start)}: the source has overwritten them since"]
         )
-    said = {target: _said(scorer, frame) for target, scorer in scorers.items()}
+    said = {target: _probabilities(scorer, frame) for target, scorer in scorers.items()}
     due = find_due_accounts(start, period, until, arr, said["churn"], said.get("expansion"), grace)
     if not due.complete.any():
         raise InsufficientData([f"accounts due in {period.name}: none"])
     segment = segment_of(arr)
     habits = historical_rates(book.contracts, start, grace)
     leaving, growing = bias_distributions(matured)
-    whole_ = forecast_due_renewals(due.of(arr, segment), habits, leaving, growing, {})["all", None]
+    total = forecast_due_renewals(due.of(arr, segment), habits, leaving, growing, {})["all", None]
     happened = quarter_outcomes(book, frame[due.complete], start, until[due.complete], arr[due.complete], grace)
     figures = {}
     for name in FIGURES:
-        told = getattr(whole_, name)
-        if told is not None:
-            figures[name] = PastFigure(expected=told.value, low=told.low, high=told.high, happened=happened.sums[name])
+        estimate = getattr(total, name)
+        if estimate is not None:
+            figures[name] = PastFigure(
+                expected=estimate.value, low=estimate.low, high=estimate.high, happened=happened.sums[name]
+            )
     return PastQuarter(
         period=period.name,
         as_of=start,
         by="champion" if by == "champion" else "refit",
-        accounts=whole_.accounts,
-        arr=whole_.arr,
+        accounts=total.accounts,
+        arr=total.arr,
         figures=figures,
         leaving=_miss(due.leaves, due.leaves_spread, happened.left, due.complete),
         growing=_miss(due.grows, due.grows_spread, happened.grew, due.complete),
     )
 
 
-def _said(scorer: Scorer, frame: pd.DataFrame) -> ModelProbabilities:
+def _probabilities(scorer: Scorer, frame: pd.DataFrame) -> ModelProbabilities:
     matrix = scorer.encode(frame).matrix
-    told = scorer.calibrate(scorer.raw(matrix))
-    return ModelProbabilities(
-        scorer.by_horizon(matrix) or {BACKTEST_CONFIG.horizon_days: told.probability}, told.low, told.high
-    )
+    calibrated = scorer.calibrate(scorer.raw(matrix))
+    probabilities = scorer.by_horizon(matrix) or {BACKTEST_CONFIG.horizon_days: calibrated.probability}
+    return ModelProbabilities(probabilities, calibrated.low, calibrated.high)
 
 
-def _miss(p: Floats | None, spreads: Floats, happened: Floats, told: Bools) -> PastCountForecast:
+def _miss(p: Floats | None, spreads: Floats, happened: Floats, included: Bools) -> PastCountForecast:
     if p is None:
         return PastCountForecast(expected=0.0, happened=0.0, variance=0.0, drawn=0.0)
-    found = count_forecast(p[told], spreads[told], happened)
-    return PastCountForecast(
-        expected=found.expected, happened=found.happened, variance=found.variance, drawn=found.drawn
-    )
+    miss = count_forecast(p[included], spreads[included], happened)
+    return PastCountForecast(expected=miss.expected, happened=miss.happened, variance=miss.variance, drawn=miss.drawn)
 
 
-def summary_line(found: PastForecasts) -> str:
-    """What a backtest gave, in a line."""
-    inside, of = found.coverage("renewed_arr")
-    return f"{of} past quarters up to {to_iso(found.data_through)}: renewed ARR inside its 80% interval in {inside}"
+def summary_line(forecasts: PastForecasts) -> str:
+    """Return the result of a backtest in one line."""
+    inside, of = forecasts.coverage("renewed_arr")
+    return f"{of} past quarters up to {to_iso(forecasts.data_through)}: renewed ARR inside its 80% interval in {inside}"

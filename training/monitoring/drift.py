@@ -1,8 +1,8 @@
-"""Drift: how far a feature or a score has moved since training, by the population stability index (PSI).
+"""Drift of a feature or a score since training, measured by the population stability index (PSI).
 
-PSI = sum over bins of (now - then) log(now / then), the bins being tenths of the training portfolio and one for
-unknown; categories are bins of their own (Siddiqi 2006, chapter 8). By custom below 0.1 is stable, above 0.25 another
-population. It says that something has changed, never that the model is worse.
+PSI = sum over bins of (now - then) log(now / then). The bins are deciles of the training portfolio, plus one for
+unknown values; each category is a bin (Siddiqi 2006, chapter 8). By convention, a PSI below 0.1 is stable, and a PSI
+above 0.25 is a shift. Drift means that the data has changed, not that the model is worse.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from features.utils.arrays import Floats
 
 BINS = 10
 SHIFT_LIMIT = 0.25
-# Half a row in an empty bin keeps the logarithm finite; with few rows that is what chance would do as well.
+# Half a row in an empty bin keeps the logarithm finite; with few rows, chance has a similar effect.
 _HALF = 0.5
 
 
 def psi(then: pd.Series[Any], now: pd.Series[Any]) -> float:
-    """The index of one column, 0 or more; NaN where either side has no row.
+    """Return the PSI of one column, 0 or more; NaN if either side has no rows.
 
     Parameters
     ----------
-    then, now : values at training and at present, of one kind: numbers (NaN unknown) or categories.
+    then, now : values at training and now, both numbers (NaN unknown) or both categories.
     """
     if not len(then) or not len(now):
         return float("nan")
     if pd.api.types.is_numeric_dtype(then) or pd.api.types.is_bool_dtype(then):
-        known = then.to_numpy(dtype=np.float64)
-        known = known[np.isfinite(known)]
-        edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.array([])
+        values = then.to_numpy(dtype=np.float64)
+        values = values[np.isfinite(values)]
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])) if len(values) else np.array([])
         counts = [_binned(side.to_numpy(dtype=np.float64), edges) for side in (then, now)]
     else:
         levels = pd.Index(pd.concat([then, now]).dropna().unique())
@@ -40,14 +40,19 @@ def psi(then: pd.Series[Any], now: pd.Series[Any]) -> float:
             np.bincount(levels.get_indexer(side) + 1, minlength=len(levels) + 1).astype(np.float64)
             for side in (then, now)
         ]
-    there = (counts[0] + counts[1]) > 0
-    shares = [np.maximum(c[there], _HALF) / np.maximum(c[there], _HALF).sum() for c in counts]
+    filled = (counts[0] + counts[1]) > 0
+    shares = [np.maximum(c[filled], _HALF) / np.maximum(c[filled], _HALF).sum() for c in counts]
     return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
 
 
 def expected_psi(then: int, now: int, bins: int = BINS) -> float:
-    """What PSI comes to on average where nothing has changed, for so many rows on either side: (bins - 1)(1/then +
-    1/now) (Yurdakul 2018)."""
+    """Return the mean PSI without any change: (bins - 1)(1/then + 1/now) (Yurdakul 2018).
+
+    Parameters
+    ----------
+    then, now : the number of rows on each side.
+    bins : the number of bins.
+    """
     return (bins - 1) * (1 / max(then, 1) + 1 / max(now, 1))
 
 

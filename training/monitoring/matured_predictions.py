@@ -1,4 +1,4 @@
-"""Predictions whose outcome is known by now, held against it: their level, their ranking, their spread."""
+"""Evaluation of matured predictions, those whose outcome is known: level, ranking and spread."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from training.statistics import metrics
 from training.statistics.account_bootstrap import AccountBootstrap
 from training.statistics.metrics import Predictions
 
-#: Accounts with the outcome, and accounts without, below which matured predictions say nothing.
+#: Minimum number of accounts with the outcome, and without it, for an evaluation.
 MINIMUM_OUTCOMES = 10
 RESAMPLES = 300
-#: Within these a slope is good, however sure it is that it is not 1 (`training.statistics.metrics.calibration_slope`).
+#: A slope within these bounds is good, even if it is measurably different from 1
+#: (`training.statistics.metrics.calibration_slope`).
 GOOD_SLOPE = (0.8, 1.25)
 
 
 @dataclass(frozen=True)
 class MaturedMetrics:
-    """Predictions within one horizon whose outcome is known by now.
+    """Metrics of the matured predictions at one horizon.
 
     Parameters
     ----------
     days : the horizon.
-    rows, accounts, happened : account-dates, accounts, and accounts to which it happened.
-    expected, rate : the mean probability, and how often it happened.
-    ratio : happened over expected, with its 95% interval (accounts resampled).
-    roc_auc, brier, slope : with their intervals; NaN where not defined.
+    rows, accounts, happened : the number of account-dates, of accounts, and of accounts with the outcome.
+    expected, rate : the mean predicted probability, and the observed rate.
+    ratio : observed over predicted, with its 95% interval (accounts resampled).
+    roc_auc, brier, slope : metrics with their intervals; NaN if undefined.
     """
 
     days: int
@@ -46,39 +47,41 @@ class MaturedMetrics:
 
     @property
     def off(self) -> bool:
-        """Whether the level is clearly wrong: its interval excludes 1."""
+        """Whether the level is clearly wrong: the interval of the ratio excludes 1."""
         return self.happened >= MINIMUM_OUTCOMES and not self.ratio[1] <= 1 <= self.ratio[2]
 
     @property
     def misspread(self) -> bool:
-        """Whether the probabilities are clearly too extreme or too timid: the slope's interval excludes 1, and the
-        slope is not a good one all the same."""
+        """Whether the probabilities are clearly too extreme or too timid.
+
+        The slope's interval excludes 1, and the slope is outside `GOOD_SLOPE`.
+        """
         slope, low, high = self.slope
         return (high < 1 and slope < GOOD_SLOPE[0]) or (low > 1 and slope > GOOD_SLOPE[1])
 
     def faults(self) -> list[str]:
-        """What is clearly wrong with level and spread, a sentence each."""
-        found = []
+        """Return the clear faults of level and spread, one sentence each."""
+        faults = []
         if self.off:
             value, low, high = self.ratio
             more = "more" if value > 1 else "less"
-            found.append(
-                f"within {self.days} days it happened {value:.2f} times as often as predicted ({low:.2f} to "
+            faults.append(
+                f"within {self.days} days the outcome occurred {value:.2f} times as often as predicted ({low:.2f} to "
                 f"{high:.2f}): {more} than chance explains"
             )
         if self.misspread:
             value, low, high = self.slope
             extreme = "extreme: high ones are too high and low ones too low"
             timid = "timid: high ones are too low and low ones too high"
-            found.append(
+            faults.append(
                 f"within {self.days} days the probabilities are too {extreme if value < 1 else timid} (calibration "
-                f"slope {value:.2f}, {low:.2f} to {high:.2f}; 1 is right)"
+                f"slope {value:.2f}, {low:.2f} to {high:.2f}; 1 is ideal)"
             )
-        return found
+        return faults
 
 
 def evaluate_matured(days: int, p: Floats, y: Floats, accounts: Objects) -> MaturedMetrics:
-    """Hold predictions against what happened.
+    """Compare predictions with outcomes.
 
     Parameters
     ----------
@@ -106,11 +109,11 @@ def evaluate_matured(days: int, p: Floats, y: Floats, accounts: Objects) -> Matu
 
 @dataclass(frozen=True)
 class MaturedPredictions:
-    """One champion's predictions at one horizon, n of them, beside what happened.
+    """A champion's n matured predictions at one horizon, with their outcomes.
 
     Parameters
     ----------
-    p, y, accounts : as in `evaluate_matured`; only rows whose outcome is known.
+    p, y, accounts : see `evaluate_matured`; only rows with a known outcome.
     """
 
     p: Floats
@@ -119,11 +122,14 @@ class MaturedPredictions:
 
 
 def evaluate_by_horizon(champions: Sequence[Mapping[int, MaturedPredictions]]) -> tuple[MaturedMetrics, ...]:
-    """The predictions of some champions taken together, by horizon, shortest first; one without any is left out."""
-    found = []
-    for days in sorted({days for held in champions for days in held}):
-        parts = [held[days] for held in champions if days in held and len(held[days].y)]
+    """Evaluate the pooled predictions of several champions by horizon, shortest first.
+
+    Horizons without predictions are left out.
+    """
+    result = []
+    for days in sorted({days for predictions in champions for days in predictions}):
+        parts = [each[days] for each in champions if days in each and len(each[days].y)]
         if parts:
             p, y = (np.concatenate([getattr(part, name) for part in parts]) for name in ("p", "y"))
-            found.append(evaluate_matured(days, p, y, np.concatenate([part.accounts for part in parts])))
-    return tuple(found)
+            result.append(evaluate_matured(days, p, y, np.concatenate([part.accounts for part in parts])))
+    return tuple(result)

@@ -1,9 +1,9 @@
-"""After deployment: what was predicted against what happened, drift since training, feeds, and whether to retrain.
+"""Monitoring after deployment: predictions against outcomes, drift since training, feeds, and whether to retrain.
 
-Predictions are made anew on snapshots of past dates, built from the signals as they were known then; point in time they
-are what was served. The present champion's are of all dates after its training; those of the champions before it of the
-dates for which they answered, since with frequent training no champion lives to see its own predictions mature. Nothing
-promotes itself: monitoring ends in words.
+Predictions are recomputed on point-in-time snapshots of past dates, so they equal those that were served. The current
+champion is evaluated on all dates after its training. Previous champions are evaluated on the dates when they were in
+use, because with frequent training a champion is replaced before its own predictions mature. Monitoring only reports;
+it promotes nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from training.monitoring.report import ChampionMonitoring, Drift, FormerChampion
 from training.registry.champion_history import LOOK_BACK, ChampionPeriod, champion_periods, periods_by_champion
 
 EVERY_DAYS = 28
-#: Dates before training that stand for the portfolio trained on; the newest date stands for the present.
+#: Number of dates before training that represent the training portfolio; the newest date represents the present.
 REFERENCE_DATES = 3
 
 
@@ -53,24 +53,24 @@ def monitor(
     progress: Progress = no_progress,
     engine: str = DUCKDB,
 ) -> MonitorReport:
-    """Look at the champions after their training.
+    """Monitor the champions after their training.
 
     Parameters
     ----------
-    address : the signals source, by now.
+    address : the current signals source.
     data_through : nothing at or after this instant is read; None: everything.
 
     Raises
     ------
     BadRequest
-        There is no champion, or the signals end before it was trained.
+        If there is no champion, or the signals end before it was trained.
     SignalsError, BundleError
-        The source or the bundle of a present champion is broken, or the source is of another portfolio.
+        If the source or the bundle of a current champion is broken, or the source belongs to another portfolio.
     """
     catalogue = current_catalogue()
     bundles, pointer = load_champion(home, catalogue).bundles, read_pointer(home)
     if not bundles or pointer is None:
-        raise BadRequest("there is no champion to look at", "a promoted model", "train one: `renewcast train SIGNALS`")
+        raise BadRequest("there is no champion to monitor", "a promoted model", "train one: `renewcast train SIGNALS`")
     source = open_source(address, engine)
     feeds = feed_health(source, data_through)
     signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.3))
@@ -78,9 +78,9 @@ def monitor(
         require_portfolio(home, signals)
         targets: dict[Target, ChampionMonitoring] = {}
         for i, target in enumerate(t for t in TARGETS if t in bundles):
-            progress(0.3 + 0.7 * i / len(bundles), f"looking at {target}")
+            progress(0.3 + 0.7 * i / len(bundles), f"monitoring {target}")
             targets[target] = _monitor_champion(signals, bundles[target], pointer, home, catalogue)
-        progress(1.0, "looked")
+        progress(1.0, "done")
         return MonitorReport(signals.data_through, targets, tuple(feeds.troubles()))
     finally:
         signals.close()
@@ -89,54 +89,55 @@ def monitor(
 def _monitor_champion(
     signals: Signals, bundle: Bundle, pointer: ChampionPointer, home: Home, catalogue: Catalogue
 ) -> ChampionMonitoring:
-    told = bundle.manifest
-    trained, last = midnight(told.trained_through), midnight(signals.data_through)
+    manifest = bundle.manifest
+    trained, last = midnight(manifest.trained_through), midnight(signals.data_through)
     if last < trained:
         raise BadRequest(
-            f"the signals end on {to_iso(last)}, before the champion for {told.target} was trained ({to_iso(trained)})",
+            f"the signals end on {to_iso(last)}, before the champion for {manifest.target} was trained "
+            f"({to_iso(trained)})",
             "newer signals",
         )
 
     def load(champion: ChampionEntry) -> Bundle:
         folder = home.root / champion.folder
-        return bundle if folder == bundle.folder else load_bundle(folder, told.target, catalogue)
+        return bundle if folder == bundle.folder else load_bundle(folder, manifest.target, catalogue)
 
-    line = champion_periods(pointer, told.target, last, load)
+    periods = champion_periods(pointer, manifest.target, last, load)
     reference = trained - timedelta(days=EVERY_DAYS * REFERENCE_DATES)
-    earliest = max(min(reign.since for reign in line), last - LOOK_BACK)
+    earliest = max(min(period.since for period in periods), last - LOOK_BACK)
     past = _Past(signals, Grid.ending(last, min(reference, earliest), EVERY_DAYS), catalogue)
-    own = past.held(bundle, lambda as_of: as_of >= trained)
-    parts = periods_by_champion(line)
-    served = past.held(bundle, _answered(parts.pop(line[-1].champion)))
+    own = past.matured(bundle, lambda as_of: as_of >= trained)
+    parts = periods_by_champion(periods)
+    served = past.matured(bundle, _in_use(parts.pop(periods[-1].champion)))
     former = {
-        one: past.held(reigned[0].bundle, _answered(reigned))
-        for one, reigned in parts.items()
-        if reigned[0].bundle is not None
+        one: past.matured(terms[0].bundle, _in_use(terms))
+        for one, terms in parts.items()
+        if terms[0].bundle is not None
     }
-    auc = told.metrics.get("roc_auc")
+    auc = manifest.metrics.get("roc_auc")
     return ChampionMonitoring(
-        version=told.version,
-        trained_through=told.trained_through,
-        horizon_days=told.horizon_days,
+        version=manifest.version,
+        trained_through=manifest.trained_through,
+        horizon_days=manifest.horizon_days,
         matured=evaluate_by_horizon([own]),
         trained_auc=float(auc) if isinstance(auc, float | int) else None,
         former=tuple(
             FormerChampion(
                 version=one.version,
-                since=reigned[0].since,
-                until=reigned[-1].until or last,
+                since=terms[0].since,
+                until=terms[-1].until or last,
                 matured=evaluate_by_horizon([former[one]]) if one in former else None,
             )
-            for one, reigned in parts.items()
+            for one, terms in parts.items()
         ),
         together=evaluate_by_horizon([*former.values(), served]),
-        drifted=past.drifted(bundle, reference, trained),
-        new_outcomes=new_outcome_share(signals, told),
+        drifted=past.drift(bundle, reference, trained),
+        new_outcomes=new_outcome_share(signals, manifest),
     )
 
 
 class _Past:
-    """Snapshots of past dates, and what each model says of them."""
+    """Snapshots of past dates, with labels and the predictions of each model."""
 
     def __init__(self, signals: Signals, grid: Grid, catalogue: Catalogue) -> None:
         self._signals, self._grid, self._catalogue = signals, grid, catalogue
@@ -144,7 +145,7 @@ class _Past:
         self._labels: dict[tuple[int, int, int], pd.DataFrame] = {}
 
     def frame(self, horizon_days: int) -> pd.DataFrame:
-        """All snapshots, n rows."""
+        """Return all snapshots, n rows."""
         key = self._key(horizon_days)
         if key not in self._frames:
             frame = snapshot(self._signals, self._grid, horizon_days=horizon_days, catalogue=self._catalogue)
@@ -153,7 +154,7 @@ class _Past:
         return self._frames[key]
 
     def labels(self, horizon_days: int, days: int, grace_days: int) -> pd.DataFrame:
-        """What became of each of them within ``days``, n rows."""
+        """Return the outcomes of all snapshots within ``days``, n rows."""
         key = self._key(horizon_days), days, grace_days
         if key not in self._labels:
             pairs = self.frame(horizon_days)[["account_id", "as_of"]]
@@ -161,33 +162,35 @@ class _Past:
         return self._labels[key]
 
     def _key(self, horizon_days: int) -> int:
-        """Without contracts, who is active depends on the horizon."""
+        """Return the cache key: without contracts, the active accounts depend on the horizon."""
         return 0 if self._signals.contractual else horizon_days
 
-    def held(self, bundle: Bundle, dates: Callable[[pd.Series[Any]], pd.Series[Any]]) -> dict[int, MaturedPredictions]:
-        """A model's predictions of the chosen dates whose outcome is known by now, by horizon."""
-        told = bundle.manifest
-        everything = self.frame(told.horizon_days)
-        rows: Bools = dates(everything["as_of"]).to_numpy(dtype=bool)
-        frame, found = everything[rows], {}
+    def matured(
+        self, bundle: Bundle, dates: Callable[[pd.Series[Any]], pd.Series[Any]]
+    ) -> dict[int, MaturedPredictions]:
+        """Return a model's matured predictions on the selected dates, by horizon."""
+        manifest = bundle.manifest
+        snapshots = self.frame(manifest.horizon_days)
+        rows: Bools = dates(snapshots["as_of"]).to_numpy(dtype=bool)
+        frame, predictions = snapshots[rows], {}
         if frame.empty:
             return {}
         accounts = frame["account_id"].to_numpy(dtype=object)
         for days, p in _probabilities(bundle, frame).items():
-            labels = self.labels(told.horizon_days, days, told.grace_days)
-            y = labels[told.target].to_numpy(dtype=np.float64)[rows]
-            known: Bools = np.isfinite(y)
-            found[days] = MaturedPredictions(p[known], y[known], accounts[known])
-        return found
+            labels = self.labels(manifest.horizon_days, days, manifest.grace_days)
+            y = labels[manifest.target].to_numpy(dtype=np.float64)[rows]
+            labelled: Bools = np.isfinite(y)
+            predictions[days] = MaturedPredictions(p[labelled], y[labelled], accounts[labelled])
+        return predictions
 
-    def drifted(self, bundle: Bundle, reference: datetime, trained: datetime) -> Drift:
-        """The newest date against those from ``reference`` to the training."""
+    def drift(self, bundle: Bundle, reference: datetime, trained: datetime) -> Drift:
+        """Compare the newest date with the dates from ``reference`` to the training."""
         scorer = bundle.scorer
         frame = self.frame(bundle.manifest.horizon_days)
         as_of = frame["as_of"]
         then, now = frame[(as_of >= reference) & (as_of < trained)], frame[as_of == as_of.max()]
         moved = {name: psi(then[name], now[name]) for name in scorer.features if name in frame}
-        # Furthest first; one that cannot be told comes last.
+        # Largest drift first; undefined values last.
         ordered = dict(sorted(moved.items(), key=lambda item: -np.nan_to_num(item[1], nan=-1.0)))
         limit = SHIFT_LIMIT + expected_psi(len(then), len(now))
         main = bundle.manifest.horizon_days
@@ -195,11 +198,11 @@ class _Past:
         return Drift(psi(*scores), ordered, limit)
 
 
-def _answered(reigned: Sequence[ChampionPeriod]) -> Callable[[pd.Series[Any]], pd.Series[Any]]:
-    """Which dates lie in one of the reigns."""
+def _in_use(terms: Sequence[ChampionPeriod]) -> Callable[[pd.Series[Any]], pd.Series[Any]]:
+    """Return a filter for the dates in one of the periods."""
 
     def within(as_of: pd.Series[Any]) -> pd.Series[Any]:
-        inside = [(as_of >= one.since) & (one.until is None or as_of < one.until) for one in reigned]
+        inside = [(as_of >= one.since) & (one.until is None or as_of < one.until) for one in terms]
         return pd.concat(inside, axis=1).any(axis=1)
 
     return within
@@ -209,7 +212,7 @@ _NOTHING: pd.Series[Any] = pd.Series([], dtype=np.float64)
 
 
 def _probabilities(bundle: Bundle, frame: pd.DataFrame) -> dict[int, Floats]:
-    """By horizon, shape (n,) each."""
+    """Return the probabilities by horizon, shape (n,) each."""
     scorer = bundle.scorer
     matrix = scorer.encode(frame).matrix
     main = scorer.calibrate(scorer.raw(matrix)).probability

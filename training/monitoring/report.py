@@ -1,4 +1,4 @@
-"""What monitoring tells of each champion, and why it should be trained again."""
+"""The monitoring report of each champion, with the reasons to retrain it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from models.targets import Target
 from training.evaluation.comparison import json_safe
 from training.monitoring.matured_predictions import MINIMUM_OUTCOMES, MaturedMetrics
 
-#: So many more outcomes than before make it worth training again.
+#: Retraining is worthwhile from this share of new outcomes.
 RETRAINING_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How far the portfolio has moved since training, by `training.monitoring.drift.psi`.
+    """Drift of the portfolio since training, measured by `training.monitoring.drift.psi`.
 
     Parameters
     ----------
-    score_psi : of the log-odds.
-    feature_psi : of every feature of the model, furthest first.
-    limit : above it, another population.
+    score_psi : PSI of the log-odds.
+    feature_psi : PSI of every feature of the model, largest first.
+    limit : a PSI above it is a shift.
     """
 
     score_psi: float
@@ -32,18 +32,18 @@ class Drift:
     limit: float
 
     def far(self) -> dict[str, float]:
-        """The features that have become another population."""
+        """Return the features whose PSI exceeds the limit."""
         return {name: value for name, value in self.feature_psi.items() if value > self.limit}
 
 
 @dataclass(frozen=True)
 class FormerChampion:
-    """A champion before the present one.
+    """A previous champion.
 
     Parameters
     ----------
-    since, until : the first date that it answered for, and the first that it no longer did.
-    matured : of the dates that it answered for, by horizon; None where its bundle can no longer be read.
+    since, until : the first date when it was in use, and the first date when it no longer was.
+    matured : metrics on the dates when it was in use, by horizon; None if its bundle can no longer be read.
     """
 
     version: str
@@ -54,17 +54,17 @@ class FormerChampion:
 
 @dataclass(frozen=True)
 class ChampionMonitoring:
-    """One champion after its training.
+    """Monitoring results of one champion.
 
     Parameters
     ----------
     version, trained_through, horizon_days : of the champion.
-    matured : by horizon, shortest first; those without a matured prediction are left out.
-    trained_auc : its AUC on the test, as judged.
-    former : the champions before it, oldest first, and how their predictions turned out.
-    together : all of them and the present one, each on the dates that it answered for; by horizon.
-    drifted : the portfolio since its training.
-    new_outcomes : what became known since, as a share of what was known at training.
+    matured : metrics by horizon, shortest first; horizons without matured predictions are left out.
+    trained_auc : its AUC on the test dates at training.
+    former : the previous champions, oldest first.
+    together : pooled metrics of all champions, each on the dates when it was in use, by horizon.
+    drifted : drift of the portfolio since its training.
+    new_outcomes : outcomes that became known since training, as a share of those known at training.
     """
 
     version: str
@@ -79,56 +79,56 @@ class ChampionMonitoring:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it should be trained again, a sentence each; empty: no reason."""
+        """The reasons to retrain, one sentence each; empty if there is none."""
         reasons = []
-        for seen in self.matured:
-            reasons += seen.faults()
-            faded = self.trained_auc is not None and seen.roc_auc[2] < self.trained_auc
-            if seen.days == self.horizon_days and faded:
+        for metrics in self.matured:
+            reasons += metrics.faults()
+            faded = self.trained_auc is not None and metrics.roc_auc[2] < self.trained_auc
+            if metrics.days == self.horizon_days and faded:
                 reasons.append(
-                    f"within {seen.days} days the ranking has faded: AUC {seen.roc_auc[0]:.3f} (up to "
-                    f"{seen.roc_auc[2]:.3f}), {self.trained_auc:.3f} when it was judged"
+                    f"within {metrics.days} days the ranking is worse: AUC {metrics.roc_auc[0]:.3f} (up to "
+                    f"{metrics.roc_auc[2]:.3f}), {self.trained_auc:.3f} at training"
                 )
         if self.drifted.score_psi > self.drifted.limit:
-            reasons.append(f"the portfolio scores unlike the one trained on (PSI {self.drifted.score_psi:.2f})")
+            reasons.append(f"the distribution of scores has shifted since training (PSI {self.drifted.score_psi:.2f})")
         if self.new_outcomes >= RETRAINING_SHARE:
-            reasons.append(
-                f"{self.new_outcomes:.0%} more outcomes are known than at training: there is more to learn from"
-            )
+            reasons.append(f"{self.new_outcomes:.0%} more outcomes are known than at training")
         return tuple(reasons)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the champions so far got wrong where the present one's predictions cannot tell yet. No reason to train
-        again: the present one has been trained since."""
-        telling = {seen.days for seen in self.matured if seen.happened >= MINIMUM_OUTCOMES}
+        """Faults of all champions pooled, at horizons where the current one has too few matured predictions.
+
+        They are no reason to retrain, because the current champion was trained later.
+        """
+        evaluated = {metrics.days for metrics in self.matured if metrics.happened >= MINIMUM_OUTCOMES}
         if not self.former:
             return ()
         return tuple(
-            f"the champions so far, taken together: {fault}"
-            for seen in self.together
-            if seen.days not in telling
-            for fault in seen.faults()
+            f"all champions so far, pooled: {fault}"
+            for metrics in self.together
+            if metrics.days not in evaluated
+            for fault in metrics.faults()
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, with reasons and notes."""
+        """Return plain data, with reasons and notes."""
         former = [asdict(one) | {"since": to_iso(one.since), "until": to_iso(one.until)} for one in self.former]
         drifted = {"score_psi": self.drifted.score_psi, "feature_psi": dict(self.drifted.feature_psi)}
-        told = {k: v for k, v in asdict(self).items() if k != "drifted"}
-        told |= {"trained_through": to_iso(self.trained_through), "former": former, **drifted}
-        return told | {"psi_limit": self.drifted.limit, "reasons": list(self.reasons), "notes": list(self.notes)}
+        payload = {k: v for k, v in asdict(self).items() if k != "drifted"}
+        payload |= {"trained_through": to_iso(self.trained_through), "former": former, **drifted}
+        return payload | {"psi_limit": self.drifted.limit, "reasons": list(self.reasons), "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
 class MonitorReport:
-    """What monitoring found.
+    """The monitoring report.
 
     Parameters
     ----------
     data_through : the end of the signals, UTC.
-    targets : by target; those without a champion are left out.
-    feeds : what is wrong with a feed, a line each: to be mended before anything is trained.
+    targets : results by target; targets without a champion are left out.
+    feeds : problems with feeds, one line each; fix them before you train.
     """
 
     data_through: datetime
@@ -137,11 +137,11 @@ class MonitorReport:
 
     @property
     def retrain(self) -> bool:
-        """Whether there is a reason to, and no feed that has to be mended first."""
+        """Whether there is a reason to retrain, and no feed problem to fix first."""
         return not self.feeds and any(watched.reasons for watched in self.targets.values())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; figures that are not defined are None."""
-        told = {target: watched.as_dict() for target, watched in self.targets.items()}
-        whole = {"data_through": to_iso(self.data_through), "targets": told, "feeds": list(self.feeds)}
+        targets = {target: watched.as_dict() for target, watched in self.targets.items()}
+        whole = {"data_through": to_iso(self.data_through), "targets": targets, "feeds": list(self.feeds)}
         return dict(json_safe(whole | {"retrain": self.retrain}))

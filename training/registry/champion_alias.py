@@ -1,7 +1,7 @@
-"""The registry's champion alias follows the pointer. The pointer counts: it is what serving reads.
+"""Keep the registry's champion alias in step with the pointer. The pointer decides: serving reads it.
 
-Following is a step of its own after the pointer's change, and may fail or be cut off. So whoever has the registry open
-looks whether the alias is where the pointer is, and puts it right; doing so twice changes nothing.
+The alias is updated in a separate step after the pointer, which can fail or be interrupted. Every command that opens
+the registry therefore checks the alias and corrects it. Repeating the step changes nothing.
 """
 
 from __future__ import annotations
@@ -20,18 +20,23 @@ log = logging.getLogger(__name__)
 
 
 def sync_alias(home: Home, mlflow: Any = None) -> bool:
-    """Put the alias of every target where the pointer is; whether all of them are there now.
+    """Set the alias of every target to the version that the pointer names.
 
-    What could not be done is a warning and no error, for the champion has changed all the same.
+    A failure is a warning and not an error, because the champion has changed anyway.
 
     Parameters
     ----------
-    mlflow : as `training.registry.mlflow_tracking.connect` gives it, if it is open already.
+    mlflow : the result of `training.registry.mlflow_tracking.connect`, if the registry is already open.
+
+    Returns
+    -------
+    bool
+        Whether every alias is now correct.
 
     Raises
     ------
     BundleError
-        The pointer is broken.
+        If the pointer is broken.
     """
     pointer = read_pointer(home)
     champions = {t: p for t in TARGETS if pointer and (p := pointer.of(t)) is not None}
@@ -42,15 +47,15 @@ def sync_alias(home: Home, mlflow: Any = None) -> bool:
     except HomeError as error:
         _warn([f"version {champion.version} for {target}" for target, champion in champions.items()], error.found)
         return False
-    marked = [_marked(client, target, champion) for target, champion in champions.items()]
-    return all(marked)
+    updated = [_update_alias(client, target, champion) for target, champion in champions.items()]
+    return all(updated)
 
 
-def _marked(client: Any, target: Target, champion: ChampionEntry) -> bool:
+def _update_alias(client: Any, target: Target, champion: ChampionEntry) -> bool:
     try:
         why = mlflow_tracking.set_champion_alias(client, target, champion.version, run_id_prefix(champion.folder))
     except Exception as error:  # noqa: BLE001  SQLAlchemy, requests and MLflow each have their own tree of errors.
-        why = f"the registry did not do what it was asked ({type(error).__name__})"
+        why = f"the registry refused the request ({type(error).__name__})"
     if why:
         _warn([f"version {champion.version} for {target}"], why)
     return not why
@@ -58,8 +63,8 @@ def _marked(client: Any, target: Target, champion: ChampionEntry) -> bool:
 
 def _warn(champions: list[str], why: str) -> None:
     log.warning(
-        "The champion is %s; the alias in the model registry could not follow: %s. The next `renewcast runs`, promote, "
-        "rollback or train that finds it there sets it right.",
+        "The champion is %s; the alias in the model registry could not be updated: %s. The next successful `renewcast "
+        "runs`, promote, rollback or train updates it.",
         " and ".join(champions),
         why,
     )

@@ -1,5 +1,7 @@
-"""MLflow: one run per training, its figures and files, and the registered versions. The only place that writes
-there."""
+"""MLflow tracking and registry: one run per training with metrics and files, and the registered versions.
+
+No other module writes to MLflow.
+"""
 
 from __future__ import annotations
 
@@ -27,24 +29,24 @@ from training.registry import run_completion
 
 EXPERIMENT = "renewcast"
 COMPLETED = "renewcast.completed"
-"""A run counts only once it bears this tag."""
+"""Only runs with this tag count as completed."""
 ALIAS = "champion"
 REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy")
 ATTEMPTS = 3
 
 
 def registered_model_name(target: Target) -> str:
-    """The registered model's name: ``renewcast-churn``, say; a shared server holds other people's too."""
+    """Return the registered model's name, for example ``renewcast-churn``. The prefix matters on a shared server."""
     return f"renewcast-{target}"
 
 
 def version_tag(target: Target) -> str:
-    """The run's tag that tells which version it registered."""
+    """Return the name of the run's tag that holds the registered version."""
     return f"renewcast.{target}.version"
 
 
 def failed_gates_tag(target: Target) -> str:
-    """The run's tag that names the gates that were not passed, with commas between them."""
+    """Return the name of the run's tag that lists the failed gates, separated by commas."""
     return f"renewcast.{target}.failed_gates"
 
 
@@ -61,7 +63,7 @@ class Run:
         self.mlflow.log_params(dict(values))
 
     def metrics(self, prefix: str, values: Mapping[str, float]) -> None:
-        """Log figures under ``prefix/``; those that are not numbers are left out."""
+        """Log metrics under ``prefix/``; undefined ones are left out."""
         finite = {f"{prefix}/{k}": float(v) for k, v in values.items() if v is not None and v == v}
         self.mlflow.log_metrics(finite)
 
@@ -83,7 +85,7 @@ class Run:
             self.mlflow.log_dict(dict(content), name)
 
     def figures(self, drawn: Mapping[str, Any]) -> None:
-        """Log Matplotlib figures as PNG, by path without its ending."""
+        """Log Matplotlib figures as PNG, by path without suffix."""
         for name, figure in drawn.items():
             self.mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 120})
 
@@ -94,22 +96,21 @@ class Run:
 
         Parameters
         ----------
-        target : what it predicts.
-        features, used : the catalogue, and the names that the model reads.
+        target : the predicted target.
+        features, used : the catalogue, and the names of the features that the model uses.
         write : writes the bundle of a given version and returns its folder.
 
         Returns
         -------
         tuple of str and Path
-            The version that the registry gave, and the folder of its bundle. The version stands in the bundle's
-            manifest, so it has to be known beforehand; another training that registers in between makes this one try
-            again.
+            The registered version, and the folder of its bundle. The bundle's manifest contains the version, so the
+            version must be predicted; if another training registers in between, the step is repeated.
         """
         run_completion.mark_started(self.home, self.run_id)
         for _ in range(ATTEMPTS):
             expected = self._next_version(target)
             bundle = write(expected)
-            with _quietly(), _scorer_copy() as scorer:
+            with _silenced(), _scorer_copy() as scorer:
                 info = self.mlflow.pyfunc.log_model(
                     name=target,
                     python_model=str(Path(training_path[0]) / "registry" / "pyfunc_model.py"),
@@ -122,17 +123,19 @@ class Run:
                 return expected, bundle
             shutil.rmtree(bundle)
         raise HomeError(
-            "the model registry gave versions out of turn", "no other training at the same time", "train again"
+            "the model registry assigned unexpected version numbers",
+            "no other training at the same time",
+            "train again",
         )
 
     def _next_version(self, target: Target) -> str:
-        found = self.mlflow.MlflowClient().search_model_versions(f"name='{registered_model_name(target)}'")
-        return str(max((int(v.version) for v in found), default=0) + 1)
+        versions = self.mlflow.MlflowClient().search_model_versions(f"name='{registered_model_name(target)}'")
+        return str(max((int(v.version) for v in versions), default=0) + 1)
 
 
 @contextlib.contextmanager
 def _scorer_copy() -> Iterator[Path]:
-    """A temporary folder with the scorer's source files, which travel with the model."""
+    """Create a temporary folder with the scorer's source files, which are logged with the model."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "scorer"
         shutil.copytree(Path(scorer_package[0]), copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -140,9 +143,8 @@ def _scorer_copy() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """MLflow tells of each step on standard error and warns of inputs without an example; neither is the user's
-    business."""
+def _silenced() -> Iterator[None]:
+    """Silence MLflow's progress messages and its warning about missing input examples."""
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
@@ -161,8 +163,9 @@ def _signature(features: Mapping[str, Feature], used: list[str]) -> Any:
 
 @contextlib.contextmanager
 def run(home: Home, name: str) -> Iterator[Run]:
-    """Open a run, tagged with the home's portfolio; it is tagged completed only if the block ends well, and marked
-    failed or killed otherwise.
+    """Open a run, tagged with the home's portfolio.
+
+    It is tagged as completed only if the block succeeds; otherwise MLflow marks it as failed or killed.
 
     Raises
     ------
@@ -178,7 +181,7 @@ def run(home: Home, name: str) -> Iterator[Run]:
 
 
 def connect(home: Home) -> Any:
-    """MLflow, quiet, pointed at the home's store (or MLFLOW_TRACKING_URI) and at the experiment.
+    """Import MLflow and connect it to the home's store (or MLFLOW_TRACKING_URI) and the experiment.
 
     Raises
     ------
@@ -187,9 +190,9 @@ def connect(home: Home) -> Any:
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
-    # Standard output belongs to our own answer.
+    # Standard output is reserved for the command's own output.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    with _quietly():
+    with _silenced():
         import mlflow
         import mlflow.pyfunc
     for noisy in ("mlflow", "alembic"):
@@ -210,28 +213,28 @@ def connect(home: Home) -> Any:
 
 
 def set_champion_alias(client: Any, target: Target, version: str, run: str = "") -> str:
-    """Move the registry's champion alias to a version, unless it is there already.
+    """Set the registry's champion alias to a version, unless it is already set.
 
     Parameters
     ----------
     client : an ``MlflowClient``.
-    run : how the id of the run begins that registered it. The numbers start anew in every registry; a version of the
-        same number by another run is another model.
+    run : the beginning of the ID of the run that registered the version. Every registry starts at version 1, so the
+        same version number from another run is another model.
 
     Returns
     -------
     str
-        Empty, or why it could not be done, in words.
+        Empty, or the reason why the alias could not be set.
     """
     name = registered_model_name(target)
     try:
-        found = client.get_model_version(name, version)
+        registered = client.get_model_version(name, version)
     except Exception as error:
         if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
             raise
         return f"this registry has no version {version} of {name}, it was registered in another one"
-    if not str(found.run_id or "").startswith(run):
+    if not str(registered.run_id or "").startswith(run):
         return f"version {version} of {name} in this registry is another model, it was registered in another one"
-    if ALIAS not in found.aliases:
+    if ALIAS not in registered.aliases:
         client.set_registered_model_alias(name, ALIAS, version)
     return ""

@@ -1,7 +1,8 @@
-"""Promotion: a registered version becomes the champion, in one step or not at all; and the way back.
+"""Promote a registered version to champion, or roll back to the previous one.
 
-The pointer is one file that is replaced whole; it is what serving reads, and it tells who changed it, when and why. One
-change is made at a time, so that none is lost. The registry's alias follows it (`training.registry.champion_alias`).
+The pointer is one file that is replaced atomically. Serving reads it, and it records who changed it, when and why. A
+lock allows one change at a time, so that none is lost. The registry's alias is updated afterwards
+(`training.registry.champion_alias`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ LOCK = ".champion.lock"
 
 
 class _Decision(NamedTuple):
-    """What was done to the champions, who did it, and why."""
+    """A change of champion: the action, the person and the reason."""
 
     what: Literal["promoted", "rolled_back"]
     who: str
@@ -45,12 +46,12 @@ class _Decision(NamedTuple):
 
 
 def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str, why: str) -> None:
-    """Point the home's champion at ``bundles``; a target without one keeps the champion that it has.
+    """Point the home's champion at ``bundles``; a target without a bundle keeps its champion.
 
     Parameters
     ----------
     rubric : the name of the health score in use.
-    who, why : are kept with the change.
+    who, why : the person and the reason, stored with the change.
 
     Raises
     ------
@@ -66,23 +67,24 @@ def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str,
 
 
 def promote_version(home: Home, target: Target, version: str, who: str, why: str) -> Bundle:
-    """Promote a version that was registered earlier, if its run was completed and it passed every gate then. Where it
-    could not be compared with the champion of the time, ``who`` answers for that.
+    """Promote a version that was registered earlier, if its run was completed and it passed every gate.
 
-    The home decides, not the registry: a version whose registry is away, or is no longer the one in use, can be
-    promoted all the same. Where two registries have given the same number, the newer one is meant.
+    If it could not be compared with the champion at that time, ``who`` takes responsibility for the promotion.
+
+    The bundles in the home decide, not the registry: a version can be promoted even if its registry is unreachable or
+    no longer in use. If two registries assigned the same number, the newer version is promoted.
 
     Raises
     ------
     BadRequest
-        There is no such version, its run was broken off, or a gate was not passed: which, and by how much.
+        If there is no such version, its run was not completed, or it failed a gate; the message gives the details.
     BundleError
-        Its bundle is broken, or was made for other features or another portfolio.
+        If its bundle is broken, or was built for other features or another portfolio.
     """
     bundle = _bundle_of(home, target, version)
-    if failed := blocking_gates([told for told in bundle.manifest.gates.values() if isinstance(told, dict)]):
-        words = "; ".join(gate_text(told) for told in failed)
-        raise BadRequest(f"version {version} for {target} did not pass every gate: {words}", cure="train again")
+    if failed := blocking_gates([gate for gate in bundle.manifest.gates.values() if isinstance(gate, dict)]):
+        words = "; ".join(gate_text(gate) for gate in failed)
+        raise BadRequest(f"version {version} for {target} failed promotion gates: {words}", cure="train again")
     entry = {target: champion_entry(home, bundle)}
     with _changing(home) as before:
         rubric = before.rubric if before else bundle.rubric.name
@@ -92,19 +94,19 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
 
 
 def rollback(home: Home, target: Target, who: str, why: str) -> ChampionEntry:
-    """Give the title back to the champion before the present one.
+    """Roll back to the previous champion.
 
     Raises
     ------
     BadRequest
-        There is none.
+        If there is no previous champion.
     BundleError
-        Its bundle is broken, or was made for other features.
+        If its bundle is broken or was built for other features.
     """
     with _changing(home) as pointer:
         earlier = pointer.before(target) if pointer else None
         if pointer is None or earlier is None:
-            raise BadRequest(f"no champion for {target} came before the present one", "at least two promotions")
+            raise BadRequest(f"{target} has no previous champion", "at least two promotions")
         require_same_portfolio(read_identity(home), load_bundle(home.root / earlier.folder, target))
         decision = _Decision("rolled_back", who, why)
         write_pointer(home, _changed(pointer, {target: earlier}, pointer.rubric, decision))
@@ -114,7 +116,7 @@ def rollback(home: Home, target: Target, who: str, why: str) -> ChampionEntry:
 
 @contextmanager
 def _changing(home: Home) -> Iterator[ChampionPointer | None]:
-    """The pointer as it is, which nobody else changes meanwhile."""
+    """Lock the pointer against other changes, and yield its current content."""
     make_tree_private(home.root)
     with exclusive_lock(home.root / LOCK):
         yield read_pointer(home)
@@ -123,7 +125,7 @@ def _changing(home: Home) -> Iterator[ChampionPointer | None]:
 def _changed(
     before: ChampionPointer | None, entries: Mapping[Target, ChampionEntry], rubric: str, decision: _Decision
 ) -> ChampionPointer:
-    """The pointer with other champions, and a line for each in its history."""
+    """Return the pointer with the new champions, and one history entry for each."""
     now = datetime.now(UTC)
     champions = {"churn": before.churn, "expansion": before.expansion} if before else {}
     changes = [
@@ -136,21 +138,21 @@ def _changed(
 
 def _bundle_of(home: Home, target: Target, version: str) -> Bundle:
     folders = sorted(home.bundles.glob(f"{target}/{version}-*")) if version.isdigit() else []
-    # Another registry began its numbers anew: the newest one is meant.
+    # Two registries can assign the same version number; the newest bundle is used.
     identity = read_identity(home)
-    found = [
+    bundles = [
         require_same_portfolio(identity, load_bundle(folder, target))
         for folder in folders
         if is_completed(home, folder)
     ]
-    if not found:
-        whole = [folder for folder in home.bundles.glob(f"{target}/*-*") if is_completed(home, folder)]
-        there = sorted({f.name.split("-")[0] for f in whole}, key=lambda v: (len(v), v))
+    if not bundles:
+        complete = [folder for folder in home.bundles.glob(f"{target}/*-*") if is_completed(home, folder)]
+        versions = sorted({f.name.split("-")[0] for f in complete}, key=lambda v: (len(v), v))
         raise BadRequest(
-            f"the training of version {version} for {target} was broken off, or is not at its end yet"
+            f"the training of version {version} for {target} was interrupted or is still running"
             if folders
             else f"there is no version {version} for {target}",
-            f"one of {', '.join(there) or 'none: train first'}",
+            f"one of {', '.join(versions) or 'none: train first'}",
             "train again" if folders else "",
         )
-    return max(found, key=lambda bundle: bundle.manifest.created_at)
+    return max(bundles, key=lambda bundle: bundle.manifest.created_at)

@@ -1,7 +1,7 @@
-"""The registered model as MLflow runs it: logged as code, with the bundle's plain data and the scorer beside it.
+"""The registered MLflow model: logged as code, together with the bundle and the scorer.
 
-MLflow executes this file wherever the model is loaded; nothing of Renewcast needs to be installed there. The scorer
-comes as an artifact and is loaded under a name of its own, so that two versions can live in one process.
+MLflow executes this file wherever the model is loaded; Renewcast does not need to be installed there. The scorer is an
+artifact and is imported under a unique name, so that two versions can be loaded in one process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlflow.pyfunc.model import PythonModel
 
 
 def _load(folder: str) -> ModuleType:
-    """Import the scorer's package under a name of its own."""
+    """Import the scorer's package under a unique name."""
     sources = sorted(Path(folder).glob("*.py"))
     content = b"".join(path.name.encode() + path.read_bytes() for path in sources)
     name = "renewcast_scorer_" + hashlib.sha256(content).hexdigest()[:16]
@@ -36,17 +36,16 @@ def _load(folder: str) -> ModuleType:
 
 
 class RenewcastModel(PythonModel):
-    """Snapshot rows in, calibrated probabilities out."""
+    """Predict calibrated probabilities for snapshot rows."""
 
     def load_context(self, context: Any) -> None:
         """Load the scorer and the bundle that were logged with the model."""
         self.scorer = _load(context.artifacts["scorer"]).Scorer.load(context.artifacts["bundle"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """The columns probability, low and high (0 to 1), one row per row of ``model_input`` (a snapshot's
-        features)."""
-        told = self.scorer.predict(model_input)
-        return pd.DataFrame({"probability": told.probability, "low": told.low, "high": told.high})
+        """Return probability, low and high (0 to 1) for each row of ``model_input``, a snapshot's features."""
+        prediction = self.scorer.predict(model_input)
+        return pd.DataFrame({"probability": prediction.probability, "low": prediction.low, "high": prediction.high})
 
 
 mlflow.models.set_model(RenewcastModel())

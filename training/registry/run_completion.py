@@ -1,7 +1,8 @@
-"""Which runs have not been completed, as the home itself knows it: a mark lies there from before a run's first bundle
-until the run bears its tag. A run that was broken off in between, even killed, leaves its mark and its bundles behind.
+"""Marker files in the home for runs that are not completed.
 
-The mark asks no registry, so it also holds where the run's own is away, or another one is in use by now.
+A marker exists from before a run's first bundle until the run has its completion tag. A run that was interrupted or
+killed in between leaves its marker and its bundles behind. The markers need no registry, so they also work if the run's
+registry is unreachable or no longer in use.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from features.utils.atomic_files import UNFINISHED, write_file
 from models.home import Home
 
 RUN_ID_LENGTH = 8
-"""So many letters of the run's id end the name of each of its bundles' folders: ``<version>-<run>``."""
+"""Length of the run ID's prefix in the folder name of a bundle: ``<version>-<run>``."""
 
 
 def mark_started(home: Home, run_id: str) -> None:
@@ -21,26 +22,30 @@ def mark_started(home: Home, run_id: str) -> None:
 
     Raises
     ------
-    HomeError : the home cannot be written.
+    HomeError
+        If the home cannot be written.
     """
-    write_file(_mark(home, run_id), b"")
+    write_file(_marker(home, run_id), b"")
 
 
 def mark_completed(home: Home, run_id: str) -> None:
-    """Take the mark away, if there is one; where that fails, `renewcast runs` tries again."""
+    """Remove the marker of a run, if there is one. If that fails, `renewcast runs` tries again."""
     with suppress(OSError):
-        _mark(home, run_id).unlink(missing_ok=True)
+        _marker(home, run_id).unlink(missing_ok=True)
 
 
 def is_completed(home: Home, folder: Path | str) -> bool:
-    """Whether the run that wrote this bundle was completed. Bundles of before there were marks count as such."""
-    return not _mark(home, run_id_prefix(folder)).exists()
+    """Return whether the run that wrote this bundle was completed.
+
+    Bundles written before markers existed count as completed.
+    """
+    return not _marker(home, run_id_prefix(folder)).exists()
 
 
 def run_id_prefix(folder: Path | str) -> str:
-    """The beginning of the id of the run that wrote a bundle, from its folder's name; empty where it tells none."""
+    """Return the prefix of the ID of the run that wrote a bundle, from its folder's name; empty if there is none."""
     return Path(folder).name.partition("-")[2]
 
 
-def _mark(home: Home, run_id: str) -> Path:
+def _marker(home: Home, run_id: str) -> Path:
     return home.bundles / f".{run_id[:RUN_ID_LENGTH]}{UNFINISHED}"

@@ -1,4 +1,4 @@
-"""The training runs that there are, newest first: what each saw, gave and led to."""
+"""Completed training runs and changes of champion."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from training.evaluation.baselines import BLEND
 from training.registry import mlflow_tracking, run_completion
 from training.registry.champion_alias import sync_alias
 
-#: The figures that `renewcast runs` shows of a run.
+#: The metrics that `renewcast runs` reports for a run.
 FIGURES = ("roc_auc", "brier_skill", "calibration_slope", "lift_10")
 
 
 @dataclass(frozen=True)
 class TargetOutcome:
-    """What a run gave for one target.
+    """The result of a run for one target.
 
     Parameters
     ----------
-    version : the registered one.
-    champion : whether it answers now.
-    failed : the gates that it did not pass.
-    figures : some of the test's, by name.
+    version : the registered version.
+    champion : whether it is the current champion.
+    failed : the failed gates.
+    figures : selected test metrics, by name.
     """
 
     version: str
@@ -38,7 +38,7 @@ class TargetOutcome:
 
 @dataclass(frozen=True)
 class CompletedRun:
-    """One completed run. ``began`` is UTC; ``data_through`` as it was logged."""
+    """One completed run. ``began`` is UTC; ``data_through`` is the logged text."""
 
     run_id: str
     began: datetime
@@ -52,10 +52,10 @@ class CompletedRun:
 
 
 def completed_runs(home: Home, limit: int = 50) -> list[CompletedRun]:
-    """The newest completed runs. One that was broken off does not count.
+    """Return the completed runs, newest first.
 
-    The registry being open, what a kill has left undone there and in the home is made up for: the alias follows the
-    pointer, and what is listed here can be promoted.
+    This also finishes what a killed process left undone: the champion alias is updated, and the markers of completed
+    runs are removed, so that every listed version can be promoted.
 
     Raises
     ------
@@ -65,25 +65,25 @@ def completed_runs(home: Home, limit: int = 50) -> list[CompletedRun]:
     mlflow = mlflow_tracking.connect(home)
     sync_alias(home, mlflow)
     pointer = read_pointer(home)
-    answering = {t: p.version for t in TARGETS if pointer and (p := pointer.of(t)) is not None}
-    found = mlflow.MlflowClient().search_runs(
+    champions = {t: p.version for t in TARGETS if pointer and (p := pointer.of(t)) is not None}
+    tagged_runs = mlflow.MlflowClient().search_runs(
         [mlflow.get_experiment_by_name(mlflow_tracking.EXPERIMENT).experiment_id],
         f"tags.`{mlflow_tracking.COMPLETED}` = 'true'",
         order_by=["attributes.start_time DESC"],
         max_results=limit,
     )
-    for run in found:
+    for run in tagged_runs:
         run_completion.mark_completed(home, run.info.run_id)
-    return [_trained(run, answering) for run in found]
+    return [_completed_run(run, champions) for run in tagged_runs]
 
 
 def champion_changes(home: Home) -> tuple[ChampionChange, ...]:
-    """Every change of champion, oldest first."""
+    """Return every change of champion, oldest first."""
     pointer = read_pointer(home)
     return pointer.history if pointer else ()
 
 
-def _trained(run: Any, answering: dict[Target, str]) -> CompletedRun:
+def _completed_run(run: Any, champions: dict[Target, str]) -> CompletedRun:
     tags, outcomes = run.data.tags, {}
     for target in TARGETS:
         if (version := tags.get(mlflow_tracking.version_tag(target))) is None:
@@ -92,7 +92,7 @@ def _trained(run: Any, answering: dict[Target, str]) -> CompletedRun:
             name: run.data.metrics[key] for name in FIGURES if (key := f"{target}/{BLEND}/{name}") in run.data.metrics
         }
         failed = tuple(filter(None, tags.get(mlflow_tracking.failed_gates_tag(target), "").split(",")))
-        outcomes[target] = TargetOutcome(version, answering.get(target) == version, failed, figures)
+        outcomes[target] = TargetOutcome(version, champions.get(target) == version, failed, figures)
     began = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
     params = run.data.params
     return CompletedRun(

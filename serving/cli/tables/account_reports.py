@@ -1,4 +1,4 @@
-"""A business review or a plan as a person reads it in a terminal."""
+"""Terminal output of business reviews and success plans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
 
 
 def print_account_report(payload: Mapping[str, Any], console: Console) -> None:
-    """Print the document, section by section."""
+    """Print the report, section by section."""
     name = f"{payload['name']} ({payload['account_id']})" if payload["name"] else payload["account_id"]
     console.print(one_line(Text(f"{report_title(payload)}: {name}, as of {payload['as_of']}", style="bold")))
     for line in payload.get("because", []):
@@ -24,18 +24,18 @@ def print_account_report(payload: Mapping[str, Any], console: Console) -> None:
         console.print()
         console.print(Text(part["title"] + (" (internal)" if part["internal"] else ""), style="bold"))
         for figure in part["figures"]:
-            then = (
+            at_start = (
                 f" ({figure['then_words']} at the start)" if figure["then_words"] not in (None, figure["words"]) else ""
             )
-            console.print(one_line(Text(f"  {figure['label']}: {figure['words']}{then}")))
+            console.print(one_line(Text(f"  {figure['label']}: {figure['words']}{at_start}")))
         for each in part["items"]:
             tag = (f"{each['tag']}: ", STYLES[each["state"]]) if each["tag"] else ""
             who = f" ({each['who']})" if each["who"] else ""
-            said = Text.assemble("  - ", f"{each['date']} " if each["date"] else "", tag, each["text"], who)
-            console.print(one_line(said))
+            line_text = Text.assemble("  - ", f"{each['date']} " if each["date"] else "", tag, each["text"], who)
+            console.print(one_line(line_text))
         if part["missing"]:
-            console.print(one_line(Text("  not known: " + "; ".join(part["missing"]), style="dim")))
-    for heading, lines in (("Open questions", payload["questions"]), ("What this cannot tell", payload["gaps"])):
+            console.print(one_line(Text("  unknown: " + "; ".join(part["missing"]), style="dim")))
+    for heading, lines in (("Open questions", payload["questions"]), ("Not covered", payload["gaps"])):
         if lines:
             console.print(Text(f"\n{heading}", style="bold"))
             for line in lines:

@@ -1,4 +1,4 @@
-"""The portfolio's measures as tables that a person reads in a terminal."""
+"""Terminal output of portfolio KPIs and cohort retention."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ SEGMENT_KPIS = (
     "csat",
     "adoption",
 )
-"""The measures shown by segment."""
+"""The KPIs shown by segment."""
 SPANS = {"year": "the trailing twelve months", "quarter": "the quarter", "month": "the month"}
 ADVOCATES = 10
-"""So many are shown."""
+"""Maximum number of advocates shown."""
 WIDE_TERMINAL = 120
-"""Narrower terminals are not shown what a measure is made of."""
+"""Numerators and denominators are shown from this terminal width."""
 
 
 def print_kpis(payload: Mapping[str, Any], console: Console) -> None:
-    """Print what `serving.portfolio.kpi_report.measures_told` tells: all measures, some by segment, and the first
+    """Print what `serving.portfolio.kpi_report.measures_told` returns: all KPIs, some by segment, and the first
     advocates."""
     period = payload["period"]
     span = SPANS.get(period["name"], period["name"])
-    title = f"portfolio as of {payload['as_of']}: {span} from {period['start']}, and the same a period earlier"
+    title = f"portfolio as of {payload['as_of']}: {span} from {period['start']}, compared with the period before"
     parts = console.width >= WIDE_TERMINAL
     console.print(_kpi_table(payload, title, parts))
     for m in () if parts else payload["measures"]:
@@ -47,12 +47,14 @@ def print_kpis(payload: Mapping[str, Any], console: Console) -> None:
     more = len(payload["advocates"]) - len(names)
     console.print(Text("advocates  " + (", ".join(names) or "none") + (f" and {more} more" if more else "")))
     if not payload["contractual"]:
-        console.print(Text("there are no contracts: ARR is what was ordered in a year", style="dim"))
+        console.print(Text("no contracts: ARR is the order volume of a year", style="dim"))
 
 
 def change_cell(payload: Mapping[str, Any]) -> tuple[str, str]:
-    """How far a measure has moved in a period (points of a percentage for shares), and its style: green where it is
-    better, red where worse."""
+    """Return the change of a KPI in a period and its style: green if better, red if worse.
+
+    Changes of shares are in percentage points.
+    """
     value, last = payload["value"], payload["last"]["value"]
     if value is None or last is None:
         return "", ""
@@ -67,7 +69,7 @@ def change_cell(payload: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def target_cell(payload: Mapping[str, Any], whole: bool = True) -> str:
-    """The target in words; nothing without one. ``whole``: with what is aimed at beyond it."""
+    """Return the target as text, empty if there is none; ``whole`` adds the stretch goal."""
     aim = payload["target"]
     if aim is None:
         return ""
@@ -77,11 +79,11 @@ def target_cell(payload: Mapping[str, Any], whole: bool = True) -> str:
 
 def _kpi_table(payload: Mapping[str, Any], title: str, parts: bool) -> Table:
     quarter = any(m["quarter"] is not None for m in payload["measures"])
-    headings = ["measure", "value", *(["quarter"] if quarter else []), "last", "change", "target"]
+    headings = ["KPI", "value", *(["quarter"] if quarter else []), "last", "change", "target"]
     headings += ["numerator", "denominator", "left out"] if parts else []
     rows: list[list[Text]] = []
     for m in payload["measures"]:
-        known, (moved, moved_style) = m["unknown"] is None, change_cell(m)
+        defined, (moved, moved_style) = m["unknown"] is None, change_cell(m)
         rows.append(
             [
                 Text(m["title"]),
@@ -90,13 +92,13 @@ def _kpi_table(payload: Mapping[str, Any], title: str, parts: bool) -> Table:
                 Text(_cell(m, m["last"])),
                 Text(moved, style=moved_style),
                 Text(target_cell(m, parts)),
-                *(map(Text, _composition(m)) if parts and known else ()),
-                *([Text(f"unknown: {m['unknown']}", style="dim")] if parts and not known else ()),
+                *(map(Text, _composition(m)) if parts and defined else ()),
+                *([Text(f"unknown: {m['unknown']}", style="dim")] if parts and not defined else ()),
             ]
         )
     table = Table(title=Text(title), gap=1)
     for place, heading in enumerate(headings):
-        # In a narrow terminal names are cut before numbers are.
+        # In a narrow terminal, names are truncated before numbers.
         numbers = [
             len(row[place]) for row in rows if 0 < place < len(row) and not row[place].plain.startswith("unknown")
         ]
@@ -125,30 +127,30 @@ def _segments(payload: Mapping[str, Any]) -> Table:
     for group in payload["by"]["segment"]:
         values = {m["measure"]: m["value"] for m in group["measures"]}
         cells = (in_unit(values[code], units[code]["unit"]) for code in SEGMENT_KPIS)
-        table.add_row(group["group"] or "not known", *cells)
+        table.add_row(group["group"] or "unknown", *cells)
     return table
 
 
 def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
-    """Print retention by cohort (accounts, and ARR beside it) and the lifetimes of the segments."""
-    kept, life = payload["retention"], payload["lifetime"]
-    title = f"accounts (and ARR) that stay, as of {kept['as_of']}, by the quarter of their start"
+    """Print retention by cohort (accounts and ARR) and the lifetimes of the segments."""
+    retention, life = payload["retention"], payload["lifetime"]
+    title = f"accounts (and ARR) retained as of {retention['as_of']}, by start quarter"
     table = Table(title=Text(title), gap=1)
     table.add_column("start")
-    for heading in ("accounts", "lost", *(f"{months} months" for months in kept["ages"])):
+    for heading in ("accounts", "lost", *(f"{months} months" for months in retention["ages"])):
         table.add_column(heading, justify="right", no_wrap=True)
-    for cohort in (*kept["cohorts"], kept["whole"]):
+    for cohort in (*retention["cohorts"], retention["whole"]):
         cells = (_retention_cell(age) for age in cohort["ages"])
         table.add_row(cohort["cohort"] or "all", f"{cohort['accounts']:,}", f"{cohort['lost']:,}", *cells)
     console.print(table)
-    for age in kept["whole"]["ages"]:
+    for age in retention["whole"]["ages"]:
         if age["low"] is not None:
             span = f"{percent(age['low'])} to {percent(age['high'])}"
-            stayed = f"{percent(age['logos'])} of accounts, {percent(kept['level'], 0)} interval {span}"
-            console.print(f"all after {age['months']} months: {stayed}")
-    if kept.get("arr_unknown"):
-        console.print(Text(f"ARR: {kept['arr_unknown']}", style="dim"))
-    console.print(Text(f"assumed: {kept['assumption']}", style="dim"))
+            retained = f"{percent(age['logos'])} of accounts, {percent(retention['level'], 0)} interval {span}"
+            console.print(f"all after {age['months']} months: {retained}")
+    if retention.get("arr_unknown"):
+        console.print(Text(f"ARR: {retention['arr_unknown']}", style="dim"))
+    console.print(Text(f"assumed: {retention['assumption']}", style="dim"))
     title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {percent(life['margin'], 0)}"
     table = Table(title=Text(title), gap=1)
     table.add_column("segment")
@@ -158,7 +160,7 @@ def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
         years = number(group["lifetime_years"], 1)
         table.add_row(name, f"{group['accounts']:,}", years, in_unit(group["value"], "currency"))
     console.print(table)
-    left = f"; of {life['unknown']:,} accounts it is not known" if life["unknown"] else ""
+    left = f"; unknown for {life['unknown']:,} accounts" if life["unknown"] else ""
     console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
 
 

@@ -1,4 +1,4 @@
-"""A renewal forecast as a person reads it in a terminal."""
+"""Terminal output of renewal forecasts and their backtest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from features.utils.formatting import count_of, money, number, percent, signed
 from models.renewals.past_forecasts import PastForecasts
 
 MAXIMUM_ACCOUNTS = 15
-"""Accounts that are shown; a file holds them all."""
+"""Maximum number of accounts shown; --out writes all of them."""
 _SHARES = ("grr", "nrr")
 _FIGURES = {
     "renewed_accounts": "accounts renewed", "renewed_arr": "renewed ARR", "lost_arr": "lost ARR",
@@ -22,7 +22,7 @@ _FIGURES = {
 
 
 def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
-    """Print a forecast: the whole, its parts, the accounts with the largest expected loss, and how past ones fared."""
+    """Print a forecast: totals, divisions, accounts with the largest expected loss, and backtest results."""
     whole = payload["whole"]
     head = f"renewals of {payload['period']} ({payload['start']} to {payload['end']}) as of {payload['as_of']}"
     console.print(Text(head, style="bold"))
@@ -50,12 +50,12 @@ def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
         console.print(f"note: {note}", style="dim", markup=False)
 
 
-def print_backtest(found: PastForecasts, console: Console) -> None:
-    """Print each past quarter beside what happened."""
+def print_backtest(forecasts: PastForecasts, console: Console) -> None:
+    """Print the forecast and the outcome of each past quarter."""
     table = Table()
-    for heading in ("quarter", "by", "due", "figure", "expected", "80% interval", "happened", ""):
+    for heading in ("quarter", "by", "due", "figure", "expected", "80% interval", "actual", ""):
         table.add_column(heading, justify="left" if heading in ("quarter", "by", "figure", "") else "right")
-    for quarter in found.quarters:
+    for quarter in forecasts.quarters:
         for place, (name, figure) in enumerate(quarter.figures.items()):
             form = _form(name)
             first = (quarter.period, quarter.by, f"{quarter.accounts:,}") if place == 0 else ("", "", "")
@@ -69,10 +69,10 @@ def print_backtest(found: PastForecasts, console: Console) -> None:
             )
     console.print(table)
     for name, words in _FIGURES.items():
-        inside, of = found.coverage(name)
+        inside, of = forecasts.coverage(name)
         if of:
-            console.print(f"{words}: inside in {inside} of {of}")
-    for period, why in found.skipped.items():
+            console.print(f"{words}: inside the interval in {inside} of {of}")
+    for period, why in forecasts.skipped.items():
         console.print(f"note: {period} could not be forecast: {why}", style="dim", markup=False)
 
 
@@ -104,8 +104,8 @@ def _division(parts: Sequence[Mapping[str, Any]], name: str) -> Table:
 
 
 def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
-    shown = f"{min(MAXIMUM_ACCOUNTS, len(rows))} of {len(rows):,}; --out FILE writes them all"
-    title = Text(f"largest expected lost ARR by the renewal ({shown})")
+    shown = f"{min(MAXIMUM_ACCOUNTS, len(rows))} of {len(rows):,}; --out FILE writes all of them"
+    title = Text(f"accounts with the largest expected loss ({shown})")
     table = Table(title=title)
     for heading in ("account", "CSM", "ARR", "renews", "churn by then", "lost ARR", "expansion by then", "health"):
         table.add_column(heading, justify="left" if heading in ("account", "CSM", "renews", "health") else "right")
@@ -124,13 +124,13 @@ def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _print_bridge(bridge: Mapping[str, Any] | None, console: Console) -> None:
-    """How the portfolio's ARR at risk leads to the expected lost ARR."""
+    """Print the steps from the portfolio's ARR at risk to the expected lost ARR."""
     if bridge is None:
         return
     outside = {"not_due": "not due in the period", "overdue": "overdue", "not_forecast": "not forecast"}
-    less = "".join(f", less {money(bridge[name])} {said}" for name, said in outside.items() if round(bridge[name]))
+    less = "".join(f", less {money(bridge[name])} {label}" for name, label in outside.items() if round(bridge[name]))
     whole = f"ARR at risk within {bridge['horizon_days']} days, whole portfolio: {money(bridge['arr_at_risk'])}"
-    until = f"{signed(bridge['until_renewal'], 0)} for looking until the renewal"
+    until = f"{signed(bridge['until_renewal'], 0)} for extending the horizon to the renewal"
     console.print(f"{whole}{less}, {until}: {money(bridge['expected_lost_arr'])} lost ARR")
 
 
@@ -139,4 +139,4 @@ def _print_past(past: Mapping[str, Any] | None, console: Console) -> None:
         return
     counted = [c for c in past["coverage"] if c["figure"] in ("renewed_arr", "grr", "nrr") and c["of"]]
     words = ", ".join(f"{_FIGURES[c['figure']]} in {c['inside']} of {c['of']}" for c in counted)
-    console.print(f"past quarters, backtested on {past['made_at'][:10]}: inside the 80% interval was {words}")
+    console.print(f"past quarters, backtested on {past['made_at'][:10]}: inside the 80% interval: {words}")

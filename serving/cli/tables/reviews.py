@@ -1,4 +1,4 @@
-"""Reviews and sign-offs as the command line lists them."""
+"""Terminal output of reviews and sign-offs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from models.reviews.sign_off import DECISION_NOUNS
 from serving.review_sign_off import decision_payload, pending_payload
 
 
-def print_reviews(found: Sequence[ReviewRecord], history: HistoryFile, console: Console, as_json: bool) -> None:
-    """The reviews, the newest first, and every decision."""
+def print_reviews(reviews: Sequence[ReviewRecord], history: HistoryFile, console: Console, as_json: bool) -> None:
+    """Print the reviews, newest first, and every decision."""
     if as_json:
         rows = [
             {"id": k.review.id, "state": k.state, "headline": k.review.decision.headline, "folder": str(k.folder)}
-            for k in found
+            for k in reviews
         ]
         signed = {
             "decisions": [decision_payload(each) for each in history.decisions],
@@ -30,18 +30,24 @@ def print_reviews(found: Sequence[ReviewRecord], history: HistoryFile, console: 
         json.dump({"reviews": rows, **signed}, sys.stdout, indent=1)
         sys.stdout.write("\n")
         return
-    if not found and not history.decisions:
-        console.print("no review was held yet: renewcast review SIGNALS --quarter 2026Q3")
+    if not reviews and not history.decisions:
+        console.print("no reviews yet; create one with `renewcast review SIGNALS --quarter 2026Q3`")
         return
-    table = Table("review", "state", "decision", "held")
-    for kept in found:
+    table = Table("review", "state", "decision", "created")
+    for record in reviews:
         table.add_row(
-            kept.review.id, kept.state, kept.review.decision.headline, kept.review.created_at.date().isoformat()
+            record.review.id, record.state, record.review.decision.headline, record.review.created_at.date().isoformat()
         )
     console.print(table)
     if history.pending:
         waiting = Table(
-            "since", "signed 1 of 2", "review", "in force from", "signed by", "why", title="one signature is missing"
+            "since",
+            "signed 1 of 2",
+            "review",
+            "in force from",
+            "signed by",
+            "why",
+            title="waiting for the second signature",
         )
         for one in history.pending:
             from_when = str(one.effective or "–")

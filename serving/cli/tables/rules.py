@@ -1,4 +1,4 @@
-"""The rules' views as tables that a person reads in a terminal."""
+"""Terminal output of the tables that the rules produce."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from models.predictions.payload import format_instant
 from serving.portfolio.rule_tables import expansions_board, onboarding_board, risks_board
 
 MAXIMUM_ROWS = 40
-"""Rows of a table that are shown; a file holds them all."""
+"""Maximum number of rows shown; --out writes all of them."""
 MINIMUM_TEXT_WIDTH = 14
-"""Columns of words are at least so wide."""
+"""Minimum width of text columns."""
 STYLES = {"red": "red", "yellow": "yellow", "green": "green", "high": "red", "medium": "yellow", "low": "green"}
 SPARKS = "▁▂▃▄▅▆▇█"
 
-#: The columns shown of each view, and their headings.
+#: The columns of each table, and their headings.
 HEALTH = {
     "account_id": "account", "segment": "segment", "arr": "ARR", "health_score": "health", "health_band": "band",
     "change_7d": "7 days", "coverage": "data", "weakest": "weakest", "churn_probability": "churn",
-    "meant_churn": "has meant", "agreement": "model", "alerts": "alerts",
+    "meant_churn": "past churn", "agreement": "model", "alerts": "alerts",
 }  # fmt: skip
 DISAGREEMENTS = {
     "account_id": "account", "arr": "ARR", "health_score": "health", "health_band": "band",
-    "meant_churn": "has meant", "churn_probability": "model", "churn_band": "model's band", "gap": "gap",
+    "meant_churn": "past churn", "churn_probability": "model", "churn_band": "model's band", "gap": "gap",
     "explained_by": "explained by",
 }  # fmt: skip
 RISKS = {
@@ -42,11 +42,11 @@ RISKS = {
 }  # fmt: skip
 EXPANSIONS = {
     "account_id": "account", "arr": "ARR", "health_band": "band", "proposed": "proposed", "points": "points",
-    "type": "type", "expansion_probability": "chance", "signs": "signs", "closed_by": "kept closed by",
-    "find_out": "to find out", "withdrawn": "withdrawn",
+    "type": "type", "expansion_probability": "chance", "signs": "signs", "closed_by": "blocked by",
+    "find_out": "to verify", "withdrawn": "withdrawn",
 }  # fmt: skip
 ONBOARDING = {
-    "account_id": "account", "segment": "segment", "arr": "ARR", "day": "day", "missed": "missed", "act": "do",
+    "account_id": "account", "segment": "segment", "arr": "ARR", "day": "day", "missed": "missed", "act": "action",
     "days_to_first_value": "first value", "late": "late",
 }  # fmt: skip
 VIEWS = {
@@ -54,17 +54,17 @@ VIEWS = {
     "expansions": (expansions_board, EXPANSIONS),
     "onboarding": (onboarding_board, ONBOARDING),
 }
-"""The views that are commands of their own, and what of each is shown."""
+"""The tables that have a command, with their columns."""
 _MONEY, _SHARES = {"arr"}, {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
 _WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by", "find_out", "withdrawn"}
 _CODES = {"warnings", "signs", "closed_by", "find_out", "weakest", "by", "work"}
 
 
 def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str, console: Console) -> None:
-    """Print the first rows of a view, and how many more there are."""
+    """Print the first rows of a table, and the number of remaining rows."""
     table = Table(title=Text(title), gap=1)
     rows = [{name: _cell(name, row[name]) for name in columns} for row in board.head(MAXIMUM_ROWS).to_dict("records")]
-    # A column without anything in it would only take room from the others.
+    # Empty columns would only take space from the others.
     shown = [name for name in columns if any(row[name].plain for row in rows)]
     for name in shown:
         number = pd.api.types.is_numeric_dtype(board[name]) and not pd.api.types.is_bool_dtype(board[name])
@@ -80,12 +80,12 @@ def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str
     if not len(board):
         console.print("none")
     if len(board) > MAXIMUM_ROWS:
-        console.print(f"and {len(board) - MAXIMUM_ROWS:,} more; --out FILE writes them all", style="dim")
+        console.print(f"and {len(board) - MAXIMUM_ROWS:,} more; --out FILE writes all of them", style="dim")
 
 
 SUMMARY = {
     "with_play": "with a play",
-    "by_people": "of these for people, not automated",
+    "by_people": "of these, for people, not automated",
     "executive": "with an executive play",
     "low_churn": "with a play at low churn risk",
     "low_churn_save": "with a save play at low churn risk",
@@ -93,19 +93,19 @@ SUMMARY = {
     "healthy_save": "with a save play without a reason (low risk, green, no high warning)",
     "proposed_save": "with a save play although an expansion is proposed",
     "overdue_at_publication": "overdue on the day of their first publication",
-    "overdue": "overdue: due before, and not done",
+    "overdue": "overdue: past due and not done",
 }
 
 
 def print_summary(payload: Mapping[str, Any], console: Console) -> None:
-    """Print the shares of `plays_summary`."""
+    """Print the result of `plays_summary`."""
     console.print(Text(f"plays as of {payload['as_of']}: {payload['accounts']:,} accounts", style="bold"))
     table = Table(show_header=False)
     table.add_column(justify="right")
     table.add_column(justify="right")
     table.add_column()
     for name, words in SUMMARY.items():
-        words += f" (room for {payload['executive_capacity']:,})" if name == "executive" else ""
+        words += f" (capacity {payload['executive_capacity']:,})" if name == "executive" else ""
         table.add_row(f"{payload[name]['accounts']:,}", percent(payload[name]["share"]), words)
     console.print(table)
     for title, counts in (
@@ -120,7 +120,7 @@ def print_summary(payload: Mapping[str, Any], console: Console) -> None:
 
 
 def print_account(assessment: Assessment, row: int, console: Console) -> None:
-    """Print one account: the score as a sum, its history, and what follows from it."""
+    """Print one account: the composition and history of its score, alerts, warnings and plays."""
     judged, health = assessment.judged, assessment.health
     score, band = health.score.iloc[row], health.band.iloc[row]
     score_text = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
@@ -137,9 +137,9 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
     ):  # fmt: skip
         table.add_column(heading, justify=justify)
     for part in health.breakdown(row).to_dict("records"):
-        known = part["grade"] is not None and not pd.isna(part["points"])
-        shown = [f"{part['points']:.1f}", f"{part['weight']:.2f}", f"{part['adds']:.2f}"] if known else ["", "", ""]
-        grade = Text(part["grade"], style=STYLES.get(part["grade"], "")) if known else Text("no data", style="dim")
+        graded = part["grade"] is not None and not pd.isna(part["points"])
+        shown = [f"{part['points']:.1f}", f"{part['weight']:.2f}", f"{part['adds']:.2f}"] if graded else ["", "", ""]
+        grade = Text(part["grade"], style=STYLES.get(part["grade"], "")) if graded else Text("no data", style="dim")
         value = "" if pd.isna(part["value"]) else value_words(part["value"], "")
         table.add_row(part["dimension"], part["signal"], value, grade, *shown)
     console.print(table)
@@ -158,24 +158,24 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         console.print(f"play     {play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})", markup=False)
     if (against := judged.playbook.withdrawn[row]) is not None:
         console.print(f"expansion is not proposed, although the gate and the model allow it: {against}", markup=False)
-    seen = assessment.target_scores["churn"]
-    if not pd.isna(seen.probability[row]):
+    churn = assessment.target_scores["churn"]
+    if not pd.isna(churn.probability[row]):
         words = {
-            "agree": "as the health score has it",
+            "agree": "agrees with the health score",
             "model_worse": "worse than the health score",
             "model_better": "better than the health score",
         }
-        beside = words.get(assessment.agreement[row], "the health score says nothing")
-        assert seen.bundle is not None
-        days = seen.bundle.manifest.horizon_days
+        comparison = words.get(assessment.agreement[row], "no health score")
+        assert churn.bundle is not None
+        days = churn.bundle.manifest.horizon_days
         console.print(
-            f"model    {percent(seen.probability[row])} churn within {days} days, {seen.band[row]}: {beside}",
+            f"model    {percent(churn.probability[row])} churn within {days} days, {churn.band[row]}: {comparison}",
             markup=False,
         )
 
 
 def spark(scores: Any) -> str:
-    """Scores of 0 to 100 as a line of blocks; a blank where there is none."""
+    """Return scores of 0 to 100 as a line of block characters, with a blank for each unknown score."""
     top = len(SPARKS) - 1
     return "".join(" " if pd.isna(s) else SPARKS[min(int(s / 100.0 * (top + 1)), top)] for s in scores)
 

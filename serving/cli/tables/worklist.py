@@ -1,4 +1,4 @@
-"""A worklist as a person reads it in a terminal."""
+"""Terminal output of the worklist."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from features.utils.console import Table, one_line
 from features.utils.formatting import money, percent, signed
 
 WIDE_TERMINAL = 110
-"""In narrower terminals what to do stands below the table, a line for each account."""
+"""In narrower terminals the actions are below the table, one line per account."""
 
 
 def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
-    """Print whom to work, what it reaches, who is too late, and what interventions have come to."""
+    """Print the accounts to work on, the ARR at risk covered, accounts that are too late, and past interventions."""
     whose = f" of {payload['csm']}" if payload["csm"] else ""
     head = f"worklist{whose} as of {payload['as_of']}: {len(payload['accounts'])} of {payload['capacity']} places"
     console.print(one_line(Text(head, style="bold")))
@@ -55,12 +55,12 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     if payload["too_late_accounts"]:
         names = ", ".join(each["account_id"] for each in payload["too_late"][:10])
         console.print(
-            f"too late, since the renewal is due before the play can finish: {payload['too_late_accounts']:,} ({names})"
+            f"too late (the renewal is due before the play can finish): {payload['too_late_accounts']:,} ({names})"
         )
     console.print(
-        f"in no place of this list: {payload['automated']:,} accounts with automated plays, "
+        f"not on this list: {payload['automated']:,} accounts with automated plays, "
         f"{payload['under_way']:,} in an intervention, "
-        f"{payload['done']:,} done since, {payload['snoozed']:,} snoozed, {payload['held_out']:,} held out"
+        f"{payload['done']:,} done, {payload['snoozed']:,} snoozed, {payload['held_out']:,} held out"
     )
     done = payload["interventions"]
     console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
@@ -70,7 +70,7 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
 
 
 def _print_bridge(payload: Mapping[str, Any], console: Console) -> None:
-    """The portfolio's ARR at risk, and where the rest of it is."""
+    """Print the portfolio's ARR at risk, split by where it is handled."""
     bridge = payload["bridge"]
     if bridge is None:
         return
@@ -86,13 +86,13 @@ def _print_bridge(payload: Mapping[str, Any], console: Console) -> None:
         "too_late": "too late",
         "other_csms": "other CSMs",
     }
-    words = ", ".join(f"{money(bridge[name])} {said}" for name, said in parts.items() if round(bridge[name]))
+    words = ", ".join(f"{money(bridge[name])} {label}" for name, label in parts.items() if round(bridge[name]))
     whole = f"ARR at risk within {payload['horizon_days']} days, whole portfolio: {money(bridge['portfolio'])}"
     console.print(f"{whole} ({words})")
 
 
 def worklist_frame(payload: Mapping[str, Any]) -> pd.DataFrame:
-    """The accounts to work as a flat table, one row each, the play in columns of its own."""
+    """Return the accounts as a flat table, one row each, with columns for the play."""
     rows = []
     for item in payload["accounts"]:
         play = item["play"] or dict.fromkeys(("name", "severity", "act", "who", "due"))
@@ -105,7 +105,7 @@ def _print_reached(payload: Mapping[str, Any], console: Console) -> None:
     if reached["everyone"] is None:
         return
     console.print(
-        f"ARR at risk reached, renewal talks apart: {money(reached['worklist'])} of {money(reached['everyone'])}; "
+        f"ARR at risk covered, without renewal talks: {money(reached['worklist'])} of {money(reached['everyone'])}; "
         f"by health score alone {money(reached['by_health_score'])}, at random {money(reached['at_random'])}"
     )
     saved = payload["saved_arr"]

@@ -30,7 +30,7 @@ def port() -> int:
 
 
 @pytest.mark.slow
-def test_it_answers_after_the_command_until_it_is_stopped(own_home: Home, port: int) -> None:
+def test_the_service_answers_until_it_is_stopped(own_home: Home, port: int) -> None:
     place, environment = own_home.root, os.environ | {"RENEWCAST_HOME": str(own_home.root)}
     command = [sys.executable, "-c", START, str(place), str(port)]
     url = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=90).stdout.strip()

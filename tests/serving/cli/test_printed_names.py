@@ -74,7 +74,7 @@ def lines(what: str, payload: Any) -> list[str]:
 @pytest.mark.parametrize("what", PRINTERS)
 @given(name=HOSTILE)
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_name_makes_no_line_of_its_own(payload: dict[str, Any], what: str, name: str) -> None:
+def test_a_name_never_starts_a_new_line(payload: dict[str, Any], what: str, name: str) -> None:
     if what not in payload:
         pytest.skip("nothing was kept for it")
     shown, plain = lines(what, named(payload[what], name)), lines(what, named(payload[what], "plain"))
@@ -82,7 +82,7 @@ def test_a_name_makes_no_line_of_its_own(payload: dict[str, Any], what: str, nam
     assert not any(c in line for line in shown for c in "\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e")
 
 
-def test_every_table_is_of_the_kind_that_keeps_its_rows() -> None:
+def test_every_table_uses_the_project_table_class() -> None:
     root = Path(__file__).parents[3]
     own = root / "features" / "utils" / "console.py"
     folders = ("features", "models", "serving", "training")

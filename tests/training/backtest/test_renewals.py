@@ -1,4 +1,4 @@
-"""The backtest: what happened is read right, by hand, and no model that knew it has forecast it."""
+"""The backtest reads outcomes correctly, and no model trained on an outcome forecasts it."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ def test_a_quarter_whose_renewals_have_not_settled_is_left_out(prepared: Labelle
     assert "2025Q3" in found.skipped or "2025Q4" in found.skipped, "no one was due then, and that is said"
 
 
-def test_a_champion_that_knew_the_outcome_is_not_asked(prepared: LabelledSnapshots) -> None:
+def test_a_champion_trained_on_the_outcome_is_not_used(prepared: LabelledSnapshots) -> None:
     # Its recipe would have to be fitted again, and nothing can be fitted on this portfolio.
     with pytest.raises(InsufficientData) as caught:
         forecast_past_quarters(prepared, 1, EVERY, champions(0.25, 0.1, datetime(2026, 1, 2, tzinfo=UTC)))
     assert "2026Q1" in str(caught.value)
 
 
-def test_what_came_later_changes_no_forecast(prepared: LabelledSnapshots) -> None:
+def test_later_quarters_do_not_change_a_forecast(prepared: LabelledSnapshots) -> None:
     wrong = champions(0.9, 0.1, BEFORE)
     one, two = (forecast_past_quarters(prepared, n, EVERY, wrong).quarters[-1] for n in (1, 9))
     assert one.figures == two.figures

@@ -14,13 +14,13 @@ VALUES = st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_si
 
 
 @given(VALUES)
-def test_the_same_values_are_no_drift(values: list[float | None]) -> None:
+def test_equal_values_have_no_drift(values: list[float | None]) -> None:
     column = pd.Series(values, dtype="float64")
     assert psi(column, column.sample(frac=1, random_state=0)) == pytest.approx(0.0, abs=1e-12)
 
 
 @given(VALUES, VALUES, st.floats(0.01, 100))
-def test_never_negative_and_the_unit_does_not_matter(
+def test_psi_is_not_negative_and_ignores_the_unit(
     then: list[float | None], now: list[float | None], unit: float
 ) -> None:
     one, other = (pd.Series(v, dtype="float64") for v in (then, now))
@@ -30,23 +30,23 @@ def test_never_negative_and_the_unit_does_not_matter(
     assert psi(one * power, other * power) == pytest.approx(psi(one, other))
 
 
-def test_the_textbooks_sum() -> None:
+def test_psi_equals_the_textbook_value() -> None:
     """Half the rows in each of two bins, then three quarters and a quarter."""
     then, now = pd.Series(["a"] * 50 + ["b"] * 50), pd.Series(["a"] * 75 + ["b"] * 25)
     assert psi(then, now) == pytest.approx(0.25 * np.log(0.75 / 0.5) - 0.25 * np.log(0.25 / 0.5))
 
 
-def test_a_change_of_unit_and_a_feed_that_fell_silent_are_seen() -> None:
+def test_a_unit_change_and_a_silent_feed_are_detected() -> None:
     then = pd.Series(np.random.default_rng(0).lognormal(size=500))
     assert psi(then, then * 60) > SHIFT_LIMIT
     assert psi(then, then.mask(np.arange(500) % 2 == 0)) > SHIFT_LIMIT
 
 
-def test_what_chance_does() -> None:
+def test_expected_psi_matches_simulation() -> None:
     rng = np.random.default_rng(1)
     found = [psi(pd.Series(rng.normal(size=300)), pd.Series(rng.normal(size=200))) for _ in range(200)]
     assert np.mean(found) == pytest.approx(expected_psi(300, 200), rel=0.2)
 
 
-def test_nothing_to_compare() -> None:
+def test_psi_of_no_rows_is_undefined() -> None:
     assert np.isnan(psi(pd.Series([], dtype="float64"), pd.Series([1.0])))

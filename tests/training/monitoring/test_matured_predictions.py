@@ -31,13 +31,13 @@ def _matured(stretch: float, times: float = 1.0) -> MaturedMetrics:
     return evaluate_matured(90, np.minimum(p * times, 0.99), y, np.arange(ROWS).astype(str).astype(object))
 
 
-def test_right_probabilities_are_no_fault() -> None:
+def test_calibrated_probabilities_have_no_fault() -> None:
     seen = _matured(1.0)
     assert seen.faults() == []
     assert seen.slope[0] == pytest.approx(1, abs=0.1)
 
 
-def test_far_too_extreme_at_the_right_level_is_a_fault_with_its_figures() -> None:
+def test_extreme_probabilities_at_the_right_level_are_a_fault() -> None:
     seen = _matured(2.5)
     assert not seen.off
     assert seen.ratio[0] == pytest.approx(1, abs=0.02)
@@ -45,16 +45,16 @@ def test_far_too_extreme_at_the_right_level_is_a_fault_with_its_figures() -> Non
     value, low, high = seen.slope
     assert seen.faults() == [
         "within 90 days the probabilities are too extreme: high ones are too high and low ones too low (calibration "
-        f"slope {value:.2f}, {low:.2f} to {high:.2f}; 1 is right)"
+        f"slope {value:.2f}, {low:.2f} to {high:.2f}; 1 is ideal)"
     ]
 
 
-def test_too_timid_is_a_fault() -> None:
+def test_timid_probabilities_are_a_fault() -> None:
     (fault,) = _matured(0.4).faults()
     assert "too timid" in fault
 
 
-def test_a_slope_that_is_surely_not_one_but_good_is_no_fault() -> None:
+def test_a_good_slope_that_differs_from_one_is_no_fault() -> None:
     seen = _matured(1 / 0.9)
     assert 0.8 < seen.slope[0] < 1.25
     assert seen.faults() == []
@@ -65,7 +65,7 @@ def test_a_wrong_level_is_a_fault() -> None:
     assert "more than chance explains" in fault
 
 
-def test_champions_taken_together_are_their_rows() -> None:
+def test_predictions_of_champions_are_pooled() -> None:
     rng = np.random.default_rng(0)
     parts = []
     for name, n in (("a", 300), ("b", 200)):
@@ -77,6 +77,6 @@ def test_champions_taken_together_are_their_rows() -> None:
     assert together[1].happened == sum(int(part.y.sum()) for part in parts)
 
 
-def test_a_horizon_of_which_nothing_has_matured_is_left_out() -> None:
+def test_a_horizon_without_matured_predictions_is_left_out() -> None:
     nothing = MaturedPredictions(np.array([]), np.array([]), np.array([], dtype=object))
     assert evaluate_by_horizon([{90: nothing}]) == ()

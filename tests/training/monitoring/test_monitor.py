@@ -106,13 +106,13 @@ def look(
 
 
 @pytest.mark.parametrize("trained", [400, 413, 448, 699, 700])
-def test_three_dates_before_training_stand_for_the_portfolio_trained_on(look: Any, trained: int) -> None:
+def test_three_dates_before_training_are_the_reference(look: Any, trained: int) -> None:
     grid = look({"1": trained})[1]
     assert grid.last == _day(700)
     assert sum(as_of < _day(trained) for as_of in grid.as_ofs) == monitor.REFERENCE_DATES == 3
 
 
-def test_with_monthly_training_the_champions_before_are_held_against_what_happened(look: Any) -> None:
+def test_with_monthly_training_previous_champions_are_evaluated(look: Any) -> None:
     watched, grid = look({"1": 588, "2": 616, "3": 644, "4": 672})
     assert watched.matured == (), "nothing that the present one predicted is known yet"
     dates = {former.version: (former.since, former.until) for former in watched.former}
@@ -130,13 +130,13 @@ def test_with_monthly_training_the_champions_before_are_held_against_what_happen
     assert {_day(588), _day(616), _day(644), _day(672), _day(700)} <= set(grid.as_ofs)
 
 
-def test_a_bundle_that_is_gone_does_not_hinder(look: Any) -> None:
+def test_a_missing_bundle_is_skipped(look: Any) -> None:
     watched = look({"1": 560, "2": 616, "3": 672}, gone="1")[0]
     assert [former.matured is None for former in watched.former] == [True, False]
     assert [seen.expected for seen in watched.together] == pytest.approx([0.02])
 
 
-def test_one_champion_alone_has_nothing_before_it(look: Any) -> None:
+def test_a_first_champion_has_no_previous_champions(look: Any) -> None:
     watched = look({"1": 400})[0]
     assert watched.former == ()
     # Some figures are not defined, and so equal to nothing.

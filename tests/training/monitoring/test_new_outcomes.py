@@ -1,4 +1,4 @@
-"""How many outcomes became known since training, in tables that can be counted by hand.
+"""New outcomes since training, in tables that can be counted by hand.
 
 A date every 28 days, an account a line: 1 it happens within the window, 0 it does not, - not active then, ? not known.
 """
@@ -52,7 +52,7 @@ def _told(trained: datetime) -> Any:
     return type("Manifest", (), names)
 
 
-def test_all_that_was_known_at_training_counts_and_what_straddles_it_is_new(
+def test_outcomes_that_straddle_the_training_are_new(
     make_signals: Callable[..., Signals],
 ) -> None:
     """Of 60 accounts one leaves every 20 days, from day 200 on; training read what was before day 600, and there are
@@ -75,7 +75,7 @@ def test_all_that_was_known_at_training_counts_and_what_straddles_it_is_new(
     assert share == pytest.approx(10 / 18, abs=0.2)
 
 
-def test_nothing_new_is_nothing(make_signals: Callable[..., Signals]) -> None:
+def test_without_new_outcomes_the_share_is_zero(make_signals: Callable[..., Signals]) -> None:
     first = datetime(2024, 1, 1)
     rows = [
         {"account_id": f"a{i}", "started_at": first, "ended_at": first + timedelta(days=200 + 10 * i), "arr": 1e3}

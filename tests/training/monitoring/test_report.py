@@ -1,4 +1,4 @@
-"""From figures to words: why to train again, what is only noted, and what JSON holds."""
+"""Reasons to retrain, notes, and the JSON of the monitoring report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _printed(watched: ChampionMonitoring) -> str:
     return " ".join(out.getvalue().split())
 
 
-def test_where_all_is_well_there_is_no_reason() -> None:
+def test_without_faults_there_is_no_reason_to_retrain() -> None:
     assert CALM.reasons == ()
     assert not _report(CALM).retrain
     assert "no reason to retrain" in _printed(CALM)
@@ -43,12 +43,12 @@ def test_where_all_is_well_there_is_no_reason() -> None:
     [
         ({"matured": (replace(SEEN, ratio=(1.5, 1.2, 1.9)),)}, "1.50 times as often as predicted (1.20 to 1.90)"),
         ({"matured": (replace(SEEN, slope=(0.4, 0.3, 0.5)),)}, "too extreme: high ones are too high and low ones too low"),
-        ({"matured": (replace(SEEN, roc_auc=(0.6, 0.55, 0.65)),)}, "AUC 0.600 (up to 0.650), 0.800 when it was judged"),
-        ({"drifted": replace(QUIET, score_psi=0.5)}, "scores unlike the one trained on (PSI 0.50)"),
+        ({"matured": (replace(SEEN, roc_auc=(0.6, 0.55, 0.65)),)}, "AUC 0.600 (up to 0.650), 0.800 at training"),
+        ({"drifted": replace(QUIET, score_psi=0.5)}, "the distribution of scores has shifted since training (PSI 0.50)"),
         ({"new_outcomes": 0.3}, "30% more outcomes are known than at training"),
     ],
 )
-def test_each_reason_is_said_with_its_figures(changed: dict[str, object], says: str) -> None:
+def test_each_reason_includes_its_figures(changed: dict[str, object], says: str) -> None:
     watched = replace(CALM, **changed)  # type: ignore[arg-type]
     (reason,) = watched.reasons
     assert says in reason
@@ -56,13 +56,13 @@ def test_each_reason_is_said_with_its_figures(changed: dict[str, object], says: 
     assert not _report(watched, ("usage fell silent",)).retrain
 
 
-def test_what_earlier_champions_got_wrong_is_noted_and_no_reason() -> None:
+def test_faults_of_previous_champions_are_notes_and_no_reasons() -> None:
     wrong = replace(SEEN, ratio=(1.5, 1.2, 1.9))
     watched = replace(CALM, matured=(), former=(FormerChampion("2", AT, AT, (wrong,)),), together=(wrong,))
     assert watched.reasons == ()
     (note,) = watched.notes
-    assert note.startswith("the champions so far, taken together: within 90 days it happened 1.50 times")
-    # The present champion's own predictions have matured by now, and they are right.
+    assert note.startswith("all champions so far, pooled: within 90 days the outcome occurred 1.50 times")
+    # The present champion's own predictions have matured, and they are right.
     assert replace(watched, matured=(SEEN,)).notes == ()
     printed = _printed(watched)
     assert "no prediction has matured yet" in printed
@@ -70,13 +70,13 @@ def test_what_earlier_champions_got_wrong_is_noted_and_no_reason() -> None:
     assert note in printed
 
 
-def test_a_bundle_that_is_gone_is_said() -> None:
+def test_a_missing_bundle_is_reported() -> None:
     watched = replace(CALM, former=(FormerChampion("2", AT, AT, None),))
     assert "not readable" in _printed(watched)
     assert watched.as_dict()["former"][0]["matured"] is None
 
 
-def test_json_holds_every_feature_and_print_the_furthest() -> None:
+def test_json_has_every_feature_and_the_table_the_largest_drifts() -> None:
     psi = {f"usage.f{i}": 1 - i / 100 for i in range(40)}
     watched = replace(CALM, drifted=Drift(0.05, psi, 0.7))
     payload = json.loads(json.dumps(_report(watched).as_dict(), allow_nan=False))["targets"]["churn"]

@@ -1,4 +1,4 @@
-"""Which targets a leak stops, and what is to be done about it."""
+"""Targets that a leak aborts, and the fix that the error suggests."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def report(*findings: LeakFinding) -> LeakReport:
     return LeakReport("a test", AT, "0" * 12, 200, (AT,), (), findings, (), 3.0)
 
 
-def test_what_is_only_to_be_known_stops_nothing() -> None:
+def test_a_note_aborts_no_target() -> None:
     assert leak_free_targets(TARGETS, report(NOTE)) == list(TARGETS)
 
 
-def test_a_feature_that_tells_one_outcome_stops_that_target() -> None:
+def test_a_feature_that_reveals_an_outcome_aborts_that_target() -> None:
     assert leak_free_targets(TARGETS, report(TELLS, NOTE)) == ["expansion"]
     assert leak_free_targets(["churn"], report(TELLS)) == []
 
 
-def test_a_snapshot_that_changes_stops_both() -> None:
+def test_a_snapshot_that_changes_aborts_both_targets() -> None:
     assert leak_free_targets(TARGETS, report(REBUILT)) == []
 
 
-def test_the_cure_fits_the_leak() -> None:
+def test_the_fix_matches_the_leak() -> None:
     assert "looks past its as_of" in fix_for(report(REBUILT))
     assert "from the source" not in fix_for(report(REBUILT))
     assert "from the source" in fix_for(report(TELLS), "churn")

@@ -11,7 +11,7 @@ from models.targets import TARGETS, Target
 from training.pipeline.parallel_targets import run_in_parallel
 
 
-def test_at_once_they_meet() -> None:
+def test_two_workers_run_in_parallel() -> None:
     meeting = threading.Barrier(2, timeout=30)
 
     def work(target: Target, _tell: Progress) -> Target:
@@ -21,7 +21,7 @@ def test_at_once_they_meet() -> None:
     assert run_in_parallel(TARGETS, work, no_progress, 2) == {target: target for target in TARGETS}
 
 
-def test_one_at_a_time_they_do_not_meet() -> None:
+def test_one_worker_runs_targets_in_sequence() -> None:
     under_way: list[Target] = []
 
     def work(target: Target, _tell: Progress) -> int:
@@ -33,7 +33,7 @@ def test_one_at_a_time_they_do_not_meet() -> None:
     assert run_in_parallel(TARGETS, work, no_progress, 1) == dict.fromkeys(TARGETS, 1)
 
 
-def test_an_error_in_one_ends_the_other() -> None:
+def test_an_error_in_one_target_cancels_the_other() -> None:
     begun = threading.Event()
 
     def work(target: Target, tell: Progress) -> None:
@@ -48,7 +48,7 @@ def test_an_error_in_one_ends_the_other() -> None:
         run_in_parallel(TARGETS, work, no_progress, 2)
 
 
-def test_progress_is_that_of_all_together() -> None:
+def test_progress_covers_all_targets() -> None:
     result: list[float] = []
     run_in_parallel(TARGETS, lambda _target, tell: tell(1.0, "done"), lambda share, _what: result.append(share), 1)
     assert result == [0.5, 1.0]

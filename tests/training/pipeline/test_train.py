@@ -15,7 +15,7 @@ from training.config import TrainConfig
 from training.pipeline.train import train
 
 
-def test_linear_algebra_takes_one_thread_throughout_and_a_refusal_leaves_nothing(tmp_path: Path) -> None:
+def test_linear_algebra_uses_one_thread_and_a_refusal_stores_nothing(tmp_path: Path) -> None:
     """Its sums depend on how many there are, and so would the model."""
     first, days = datetime(2025, 1, 6), pd.date_range("2025-01-06", periods=400, freq="D")
     signals = tmp_path / "signals"

@@ -77,12 +77,12 @@ def _champion(home: Home) -> str:
     return pointer.churn.version
 
 
-def test_it_follows_a_promotion(home: Home, registered: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_alias_is_updated_after_a_promotion(home: Home, registered: Any, caplog: pytest.LogCaptureFixture) -> None:
     _promote(home, "2", registered[1][1])
     assert (_champion(home), _alias(home), caplog.text) == ("2", "2", "")
 
 
-def test_a_kill_between_the_two_steps_heals_when_the_runs_are_listed(
+def test_listing_runs_updates_the_alias_after_a_kill(
     home: Home, registered: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(_: Home) -> None:
@@ -98,7 +98,7 @@ def test_a_kill_between_the_two_steps_heals_when_the_runs_are_listed(
         assert _alias(home) == "2"
 
 
-def test_a_registry_that_cannot_be_reached_is_a_warning(
+def test_an_unreachable_registry_is_a_warning(
     home: Home, registered: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -115,7 +115,7 @@ def test_a_registry_that_cannot_be_reached_is_a_warning(
     assert _alias(home) == "2"
 
 
-def test_a_registry_that_fails_half_way_is_a_warning(
+def test_a_registry_that_fails_midway_is_a_warning(
     home: Home, registered: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(*_: object) -> str:
@@ -124,7 +124,7 @@ def test_a_registry_that_fails_half_way_is_a_warning(
     with monkeypatch.context() as patch:
         patch.setattr(mlflow_tracking, "set_champion_alias", lost)
         _promote(home, "2", registered[1][1])
-    assert "did not do what it was asked (ConnectionResetError)" in caplog.text
+    assert "refused the request (ConnectionResetError)" in caplog.text
     assert (_champion(home), _alias(home)) == ("2", "1")
 
 
@@ -141,7 +141,7 @@ def test_a_version_of_another_registry_is_a_warning_and_the_alias_stays(
     assert _alias(home) == "1"
 
 
-def test_without_a_champion_no_registry_is_asked(tmp_path: Path) -> None:
+def test_without_a_champion_the_registry_is_not_contacted(tmp_path: Path) -> None:
     assert sync_alias(Home(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
@@ -167,5 +167,5 @@ def test_the_command_still_succeeds_and_webhooks_are_sent(
     bundle.rubric = type("Rubric", (), {"name": "five-dimensions"})
     renewcast.promote("churn", "2", "it is better", "Ada")
     assert capsys.readouterr().out == "version 2 is now the champion for churn\n"
-    assert "the alias in the model registry could not follow" in caplog.text
+    assert "the alias in the model registry could not be updated" in caplog.text
     assert notified == [["churn"]]

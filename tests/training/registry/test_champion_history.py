@@ -1,4 +1,4 @@
-"""Who answered when, as a table that can be checked by eye.
+"""Dates of each champion, in tables that can be checked by eye.
 
 Times are days (and a fraction) from 2026-01-01 on the clock. Each line is a change of champion: when, of which version;
 when that was trained, on what was known before which day; and the dates in the signals that it answered for.
@@ -78,7 +78,7 @@ def _pointed(version: str) -> ChampionEntry:
 
 
 @pytest.mark.parametrize("table", CASES.values(), ids=list(CASES))
-def test_each_champion_answers_for_its_dates(table: str) -> None:
+def test_each_champion_has_its_dates(table: str) -> None:
     lines = [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()[1:]]
     made = {version: (created, through) for _, version, created, through, _ in lines}
 
@@ -103,7 +103,7 @@ def test_each_champion_answers_for_its_dates(table: str) -> None:
     assert [one.bundle is None for one in found] == [made[one.champion.version][0] == "-" for one in found]
 
 
-def test_without_a_history_the_champion_answers_since_its_training() -> None:
+def test_without_a_history_the_champion_is_in_use_since_its_training() -> None:
     pointer = ChampionPointer(churn=_pointed("1"), promoted_at=_at("5"))
     (only,) = champion_periods(pointer, "churn", DAY_0, lambda _: _bundle("4.9", "3"))
     assert (only.champion.version, only.since, only.until) == ("1", _at("3"), None)

@@ -99,7 +99,7 @@ for n in itertools.count(2):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signal that cannot be caught")
-def test_killed_at_any_instant_there_is_a_whole_champion(tmp_path: Path) -> None:
+def test_a_kill_at_any_time_leaves_a_complete_champion(tmp_path: Path) -> None:
     """The last promotion that was told of, or the one under way; its history ends with it; the next one goes on."""
     home, dice = _home(tmp_path), random.Random(4)
     for killed in range(1, 4):
@@ -137,7 +137,7 @@ for n in range(10):
 """
 
 
-def test_of_promotions_at_the_same_time_none_is_lost(tmp_path: Path) -> None:
+def test_concurrent_promotions_are_all_recorded(tmp_path: Path) -> None:
     home, people = _home(tmp_path), ["Ada", "Grace", "Mary"]
     commands = [[sys.executable, "-c", PROMOTES_TEN_TIMES, str(tmp_path), who] for who in people]
     processes = [subprocess.Popen(command) for command in commands]
@@ -149,7 +149,7 @@ def test_of_promotions_at_the_same_time_none_is_lost(tmp_path: Path) -> None:
     assert pointer.churn == pointer.history[-1].champion
 
 
-def test_a_version_of_a_run_that_was_broken_off_is_refused(
+def test_a_version_of_an_interrupted_run_is_refused(
     tmp_path: Path, followed: list[ChampionPointer | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = _home(tmp_path)
@@ -157,7 +157,7 @@ def test_a_version_of_a_run_that_was_broken_off_is_refused(
     for version in ("3-0123abcd", "2-4567cdef"):
         home.bundle_folder("churn", version).mkdir(parents=True)
     run_completion.mark_started(home, "0123abcd" * 4)
-    with pytest.raises(BadRequest, match=r"version 3 for churn was broken off[\s\S]*Expected: one of 2\nFix: train again"):
+    with pytest.raises(BadRequest, match=r"version 3 for churn was interrupted[\s\S]*Expected: one of 2\nFix: train again"):
         promotion.promote_version(home, "churn", "3", "Ada", "a test")
     assert (home.champion_file.read_bytes(), followed) == (before, [])
 
@@ -169,7 +169,7 @@ def test_a_version_of_a_run_that_was_broken_off_is_refused(
     monkeypatch.setattr(promotion, "load_bundle", loaded)
     run_completion.mark_completed(home, "0123abcd" * 4)
     assert promotion.promote_version(home, "churn", "3", "Ada", "a test").manifest.version == "3"
-    # Another registry gave the same number to a run that was broken off: the whole one is meant.
+    # Another registry assigned the same number to an interrupted run: the completed one is promoted.
     home.bundle_folder("churn", "3-89ab0000").mkdir()
     run_completion.mark_started(home, "89ab0000" * 4)
     assert promotion.promote_version(home, "churn", "3", "Ada", "a test").folder.name == "3-0123abcd"

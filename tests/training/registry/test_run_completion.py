@@ -1,4 +1,4 @@
-"""A run that was broken off after its first bundle is known as such; one that ended well is not."""
+"""An interrupted run is recognized as not completed; a completed run leaves no marker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _registered(home: Home, run: mlflow_tracking.Run, monkeypatch: pytest.Monkey
     return run.register("churn", nothing, [], write)[1]
 
 
-def test_a_run_that_ends_well_leaves_no_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_completed_run_leaves_no_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path)
     with mlflow_tracking.run(home, "a training") as run:
         folder = _registered(home, run, monkeypatch)
@@ -42,7 +42,7 @@ def test_a_run_that_ends_well_leaves_no_mark(tmp_path: Path, monkeypatch: pytest
     assert [entry.name for entry in home.bundles.iterdir()] == ["churn"]
 
 
-def test_a_run_that_was_interrupted_while_drawing_is_not_completed(
+def test_a_run_interrupted_while_drawing_is_not_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, folders = Home(tmp_path), []
@@ -58,7 +58,7 @@ def test_a_run_that_was_interrupted_while_drawing_is_not_completed(
     assert not run_completion.is_completed(home, folders[0])
 
 
-def test_a_kill_after_the_tag_heals_when_the_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_runs_removes_the_marker_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path)
     with mlflow_tracking.run(home, "a training") as run:
         folder = _registered(home, run, monkeypatch)

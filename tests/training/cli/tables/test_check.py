@@ -34,7 +34,7 @@ def _printed(to_arrow: Any, width: int, **tables: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
-def test_it_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> None:
+def test_the_table_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> None:
     text = _printed(to_arrow, width, usage=USAGE, relationship=[])
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
@@ -43,7 +43,7 @@ def test_it_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> None:
     assert lines[-1].startswith("╰")
 
 
-def test_overwritten_contracts_are_enough_of_nothing(to_arrow: Any) -> None:
+def test_overwritten_contracts_are_not_enough_for_any_target(to_arrow: Any) -> None:
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
     source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
     report, feeds = check_source(source), feed_health(source)

@@ -21,7 +21,7 @@ def _printed(runs: list[CompletedRun], changes: list[ChampionChange]) -> str:
     return out.getvalue()
 
 
-def test_everything_is_there() -> None:
+def test_runs_and_changes_are_printed() -> None:
     outcomes = {
         "churn": TargetOutcome("12", True, (), FIGURES),
         "expansion": TargetOutcome("9", False, ("calibration_slope", "beats_base_rate"), FIGURES),
@@ -39,5 +39,5 @@ def test_everything_is_there() -> None:
     assert max(map(len, result.splitlines())) <= 80
 
 
-def test_no_run_is_said() -> None:
+def test_no_runs_has_a_message() -> None:
     assert "No training has been completed yet." in _printed([], [])

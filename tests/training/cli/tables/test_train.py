@@ -1,4 +1,4 @@
-"""The table of a training run fits a terminal and says each figure with its interval."""
+"""The table of a training run fits a terminal and shows each metric with its interval."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _row(candidate: str, value: float, low: float, high: float) -> ComparisonRow
     return ComparisonRow(candidate, tuple(Metric(name, value, low, high, "") for name in COLUMNS))
 
 
-def test_it_fits_eighty_columns() -> None:
+def test_the_table_fits_eighty_columns() -> None:
     nan = float("nan")
     rows = [_row("base_rate", 0.5, 0.5, 0.5), _row("logistic_regression", 0.781, 0.75, 0.82), _row("lightgbm", -0.051, -0.13, 0.15), _row("health_score", nan, nan, nan)]
     candidate: Any = SimpleNamespace(judgement=SimpleNamespace(rows=rows))
@@ -38,7 +38,7 @@ def test_it_fits_eighty_columns() -> None:
     assert max(map(len, text.splitlines())) <= 76
 
 
-def test_what_the_leak_check_and_the_feeds_showed_is_said() -> None:
+def test_leak_notes_and_feed_problems_are_printed() -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
     note = LeakFinding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
     leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (note,), (), 3.0)
@@ -64,14 +64,14 @@ def _model(*gates: Gate) -> RegisteredModel:
     return RegisteredModel(candidate, "4", Path("churn/4"), cast("Any", None))
 
 
-def test_a_failed_gate_says_by_how_much() -> None:
+def test_a_failed_gate_shows_value_and_limit() -> None:
     state, name, words = _gate(Gate("calibration_slope", False, 0.312, 0.6, "its probabilities are too extreme"))
     assert ("failed" in state, name) == (True, "calibration_slope")
     assert words.plain == "its probabilities are too extreme (0.312, limit 0.6)"
     assert _gate(Gate("no_leak", True, 0.0, 0.0, "no feature sees the future"))[2].plain == "no feature sees the future"
 
 
-def test_what_was_not_promoted_says_why_and_what_a_person_may_do() -> None:
+def test_a_model_not_promoted_shows_reason_and_next_step() -> None:
     slope = Gate("calibration_slope", False, 0.3, 0.6, "too extreme")
     open_ = Gate("no_loss_to_champion", False, None, 0.0, "it could not be compared with the champion, version 3: no news")
     failed, color = _standing(_model(slope, open_))
@@ -86,7 +86,7 @@ def test_what_was_not_promoted_says_why_and_what_a_person_may_do() -> None:
     assert _standing(_model(passed))[0] == "version 4 is now the champion"
 
 
-def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> None:
+def test_a_target_with_a_leak_shows_the_fix() -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
     leak = LeakFinding("separation", "account.industry", "account.industry alone separates churn", "failure", "churn")
     leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (leak,), (), 3.0)
