@@ -178,16 +178,16 @@ def _spreads(names: Sequence[str], values: npt.NDArray[np.float64]) -> Iterator[
     """Yield the distribution of each name's row of ``values`` (NaN if unknown), without names that have no value."""
     # Sorted, so that nothing depends on the order of the accounts; NaN comes last.
     values = np.sort(values, axis=1)
-    known = np.isfinite(values).sum(axis=1)
-    rows_with_values = np.flatnonzero(known)
+    counts = np.isfinite(values).sum(axis=1)
+    rows_with_values = np.flatnonzero(counts)
     # Vectorized equivalent of `numpy.quantile` with its "linear" method.
-    position = LEVELS * (known[rows_with_values, None] - 1)
+    position = LEVELS * (counts[rows_with_values, None] - 1)
     below = position.astype(np.int64)
     share = position - below
     low = values[rows_with_values[:, None], below]
-    high = values[rows_with_values[:, None], np.minimum(below + 1, known[rows_with_values, None] - 1)]
+    high = values[rows_with_values[:, None], np.minimum(below + 1, counts[rows_with_values, None] - 1)]
     between = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
     quantiles = np.maximum.accumulate(between, axis=1).tolist()
     for row, row_quantiles in zip(rows_with_values.tolist(), quantiles, strict=True):
-        mean = float(values[row, : known[row]].mean())
-        yield names[row], Spread(int(known[row]), mean, tuple(row_quantiles))
+        mean = float(values[row, : counts[row]].mean())
+        yield names[row], Spread(int(counts[row]), mean, tuple(row_quantiles))

@@ -15,7 +15,7 @@ from models.peer_groups.segments import ARR_FEATURE, MINIMUM_COMPARABLE, segment
 
 
 def midrank(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return the mid-rank percentile: 100 * (number below + half of the equal ones) / number known.
+    """Return the mid-rank percentile: 100 * (number below + half of the equal ones) / number of known values.
 
     Parameters
     ----------
@@ -41,15 +41,15 @@ def midrank_by_group(
 
     Returns
     -------
-    (percentile, known), each of shape (n,): the mid-rank percentile (NaN if the value is unknown or there is no
+    (percentile, counts), each of shape (n,): the mid-rank percentile (NaN if the value is unknown or there is no
     group) and the number of known values in the row's group (0 without a group).
     """
     x = pd.Series(np.asarray(values, dtype=np.float64)).where(group >= 0)
     grouped = x.groupby(group)
-    known = grouped.transform("count").to_numpy(dtype=np.int64)
+    counts = grouped.transform("count").to_numpy(dtype=np.int64)
     rank = grouped.rank(method="average").to_numpy(dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return 100.0 * (rank - 0.5) / known, known
+        return 100.0 * (rank - 0.5) / counts, counts
 
 
 def percentile_among_comparable(
@@ -72,8 +72,8 @@ def percentile_among_comparable(
     """
     among_all, _ = midrank_by_group(values, portfolio)
     cell = np.where(segment >= 0, portfolio * (int(segment.max(initial=-1)) + 1) + segment, -1)
-    among_segment, known = midrank_by_group(values, cell)
-    return np.where(known >= MINIMUM_COMPARABLE, among_segment, among_all)
+    among_segment, counts = midrank_by_group(values, cell)
+    return np.where(counts >= MINIMUM_COMPARABLE, among_segment, among_all)
 
 
 @dataclass(frozen=True)

@@ -180,8 +180,8 @@ def assess(
     catalogue: Mapping[str, Feature] | None = None,
     withheld: WithheldStatus | None = None,
     executives_from: float | None = None,
-    called: OpenPlays | None = None,
-    handed: ExecutiveAssignments | None = None,
+    open_plays: OpenPlays | None = None,
+    assignments: ExecutiveAssignments | None = None,
     is_unknown: Callable[[str], bool] | None = None,
 ) -> Assessment:
     """Judge every account of one snapshot.
@@ -203,8 +203,8 @@ def assess(
     told.
     executives_from : for accounts that come alone: the ARR at risk from which executives act, as the portfolio's own
         assessment has it (``judged.playbook.executives_from``). Without it the CSM acts.
-    called : plays that were published before and have not been done, and when they were first due.
-    handed : plays that were handed to executives before, and when: they take room for a week.
+    open_plays : plays that were published before and have not been done, and when they were first due.
+    assignments : plays that were assigned to executives before, and when. They use capacity for a week.
     is_unknown : whether a feature is unknown for every account; for a whole portfolio that is seen from the frame. A
         model most of whose gain lies in such features is not used: its status is out_of_scope.
 
@@ -249,7 +249,15 @@ def assess(
         None if churn.explanation is None else churn.explanation.by_dimension,
     )
     judged = apply_rules(
-        history, champion.rubric, peers, churn.points, champion.rubric_at, view, executives_from, called, handed
+        history,
+        champion.rubric,
+        peers,
+        churn.points,
+        champion.rubric_at,
+        view,
+        executives_from,
+        open_plays,
+        assignments,
     )
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
     return Assessment(champion, frame, as_of, target_scores, judged, stale, tuple(jumped), unusable)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 
-from features.utils.arrays import Bools, Floats
+from features.utils.arrays import Bools, Floats, Texts
 from features.utils.periods import Period
 from models.renewals.forecast import DueRenewals
 from models.renewals.forecast_bias import log_odds_spread
 from models.renewals.hazard_interpolation import probability_by
 
-Texts = npt.NDArray[np.object_]
 _DAY = 86_400.0
 
 

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.utils.arrays import Floats
+from features.utils.arrays import Floats, Texts
 from models.renewals.forecast_bias import BiasDistribution, ProbabilityShift
 from models.renewals.historical_rates import HistoricalRates
-
-Texts = npt.NDArray[np.object_]
 
 #: Number of simulations; the 10th and 90th percentiles then vary by about a fortieth of the interval's width.
 SIMULATIONS = 4_000

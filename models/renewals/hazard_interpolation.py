@@ -57,8 +57,8 @@ def probability_by(horizons: Mapping[int, Floats], days: Floats, renewal: Floats
     value = np.where(holds, np.where(days > renewal, after, before), straight)
     value = np.clip(value, low, high)
     value = np.where(beyond, high + rate[rows, len(knots) - 2] * (days - knots[-1]), value)
-    known = ~beyond | (renewal < knots[-1])
-    return np.where(known & np.isfinite(hazard).all(axis=1), -np.expm1(-value), np.nan)
+    covered = ~beyond | (renewal < knots[-1])
+    return np.where(covered & np.isfinite(hazard).all(axis=1), -np.expm1(-value), np.nan)
 
 
 def _base_rate(knots: Floats, hazard: Floats, renewal: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """Historical rates of a portfolio's renewals: how often they shrank or grew, and by how much.
 
-The rates come from contracts as they were known, so that everything here was known at that time too. A past renewal is
+The rates come from contracts as recorded at that time, so that no later information is used. A past renewal is
 a term that an active subscription reached, settled a grace period later. The ARR of the account at that time is
 compared with the ARR `LEAD_DAYS` before the renewal. Accounts that left are excluded: the model predicts their
 probability.
@@ -123,8 +123,8 @@ def historical_rates(contracts: pd.DataFrame, as_of: datetime, grace_days: int) 
     begun = start < now
     codes = pd.factorize(contracts["account_id"])[0].astype(np.int64)[begun]
     renewal = seconds_of(contracts["renewal_at"])[begun]
-    given = contracts["arr"].to_numpy(dtype=np.float64)[begun]
-    arr, unknown = np.nan_to_num(given), np.isnan(given).astype(np.float64)
+    amounts = contracts["arr"].to_numpy(dtype=np.float64)[begun]
+    arr, unknown = np.nan_to_num(amounts), np.isnan(amounts).astype(np.float64)
     start, end = start[begun], np.where(end[begun] < now, end[begun], NEVER)
     settled = renewal + grace_days * _DAY
     counts = (settled <= now) & (renewal >= now - LOOKBACK_DAYS * _DAY) & (end >= renewal - NEAR_DAYS * _DAY)
@@ -160,7 +160,7 @@ class ArrLine:
     arr: Floats
 
     def at(self, codes: Ints, instants: Ints) -> Floats:
-        """Return the ARR of accounts just before given times: earlier starts and earlier ends count."""
+        """Return the ARR of accounts just before some times: earlier starts and earlier ends count."""
         return self._upto(self.start, codes, instants) - self._upto(self.end, codes, instants)
 
     def _upto(self, times: Ints, codes: Ints, instants: Ints) -> Floats:

@@ -54,7 +54,7 @@ class PastCountForecast(_StoredModel):
 class PastQuarter(_StoredModel):
     """One quarter, forecast from its start by models without knowledge of its outcomes.
 
-    ``by`` says which models: refitted on data known at its start, or the champion, if it was trained before.
+    ``by`` is the kind of models: refitted on data available at its start, or the champion, if it was trained before.
     """
 
     period: str
@@ -68,7 +68,10 @@ class PastQuarter(_StoredModel):
 
 
 class PastForecasts(_StoredModel):
-    """All evaluated quarters, oldest first; ``made_at`` is the time, with signals up to ``data_through``."""
+    """All evaluated quarters, oldest first.
+
+    ``made_at`` is the time of the backtest, ``data_through`` the end of its signals.
+    """
 
     made_at: AwareDatetime
     data_through: AwareDatetime
@@ -100,7 +103,7 @@ class PastForecasts(_StoredModel):
             ) from None
 
     def save(self, home: Home) -> None:
-        """Store it in the home, replacing an earlier one."""
+        """Store the forecasts in the home, replacing earlier ones."""
         write_file(home.root / FILE, json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
 
     def coverage(self, figure: str) -> tuple[int, int]:

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from features.utils.arrays import Floats
 from models.peer_groups.rule_files import RulePart, Rules
 from models.rules.conditions import FALSE, TRUE, UNKNOWN
 from models.rules.history import AccountTable, holding_since
@@ -19,8 +19,6 @@ AlertCode = Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
 #: The most urgent first.
 ALERT_CODES: tuple[AlertCode, ...] = ("churn_risk", "into_red", "score_drop", "green_to_yellow")
 _BETTER_THAN_RED = ("green", "yellow")
-
-Floats = npt.NDArray[np.float64]
 
 
 class _Alert(RulePart):

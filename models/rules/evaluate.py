@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from features.utils.arrays import Floats, Texts
 from models.health.rubric import INSUFFICIENT, HealthScores, Rubric
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
@@ -36,9 +36,6 @@ from models.rules.plays import EXECUTIVES, AccountPlay, PlaysFile
 TERM = "contract.term_days"
 RISK_COLUMN = "churn_risk_score"
 """Column in earlier rows of a history: the risk score of the churn model at that time, 0 to 100, if available."""
-
-Floats = npt.NDArray[np.float64]
-Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class RuleResults:
 
     @cached_property
     def weakest(self) -> Texts:
-        """The dimension with the fewest points, None without a score, shape (n,)."""
+        """Return the dimension with the fewest points, None without a score, shape (n,)."""
         return _weakest(self.health)
 
     @cached_property
@@ -108,8 +105,8 @@ class RuleResults:
 def history_features(rubric: Rubric) -> tuple[str, ...]:
     """Return the features whose earlier values the rules need: those of the rubric and of the early warnings."""
     signals = (signal.feature for _, signal in rubric.signals)
-    warned = (feature for _, feature in read_rules("warnings", WarningsFile).used())
-    return tuple(dict.fromkeys((ARR_FEATURE, *signals, *warned)))
+    warning_features = (feature for _, feature in read_rules("warnings", WarningsFile).used())
+    return tuple(dict.fromkeys((ARR_FEATURE, *signals, *warning_features)))
 
 
 def apply_rules(
@@ -120,8 +117,8 @@ def apply_rules(
     rubric_at: Callable[[datetime], Rubric] | None = None,
     view: ModelView | None = None,
     executives_from: float | None = None,
-    called: OpenPlays | None = None,
-    handed: ExecutiveAssignments | None = None,
+    open_plays: OpenPlays | None = None,
+    assignments: ExecutiveAssignments | None = None,
 ) -> RuleResults:
     """Apply the rules in force to every account of the last date.
 
@@ -135,17 +132,17 @@ def apply_rules(
         Alerts and changes use one version for all dates, since new weights are not a change of an account.
     view : the results of the models at the last date; without it plays depend on the rules alone.
     executives_from : for single accounts (``peers``), see `models.rules.playbook.PlaybookContext`.
-    called : plays that were published before and are not done; they keep their first due date.
-    handed : plays that were assigned to executives before, see `models.rules.playbook.PlaybookContext`.
+    open_plays : plays that were published before and are not done; their first due date applies.
+    assignments : plays that were assigned to executives before, see `models.rules.playbook.PlaybookContext`.
 
     Raises
     ------
     RulesError : a rule file is invalid.
     """
     now = history.now
-    told, signs = read_rules("alerts", AlertsFile), read_rules("warnings", WarningsFile)
-    first_days, more = read_rules("onboarding", OnboardingFile), read_rules("expansion", ExpansionFile)
-    what = read_rules("plays", PlaysFile)
+    alert_rules, warning_rules = read_rules("alerts", AlertsFile), read_rules("warnings", WarningsFile)
+    onboarding_rules, expansion_rules = read_rules("onboarding", OnboardingFile), read_rules("expansion", ExpansionFile)
+    play_rules = read_rules("plays", PlaysFile)
     whole = rubric.score(history.rows, peers)
     latest = whole.of(history.last)
     score, band = _over_time(history, whole)
@@ -156,11 +153,18 @@ def apply_rules(
         other_score, other_band = _over_time(history, version.score(history.rows, peers))
         reported_score[:, then], reported_band[:, then] = other_score[:, then], other_band[:, then]
     segments = ComparableAccounts(now, peers).segments
-    compared = peers if peers is not None else Peers.of(now, more.gate.adoption)
-    warnings = find_warnings(history, signs, peers)
-    files = {"alerts": told, "warnings": signs, "onboarding": first_days, "expansion": more, "plays": what}
-    begun, readiness = onboarding_status(now, first_days), assess_expansion(now, latest.band, compared, segments, more)
-    facts = PlaybookInputs(
+    compared = peers if peers is not None else Peers.of(now, expansion_rules.gate.adoption)
+    warnings = find_warnings(history, warning_rules, peers)
+    files = {
+        "alerts": alert_rules,
+        "warnings": warning_rules,
+        "onboarding": onboarding_rules,
+        "expansion": expansion_rules,
+        "plays": play_rules,
+    }
+    onboarding = onboarding_status(now, onboarding_rules)
+    readiness = assess_expansion(now, latest.band, compared, segments, expansion_rules)
+    inputs = PlaybookInputs(
         health_band=latest.band.to_numpy(dtype=object),
         health_score=np.asarray(latest.score, dtype=np.float64),
         weakest=_weakest(latest),
@@ -168,19 +172,21 @@ def apply_rules(
         term_days=number_column(now, TERM),
         arr=number_column(now, ARR_FEATURE),
         warnings=warnings,
-        onboarding=begun,
+        onboarding=onboarding,
         gate_met=readiness.open,
         segments=segments,
     )
     book = decide_plays(
         list(history.accounts),
-        facts,
+        inputs,
         ModelView.unknown(len(now)) if view is None else view,
-        what,
+        play_rules,
         segments_file(),
-        PlaybookContext(history.as_of.to_pydatetime(), peers is not None, executives_from, called or {}, handed or {}),
+        PlaybookContext(
+            history.as_of.to_pydatetime(), peers is not None, executives_from, open_plays or {}, assignments or {}
+        ),
     )
-    raised = find_alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told)
+    alerts = find_alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), alert_rules)
     by_executives = [play is not None and play.who == EXECUTIVES for play in book.plays]
     return RuleResults(
         latest,
@@ -190,9 +196,9 @@ def apply_rules(
         reported_score,
         reported_band,
         segments,
-        route_alerts(raised, by_executives, told),
+        route_alerts(alerts, by_executives, alert_rules),
         warnings,
-        begun,
+        onboarding,
         readiness,
         book,
         {name: rules.version for name, rules in (files | {"segments": segments_file()}).items()},
@@ -206,7 +212,7 @@ def _over_time(history: PortfolioHistory, health: HealthScores) -> tuple[Floats,
 
 
 def _weakest(health: HealthScores) -> Texts:
-    """The dimension with the fewest points, None without a score, shape (n,)."""
+    """Return the dimension with the fewest points, None without a score, shape (n,)."""
     points = health.dimensions
     weakest = np.full(len(points), None, dtype=object)
     has_score = points.notna().any(axis=1).to_numpy() & health.score.notna().to_numpy()

@@ -2,7 +2,7 @@
 
 Each item of the gate is met, not met or unknown, according to the snapshot. A proposal is possible only if every item
 is met (`models.rules.playbook` decides); unknown items must be clarified first. An unhappy account is never proposed
-for expansion, whatever the model says.
+for expansion, regardless of the model.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
+from features.utils.arrays import Bools, Texts
 from models.health.rubric import INSUFFICIENT
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
@@ -26,12 +27,9 @@ MET, NOT_MET, UNKNOWN = "met", "not_met", "unknown"
 HEALTH, ADOPTION = "health_green", "adoption_above_segment"
 ExpansionType = Literal["seats", "tier", "cross-sell", "services"]
 
-Texts = npt.NDArray[np.object_]
-Flags = npt.NDArray[np.bool_]
-
 
 class SignalRule(ConditionGroup):
-    """A sign of interest in more, or of a need for it."""
+    """A sign that the account wants or needs more."""
 
     code: str
     says: str
@@ -52,7 +50,7 @@ class TypeRule(ConditionGroup):
 class GateRule(RulePart):
     """The items of the gate, besides green health and adoption above the segment's average.
 
-    Adoption is the first feature of ``adoption`` that is known.
+    Adoption is the first feature of ``adoption`` with a value.
     """
 
     adoption: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
@@ -94,7 +92,7 @@ class ExpansionFile(Rules):
 class ExpansionReadiness:
     """The readiness of n accounts for expansion; every array has shape (n,).
 
-    ``signals`` and ``points`` say, by code, where each one holds (TRUE, FALSE, UNKNOWN); ``score`` is the sum of
+    ``signals`` and ``points`` state, by code, where each one holds (TRUE, FALSE, UNKNOWN); ``score`` is the sum of
     points; ``gate`` is "met", "not_met" or "unknown" by item, in the order of reports; ``type`` is the easiest
     suggested type, None if there is none.
     """
@@ -107,7 +105,7 @@ class ExpansionReadiness:
     type: Texts
 
     @property
-    def open(self) -> Flags:
+    def open(self) -> Bools:
         """Whether the gate allows a proposal: every item is met."""
         return np.asarray(np.all([states == MET for states in self.gate.values()], axis=0), dtype=bool)
 
@@ -152,10 +150,10 @@ def _adoption(frame: pd.DataFrame, peers: Peers, segments: Texts, features: tupl
     out = np.full(len(frame), UNKNOWN, dtype=object)
     for name in reversed(features):
         value, average = number_column(frame, name), peers.typical(name, segments, "mean")
-        known = ~np.isnan(value) & ~np.isnan(average)
-        out[known] = _gate_states(value > average, known)[known]
+        available = ~np.isnan(value) & ~np.isnan(average)
+        out[available] = _gate_states(value > average, available)[available]
     return out
 
 
-def _gate_states(met: Flags, known: Flags) -> Texts:
-    return np.where(~known, UNKNOWN, np.where(met, MET, NOT_MET)).astype(object)
+def _gate_states(met: Bools, available: Bools) -> Texts:
+    return np.where(~available, UNKNOWN, np.where(met, MET, NOT_MET)).astype(object)

@@ -100,7 +100,8 @@ class InterventionReport:
 
 
 def close_by_outcomes(
-    given: Iterable[InterventionRecord], outcomes: Iterable[tuple[str, datetime, InterventionResult, str | None]]
+    interventions: Iterable[InterventionRecord],
+    outcomes: Iterable[tuple[str, datetime, InterventionResult, str | None]],
 ) -> list[InterventionRecord]:
     """Close interventions with outcomes that were recorded separately.
 
@@ -109,32 +110,32 @@ def close_by_outcomes(
     outcomes : account, time, result, and the id of the intervention. Without an id, an outcome closes the latest
         intervention of its account that was open at that time; if there is none, it has no effect.
     """
-    found = sorted(given, key=lambda one: (one.account_id, one.occurred_at))
-    places = {one.id: place for place, one in enumerate(found) if one.id is not None}
+    records = sorted(interventions, key=lambda record: (record.account_id, record.occurred_at))
+    positions = {record.id: position for position, record in enumerate(records) if record.id is not None}
     by_account: dict[str, list[int]] = {}
-    for place, one in enumerate(found):
-        by_account.setdefault(one.account_id, []).append(place)
-    for account, at, result, named in sorted(outcomes, key=lambda outcome: outcome[1]):
-        if named is not None:
-            meant = places.get(named)
+    for position, record in enumerate(records):
+        by_account.setdefault(record.account_id, []).append(position)
+    for account, at, result, intervention_id in sorted(outcomes, key=lambda outcome: outcome[1]):
+        if intervention_id is not None:
+            match = positions.get(intervention_id)
         else:
             open_ = [
-                p for p in by_account.get(account, []) if found[p].closed_at is None and found[p].occurred_at <= at
+                p for p in by_account.get(account, []) if records[p].closed_at is None and records[p].occurred_at <= at
             ]
-            meant = next((p for p in reversed(open_) if not found[p].held_out), None)
-        if meant is not None and found[meant].closed_at is None and not found[meant].held_out:
-            found[meant] = replace(found[meant], closed_at=at, result=result)
-    return found
+            match = next((p for p in reversed(open_) if not records[p].held_out), None)
+        if match is not None and records[match].closed_at is None and not records[match].held_out:
+            records[match] = replace(records[match], closed_at=at, result=result)
+    return records
 
 
 def active_snoozes(snoozes: Iterable[SnoozeRecord], day: date) -> Mapping[str, date]:
     """Return the accounts that are snoozed on a day, and until when. The last snooze of an account counts."""
-    last = {one.account_id: one.until for one in sorted(snoozes, key=lambda one: one.recorded_at)}
+    last = {record.account_id: record.until for record in sorted(snoozes, key=lambda record: record.recorded_at)}
     return {account: until for account, until in last.items() if until > day}
 
 
 def intervention_status(
-    given: Iterable[InterventionRecord], as_of: datetime, snoozed: Collection[str] = ()
+    interventions: Iterable[InterventionRecord], as_of: datetime, snoozed: Collection[str] = ()
 ) -> Mapping[str, InterventionStatus]:
     """Return the status of accounts whose plays, published at ``as_of``, are off the list.
 
@@ -142,25 +143,27 @@ def intervention_status(
     since; ``snoozed``: hidden by a person, and none of these. Interventions after ``as_of`` count as well, so that a
     new one takes a play off the list immediately. An open intervention is under way for `RUNNING_DAYS`.
     """
-    found: dict[str, InterventionStatus] = dict.fromkeys(snoozed, "snoozed")
-    for one in given:
-        if one.occurred_at + timedelta(days=RUNNING_DAYS) < as_of or (one.closed_at and one.closed_at < as_of):
+    statuses: dict[str, InterventionStatus] = dict.fromkeys(snoozed, "snoozed")
+    for record in interventions:
+        if record.occurred_at + timedelta(days=RUNNING_DAYS) < as_of or (record.closed_at and record.closed_at < as_of):
             continue
-        how: InterventionStatus = "held_out" if one.held_out else "under_way" if one.closed_at is None else "done"
-        found[one.account_id] = min(how, found.get(one.account_id, how), key=_STATUS_ORDER.index)
-    return found
+        status: InterventionStatus = (
+            "held_out" if record.held_out else "under_way" if record.closed_at is None else "done"
+        )
+        statuses[record.account_id] = min(status, statuses.get(record.account_id, status), key=_STATUS_ORDER.index)
+    return statuses
 
 
-def report_interventions(given: Iterable[InterventionRecord]) -> InterventionReport:
+def report_interventions(interventions: Iterable[InterventionRecord]) -> InterventionReport:
     """Summarize interventions and compare the arms."""
-    every = sorted(given, key=lambda one: (one.occurred_at, one.account_id))
-    treated = [one for one in every if not one.held_out]
-    saved, lost = (sum(one.result == result for one in treated) for result in ("saved", "lost"))
+    ordered = sorted(interventions, key=lambda record: (record.occurred_at, record.account_id))
+    treated = [record for record in ordered if not record.held_out]
+    saved, lost = (sum(record.result == result for record in treated) for result in ("saved", "lost"))
     first: dict[str, InterventionRecord] = {}
-    for one in every:
-        first.setdefault(one.account_id, one)
-    held_out = sum(one.held_out for one in first.values())
-    effect, why = _effect([one for one in first.values() if one.stayed is not None])
+    for record in ordered:
+        first.setdefault(record.account_id, record)
+    held_out = sum(record.held_out for record in first.values())
+    effect, why = _effect([record for record in first.values() if record.stayed is not None])
     return InterventionReport(
         saved,
         lost,
@@ -182,7 +185,7 @@ def estimate_share(part: int, of: int) -> RateEstimate:
 
 
 def _effect(first: list[InterventionRecord]) -> tuple[InterventionEffect | None, str | None]:
-    arms = {held: [one.stayed for one in first if one.held_out is held] for held in (False, True)}
+    arms = {held: [record.stayed for record in first if record.held_out is held] for held in (False, True)}
     left = arms[True].count(False)
     if min(map(len, arms.values())) < MIN_ACCOUNTS or left < MIN_LOST:
         return None, (

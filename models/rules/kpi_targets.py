@@ -53,7 +53,7 @@ class KpiTarget(RulePart):
 
 
 def meets_target(target: dict[str, Any] | None, value: float | None) -> bool | None:
-    """Whether a value meets a target as `TargetOf.over` tells it; None where either is missing."""
+    """Return whether a value meets a target from `KpiTarget.over`; None if either is missing."""
     if target is None or value is None:
         return None
     bound: float = target["value"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 
+from features.utils.arrays import Bools, Floats, Texts
 from models.peer_groups.segments import SegmentsFile
 from models.rules.early_warnings import AccountWarning
 from models.rules.onboarding import OnboardingStatus
@@ -33,10 +33,6 @@ from models.rules.plays import (
     due_date,
     reassign_to_csm,
 )
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Texts = npt.NDArray[np.object_]
 
 RENEWAL_NEAR = "renewal_near"
 """The reason for a renewal talk; the other codes are ``churn_high``, ``churn_medium``, ``health_red``,
@@ -70,8 +66,8 @@ class ModelView:
     @classmethod
     def unknown(cls, accounts: int) -> ModelView:
         """Return the view without any model."""
-        nothing = np.full(accounts, None, dtype=object)
-        return cls(nothing, nothing, np.full(accounts, np.nan))
+        empty = np.full(accounts, None, dtype=object)
+        return cls(empty, empty, np.full(accounts, np.nan))
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ class PlaybookInputs:
     arr: Floats
     warnings: Sequence[Sequence[AccountWarning]]
     onboarding: Sequence[OnboardingStatus]
-    gate_met: Flags
+    gate_met: Bools
     segments: Texts | None = None
 
 
@@ -106,15 +102,15 @@ class Playbook:
     proposed : whether an expansion is proposed, shape (n,).
     withdrawn : why there is no proposal although the gate and the model allow it; None otherwise.
     executives_from : the ARR at risk from which executives act for a single account; 0 while they have capacity.
-    handed : the plays assigned to executives in the week up to and including this publication.
+    assignments : the plays assigned to executives in the week up to and including this publication.
     """
 
     plays: tuple[AccountPlay | None, ...]
     further: tuple[tuple[AccountPlay, ...], ...]
-    proposed: Flags
+    proposed: Bools
     withdrawn: tuple[str | None, ...]
     executives_from: float
-    handed: ExecutiveAssignments
+    assignments: ExecutiveAssignments
 
 
 @dataclass(frozen=True)
@@ -127,16 +123,16 @@ class PlaybookContext:
     alone : whether the accounts are not a whole portfolio, so that they cannot be ranked.
     executives_from : for single accounts, the ARR at risk from which executives act, from the portfolio
         (`Playbook.executives_from`). If it is None, the CSM acts.
-    called : plays that were published before and are not done.
-    handed : plays that were assigned to executives before, and when. They use capacity for a week, and remain assigned
-        while they are needed.
+    open_plays : plays that were published before and are not done.
+    assignments : plays that were assigned to executives before, and when. They use capacity for a week, and remain
+        assigned while they are needed.
     """
 
     as_of: datetime
     alone: bool = False
     executives_from: float | None = None
-    called: OpenPlays = field(default_factory=dict)
-    handed: ExecutiveAssignments = field(default_factory=dict)
+    open_plays: OpenPlays = field(default_factory=dict)
+    assignments: ExecutiveAssignments = field(default_factory=dict)
 
 
 def decide_plays(
@@ -171,7 +167,7 @@ def decide_plays(
         result += _billing(facts, row, context.as_of, left, rules)
         result += _first_days(facts, row, context.as_of, rules, most)
         every.append(result or _renewal(facts, row, context.as_of, rules, segments, most))
-    threshold, handed = _assign_executives(account_ids, every, facts, view, rules, context)
+    threshold, assignments = _assign_executives(account_ids, every, facts, view, rules, context)
     every = [
         [_as_first_due(play, context, account) for play in each]
         for each, account in zip(every, account_ids, strict=True)
@@ -182,7 +178,7 @@ def decide_plays(
         np.asarray(proposed, dtype=bool),
         withdrawn,
         threshold,
-        handed,
+        assignments,
     )
 
 
@@ -228,10 +224,10 @@ def _reasons(facts: PlaybookInputs, view: ModelView, row: int, rules: PlaysFile)
 def _severity(facts: PlaybookInputs, view: ModelView, row: int, rules: PlaysFile) -> Severity:
     """Return the highest severity of the warnings that count and the two bands; milder if the churn band is low."""
     churn, health = view.churn_band[row], facts.health_band[row]
-    known = [s.severity for s in confirmed_warnings(facts.warnings[row]) if rules.kind_of(s.cause) == "save"]
-    known += [rules.severity_of_risk[churn]] if churn in rules.severity_of_risk else []
-    known += [rules.severity_of_band[health]] if health in rules.severity_of_band else []
-    worst = min(known, key=SEVERITIES.index)
+    severities = [s.severity for s in confirmed_warnings(facts.warnings[row]) if rules.kind_of(s.cause) == "save"]
+    severities += [rules.severity_of_risk[churn]] if churn in rules.severity_of_risk else []
+    severities += [rules.severity_of_band[health]] if health in rules.severity_of_band else []
+    worst = min(severities, key=SEVERITIES.index)
     return rules.milder.get(worst, worst) if churn == "low" else worst
 
 
@@ -329,12 +325,12 @@ def _assign_executives(
         taken = {
             row
             for row in executive_rows
-            if account_ids[row] in context.handed or least <= 0 or view.value[row] >= least
+            if account_ids[row] in context.assignments or least <= 0 or view.value[row] >= least
         }
-        handed: ExecutiveAssignments = context.handed
+        assignments: ExecutiveAssignments = context.assignments
     else:
         # The weekly capacity is the same for daily and weekly publications.
-        before = {a: at for a, at in context.handed.items() if context.as_of - WEEK < at < context.as_of}
+        before = {a: at for a, at in context.assignments.items() if context.as_of - WEEK < at < context.as_of}
         capacity = rules.executives.capacity(len(every))
         free = max(capacity - len(before), 0)
         value, score, arr = (each[executive_rows] for each in (view.value, facts.health_score, facts.arr))
@@ -345,18 +341,18 @@ def _assign_executives(
         assigned = [row for row in ordered if account_ids[row] in before][:capacity]
         ranked = [row for row in ordered if account_ids[row] not in before]
         taken = {*assigned, *ranked[:free]}
-        handed = {**before, **{account_ids[row]: context.as_of for row in ranked[:free]}}
+        assignments = {**before, **{account_ids[row]: context.as_of for row in ranked[:free]}}
         last = view.value[ranked[free - 1]] if 0 < free <= len(ranked) else np.nan
         least = 0.0 if len(ranked) < free else np.inf if np.isnan(last) else float(last)
     for row in executive_rows:
         if row not in taken:
             every[row][0] = reassign_to_csm(every[row][0], context.as_of, _or_none(facts.days_to_renewal[row]), rules)
-    return float(least), handed
+    return float(least), assignments
 
 
 def _as_first_due(play: AccountPlay, context: PlaybookContext, account: str) -> AccountPlay:
     """Return the play with its first due date, if it was published before. Automated plays are never overdue."""
-    due = context.called.get(account, {}).get(play.cause)
+    due = context.open_plays.get(account, {}).get(play.cause)
     if due is None or due >= play.due or play.who == AUTOMATED:
         return play
     return play.first_due(due, context.as_of)

@@ -6,21 +6,19 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from features.utils.arrays import Bools, Floats
 from models.peer_groups.rule_files import RulePart
 from models.rules.history import PortfolioHistory
 from models.rules.plays import Cause, Severity
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 #: Factor from the median absolute deviation of normal numbers to their standard deviation.
 MAD_TO_DEVIATION = 1.4826
 
 
 class UsageAnomalyRule(RulePart):
-    """The rule for anomalies: weeks to look back, minimum known weeks, and robust standard deviations of an anomaly."""
+    """The rule for anomalies: weeks to look back, minimum weeks with data, and minimum robust standard deviations."""
 
     feature: str
     weeks: Annotated[int, Field(ge=4, le=104)]

@@ -130,7 +130,7 @@ class SignalsScorer:
             peers=self._state.peers,
             withheld=OUT_OF_SCOPE if foreign else None,
             executives_from=None if book is None else book.executives_from,
-            handed=None if book is None else book.handed,
+            assignments=None if book is None else book.assignments,
             is_unknown=lacking.__contains__,
         )
         assessment, warnings = scored.assessment, self._warnings()

@@ -213,10 +213,10 @@ def assess_portfolio(
     catalogue = current_catalogue()
     feeds = newest_events(signals, as_of)
     snapshots = SnapshotFiles(home, catalogue)
-    called: OpenPlays = {}
+    open_plays: OpenPlays = {}
     if previous_publication(snapshots, as_of) is not None:
         recorded = read_recorded_before(home, as_of, store)
-        called = open_plays_before(snapshots, as_of, interventions_from_signals(signals, as_of), recorded)
+        open_plays = open_plays_before(snapshots, as_of, interventions_from_signals(signals, as_of), recorded)
     scored = score_weeks(
         signals,
         as_of,
@@ -226,8 +226,8 @@ def assess_portfolio(
         progress=progress,
         feeds=feeds,
         jumped=jumped,
-        called=called,
-        handed=executive_plays_before(snapshots, as_of),
+        open_plays=open_plays,
+        assignments=executive_plays_before(snapshots, as_of),
     )
     require_inputs(champion.bundles, scored.assessment.frame, tuple(signals.tables), catalogue)
     return scored.assessment, feeds, scored.past
@@ -241,8 +241,8 @@ class AssessmentContext(TypedDict, total=False):
     jumped: Sequence[str]
     withheld: WithheldStatus | None
     executives_from: float | None
-    called: OpenPlays
-    handed: ExecutiveAssignments | None
+    open_plays: OpenPlays
+    assignments: ExecutiveAssignments | None
     is_unknown: Callable[[str], bool]
 
 

@@ -28,8 +28,8 @@ def plays_document(assessment: Assessment) -> dict[str, Any]:
         for row, account in enumerate(assessment.account_ids)
         if (plays := judged.plays_of(row))
     }
-    handed = {account: at.isoformat() for account, at in sorted(judged.playbook.handed.items())}
-    return {"first_due": first, "executives": handed}
+    assignments = {account: at.isoformat() for account, at in sorted(judged.playbook.assignments.items())}
+    return {"first_due": first, "executives": assignments}
 
 
 def read_due_dates(snapshots: SnapshotFiles, as_of: datetime) -> OpenPlays:

@@ -123,8 +123,8 @@ def _assessed(published: PublishedSnapshot, champion: Champion, snapshots: Snaps
         feeds=metadata.feeds,
         jumped=metadata.jumped,
         catalogue=snapshots.catalogue,
-        called=read_due_dates(snapshots, metadata.as_of),
-        handed=read_executive_plays(snapshots, metadata.as_of),
+        open_plays=read_due_dates(snapshots, metadata.as_of),
+        assignments=read_executive_plays(snapshots, metadata.as_of),
     )
 
 

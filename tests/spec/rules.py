@@ -74,7 +74,7 @@ class Case(SpecCase):
         published: dict[str, dict[str, date]] = {}
         for row in self._given("published"):
             published.setdefault(row["account_id"], {})[row["play"]] = date.fromisoformat(row["due"])
-        return accounts, apply_rules(history, rubric, view=self._view(accounts, history), called=published)
+        return accounts, apply_rules(history, rubric, view=self._view(accounts, history), open_plays=published)
 
     def _view(self, accounts: list[str], history: PortfolioHistory) -> ModelView:
         """Return the predictions of the models."""

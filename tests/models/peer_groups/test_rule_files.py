@@ -44,7 +44,7 @@ def test_what_ships_is_sound_and_has_a_version(name: str) -> None:
         ("warnings", "at_most = 0.7", "at_most = 0.7, above = 0.1", "key warnings.0.all.0: Value error, exactly one bound is needed"),
         ("warnings", 'cause = "low_engagement"\nnoisy', 'cause = "bad luck"\nnoisy', "key warnings.0.cause"),
         ("alerts", "more_than = 10", "more_than = -1", "key score_drop.more_than"),
-        ("alerts", 'to = "csm"', 'whom = "csm"', "key score_drop.to"),
+        ("alerts", 'to = "csm"', 'recipient = "csm"', "key score_drop.to"),
         ("onboarding", "day = 3", "day = -3", "key steps.0.day"),
         ("expansion", 'code = "new_users"', 'code = "near_limit"', "signals: codes must be unique"),
         ("expansion", '"usage.seats_used_share", "usage.features_used_28d"', '"contract.plan"', "key gate.adoption.0"),

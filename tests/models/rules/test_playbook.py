@@ -184,13 +184,13 @@ def test_a_play_keeps_its_first_due_date_until_it_is_another_play() -> None:
     ids, facts, view = portfolio(200, 8)
     first = decided(ids, facts, view)
     long_ago = {a: {p.cause: date(2026, 5, 20)} for a, p in zip(ids, first.plays, strict=True) if p is not None}
-    again = decided(ids, facts, view, called=long_ago)
+    again = decided(ids, facts, view, open_plays=long_ago)
     for before, now in zip(first.plays, again.plays, strict=True):
         if now is None or now.who == AUTOMATED:
             assert now == before, "what runs by itself is never late"
         else:
             assert (now.due, now.overdue, now.again) == (date(2026, 5, 20), True, True)
-    other = decided(ids, facts, view, called={a: {"something_else": date(2026, 5, 20)} for a in ids})
+    other = decided(ids, facts, view, open_plays={a: {"something_else": date(2026, 5, 20)} for a in ids})
     assert other.plays == first.plays
 
 
@@ -235,30 +235,30 @@ def test_daily_publications_hand_executives_no_more_a_week_than_weekly_ones() ->
     """A portfolio in which the largest ARR at risk is another account's every day."""
     ids, facts, _ = portfolio(400, 3)
     rng = np.random.default_rng(1)
-    handed: dict[str, datetime] = {}
+    assignments: dict[str, datetime] = {}
     given_on: dict[datetime, set[str]] = {}
     theirs: set[str] = set()
     for day in range(21):
         as_of = AS_OF + timedelta(days=day)
         view = ModelView(np.full(400, "high", dtype=object), np.full(400, None, dtype=object), rng.lognormal(6, 1, 400))
-        circumstances = PlaybookContext(as_of, handed=handed)
+        circumstances = PlaybookContext(as_of, assignments=assignments)
         book = decide_plays(ids, facts, view, RULES, segments_file(), circumstances)
-        again = decide_plays(ids, facts, view, RULES, segments_file(), replace(circumstances, handed=book.handed))
-        assert (again.plays, again.handed) == (book.plays, book.handed), "what is published is read back as it was"
+        again = decide_plays(ids, facts, view, RULES, segments_file(), replace(circumstances, assignments=book.assignments))
+        assert (again.plays, again.assignments) == (book.plays, book.assignments), "what is published is read back as it was"
         now = {a for a, p in zip(ids, book.plays, strict=True) if p is not None and p.who == EXECUTIVES}
         assert len(now) <= 20
-        given_on[as_of] = {a for a, at in book.handed.items() if at == as_of}
-        assert now <= set(book.handed)
-        assert theirs & set(book.handed) <= now, "what they were handed in this week stays theirs"
+        given_on[as_of] = {a for a, at in book.assignments.items() if at == as_of}
+        assert now <= set(book.assignments)
+        assert theirs & set(book.assignments) <= now, "what they were assignments in this week stays theirs"
         week = [given_on[at] for at in given_on if as_of - timedelta(days=7) < at]
         assert sum(map(len, week)) <= 20
-        handed, theirs = dict(book.handed), now
+        assignments, theirs = dict(book.assignments), now
     assert [len(each) for each in given_on.values()] == [20, *[0] * 6] * 3
     # Asked alone, an account gets what it has in the portfolio.
     for row in range(0, 400, 9):
         one = slice(row, row + 1)
         own = replace(facts, **{name: values[one] for name, values in vars(facts).items()})
         seen = ModelView(view.churn_band[one], view.expansion_band[one], view.value[one])
-        alone = PlaybookContext(as_of, alone=True, executives_from=book.executives_from, handed=book.handed)
+        alone = PlaybookContext(as_of, alone=True, executives_from=book.executives_from, assignments=book.assignments)
         (play,) = decide_plays(ids[one], own, seen, RULES, segments_file(), alone).plays
         assert (play and play.who) == (book.plays[row] and book.plays[row].who)

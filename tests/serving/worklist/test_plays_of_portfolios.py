@@ -269,7 +269,7 @@ def test_recorded_actions_take_plays_off_every_list_immediately(
     with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         first, second = (item["account_id"] for item in client.get("/v1/worklist").json()["accounts"][:2])
         for account in (first, second):
-            assert "Under way" not in client.get(f"/accounts/{account}").text
+            assert ">In progress<" not in client.get(f"/accounts/{account}").text
         asked = {"q": first, "only": "play"}
         assert f"/accounts/{first}" in client.get("/", params=asked).text
         later = (AS_OF + 2 * timedelta(days=1)).isoformat()
@@ -281,7 +281,7 @@ def test_recorded_actions_take_plays_off_every_list_immediately(
         listed = client.get("/v1/worklist", params={"capacity": 1000}).json()
         assert not {first, second} & {item["account_id"] for item in listed["accounts"]}
         assert listed["done"] >= 1
-        assert ">Under way<" in client.get(f"/accounts/{first}").text
+        assert ">In progress<" in client.get(f"/accounts/{first}").text
         assert ">Done<" in client.get(f"/accounts/{second}").text
         assert f"/accounts/{first}" not in client.get("/", params=asked).text
     result = dict(_standing(home, after))
