@@ -338,7 +338,7 @@ def labels(signals: Signals, snapshots: pd.DataFrame, *, horizon_days: int = 90,
     -------
     pandas.DataFrame
         One row per row of ``snapshots``, in the same order: ``account_id``, ``as_of``, then ``churn``, ``expansion``
-        and ``contraction`` (float64: 1.0 it happened, 0.0 it did not, NaN not yet known), ``churn_kind``
+        and ``contraction`` (float64: 1.0 yes, 0.0 no, NaN not yet known), ``churn_kind``
         ("voluntary" or "involuntary"), ``expansion_kind``, ``arr`` (at ``as_of``, currency a year) and ``active``
         (bool).
 

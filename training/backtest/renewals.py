@@ -176,8 +176,8 @@ def _quarter(
         raise InsufficientData(
             [f"the terms of contracts as they were on {to_iso(start)}: the source has overwritten them since"]
         )
-    said = {target: _probabilities(scorer, frame) for target, scorer in scorers.items()}
-    due = find_due_accounts(start, period, until, arr, said["churn"], said.get("expansion"), grace)
+    probabilities = {target: _probabilities(scorer, frame) for target, scorer in scorers.items()}
+    due = find_due_accounts(start, period, until, arr, probabilities["churn"], probabilities.get("expansion"), grace)
     if not due.complete.any():
         raise InsufficientData([f"accounts due in {period.name}: none"])
     segment = segment_of(arr)

@@ -141,7 +141,7 @@ class MonitorReport:
         return not self.feeds and any(watched.reasons for watched in self.targets.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; figures that are not defined are None."""
+        """Return plain data for JSON; undefined figures are None."""
         targets = {target: watched.as_dict() for target, watched in self.targets.items()}
         whole = {"data_through": to_iso(self.data_through), "targets": targets, "feeds": list(self.feeds)}
         return dict(json_safe(whole | {"retrain": self.retrain}))

@@ -51,7 +51,7 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
     run_id : the MLflow run that the candidate is registered with.
     """
     prepared, config, blend = data.prepared, data.config, candidate.final.blend
-    judged = candidate.judgement
+    comparison = candidate.judgement
     weights, dimensions = _weights(candidate, prepared)
     settings = blend.trees.settings
     return card.ModelCard(
@@ -60,24 +60,24 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
         grace_days=prepared.grace_days,
         run_id=run_id,
         catalogue_version=prepared.catalogue.version,
-        subject=judged.subject,
-        grade=judged.grade,
-        words=judged.words,
+        subject=comparison.subject,
+        grade=comparison.grade,
+        words=comparison.words,
         slices=_slices(candidate),
         history_days=float(candidate.enough.history_days),
         missing_share={name: float(share) for name, share in candidate.enough.missing_share.items()},
-        known_rate=judged.known_rate,
-        window_rate=judged.window_rate,
+        known_rate=comparison.known_rate,
+        window_rate=comparison.window_rate,
         rivals=[
             card.CandidateMetrics(
                 candidate=row.candidate, metrics={m.name: _metric(m) for m in row.metrics if m.name in METRICS}
             )
-            for row in judged.rows
+            for row in comparison.rows
             if row.candidate in RIVALS
         ],
         apart=[
             card.LossDifference(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
-            for d in judged.differences
+            for d in comparison.differences
             if d.against in RIVALS
         ],
         calibrator=str(candidate.calibrator["kind"]),
@@ -134,7 +134,7 @@ def reliability_bins(tested: ScoredTestRows, seed: int = 0) -> list[card.Reliabi
 
 
 def _involuntary_card(model: InvoluntaryChurn) -> card.InvoluntaryChurnCard:
-    figures, judged = model.figures, model.judgement
+    figures, comparison = model.figures, model.judgement
     return card.InvoluntaryChurnCard(
         words=model.words,
         known_share=model.known_share,
@@ -147,7 +147,7 @@ def _involuntary_card(model: InvoluntaryChurn) -> card.InvoluntaryChurnCard:
             card.CandidateMetrics(
                 candidate=row.candidate, metrics={name: _metric(row[name]) for name in INVOLUNTARY_METRICS}
             )
-            for row in (judged.rows if judged else ())
+            for row in (comparison.rows if comparison else ())
         ],
     )
 

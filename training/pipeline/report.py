@@ -34,7 +34,7 @@ class RegisteredModel:
         return self.candidate.promotable
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         candidate, blend = self.candidate, self.candidate.final.blend
         return {
             "version": self.version,
@@ -113,7 +113,7 @@ class TrainReport:
         return tuple(target for target, model in self.models.items() if model.promoted)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return {
             "origin": self.origin,
             "data_through": to_iso(self.data_through),

@@ -206,7 +206,7 @@ def connect(home: Home) -> Any:
     except Exception as error:  # noqa: BLE001  SQLAlchemy, requests and MLflow each have their own tree of errors.
         raise HomeError(
             f"the MLflow store cannot be opened ({type(error).__name__})",
-            "a server that answers, or a file that can be written",
+            "a reachable server or a writable file",
             "check MLFLOW_TRACKING_URI and RENEWCAST_HOME",
         ) from None
     return mlflow

@@ -47,7 +47,7 @@ class CompletedRun:
     outcomes: dict[Target, TargetOutcome]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return asdict(self) | {"began": to_iso(self.began)}
 
 

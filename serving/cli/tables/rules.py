@@ -121,15 +121,15 @@ def print_summary(payload: Mapping[str, Any], console: Console) -> None:
 
 def print_account(assessment: Assessment, row: int, console: Console) -> None:
     """Print one account: the composition and history of its score, alerts, warnings and plays."""
-    judged, health = assessment.judged, assessment.health
+    results, health = assessment.judged, assessment.health
     score, band = health.score.iloc[row], health.band.iloc[row]
     score_text = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
     console.print(Text(f"{assessment.account_ids[row]} as of {format_instant(assessment.as_of)}", style="bold"))
     console.print(
         Text.assemble("health ", (f"{score_text}, {band}", STYLES.get(band, "")), f" by {health.rubric.name}")
     )
-    if len(judged.dates) > 1:
-        console.print(f"by week  {spark(judged.score[row])}  (oldest first)")
+    if len(results.dates) > 1:
+        console.print(f"by week  {spark(results.score[row])}  (oldest first)")
     table = Table()
     for heading, justify in (
         ("dimension", "left"), ("signal", "left"), ("value", "right"), ("grade", "left"), ("points", "right"),
@@ -143,20 +143,20 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         value = "" if pd.isna(part["value"]) else value_words(part["value"], "")
         table.add_row(part["dimension"], part["signal"], value, grade, *shown)
     console.print(table)
-    for alert in judged.alerts[row]:
+    for alert in results.alerts[row]:
         when = "now" if alert.raised else f"since {format_instant(alert.since)}"
         console.print(f"alert    {alert.says} ({when}; {alert.to})", markup=False)
-    for sign in judged.warnings[row]:
+    for sign in results.warnings[row]:
         console.print(
             f"{sign.standing:8} {sign.says} ({sign.severity}, since {format_instant(sign.since)})", markup=False
         )
-    for step in judged.onboarding[row].missed:
+    for step in results.onboarding[row].missed:
         console.print(f"missed   {step.says}: {step.act}", markup=False)
-    for play in judged.plays_of(row):
+    for play in results.plays_of(row):
         late = ", overdue" if play.overdue else ""
         why = ", ".join(code.replace("_", " ") for code in play.because)
         console.print(f"play     {play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})", markup=False)
-    if (against := judged.playbook.withdrawn[row]) is not None:
+    if (against := results.playbook.withdrawn[row]) is not None:
         console.print(f"expansion is not proposed, although the gate and the model allow it: {against}", markup=False)
     churn = assessment.target_scores["churn"]
     if not pd.isna(churn.probability[row]):

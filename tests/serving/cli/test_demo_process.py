@@ -46,7 +46,7 @@ def test_the_service_answers_until_it_is_stopped(own_home: Home, port: int) -> N
         time.sleep(0.1)
     assert not _answers(url)
     assert not (place / "serve.pid").exists()
-    # Nothing runs any more, and that is no mistake.
+    # Stopping a service that no longer runs is not an error.
     demo_process.stop(place)
 
 

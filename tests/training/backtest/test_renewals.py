@@ -83,7 +83,7 @@ def test_a_quarter_by_hand(prepared: LabelledSnapshots) -> None:
     found = forecast_past_quarters(prepared, 9, EVERY, champions(0.25, 0.1, BEFORE))
     (quarter,) = (each for each in found.quarters if each.period == "2026Q1")
     assert quarter.by == "champion"
-    # All but "later" are due; who lapses is back within the grace, who never signed stays as he is.
+    # All but "later" are due. "lapses" returns within the grace period; "unsigned" keeps its ARR.
     assert (quarter.accounts, quarter.arr) == (7, 930.0)
     happened = {name: figure.happened for name, figure in quarter.figures.items()}
     assert happened == {

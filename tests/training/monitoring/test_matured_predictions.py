@@ -24,7 +24,7 @@ def _matured(stretch: float, times: float = 1.0) -> MaturedMetrics:
     true = rng.normal(-1.5, 1.0, ROWS)
     y = (rng.random(ROWS) < scipy.special.expit(true)).astype(np.float64)
     result = stretch * true
-    # Shifted until as many are expected as there are, which is how a level is right while a spread is not.
+    # The shift makes the level right while the spread stays wrong.
     shifts = np.linspace(-6, 6, 4_001)
     levels = np.array([scipy.special.expit(result + shift).mean() for shift in shifts])
     p = scipy.special.expit(result + shifts[np.abs(levels - y.mean()).argmin()])

@@ -65,8 +65,10 @@ def _bundle(home: Home, version: str, p: float, through: int) -> Any:
 def look(
     make_signals: Callable[..., Signals], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., tuple[ChampionMonitoring, Grid]]:
-    """Look at champions trained through the given days, on signals of 700 days; every tenth account leaves each
-    hundred days. Also the dates of the snapshots."""
+    """Monitor champions trained through the given days, on 700 days of signals.
+
+    One tenth of the accounts leaves every hundred days. Also returns the dates of the snapshots.
+    """
     rows: list[dict[str, object]] = [
         {"account_id": f"a{i}", "started_at": FIRST.replace(tzinfo=None), "arr": 1e3}
         | ({"ended_at": _day(left).replace(tzinfo=None)} if (left := 110 + 100 * (i // 10)) < 700 else {})
@@ -139,6 +141,6 @@ def test_a_missing_bundle_is_skipped(look: Any) -> None:
 def test_a_first_champion_has_no_previous_champions(look: Any) -> None:
     watched = look({"1": 400})[0]
     assert watched.former == ()
-    # Some figures are not defined, and so equal to nothing.
+    # Undefined figures are NaN, which equals nothing.
     assert repr(watched.together) == repr(watched.matured)
     assert set(watched.drifted.feature_psi) == {"usage.noise"}

@@ -33,7 +33,7 @@ def _labels(table: str) -> pd.DataFrame:
     ("table", "upto", "count"),
     [
         ("00000", 4, 0),
-        ("00111", 4, 1),  # one outcome, seen from three dates
+        ("00111", 4, 1),  # one outcome, visible at three dates
         ("00111", 2, 1),
         ("00111", 1, 0),
         ("01100 00110", 4, 2),
@@ -66,7 +66,7 @@ def test_outcomes_that_straddle_the_training_are_new(
     ]
     signals = make_signals(first + timedelta(days=800), subscriptions=rows)
     share = new_outcome_share(signals, _told(first + timedelta(days=600)))
-    # Windows close 120 days after their date, and dates are 28 days apart: a leave is known 30 to 58 days later.
+    # Windows close 120 days after their date, and dates are 28 days apart: a churn becomes known 30 to 58 days later.
     by_hand = [
         [sum(day + wait <= through for day in leave) for wait in (30, 58)] for through in (600, 800)
     ]

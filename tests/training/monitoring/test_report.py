@@ -62,7 +62,7 @@ def test_faults_of_previous_champions_are_notes_and_no_reasons() -> None:
     assert watched.reasons == ()
     (note,) = watched.notes
     assert note.startswith("all champions so far, pooled: within 90 days the outcome occurred 1.50 times")
-    # The present champion's own predictions have matured, and they are right.
+    # The current champion's own predictions have matured, and they are calibrated.
     assert replace(watched, matured=(SEEN,)).notes == ()
     printed = _printed(watched)
     assert "no prediction has matured yet" in printed

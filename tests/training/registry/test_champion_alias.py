@@ -1,5 +1,4 @@
-"""The registry's alias follows the champion; where it cannot, the champion has changed all the same, and what was left
-undone is made up for."""
+"""The registry's alias follows the champion. If it cannot, the champion still changes, and the alias is updated later."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from training.registry.champion_alias import sync_alias
 from training.registry.runs import completed_runs
 
 NAME = mlflow_tracking.registered_model_name("churn")
-# MLflow asks SQLAlchemy for what it is about to remove.
+# MLflow uses a deprecated SQLAlchemy call.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
 
@@ -40,7 +39,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, tuple[st
 
 @pytest.fixture
 def home(registered: tuple[Home, tuple[str, ...]]) -> Iterator[Home]:
-    """The same, version 1 being champion and the alias there."""
+    """The same home, with version 1 as champion and the alias set to it."""
     home, made = registered
     _point(home, "1", made[0])
     assert sync_alias(home)
@@ -103,7 +102,7 @@ def test_an_unreachable_registry_is_a_warning(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.socket() as taken:
-        # Bound, and no one listens.
+        # The port is bound, but nothing listens.
         taken.bind(("127.0.0.1", 0))
         away = Home(home.root, f"http://127.0.0.1:{taken.getsockname()[1]}")
         _promote(away, "2", registered[1][1])

@@ -1,5 +1,4 @@
-"""Promotion replaces the pointer whole, keeps the other target's champion, loses no change, and moves the registry's
-alias."""
+"""Promotion replaces the pointer atomically, keeps the other champion, loses no change and updates the alias."""
 
 from __future__ import annotations
 
@@ -115,7 +114,7 @@ def test_a_kill_at_any_time_leaves_a_complete_champion(tmp_path: Path) -> None:
         assert pointer.churn is not None
         assert int(pointer.churn.version) - output[-1] in (0, 1)
         assert pointer.history[-1].champion == pointer.churn
-        # What was being written is left next to it, under a name that no reader takes for it.
+        # An interrupted write leaves a file under a name that no reader uses.
         unfinished = [file for file in home.root.iterdir() if file.name not in (home.champion_file.name, promotion.LOCK)]
         assert len(unfinished) <= killed
         assert all(UNFINISHED in file.name for file in unfinished)

@@ -11,7 +11,7 @@ from models.home import Home
 from training.registry import mlflow_tracking, run_completion
 from training.registry.runs import completed_runs
 
-# MLflow asks SQLAlchemy for what it is about to remove.
+# MLflow uses a deprecated SQLAlchemy call.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
 

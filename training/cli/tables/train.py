@@ -53,17 +53,17 @@ def print_report(report: TrainReport, console: Console) -> None:
 
 def _panel(report: TrainReport, model: RegisteredModel) -> Panel:
     candidate = model.candidate
-    target, judged = candidate.target, candidate.judgement
-    size = judged.size
+    target, comparison = candidate.target, candidate.judgement
+    size = comparison.size
     dates = {name: f"{to_iso(d[0])} to {to_iso(d[-1])}" for name, d in candidate.split.slices().items() if d}
     step = "" if report.every_days == report.config.every_days else f" every {report.every_days} days"
     head = Text(
         f"trained on snapshots{step} of {dates['train']}, calibrated on {dates['calibration']}, "
         f"tested on {dates['test']}\n"
         f"test: {size['rows']:,} snapshots of {size['accounts']:,} accounts, {size['accounts_with_outcome']:,} of them "
-        f"with {target}; rate {percent(judged.window_rate)} (before: {percent(judged.known_rate)})"
+        f"with {target}; rate {percent(comparison.window_rate)} (before: {percent(comparison.known_rate)})"
     )
-    verdict = Text(f"{judged.grade}: {judged.words}", style="bold")
+    verdict = Text(f"{comparison.grade}: {comparison.words}", style="bold")
     gates = Table.grid(padding=(0, 1))
     for gate in candidate.gates:
         gates.add_row(*_gate(gate))
@@ -80,7 +80,7 @@ def _why_not(report: TrainReport, target: Target) -> list[str]:
     """Return the reasons why a target was not trained, and for leaks the fix."""
     lines = [f"lacking: {line}" for line in report.facts[target].missing]
     if leaks := report.leaks.leak_lines(target):
-        lines += [*(f"leak: {line}" for line in leaks), f"cure: {fix_for(report.leaks, target)}"]
+        lines += [*(f"leak: {line}" for line in leaks), f"fix: {fix_for(report.leaks, target)}"]
     return lines
 
 
