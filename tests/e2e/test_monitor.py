@@ -78,7 +78,7 @@ def test_the_previous_champion_is_compared_on_its_own_dates(
     for before, own, both in zip(former["matured"], watched["matured"], watched["together"], strict=True):
         assert before["rows"] + own["rows"] == both["rows"]
     printed = " ".join(renewcast("monitor", world.signals, home=place).stdout.split())
-    assert "all champions so far, each on the dates that it answered for" in printed
+    assert "all champions so far, each on the dates when it was in use" in printed
     assert "0 2025-10-01 2026-01-07" in printed
 
 
