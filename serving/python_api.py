@@ -68,9 +68,14 @@ class RenewalForecast:
         """The figures of all accounts due, with 80% intervals."""
         whole = self.document["whole"]
         rows = [
-            {"figure": name, "expected": told["expected"], "low": told["interval"][0], "high": told["interval"][1]}
+            {
+                "figure": name,
+                "expected": figure["expected"],
+                "low": figure["interval"][0],
+                "high": figure["interval"][1],
+            }
             for name in FIGURES
-            if (told := whole[name]) is not None
+            if (figure := whole[name]) is not None
         ]
         return pd.DataFrame(rows, columns=["figure", "expected", "low", "high"])
 
@@ -89,10 +94,8 @@ class RenewalForecast:
         return dict(self.document)
 
     def __repr__(self) -> str:
-        told = self.document
-        return (
-            f"<RenewalForecast for {told['period']} as of {told['as_of']}, {told['whole']['accounts']:,} accounts due>"
-        )
+        period, as_of = self.document["period"], self.document["as_of"]
+        return f"<RenewalForecast for {period} as of {as_of}, {self.document['whole']['accounts']:,} accounts due>"
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,10 @@ class Worklist:
         One row per account to work, in order. The recommended play is in columns ``play_name``, ``play_severity``,
         ``play_act``, ``play_who`` and ``play_due``.
     too_late : pandas.DataFrame
-        Accounts whose renewal is nearer than their play takes.
+        Accounts whose renewal is too close for their play to be completed.
     reached_arr_at_risk : dict of str to float or None
         The ARR at risk (currency a year) that the same capacity covers in the order of this ``worklist``,
-        ``by_health_score``, ``at_random``, and with room for ``everyone``.
+        ``by_health_score``, ``at_random``, and with capacity for ``everyone``.
     notes : list of str
         What limits the list.
     """
@@ -125,7 +128,7 @@ class Worklist:
 
     @property
     def too_late(self) -> pd.DataFrame:
-        """Accounts whose renewal is nearer than their play takes."""
+        """Accounts whose renewal is too close for their play to be completed."""
         return _table(self.document["too_late"], TooLateAccount)
 
     @property
@@ -143,8 +146,8 @@ class Worklist:
         return dict(self.document)
 
     def __repr__(self) -> str:
-        told = self.document
-        return f"<Worklist as of {told['as_of']}, {len(told['accounts'])} of {told['capacity']} places>"
+        accounts = len(self.document["accounts"])
+        return f"<Worklist as of {self.document['as_of']}, {accounts} of {self.document['capacity']} places>"
 
 
 def load_champion(*, home: Address | None = None) -> Champion:
@@ -267,9 +270,9 @@ def explain(
     (True, '2026-09-30')
     """
     with _Portfolio(signals, as_of, home, champion) as portfolio:
-        found = portfolio.assessment
-        parts = found.health.breakdown(account_row(found, account_id))
-        return account_answer(found, account_id, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)}
+        assessment = portfolio.assessment
+        parts = assessment.health.breakdown(account_row(assessment, account_id))
+        return account_answer(assessment, account_id, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)}
 
 
 def health(
@@ -329,7 +332,7 @@ def renewals(
     home: Address | None = None,
     champion: Champion | None = None,
 ) -> RenewalForecast:
-    """Forecast the renewals of a period: what is due, and what is expected to be kept, to grow and to be lost.
+    """Forecast the renewals of a period: the accounts due, and the ARR expected to be renewed, expanded and lost.
 
     Parameters
     ----------
@@ -366,8 +369,8 @@ def renewals(
     """
     span = forecast_period(to_instant(as_of), period, days)
     with _Portfolio(signals, as_of, home, champion) as portfolio:
-        known = inputs_from_signals(portfolio.known, portfolio.as_of, portfolio.home)
-        return RenewalForecast(forecast_renewals(portfolio.assessment, span, known))
+        inputs = inputs_from_signals(portfolio.known_signals, portfolio.as_of, portfolio.home)
+        return RenewalForecast(forecast_renewals(portfolio.assessment, span, inputs))
 
 
 def worklist(
@@ -393,10 +396,10 @@ def worklist(
     csm : str, optional
         Only the accounts of this customer success manager.
     save_rate : float, optional
-        The assumed share (0 to 1) of churning accounts that a play keeps. A measured rate takes precedence.
+        The assumed share (0 to 1) of churning accounts that a play saves. A measured rate takes precedence.
     home : str or path-like, optional
         The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it. Interventions
-        and snoozes that its store holds take accounts off the list.
+        and snoozes in its store take accounts off the list.
     champion : Champion, optional
         The models to rank with. By default the champion of the home.
 
@@ -423,19 +426,19 @@ def worklist(
     if save_rate is not None and not 0 <= save_rate <= 1:
         raise BadRequest(f"a save rate of {save_rate:g}", "a share from 0 to 1")
     with _Portfolio(signals, as_of, home, champion) as portfolio:
-        found, known, instant = portfolio.assessment, portfolio.known, portfolio.as_of
-        people = accounts_document(known, instant, champion_horizon(portfolio.champion))["accounts"]
-        recorded = _recorded(portfolio.home, found.account_ids, instant)
+        assessment, known_signals, instant = portfolio.assessment, portfolio.known_signals, portfolio.as_of
+        people = accounts_document(known_signals, instant, champion_horizon(portfolio.champion))["accounts"]
+        recorded = _recorded(portfolio.home, assessment.account_ids, instant)
         team = WorklistContext(
-            people, [*interventions_from_signals(known, instant), *recorded.interventions], recorded.snoozed
+            people, [*interventions_from_signals(known_signals, instant), *recorded.interventions], recorded.snoozed
         )
-        return Worklist(build_worklist(found, capacity, team, csm, save_rate))
+        return Worklist(build_worklist(assessment, capacity, team, csm, save_rate))
 
 
 class _Portfolio:
     """The assessed portfolio of open signals at one instant; a context manager.
 
-    The commands of the same names use the same: the signals must be of the portfolio of the home, and earlier
+    The commands with the same names work in the same way: the signals must be of the portfolio of the home, and earlier
     publications and interventions of the home count.
     """
 
@@ -452,16 +455,16 @@ class _Portfolio:
         self.as_of = to_instant(as_of)
         self.home: Home = home_at(home)
         if not self.home.root.exists():
-            # Rollups of large feeds are stored there, readable by the owner only.
+            # Roll-ups of large feeds are stored there, readable by the owner only.
             self.home.ensure()
-        chosen = load(self.home) if champion is None else champion
-        self.champion = chosen if rubric is None else chosen.with_rubric(rubric)
+        champion = load(self.home) if champion is None else champion
+        self.champion = champion if rubric is None else champion.with_rubric(rubric)
 
     def __enter__(self) -> _Portfolio:
         with ExitStack() as stack:
-            self.known: OpenSignals = stack.enter_context(self._signals.known_before(self.as_of))
-            require_portfolio(self.home, self.known)
-            self.assessment: Assessment = assess_portfolio(self.known, self.as_of, self.home, self.champion)[0]
+            self.known_signals: OpenSignals = stack.enter_context(self._signals.known_before(self.as_of))
+            require_portfolio(self.home, self.known_signals)
+            self.assessment: Assessment = assess_portfolio(self.known_signals, self.as_of, self.home, self.champion)[0]
             self._stack = stack.pop_all()
         return self
 
@@ -472,7 +475,7 @@ class _Portfolio:
 
 
 def _recorded(home: Home, account_ids: Sequence[str], as_of: datetime) -> RecordedActions:
-    """The interventions and snoozes that the store holds; reading creates no store."""
+    """Return the interventions and snoozes in the store. Reading does not create a store."""
     address = current_settings().store_address
     if address is None and not Store.file_of(home).exists():
         return RecordedActions(as_of.date())
@@ -480,6 +483,6 @@ def _recorded(home: Home, account_ids: Sequence[str], as_of: datetime) -> Record
 
 
 def _table(rows: Iterable[Mapping[str, Any]], schema: type[BaseModel]) -> pd.DataFrame:
-    """Rows of one schema as a DataFrame, which has the schema's columns even without rows."""
-    listed = list(rows)
-    return pd.DataFrame(listed, columns=list(schema.model_fields) if not listed else None)
+    """Return the rows as a DataFrame, which has the columns of the schema even without rows."""
+    records = list(rows)
+    return pd.DataFrame(records, columns=list(schema.model_fields) if not records else None)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import BadRequest
+from features.utils.arrays import Bools, Floats, Texts
 from models.artifacts.champion import Champion
 from models.artifacts.unknown_inputs import UnknownInputs, unknown_in_frame, unknown_inputs
 from models.explain.reasons import ConceptReason
@@ -25,7 +26,6 @@ from models.predictions.target_predictions import (
     SCORED,
     STALE_INPUTS,
     TargetScores,
-    Texts,
     WithheldStatus,
     score_target,
     unscored_target,
@@ -40,15 +40,13 @@ if TYPE_CHECKING:
 
 KEYS = ("account_id", "as_of")
 
-Floats = npt.NDArray[np.float64]
-
-#: The bands of model and health score, side by side from good to bad, to see where they disagree.
+#: The bands of model and health score, from good to bad. A disagreement is a difference between these numbers.
 CHURN_ORDER: dict[str, int] = {"low": 0, "medium": 1, "high": 2}
 HEALTH_ORDER: dict[str, int] = {"green": 0, "yellow": 1, "red": 2}
 
-#: A feed whose newest event is older than this many days at as_of is named in a warning.
+#: If the newest event of a feed is older than this many days at as_of, a warning names the feed.
 STALE_AFTER_DAYS = 14
-#: If no feed has had an event for longer, no numbers are given: twice the rhythm of the slowest usual feed, a month.
+#: If no feed has had an event for longer, no probabilities are reported. Twice the interval of the slowest usual feed.
 SILENT_AFTER_DAYS = 60
 
 
@@ -58,13 +56,14 @@ class Assessment:
 
     Parameters
     ----------
-    frame : the snapshot's rows, sorted by account_id.
+    champion : the models and the rubric in force at ``as_of``.
+    frame : the rows of the snapshot, sorted by account_id.
     as_of : the instant of the snapshot, UTC.
-    target_scores : one per target.
-    judged : what the rules say: health and its history, alerts, warnings, onboarding, expansion, plays.
+    target_scores : the scores of each target.
+    judged : the results of the rules: health and its history, alerts, warnings, onboarding, expansion, plays.
     stale : days since the newest event of each stale feed, by table.
-    jumped : the columns (``table.column``) whose unit seems to have changed; what rests on them cannot be trusted.
-    unusable : what the models lack that are not used, because most of their gain lies in unknown features.
+    jumped : the columns (``table.column``) whose unit seems to have changed. Values derived from them are unreliable.
+    unusable : the unknown inputs of each model that is not used, because most of its gain lies in unknown features.
     """
 
     champion: Champion
@@ -78,17 +77,17 @@ class Assessment:
 
     @cached_property
     def account_ids(self) -> list[str]:
-        """The accounts, sorted."""
+        """The account ids, sorted."""
         return [str(account) for account in self.frame["account_id"]]
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Each account's place, from 0."""
+        """The row of each account, from 0."""
         return {account: row for row, account in enumerate(self.account_ids)}
 
     @cached_property
     def cells(self) -> tuple[tuple[str, npt.NDArray[Any]], ...]:
-        """Every column but as_of, sorted by name, each of shape (n,)."""
+        """Every column except as_of, sorted by name. Shape (n,) each."""
         return tuple((name, self.frame[name].to_numpy()) for name in sorted(self.frame.columns) if name != KEYS[1])
 
     @property
@@ -108,30 +107,38 @@ class Assessment:
 
     @cached_property
     def health_coverage(self) -> Floats:
-        """The share of the rubric's weight that had data. Shape (n,)."""
+        """The share of the rubric's weight that has data. Shape (n,)."""
         return np.asarray(self.health.coverage, dtype=np.float64)
 
     @cached_property
-    def ready(self) -> npt.NDArray[np.bool_]:
-        """Whether an expansion is proposed: every item of the gate met, the model's band high, and nothing that
-        withdraws it (`models.rules.playbook`). Shape (n,)."""
+    def ready(self) -> Bools:
+        """True where an expansion is proposed. Shape (n,).
+
+        Every item of the gate is met, the model's band is high, and no reason withdraws the proposal
+        (`models.rules.playbook`).
+        """
         return self.judged.playbook.proposed
 
     @cached_property
     def agreement(self) -> Texts:
-        """Whether model and health score fall into the same of three bands: agree, model_worse or model_better (the
-        model's view of the account is the worse or the better one); None where either says nothing. Shape (n,)."""
+        """Agreement between the bands of model and health score. Shape (n,).
+
+        ``agree``, ``model_worse`` (the model rates the account worse than the health score) or ``model_better``. None
+        where either is unknown.
+        """
         out = np.full(len(self.frame), None, dtype=object)
         for row, (risk, health) in enumerate(zip(self.target_scores["churn"].band, self.health.band, strict=True)):
             if risk in CHURN_ORDER and health in HEALTH_ORDER:
-                further = CHURN_ORDER[risk] - HEALTH_ORDER[health]
-                out[row] = "agree" if further == 0 else "model_worse" if further > 0 else "model_better"
+                difference = CHURN_ORDER[risk] - HEALTH_ORDER[health]
+                out[row] = "agree" if difference == 0 else "model_worse" if difference > 0 else "model_better"
         return out
 
     @cached_property
     def meant(self) -> tuple[Floats, Floats, Floats]:
-        """The churn rate that has followed health scores like these, and its 80% interval; NaN where it is not known.
-        Shape (n,) each."""
+        """The observed churn rate after similar health scores, and its 80% interval. Shape (n,) each.
+
+        NaN where it is unknown.
+        """
         meaning = self.champion.meaning
         if meaning is None:
             unknown = np.full(len(self.frame), np.nan)
@@ -140,26 +147,34 @@ class Assessment:
 
     @cached_property
     def gap(self) -> Floats:
-        """The model's churn probability less the rate that has followed such a health score: above 0 the model sees
-        more risk. NaN where either is not known, shape (n,)."""
+        """The model's churn probability minus the observed churn rate after similar health scores. Shape (n,).
+
+        Positive values mean that the model rates the risk higher. NaN where either is unknown.
+        """
         gap: Floats = self.target_scores["churn"].probability - self.meant[0]
         return gap
 
-    def explained_by(self, row: int, pulls: Mapping[str, float]) -> str | None:
-        """The dimension that does most to explain why the model sees the account at this place otherwise than its
-        health score: the one that pulls the model's log-odds furthest the gap's way. None without a gap.
+    def explained_by(self, row: int, contributions: Mapping[str, float]) -> str | None:
+        """Return the dimension that explains most of the difference between model and health score.
+
+        It is the dimension with the largest contribution in the direction of the gap.
 
         Parameters
         ----------
-        pulls : what each dimension adds to the model's log-odds.
+        row : the row of the account.
+        contributions : the contribution of each dimension to the model's log-odds.
+
+        Returns
+        -------
+        The name of the dimension; None without a gap, or if no dimension contributes in its direction.
         """
-        way = float(np.sign(np.nan_to_num(self.gap[row])))
-        towards = {name: way * pull for name, pull in pulls.items()}
-        furthest = max(towards, key=towards.__getitem__, default=None)
-        return furthest if furthest is not None and towards[furthest] > 0 else None
+        direction = float(np.sign(np.nan_to_num(self.gap[row])))
+        towards_gap = {name: direction * contribution for name, contribution in contributions.items()}
+        largest = max(towards_gap, key=towards_gap.__getitem__, default=None)
+        return largest if largest is not None and towards_gap[largest] > 0 else None
 
     def churn_reasons(self) -> list[tuple[ConceptReason, ...]]:
-        """Each account's reasons for the churn probability, largest first; none where there is no probability."""
+        """Return the reasons for the churn probability of each account, largest first; empty without a probability."""
         out: list[tuple[ConceptReason, ...]] = [()] * len(self.frame)
         churn = self.target_scores["churn"]
         if churn.explanation is not None:
@@ -184,36 +199,40 @@ def assess(
     assignments: ExecutiveAssignments | None = None,
     is_unknown: Callable[[str], bool] | None = None,
 ) -> Assessment:
-    """Judge every account of one snapshot.
+    """Assess every account of one snapshot.
 
     Parameters
     ----------
-    frame : account_id, as_of (one and the same) and the features, one row per account, in any order.
-    champion : the bundles and the rubric, of which the version in force at the frame's as_of is applied; a target
-        without a bundle is answered with status no_model.
-    peers : what to compare with, for accounts that come alone (`Champion.peers`). Without it the rows are taken for the
-        whole portfolio and compared with each other.
-    past : rows of earlier dates, in the same columns or some of them, and `models.rules.evaluate.RISK_COLUMN`: the
-        rules look back on them. Without it nothing is known of changes.
-    feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of. Where that
-        of every table is over 60 days old, the status is stale_inputs: the silence is the feeds', not the accounts'.
-    jumped : columns, as ``table.column``, whose unit seems to have changed (`features.health`): they are warned of.
-    catalogue : the features; the deployment's if not given (`features.custom.current_catalogue.current_catalogue`).
-    withheld : as of `models.predictions.target_predictions.score_target`, where the caller knows why no number is to be
-    told.
-    executives_from : for accounts that come alone: the ARR at risk from which executives act, as the portfolio's own
-        assessment has it (``judged.playbook.executives_from``). Without it the CSM acts.
+    frame : account_id, as_of (the same in every row) and the features, one row per account, in any order.
+    champion : the bundles and the rubric. The version of the rubric in force at the frame's as_of is applied. A target
+        without a bundle has status no_model.
+    peers : the comparison group, for accounts that are scored alone (`Champion.peers`). Without it the rows are the
+        whole portfolio and are compared with each other.
+    past : rows of earlier dates, with the same columns or some of them, and `models.rules.evaluate.RISK_COLUMN`. The
+        rules use them as history. Without it, changes are unknown.
+    feeds : the newest known event of each table, UTC. If it is more than 14 days old, there is a warning. If those of
+        all tables are more than 60 days old, the status is stale_inputs, because the feeds stopped, not the accounts.
+    jumped : columns, as ``table.column``, whose unit seems to have changed (`features.feed_health`). There is a warning
+        for each.
+    catalogue : the features. Default: those of the deployment (`features.custom.current_catalogue.current_catalogue`).
+    withheld : the reason to report no probabilities, as in `models.predictions.target_predictions.score_target`.
+    executives_from : for accounts that are scored alone, the ARR at risk from which executives act, as in the
+        assessment of the portfolio (``judged.playbook.executives_from``). Without it the CSM acts.
     open_plays : plays that were published before and have not been done, and when they were first due.
     assignments : plays that were assigned to executives before, and when. They use capacity for a week.
-    is_unknown : whether a feature is unknown for every account; for a whole portfolio that is seen from the frame. A
-        model most of whose gain lies in such features is not used: its status is out_of_scope.
+    is_unknown : returns True if a feature is unknown for every account. Default for a whole portfolio: computed from
+        the frame. A model is not used if most of its gain lies in such features; its status is out_of_scope.
+
+    Returns
+    -------
+    The assessment, with the accounts in the order of their account_id.
 
     Raises
     ------
-    BadRequest : no rows, several as_ofs, an account twice, or a column that cannot be read.
+    BadRequest : there are no rows, several dates or repeated accounts, or a column cannot be read.
     """
     if catalogue is None:
-        # Not at import: the catalogue brings the query engine with it.
+        # Imported late, because the catalogue imports the query engine.
         from features.custom.current_catalogue import current_catalogue
 
         catalogue = current_catalogue()
@@ -269,13 +288,13 @@ def _check(frame: pd.DataFrame) -> None:
     if frame.empty:
         raise BadRequest("no account is active at this date", "at least one account", "choose another date")
     if frame["as_of"].nunique(dropna=False) != 1 or frame["as_of"].isna().any():
-        raise BadRequest("the table holds several dates, or none", "one as_of for all rows", "give one date at a time")
+        raise BadRequest("the table holds several dates, or none", "one as_of for all rows", "pass one date at a time")
     if not isinstance(frame["as_of"].dtype, pd.DatetimeTZDtype):
-        raise BadRequest("as_of is not a column of instants with a zone", "datetimes in UTC", "convert it to UTC")
+        raise BadRequest("as_of is not a column of datetimes with a time zone", "datetimes in UTC", "convert it to UTC")
     if repeated := int(frame["account_id"].duplicated().sum()):
         raise BadRequest(f"{repeated} rows repeat an account", "each account once", "remove the repeated rows")
 
 
 def _ages(as_of: pd.Timestamp, feeds: Mapping[str, datetime | None]) -> dict[str, int]:
-    """Days since the newest event of each feed that has any."""
+    """Return the days since the newest event of each feed that has events."""
     return {table: (as_of - pd.Timestamp(newest)).days for table, newest in sorted(feeds.items()) if newest is not None}

@@ -1,4 +1,4 @@
-"""The answer for one account, as plain data for JSON."""
+"""Answers for single accounts, as plain data for JSON."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from models.rules.evaluate import RuleResults
 from models.rules.expansion import ExpansionReadiness
 from models.targets import HIGHER_IS, TARGETS, Target
 
-#: What "change in 30 days" is measured against: an assessment this many days earlier, give or take the tolerance,
-#: since snapshots are weekly.
+#: "Change in 30 days" compares with an assessment this many days earlier. The tolerance is needed because snapshots are
+#: weekly.
 CHANGE_DAYS = 30
 CHANGE_TOLERANCE_DAYS = 3
-#: The number of accounts that are explained together.
+#: The number of accounts that are explained in one batch.
 EXPLANATION_BATCH = 4096
 
 
@@ -49,24 +49,24 @@ def account_answer(
     ----------
     scored_at : the time of the answer, UTC; it does not change the id of the prediction.
     data_through : the instant up to which the signals are complete, UTC.
-    earlier : the assessment of about 30 days before, for the change since; left null where the account was not
-        scored then, or by another version of the model, since the two would not be comparable.
+    earlier : the assessment of about 30 days before, for the change since then. The change is null if the account was
+        not scored then, or was scored by another version of the model, because the two are not comparable.
     schema : the model of the answer.
 
     Returns
     -------
-    dict of prediction_id, account_id, as_of, data_through, scored_at, horizon_days, churn, expansion, health, what the
-    rules say (segment, touch, alerts, early_warnings, onboarding, plays), reasons (those of the churn model; expansion
-    has its own), warnings and model. ``explained`` holds the parts of the raw log-odds: base_log_odds + the reasons'
-    contribution_log_odds + rest_log_odds = raw_log_odds; or base_log_odds + the sum of by_dimension.
+    dict of prediction_id, account_id, as_of, data_through, scored_at, horizon_days, churn, expansion, health, the
+    results of the rules (segment, touch, alerts, early_warnings, onboarding, plays), reasons (those of the churn model;
+    expansion has its own), warnings and model. ``explained`` contains the parts of the raw log-odds: base_log_odds +
+    the reasons' contribution_log_odds + rest_log_odds = raw_log_odds; or base_log_odds + the sum of by_dimension.
 
     Raises
     ------
-    UnknownAccount : the assessment does not hold the account.
+    UnknownAccount : the account is not in the assessment.
     ValueError : ``earlier`` is not of about 30 days before.
     """
     row = account_row(assessment, account_id)
-    why = {target: seen.explained([row])[0] for target, seen in assessment.target_scores.items()}
+    why = {target: scores.explained([row])[0] for target, scores in assessment.target_scores.items()}
     return _answer(assessment, row, why, scored_at, data_through, earlier, schema)
 
 
@@ -78,14 +78,14 @@ def portfolio_answers(
     earlier: Assessment | None = None,
     schema: type[BaseModel] = Prediction,
 ) -> Iterator[dict[str, Any]]:
-    """Build the answer of every account, in their order. Explaining them together is much faster than one by one."""
+    """Build the answer of every account, in order. Explaining them in batches is much faster than one by one."""
     every = range(len(assessment.frame))
     for start in range(0, len(every), EXPLANATION_BATCH):
         rows = every[start : start + EXPLANATION_BATCH]
-        why = {target: seen.explained(rows) for target, seen in assessment.target_scores.items()}
+        why = {target: scores.explained(rows) for target, scores in assessment.target_scores.items()}
         for i, row in enumerate(rows):
-            own = {target: of_these[i] for target, of_these in why.items()}
-            yield _answer(assessment, row, own, scored_at, data_through, earlier, schema)
+            account_why = {target: explanations[i] for target, explanations in why.items()}
+            yield _answer(assessment, row, account_why, scored_at, data_through, earlier, schema)
 
 
 def _answer(
@@ -99,7 +99,7 @@ def _answer(
 ) -> dict[str, Any]:
     account_id = assessment.account_ids[row]
     churn, expansion = assessment.target_scores["churn"], assessment.target_scores["expansion"]
-    change = {seen.target: _change(assessment, seen.target, row, earlier, account_id) for seen in (churn, expansion)}
+    change = {s.target: _change(assessment, s.target, row, earlier, account_id) for s in (churn, expansion)}
     horizon = next((o.bundle.manifest.horizon_days for o in (churn, expansion) if o.bundle is not None), None)
     gate = [{"item": item, "state": states[row]} for item, states in assessment.judged.expansion.gate.items()]
     parts = {
@@ -134,19 +134,19 @@ def _answer(
 
 
 def prediction_id(assessment: Assessment, row: int) -> str:
-    """``prd_`` and 24 hex digits of a SHA-256 over account, as_of, the account's features, the bundles and the rubric.
+    """Return ``prd_`` and 24 hex digits of a SHA-256 over as_of, the account's features, the bundles and the rubric.
 
-    The same inputs give the same id; signals that arrived later, another model or another rubric give another.
+    The same inputs give the same id. Signals that arrive later, another model or another rubric give a different id.
     """
     features = [(name, _plain(column[row])) for name, column in assessment.cells]
     bundles = assessment.champion.bundles
-    told = [
+    inputs = [
         format_instant(assessment.as_of),
         features,
         [bundles[target].fingerprint for target in TARGETS if target in bundles],
         assessment.champion.rubric.text,
     ]
-    return "prd_" + hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+    return "prd_" + hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
 
 
 def format_instant(instant: datetime) -> str:
@@ -161,7 +161,7 @@ def account_row(assessment: Assessment, account_id: str) -> int:
 
     Raises
     ------
-    UnknownAccount : the assessment does not hold it.
+    UnknownAccount : the account is not in the assessment.
     """
     try:
         return assessment.places[account_id]
@@ -173,12 +173,12 @@ def account_row(assessment: Assessment, account_id: str) -> int:
         ) from None
 
 
-def _target(seen: TargetScores, row: int, change: float | None, why: AccountExplanation | None) -> dict[str, Any]:
-    scored = seen.status[row] == SCORED
+def _target(scores: TargetScores, row: int, change: float | None, why: AccountExplanation | None) -> dict[str, Any]:
+    scored = scores.status[row] == SCORED
     return {
-        "interval": [float(seen.low[row]), float(seen.high[row])] if scored else None,
-        "higher_is": HIGHER_IS[seen.target],
-        "by_horizon": [{"days": days, "probability": number_or_null(p[row])} for days, p in seen.by_horizon.items()],
+        "interval": [float(scores.low[row]), float(scores.high[row])] if scored else None,
+        "higher_is": HIGHER_IS[scores.target],
+        "by_horizon": [{"days": days, "probability": number_or_null(p[row])} for days, p in scores.by_horizon.items()],
         "change_30d": change,
         "explained": _explained(why),
     }
@@ -244,7 +244,7 @@ def _explained_by(assessment: Assessment, row: int, why: AccountExplanation | No
 
 
 def _history(judged: RuleResults, row: int) -> list[dict[str, Any]]:
-    """The score at each date at which the account was active, by the version of the rubric in force then."""
+    """Return the score at each date when the account was active, with the rubric version in force on that date."""
     return [
         {"as_of": format_instant(date.to_pydatetime()), "score": number_or_null(score), "band": band}
         for date, score, band in zip(judged.dates, judged.reported_score[row], judged.reported_band[row], strict=True)
@@ -266,9 +266,9 @@ def _signs(expansion: ExpansionReadiness, row: int) -> list[dict[str, str]]:
     return [{"code": r.code, "says": r.says} for r in rules if expansion.signals[r.code][row] == TRUE]
 
 
-def _listed(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Tuples as lists, as JSON has it."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
+def _listed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with tuples replaced by lists, for JSON."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
 
 
 def _instants(**instants: datetime | None) -> dict[str, str | None]:
@@ -276,22 +276,22 @@ def _instants(**instants: datetime | None) -> dict[str, str | None]:
 
 
 def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+    warnings: list[dict[str, Any]] = [
         {"code": f"{table}_feed_stale", "days": days} for table, days in assessment.stale.items()
     ]
-    found += [{"code": "unit_jumped", "column": column} for column in assessment.jumped]
-    seen = assessment.target_scores.values()
-    if missing := sorted({name for each in seen for name in each.missing}):
-        found.append({"code": "features_missing", "features": missing})
-    found += [
-        {"code": "inputs_unknown", "target": target, "share": round(lacks.share, 4), "tables": list(lacks.tables)}
-        for target, lacks in assessment.unusable.items()
+    warnings += [{"code": "unit_jumped", "column": column} for column in assessment.jumped]
+    every = assessment.target_scores.values()
+    if missing := sorted({name for each in every for name in each.missing}):
+        warnings.append({"code": "features_missing", "features": missing})
+    warnings += [
+        {"code": "inputs_unknown", "target": target, "share": round(unknown.share, 4), "tables": list(unknown.tables)}
+        for target, unknown in assessment.unusable.items()
     ]
-    unseen = {name for each in seen for name, rows in each.unseen.items() if rows[row]}
-    found += [{"code": "unknown_category", "feature": name} for name in sorted(unseen)]
+    unseen = {name for each in every for name, rows in each.unseen.items() if rows[row]}
+    warnings += [{"code": "unknown_category", "feature": name} for name in sorted(unseen)]
     if assessment.health.band.iloc[row] == INSUFFICIENT:
-        found.append({"code": "health_insufficient_data", "coverage": float(assessment.health.coverage.iloc[row])})
-    return found
+        warnings.append({"code": "health_insufficient_data", "coverage": float(assessment.health.coverage.iloc[row])})
+    return warnings
 
 
 def model_payload(bundle: Bundle | None) -> dict[str, str | None] | None:
@@ -302,7 +302,7 @@ def model_payload(bundle: Bundle | None) -> dict[str, str | None] | None:
 
 
 def _plain(value: Any) -> str | None:
-    """A cell as text, the same for the same value whatever the column's type; None for every kind of null."""
+    """Return a cell as text that does not depend on the type of the column; None for every kind of null."""
     if value is None or value is pd.NA:
         return None
     if isinstance(value, str):

@@ -1,23 +1,23 @@
-"""The risk score and its bands: a probability seen against the average account."""
+"""The risk score and its bands: a probability compared with that of the average account."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-#: Risk scores from here up to HIGH_ABOVE are medium, lower ones low. 50 is the average account.
+#: Risk scores from this value up to HIGH_ABOVE are medium, lower ones are low. 50 is the average account.
 MEDIUM_FROM = 50
-#: Risk scores above this are high: "churn risk above 70 of 100" is the early warning.
+#: Risk scores above this value are high. The early warning is "churn risk above 70 of 100".
 HIGH_ABOVE = 70
 
 BANDS: tuple[str, ...] = ("low", "medium", "high")
 
 
 def risk_score(probability: npt.ArrayLike, base_rate: float) -> npt.NDArray[np.float64]:
-    """How the odds compare with those of the average account, from 0 to 100.
+    """Compute the risk score from 0 to 100: the odds compared with those of the average account.
 
-    ``100 * odds(p) / (odds(p) + odds(base_rate))``: 50 is as likely as the average account, 75 has three times its
-    odds, 100 is certainty. It is a monotone function of the probability, so ranking is unchanged.
+    ``100 * odds(p) / (odds(p) + odds(base_rate))``: 50 has the odds of the average account, 75 three times its
+    odds, 100 is certain. It is a monotone function of the probability, so the ranking is unchanged.
 
     Parameters
     ----------
@@ -35,20 +35,20 @@ def risk_score(probability: npt.ArrayLike, base_rate: float) -> npt.NDArray[np.f
     if not 0.0 < base_rate < 1.0:
         raise ValueError(f"the base rate must lie between 0 and 1, both excluded, not {base_rate!r}")
     p = np.asarray(probability, dtype=np.float64)
-    for_it = p * (1.0 - base_rate)
-    against = base_rate * (1.0 - p)
-    return np.asarray(100.0 * for_it / (for_it + against), dtype=np.float64)
+    account = p * (1.0 - base_rate)
+    average = base_rate * (1.0 - p)
+    return np.asarray(100.0 * account / (account + average), dtype=np.float64)
 
 
 def whole_points(score: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The score as people see it: whole points, halves upwards; NaN stays NaN. Shape kept."""
+    """Round a score to whole points, halves upward, as it is displayed. NaN stays NaN. The shape is unchanged."""
     return np.floor(np.asarray(score, dtype=np.float64) + 0.5)
 
 
 def risk_band(points: npt.ArrayLike) -> npt.NDArray[np.object_]:
-    """The band of whole risk points: "low", "medium" or "high"; None where there are none. Shape kept.
+    """Return the band of whole risk points: "low", "medium" or "high"; None where they are NaN. Same shape.
 
-    It reads the rounded points, so that the number a person sees never contradicts the band beside it.
+    The points are rounded, so that the displayed number never contradicts the band.
     """
     values = np.asarray(points, dtype=np.float64)
     bands = np.full(values.shape, None, dtype=object)

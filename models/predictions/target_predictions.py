@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from features.errors import BadRequest
+from features.utils.arrays import Bools, Floats, Texts
 from models.artifacts.bundle import Bundle
 from models.explain.reasons import AccountExplanation, TargetExplainer
 from models.peer_groups.frame_columns import number_column
@@ -29,25 +29,30 @@ SCORED, INSUFFICIENT_HISTORY, NO_MODEL = "scored", "insufficient_history", "no_m
 STALE_INPUTS: WithheldStatus = "stale_inputs"
 OUT_OF_SCOPE: WithheldStatus = "out_of_scope"
 
-#: A customer for fewer days than this has not filled the shortest window, so its numbers are not meaningful yet.
+#: Accounts with a shorter tenure are not scored, because they have not filled the shortest window of a feature.
 MINIMUM_TENURE_DAYS = 7
 TENURE_FEATURE = "contract.tenure_days"
-
-Floats = npt.NDArray[np.float64]
-Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
 class TargetScores:
-    """One target for n accounts, every array of shape (n,).
+    """The scores of n accounts for one target. Every array has shape (n,).
 
-    ``status`` is scored, insufficient_history, stale_inputs, out_of_scope or no_model. Where it is not scored the
-    numbers are NaN and the band None. ``probability``, ``low`` and ``high`` (80% interval) are 0 to 1; ``points`` whole
-    risk points, 0 to 100; ``percentile`` the place in the portfolio, 0 to 100, higher for a higher probability, NaN
-    where there is no portfolio to compare with. ``by_horizon`` holds the probability within each horizon that the model
-    knows, by its days, never falling as they grow; ``involuntary`` the part of the probability that is an end by
-    nonpayment, NaN where the model does not tell them apart. ``missing`` names features that the table had no column
-    for; ``unseen`` tells, per categorical feature, the rows whose value the model never saw.
+    Parameters
+    ----------
+    target : the target.
+    bundle : the model; None without one.
+    status : scored, insufficient_history, stale_inputs, out_of_scope or no_model. If it is not scored, the numbers are
+        NaN and the band is None.
+    probability, low, high : the probability and its 80% interval, 0 to 1.
+    points : the risk score in whole points, 0 to 100.
+    band : the band of the points.
+    percentile : the rank in the portfolio, 0 to 100, higher for a higher probability; NaN without a portfolio.
+    explanation : computes the reasons; None without a model.
+    missing : the features without a column in the table.
+    unseen : for each categorical feature, True in the rows with a category that was not in the training data.
+    by_horizon : the probability within each horizon of the model, by its days. It never decreases as the days increase.
+    involuntary : the part of the probability that is churn by nonpayment; NaN where the model does not separate it.
     """
 
     target: Target
@@ -61,26 +66,26 @@ class TargetScores:
     percentile: Floats
     explanation: TargetExplainer | None
     missing: tuple[str, ...]
-    unseen: Mapping[str, npt.NDArray[np.bool_]]
+    unseen: Mapping[str, Bools]
     by_horizon: Mapping[int, Floats]
     involuntary: Floats
 
     def explained(self, rows: Sequence[int]) -> list[AccountExplanation | None]:
-        """Why, for the accounts at these places; None where there is no number to explain."""
+        """Return the explanations of the accounts in these rows; None where there is no probability."""
         if self.explanation is None:
             return [None] * len(rows)
-        known = [row for row in rows if self.status[row] == SCORED]
-        found = dict(zip(known, self.explanation.explain(known), strict=True))
-        return [found.get(row) for row in rows]
+        scored = [row for row in rows if self.status[row] == SCORED]
+        explanations = dict(zip(scored, self.explanation.explain(scored), strict=True))
+        return [explanations.get(row) for row in rows]
 
     @property
     def version(self) -> str | None:
-        """The bundle's version; None without a model."""
+        """The version of the model; None without one."""
         return None if self.bundle is None else self.bundle.manifest.version
 
 
 def unscored_target(target: Target, accounts: int) -> TargetScores:
-    """Return scores without any number, for a target without a promoted model."""
+    """Return scores without probabilities, for a target without a promoted model."""
     nan, null = np.full(accounts, np.nan), np.full(accounts, None, dtype=object)
     status = np.full(accounts, NO_MODEL, dtype=object)
     return TargetScores(target, None, status, nan, nan, nan, nan, null, nan, None, (), {}, {}, nan)
@@ -100,15 +105,17 @@ def score_target(
     Parameters
     ----------
     frame : one row per account, all of one as_of.
-    peers, segments : for the reasons' comparison with comparable accounts.
-    is_portfolio : whether the rows are a whole portfolio, within which a place has a meaning.
-    withheld : why no number is told of any account: the signals ended so long before as_of that their silence would be
-        taken for the accounts' own, the accounts are not active at as_of, or most of the model rests on features that
-        are unknown for all of them. None where numbers are told.
+    bundle : the model.
+    peers, segments : used by the reasons, which compare an account with similar ones.
+    is_portfolio : True if the rows are a whole portfolio, so that a percentile is meaningful.
+    catalogue : the features.
+    withheld : the reason to report no probability for any account: the signals ended so long before as_of that every
+        account would look inactive, the accounts are not active at as_of, or most of the model's gain lies in features
+        that are unknown for all of them. None to report probabilities.
 
     Raises
     ------
-    BadRequest : a column cannot be read as what the model needs.
+    BadRequest : a column does not have the type that the model needs.
     """
     scorer = bundle.scorer
     encoded, old_enough = _encoded(frame, bundle), _old_enough(frame)
@@ -145,11 +152,11 @@ def score_target(
 
 
 def risk_points(frame: pd.DataFrame, bundle: Bundle) -> Floats:
-    """Whole risk points alone, 0 to 100, NaN where the account is too young; shape (n,).
+    """Compute only the risk score in whole points, 0 to 100; NaN where the tenure is too short. Shape (n,).
 
     Raises
     ------
-    BadRequest : a column cannot be read as what the model needs.
+    BadRequest : a column does not have the type that the model needs.
     """
     p = bundle.scorer.probability(bundle.scorer.raw(_encoded(frame, bundle).matrix))
     return whole_points(risk_score(np.where(_old_enough(frame), p, np.nan), bundle.manifest.base_rate))
@@ -162,6 +169,6 @@ def _encoded(frame: pd.DataFrame, bundle: Bundle) -> Encoded:
         raise BadRequest(str(error), "columns as in a snapshot", "build the table with `renewcast snapshot`") from error
 
 
-def _old_enough(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    # Unknown tenure does not compare as less, so that it never takes an answer away.
+def _old_enough(frame: pd.DataFrame) -> Bools:
+    # An unknown tenure counts as old enough: a comparison with NaN is False.
     return ~(number_column(frame, TENURE_FEATURE) < MINIMUM_TENURE_DAYS)

@@ -157,21 +157,21 @@ def _with_groups(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, float, int, int, int, int]]:
-    """Return numerator, denominator, net denominator, and the numbers of accounts known, left out, in total and with
-    overwritten terms, by KPI and group."""
+    """Return numerator, denominator, net denominator, and the numbers of accounts with a value, left out, in total
+    and with overwritten terms, by KPI and group."""
     groups = parts.groupby([*by, "measure"], dropna=False, sort=False)
     totals = groups.agg(
         numerator=("numerator", "sum"),
         denominator=("denominator", "sum"),
         net=("net", "sum"),
-        known=("numerator", "count"),
+        with_value=("numerator", "count"),
         left_out=("left_out", "sum"),
         accounts=("account_id", "size"),
         overwritten=("overwritten", "sum"),
     )
     return {
-        key: (float(n), float(d), float(net), int(k), int(out), int(many), int(gone))
-        for key, n, d, net, k, out, many, gone in zip(totals.index, *(totals[c] for c in totals.columns), strict=True)
+        key: (float(n), float(d), float(net), int(k), int(out), int(total), int(lost))
+        for key, n, d, net, k, out, total, lost in zip(totals.index, *(totals[c] for c in totals.columns), strict=True)
     }
 
 
@@ -192,20 +192,20 @@ def _overwritten(measure: Kpi, sums: dict[Any, Any], *group: Any, segments: bool
 
 def _value(measure: Kpi, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
     key = (*group, measure.code) if group else measure.code
-    above, below, net, known, left_out, *_ = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
+    numerator, denominator, net, with_value, left_out, *_ = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
     why = missing.get(measure.code) or _overwritten(measure, sums, *group)
-    if why is None and not known:
+    if why is None and not with_value:
         why = "unknown for all accounts" if left_out else measure.nothing
-    elif why is None and measure.denominator and not min(below, net) > 0:
+    elif why is None and measure.denominator and not min(denominator, net) > 0:
         why = measure.not_above_zero
     if why is not None:
         empty = {"value": None, "numerator": None, "denominator": None}
         return {**empty, "left_out": left_out, "unknown": why}
-    value = measure.factor * above / below if measure.denominator else above
+    value = measure.factor * numerator / denominator if measure.denominator else numerator
     return {
         "value": value,
-        "numerator": above,
-        "denominator": below if measure.denominator else None,
+        "numerator": numerator,
+        "denominator": denominator if measure.denominator else None,
         "left_out": left_out,
         "unknown": None,
     }
@@ -223,18 +223,18 @@ def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[
         id(p): p.assign(**{division: p[division].astype(object).where(p[division].notna(), "")}) for p in (now, last)
     }
     sums, sums_last = (_sums(texts[id(p)], [division]) for p in (now, last))
-    found = {key[0] for key in (*sums, *sums_last)}
+    groups = {key[0] for key in (*sums, *sums_last)}
     segments = division == "segment"
-    order = list(segment_names()) if segments else sorted(found - {""})
-    lacking, lacking_last = missing, missing
+    order = list(segment_names()) if segments else sorted(groups - {""})
+    unknown, unknown_last = missing, missing
     if segments:
-        lacking, lacking_last = (missing | _not_by_segment(p) for p in (now, last))
+        unknown, unknown_last = (missing | _not_by_segment(p) for p in (now, last))
     out = []
-    for name in [*order, *([""] if "" in found else [])]:
+    for name in [*order, *([""] if "" in groups else [])]:
         kpis = []
         for measure in MEASURES:
-            value = _value(measure, sums, lacking, name)
-            value_last = _value(measure, sums_last, lacking_last, name)
+            value = _value(measure, sums, unknown, name)
+            value_last = _value(measure, sums_last, unknown_last, name)
             kpis.append({"measure": measure.code, **value, "last": value_last["value"]})
         out.append({"group": name or None, "measures": kpis})
     return out
@@ -247,8 +247,8 @@ def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
 
 
 def _missing(signals: Signals, measure: Kpi) -> str | None:
-    lacking = [group for group in measure.needs if not any(signals.has(name) for name in group)]
-    return f"the source has no {' or '.join(lacking[0])}" if lacking else None
+    missing = [group for group in measure.needs if not any(signals.has(name) for name in group)]
+    return f"the source has no {' or '.join(missing[0])}" if missing else None
 
 
 def _span(period: Period) -> dict[str, str]:

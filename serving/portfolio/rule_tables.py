@@ -31,7 +31,7 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
 
     account_id, segment, arr (currency a year), health_score (0 to 100), health_band, change_7d (points), coverage
     (share of the weight that had data), weakest (dimension), a column ``{dimension}_points`` each (0 to 100),
-    churn_probability, churn_band, meant_churn (the churn rate that has followed such a score), agreement of model and
+    churn_probability, churn_band, meant_churn (the observed churn rate after such a score), agreement of model and
     health score, alerts (the text of raised alerts), and history (the weekly scores, oldest first, "-" for none).
     """
     judged, health = assessment.judged, assessment.health
@@ -58,7 +58,7 @@ def disagreements_board(assessment: Assessment) -> pd.DataFrame:
     """Return the accounts where model and health score fall into different bands, widest gap first.
 
     account_id, segment, arr, health_score, health_band, meant_churn (with meant_low and meant_high, 80%),
-    churn_probability, churn_band, gap (probability less meant_churn), agreement (model_worse, model_better),
+    churn_probability, churn_band, gap (probability minus meant_churn), agreement (model_worse, model_better),
     explained_by (the dimension with the largest effect in that direction).
     """
     rows = np.flatnonzero(np.isin(assessment.agreement.astype(str), ["model_worse", "model_better"]))
@@ -77,21 +77,22 @@ def disagreements_board(assessment: Assessment) -> pd.DataFrame:
         }
     ).iloc[rows]
     explanation = assessment.target_scores["churn"].explanation
-    pulls = explanation.by_dimension(rows) if explanation is not None else [{}] * len(rows)
-    explained_by = [assessment.explained_by(int(row), each) for row, each in zip(rows, pulls, strict=True)]
+    contributions = explanation.by_dimension(rows) if explanation is not None else [{}] * len(rows)
+    explained_by = [assessment.explained_by(int(row), each) for row, each in zip(rows, contributions, strict=True)]
     frame = frame.assign(explained_by=text_column(explained_by).to_numpy())
     order = frame.assign(_gap=-frame["gap"].abs().fillna(0.0)).sort_values(["_gap", "account_id"])
     return order.drop(columns="_gap").reset_index(drop=True)
 
 
-def risks_board(assessment: Assessment, standing: Mapping[str, InterventionStatus] | None = None) -> pd.DataFrame:
+def risks_board(assessment: Assessment, off_the_list: Mapping[str, InterventionStatus] | None = None) -> pd.DataFrame:
     """Return the accounts at risk: red first, then yellow, then others with a warning that counts or a high model risk.
 
     Within a band, the most severe warning comes first, then the larger contract.
 
     Parameters
     ----------
-    standing : accounts whose plays are off the list, and why (`models.rules.intervention_effects.intervention_status`).
+    off_the_list : accounts whose plays are off the list, and why
+        (`models.rules.intervention_effects.intervention_status`).
 
     Returns
     -------
@@ -101,7 +102,7 @@ def risks_board(assessment: Assessment, standing: Mapping[str, InterventionStatu
     renewal), by (who acts), due (ISO date), overdue (bool), work (held_out, under_way, done or snoozed: then there is
     no play to run).
     """
-    off = standing or {}
+    off = off_the_list or {}
     judged = assessment.judged
     risk = [confirmed_warnings(each) for each in judged.warnings]
     columns = portfolio_columns(assessment, ("early_warnings", "watch", "play", "play_kind", "play_by", "play_due"))
@@ -125,16 +126,14 @@ def risks_board(assessment: Assessment, standing: Mapping[str, InterventionStatu
             "work": text_column(off.get(account) for account in assessment.account_ids),
         }
     )
-    worked = frame["work"].notna()
-    frame.loc[worked, ["play", "kind", "by", "due"]] = None
-    frame["overdue"] &= ~worked
-    pressing = frame["severity"].map({name: i for i, name in enumerate(SEVERITIES)}).fillna(len(SEVERITIES))
-    order = frame.assign(
-        _band=frame["health_band"].map(BANDS.index), _pressing=pressing, _arr=-frame["arr"].fillna(0.0)
-    )
-    worth = frame["health_band"].isin(["red", "yellow"]) | frame["severity"].notna() | (frame["churn_band"] == "high")
-    order = order[worth].sort_values(["_band", "_pressing", "_arr", "account_id"], ignore_index=True)
-    return order.drop(columns=["_band", "_pressing", "_arr"])
+    has_work = frame["work"].notna()
+    frame.loc[has_work, ["play", "kind", "by", "due"]] = None
+    frame["overdue"] &= ~has_work
+    urgency = frame["severity"].map({name: i for i, name in enumerate(SEVERITIES)}).fillna(len(SEVERITIES))
+    order = frame.assign(_band=frame["health_band"].map(BANDS.index), _urgency=urgency, _arr=-frame["arr"].fillna(0.0))
+    at_risk = frame["health_band"].isin(["red", "yellow"]) | frame["severity"].notna() | (frame["churn_band"] == "high")
+    order = order[at_risk].sort_values(["_band", "_urgency", "_arr", "account_id"], ignore_index=True)
+    return order.drop(columns=["_band", "_urgency", "_arr"])
 
 
 def expansions_board(assessment: Assessment) -> pd.DataFrame:
@@ -149,9 +148,9 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
     judged = assessment.judged
     expansion = judged.expansion
     rules = expansion.rules.signals
-    places = range(len(assessment.frame))
-    signs = [[r for r in rules if expansion.signals[r.code][row] == TRUE] for row in places]
-    closed = [[item for item, states in expansion.gate.items() if states[row] not in (MET, UNKNOWN)] for row in places]
+    rows = range(len(assessment.frame))
+    signs = [[r for r in rules if expansion.signals[r.code][row] == TRUE] for row in rows]
+    closed = [[item for item, states in expansion.gate.items() if states[row] not in (MET, UNKNOWN)] for row in rows]
     columns = portfolio_columns(assessment, ("expansion_find_out", "expansion_withdrawn"))
     frame = pd.DataFrame(
         {
@@ -162,16 +161,16 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
             "type": text_column(expansion.type),
             "expansion_probability": assessment.target_scores["expansion"].probability,
             "expansion_band": text_column(assessment.target_scores["expansion"].band),
-            "signs": text_column(join_codes(rule.code for rule in there) for there in signs),
-            "why": text_column(join_codes(rule.says for rule in there) for there in signs),
+            "signs": text_column(join_codes(rule.code for rule in each) for each in signs),
+            "why": text_column(join_codes(rule.says for rule in each) for each in signs),
             **{item: text_column(states) for item, states in expansion.gate.items()},
             "closed_by": text_column(map(join_codes, closed)),
             "find_out": columns["expansion_find_out"],
             "withdrawn": columns["expansion_withdrawn"],
         }
     )
-    some = frame[(frame["points"] > 0) | frame["signs"].notna()]
-    order = some.assign(_arr=-some["arr"].fillna(0.0))
+    candidates = frame[(frame["points"] > 0) | frame["signs"].notna()]
+    order = candidates.assign(_arr=-candidates["arr"].fillna(0.0))
     order = order.sort_values(["proposed", "points", "_arr", "account_id"], ascending=[False, False, True, True])
     return order.drop(columns="_arr").reset_index(drop=True)
 
@@ -201,12 +200,14 @@ def onboarding_board(assessment: Assessment) -> pd.DataFrame:
     return order.drop(columns="_missed").reset_index(drop=True)
 
 
-def plays_summary(assessment: Assessment, standing: Mapping[str, InterventionStatus] | None = None) -> dict[str, Any]:
+def plays_summary(
+    assessment: Assessment, off_the_list: Mapping[str, InterventionStatus] | None = None
+) -> dict[str, Any]:
     """Count the accounts with a play, by kind and by who runs it.
 
     Parameters
     ----------
-    standing : accounts whose plays are off the list; they count as having none.
+    off_the_list : accounts whose plays are off the list; they count as having none.
 
     Returns
     -------
@@ -216,22 +217,24 @@ def plays_summary(assessment: Assessment, standing: Mapping[str, InterventionSta
     always 0) and overdue (published before, due, and not done), each as ``{"accounts", "share"}`` of all accounts;
     executive_capacity; kinds, who and off_the_list (accounts by each); and expansion: proposed and withdrawn.
     """
-    judged, off = assessment.judged, standing or {}
+    judged, off = assessment.judged, off_the_list or {}
     n = len(assessment.account_ids)
     plays = [None if a in off else p for a, p in zip(assessment.account_ids, judged.plays, strict=True)]
     low = assessment.target_scores["churn"].band == "low"
     green = assessment.health.band.to_numpy(dtype=object) == "green"
-    some = np.array([p is not None for p in plays], dtype=bool)
+    with_play = np.array([p is not None for p in plays], dtype=bool)
     save = np.array([p is not None and p.kind == "save" for p in plays], dtype=bool)
     executive = np.array([p is not None and p.who == EXECUTIVES for p in plays], dtype=bool)
     automated = np.array([p is not None and p.who == AUTOMATED for p in plays], dtype=bool)
-    late = np.array([p is not None and p.overdue for p in plays], dtype=bool)
-    by_then = np.array([p is not None and not p.again and p.due <= assessment.as_of.date() for p in plays], dtype=bool)
+    overdue = np.array([p is not None and p.overdue for p in plays], dtype=bool)
+    already_due = np.array(
+        [p is not None and not p.again and p.due <= assessment.as_of.date() for p in plays], dtype=bool
+    )
     rows = {
-        "with_play": some,
-        "by_people": some & ~automated,
+        "with_play": with_play,
+        "by_people": with_play & ~automated,
         "executive": executive,
-        "low_churn": some & low,
+        "low_churn": with_play & low,
         "low_churn_save": save & low,
         "low_churn_executive": executive & low,
         "healthy_save": save
@@ -239,8 +242,8 @@ def plays_summary(assessment: Assessment, standing: Mapping[str, InterventionSta
         & green
         & np.array([not urgent_warnings(each) for each in judged.warnings], dtype=bool),
         "proposed_save": save & assessment.ready,
-        "overdue_at_publication": by_then,
-        "overdue": late,
+        "overdue_at_publication": already_due,
+        "overdue": overdue,
     }
     capacity = read_rules("plays", PlaysFile).executives.capacity(n)
     return {

@@ -50,15 +50,15 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     churn, growth = assessment.target_scores["churn"], assessment.target_scores["expansion"]
     arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
     grace = GRACE_DAYS if churn.bundle is None else churn.bundle.manifest.grace_days
-    growing = None if growth.bundle is None else _said(growth)
-    due = find_due_accounts(as_of, period, until, arr, _said(churn), growing, grace)
+    expansion = None if growth.bundle is None else _probabilities(growth)
+    due = find_due_accounts(as_of, period, until, arr, _probabilities(churn), expansion, grace)
     segment = assessment.judged.segments
     csm = np.array([_person(inputs, account, "csm") for account in assessment.account_ids], dtype=object)
     habits = inputs.habits or HistoricalRates.none()
     leaving, grown = bias_distributions(inputs.past.quarters if inputs.past else ())
     divisions = {"segment": segment, "csm": csm}
     divisions_forecast = {name: values[due.complete] for name, values in divisions.items()}
-    found = forecast_due_renewals(due.of(arr, segment), habits, leaving, grown, divisions_forecast)
+    forecasts = forecast_due_renewals(due.of(arr, segment), habits, leaving, grown, divisions_forecast)
     names = {
         "segment": [*segment_names(), *([None] if _matches(segment, None).any() else [])],
         "csm": sorted({str(each) for each in csm if each is not None}) + ([None] if _matches(csm, None).any() else []),
@@ -70,10 +70,10 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
         "start": to_iso(period.start),
         "end": to_iso(period.end),
         "grace_days": grace,
-        "whole": _due(due, arr, np.ones(len(arr), dtype=bool), found["all", None]),
+        "whole": _due(due, arr, np.ones(len(arr), dtype=bool), forecasts["all", None]),
         **{
             f"by_{division}": [
-                {division: name} | _due(due, arr, _matches(divisions[division], name), found.get((division, name)))
+                {division: name} | _due(due, arr, _matches(divisions[division], name), forecasts.get((division, name)))
                 for name in names[division]
             ]
             for division in divisions
@@ -104,14 +104,14 @@ def _bridge(due: DueAccounts, arr: Floats, churn: TargetScores) -> dict[str, Any
     }
 
 
-def _said(seen: TargetScores) -> ModelProbabilities:
+def _probabilities(scores: TargetScores) -> ModelProbabilities:
     """Return the probabilities of a model at its horizons."""
-    days = 90 if seen.bundle is None else seen.bundle.manifest.horizon_days
-    return ModelProbabilities(seen.by_horizon or {days: seen.probability}, seen.low, seen.high)
+    days = 90 if scores.bundle is None else scores.bundle.manifest.horizon_days
+    return ModelProbabilities(scores.by_horizon or {days: scores.probability}, scores.low, scores.high)
 
 
-def _person(inputs: ForecastInputs, account: str, what: str) -> str | None:
-    value = inputs.people.get(account, {}).get(what)
+def _person(inputs: ForecastInputs, account: str, field_name: str) -> str | None:
+    value = inputs.people.get(account, {}).get(field_name)
     return None if value is None else str(value)
 
 
@@ -119,10 +119,10 @@ def _matches(values: Texts, wanted: str | None) -> Bools:
     return np.array([value == wanted for value in values], dtype=bool)
 
 
-def _due(due: DueAccounts, arr: Floats, rows: Bools, found: RenewalForecast | None) -> dict[str, Any]:
+def _due(due: DueAccounts, arr: Floats, rows: Bools, forecast: RenewalForecast | None) -> dict[str, Any]:
     left_out = due.due & ~due.complete & rows
     overdue = due.overdue & rows
-    nothing = found is None or not found.accounts
+    empty = forecast is None or not forecast.accounts
     return {
         "accounts": int((due.due & rows).sum()),
         "arr": _sum(arr[due.due & rows]),
@@ -130,7 +130,7 @@ def _due(due: DueAccounts, arr: Floats, rows: Bools, found: RenewalForecast | No
         "not_forecast_arr": _sum(arr[left_out]),
         "overdue_accounts": int(overdue.sum()),
         "overdue_arr": _sum(arr[overdue]),
-        **{name: None if nothing else _figure(getattr(found, name)) for name in FIGURES},
+        **{name: None if empty else _figure(getattr(forecast, name)) for name in FIGURES},
     }
 
 
@@ -150,11 +150,11 @@ def _accounts(
     order = rows[np.lexsort((rows, -np.nan_to_num(arr[rows]), -loss[rows], due.overdue[rows]))].tolist()
     bands, days = assessment.health.band.tolist(), pd.to_timedelta(until, unit="D")
     dates = (assessment.as_of + days).strftime("%Y-%m-%d")
-    found = []
+    accounts = []
     for row in order:
         account = assessment.account_ids[row]
         leaves, amount = _number(due.leaves[row]), _number(arr[row])
-        found.append(
+        accounts.append(
             {
                 "account_id": account,
                 "name": _person(inputs, account, "name"),
@@ -163,14 +163,14 @@ def _accounts(
                 "arr": amount,
                 "renewal_at": dates[row],
                 "overdue": bool(due.overdue[row]),
-                "notice_at": None if (given := _person(inputs, account, "notice_at")) is None else given[:10],
+                "notice_at": None if (notice := _person(inputs, account, "notice_at")) is None else notice[:10],
                 "health_band": str(bands[row]),
                 "churn_probability": leaves,
                 "expansion_probability": None if due.grows is None else _number(due.grows[row]),
                 "expected_lost_arr": None if leaves is None or amount is None else leaves * amount,
             }
         )
-    return found
+    return accounts
 
 
 def _number(value: float) -> float | None:

@@ -78,12 +78,12 @@ class QuarterQuery(RequestModel):
     ),
 )
 def get_business_review(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[QuarterQuery, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], query: Annotated[QuarterQuery, Query()]
 ) -> Response:
     """Returns figures, health and risk, expansion and open questions, based on the last snapshot of the quarter. Single
     events (goals, tickets, meetings, people) and contract changes are not published, so they are not included. `gaps`
     lists what is missing; `renewcast qbr` includes it from the signals."""
-    return JSONResponse(published_review(live.current(), account_id, asked.quarter))
+    return JSONResponse(published_review(live.current(), account_id, query.quarter))
 
 
 class CohortsQuery(predictions.SnapshotQuery):
@@ -106,11 +106,11 @@ class CohortsQuery(predictions.SnapshotQuery):
     response_model=PortfolioCohorts,
     responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
 )
-def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsQuery, Query()]) -> Response:
+def get_cohorts(live: LiveStateDep, query: Annotated[CohortsQuery, Query()]) -> Response:
     """Returns the retention of accounts and ARR by the quarter in which they started (Kaplan-Meier), as stored when the
     snapshot was scored, and the expected lifetime and its value from the churn probabilities."""
-    scored = live.current().scored(asked.as_of)
-    return JSONResponse(published_cohorts(scored, asked.margin, asked.years, asked.limit))
+    scored = live.current().scored(query.as_of)
+    return JSONResponse(published_cohorts(scored, query.margin, query.years, query.limit))
 
 
 @router.get(
@@ -150,7 +150,7 @@ class MeasuresQuery(predictions.SnapshotQuery):
         s404="There is no snapshot at this date, or it has no KPIs.", s422=NO_PARAMETER, s503=NOT_READY
     ),
 )
-def get_measures(live: LiveStateDep, asked: Annotated[MeasuresQuery, Query()]) -> Response:
+def get_measures(live: LiveStateDep, query: Annotated[MeasuresQuery, Query()]) -> Response:
     """Returns each KPI with its numerator and denominator, its previous value and its target, in total and by segment,
     CSM and region, as stored when the snapshot was scored."""
-    return JSONResponse(published_kpis(live.current().scored(asked.as_of), asked.period))
+    return JSONResponse(published_kpis(live.current().scored(query.as_of), query.period))

@@ -146,7 +146,7 @@ def store_snooze(
 
     Raises
     ------
-    UnknownAccount : the latest snapshot does not hold it.
+    UnknownAccount : the account is not in the latest snapshot.
     InvalidBody : ``until`` is today or before, or too far ahead.
     StoreDown : the store cannot be reached.
     """

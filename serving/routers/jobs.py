@@ -41,7 +41,7 @@ class JobStatus(ResponseModel):
     finished_at: str | None
     rows_done: int
     rows_total: int | None = Field(description="The number of accounts; null until it is known.")
-    result: str | None = Field(description="Where the file is, once the job has finished; kept for 7 days.")
+    result: str | None = Field(description="The path of the file after the job has finished; it is stored for 7 days.")
     reason: str | None = Field(description="Why the job failed.")
     notes: str | None = Field(description="What there is to know of the result before it is used.")
 
@@ -49,40 +49,41 @@ class JobStatus(ResponseModel):
 @router.post(
     "/v1/jobs",
     status_code=202,
-    summary="Have a whole portfolio written to a file",
+    summary="Start a job that writes the whole portfolio to a file",
     operation_id="createJob",
     response_model=JobStatus,
     dependencies=[JSON_ONLY, require_scope("write"), IDEMPOTENT],
     responses=problem_responses(**BODY_PROBLEMS, s422="The body is invalid; `errors` lists the places.", s503=NO_STORE),
 )
 def create_job(
-    request: Request, store: StoreDep, caller: Annotated[Caller, Depends(current_caller)], asked: JobRequest
+    request: Request, store: StoreDep, caller: Annotated[Caller, Depends(current_caller)], body: JobRequest
 ) -> Response:
-    """Accepted: it will be done, also if the service is stopped meanwhile. `Location` and `id` say where to ask."""
-    wanted = {"format": asked.format, "as_of": None if asked.as_of is None else asked.as_of.isoformat()}
+    """Returns as soon as the job is stored. It is completed even if the service is restarted. Use `Location` or `id` to
+    check its state."""
+    params = {"format": body.format, "as_of": None if body.as_of is None else body.as_of.isoformat()}
     with store.begin() as connection:
-        job = jobs.accept(connection, wanted, caller.id, request_name(request))
+        job = jobs.accept(connection, params, caller.id, request_name(request))
     request.app.state.jobs.wake()
     return JSONResponse(_payload(job), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
 @router.get(
     "/v1/jobs/{job_id}",
-    summary="How far a job is",
+    summary="Get the state of a job",
     operation_id="getJob",
     response_model=JobStatus,
     dependencies=[require_scope("predict")],
-    responses=problem_responses(s404="There is no such job.", s422="The id is none.", s503=NO_STORE),
+    responses=problem_responses(s404="There is no such job.", s422="The id is not valid.", s503=NO_STORE),
 )
 def get_job(store: StoreDep, job_id: JobId) -> Response:
-    """Ask again every few seconds until `state` is finished or failed."""
+    """Repeat the request every few seconds until `state` is finished or failed."""
     with store.read() as connection:
         return JSONResponse(_payload(jobs.find(connection, job_id)))
 
 
 @router.get(
     "/v1/jobs/{job_id}/result",
-    summary="What a job has written",
+    summary="Download the result of a job",
     operation_id="getJobResult",
     response_class=FileResponse,
     dependencies=[require_scope("predict")],
@@ -91,16 +92,16 @@ def get_job(store: StoreDep, job_id: JobId) -> Response:
             "description": "The file.",
             "content": {media: {"schema": {"type": "string"}} for media in MEDIA.values()},
         },
-        **problem_responses(s404="There is no such job, or no result (yet).", s422="The id is none.", s503=NO_STORE),
+        **problem_responses(s404="There is no such job, or no result yet.", s422="The id is not valid.", s503=NO_STORE),
     },
 )
 def get_job_result(home: HomeDep, store: StoreDep, job_id: JobId) -> Response:
-    """A row per account, as `renewcast score` writes it."""
+    """Returns one row per account, in the same format as `renewcast score`."""
     with store.read() as connection:
         job = jobs.find(connection, job_id)
     file = None if job.file is None else jobs_folder(home) / job.file
     if file is None or not file.is_file():
-        raise UnknownId("the job has no result", "a job that has finished", "ask for the job's state")
+        raise UnknownId("the job has no result", "a job that has finished", "check the state of the job")
     return FileResponse(file, media_type=MEDIA[job.request["format"]], filename=job.file)
 
 

@@ -71,11 +71,11 @@ async def invocations(
     live: LiveStateDep,
     workers: ThreadPoolDep,
     settings: SettingsDep,
-    which: Annotated[TargetQuery, Query()],
-    asked: InvocationRequest,
+    query: Annotated[TargetQuery, Query()],
+    body: InvocationRequest,
 ) -> Response:
     """Returns what the registered model returns for the same rows: probability, low and high. Rows are scored as they
     are, also those of accounts that are too young for a prediction."""
     state = await run_in_threadpool(live.current)
-    job = InvocationScorer(asked, which.target, state, rows_limit=settings.body_limit_rows)
+    job = InvocationScorer(body, query.target, state, rows_limit=settings.body_limit_rows)
     return JSONResponse(await workers.run(job, job))

@@ -47,10 +47,10 @@ router = APIRouter(tags=["predictions"], dependencies=[require_scope("predict")]
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_prediction(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[predictions.PredictionQuery, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], query: Annotated[predictions.PredictionQuery, Query()]
 ) -> Response:
     """Returns the health score, the churn and expansion probabilities, and the reasons in words."""
-    return await _by_id(live, account_id, asked.as_of, asked)
+    return await _by_id(live, account_id, query.as_of, query)
 
 
 @router.post(
@@ -71,20 +71,20 @@ async def create_prediction(
     workers: ThreadPoolDep,
     settings: SettingsDep,
     view: Annotated[ViewQuery, Query()],
-    asked: predictions.PredictionRequest,
+    body: predictions.PredictionRequest,
 ) -> Response:
     """With an id only, returns the same as the GET. Signals are validated, turned into features as of ``as_of``, and
     scored. The same signals give the same probability as in a scored portfolio if ``history_from`` states that they
     reach as far back as the feeds of the portfolio. An account that is not active at ``as_of`` gets no numbers (status
     out_of_scope).
     """
-    if asked.signals is None:
-        return await _by_id(live, asked.account_id, asked.as_of, view)
+    if body.signals is None:
+        return await _by_id(live, body.account_id, body.as_of, view)
     # Imported here: a service that never gets signals does not need the query engine.
     from serving.scoring.score_payload import SignalsScorer
 
     state = await run_in_threadpool(live.current)
-    job = SignalsScorer(asked, state, rows_limit=settings.body_limit_rows)
+    job = SignalsScorer(body, state, rows_limit=settings.body_limit_rows)
     return JSONResponse(view.of(await workers.run(job, job)))
 
 
@@ -107,14 +107,14 @@ async def create_predictions(
     settings: SettingsDep,
     home: HomeDep,
     view: Annotated[ViewQuery, Query()],
-    asked: BatchRequest,
+    body: BatchRequest,
 ) -> Response:
     """Handles each item like a separate request, in the order given, and returns a status for each: a failed item does
     not affect the others. The limits on rows and time apply to all items together; items beyond a limit get a problem
     that states it."""
     state = await run_in_threadpool(live.current)
     many = BatchScorer(state, workers, settings, home, view)
-    return JSONResponse({"results": await many.results(asked.items)})
+    return JSONResponse({"results": await many.results(body.items)})
 
 
 async def _by_id(live: LiveStateManager, account_id: str, as_of: datetime | None, view: ViewQuery) -> Response:

@@ -70,11 +70,11 @@ class AlertPage(ResponseModel):
     response_model=PredictionPage,
     responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
-def list_predictions(store: StoreDep, asked: Annotated[PredictionStreamQuery, Query()]) -> Response:
+def list_predictions(store: StoreDep, query: Annotated[PredictionStreamQuery, Query()]) -> Response:
     """Returns the predictions that `renewcast score --publish` stored, oldest first. A caller that continues from
     `next` misses no prediction and gets none twice."""
     with store.read() as connection:
-        return _page(published_predictions.list_predictions(connection, asked.cursor, asked.updated_since, asked.limit))
+        return _page(published_predictions.list_predictions(connection, query.cursor, query.updated_since, query.limit))
 
 
 @router.get(
@@ -100,10 +100,10 @@ def replay_prediction(
     response_model=AlertPage,
     responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
-def list_alerts(store: StoreDep, asked: Annotated[AlertsQuery, Query()]) -> Response:
+def list_alerts(store: StoreDep, query: Annotated[AlertsQuery, Query()]) -> Response:
     """Returns each alert once, in the order in which they were raised."""
     with store.read() as connection:
-        return _page(published_predictions.list_alerts(connection, asked.cursor, asked.limit, asked.account_id))
+        return _page(published_predictions.list_alerts(connection, query.cursor, query.limit, query.account_id))
 
 
 def _page(page: published_predictions.ResultPage) -> Response:

@@ -53,8 +53,8 @@ class RenewalsQuery(predictions.SnapshotQuery):
         s503=NOT_READY,
     ),
 )
-def get_renewals(live: LiveStateDep, asked: Annotated[RenewalsQuery, Query()]) -> Response:
+def get_renewals(live: LiveStateDep, query: Annotated[RenewalsQuery, Query()]) -> Response:
     """Returns the accounts that are due, and the accounts and ARR expected to be renewed, contracted, expanded and
     lost, with 80% intervals: in total, by segment and by CSM. It is computed once for each snapshot and period."""
-    scored = live.current().scored(asked.as_of)
-    return JSONResponse(published_renewals(scored, asked.period, asked.days, asked.by, asked.limit))
+    scored = live.current().scored(query.as_of)
+    return JSONResponse(published_renewals(scored, query.period, query.days, query.by, query.limit))

@@ -46,10 +46,10 @@ class WorklistQuery(predictions.SnapshotQuery):
         s503=NOT_READY,
     ),
 )
-def get_worklist(live: LiveStateDep, store: StoreDep, asked: Annotated[WorklistQuery, Query()]) -> Response:
+def get_worklist(live: LiveStateDep, store: StoreDep, query: Annotated[WorklistQuery, Query()]) -> Response:
     """Returns the accounts for which a play is worth most by ARR at risk, with what to do, who does it and by when; the
     accounts that are too late, snoozed or already in an intervention; the ARR at risk covered, compared with an order
     by health score and a random order; and the results of interventions, including those recorded with
     /v1/interventions and /v1/outcomes."""
-    scored = live.current().scored(asked.as_of)
-    return JSONResponse(published_worklist(scored, store, asked.capacity, asked.csm, asked.save_rate))
+    scored = live.current().scored(query.as_of)
+    return JSONResponse(published_worklist(scored, store, query.capacity, query.csm, query.save_rate))

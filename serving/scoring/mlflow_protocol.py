@@ -1,7 +1,7 @@
-"""MLflow's scoring protocol: rows of features in, the registered model's columns out.
+"""MLflow's scoring protocol: rows of features in, the output columns of the registered model out.
 
-The answer is that of the same scorer which travels with the registered model, so that a caller of a scoring server of
-MLflow's can be pointed here instead. Columns are taken by name, never by position.
+The scorer is the one that is logged with the registered model, so this service can replace an MLflow scoring server.
+Columns are matched by name, never by position.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from features.catalogue.catalogue import KEYS
 from features.custom.current_catalogue import current_catalogue
+from features.utils.arrays import Bools, Floats
 from models.artifacts.bundle import Bundle
 from models.artifacts.unknown_inputs import FEATURES_SHOWN, unknown_inputs
 from models.predictions.payload import model_payload
 from models.predictions.schema import Fraction, ModelReference, PredictionWarning, ResponseModel
-from models.scorer.base import Floats
 from models.scorer.encoding import Encoded
 from models.scorer.scorer import Scorer
 from models.targets import Target
@@ -30,7 +29,7 @@ from serving.schemas.base import RequestModel
 from serving.schemas.signal_rows import printable_names
 from serving.snapshots.live_state import LiveState
 
-#: So many rows are scored before somebody may stop the work.
+#: The number of rows per chunk. The work can be interrupted between two chunks.
 CHUNK = 1024
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -42,105 +41,109 @@ Record = dict[str, Cell]
 
 
 class DataframeSplit(RequestModel):
-    """A table as `pandas.DataFrame.to_dict(orient="split")` gives it."""
+    """A table in the format of `pandas.DataFrame.to_dict(orient="split")`."""
 
     columns: list[str]
     data: list[list[Cell]]
-    index: list[JsonValue] | None = Field(None, description="Not looked at.")
+    index: list[JsonValue] | None = Field(None, description="Ignored.")
 
 
 class InvocationParams(RequestModel):
-    """MLflow's parameters of a call."""
+    """The parameters of an MLflow request."""
 
-    target: Target | None = Field(None, description="As in the query.")
+    target: Target | None = Field(None, description="The same as the query parameter.")
 
 
 class InvocationRequest(RequestModel):
-    """Rows of features in exactly one of MLflow's four formats. Columns are the model's features, by name; null, NaN,
-    or a column left out, is not known."""
+    """Rows of features in exactly one of MLflow's four formats. Columns are the model's features, by name. Null, NaN or
+    a missing column means unknown."""
 
     dataframe_split: DataframeSplit | None = None
     dataframe_records: list[Record] | None = None
     instances: list[Record] | None = None
-    inputs: dict[str, list[Cell]] | list[Record] | None = Field(None, description="Lists by column, or records.")
+    inputs: dict[str, list[Cell]] | list[Record] | None = Field(None, description="Values by column, or records.")
     params: InvocationParams | None = None
 
     @model_validator(mode="after")
     def _one_format(self) -> Self:
-        given = [name for name in FORMATS if getattr(self, name) is not None]
-        if len(given) != 1:
+        formats = [name for name in FORMATS if getattr(self, name) is not None]
+        if len(formats) != 1:
             raise PydanticCustomError("one_format", "Input should hold exactly one of " + ", ".join(FORMATS))
         return self
 
     def table(self) -> tuple[str, dict[str, list[Cell]], int]:
-        """Where the rows are (a JSON pointer), their columns by name, and how many rows there are.
+        """Return the JSON pointer of the rows, their columns by name, and the number of rows.
 
         Raises
         ------
-        InvalidBody : rows or columns are of different lengths, or a column is there twice.
+        InvalidBody : rows or columns have different lengths, or a column is repeated.
         """
         if self.dataframe_split is not None:
             return _of_split(self.dataframe_split)
         name = next(name for name in FORMATS if getattr(self, name) is not None)
-        given = getattr(self, name)
-        if isinstance(given, dict):
-            return _of_columns(given)
-        columns = dict.fromkeys(column for record in given for column in record)
-        return f"/{name}", {column: [record.get(column) for record in given] for column in columns}, len(given)
+        rows = getattr(self, name)
+        if isinstance(rows, dict):
+            return _of_columns(rows)
+        columns = dict.fromkeys(column for record in rows for column in record)
+        return f"/{name}", {column: [record.get(column) for record in rows] for column in columns}, len(rows)
 
 
 class InvocationPrediction(ResponseModel):
-    """The registered model's columns: probabilities, not classes."""
+    """The output columns of the registered model: probabilities, not classes."""
 
-    probability: Fraction = Field(description="Calibrated, for the model's horizon.")
-    low: Fraction = Field(description="Where the 80% interval begins.")
-    high: Fraction
+    probability: Fraction = Field(description="The calibrated probability for the horizon of the model.")
+    low: Fraction = Field(description="The lower end of the 80% interval.")
+    high: Fraction = Field(description="The upper end of the 80% interval.")
 
 
 class InvocationResponse(ResponseModel):
-    """MLflow's answer; what stands beside the predictions is ours."""
+    """The response in MLflow's format. All fields except predictions are extensions."""
 
     predictions: list[InvocationPrediction]
     model: ModelReference
-    warnings: list[PredictionWarning] = Field(description="ignored_columns, features_missing, unknown_category.")
+    warnings: list[PredictionWarning] = Field(description="Codes: ignored_columns, features_missing, unknown_category.")
 
 
 class TargetQuery(RequestModel):
-    """Which model answers."""
+    """The choice of the model."""
 
-    target: Literal["churn", "expansion"] | None = Field(None, description="Left out: that in params, or churn.")
+    target: Literal["churn", "expansion"] | None = Field(
+        None, description="The target of the model. Default: the target in params, or churn."
+    )
 
 
 class InvocationScorer:
-    """One call, to be worked through in a thread.
+    """The scoring of one request, which runs in a thread.
 
     Parameters
     ----------
-    target : that of the query; None where it does not say.
-    rows_limit : more rows than this are refused.
+    body : the request.
+    target : the target in the query; None without one.
+    state : the champion to score with.
+    rows_limit : the maximum number of rows.
     """
 
-    def __init__(self, asked: InvocationRequest, target: Target | None, state: LiveState, *, rows_limit: int) -> None:
-        self._asked, self._state, self._rows_limit = asked, state, rows_limit
+    def __init__(self, body: InvocationRequest, target: Target | None, state: LiveState, *, rows_limit: int) -> None:
+        self._body, self._state, self._rows_limit = body, state, rows_limit
         self._target = target
         self._interrupted = threading.Event()
 
     def interrupt(self) -> None:
-        """End the work soon, from another thread."""
+        """Interrupt the scoring, from another thread."""
         self._interrupted.set()
 
     def __call__(self) -> dict[str, Any]:
-        """The answer, as `InvocationResponse` has it.
+        """Score the rows and return the content of an `InvocationResponse`.
 
         Raises
         ------
         NotReady : there is no model for the target.
-        InvalidBody : the rows are too many, of different lengths, hold no feature, or text where a number belongs, or
-            leave most of the model unknown.
+        InvalidBody : there are too many rows, they have different lengths, there is no feature among the columns, a
+            column of numbers contains text, or most of the model's gain lies in features that are unknown.
         TooSlow : `interrupt` was called.
         """
         bundle = bundle_for(self._state, self._chosen())
-        pointer, columns, rows = self._asked.table()
+        pointer, columns, rows = self._body.table()
         if rows > self._rows_limit:
             limit = f"at most {self._rows_limit} rows"
             raise InvalidBody(
@@ -162,42 +165,42 @@ class InvocationScorer:
         }
 
     def _chosen(self) -> Target:
-        inside = self._asked.params.target if self._asked.params is not None else None
+        inside = self._body.params.target if self._body.params is not None else None
         if self._target is not None and inside not in (None, self._target):
             fault = Fault("/params/target", "another_target", "should be that of the query, or left out")
             raise InvalidBody("query and params name different targets", [fault])
         return self._target or inside or DEFAULT_TARGET
 
     def _predictions(self, scorer: Scorer, matrix: Floats) -> list[dict[str, float]]:
-        found: list[dict[str, float]] = []
+        predictions: list[dict[str, float]] = []
         for start in range(0, len(matrix), CHUNK):
             if self._interrupted.is_set():
                 raise TooSlow("the rows took too long to score", cure="send fewer rows, or try again later")
-            told = scorer.calibrate(scorer.raw(matrix[start : start + CHUNK]))
-            rows = zip(told.probability.tolist(), told.low.tolist(), told.high.tolist(), strict=True)
-            found += [{"probability": p, "low": low, "high": high} for p, low, high in rows]
-        return found
+            scores = scorer.calibrate(scorer.raw(matrix[start : start + CHUNK]))
+            rows = zip(scores.probability.tolist(), scores.low.tolist(), scores.high.tolist(), strict=True)
+            predictions += [{"probability": p, "low": low, "high": high} for p, low, high in rows]
+        return predictions
 
 
 def bundle_for(state: LiveState, target: Target | None = None) -> Bundle:
-    """The champion's bundle for a target; any if none is given.
+    """Return the champion's bundle for a target; any bundle without a target.
 
     Raises
     ------
-    NotReady : there is none.
+    NotReady : there is no such bundle.
     """
     bundles = {} if state.champion is None else state.champion.bundles
-    found = next((bundle for of, bundle in bundles.items() if target in (None, of)), None)
-    if found is None:
-        what = "; ".join(state.errors) or f"there is no model{f' for {target}' if target else ''}"
-        raise NotReady(what, "a promoted model", "train and promote one")
-    return found
+    match = next((bundle for of, bundle in bundles.items() if target in (None, of)), None)
+    if match is None:
+        problem = "; ".join(state.errors) or f"there is no model{f' for {target}' if target else ''}"
+        raise NotReady(problem, "a promoted model", "train and promote one")
+    return match
 
 
 def _of_split(split: DataframeSplit) -> tuple[str, dict[str, list[Cell]], int]:
     place = "/dataframe_split"
     if len(set(split.columns)) < len(split.columns):
-        raise InvalidBody("a column is there twice", [Fault(f"{place}/columns", "repeated", "each name once")])
+        raise InvalidBody("a column is repeated", [Fault(f"{place}/columns", "repeated", "each name once")])
     width = f"should hold {len(split.columns)} values, one for each column"
     faults = [
         Fault(f"{place}/data/{i}", "wrong_length", width)
@@ -205,7 +208,7 @@ def _of_split(split: DataframeSplit) -> tuple[str, dict[str, list[Cell]], int]:
         if len(row) != len(split.columns)
     ]
     if faults:
-        raise InvalidBody("rows are of another length than the columns", faults)
+        raise InvalidBody("some rows do not have one value for each column", faults)
     values: Sequence[Sequence[Cell]] = list(zip(*split.data, strict=True)) or [()] * len(split.columns)
     columns = {name: list(column) for name, column in zip(split.columns, values, strict=True)}
     return f"{place}/data", columns, len(split.data)
@@ -214,19 +217,19 @@ def _of_split(split: DataframeSplit) -> tuple[str, dict[str, list[Cell]], int]:
 def _of_columns(columns: Mapping[str, list[Cell]]) -> tuple[str, dict[str, list[Cell]], int]:
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
-        raise InvalidBody("columns are of different lengths", [Fault("/inputs", "wrong_length", "one value a row")])
+        raise InvalidBody("columns have different lengths", [Fault("/inputs", "wrong_length", "one value per row")])
     return "/inputs", dict(columns), next(iter(lengths), 0)
 
 
 def _encoded(scorer: Scorer, columns: Mapping[str, list[Cell]], rows: int, pointer: str) -> Encoded:
-    """What `Scorer.encode` makes of the same columns in a data frame, which alone would cost more than the answer.
+    """Encode the columns as `Scorer.encode` does, without a data frame, which would take longer than the scoring.
 
     Raises
     ------
-    InvalidBody : a column of numbers holds text.
+    InvalidBody : a column of numbers contains text.
     """
     matrix = np.full((rows, len(scorer.features)), np.nan)
-    unseen: dict[str, npt.NDArray[np.bool_]] = {}
+    unseen: dict[str, Bools] = {}
     faults = []
     for place, name in enumerate(scorer.features):
         values = columns.get(name)
@@ -235,9 +238,9 @@ def _encoded(scorer: Scorer, columns: Mapping[str, list[Cell]], rows: int, point
         if name in scorer.categories:
             codes = scorer.categories[name]
             matrix[:, place] = [codes.get(value, np.nan) if isinstance(value, str) else np.nan for value in values]
-            strange = np.array([_known(value) for value in values], dtype=bool) & np.isnan(matrix[:, place])
-            if strange.any():
-                unseen[name] = strange
+            unknown = np.array([_has_value(value) for value in values], dtype=bool) & np.isnan(matrix[:, place])
+            if unknown.any():
+                unseen[name] = unknown
         elif any(isinstance(value, str) for value in values):
             faults.append(Fault(pointer, "not_a_number", f"{name} holds text; it should hold numbers or nulls"))
         else:
@@ -249,35 +252,35 @@ def _encoded(scorer: Scorer, columns: Mapping[str, list[Cell]], rows: int, point
 
 
 def _refuse_unknown(bundle: Bundle, encoded: Encoded, pointer: str) -> None:
-    """Refuse rows that leave most of the model unknown: its answer would be about other accounts.
+    """Reject rows that lack most of what the model needs, because the predictions would be meaningless.
 
     Raises
     ------
-    InvalidBody : most of the model's gain lies in features that no row has a value of.
+    InvalidBody : most of the model's gain lies in features without a value in any row.
     """
-    nowhere: npt.NDArray[np.bool_] = np.all(np.isnan(encoded.matrix), axis=0)
-    unknown = {name for name, missing in zip(bundle.scorer.features, nowhere, strict=True) if missing}
+    empty: Bools = np.all(np.isnan(encoded.matrix), axis=0)
+    unknown = {name for name, missing in zip(bundle.scorer.features, empty, strict=True) if missing}
     lacking = unknown_inputs(bundle, unknown.__contains__, current_catalogue())
     if lacking.exceeds_limit:
         first = ", ".join(lacking.features[:FEATURES_SHOWN])
         raise InvalidBody(
             f"{lacking.share:.0%} of the model's gain lies in features that are unknown in every row",
-            [Fault(pointer, "inputs_unknown", f"needs more of the model's features, above all {first}")],
+            [Fault(pointer, "inputs_unknown", f"needs more of the model's features, most importantly {first}")],
             "columns of the model's features with values",
             "send the features as `renewcast snapshot` writes them",
         )
 
 
-def _known(value: Cell) -> bool:
+def _has_value(value: Cell) -> bool:
     return not (value is None or (isinstance(value, float) and np.isnan(value)))
 
 
 def _warnings(scorer: Scorer, encoded: Encoded, columns: Mapping[str, list[Cell]]) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = []
+    warnings: list[dict[str, Any]] = []
     if ignored := sorted(set(columns) - set(scorer.features) - set(KEYS)):
-        told.append({"code": "ignored_columns", "columns": printable_names(ignored), "count": len(ignored)})
+        warnings.append({"code": "ignored_columns", "columns": printable_names(ignored), "count": len(ignored)})
     if len(encoded.matrix) and encoded.missing:
-        told.append({"code": "features_missing", "features": list(encoded.missing)})
+        warnings.append({"code": "features_missing", "features": list(encoded.missing)})
     for name, rows in sorted(encoded.unseen.items()):
-        told.append({"code": "unknown_category", "feature": name, "rows": int(rows.sum())})
-    return told
+        warnings.append({"code": "unknown_category", "feature": name, "rows": int(rows.sum())})
+    return warnings

@@ -36,7 +36,7 @@ class PublishedBatch:
 
     Parameters
     ----------
-    predictions, alerts : how many are new.
+    predictions, alerts : the numbers of new ones.
     webhooks : deliveries added to the outbox.
     """
 
@@ -45,40 +45,58 @@ class PublishedBatch:
     webhooks: int
 
     def words(self) -> str:
-        """A summary for people."""
+        """Return a summary as text."""
         if not self.predictions:
             return "published before: nothing has changed"
         return f"published {self.predictions:,} predictions and {self.alerts:,} alerts; {self.webhooks:,} webhooks wait"
 
 
 @dataclass(frozen=True)
-class _Before:
+class _PreviousState:
+    """The bands and the agreement of an account in its last published prediction."""
+
     churn: str | None
     health: str | None
     agreement: str | None
 
 
 @dataclass(frozen=True)
-class _Said:
-    """What was said up to a date: ``before``, of each account last; of the date itself ``standing``, the prediction
-    that stands for each account, and ``known``, the ids of all; ``later``, whether a date after it was published."""
+class _Published:
+    """What has been published up to a date.
 
-    before: Mapping[str, _Before]
-    standing: Mapping[str, str]
-    known: Set[str]
-    later: bool
+    Parameters
+    ----------
+    previous : the last published state of each account.
+    current : for the date itself, the id of the current prediction of each account.
+    ids : the ids of all predictions of the date.
+    has_later : True if a later date has been published.
+    """
+
+    previous: Mapping[str, _PreviousState]
+    current: Mapping[str, str]
+    ids: Set[str]
+    has_later: bool
 
 
 def publish_batch(
     store: Store, answers: Sequence[Mapping[str, Any]], changes: Sequence[ChampionChange] = ()
 ) -> PublishedBatch:
-    """Store the answers of a portfolio, those of `models.predictions.payload.account_answer`, all of one as_of.
+    """Store the answers of a portfolio (`models.predictions.payload.account_answer`), all with the same as_of.
 
-    Told by webhook is what differs from what was said of an account last, of this date or else of its date before:
-    another churn or health band, a disagreement of model and health score that has opened, an alert that was raised;
-    further that the batch is there, and of the ``changes`` of champion those since the batch before, unless they were
-    told of when they happened. Of a date before one that was published already, only that it is there: what has been
-    said since is nearer to the truth.
+    Webhooks report the differences from the last published state of each account, of this date or else of its previous
+    date: a different churn or health band, a new disagreement of model and health score, and a raised alert. They also
+    report that the batch is complete, and the ``changes`` of the champion since the previous batch that have not been
+    reported yet. If a later date has been published already, webhooks report only the batch and the changes of the
+    champion, because the later state of the accounts is more recent.
+
+    Parameters
+    ----------
+    answers : at least one answer.
+    changes : the changes of the champion, oldest first.
+
+    Returns
+    -------
+    The numbers of new predictions, alerts and webhooks.
 
     Raises
     ------
@@ -88,26 +106,28 @@ def publish_batch(
     as_of, now = parse_instant(str(answers[0]["as_of"])), datetime.now(UTC)
     ids = [str(each["prediction_id"]) for each in answers]
     models: dict[str, str | None] = {target: _version(answers[0], target) for target in TARGETS}
-    mark = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:32]
+    digest = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:32]
     with store.begin() as connection:
         lock_publishing(connection)
-        if _standing(connection, as_of) == f"bat_{mark}":
+        if _current_batch(connection, as_of) == f"bat_{digest}":
             return PublishedBatch(0, 0, 0)
-        said = _said(connection, as_of)
-        new = [i for i, name in enumerate(ids) if said.standing.get(answers[i]["account_id"]) != name]
-        _put(connection, [_row(answers[i], packed[i], as_of, now) for i in new], said.known)
+        published = _published(connection, as_of)
+        new = [i for i, name in enumerate(ids) if published.current.get(answers[i]["account_id"]) != name]
+        _put(connection, [_row(answers[i], packed[i], as_of, now) for i in new], published.ids)
         raised = _raised(connection, [answers[i] for i in new], as_of)
         _insert(connection, alerts, "alerts", raised)
         last = connection.execute(select(func.max(batches.c.published_at))).scalar_one()
-        again = _stand(connection, f"bat_{mark}", as_of, now, len(ids), json.dumps(models))
-        told = [
+        suffix = _set_current(connection, f"bat_{digest}", as_of, now, len(ids), json.dumps(models))
+        occurrences = [
             *promotion_events(change for change in changes if last is not None and change.at > last),
-            Occurrence("batch.completed", f"bat_{mark}{again}", {"as_of": answers[0]["as_of"], "accounts": len(ids)}),
+            Occurrence(
+                "batch.completed", f"bat_{digest}{suffix}", {"as_of": answers[0]["as_of"], "accounts": len(ids)}
+            ),
         ]
-        if not said.later:
-            told += _changes([answers[i] for i in new], said, now)
-            told += [_of_alert(row) for row in raised]
-        return PublishedBatch(len(new), len(raised), enqueue(connection, told, now))
+        if not published.has_later:
+            occurrences += _changes([answers[i] for i in new], published, now)
+            occurrences += [_of_alert(row) for row in raised]
+        return PublishedBatch(len(new), len(raised), enqueue(connection, occurrences, now))
 
 
 def _version(answer: Mapping[str, Any], target: str) -> str | None:
@@ -137,40 +157,43 @@ def _insert(connection: Connection, table: Any, name: str, rows: list[dict[str, 
         connection.execute(table.insert(), chunk)
 
 
-def _put(connection: Connection, rows: list[dict[str, Any]], known: Set[str]) -> None:
-    """Put predictions at the end of the stream: those that are ``known`` anew."""
-    _insert(connection, predictions, "predictions", [row for row in rows if row["id"] not in known])
-    if anew := [row for row in rows if row["id"] in known]:
-        first = next_sequence(connection, "predictions", len(anew))
-        there = predictions.update().where(predictions.c.id == bindparam("of"))
-        told = there.values(sequence=bindparam("number"), updated_at=bindparam("at"))
+def _put(connection: Connection, rows: list[dict[str, Any]], stored: Set[str]) -> None:
+    """Append predictions to the stream. Those with an id in ``stored`` are moved to its end."""
+    _insert(connection, predictions, "predictions", [row for row in rows if row["id"] not in stored])
+    if moved := [row for row in rows if row["id"] in stored]:
+        first = next_sequence(connection, "predictions", len(moved))
+        statement = predictions.update().where(predictions.c.id == bindparam("of"))
+        statement = statement.values(sequence=bindparam("number"), updated_at=bindparam("at"))
         connection.execute(
-            told, [{"of": row["id"], "number": first + i, "at": row["updated_at"]} for i, row in enumerate(anew)]
+            statement, [{"of": row["id"], "number": first + i, "at": row["updated_at"]} for i, row in enumerate(moved)]
         )
 
 
-def _standing(connection: Connection, as_of: datetime) -> str | None:
-    """Return the batch of a date that was published last."""
+def _current_batch(connection: Connection, as_of: datetime) -> str | None:
+    """Return the id of the batch of a date that was published last."""
     of = select(batches.c.id).where(batches.c.as_of == as_of).order_by(batches.c.published_at.desc()).limit(1)
-    found: str | None = connection.execute(of).scalar()
-    return found
+    batch: str | None = connection.execute(of).scalar()
+    return batch
 
 
-def _stand(connection: Connection, batch: str, as_of: datetime, now: datetime, accounts: int, models: str) -> str:
-    """Let a batch stand for its date; what marks its events as new ones where it stood before."""
-    there = batches.c.id == batch
-    if connection.execute(batches.update().where(there).values(published_at=now)).rowcount:
-        return _anew(now)
+def _set_current(connection: Connection, batch: str, as_of: datetime, now: datetime, accounts: int, models: str) -> str:
+    """Make a batch the current one of its date.
+
+    Returns a suffix for the ids of its events, which is empty unless the batch was published before.
+    """
+    is_batch = batches.c.id == batch
+    if connection.execute(batches.update().where(is_batch).values(published_at=now)).rowcount:
+        return _repeat_suffix(now)
     row = {"id": batch, "as_of": as_of, "published_at": now, "accounts": accounts, "models": models}
     connection.execute(batches.insert().values(**row))
     return ""
 
 
-def _anew(now: datetime) -> str:
+def _repeat_suffix(now: datetime) -> str:
     return f"-{int(now.timestamp() * 1e6)}"
 
 
-def _said(connection: Connection, as_of: datetime) -> _Said:
+def _published(connection: Connection, as_of: datetime) -> _Published:
     of = predictions.c
     newest = (
         select(of.account_id, func.max(of.as_of).label("as_of"))
@@ -181,14 +204,14 @@ def _said(connection: Connection, as_of: datetime) -> _Said:
     last = select(of.id, of.account_id, of.as_of, of.churn_band, of.health_band, of.agreement).join(
         newest, (newest.c.account_id == of.account_id) & (newest.c.as_of == of.as_of)
     )
-    # Of several that were said of one date the one that was said last counts.
+    # If an account has several predictions of one date, the last in the stream counts.
     rows = connection.execute(last.order_by(of.sequence)).all()
-    here = [row for row in rows if row.as_of == as_of]
+    same_date = [row for row in rows if row.as_of == as_of]
     later = connection.execute(select(batches.c.id).where(batches.c.as_of > as_of).limit(1)).first() is not None
-    return _Said(
-        {row.account_id: _Before(row.churn_band, row.health_band, row.agreement) for row in rows},
-        {row.account_id: row.id for row in here},
-        {row.id for row in here},
+    return _Published(
+        {row.account_id: _PreviousState(row.churn_band, row.health_band, row.agreement) for row in rows},
+        {row.account_id: row.id for row in same_date},
+        {row.id for row in same_date},
         later,
     )
 
@@ -210,27 +233,27 @@ def _raised(connection: Connection, answers: Sequence[Mapping[str, Any]], as_of:
     ]
 
 
-def _changes(answers: Sequence[Mapping[str, Any]], said: _Said, now: datetime) -> list[Occurrence]:
-    told = []
+def _changes(answers: Sequence[Mapping[str, Any]], published: _Published, now: datetime) -> list[Occurrence]:
+    occurrences = []
     for answer in answers:
-        was = said.before.get(answer["account_id"])
-        if was is None:
+        previous = published.previous.get(answer["account_id"])
+        if previous is None:
             continue
-        name = answer["prediction_id"] + (_anew(now) if answer["prediction_id"] in said.known else "")
+        name = answer["prediction_id"] + (_repeat_suffix(now) if answer["prediction_id"] in published.ids else "")
         head = {name: answer[name] for name in ("prediction_id", "account_id", "as_of")}
-        for of, band in (("churn", was.churn), ("health", was.health)):
+        for of, band in (("churn", previous.churn), ("health", previous.health)):
             if answer[of]["band"] != band:
                 data = head | {"of": of, "before": band, "after": answer[of]["band"]}
-                told.append(Occurrence("prediction.band_changed", f"{name}-{of}", data))
+                occurrences.append(Occurrence("prediction.band_changed", f"{name}-{of}", data))
         agreement = answer["health"]["agreement"]
-        if agreement in DISAGREE and was.agreement not in DISAGREE:
+        if agreement in DISAGREE and previous.agreement not in DISAGREE:
             data = head | {"agreement": agreement, "explained_by": answer["health"]["explained_by"]}
-            told.append(Occurrence("health.disagreement_opened", f"{name}-gap", data))
-    return told
+            occurrences.append(Occurrence("health.disagreement_opened", f"{name}-gap", data))
+    return occurrences
 
 
 def _of_alert(row: Mapping[str, Any]) -> Occurrence:
-    # An account's id may be long; the header of a webhook may not.
-    mark = hashlib.sha256(json.dumps([row["account_id"], row["key"]]).encode()).hexdigest()[:32]
+    # The id of an account can be long, so that it is hashed for the header of the webhook.
+    digest = hashlib.sha256(json.dumps([row["account_id"], row["key"]]).encode()).hexdigest()[:32]
     data = {"account_id": row["account_id"], "alert": json.loads(row["document"])}
-    return Occurrence("health.alert", f"alr_{mark}", data)
+    return Occurrence("health.alert", f"alr_{digest}", data)

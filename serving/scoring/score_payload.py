@@ -1,4 +1,4 @@
-"""Scoring one account from the signals that its caller sent."""
+"""Scoring of one account from the signals in a request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "the body"
 OTHER_FIELDS = "fields outside the contract"
-"""The column that holds the fields of a row which the contract does not have."""
+"""The column for the fields of a row that are not part of the contract."""
 
 _ARROW = {
     "string": pa.string(),
@@ -47,55 +47,54 @@ _ARROW = {
 
 
 class SignalsScorer:
-    """One account, to be scored from a body with signals.
+    """The scoring of one account from a request with signals.
 
-    The body counts as complete up to its ``as_of``: a table that it holds is known, one that it does not hold is not.
-    Feeds are not judged stale, since one account's silence says nothing of a feed. The account is compared with
-    the peers of what stands, and has no percentile, being no portfolio. Executives act where its ARR at risk is at
-    least that of the last account of the latest snapshot that they have room for; without a snapshot the CSM acts, and
-    a warning says so.
+    The signals count as complete up to ``as_of``: a table in the request is known, all others are unknown. Feeds are
+    never stale, because the events of one account say nothing about a feed. The account is compared with the peers of
+    the latest snapshot. It has no percentile. Executives act if its ARR at risk is at least that of the last account in
+    the latest snapshot for which they have capacity. Without a snapshot the CSM acts, and there is a warning.
 
     Parameters
     ----------
-    asked : with signals and as_of.
-    state : the champion that scores, and the portfolio to compare the account with.
-    rows_limit : more rows than this, over all tables, are refused.
+    body : a request with signals and as_of.
+    state : the champion to score with, and the portfolio to compare the account with.
+    rows_limit : the maximum number of rows in all tables together.
     """
 
-    def __init__(self, asked: PredictionRequest, state: LiveState, *, rows_limit: int) -> None:
-        assert asked.as_of is not None
-        assert asked.signals is not None
-        self._asked, self._as_of, self._state, self._rows_limit = asked, asked.as_of, state, rows_limit
+    def __init__(self, body: PredictionRequest, state: LiveState, *, rows_limit: int) -> None:
+        assert body.as_of is not None
+        assert body.signals is not None
+        self._body, self._as_of, self._state, self._rows_limit = body, body.as_of, state, rows_limit
         self._tables: dict[str, Sequence[SignalRow]] = {
-            name: rows for name in TABLES if (rows := asked.signals.rows(name)) is not None
+            name: rows for name in TABLES if (rows := body.signals.rows(name)) is not None
         }
         self._interrupted = threading.Event()
         self._connection: Backend | None = None
 
     @property
     def rows(self) -> int:
-        """The rows of the signals, over all tables."""
+        """The number of rows of the signals in all tables together."""
         return sum(map(len, self._tables.values()))
 
     def interrupt(self) -> None:
-        """End the work soon, from another thread."""
+        """Interrupt the scoring, from another thread."""
         self._interrupted.set()
         if (connection := self._connection) is not None:
             with suppress(duckdb.Error):
                 connection.con.interrupt()
 
     def __call__(self) -> dict[str, Any]:
-        """The answer, as `models.predictions.payload.account_answer` makes it.
+        """Score the account and return the answer of `models.predictions.payload.account_answer`.
 
         Raises
         ------
-        NotReady : there is nothing to score with.
-        InvalidBody : the signals break the contract, or are too many.
+        NotReady : there is no champion.
+        InvalidBody : the signals break the contract, or there are too many rows.
         TooSlow : `interrupt` was called.
         """
         champion = self._state.scorer()
         self._refuse_unusable()
-        account_id = self._asked.account_id
+        account_id = self._body.account_id
         source = from_tables({name: _arrow(name, rows, account_id) for name, rows in self._tables.items()}, ORIGIN)
         self._connection = source.connection
         try:
@@ -103,35 +102,35 @@ class SignalsScorer:
         except duckdb.InterruptException:
             raise _too_slow() from None
         except (duckdb.ConversionException, duckdb.OutOfRangeException):
-            # The engine's message repeats the number.
-            raise InvalidBody("a number in the signals is too large to count with", [], "smaller numbers") from None
+            # The engine's message would reveal the number.
+            raise InvalidBody("a number in the signals is too large to compute with", [], "smaller numbers") from None
         finally:
             self._connection = None
             source.connection.disconnect()
 
     def _scored(self, source: Source, champion: Champion) -> dict[str, Any]:
         try:
-            signals = read_signals(source, self._as_of, self._asked.history_from, self._go_on)
+            signals = read_signals(source, self._as_of, self._body.history_from, self._check_interrupt)
         except SignalsError as error:
-            raise self._at_their_places(source, error) from None
+            raise self._with_pointers(source, error) from None
         catalogue = current_catalogue()
         kinds = {b.manifest.portfolio.kind for b in champion.bundles.values() if b.manifest.portfolio}
-        foreign = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
-        lacking = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
+        other_kind = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
+        unknown = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
         latest = self._state.latest
-        book = None if latest is None else latest.assessment.judged.playbook
+        playbook = None if latest is None else latest.assessment.judged.playbook
         scored = score_weeks(
             signals,
             self._as_of,
             champion,
             catalogue,
-            inactive=self._asked.account_id,
-            progress=self._go_on,
+            inactive=self._body.account_id,
+            progress=self._check_interrupt,
             peers=self._state.peers,
-            withheld=OUT_OF_SCOPE if foreign else None,
-            executives_from=None if book is None else book.executives_from,
-            assignments=None if book is None else book.assignments,
-            is_unknown=lacking.__contains__,
+            withheld=OUT_OF_SCOPE if other_kind else None,
+            executives_from=None if playbook is None else playbook.executives_from,
+            assignments=None if playbook is None else playbook.assignments,
+            is_unknown=unknown.__contains__,
         )
         assessment, warnings = scored.assessment, self._warnings()
         if not scored.active:
@@ -141,14 +140,16 @@ class SignalsScorer:
             ]
         else:
             if latest is None and any(p.severity == "high" and p.who == CSM for p in assessment.judged.plays_of(0)):
-                # Executives have room for few accounts, and there is no portfolio to rank this one in.
+                # Executives have capacity for few accounts, and without a portfolio this account cannot be ranked.
                 warnings = [{"code": "executives_room_not_known"}, *warnings]
-            if foreign:
-                # Contracts and orders are judged by different models.
+            if other_kind:
+                # Portfolios with contracts and those with orders need different models.
                 warnings = [{"code": "another_kind_of_business", "kind": sorted(kinds)[0]}, *warnings]
-        told = account_answer(assessment, self._asked.account_id, scored_at=datetime.now(UTC), data_through=self._as_of)
-        told["warnings"] += warnings
-        return told
+        answer = account_answer(
+            assessment, self._body.account_id, scored_at=datetime.now(UTC), data_through=self._as_of
+        )
+        answer["warnings"] += warnings
+        return answer
 
     def _refuse_unusable(self) -> None:
         if self.rows > self._rows_limit:
@@ -163,54 +164,56 @@ class SignalsScorer:
             Fault(f"/signals/{name}/{i}/account_id", "another_account", "should be the body's account_id, or left out")
             for name, rows_of_table in self._tables.items()
             for i, row in enumerate(rows_of_table)
-            if getattr(row, "account_id") not in (None, self._asked.account_id)  # noqa: B009 its model is made at run time
+            if getattr(row, "account_id") not in (None, self._body.account_id)  # noqa: B009 its model is created at run time
         ]
         if not {"subscriptions", "orders"} & set(self._tables):
             faults.append(Fault("/signals", "missing", "subscriptions or orders are needed"))
         if getattr(self._tables["accounts"][0], "created_at") >= self._as_of:  # noqa: B009
-            faults.append(Fault("/signals/accounts/0/created_at", "not_before_as_of", "it should be before as_of"))
+            faults.append(Fault("/signals/accounts/0/created_at", "not_before_as_of", "should be before as_of"))
         if faults:
             raise InvalidBody("the signals cannot be used", faults)
 
-    def _at_their_places(self, source: Source, error: SignalsError) -> InvalidBody:
-        """A break of the contract with pointers to the rows that break it."""
+    def _with_pointers(self, source: Source, error: SignalsError) -> InvalidBody:
+        """Return the error with JSON pointers to the rows that break the contract."""
         faults = [
             Fault(
-                f"/signals/{found.table}/{place - 1}/{found.column}",
+                f"/signals/{violation.table}/{position - 1}/{violation.column}",
                 "breaks_contract",
-                f"{found.problem}; expected {found.expected}",
+                f"{violation.problem}; expected {violation.expected}",
             )
-            for found in check_source(source, self._as_of).errors
-            for place in found.positions
+            for violation in check_source(source, self._as_of).errors
+            for position in violation.positions
         ]
         return InvalidBody("the signals break the data contract", faults, error.expected)
 
     def _warnings(self) -> list[dict[str, Any]]:
-        told: list[dict[str, Any]] = []
+        warnings: list[dict[str, Any]] = []
         for name, rows in self._tables.items():
             if ignored := sorted(set().union(*(row.ignored for row in rows))):
                 fields = printable_names(ignored)
-                told.append({"code": "ignored_fields", "table": name, "fields": fields, "count": len(ignored)})
-        if self._asked.history_from is None:
-            told.append({"code": "history_from_not_given"})
-        return told
+                warnings.append({"code": "ignored_fields", "table": name, "fields": fields, "count": len(ignored)})
+        if self._body.history_from is None:
+            warnings.append({"code": "history_from_not_given"})
+        return warnings
 
-    def _go_on(self, _share: float, _what: str) -> None:
+    def _check_interrupt(self, _share: float, _what: str) -> None:
         if self._interrupted.is_set():
             raise _too_slow()
 
 
 def _too_slow() -> TooSlow:
-    return TooSlow("the signals took too long to work through", cure="send fewer rows, or try again later")
+    return TooSlow("the signals took too long to process", cure="send fewer rows, or try again later")
 
 
 def _arrow(name: str, rows: Sequence[SignalRow], account_id: str) -> pa.Table:
-    """The rows in all of the contract's columns, whatever was sent, so that one preparation serves every body; ids that
-    only tell rows apart just where one was sent, for they take further steps."""
+    """Return the rows with all columns of the contract, so that every request is processed by the same query.
+
+    Ids that only distinguish rows are left out if the request has none, because they need further steps.
+    """
     columns = [c for c in TABLES[name].columns if c.name not in ID_COLUMNS or any(getattr(r, c.name) for r in rows)]
     table = pa.table({column.name: _column(column, rows, account_id) for column in columns})
     if TABLES[name].event and any(row.ignored for row in rows):
-        # Rows that differ in a field of their own are different events.
+        # Rows that differ in a field outside the contract are different events.
         others = [json.dumps(row.model_extra or {}, sort_keys=True, default=str) for row in rows]
         table = table.append_column(OTHER_FIELDS, pa.array(others, pa.string()))
     return table

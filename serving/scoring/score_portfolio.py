@@ -1,4 +1,4 @@
-"""Scoring a whole portfolio into one flat file, and publishing the snapshot that it was scored from."""
+"""Scoring of a whole portfolio into one flat file, and publication of its snapshot."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ from serving.worklist.interventions import (
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """What a scoring did.
+    """The result of a scoring.
 
     Parameters
     ----------
-    rows : the accounts written.
+    rows : the number of accounts in the file.
     out : the file.
     as_of : the instant, UTC.
-    versions : the version of each target's model; None where there is none.
-    published : the snapshot that the service can now answer from.
-    batch : what was kept in the store; None where that was not asked for.
-    notes : what a person should know, a sentence each, without values of accounts.
+    versions : the version of the model for each target; None without a model.
+    published : the snapshot that the service now uses.
+    batch : the batch in the store; None if nothing was stored.
+    notes : notes for the user, one sentence each, without values of accounts.
     """
 
     rows: int
@@ -79,11 +79,11 @@ class ScoreSummary:
     notes: tuple[str, ...]
 
     def words(self) -> str:
-        """The summary as a person reads it, a line each."""
+        """Return the summary as text, one line each."""
         models = ", ".join(f"{target} {version or 'without a model'}" for target, version in self.versions.items())
         head = f"{self.rows:,} accounts as of {format_instant(self.as_of)} ({models}) in {self.out}"
-        kept = [self.batch.words()] if self.batch else []
-        return "\n".join([head, *kept, *(f"note: {note}" for note in self.notes)])
+        batch = [self.batch.words()] if self.batch else []
+        return "\n".join([head, *batch, *(f"note: {note}" for note in self.notes)])
 
 
 def score(
@@ -98,29 +98,38 @@ def score(
 ) -> ScoreSummary:
     """Score every account that is active at ``as_of`` with the champion.
 
-    Writes one flat row per account to ``out`` (.csv, .parquet or .ndjson), sorted by account_id: account_id, as_of (ISO
-    date, or instant if not a midnight), and what `models.predictions.assessment.Assessment.rows` says. Null is empty
-    in CSV. The same
-    signals, in any order and with events repeated, and the same champion give the same bytes. Without a champion the
-    rows hold the health score and status no_model. The features are those that ship and those of the file that
-    RENEWCAST_FEATURES names.
+    Writes one flat row per account to ``out`` (.csv, .parquet or .ndjson), sorted by account_id: account_id, as_of (an
+    ISO date, or an instant if it is not midnight), and the columns of
+    `models.predictions.portfolio_table.portfolio_rows`. Null is empty in CSV. The same signals, in any order and with
+    repeated events, and the same champion give the same bytes. Without a champion the rows have the health score and
+    status no_model. The features are the built-in ones and those of the file in RENEWCAST_FEATURES.
 
-    Account ids are written as they are, also where a spreadsheet would take one for a formula: a changed id would no
-    longer join with anything. A note says how many there are.
+    Account ids are written unchanged, even if a spreadsheet would interpret one as a formula, because a changed id
+    would no longer match in a join. A note gives the number of such ids.
 
-    ``jumped`` names columns whose unit seems to have changed (`features.feed_health.feed_health.Feeds.jumped`); every
-    answer from
-    this snapshot says so.
+    The snapshot is published to the home first; with a ``store``, the KPIs are computed before it, which takes as long
+    as everything else. Then the batch is stored in the ``store`` in one transaction. The file is written last, so it
+    exists only if everything else is complete.
 
-    The signals have to be of the home's ``portfolio``; in a home without an identity they become it.
+    Parameters
+    ----------
+    signals : validated signals of the portfolio of the home.
+    as_of : only data known before this instant is used.
+    out : the file to write.
+    home : the home folder.
+    progress : reports the progress.
+    jumped : columns whose unit seems to have changed (`features.feed_health.feed_health.Feeds.jumped`). Every answer
+        from this snapshot has a warning about them.
+    store : the store for the batch; None to store nothing.
+    portfolio : the identity of the portfolio. A home without an identity takes it from the signals.
 
-    The snapshot is published to the home first (and before it the portfolio's measures, for a ``store`` only, since
-    they take as long as all else), then what belongs into the ``store`` is kept there in one transaction (where one is
-    given), then the file is written, so that a file means that all is done.
+    Returns
+    -------
+    A summary of the result.
 
     Raises
     ------
-    BadRequest : another ending, or no account is active.
+    BadRequest : the format of ``out`` is not supported, or no account is active.
     PortfolioMismatchError : the home belongs to another portfolio.
     BundleError : the champion is broken.
     HomeError : the home or ``out`` cannot be written.
@@ -139,7 +148,7 @@ def score(
     frame, rows, rubric = assessment.frame, portfolio_rows(assessment), assessment.champion.rubric
     snapshots, data_through = SnapshotFiles(home, catalogue), _complete_until(signals, as_of, feeds)
     require_portfolio(home, signals, portfolio, keep=True)
-    # Before the snapshot: whoever sees it finds what belongs to it.
+    # These files are written before the snapshot, so that they exist when the snapshot becomes visible.
     horizon_days = champion_horizon(champion)
     write_sidecar(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
     if signals.contractual:
@@ -147,7 +156,7 @@ def score(
     write_sidecar(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
     write_sidecar(snapshots, as_of, PLAYS, plays_document(assessment))
     if store is not None:
-        progress(0.85, "adding up the portfolio's measures")
+        progress(0.85, "computing the KPIs")
         publish_kpis(signals, snapshots, as_of, frame, rubric, horizon_days)
     progress(0.9, "writing")
     published = snapshots.publish(
@@ -166,7 +175,7 @@ def score(
         scored = ScoredSnapshot(assessment, as_of, data_through, datetime.now(UTC), earlier, None, snapshots)
         pointer = read_pointer(home)
         batch = publish_batch(store, list(scored.answers()), pointer.history if pointer else ())
-    # As text, so that the date is the same in every format.
+    # The date is written as text, so that it is the same in every format.
     write_frame(rows.assign(as_of=format_instant(as_of)), out)
     progress(1.0, "scored")
     versions = {target: assessment.target_scores[target].version for target in TARGETS}
@@ -193,20 +202,22 @@ def assess_portfolio(
     jumped: Sequence[str] = (),
     store: Store | None = None,
 ) -> tuple[Assessment, dict[str, datetime | None], pd.DataFrame]:
-    """Assess the portfolio at ``as_of`` with a quarter of history: the assessment, the newest event known of each feed,
-    and the rows of the weeks before.
+    """Assess the portfolio at ``as_of`` with a quarter of history.
 
     Parameters
     ----------
-    store : where callers have recorded what was done, which counts like the interventions of the signals: a play that
-        was published before and has not been done since keeps the day on which it was first due. The home's own store
-        if not given.
+    store : the store with the recorded interventions, which count like those of the signals: a play that was published
+        before and has not been done since keeps its first due date. Default: the store of the home.
+
+    Returns
+    -------
+    The assessment, the newest known event of each feed, and the rows of the previous weeks.
 
     Raises
     ------
     BadRequest : no account is active.
-    HomeError : what was kept of the publication before is broken.
-    StoreDown : a publication came before, and the store cannot be reached.
+    HomeError : the files of the previous publication are broken.
+    StoreDown : there is a previous publication, and the store cannot be reached.
     SignalsError : most of a model's gain lies in features that are unknown for every account.
     RulesError : a file of rules is broken.
     """
@@ -234,7 +245,7 @@ def assess_portfolio(
 
 
 class AssessmentContext(TypedDict, total=False):
-    """What is known beside the weeks, as `models.predictions.assessment.assess` takes it."""
+    """Optional arguments of `models.predictions.assessment.assess`."""
 
     peers: Peers | None
     feeds: Mapping[str, datetime | None]
@@ -253,8 +264,8 @@ class ScoredWeeks:
     Parameters
     ----------
     assessment : at ``as_of``.
-    past : the earlier rows, with the churn risk of each in the column `models.rules.evaluate.RISK_COLUMN`.
-    active : whether any account was active at ``as_of``.
+    past : the earlier rows, with the churn risk in the column `models.rules.evaluate.RISK_COLUMN`.
+    active : True if an account was active at ``as_of``.
     """
 
     assessment: Assessment
@@ -275,13 +286,13 @@ def score_weeks(
 ) -> ScoredWeeks:
     """Take the snapshots of the weeks up to ``as_of`` and assess the accounts that are active then.
 
-    The rules look back on the earlier weeks, so that an alert that lasts says since when.
+    The rules use the earlier weeks, so that a continuing alert has the date since which it holds.
 
     Parameters
     ----------
-    inactive : an account that is answered without a number if no account is active.
-    rollups : where rollups of the signals are cached; they are not if not given.
-    context : peers, feeds and whatever else `models.predictions.assessment.assess` should know.
+    inactive : an account that is returned without a probability if no account is active.
+    rollups : the folder in which roll-ups of the signals are cached. Default: no cache.
+    context : peers, feeds and other arguments of `models.predictions.assessment.assess`.
 
     Raises
     ------
@@ -299,8 +310,8 @@ def score_weeks(
     progress(0.85, "scoring")
     dates = rows["as_of"]
     now, past = rows[dates == pd.Timestamp(as_of)], rows[dates < pd.Timestamp(as_of)]
-    known = "churn" in champion.bundles and len(past) > 0
-    risk = risk_points(past, champion.bundles["churn"]) if known else np.full(len(past), np.nan)
+    has_risk = "churn" in champion.bundles and len(past) > 0
+    risk = risk_points(past, champion.bundles["churn"]) if has_risk else np.full(len(past), np.nan)
     past = past.assign(**{RISK_COLUMN: risk}).reset_index(drop=True)
     active = len(now) > 0
     if inactive is not None and not active:
@@ -312,37 +323,40 @@ def score_weeks(
 
 
 def champion_horizon(champion: Champion) -> int:
-    """The champion's horizon in days, by which an account without contracts is active."""
+    """Return the champion's horizon in days. Without contracts, an order within it makes an account active."""
     horizons = (champion.bundles[target].manifest.horizon_days for target in TARGETS if target in champion.bundles)
     return next(horizons, DEFAULT_HORIZON_DAYS)
 
 
 def newest_events(signals: Signals, as_of: datetime) -> dict[str, datetime | None]:
-    """The newest event of each feed that was known before ``as_of``, UTC; None for a feed without any.
+    """Return the newest event of each feed that was known before ``as_of``, UTC; None for a feed without events.
 
-    Interventions are left out: that nothing was done does not make a feed stale.
+    Interventions are left out, because a period without interventions does not make a feed stale.
     """
     instant = as_of.astimezone(UTC).replace(tzinfo=None)
     newest: dict[str, datetime | None] = {}
     for name in EVENT_TABLES:
         if signals.has(name) and name != "interventions":
             table = signals.tables[name]
-            found = table.filter(known_before(table, ibis.literal(instant))).occurred_at.max().to_pyarrow().as_py()
-            newest[name] = None if found is None else found.replace(tzinfo=UTC)
+            latest = table.filter(known_before(table, ibis.literal(instant))).occurred_at.max().to_pyarrow().as_py()
+            newest[name] = None if latest is None else latest.replace(tzinfo=UTC)
     return newest
 
 
 def _complete_until(signals: Signals, as_of: datetime, feeds: Mapping[str, datetime | None]) -> datetime:
-    """The newest event known at ``as_of``, so that signals which end long before it do not seem complete; what arrived
-    later does not change it. Without events, what the source says."""
-    known = [newest for newest in feeds.values() if newest is not None]
-    return min(signals.data_through, as_of, max(known, default=as_of))
+    """Return the instant up to which the signals are complete, as known at ``as_of``.
+
+    It is not later than the newest event, because signals that end long before ``as_of`` are not complete. Data that
+    arrived later does not change it.
+    """
+    events = [newest for newest in feeds.values() if newest is not None]
+    return min(signals.data_through, as_of, max(events, default=as_of))
 
 
 def _try_writing(out: Path) -> None:
-    """Fail before the work and not after it."""
+    """Check that the file can be written, before the scoring starts."""
     if out.is_dir():
-        raise BadRequest(f"{out} is a folder", "a file", "name a file in it")
+        raise BadRequest(f"{out} is a folder", "a file", "pass the path of a file in it")
     trial = out.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
     write_file(trial, b"")
     trial.unlink(missing_ok=True)
@@ -356,7 +370,7 @@ def _notes(assessment: Assessment) -> list[str]:
             if status != SCORED:
                 notes.append(f"{target}: {accounts:,} of {len(assessment.frame):,} accounts have status {status}")
     if not assessment.champion.bundles:
-        notes.append("there is no champion yet, so only the health score is told; `renewcast train` makes one")
-    notes += [f"the unit of {column} seems to have changed: mend the feed first" for column in assessment.jumped]
+        notes.append("there is no champion yet, so only the health score is reported; `renewcast train` trains one")
+    notes += [f"the unit of {column} seems to have changed: fix the feed first" for column in assessment.jumped]
     notes += [f"the newest {table} row is {days} days old" for table, days in assessment.stale.items()]
     return notes
