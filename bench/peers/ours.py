@@ -30,7 +30,7 @@ def _build(task: Task, address: Path, as_of: datetime, first: datetime, home: Pa
     with task.timed("open"):
         signals = open_signals(address, as_of, kept=kept)
     with task.timed("snapshot"):
-        return snapshot(signals, Grid.ending(as_of, first, 7), catalogue=USAGE, kept=kept)
+        return snapshot(signals, Grid.ending(as_of, first, 7), catalogue=USAGE, rollup_folder=kept)
 
 
 def make(task: Task) -> pd.DataFrame:

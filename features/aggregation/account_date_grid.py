@@ -1,4 +1,4 @@
-"""The board that everything is counted on: accounts against dates, and how buckets lie between the dates."""
+"""The panel of accounts and dates, and the positions of buckets relative to the dates."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.definitions.aggregations import EVER
+from features.definitions.aggregations import ALL_TIME
+from features.utils.arrays import Ints
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 
-Ints: TypeAlias = npt.NDArray[np.int64]
 Values: TypeAlias = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Board:
-    """Every account at every date, and the cells of it that are asked for.
+class Panel:
+    """Every account at every date, and the requested cells.
 
     Parameters
     ----------
     accounts : all account ids, sorted, shape (a,).
     grid : the dates, p of them.
-    cells : positions ``account * p + date`` of the rows asked for, shape (n,).
+    cells : positions ``account * p + date`` of the requested rows, shape (n,).
     """
 
     accounts: pa.Array
@@ -35,30 +35,31 @@ class Board:
     cells: Ints
 
     def rows_of(self, table: pa.Table) -> tuple[pa.Table, Ints]:
-        """The rows of known accounts, and which account each is of."""
+        """Return the rows of the panel's accounts, and the position of each row's account."""
         place = np.concatenate([self._places(chunk) for chunk in table["account_id"].chunks] or [np.zeros(0, np.int64)])
         if len(place) and place.min() < 0:
             table, place = table.filter(pa.array(place >= 0)), place[place >= 0]
         return table, place
 
     def _places(self, ids: pa.Array) -> Ints:
-        """Which account each id is, -1 for none of ours."""
+        """Return the position of each id's account, -1 if it is not in the panel."""
         if not pa.types.is_dictionary(ids.type):
             ids = ids.dictionary_encode()
         own = pc.fill_null(pc.index_in(ids.dictionary.cast(self.accounts.type), value_set=self.accounts), -1)
-        found: Ints = own.to_numpy().astype(np.int64)[ids.indices.to_numpy()]
-        return found
+        positions: Ints = own.to_numpy().astype(np.int64)[ids.indices.to_numpy()]
+        return positions
 
-    def blocks(self, n: int) -> list[Block]:
-        """``n`` blocks of about as many accounts each."""
+    def blocks(self, n: int) -> list[AccountBlock]:
+        """Split the panel into ``n`` blocks of about the same number of accounts."""
         account, date = self.place
         edges = np.linspace(0, len(self.accounts), n + 1).astype(np.int64).tolist()
-        found = []
+        blocks = []
         for first, end in pairwise(edges):
-            mine = np.flatnonzero((account >= first) & (account < end))
-            cells = (account[mine] - first) * self.grid.n + date[mine]
-            found.append(Block(first, end, mine, Board(self.accounts.slice(first, end - first), self.grid, cells)))
-        return found
+            own = np.flatnonzero((account >= first) & (account < end))
+            cells = (account[own] - first) * self.grid.n + date[own]
+            panel = Panel(self.accounts.slice(first, end - first), self.grid, cells)
+            blocks.append(AccountBlock(first, end, own, panel))
+        return blocks
 
     @cached_property
     def place(self) -> tuple[Ints, Ints]:
@@ -73,19 +74,18 @@ class Board:
 
 
 @dataclass(frozen=True)
-class Block:
-    """The accounts ``first`` to ``end`` (exclusive) of a board: which of its cells are theirs, and a board of their
-    own."""
+class AccountBlock:
+    """The accounts ``first`` to ``end`` (exclusive) of a panel: the positions of their cells, and their own panel."""
 
     first: int
     end: int
     cells: Ints
-    board: Board
+    panel: Panel
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Buckets of ``width`` days against the grid's dates."""
+class BucketCalendar:
+    """Buckets of ``width`` days relative to the grid's dates."""
 
     grid: Grid
     width: int
@@ -96,29 +96,29 @@ class Clock:
         return epoch_seconds(self.grid.first) // (self.width * DAY_SECONDS)
 
     def ends(self, ago: int) -> Ints:
-        """The bucket that ends ``ago`` days before each date."""
+        """Return the bucket that ends ``ago`` days before each date."""
         return self.first - ago // self.width + np.arange(self.grid.n) * (self.grid.every_days // self.width)
 
     def date(self, buckets: Ints, later_days: int = 0) -> Ints:
-        """The first date at or after the end of each bucket, ``later_days`` later; 0 to the number of dates."""
+        """Return the first date at or after the end of each bucket, ``later_days`` later; 0 to the number of dates."""
         steps = self.grid.every_days // self.width
         ahead = buckets + (later_days // self.width - self.first)
         return np.clip(-(-ahead // steps), 0, self.grid.n)
 
-    def gone(self, buckets: Ints, days: int, ago: int) -> Ints:
-        """The first date whose window of ``days`` no longer reaches the bucket; 0 is "everything"."""
-        if days == EVER:
+    def closing_date(self, buckets: Ints, days: int, ago: int) -> Ints:
+        """Return the first date whose window of ``days`` no longer contains the bucket; 0 days: all rows."""
+        if days == ALL_TIME:
             return np.full(len(buckets), self.grid.n, dtype=np.int64)
         return self.date(buckets, days + ago)
 
 
-def intervals(board: Board, account: Ints, opens: Ints, closes: Ints, amount: Ints) -> Ints:
-    """At each cell, the sum of the amounts whose interval ``[opens, closes)`` of dates holds it."""
-    accounts, dates = board.shape
-    seen = (opens < closes) & (amount != 0)
-    account, opens, closes, amount = account[seen], opens[seen], closes[seen], amount[seen]
+def interval_sums(panel: Panel, account: Ints, opens: Ints, closes: Ints, amount: Ints) -> Ints:
+    """Return for each cell the sum of the amounts whose interval ``[opens, closes)`` contains its date."""
+    accounts, dates = panel.shape
+    used = (opens < closes) & (amount != 0)
+    account, opens, closes, amount = account[used], opens[used], closes[used], amount[used]
     change = np.zeros(accounts * (dates + 1), dtype=np.int64)
     np.add.at(change, account * (dates + 1) + opens, amount)
     np.subtract.at(change, account * (dates + 1) + closes, amount)
     running: Ints = change.reshape(accounts, dates + 1)[:, :dates].cumsum(axis=1)
-    return running.ravel()[board.cells]
+    return running.ravel()[panel.cells]

@@ -1,4 +1,4 @@
-"""SQL expressions that roll rows up into buckets, or pass them on row by row."""
+"""SQL expressions that roll rows up into buckets, or select the values that measures read from each row."""
 
 from __future__ import annotations
 
@@ -7,60 +7,61 @@ from typing import Any
 import ibis
 
 from features.aggregation.bucket_arithmetic import (
-    _since,
-    _whole,
     bucket,
-    dated,
     fixed,
     instant_seconds,
+    micros_since_origin,
+    rows_with_grid,
     span,
     us_column,
+    whole_units,
 )
-from features.aggregation.passes import Gathering, Grouping, Pass, Presence, Starts, joined_key
+from features.aggregation.passes import BucketPass, FeedStartPass, Grouping, KeyPass, Pass, joined_key
 from features.contract.schema import TABLES, known_at_column
-from features.definitions.aggregations import Measure, Reduction, Rows, every
+from features.definitions.aggregations import Measure, Reduction, Rows, all_rows
 from features.sources.engine import GRID, contract_table
 from features.sources.sql_functions import DAY_MICROS, HASH, epoch_us, hash64
 
 
-def rolled_up(what: Pass, view: str = "") -> Rows:
-    """The expression of one grouping over the contract table, or over a ``view`` of some of its rows."""
-    if isinstance(what, Starts):
+def bucket_rows(what: Pass, view: str = "") -> Rows:
+    """Return the expression of one pass over the contract table, or over a ``view`` of some of its rows."""
+    if isinstance(what, FeedStartPass):
         return _started(what, view)
-    if isinstance(what, Gathering):
+    if isinstance(what, BucketPass):
         return _gathered(what, view)
-    if isinstance(what, Presence):
+    if isinstance(what, KeyPass):
         return _present(what, view)
     if what.measure.layout == "intervals":
         return _intervals(what.table, what.measure, what.width, view)
     return _states(what.table, what.measure, what.width, view)
 
 
-def row_by_row(found: tuple[Grouping, ...], view: str) -> Rows:
-    """What the groupings look at of each row of ``view``, one of a feed's, for `features.aggregation.numpy_groupby` to
-    group.
+def measure_rows(groupings: tuple[Grouping, ...], view: str) -> Rows:
+    """Return the values that the groupings read from each row of ``view``, a view of a feed.
 
-    Columns: account_id; `HASH`; `us_column` of each instant, microseconds since 1970; and for each measure that is not
-    told by these, one of its name: its number (float64) or its key (text), null where the row does not count, or else
-    whether the row counts. A Presence's keys, of which there may be millions, are 64 bits of hash: two keys of
-    one account look the same with a probability of one in 10^19.
+    `features.aggregation.numpy_groupby` groups these rows.
+
+    Columns: account_id; `HASH`; `us_column` of each instant, microseconds since 1970; and for each measure that needs
+    more, a column of its name: its number (float64) or its key (text), null if the row does not count, or else whether
+    the row counts. The keys of a `KeyPass`, which may be millions, are 64-bit hashes: two keys of one account have the
+    same hash with a probability of one in 10^19.
     """
-    rows = ibis.table(dict(contract_table(found[0].table).schema()) | {HASH: "uint64"}, name=view)
-    measures = {m: isinstance(what, Presence) for what in found for m in what.looked_at}
-    instants = {TABLES[found[0].table].at: None} | {column: None for m in measures for column in (m.at, m.known)}
+    rows = ibis.table(dict(contract_table(groupings[0].table).schema()) | {HASH: "uint64"}, name=view)
+    measures = {m: isinstance(what, KeyPass) for what in groupings for m in what.source_measures}
+    instants = {TABLES[groupings[0].table].at: None} | {column: None for m in measures for column in (m.at, m.known_at)}
     return rows.select(
         "account_id",
         HASH,
         **{us_column(column): epoch_us(rows[column]) for column in instants},
-        **{m.name: _told(m, rows, many) for m, many in measures.items() if _is_told(m)},
+        **{m.name: _row_value(m, rows, many) for m, many in measures.items() if _has_row_value(m)},
     )
 
 
-def _is_told(measure: Measure) -> bool:
-    return measure.number is not None or measure.counted_key is not None or measure.where is not every
+def _has_row_value(measure: Measure) -> bool:
+    return measure.number is not None or measure.counted_key is not None or measure.where is not all_rows
 
 
-def _told(measure: Measure, rows: Rows, many: bool) -> Any:
+def _row_value(measure: Measure, rows: Rows, many: bool) -> Any:
     counts = measure.where(rows)
     if measure.counted_key is not None:
         value = measure.counted_key.key(rows).cast("string")
@@ -68,52 +69,52 @@ def _told(measure: Measure, rows: Rows, many: bool) -> Any:
         value = measure.number(rows).cast("float64")
     else:
         return counts.fill_null(False)
-    value = value if measure.where is every else ibis.ifelse(counts, value, None)
+    value = value if measure.where is all_rows else ibis.ifelse(counts, value, None)
     return ibis.ifelse(value.notnull(), hash64(value), None) if many else value
 
 
-def _started(what: Starts, view: str) -> Rows:
+def _started(what: FeedStartPass, view: str) -> Rows:
     contract = TABLES[what.table]
-    # Every version was a row of the feed when it came.
+    # Every version counts: each was a row of the feed when it arrived.
     rows = contract_table(what.table, view).cross_join(GRID)
     later = [c for c in what.columns if contract[c].known_from is not None]
     known, own = rows["known_at" if contract.event else contract.at], [c for c in what.columns if c not in later]
-    found = rows.select(
+    started = rows.select(
         kb=bucket(known, rows, what.width),
         at_s=rows[contract.at],
         **{f"at_s_{c}": ibis.ifelse(rows[c].notnull(), rows[contract.at], None) for c in own},
         **{f"at_s_{c}": ibis.null("timestamp") for c in later},
     )
     for column in later:
-        # What is filled in later began when it was first learned, not with the row.
-        learned = known_at_column(contract[column])
-        at = rows[learned if learned in rows.columns else contract[column].known_from]
+        # A column filled in later starts when its first value became known, not with the row.
+        known_from = known_at_column(contract[column])
+        at = rows[known_from if known_from in rows.columns else contract[column].known_from]
         empty = {f"at_s_{c}": ibis.null("timestamp") for c in what.columns if c != column}
-        told = rows.filter(rows[column].notnull() & at.notnull())
-        told = told.select(
+        filled = rows.filter(rows[column].notnull() & at.notnull())
+        filled = filled.select(
             kb=bucket(at, rows, what.width), at_s=ibis.null("timestamp"), **{f"at_s_{column}": at}, **empty
         )
-        found = found.union(told.select(*found.columns))
-    firsts = found.group_by("kb").aggregate(**{c: found[c].min() for c in found.columns if c != "kb"})
+        started = started.union(filled.select(*started.columns))
+    firsts = started.group_by("kb").aggregate(**{c: started[c].min() for c in started.columns if c != "kb"})
     return firsts.select("kb", **{c: instant_seconds(firsts[c]) for c in firsts.columns if c != "kb"})
 
 
-def _gathered(what: Gathering, view: str) -> Rows:
-    rows = dated(what.table, view)
-    rows = rows.filter(rows[what.at].notnull() & rows[what.known].notnull())
-    held = {column: (m, reduction) for m in what.measures for column, reduction in m.bucket_columns().items()}
-    picked = rows.select(
+def _gathered(what: BucketPass, view: str) -> Rows:
+    rows = rows_with_grid(what.table, view)
+    rows = rows.filter(rows[what.at].notnull() & rows[what.known_at].notnull())
+    columns = {column: (m, reduction) for m in what.measures for column, reduction in m.bucket_columns().items()}
+    selected = rows.select(
         "account_id",
-        span=span(rows[what.known], rows[what.at], rows, what.width),
-        **{column: _amount(m, reduction, rows, what) for column, (m, reduction) in held.items()},
+        span=span(rows[what.known_at], rows[what.at], rows, what.width),
+        **{column: _amount(m, reduction, rows, what) for column, (m, reduction) in columns.items()},
     )
-    groups = picked.group_by(["account_id", "span"])
-    gathered = groups.aggregate(**{c: _reduced(reduction, picked[c]) for c, (_, reduction) in held.items()})
-    return gathered.select("account_id", "span", **{c: _plain(*each, gathered[c]) for c, each in held.items()})
+    groups = selected.group_by(["account_id", "span"])
+    gathered = groups.aggregate(**{c: _reduced(reduction, selected[c]) for c, (_, reduction) in columns.items()})
+    return gathered.select("account_id", "span", **{c: _as_integer(*each, gathered[c]) for c, each in columns.items()})
 
 
-def _amount(measure: Measure, reduction: Reduction, rows: Rows, what: Gathering) -> Any:
-    """What a row adds, as a whole number or an instant."""
+def _amount(measure: Measure, reduction: Reduction, rows: Rows, what: BucketPass) -> Any:
+    """The value that a row adds, as a whole number or an instant."""
     counts = measure.where(rows)
     number = None if measure.number is None else measure.number(rows)
     match reduction:
@@ -124,7 +125,7 @@ def _amount(measure: Measure, reduction: Reduction, rows: Rows, what: Gathering)
         case "sum":
             return ibis.ifelse(counts, ibis.coalesce(fixed(number), 0), 0).cast("int64")
         case "keys":
-            raise TypeError("only features.aggregation.numpy_groupby holds keys as bits")
+            raise TypeError("only features.aggregation.numpy_groupby stores keys as bits")
         case "least" | "greatest":
             return ibis.ifelse(counts, rows[what.at] if number is None else fixed(number), None)
 
@@ -143,34 +144,34 @@ def _reduced(reduction: Reduction, column: Any) -> Any:
             return column.sum()
 
 
-def _plain(measure: Measure, reduction: Reduction, column: Any) -> Any:
+def _as_integer(measure: Measure, reduction: Reduction, column: Any) -> Any:
     is_instant = reduction in ("least", "greatest") and measure.number is None
     return instant_seconds(column) if is_instant else column.cast("int64")
 
 
 def _day(rows: Rows, at: str, width: int) -> Any:
     """The row's day within its bucket, as a bit."""
-    day = _whole(_since(rows[at], rows, width), DAY_MICROS)
-    # Days are counted from far before 1970, so that the remainder is never negative.
+    day = whole_units(micros_since_origin(rows[at], rows, width), DAY_MICROS)
+    # The constant keeps the remainder from being negative before 1970.
     return ibis.literal(1, "int64") << ((day + width * 1_000_000) % width)
 
 
-def _present(what: Presence, view: str) -> Rows:
-    measure, rows = what.measure, dated(what.table, view)
-    rows = rows.filter(measure.where(rows) & rows[measure.at].notnull() & rows[measure.known].notnull())
+def _present(what: KeyPass, view: str) -> Rows:
+    measure, rows = what.measure, rows_with_grid(what.table, view)
+    rows = rows.filter(measure.where(rows) & rows[measure.at].notnull() & rows[measure.known_at].notnull())
     days = {"days": _day(rows, measure.at, what.width)} if what.days else {}
     key = measure.key(rows).cast("string")
     rows = rows.select(
-        "account_id", key=key, span=span(rows[measure.known], rows[measure.at], rows, what.width), **days
+        "account_id", key=key, span=span(rows[measure.known_at], rows[measure.at], rows, what.width), **days
     )
     rows = rows.filter(rows.key.notnull())
-    into = {"days": rows.days.bit_or().cast("int64")} if what.days else {}
-    return rows.group_by(["account_id", "key", "span"]).aggregate(**into)
+    aggregates = {"days": rows.days.bit_or().cast("int64")} if what.days else {}
+    return rows.group_by(["account_id", "key", "span"]).aggregate(**aggregates)
 
 
 def _states(name: str, measure: Measure, width: int, view: str) -> Rows:
-    rows = dated(name, view)
-    rows = rows.filter(measure.where(rows) & rows[measure.known].notnull())
+    rows = rows_with_grid(name, view)
+    rows = rows.filter(measure.where(rows) & rows[measure.known_at].notnull())
     key = {"key": joined_key(measure, rows)} if measure.state_key else {}
     key |= {"part": rows[measure.state_part].cast("string")} if measure.state_part else {}
     if measure.condition is not None:
@@ -180,17 +181,17 @@ def _states(name: str, measure: Measure, width: int, view: str) -> Rows:
     rows = rows.select(
         "account_id",
         **key,
-        kb=bucket(rows[measure.known], rows, width),
+        kb=bucket(rows[measure.known_at], rows, width),
         at_us=epoch_us(rows[measure.at]),
         amount=amount,
     )
     rows = rows.filter(rows.amount.notnull())
-    # Rows of one instant are read together, and the cautious reading wins: the lower value, gone rather than there.
+    # Of several rows at one instant the lower value counts: a contact who left rather than one who is present.
     return rows.group_by(["account_id", *key, "kb", "at_us"]).aggregate(amount=rows.amount.min())
 
 
 def _intervals(name: str, measure: Measure, width: int, view: str) -> Rows:
-    rows = dated(name, view)
+    rows = rows_with_grid(name, view)
     rows = rows.filter(measure.where(rows) & rows[measure.at].notnull())
     return rows.select(
         "account_id",

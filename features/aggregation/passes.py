@@ -1,10 +1,10 @@
-"""Rolling rows up to buckets: the only work that follows the events.
+"""Passes: the groupings of a table's rows into buckets, the only step that reads the events.
 
-A bucket is a span of whole days that no window's edge and no date of the grid cuts through, a week as a rule. Rows are
-grouped by account, by the bucket in which they became *known*, and by the bucket in which they *happened*: nothing else
-about their instants matters to any snapshot of the grid, late rows included. What follows
-(`features.aggregation.window_columns`) works on buckets only. All sums are over whole numbers: the same for any order
-of rows, on any engine.
+A bucket is a span of whole days, usually a week, that no window edge and no date of the grid divides. Rows are grouped
+by account, by the bucket in which they became *known*, and by the bucket in which they *happened*. A snapshot of the
+grid needs nothing else about their instants, even for late rows. The next step
+(`features.aggregation.window_columns`) reads only buckets. All sums are sums of whole numbers, so they are the same for
+any order of rows and on any engine.
 """
 
 from __future__ import annotations
@@ -24,44 +24,45 @@ from features.sources.sql_functions import epoch_us
 
 Need = tuple[Measure, int]
 
-WIDEST = 7
-"""Days in a bucket at most."""
-FEW = 62
-"""Keys up to which a table's keys are bits of a number rather than rows of their own."""
+MAX_BUCKET_DAYS = 7
+"""Maximum number of days in a bucket."""
+MAX_BITSET_KEYS = 62
+"""Maximum number of keys that are stored as bits of a number; more keys are stored as rows."""
 
 
 def known_before_us(rows: Rows, us: Any) -> Any:
-    """`features.sources.engine.known_before` an instant in microseconds since 1970."""
+    """Return `features.sources.engine.known_before` for an instant in microseconds since 1970."""
     return (epoch_us(rows.known_at) < us) & (rows.until_at.isnull() | (epoch_us(rows.until_at) >= us))
 
 
 @dataclass(frozen=True)
-class Gathering:
-    """Measures of a table that are held in buckets and share the columns that place and reveal a row; where rows are
-    grouped as they stream by, also those of few keys.
+class BucketPass:
+    """The measures of a table that are stored in buckets and use the same instant columns.
 
-    Rolls up to: account_id, span (see `span`), and the columns of each measure (`Measure.bucket_columns`), int64:
-    instants in seconds, days and keys as bits.
+    If a feed is grouped in parts, these include the measures of few keys.
+
+    Result columns: account_id, span (see `features.aggregation.bucket_arithmetic.span`), and the columns of each
+    measure (`Measure.bucket_columns`), int64: instants in seconds, days and keys as bits.
     """
 
     table: str
     at: str
-    known: str
+    known_at: str
     width: int
     measures: tuple[Measure, ...]
 
     @property
-    def looked_at(self) -> tuple[Measure, ...]:
-        """The measures whose rows it takes."""
+    def source_measures(self) -> tuple[Measure, ...]:
+        """The measures that select its rows."""
         return self.measures
 
 
 @dataclass(frozen=True)
-class Starts:
-    """When a feed, and each of its columns, began.
+class FeedStartPass:
+    """The start of a feed and of each of its columns.
 
-    Rolls up to: kb, the first instant (``at_s``, seconds) of the rows that became known in it, and for each column the
-    first of those that have a value there (``at_s_{column}``).
+    Result columns: kb (bucket when known), the first instant (``at_s``, seconds) of the rows that became known in it,
+    and for each column the first instant of the rows with a value in it (``at_s_{column}``).
     """
 
     table: str
@@ -70,10 +71,10 @@ class Starts:
 
 
 @dataclass(frozen=True)
-class Presence:
-    """The keys that some measures count; ``days``: with the days on which each was there.
+class KeyPass:
+    """The keys that some measures count; with ``days``, also the days with a row of each key.
 
-    Rolls up to: account_id, key, span, and days (bits) where asked for.
+    Result columns: account_id, key, span, and days (bits) with ``days``.
     """
 
     table: str
@@ -82,17 +83,17 @@ class Presence:
     days: bool
 
     @property
-    def looked_at(self) -> tuple[Measure, ...]:
-        """The measures whose rows it takes."""
+    def source_measures(self) -> tuple[Measure, ...]:
+        """The measures that select its rows."""
         return (self.measure,)
 
 
 @dataclass(frozen=True)
-class States:
-    """What stands from a row until a later one (the layout "states"), or until its end ("intervals").
+class StatePass:
+    """Values that are valid from a row until a later one (the layout "states"), or until its end ("intervals").
 
-    Rolls up to: account_id, key and part (text; where the measure has them), kb, then at_us (microseconds) and amount,
-    or eb (ends in, null: never) and amount.
+    Result columns: account_id, key and part (text; if the measure has them), kb (bucket when known), then at_us
+    (microseconds) and amount for states, or eb (bucket of the end, null if there is none) and amount for intervals.
     """
 
     table: str
@@ -100,62 +101,67 @@ class States:
     width: int
 
 
-Grouping: TypeAlias = Gathering | Presence
-"""What groups rows by account and span."""
-Pass: TypeAlias = Starts | States | Grouping
+Grouping: TypeAlias = BucketPass | KeyPass
+"""A pass that groups rows by account and span."""
+Pass: TypeAlias = FeedStartPass | StatePass | Grouping
 """One grouping of one table."""
 
 
-def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Distinct] = ()) -> tuple[Pass, ...]:
-    """The groupings that yield everything needed of table ``name``; the first one tells when the feed began.
+def plan_passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Distinct] = ()) -> tuple[Pass, ...]:
+    """Return the passes that compute everything needed from table ``name``; the first one is the `FeedStartPass`.
 
-    ``few`` are Distinct measures with at most `FEW` keys in all: bits of a Gathering, which only
-    `features.aggregation.numpy_groupby`
-    yields.
+    Parameters
+    ----------
+    name : the table.
+    needs : the measures and their windows, in days.
+    step_days : days between the dates of the grid.
+    few : Distinct measures with at most `MAX_BITSET_KEYS` keys in total. They become bits in a `BucketPass`, which only
+        `features.aggregation.numpy_groupby` can compute.
     """
     wanted = sorted({m for m, _ in needs}, key=lambda m: (m.name, m.ago))
-    step = gcd(step_days, WIDEST)
+    step = gcd(step_days, MAX_BUCKET_DAYS)
     spans: dict[Measure, int] = defaultdict(lambda: step)
     for measure, days in needs:
-        spans[measure.back(0)] = gcd(spans[measure.back(0)], days, measure.ago)
-    clocks: dict[tuple[str, str], list[Measure]] = defaultdict(list)
-    present: dict[Distinct, list[Measure]] = defaultdict(list)
+        spans[measure.lagged(0)] = gcd(spans[measure.lagged(0)], days, measure.ago)
+    by_instants: dict[tuple[str, str], list[Measure]] = defaultdict(list)
+    by_key: dict[Distinct, list[Measure]] = defaultdict(list)
     states: list[Measure] = []
-    for measure in {m.back(0): None for m in wanted}:
+    for measure in {m.lagged(0): None for m in wanted}:
         key = measure.counted_key
         if measure.layout != "buckets":
             states.append(measure)
         elif key is not None and not (measure == key and key in few):
-            present[key].append(measure)
+            by_key[key].append(measure)
         else:
-            clocks[measure.at, measure.known].append(measure)
-    found: list[Pass] = [Starts(name, step, tuple(sorted({m.column for m in wanted if m.column})))]
-    for (at, known), measures in clocks.items():
+            by_instants[measure.at, measure.known_at].append(measure)
+    planned: list[Pass] = [FeedStartPass(name, step, tuple(sorted({m.column for m in wanted if m.column})))]
+    for (at, known), measures in by_instants.items():
         width = gcd(*(spans[m] for m in measures))
-        found.append(Gathering(name, at, known, width, tuple(measures)))
-    for key, measures in present.items():
+        planned.append(BucketPass(name, at, known, width, tuple(measures)))
+    for key, measures in by_key.items():
         days = any("days" in m.reductions for m in measures)
-        found.append(Presence(name, key, gcd(*(spans[m] for m in measures)), days))
-    return (*found, *(States(name, m, spans[m]) for m in states))
+        planned.append(KeyPass(name, key, gcd(*(spans[m] for m in measures)), days))
+    return (*planned, *(StatePass(name, m, spans[m]) for m in states))
 
 
-def groupings(found: Iterable[Pass]) -> tuple[Grouping, ...]:
-    """Those of the passes that group rows by account and span."""
-    return tuple(what for what in found if isinstance(what, Gathering | Presence))
+def groupings(planned: Iterable[Pass]) -> tuple[Grouping, ...]:
+    """Return the passes that group rows by account and span."""
+    return tuple(what for what in planned if isinstance(what, BucketPass | KeyPass))
 
 
-def measured(needs: Iterable[Need]) -> tuple[Measure, ...]:
-    """The measures that ``needs`` ask for, as they stand on the day itself, in order."""
-    return tuple(sorted({m.back(0) for m, _ in needs}, key=lambda m: (type(m).__name__, m.name)))
+def measures_of(needs: Iterable[Need]) -> tuple[Measure, ...]:
+    """Return the measures of ``needs``, without lag, in order."""
+    return tuple(sorted({m.lagged(0) for m, _ in needs}, key=lambda m: (type(m).__name__, m.name)))
 
 
-def measured_rows(measures: tuple[Measure, ...]) -> Rows:
-    """What ``measures``, of one table, look at of each row of the accounts of which an event has several versions, for
-    `features.aggregation.versioned_rows` to count.
+def versioned_account_rows(measures: tuple[Measure, ...]) -> Rows:
+    """Return the values that ``measures``, of one table, read from each row of the accounts with versioned events.
+
+    These are the accounts with an event of several versions; `features.aggregation.versioned_rows` counts their rows.
 
     Columns: account_id; `us_column` of each instant and of ``until_at``; and for each measure `value_column`: whether
-    the row counts (bool), its number (int64, whole ten-thousandths), or its key (text), null where the row does not
-    count; of states that fulfil a condition also `part_column` and `holds_column`.
+    the row counts (bool), its number (int64, whole ten-thousandths), or its key (text), null if the row does not count.
+    States with a condition also have `part_column` and `holds_column`.
     """
     table = measures[0].table
     rows = contract_table(table)
@@ -165,29 +171,29 @@ def measured_rows(measures: tuple[Measure, ...]) -> Rows:
     instants: dict[str, None] = {"until_at": None}
     columns: dict[str, Any] = {}
     for measure in measures:
-        instants |= dict.fromkeys((measure.at, measure.known))
+        instants |= dict.fromkeys((measure.at, measure.known_at))
         if measure.end_column:
             instants[measure.end_column] = None
-        columns |= _measured(measure, rows)
+        columns |= _value_columns(measure, rows)
     return rows.select("account_id", **{us_column(c): epoch_us(rows[c]) for c in instants}, **columns)
 
 
 def value_column(measure: Measure) -> str:
-    """The column of `measured_rows` that holds what ``measure`` looks at."""
+    """Return the column of `versioned_account_rows` with the value that ``measure`` reads."""
     return f"_value_{measure.name}"
 
 
 def part_column(measure: Measure) -> str:
-    """The column of `measured_rows` that holds the value of the column `Measure.state_part`."""
+    """Return the column of `versioned_account_rows` with the value of the column `Measure.state_part`."""
     return f"_part_{measure.name}"
 
 
 def holds_column(measure: Measure) -> str:
-    """The column of `measured_rows` that says whether the row fulfils `Measure.condition`."""
+    """Return the column of `versioned_account_rows` that is true if the row meets `Measure.condition`."""
     return f"_holds_{measure.name}"
 
 
-def _measured(measure: Measure, rows: Rows) -> dict[str, Any]:
+def _value_columns(measure: Measure, rows: Rows) -> dict[str, Any]:
     source = measure.counted_key or measure
     counts = source.where(rows).fill_null(False)
     if source.counted_key is not None:
@@ -208,6 +214,6 @@ def _measured(measure: Measure, rows: Rows) -> dict[str, Any]:
 
 
 def joined_key(measure: Measure, rows: Rows) -> Any:
-    """One text for the whole key of a state: lengths first, so that no two keys can look alike."""
+    """Join the key of a state into one text, with lengths, so that different keys never give the same text."""
     parts = [rows[c].cast("string") for c in measure.state_key]
     return ibis.literal("").join([p.length().cast("string") + ":" + p for p in parts])

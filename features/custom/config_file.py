@@ -8,16 +8,16 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
-from features.definitions.aggregations import KINDS
+from features.definitions.aggregations import MEASURE_KINDS
 from features.definitions.feature import Chance, Dimension, Direction
 from features.errors import BadRequest
 from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 
 
 def _measure_kind(given: object) -> str:
-    if isinstance(given, str) and given in KINDS:
+    if isinstance(given, str) and given in MEASURE_KINDS:
         return given
-    *names, last = (repr(name) for name in KINDS)
+    *names, last = (repr(name) for name in MEASURE_KINDS)
     expected = f"{', '.join(names)} or {last}"
     raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
 

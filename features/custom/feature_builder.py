@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from features.custom.config_file import CustomFeature
 from features.custom.measures import custom_measure
-from features.definitions.aggregations import KINDS, Measure, Term, against, trend
+from features.definitions.aggregations import MEASURE_KINDS, Measure, Term, compared_with_earlier, trend
 from features.definitions.feature import Dimension, Feature
 from features.errors import BadRequest
 
@@ -52,7 +52,7 @@ def build_features(
 
 def _windowed() -> list[str]:
     """The measures that are taken over windows; the others look at everything known."""
-    return [name for name, measure in KINDS.items() if measure.windowed]
+    return [name for name, measure in MEASURE_KINDS.items() if measure.windowed]
 
 
 def _check_windowed(entry: CustomFeature, place: str, measure: Measure, windows: tuple[int, ...]) -> None:
@@ -97,9 +97,9 @@ def _feature(
 
 def _term(entry: CustomFeature, measure: Measure, w: int | None) -> Term:
     if w is None:
-        return measure.unwindowed()
+        return measure.default_term()
     if entry.against_days_ago is not None:
-        return against(measure, w, entry.against_days_ago)
+        return compared_with_earlier(measure, w, entry.against_days_ago)
     if entry.trend_days is not None:
         return trend(measure, w, entry.trend_days)
     return measure.over(w)
@@ -122,7 +122,7 @@ def _unit(entry: CustomFeature, place: str) -> str:
         return entry.unit
     if entry.against_days_ago is not None or entry.trend_days is not None:
         return "ratio"
-    if entry.per is None and (unit := KINDS[entry.measure].custom_unit):
+    if entry.per is None and (unit := MEASURE_KINDS[entry.measure].custom_unit):
         return unit
     raise BadRequest(f"{place}, key unit: it is missing", "what is counted: users, tickets, hours, share (0 to 1), …")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.contract.schema import Column, TableSchema
-from features.definitions.aggregations import Pick, Rows
+from features.definitions.aggregations import Rows, Selector
 from features.errors import BadRequest
 
 NUMBERS = ("float", "int")
@@ -58,7 +58,7 @@ def parse_conditions(entries: dict[str, Any], table: TableSchema, place: str) ->
     )
 
 
-def all_of(parts: tuple[Condition, ...]) -> Pick:
+def all_of(parts: tuple[Condition, ...]) -> Selector:
     """Return a filter for the rows that meet every condition."""
 
     def pick(rows: Rows) -> Any:

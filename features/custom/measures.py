@@ -10,7 +10,7 @@ from typing import Any
 from features.contract.schema import TABLES, Column, TableSchema, known_at_column
 from features.custom.config_file import CustomFeature
 from features.custom.filters import NUMBERS, Condition, all_of, column_of, parse_conditions
-from features.definitions.aggregations import KINDS, Measure
+from features.definitions.aggregations import MEASURE_KINDS, Measure
 from features.errors import BadRequest
 
 
@@ -47,7 +47,7 @@ def custom_measure(entry: CustomFeature, place: str) -> Measure:
         "column": _source_column(table, value or key, where),
     }
     columns = {"value": entry.value or "", "key": entry.key or ""}
-    return KINDS[entry.measure].custom(arguments, columns, all_of(holds))
+    return MEASURE_KINDS[entry.measure].custom(arguments, columns, all_of(holds))
 
 
 def _table(entry: CustomFeature, place: str) -> TableSchema:
@@ -61,12 +61,12 @@ def _table(entry: CustomFeature, place: str) -> TableSchema:
 
 def _check_keys(entry: CustomFeature, place: str) -> None:
     for key in ("value", "key", "holds"):
-        needed = key in KINDS[entry.measure].takes
+        needed = key in MEASURE_KINDS[entry.measure].required_keys
         if needed != bool(getattr(entry, key)):
-            takes = " and ".join(KINDS[entry.measure].takes) or "neither value, key nor holds"
+            required_keys = " and ".join(MEASURE_KINDS[entry.measure].required_keys) or "neither value, key nor holds"
             raise BadRequest(
                 f"{place}, key {key}: it is {'missing' if needed else 'not allowed here'}",
-                f"{entry.measure} takes {takes}",
+                f"{entry.measure} takes {required_keys}",
             )
 
 
@@ -90,9 +90,9 @@ def _time_columns(table: TableSchema, used: list[Column]) -> dict[str, str]:
         last = next((c for c in later if c.known_from != c.name), later[0])
         return {
             "at": str(last.known_from),
-            "known": known_at_column(last) if "loaded_at" in table.names else str(last.known_from),
+            "known_at": known_at_column(last) if "loaded_at" in table.names else str(last.known_from),
         }
-    return {"at": table.at, "known": "known_at" if table.event else table.at}
+    return {"at": table.at, "known_at": "known_at" if table.event else table.at}
 
 
 def _source_column(table: TableSchema, read: Column | None, where: tuple[Condition, ...]) -> str:

@@ -1,4 +1,4 @@
-"""A feature: a named number or category of an account at an instant, with everything a reader needs to judge it."""
+"""A feature: a named number or category of an account at an instant, with the description that readers need."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ class Feature:
     Parameters
     ----------
     name : ``table.what_window``; unique.
-    table : the signals table that it comes from; without that table it is unknown.
+    table : the signals table that it is computed from; without that table it is unknown.
     dimension : one of the health score's five dimensions, or commercial.
     concept : features of one concept (the same thing over several windows) are explained together.
     kind : ``number`` (float64, NaN for unknown) or ``category`` (text, None for unknown).
-    unit : of the value: users, days, share (0 to 1), ratio (1 is unchanged), currency, …
-    direction : how a higher value goes with churn, where that is known.
-    expansion_direction : how a higher value goes with expansion, where that is known.
-    words : a noun phrase for people.
+    unit : unit of the value: users, days, share (0 to 1), ratio (1 is unchanged), currency, …
+    direction : whether a higher value raises or lowers churn risk, if that is known.
+    expansion_direction : whether a higher value raises or lowers the chance of expansion, if that is known.
+    words : a noun phrase for texts and pages.
     own_past : the ratio feature that compares this one with the account's own past.
-    monotone : whether the directions are beyond dispute, so that a model may be held to them.
+    monotone : whether the directions are certain, so that a model may be constrained to them.
     term : how it is computed; None for a category, which is read from ``column``.
     column : the panel's column of a category.
-    definition : what tells it from another feature of the same name and words; empty for those that ship.
+    definition : the definition of a custom feature, which distinguishes it from another of the same name and words;
+        empty for built-in features.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Family:
-    """What the features of one table have in common; called to declare one. ``label`` begins their names."""
+    """The common properties of a table's features; call it to declare a feature. Names start with ``label``."""
 
     table: str
     dimension: Dimension
@@ -109,5 +110,5 @@ class Family:
         windows: Iterable[int] = WINDOWS,
         **more: Any,
     ) -> tuple[Feature, ...]:
-        """Declare ``measure`` over each of ``windows``: ``{w}`` in the name and the words stands for the days."""
+        """Declare ``measure`` over each of ``windows``; ``{w}`` in the name and the words is replaced by the days."""
         return tuple(self(name.format(w=w), measure.over(w), concept, unit, words.format(w=w), **more) for w in windows)

@@ -73,7 +73,7 @@ FEATURES: tuple[Feature, ...] = (
         direction="raises_risk", chance="lowers_chance", windows=RARE,
     ),
     _feature(
-        "no_shows_change_91d", NO_SHOWS.over(QUARTER) - NO_SHOWS.back(QUARTER).over(QUARTER), "meetings missed",
+        "no_shows_change_91d", NO_SHOWS.over(QUARTER) - NO_SHOWS.lagged(QUARTER).over(QUARTER), "meetings missed",
         "more meetings", "change in meetings canceled or missed from the previous quarter to the last",
         direction="raises_risk", chance="lowers_chance",
     ),

@@ -30,17 +30,17 @@ PRODUCTS = Distinct("orders", "products", column="product", where=_bought, key=l
 LAST = Newest("orders", "last", where=_bought)
 FIRST = Oldest("orders", "first", where=_bought)
 
-ARR = AMOUNT.seen(CALENDAR_YEAR).at_least(0.0)
+ARR = AMOUNT.over_available(CALENDAR_YEAR).at_least(0.0)
 """The ARR of an account without a contract: the amount ordered in the last 365 days, and zero if it returned more."""
 
 _last = LAST.days_since()
 _observed = FIRST.days_since().at_most(float(CALENDAR_YEAR))
-_gap = _observed / ORDERS.seen(CALENDAR_YEAR)
+_gap = _observed / ORDERS.over_available(CALENDAR_YEAR)
 
 
 def _season(measure: Distinct | Sum) -> Term:
     """Return the value of the coming quarter's months a year ago, a window that lies entirely in the past."""
-    return measure.back(CALENDAR_YEAR - QUARTER).over(QUARTER)
+    return measure.lagged(CALENDAR_YEAR - QUARTER).over(QUARTER)
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -73,7 +73,7 @@ FEATURES: tuple[Feature, ...] = (
         "amount ordered in the last quarter relative to the quarter before",
     ),
     _feature(
-        "count_trend_91d", ORDERS.over(QUARTER) / ORDERS.back(QUARTER).over(QUARTER), "order trend", "ratio",
+        "count_trend_91d", ORDERS.over(QUARTER) / ORDERS.lagged(QUARTER).over(QUARTER), "order trend", "ratio",
         "orders in the last quarter relative to the quarter before", direction="lowers_risk",
     ),
     _feature(

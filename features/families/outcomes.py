@@ -64,11 +64,11 @@ FEATURES: tuple[Feature, ...] = (
         "share of goals met in the last 364 days", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "nps_last", NPS.ever(), "likelihood to recommend", "of 10", "latest NPS answer",
+        "nps_last", NPS.all_time(), "likelihood to recommend", "of 10", "latest NPS answer",
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "nps_change", NPS.ever() - NPS.back(HALF_YEAR).ever(), "likelihood to recommend", "points",
+        "nps_change", NPS.all_time() - NPS.lagged(HALF_YEAR).all_time(), "likelihood to recommend", "points",
         "change of the NPS answer over the last half-year", direction="lowers_risk", chance="raises_chance",
     ),
     _feature("nps_age_days", LAST_NPS.days_since(), "likelihood to recommend", "days", "days since the latest NPS answer"),
@@ -81,11 +81,11 @@ FEATURES: tuple[Feature, ...] = (
         "NPS answers of 9 or 10 in the last half-year", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "csat_last", CSAT.ever(), "satisfaction", "of 5", "latest satisfaction score",
+        "csat_last", CSAT.all_time(), "satisfaction", "of 5", "latest satisfaction score",
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "roi_last", ROI.ever(), "return on investment", "times spend", "latest reported return as a multiple of the spend",
+        "roi_last", ROI.all_time(), "return on investment", "times spend", "latest reported return as a multiple of the spend",
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(

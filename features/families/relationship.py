@@ -51,26 +51,26 @@ LEFT = Count("relationship", "left", where=lambda t: t.event == "left")
 
 FEATURES: tuple[Feature, ...] = (
     _feature(
-        "champions", CHAMPIONS.ever(), "champion", "people", "champions in place",
+        "champions", CHAMPIONS.all_time(), "champion", "people", "champions in place",
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "executive_sponsors", SPONSORS.ever(), "executive sponsor", "people", "executive sponsors in place",
+        "executive_sponsors", SPONSORS.all_time(), "executive sponsor", "people", "executive sponsors in place",
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "decision_makers", DECISION_MAKERS.ever(), "decision makers", "people", "known decision makers",
+        "decision_makers", DECISION_MAKERS.all_time(), "decision makers", "people", "known decision makers",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "contacts", CONTACTS.ever(), "contacts", "people", "known contacts", direction="lowers_risk", chance="raises_chance"
+        "contacts", CONTACTS.all_time(), "contacts", "people", "known contacts", direction="lowers_risk", chance="raises_chance"
     ),
     *_feature.over(
         "champions_left_{w}d", CHAMPIONS_LEFT, "champion", "people", "champions who left in the last {w} days",
         direction="raises_risk", chance="lowers_chance", monotone=True, windows=RARE,
     ),
     _feature(
-        "champions_moved", (CHAMPIONS.ever() - CHAMPIONS_STILL.ever()).at_least(0.0), "champion", "people",
+        "champions_moved", (CHAMPIONS.all_time() - CHAMPIONS_STILL.all_time()).at_least(0.0), "champion", "people",
         "champions whose latest record has another role", direction="raises_risk", chance="lowers_chance",
     ),
     _feature(

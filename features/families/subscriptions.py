@@ -5,39 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from features.definitions.aggregations import TENURE, Count, Measure, Newest, Oldest, Standing, Term, from_column
+from features.definitions.aggregations import TENURE, Count, IntervalSum, Measure, Newest, Oldest, Term, from_column
 from features.definitions.feature import Family, Feature
 from features.definitions.windows import HALF_YEAR, YEAR
 
 _feature = Family("subscriptions", "commercial", "contract")
 _account = Family("accounts", "commercial", "contract")
-_START: dict[str, Any] = {"at": "started_at", "known": "started_at"}
-_END: dict[str, Any] = {"at": "ended_at", "known": "ended_at"}
-_NOTICE: dict[str, Any] = {"at": "notice_at", "known": "notice_at"}
+_START: dict[str, Any] = {"at": "started_at", "known_at": "started_at"}
+_END: dict[str, Any] = {"at": "ended_at", "known_at": "ended_at"}
+_NOTICE: dict[str, Any] = {"at": "notice_at", "known_at": "notice_at"}
 
-ARR = Standing("subscriptions", "arr", **_START, value=lambda t: t.arr)
-SEATS = Standing("subscriptions", "seats", **_START, value=lambda t: t.seats)
-USAGE_LIMIT = Standing("subscriptions", "limit", **_START, value=lambda t: t.usage_limit)
-PRODUCTS = Standing("subscriptions", "products", **_START)
+ARR = IntervalSum("subscriptions", "arr", **_START, value=lambda t: t.arr)
+SEATS = IntervalSum("subscriptions", "seats", **_START, value=lambda t: t.seats)
+USAGE_LIMIT = IntervalSum("subscriptions", "limit", **_START, value=lambda t: t.usage_limit)
+PRODUCTS = IntervalSum("subscriptions", "products", **_START)
 STARTED = Oldest("subscriptions", "started", **_START)
 UPGRADES = Count("subscriptions", "upgrades", **_END, where=lambda t: (t.end_reason == "upgraded").fill_null(False))
 DOWNGRADES = Count("subscriptions", "downgrades", **_END, where=lambda t: (t.end_reason == "downgraded").fill_null(False))
 RENEWALS = Count("subscriptions", "renewals", **_END, where=lambda t: (t.end_reason == "renewed").fill_null(False))
-NOTICES = Standing("subscriptions", "notices", **_NOTICE, column="notice_at")
+NOTICES = IntervalSum("subscriptions", "notices", **_NOTICE, column="notice_at")
 LAST_NOTICE = Newest("subscriptions", "last_notice", **_NOTICE)
-UNKNOWN = Standing("subscriptions", "unknown", **_START, where=lambda t: t.arr.isnull())
+UNKNOWN = IntervalSum("subscriptions", "unknown", **_START, where=lambda t: t.arr.isnull())
 """Active subscriptions whose terms at the time were overwritten in the source (see `features.signals.contract_terms`)."""
 OVERWRITTEN = Count("subscriptions", "overwritten", **_START, where=lambda t: t.arr.isnull())
 
 
 def _none(measure: Measure) -> Term:
     """Return a term above 0 where ``measure`` is zero."""
-    return measure.ever() * -1.0 + 1.0
+    return measure.all_time() * -1.0 + 1.0
 
 
-def _known(measure: Standing) -> Term:
+def _known(measure: IntervalSum) -> Term:
     """Return the sum over active subscriptions; unknown if the terms of any of them are unknown."""
-    return measure.ever().where(_none(UNKNOWN.back(measure.ago)))
+    return measure.all_time().where(_none(UNKNOWN.lagged(measure.ago)))
 
 
 LICENSED, INCLUDED = _known(SEATS), _known(USAGE_LIMIT)
@@ -54,15 +54,15 @@ FEATURES: tuple[Feature, ...] = (
         "arr_per_seat", _arr / LICENSED, "price per seat", "currency", "annual revenue per licensed seat"
     ),
     _feature(
-        "arr_change_182d", _arr / _known(ARR.back(HALF_YEAR)), "contract growth", "ratio",
+        "arr_change_182d", _arr / _known(ARR.lagged(HALF_YEAR)), "contract growth", "ratio",
         "annual recurring revenue relative to half a year before", direction="lowers_risk",
     ),
     _feature(
-        "arr_change_364d", _arr / _known(ARR.back(YEAR)), "contract growth", "ratio",
+        "arr_change_364d", _arr / _known(ARR.lagged(YEAR)), "contract growth", "ratio",
         "annual recurring revenue relative to a year before", direction="lowers_risk",
     ),
     _feature(
-        "seats_change_182d", LICENSED / _known(SEATS.back(HALF_YEAR)), "contract growth", "ratio",
+        "seats_change_182d", LICENSED / _known(SEATS.lagged(HALF_YEAR)), "contract growth", "ratio",
         "licensed seats relative to half a year before", direction="lowers_risk",
     ),
     _feature("days_to_renewal", _to_renewal, "renewal date", "days", "days until the contract's renewal"),
@@ -71,11 +71,11 @@ FEATURES: tuple[Feature, ...] = (
         direction="raises_risk",
     ),
     _feature(
-        "notice_given", NOTICES.ever().at_most(1.0), "notice", "yes or no", "notice of termination given",
+        "notice_given", NOTICES.all_time().at_most(1.0), "notice", "yes or no", "notice of termination given",
         direction="raises_risk",
     ),
     _feature(
-        "days_since_notice", LAST_NOTICE.days_since().where(NOTICES.ever()), "notice", "days",
+        "days_since_notice", LAST_NOTICE.days_since().where(NOTICES.all_time()), "notice", "days",
         "days since notice of termination",
     ),
     _feature("term_days", from_column("term_days"), "contract term", "days", "term length of the main contract"),
@@ -83,8 +83,8 @@ FEATURES: tuple[Feature, ...] = (
         "days_since_change", from_column("days_since_change"), "contract term", "days",
         "days since the last change or renewal of the terms",
     ),
-    _feature("products", PRODUCTS.ever(), "products", "subscriptions", "active subscriptions", direction="lowers_risk"),
-    _feature("renewals", RENEWALS.ever().where(_none(OVERWRITTEN)), "renewals", "renewals", "renewals so far", direction="lowers_risk"),
+    _feature("products", PRODUCTS.all_time(), "products", "subscriptions", "active subscriptions", direction="lowers_risk"),
+    _feature("renewals", RENEWALS.all_time().where(_none(OVERWRITTEN)), "renewals", "renewals", "renewals so far", direction="lowers_risk"),
     _feature(
         "upgrades_364d", UPGRADES.over(YEAR).where(_none(OVERWRITTEN)), "contract growth", "changes",
         "upgrades in the last 364 days",
@@ -113,5 +113,5 @@ def terms_read(catalogue: Mapping[str, Feature]) -> tuple[str, ...]:
 
 
 def _reads_terms(feature: Feature) -> bool:
-    measured = {measure.back(0) for measure, _ in feature.term.needs} if feature.term else set()
+    measured = {measure.lagged(0) for measure, _ in feature.term.needs} if feature.term else set()
     return any(measure.table == "subscriptions" and measure not in _NO_TERMS for measure in measured)

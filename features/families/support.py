@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.definitions.aggregations import Count, Measure, Rows, Standing, Sum, Term, trend
+from features.definitions.aggregations import Count, IntervalSum, Measure, Rows, Sum, Term, trend
 from features.definitions.feature import Family, Feature
 from features.definitions.windows import HALF_YEAR, LASTING, MONTH, OCCASIONAL, QUARTER
 
@@ -28,11 +28,11 @@ def _severe(rows: Rows) -> Any:
 TICKETS = Count("support", "tickets")
 SEVERE_TICKETS = Count("support", "severe", where=_severe)
 ESCALATED = Count("support", "escalated", column="escalated", where=lambda t: t.escalated.fill_null(False))
-OPEN = Standing("support", "open", at="known_at", end="resolved_known_at")
-OPEN_SEVERE = Standing("support", "open_severe", at="known_at", end="resolved_known_at", where=_severe)
+OPEN = IntervalSum("support", "open", at="known_at", end="resolved_known_at")
+OPEN_SEVERE = IntervalSum("support", "open_severe", at="known_at", end="resolved_known_at", where=_severe)
 # A satisfaction score becomes known at the resolution, so its sum and its count are dated there.
-_RATED: dict[str, Any] = {"at": "resolved_at", "known": "csat_known_at"}
-_RESOLVED: dict[str, Any] = {"at": "resolved_at", "known": "resolved_known_at"}
+_RATED: dict[str, Any] = {"at": "resolved_at", "known_at": "csat_known_at"}
+_RESOLVED: dict[str, Any] = {"at": "resolved_at", "known_at": "resolved_known_at"}
 CSAT = Sum("support", "csat", **_RATED, value=lambda t: t.csat)
 CSATS = Count("support", "csats", **_RATED, where=lambda t: t.csat.notnull())
 RESOLUTION = Sum(
@@ -48,7 +48,7 @@ FEATURE_REQUESTS = Count("support", "feature_requests", column="topic", where=_t
 
 def _change(measure: Measure, days: int) -> Term:
     """Return the change from the previous window; unlike a ratio, it is known even if the previous window is zero."""
-    return measure.over(days) - measure.back(days).over(days)
+    return measure.over(days) - measure.lagged(days).over(days)
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -83,11 +83,11 @@ FEATURES: tuple[Feature, ...] = (
         direction="raises_risk", chance="lowers_chance", monotone=True, windows=OCCASIONAL,
     ),
     _feature(
-        "open_tickets", OPEN.ever(), "open tickets", "tickets", "open tickets", direction="raises_risk",
+        "open_tickets", OPEN.all_time(), "open tickets", "tickets", "open tickets", direction="raises_risk",
         chance="lowers_chance",
     ),
     _feature(
-        "open_severe_tickets", OPEN_SEVERE.ever(), "open tickets", "tickets", "open tickets of high or urgent severity",
+        "open_severe_tickets", OPEN_SEVERE.all_time(), "open tickets", "tickets", "open tickets of high or urgent severity",
         direction="raises_risk", chance="lowers_chance",
     ),
     _feature(

@@ -14,7 +14,7 @@ from features.definitions.aggregations import (
     Rows,
     Sum,
     Term,
-    against,
+    compared_with_earlier,
     trend,
 )
 from features.definitions.feature import Family, Feature
@@ -52,7 +52,7 @@ def _weeks_falling() -> Term:
 
 def _new(measure: Distinct, days: int) -> Term:
     """Return how many keys of the last ``days`` were absent in the year before."""
-    return measure.over(YEAR) - measure.back(days).over(YEAR - days)
+    return measure.over(YEAR) - measure.lagged(days).over(YEAR - days)
 
 
 # First events are known only if the feed covers the account's whole life.
@@ -106,17 +106,17 @@ FEATURES: tuple[Feature, ...] = (
         "usage in the last quarter relative to the quarter before", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "active_users_trend_28d", against(USERS, MONTH, MONTH), "active user trend", "ratio",
+        "active_users_trend_28d", compared_with_earlier(USERS, MONTH, MONTH), "active user trend", "ratio",
         "active users in the last 28 days relative to the 28 before",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "active_users_trend_91d", against(USERS, QUARTER, QUARTER), "active user trend", "ratio",
+        "active_users_trend_91d", compared_with_earlier(USERS, QUARTER, QUARTER), "active user trend", "ratio",
         "active users in the last quarter relative to the quarter before",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "features_used_trend_28d", against(FEATURES_USED, MONTH, MONTH), "feature breadth trend", "ratio",
+        "features_used_trend_28d", compared_with_earlier(FEATURES_USED, MONTH, MONTH), "feature breadth trend", "ratio",
         "features used in the last 28 days relative to the 28 before", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(

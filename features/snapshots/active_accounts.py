@@ -1,4 +1,4 @@
-"""The panel: which accounts are active at which date, and what their contract and their company are then."""
+"""The panel: the accounts active at each date, with their contract and company data."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.aggregation.account_date_grid import Board, Ints
+from features.aggregation.account_date_grid import Panel
 from features.aggregation.bucket_arithmetic import fixed, instant_seconds
-from features.aggregation.distinct_keys import begins
+from features.aggregation.distinct_keys import run_starts
 from features.definitions.aggregations import FIXED_POINT, Columns, column_name
 from features.families import orders
 from features.signals.signals import Signals
 from features.sources.engine import GRID, collect, contract_table
+from features.utils.arrays import Ints
 from features.utils.dates import DAY_SECONDS, epoch_seconds
 
 Values = np.ndarray[Any, np.dtype[Any]]
@@ -23,7 +24,7 @@ _NUMBERS = ("arr", "renewal_s", "term_s", "change_s")
 
 
 def accounts_of(signals: Signals) -> pa.Table:
-    """Every account: account_id, industry, region (text), employees, created_s (int64), sorted by account_id."""
+    """Return every account: account_id, industry, region (text), employees, created_s (int64), sorted by account_id."""
     return collect(signals.connection, _accounts).sort_by("account_id").combine_chunks()
 
 
@@ -32,34 +33,33 @@ def _accounts() -> ibis.Table:
     return rows.select("account_id", "industry", "region", "employees", created_s=instant_seconds(rows.created_at))
 
 
-def by_contract(signals: Signals, everyone: Board) -> tuple[Board, dict[str, Values]]:
-    """The accounts active at each date, and their contracts.
+def active_by_contract(signals: Signals, all_cells: Panel) -> tuple[Panel, dict[str, Values]]:
+    """Return the accounts active at each date, and their contracts.
 
-    Active: a subscription known by then runs (its end, if any, is not yet known).
+    An account is active if a subscription known by the date is running: its end, if any, is not yet known.
 
     Returns
     -------
     Board and dict
-        The board of active cells in order of date and account, and their columns plan, arr, renewal_s, term_s and
-        change_s. Where the terms of a subscription that runs are unknown (see `features.signals.contract_terms`), so
-        are arr, plan and
-        change_s.
+        The panel of active cells in order of date and account, and their columns plan, arr, renewal_s, term_s and
+        change_s. If the terms of a running subscription are unknown (see
+        `features.signals.contract_terms`), arr, plan and change_s are unknown.
     """
-    table, account = everyone.rows_of(collect(signals.connection, _contracts))
+    table, account = all_cells.rows_of(collect(signals.connection, _contracts))
     opens, closes = (np.asarray(table[name].to_numpy(), dtype=np.int64) for name in ("opens", "closes"))
     dates = np.maximum(closes - opens, 0)
     row = np.repeat(np.arange(len(table)), dates)
     pos = np.arange(len(row)) - np.repeat(np.cumsum(dates) - dates, dates) + opens[row]
-    place = pos * len(everyone.accounts) + account[row]
+    place = pos * len(all_cells.accounts) + account[row]
     order = np.argsort(place, kind="stable")
     place, row = place[order], row[order]
-    starts = np.flatnonzero(begins(place))
-    pos, account = np.divmod(place[starts], len(everyone.accounts))
-    return Board(everyone.accounts, everyone.grid, account * everyone.grid.n + pos), _terms(table, row, starts)
+    starts = np.flatnonzero(run_starts(place))
+    pos, account = np.divmod(place[starts], len(all_cells.accounts))
+    return Panel(all_cells.accounts, all_cells.grid, account * all_cells.grid.n + pos), _terms(table, row, starts)
 
 
 def _terms(table: pa.Table, row: Ints, starts: Ints) -> dict[str, Values]:
-    """What the subscriptions ``row``, those of a cell together from each of ``starts`` on, come to in each cell."""
+    """Combine the subscriptions of each cell; ``starts`` is the position of each cell's first one in ``row``."""
     if not len(row):
         return dict.fromkeys(_NUMBERS, np.zeros(0)) | {"plan": np.zeros(0, dtype=object)}
     cell = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(row))))
@@ -68,13 +68,13 @@ def _terms(table: pa.Table, row: Ints, starts: Ints) -> dict[str, Values]:
     plans, plan = np.unique(_texts(table, "plan").astype(str), return_inverse=True)
     plan = np.where(table["plan"].is_valid().to_numpy(), plan, -1)[row]
     arr = np.add.reduceat(amount, starts)
-    # The next renewal is the earliest among the subscriptions running; what changed last is that subscription.
+    # The next renewal is the earliest of the running subscriptions; the last change is that of this subscription.
     next_renewal = np.fmin.reduceat(renewal, starts)
     of_next = np.fmax.reduceat(np.where(renewal == next_renewal[cell], started, np.nan), starts)
     change = np.where(np.isnan(of_next), np.fmax.reduceat(started, starts), of_next)
     largest = amount == np.fmax.reduceat(amount, starts)[cell]
     best = np.maximum.reduceat(np.where(largest, plan, -1), starts)
-    # The term is that of the main subscription: the largest one that has a term; of equals, the longest.
+    # The term is that of the main subscription: the largest one with a term, and the longest of equal ones.
     size = np.where(np.isnan(renewal), -1.0, np.nan_to_num(amount))
     main = size == np.maximum.reduceat(size, starts)[cell]
     return {
@@ -86,55 +86,57 @@ def _terms(table: pa.Table, row: Ints, starts: Ints) -> dict[str, Values]:
     }
 
 
-def by_orders(everyone: Board, rolled: Columns, horizon_days: int) -> tuple[Board, dict[str, Values]]:
-    """The same without subscriptions: active is who ordered, for a positive amount, in the last ``horizon_days``.
+def active_by_orders(all_cells: Panel, rolled: Columns, horizon_days: int) -> tuple[Panel, dict[str, Values]]:
+    """Return the same without subscriptions: an account is active if it ordered in the last ``horizon_days``.
+
+    Only orders with a positive amount count.
 
     Parameters
     ----------
-    rolled : the columns of `needed_of_orders` at all of the board's cells.
+    rolled : the columns of `order_needs` at all of the panel's cells.
     """
-    bought = rolled[column_name(orders.ORDERS, horizon_days)] > 0
-    account, pos = np.divmod(everyone.cells[bought], everyone.grid.n)
+    ordered = rolled[column_name(orders.ORDERS, horizon_days)] > 0
+    account, pos = np.divmod(all_cells.cells[ordered], all_cells.grid.n)
     order = np.lexsort((account, pos))
-    cells: Ints = (account * everyone.grid.n + pos)[order]
+    cells: Ints = (account * all_cells.grid.n + pos)[order]
     unknown = np.full(len(cells), np.nan)
     columns: dict[str, Values] = {
-        # As `orders.ARR` has it: returns of earlier purchases make no negative ARR.
+        # Same as `orders.ARR`: returns of earlier purchases do not make ARR negative.
         "arr": np.maximum(
-            orders.AMOUNT.read(rolled[column_name(orders.AMOUNT, orders.CALENDAR_YEAR)])[bought][order], 0.0
+            orders.AMOUNT.read(rolled[column_name(orders.AMOUNT, orders.CALENDAR_YEAR)])[ordered][order], 0.0
         ),
         "renewal_s": unknown,
         "term_s": unknown,
         "change_s": unknown,
         "plan": np.full(len(cells), None, dtype=object),
     }
-    return Board(everyone.accounts, everyone.grid, cells), columns
+    return Panel(all_cells.accounts, all_cells.grid, cells), columns
 
 
-def needed_of_orders(horizon_days: int) -> frozenset[Any]:
-    """What `by_orders` needs of the orders."""
+def order_needs(horizon_days: int) -> frozenset[Any]:
+    """Return the measures of orders that `active_by_orders` needs."""
     return orders.ARR.needs | {(orders.ORDERS, horizon_days)}
 
 
-def panel_columns(accounts: pa.Table, board: Board, contract: Columns) -> dict[str, Values]:
-    """What is known of each cell of ``board``, whatever the signals, shape (n,) each.
+def panel_columns(accounts: pa.Table, panel: Panel, contract: Columns) -> dict[str, Values]:
+    """Return the columns of each cell of ``panel`` that every source has, shape (n,) each.
 
     Instants are float64 seconds, spans float64 days, ARR float64 currency a year, employees float64; plan, industry and
-    region are text. NaN and None are unknown.
+    region are text. NaN and None mean unknown.
     """
-    account, pos = board.place
-    as_of = epoch_seconds(board.grid.first) + pos * (board.grid.every_days * DAY_SECONDS)
-    own = accounts.take(pa.array(account))
-    created = _numbers(own, "created_s")
+    account, pos = panel.place
+    as_of = epoch_seconds(panel.grid.first) + pos * (panel.grid.every_days * DAY_SECONDS)
+    rows = accounts.take(pa.array(account))
+    created = _numbers(rows, "created_s")
     return {
         "as_of_s": as_of.astype(np.float64),
         "created_s": created,
-        # An account whose record begins after its first subscription has a tenure of nothing, not less.
+        # The tenure of an account created after its first subscription is zero, not negative.
         "tenure_days": np.maximum((as_of - created) / DAY_SECONDS, 0.0),
         "arr": contract["arr"],
-        "employees": _numbers(own, "employees"),
-        "industry": _texts(own, "industry"),
-        "region": _texts(own, "region"),
+        "employees": _numbers(rows, "employees"),
+        "industry": _texts(rows, "industry"),
+        "region": _texts(rows, "region"),
         "plan": contract["plan"],
         "days_to_renewal": (contract["renewal_s"] - as_of) / DAY_SECONDS,
         "term_days": contract["term_s"] / DAY_SECONDS,
@@ -152,7 +154,7 @@ def _texts(table: pa.Table, name: str) -> Values:
 
 def _contracts() -> ibis.Table:
     rows = contract_table("subscriptions").cross_join(GRID)
-    # A change of terms in mid-term keeps the renewal date: the term began with the first row of that date.
+    # A change in mid-term keeps the renewal date: the term started with the first row of that renewal date.
     rows = rows.mutate(began=ibis.coalesce(rows.term_started_at, rows.started_at))
     known = ibis.cumulative_window(group_by=["account_id", "renewal_at"], order_by=["started_at", "began"])
     return rows.select(
@@ -168,7 +170,9 @@ def _contracts() -> ibis.Table:
 
 
 def _position(instant: Any, rows: Any) -> Any:
-    """`features.utils.dates.Grid.position` of an instant column, where ``rows`` hold the grid's columns; null stays
-    null."""
+    """Return `features.utils.dates.Grid.position` of an instant column; ``rows`` have the grid's columns.
+
+    Null stays null.
+    """
     steps = ((instant_seconds(instant) - rows.first_s) / rows.step_s.cast("float64")).floor().cast("int64") + 1
     return ibis.ifelse(steps < 0, 0, ibis.ifelse(steps > rows.dates, rows.dates, steps))

@@ -1,4 +1,4 @@
-"""Snapshots: what was known of every active account at an instant, as features."""
+"""Snapshots: the features of every active account, from what was known at an instant."""
 
 from __future__ import annotations
 
@@ -11,21 +11,28 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.aggregation.account_date_grid import Block, Board, Ints, Values
-from features.aggregation.passes import Need, Pass, Starts
-from features.aggregation.rollup import Rolled, roll
+from features.aggregation.account_date_grid import AccountBlock, Panel, Values
+from features.aggregation.passes import FeedStartPass, Need, Pass
+from features.aggregation.rollup import RolledTable, roll_up
 from features.aggregation.versioned_rows import with_versions
-from features.aggregation.window_columns import columns_of, feed_starts
+from features.aggregation.window_columns import feed_starts, window_columns
 from features.catalogue.catalogue import CATALOGUE, KEYS, Catalogue
 from features.definitions.feature import Feature
 from features.signals.signals import Signals
-from features.snapshots.active_accounts import accounts_of, by_contract, by_orders, needed_of_orders, panel_columns
+from features.snapshots.active_accounts import (
+    accounts_of,
+    active_by_contract,
+    active_by_orders,
+    order_needs,
+    panel_columns,
+)
 from features.sources.engine import available_cpus, create_table
+from features.utils.arrays import Ints
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 from features.utils.progress import Progress, no_progress
 
-SIDE_BY_SIDE = 500_000
-"""Buckets from which on their accounts are shared out among threads."""
+PARALLEL_MIN_BUCKETS = 500_000
+"""Number of buckets from which the accounts are divided among threads."""
 
 
 def snapshot(
@@ -34,7 +41,7 @@ def snapshot(
     *,
     horizon_days: int = 90,
     catalogue: Catalogue = CATALOGUE,
-    kept: Path | None = None,
+    rollup_folder: Path | None = None,
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
     """One row per active account and date of ``grid``, from what was known before that date.
@@ -43,55 +50,55 @@ def snapshot(
     ----------
     signals : checked signals.
     grid : the dates.
-    horizon_days : without subscriptions, an account is active if it ordered within so many days before the date.
+    horizon_days : without subscriptions, an account is active if it ordered within this many days before the date.
     catalogue : the features to compute.
-    kept : a folder in which the roll-ups of large feeds are kept, so that next time only new files are read (see
-        `features.aggregation.incremental_state`); None keeps nothing. It changes no result.
-    progress : told how far the work is.
+    rollup_folder : a folder for the roll-ups of large feeds, so that the next run only reads new files (see
+        `features.aggregation.incremental_state`); None to store nothing. It changes no result.
+    progress : receives the progress of the computation.
 
     Returns
     -------
     pandas.DataFrame
         Sorted by as_of, account_id. Columns: account_id (str), as_of (datetime64[us, UTC]), then the catalogue's
-        features in order: numbers float64 with NaN for unknown (never zero), categories str with None. A table that the
-        source lacks leaves all its features unknown.
+        features in order: numbers float64 with NaN for unknown (never zero), categories str with None. Features of
+        tables that the source lacks are unknown.
     """
-    _lay_grid(signals, grid)
+    _create_grid_table(signals, grid)
     features = computable(signals, catalogue)
     needs = _needs_by_table(features)
     if not signals.contractual:
-        needs["orders"] = needs.get("orders", frozenset()) | needed_of_orders(horizon_days)
-    rolled: dict[str, Rolled] = {}
+        needs["orders"] = needs.get("orders", frozenset()) | order_needs(horizon_days)
+    rolled: dict[str, RolledTable] = {}
     for i, (name, wanted) in enumerate(needs.items()):
         progress(0.8 * i / len(needs), f"features of {name}")
-        rolled[name] = roll(signals, name, wanted, grid, kept)
-    progress(0.8, "putting the features together")
+        rolled[name] = roll_up(signals, name, wanted, grid, rollup_folder)
+    progress(0.8, "combining features")
     accounts = accounts_of(signals)
-    everyone = Board(accounts["account_id"].combine_chunks(), grid, np.arange(len(accounts) * grid.n, dtype=np.int64))
+    all_cells = Panel(accounts["account_id"].combine_chunks(), grid, np.arange(len(accounts) * grid.n, dtype=np.int64))
     if signals.contractual:
-        board, contract = by_contract(signals, everyone)
+        panel, contract = active_by_contract(signals, all_cells)
     else:
-        at_all = _rolled_columns(rolled["orders"], needed_of_orders(horizon_days), everyone)
-        board, contract = by_orders(everyone, at_all, horizon_days)
-    columns = panel_columns(accounts, board, contract)
+        order_columns = _rolled_columns(rolled["orders"], order_needs(horizon_days), all_cells)
+        panel, contract = active_by_orders(all_cells, order_columns, horizon_days)
+    columns = panel_columns(accounts, panel, contract)
     history = np.nan if signals.history_from is None else float(epoch_seconds(signals.history_from))
     for name, wanted in needs.items():
-        columns |= _rolled_columns(rolled[name], wanted, board)
+        columns |= _rolled_columns(rolled[name], wanted, panel)
         starts = feed_starts(*rolled[name].starts, grid, history)
-        columns |= {start: at_s[board.place[1]] for start, at_s in starts.items()}
+        columns |= {start: at_s[panel.place[1]] for start, at_s in starts.items()}
         rolled.pop(name)
-    frame = _finished(features, columns, accounts, board, catalogue)
+    frame = _feature_frame(features, columns, accounts, panel, catalogue)
     progress(1.0, "snapshots ready")
     return frame
 
 
-def _lay_grid(signals: Signals, grid: Grid) -> None:
+def _create_grid_table(signals: Signals, grid: Grid) -> None:
     row = {"first_s": [epoch_seconds(grid.first)], "step_s": [grid.every_days * DAY_SECONDS], "dates": [grid.n]}
     create_table(signals.connection, "snapshot_grid", pa.table(row))
 
 
 def computable(signals: Signals, catalogue: Catalogue) -> tuple[Feature, ...]:
-    """The features for which the source has every table."""
+    """Return the features for which the source has every table."""
     return tuple(
         f
         for f in catalogue.values()
@@ -107,47 +114,47 @@ def _needs_by_table(features: tuple[Feature, ...]) -> dict[str, frozenset[Need]]
     return {name: frozenset(wanted) for name, wanted in sorted(needs.items())}
 
 
-def _rolled_columns(rolled: Rolled, needs: frozenset[Need], board: Board) -> dict[str, Values]:
+def _rolled_columns(rolled: RolledTable, needs: frozenset[Need], panel: Panel) -> dict[str, Values]:
     columns: dict[str, Values] = {}
     for what, table in zip(rolled.passes, rolled.tables, strict=True):
-        if isinstance(what, Starts) or len(table) < SIDE_BY_SIDE:
-            columns |= columns_of(what, table, needs, board)
+        if isinstance(what, FeedStartPass) or len(table) < PARALLEL_MIN_BUCKETS:
+            columns |= window_columns(what, table, needs, panel)
             continue
-        # No account has to do with another; NumPy lets go of the interpreter while it sorts and sums.
-        rows, account = board.rows_of(table)
-        blocks = board.blocks(available_cpus())
+        # Accounts are independent, and NumPy releases the GIL while it sorts and sums.
+        rows, account = panel.rows_of(table)
+        blocks = panel.blocks(available_cpus())
         with ThreadPoolExecutor(available_cpus()) as pool:
             parts = pool.map(partial(_block_columns, what, rows, account, needs), blocks)
             for block, part in zip(blocks, parts, strict=True):
                 for name, values in part.items():
-                    columns.setdefault(name, np.empty(len(board.cells), dtype=values.dtype))[block.cells] = values
-    return columns if rolled.versions is None else with_versions(columns, rolled.versions, needs, board)
+                    columns.setdefault(name, np.empty(len(panel.cells), dtype=values.dtype))[block.cells] = values
+    return columns if rolled.versions is None else with_versions(columns, rolled.versions, needs, panel)
 
 
 def _block_columns(
-    what: Pass, rows: pa.Table, account: Ints, needs: frozenset[Need], block: Block
+    what: Pass, rows: pa.Table, account: Ints, needs: frozenset[Need], block: AccountBlock
 ) -> dict[str, Values]:
-    """The columns of a block of accounts, ``rows`` being everybody's and ``account`` whose each is."""
-    mine = rows.filter(pa.array((account >= block.first) & (account < block.end)))
-    return columns_of(what, mine, needs, block.board)
+    """Return the columns of a block of accounts; ``rows`` are those of all accounts, ``account`` their positions."""
+    block_rows = rows.filter(pa.array((account >= block.first) & (account < block.end)))
+    return window_columns(what, block_rows, needs, block.panel)
 
 
-def _finished(
-    features: tuple[Feature, ...], columns: dict[str, Values], accounts: pa.Table, board: Board, catalogue: Catalogue
+def _feature_frame(
+    features: tuple[Feature, ...], columns: dict[str, Values], accounts: pa.Table, panel: Panel, catalogue: Catalogue
 ) -> pd.DataFrame:
-    """Every feature of the catalogue, in order and of its dtype."""
-    account, pos = board.place
-    as_ofs = pd.DatetimeIndex(pd.to_datetime(board.grid.as_ofs, utc=True)).as_unit("us")
+    """Return every feature of the catalogue, in order and with its dtype."""
+    account, pos = panel.place
+    as_ofs = pd.DatetimeIndex(pd.to_datetime(panel.grid.as_ofs, utc=True)).as_unit("us")
     ids = accounts["account_id"].to_numpy(zero_copy_only=False)[account]
-    found: dict[str, object] = {KEYS[0]: pd.Series(ids, dtype="str"), KEYS[1]: as_ofs[pos]}
+    values: dict[str, object] = {KEYS[0]: pd.Series(ids, dtype="str"), KEYS[1]: as_ofs[pos]}
     computed = {f.name for f in features}
     with np.errstate(invalid="ignore", divide="ignore"):
         for name, f in catalogue.items():
             if f.kind == "category":
                 texts = columns[f.column or ""] if name in computed else [None] * len(pos)
-                found[name] = pd.Series(texts, dtype="object")
+                values[name] = pd.Series(texts, dtype="object")
             elif f.term is not None and name in computed:
-                found[name] = f.term.build(columns)
+                values[name] = f.term.build(columns)
             else:
-                found[name] = np.full(len(pos), np.nan)
-    return pd.DataFrame(found)
+                values[name] = np.full(len(pos), np.nan)
+    return pd.DataFrame(values)

@@ -115,7 +115,7 @@ def _add_missing_frames(
     if missing := [at for at in (period.start, period.end) if at not in frames]:
         days = max((missing[-1] - missing[0]) // DAY, 1)
         grid = Grid(missing[0], days, len(missing))
-        computed = snapshot(signals, grid, horizon_days=active_days, catalogue=kpi_features(rubric), kept=kept)
+        computed = snapshot(signals, grid, horizon_days=active_days, catalogue=kpi_features(rubric), rollup_folder=kept)
         for at in missing:
             frames[at] = computed[computed["as_of"] == pd.Timestamp(at)].reset_index(drop=True)
 

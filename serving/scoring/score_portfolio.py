@@ -304,7 +304,7 @@ def score_weeks(
         Grid(as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS),
         horizon_days=champion_horizon(champion),
         catalogue=catalogue,
-        kept=rollups,
+        rollup_folder=rollups,
         progress=lambda done, what: progress(0.8 * done, what),
     )
     progress(0.85, "scoring")

@@ -26,8 +26,8 @@ from features.definitions.feature import Feature
 from features.definitions.aggregations import Count
 import training.pipeline.train
 
-ended = Count("subscriptions", "ahead_ended", at="started_at", known="started_at", where=lambda t: t.ended_at.notnull())
-ahead = Feature("contract.ahead", "subscriptions", "contract", "contract.ahead", "number", "", None, None, "ends", term=ended.ever())
+ended = Count("subscriptions", "ahead_ended", at="started_at", known_at="started_at", where=lambda t: t.ended_at.notnull())
+ahead = Feature("contract.ahead", "subscriptions", "contract", "contract.ahead", "number", "", None, None, "ends", term=ended.all_time())
 training.pipeline.train.current_catalogue = lambda: Catalogue((*CATALOGUE.values(), ahead))
 
 from renewcast import main

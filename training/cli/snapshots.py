@@ -50,7 +50,7 @@ def snapshot(
             grid,
             horizon_days=horizon,
             catalogue=catalogue,
-            kept=rollups,
+            rollup_folder=rollups,
             progress=subprogress(progress, 0.5, 1.0),
         )
     write_frame(frame, out)

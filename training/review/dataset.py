@@ -174,7 +174,9 @@ class ReviewData:
         for grid in _weekly_grids(wanted["as_of"]):
             catalogue = _catalogue_subset(self.catalogue, bundle.scorer.features)
             horizon = self.window.horizon_days
-            built = snapshot(self.signals, grid, horizon_days=horizon, catalogue=catalogue, kept=self.rollup_folder)
+            built = snapshot(
+                self.signals, grid, horizon_days=horizon, catalogue=catalogue, rollup_folder=self.rollup_folder
+            )
             if self.signals.contractual:
                 overwritten = self.as_of[overwritten_rows(self.as_of, number_column(self.frame, ARR_FEATURE))].unique()
                 built = mask_terms(built, built["as_of"].isin(overwritten).to_numpy(), catalogue)
@@ -232,7 +234,7 @@ def load_review_data(
             grid,
             horizon_days=config.horizon_days,
             catalogue=_catalogue_subset(catalogue, wanted),
-            kept=rollup_folder,
+            rollup_folder=rollup_folder,
             progress=lambda done, what: progress(0.25 + 0.4 * done, what),
         )
         if frame.empty:

@@ -1,4 +1,4 @@
-"""A new aggregation is one class: every way of computing features follows from it, and all give the same numbers."""
+"""A new aggregation is one class: every way of computing features uses it, and all give the same numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from features.aggregation import rollup
 from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import with_custom_features
-from features.definitions.aggregations import KINDS, OfNumber, Values, Window
+from features.definitions.aggregations import MEASURE_KINDS, MeasureWindow, NumericMeasure, Values
 from features.errors import BadRequest
 from features.signals.signals import Signals, read_signals
 from features.snapshots.snapshot import snapshot
@@ -49,53 +49,52 @@ Row = dict[str, Any]
 
 @pytest.fixture(params=["range", "average"])
 def aggregation(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of an aggregation that did not exist before."""
-    before = dict(KINDS)
+    """Name of a newly defined aggregation."""
+    before = dict(MEASURE_KINDS)
 
     @dataclass(frozen=True, eq=False)
-    class Range(OfNumber):
-        """The greatest value less the least."""
+    class Range(NumericMeasure):
+        """The greatest value minus the least."""
 
         kind = "range"
-        takes = ("value",)
+        required_keys = ("value",)
         reductions = ("least", "greatest")
 
-        def evaluate(self, window: Window) -> Values:
+        def evaluate(self, window: MeasureWindow) -> Values:
             return window.greatest() - window.least()
 
     @dataclass(frozen=True, eq=False)
-    class Average(OfNumber):
+    class Average(NumericMeasure):
         """The mean of a value over the rows that have one."""
 
         kind = "average"
-        takes = ("value",)
+        required_keys = ("value",)
         reductions = ("sum", "count")
 
-        def evaluate(self, window: Window) -> Values:
+        def evaluate(self, window: MeasureWindow) -> Values:
             rows = window.count()
             return np.where(rows > 0, window.sum() / np.maximum(rows, 1), np.nan)
 
     yield request.param
-    KINDS.clear()
-    KINDS.update(before)
+    MEASURE_KINDS.clear()
+    MEASURE_KINDS.update(before)
 
 
 @pytest.fixture
 def catalogue(aggregation: str, tmp_path: Path) -> Catalogue:
-    """The features that a file asks for by the aggregation's name."""
+    """The features that a file of custom features defines with the aggregation."""
     (tmp_path / "own.toml").write_text(FEATURE % aggregation, encoding="utf-8")
     return Catalogue(tuple(f for f in with_custom_features(tmp_path / "own.toml").values() if f.name.startswith("own.")))
 
 
-def _rows(rng: random.Random, many: int) -> list[Row]:
-    """Uses on odd moments, late ones and ones without minutes among them; the oldest shows that minutes were always
-    recorded."""
-    found = [_row("c", 700, 0.0, 0.25, "f", "old")]
-    for i in range(many):
+def _rows(rng: random.Random, n: int) -> list[Row]:
+    """Usage rows at various times, some late or without minutes; the oldest one shows that minutes were always recorded."""
+    rows = [_row("c", 700, 0.0, 0.25, "f", "old")]
+    for i in range(n):
         days = rng.choice([0.25, 1, 3.5, 7, 8, 13.9, 14, 20, 21, 27, 28, 35, 56, 90, 91, 98, 118])
         minutes = rng.choice([None, 3.5, 0.0, 0.25, 2.5, 40.0])
-        found.append(_row(rng.choice("ab"), days, rng.choice([0.0, 0.5, 6, 15]), minutes, rng.choice("ffg"), f"e{i}"))
-    return found
+        rows.append(_row(rng.choice("ab"), days, rng.choice([0.0, 0.5, 6, 15]), minutes, rng.choice("ffg"), f"e{i}"))
+    return rows
 
 
 def _row(account: str, days_ago: float, late: float, minutes: float | None, feature: str, event: str) -> Row:
@@ -105,8 +104,8 @@ def _row(account: str, days_ago: float, late: float, minutes: float | None, feat
 
 
 def _expected(aggregation: str, rows: list[Row]) -> pd.DataFrame:
-    """The definition itself, row by row: of each event the version that came last before the date."""
-    found = []
+    """Expected values, row by row: of each event the latest version before the date."""
+    expected = []
     for as_of in GRID.as_ofs:
         known = [r for r in rows if max(r["occurred_at"], r["loaded_at"]) < as_of]
         newest = {r["event_id"]: r for r in sorted(known, key=lambda r: r["loaded_at"])}
@@ -122,21 +121,21 @@ def _expected(aggregation: str, rows: list[Row]) -> pd.DataFrame:
                 if values:
                     own = max(values) - min(values) if aggregation == "range" else round(sum(values) * 1e4) / len(values) / 1e4
                 figures[f"own.spread_{days}d"] = own if values else np.nan
-            found.append(figures)
-    return pd.DataFrame(found)
+            expected.append(figures)
+    return pd.DataFrame(expected)
 
 
-def _given(rows: list[Row]) -> list[Row]:
+def _as_text(rows: list[Row]) -> list[Row]:
     return [{k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items()} for row in rows]
 
 
 def _check(signals: Signals, catalogue: Catalogue, expected: pd.DataFrame, kept: Path | None = None) -> None:
     try:
-        found = snapshot(signals, GRID, catalogue=catalogue, kept=kept)
-        single = snapshot(signals, Grid.single(AS_OF), catalogue=catalogue, kept=kept)
+        whole = snapshot(signals, GRID, catalogue=catalogue, rollup_folder=kept)
+        single = snapshot(signals, Grid.single(AS_OF), catalogue=catalogue, rollup_folder=kept)
     finally:
         signals.close()
-    for frame in (found, single):
+    for frame in (whole, single):
         dates = expected["as_of"].isin(frame["as_of"])
         columns = [f"own.spread_{days}d" for days in WINDOWS]
         assert frame["account_id"].tolist() == expected["account_id"][dates].tolist()
@@ -144,21 +143,21 @@ def _check(signals: Signals, catalogue: Catalogue, expected: pd.DataFrame, kept:
         assert frame[columns].notna().to_numpy().any()
 
 
-def test_by_the_engine(aggregation: str, catalogue: Catalogue, to_arrow: Any) -> None:
+def test_computed_by_the_engine(aggregation: str, catalogue: Catalogue, to_arrow: Any) -> None:
     rows = _rows(random.Random(1), 60)
-    tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": _given(rows)}
+    tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": _as_text(rows)}
     source = from_tables({n: to_arrow(n, r) for n, r in tables.items()}, "a test")
     _check(read_signals(source, AS_OF, LONG_AGO), catalogue, _expected(aggregation, rows))
 
 
-def test_where_events_have_several_versions(aggregation: str, catalogue: Catalogue, to_arrow: Any) -> None:
+def test_with_several_versions_of_events(aggregation: str, catalogue: Catalogue, to_arrow: Any) -> None:
     rng = random.Random(2)
     rows = _rows(rng, 60)
     again = [
         r | {"loaded_at": r["loaded_at"] + timedelta(days=rng.choice([2, 9, 30])), "minutes": rng.choice([None, 1.0, 90.0])}
         for r in rng.sample(rows[1:], 25)
     ]
-    tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": _given([*rows, *again])}
+    tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": _as_text([*rows, *again])}
     signals = read_signals(from_tables({n: to_arrow(n, r) for n, r in tables.items()}, "a test"), AS_OF, LONG_AGO)
     assert "usage" in signals.versioned
     _check(signals, catalogue, _expected(aggregation, [*rows, *again]))
@@ -167,17 +166,17 @@ def test_where_events_have_several_versions(aggregation: str, catalogue: Catalog
 def test_in_parts_and_from_stored_buckets(
     aggregation: str, catalogue: Catalogue, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read where the rows lie, a few at a time; then file by file, the older ones never again."""
-    monkeypatch.setattr(rollup, "ROWS_AT_ONCE", 7)
+    """Read the files in parts; then file by file, reading older files only once."""
+    monkeypatch.setattr(rollup, "PART_ROWS", 7)
     rng, rows, place, kept = random.Random(3), [], tmp_path / "source", tmp_path / "kept"
     (place / "usage").mkdir(parents=True)
     pq.write_table(to_arrow("accounts", ACCOUNTS), place / "accounts.parquet")
     pq.write_table(to_arrow("subscriptions", SUBSCRIPTIONS), place / "subscriptions.parquet")
     for i in range(3):
         new = [r | {"event_id": None, "user_id": f"{r['event_id']}-{i}"} for r in _rows(rng, 25)]
-        # Rows of an earlier file come again: they count once.
+        # Rows repeated from an earlier file count once.
         file = [*new, *rng.sample(rows, len(rows) // 3)]
-        pq.write_table(to_arrow("usage", _given(file)), place / "usage" / f"{i}.parquet")
+        pq.write_table(to_arrow("usage", _as_text(file)), place / "usage" / f"{i}.parquet")
         rows += new
         expected = _expected(aggregation, [r | {"event_id": r["user_id"]} for r in rows])
         for folder in (None, kept):
@@ -187,8 +186,8 @@ def test_in_parts_and_from_stored_buckets(
     shutil.rmtree(kept)
 
 
-def test_a_file_of_features_knows_it_by_its_name_and_keeps_it_within_its_limits(aggregation: str, tmp_path: Path) -> None:
-    """It has no trend, for its values over two windows do not add up; and it is unknown again once the class is gone."""
+def test_custom_features_use_it_by_name_and_check_its_limits(aggregation: str, tmp_path: Path) -> None:
+    """A trend is refused, because values over two windows do not add up; without the class the name is unknown."""
     text = (FEATURE % aggregation).replace("windows = [7, 28, 91]", "windows = [7]\ntrend_days = 91")
     (tmp_path / "own.toml").write_text(text, encoding="utf-8")
     with pytest.raises(BadRequest, match=f"values of {aggregation} do not add up over time"):
@@ -196,6 +195,6 @@ def test_a_file_of_features_knows_it_by_its_name_and_keeps_it_within_its_limits(
     (tmp_path / "own.toml").write_text((FEATURE % aggregation).replace('value = "minutes"\n', ""), encoding="utf-8")
     with pytest.raises(BadRequest, match=f"{aggregation} takes value"):
         with_custom_features(tmp_path / "own.toml")
-    del KINDS[aggregation]
+    del MEASURE_KINDS[aggregation]
     with pytest.raises(BadRequest, match="key measure: Input should be 'count'"):
         with_custom_features(tmp_path / "own.toml")

@@ -1,4 +1,4 @@
-"""Cohorts: Kaplan and Meier by hand, what lies within the grace is not lost, and ARR of those seen long enough."""
+"""Cohorts: Kaplan-Meier by hand, accounts within the grace period are not lost, and ARR of accounts observed long enough."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Make = Callable[..., Signals]
 
 def _retention(make: Make, rows: list[dict[str, Any]], table: str = "subscriptions") -> dict[str, Any]:
     names = sorted({row["account_id"] for row in rows})
-    people = [{"account_id": name, "created_at": "2020-01-01"} for name in names]
-    return cohorts(make({"accounts": people, table: rows}, "2026-12-01"), AS_OF)
+    accounts = [{"account_id": name, "created_at": "2020-01-01"} for name in names]
+    return cohorts(make({"accounts": accounts, table: rows}, "2026-12-01"), AS_OF)
 
 
 def _ages(cohort: dict[str, Any], name: str) -> list[Any]:
@@ -28,22 +28,22 @@ def _ages(cohort: dict[str, Any], name: str) -> list[Any]:
 def test_kaplan_and_meier_by_hand() -> None:
     days, lost = np.array([10.0, 20.0, 20.0, 30.0, 40.0]), np.array([True, True, False, True, False])
     share, low, high = survival(days, lost, np.array([5.0, 10.0, 20.0, 35.0, 40.0, 41.0]))
-    # 4 of 5; then of the 4 left one: 3 of 4; then of the 2 left one.
+    # 4 of 5 remain; then 3 of 4; then 1 of 2.
     np.testing.assert_allclose(share, [1.0, 0.8, 0.8 * 0.75, 0.8 * 0.75 * 0.5, 0.3, np.nan])
     assert (low[1:5] < share[1:5]).all()
     assert (share[1:5] < high[1:5]).all()
 
 
-def test_with_everybody_seen_to_the_end_it_is_the_plain_share() -> None:
+def test_without_censoring_it_is_the_plain_share() -> None:
     days = np.arange(1.0, 101.0)
     share, _, _ = survival(days, np.ones(100, dtype=bool), np.array([25.0, 60.0]))
     np.testing.assert_allclose(share, [0.75, 0.4])
 
 
-def test_it_finds_the_hazard_that_the_lives_were_drawn_with() -> None:
+def test_it_recovers_the_simulated_hazard() -> None:
     rng = np.random.default_rng(5)
-    life, seen = rng.exponential(400.0, 5_000), rng.uniform(100.0, 1_500.0, 5_000)
-    share, low, high = survival(np.minimum(life, seen), life <= seen, np.array([200.0, 800.0]))
+    life, observed = rng.exponential(400.0, 5_000), rng.uniform(100.0, 1_500.0, 5_000)
+    share, low, high = survival(np.minimum(life, observed), life <= observed, np.array([200.0, 800.0]))
     np.testing.assert_allclose(share, np.exp([-0.5, -2.0]), atol=0.02)
     assert ((high - low) < 0.03).all()
 
@@ -54,7 +54,7 @@ def test_no_lost_account_and_no_account() -> None:
     assert np.isnan(survival(np.array([]), np.array([], dtype=bool), at)[0]).all()
 
 
-def test_by_the_quarter_of_the_start(make_signals: Make) -> None:
+def test_cohorts_by_quarter_of_the_first_start(make_signals: Make) -> None:
     result = _retention(
         make_signals,
         [
@@ -69,15 +69,15 @@ def test_by_the_quarter_of_the_start(make_signals: Make) -> None:
     first, second = result["cohorts"]
     assert (first["cohort"], first["accounts"], first["lost"], first["arr_start"]) == ("2025Q1", 2, 1, 150.0)
     assert AGES[:3] == (3, 6, 12)
-    assert _ages(first, "logos")[:4] == [1.0, 0.5, 0.5, None], "b left after four and a half months; it does not come back"
+    assert _ages(first, "logos")[:4] == [1.0, 0.5, 0.5, None], "b left after four and a half months; a return does not count"
     assert _ages(first, "arr")[:4] == [1.0, 100 / 150, 1.0, None]
     assert _ages(first, "at_risk")[:4] == [2, 1, 1, 0]
-    assert (second["cohort"], second["lost"]) == ("2025Q2", 0), "the grace of c is not over"
+    assert (second["cohort"], second["lost"]) == ("2025Q2", 0), "the grace period of c has not ended"
     assert _ages(second, "logos")[:3] == [1.0, 1.0, 1.0]
     assert (result["whole"]["accounts"], result["whole"]["lost"]) == (3, 1)
 
 
-def test_without_contracts_a_silence_ends_it_and_arr_is_not_known(make_signals: Make) -> None:
+def test_without_contracts_inactivity_is_a_loss_and_arr_is_unknown(make_signals: Make) -> None:
     def order(account: str, at: str) -> dict[str, Any]:
         return {"account_id": account, "occurred_at": at, "amount": 5.0}
 

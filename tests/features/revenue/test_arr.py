@@ -1,4 +1,4 @@
-"""The ledger agrees with snapshots and with labels, adds up, and knows nothing too early."""
+"""ARR facts and movements agree with snapshots and labels, add up, and use nothing known later."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def _moves(signals: Signals, **more: Any) -> dict[str, dict[str, Any]]:
 
 
 def _adds_up(frame: pd.DataFrame) -> bool:
-    came = frame["expanded"] + frame["new"] + frame["returned"] + frame["renewed_late"]
-    went = frame["contracted"] + frame["churned"] + frame["in_grace"]
-    return bool(np.allclose(frame["arr_start"] + came - went, frame["arr_end"]))
+    gained = frame["expanded"] + frame["new"] + frame["returned"] + frame["renewed_late"]
+    lost = frame["contracted"] + frame["churned"] + frame["in_grace"]
+    return bool(np.allclose(frame["arr_start"] + gained - lost, frame["arr_end"]))
 
 
-def test_facts_are_what_was_known_and_nothing_later(make_signals: Make) -> None:
+def test_facts_use_nothing_known_later(make_signals: Make) -> None:
     signals = _signals(
         make_signals,
         [
@@ -64,10 +64,10 @@ def test_facts_are_what_was_known_and_nothing_later(make_signals: Make) -> None:
 
 
 @pytest.mark.parametrize("contractual", [True, False])
-def test_facts_are_those_of_the_snapshot(portfolios: Any, contractual: bool) -> None:
+def test_facts_equal_the_snapshot(portfolios: Any, contractual: bool) -> None:
     at = datetime(2025, 6, 1, tzinfo=UTC)
-    made = portfolios.portfolio(contractual=contractual)
-    signals = read_signals(from_tables({n: made[n] for n in ("accounts", "subscriptions", "orders") if n in made}, "a test"))
+    tables = portfolios.portfolio(contractual=contractual)
+    signals = read_signals(from_tables({n: tables[n] for n in ("accounts", "subscriptions", "orders") if n in tables}, "a test"))
     own = Catalogue(tuple(f for f in CATALOGUE.values() if f.name.startswith("contract.") and f.own_past is None))
     result, frame = facts(signals, at), snapshot(signals, Grid.single(at), catalogue=own)
     assert result["account_id"].tolist() == frame["account_id"].tolist()
@@ -121,7 +121,7 @@ def test_each_kind_of_movement(make_signals: Make) -> None:
     assert pd.isna(result["stays"]["left_at"])
 
 
-def test_a_churn_is_certain_only_when_its_grace_is_over(make_signals: Make) -> None:
+def test_churn_is_pending_until_the_grace_period_ends(make_signals: Make) -> None:
     signals = _signals(
         make_signals, [{"account_id": "a", "started_at": "2025-01-01", "ended_at": "2026-06-15", "arr": 100.0}]
     )
@@ -130,7 +130,7 @@ def test_a_churn_is_certain_only_when_its_grace_is_over(make_signals: Make) -> N
         assert (row["pending"], row["churned"], row["in_grace"]) == (pending, 0.0 if pending else 100.0, 100.0 if pending else 0.0)
 
 
-def test_it_adds_up_and_agrees_with_facts_and_labels(make_signals: Make) -> None:
+def test_movements_add_up_and_agree_with_facts_and_labels(make_signals: Make) -> None:
     rng, rows = np.random.default_rng(3), []
     for _ in range(900):
         begun = START + timedelta(days=int(rng.integers(-200, 150)))
@@ -141,7 +141,7 @@ def test_it_adds_up_and_agrees_with_facts_and_labels(make_signals: Make) -> None
     through = END + timedelta(days=90)
     signals = _signals(make_signals, rows, through.isoformat())
     moved, at_end = movements(signals, START, END, known_at=through), movements(signals, START, END)
-    assert all((moved[amount] > 0).any() for amount in AMOUNTS), "every kind of movement is there"
+    assert all((moved[amount] > 0).any() for amount in AMOUNTS), "every kind of movement occurs"
     assert at_end["pending"].sum() > 5
     assert not moved["pending"].any()
     assert _adds_up(moved)
@@ -155,10 +155,10 @@ def test_it_adds_up_and_agrees_with_facts_and_labels(make_signals: Make) -> None
     assert (labels["churn"] == 1).tolist() == lost["kind"].notna().tolist()
     assert labels["churn_kind"].tolist() == lost["kind"].tolist()
     sure = at_end[~at_end["pending"]].set_index("account_id")["churned"]
-    assert (sure == moved.set_index("account_id")["churned"][sure.index]).all(), "what was certain stays so"
+    assert (sure == moved.set_index("account_id")["churned"][sure.index]).all(), "a certain churn stays certain"
 
 
-def test_without_contracts_orders_tell(make_signals: Make) -> None:
+def test_without_contracts_orders_define_arr(make_signals: Make) -> None:
     def order(account: str, at: str, amount: float, **more: Any) -> dict[str, Any]:
         return {"account_id": account, "occurred_at": at, "amount": amount, "loaded_at": None, **more}
 

@@ -289,7 +289,7 @@ USAGE = Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "usage" and 
 def _built(folder: Path, copied: bool = False, kept: Path | None = None) -> pd.DataFrame:
     signals = read_signals(open_source(folder), AS_OF, LONG_AGO, copied_up_to=10**9 if copied else 0, kept=kept)
     try:
-        return snapshot(signals, GRID, catalogue=USAGE, kept=kept)
+        return snapshot(signals, GRID, catalogue=USAGE, rollup_folder=kept)
     finally:
         signals.close()
 
@@ -299,7 +299,7 @@ def test_large_feeds_use_columns_outside_the_contract(
     to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     rng = random.Random(seed)
-    monkeypatch.setattr(rollup, "ROWS_AT_ONCE", rng.choice([3, 20, 10**6]))
+    monkeypatch.setattr(rollup, "PART_ROWS", rng.choice([3, 20, 10**6]))
     files = []
     for _ in range(3):
         rows = [_use(rng.choice([0.5, 1, 8, 30, 90]), rng.randrange(5), rng.choice([0, 2, 9])) for _ in range(30)]

@@ -99,7 +99,7 @@ def _built(place: Path, *, copied: bool = False, kept: Path | None = None, grid:
     signals = read_signals(open_source(place), AS_OF, copied_up_to=10**9 if copied else 0, kept=kept)
     assert ("usage" in signals.feeds) is not copied
     try:
-        return snapshot(signals, grid, catalogue=USAGE, kept=kept)
+        return snapshot(signals, grid, catalogue=USAGE, rollup_folder=kept)
     finally:
         signals.close()
 
@@ -109,8 +109,8 @@ def _built(place: Path, *, copied: bool = False, kept: Path | None = None, grid:
 def test_reading_in_place_equals_copying(
     lay: Any, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], rng: random.Random, at_once: int
 ) -> None:
-    monkeypatch.setattr(rollup, "ROWS_AT_ONCE", at_once)
-    monkeypatch.setattr(snapshots, "SIDE_BY_SIDE", at_once)
+    monkeypatch.setattr(rollup, "PART_ROWS", at_once)
+    monkeypatch.setattr(snapshots, "PARALLEL_MIN_BUCKETS", at_once)
     monkeypatch.setattr(snapshots, "available_cpus", lambda: 2)
     again = [dict(r, loaded_at=rng.choice([r["loaded_at"], AS_OF.isoformat()])) for r in rng.sample(rows, len(rows) // 2)]
     place = lay(rows, again) if again else lay(rows)

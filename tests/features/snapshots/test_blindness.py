@@ -1,6 +1,6 @@
-"""Whatever happens, arrives or is filled in later, a snapshot stays as it was, bit for bit, whatever the table.
+"""Later events, arrivals and updates never change a snapshot of an earlier date, for any table.
 
-The rows are drawn from the data contract itself, so a table or a column added to it is covered without a word here.
+Rows are drawn from the data contract, so a new table or column is covered automatically.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ DAY = timedelta(days=1)
 GRID = Grid(datetime(2024, 2, 15, 6, tzinfo=UTC), 14, 4)
 """Four dates around a leap day, not at midnight."""
 BEGINNING, END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
-"""What every source of these tests spans, so that only the rows differ."""
+"""The period that every source of these tests covers, so that only the rows differ."""
 ACCOUNTS = ("a", "b", "c", "d")
 
-AT_HOME = {
+BY_CONTRACTS = {
     "accounts": [{"account_id": a, "created_at": "2021-01-01"} for a in ACCOUNTS],
     "subscriptions": [
         {"account_id": a, "started_at": "2021-01-01", "arr": 900.0, "seats": 3, "renewal_at": "2024-06-01"} for a in ACCOUNTS[:2]
     ],
 }
 BY_ORDERS = {
-    "accounts": AT_HOME["accounts"],
+    "accounts": BY_CONTRACTS["accounts"],
     "orders": [{"account_id": a, "occurred_at": "2024-02-14", "amount": 10.0} for a in ACCOUNTS[:2]],
 }
 DRAWN = tuple(name for name in TABLES if name != "accounts")
-"""Accounts are facts without a history; everything else is drawn."""
+"""The drawn tables: all except accounts, which have no history."""
 
-# At the dates and at the edges of their windows, to the microsecond, and somewhere between.
+# At the dates and the edges of their windows, to the microsecond, and in between.
 _edges = st.builds(
     lambda as_of, days, shift: as_of + timedelta(days=days) + shift,
     st.sampled_from(GRID.as_ofs),
@@ -71,7 +71,7 @@ def _value(table: TableSchema, column: Column, row: Row) -> st.SearchStrategy[An
         values = _words
     elif column.kind == "instant":
         if column.name == "term_started_at":
-            # A term begins with the subscription or later, and before its renewal.
+            # A term starts with the subscription or later, and before its renewal.
             renewal = row.get("renewal_at")
             within = [row[table.at]] if renewal is None else [row[table.at], row[table.at] + (renewal - row[table.at]) / 2]
             return st.none() | st.sampled_from(within)
@@ -90,7 +90,7 @@ def _value(table: TableSchema, column: Column, row: Row) -> st.SearchStrategy[An
 @st.composite
 def _row(draw: Callable[..., Any], table: TableSchema) -> Row:
     row = {table.at: draw(_instants)}
-    # Instants first: the ends that follow them look back at them.
+    # Draw instants first: other columns depend on them.
     for column in sorted(table.columns, key=lambda c: (c.kind != "instant", c.name == "term_started_at")):
         if column.name != table.at:
             row[column.name] = draw(_value(table, column, row))
@@ -102,7 +102,7 @@ def _identity(table: TableSchema, row: Row) -> tuple[Any, ...]:
 
 
 def _version(table: TableSchema, row: Row) -> tuple[Any, ...]:
-    """Of what it is a version, and since when."""
+    """The event of which the row is a version, and when it became known."""
     return (row[table.identity], _known_at(table, row)) if row[table.identity] else _identity(table, row)
 
 
@@ -110,41 +110,41 @@ def _version(table: TableSchema, row: Row) -> tuple[Any, ...]:
 def _rows(draw: Callable[..., Any]) -> Rows:
     """Some rows of every table.
 
-    No two of a table differ in nothing but what is filled in later, and no two versions of one event arrive at once:
-    which of them counts is a question of its own (``tests/spec/20_versions.md``).
+    Two rows of a table never differ only in columns filled in later, and two versions of one event never arrive at the
+    same time. Tests of these cases are in ``tests/spec/20_versions.md``.
     """
-    found = {}
+    rows = {}
     for name in DRAWN:
         table = TABLES[name]
-        apart = (lambda row, table=table: _identity(table, row), lambda row, table=table: _version(table, row))
-        found[name] = draw(st.lists(_row(table), min_size=3, max_size=12, unique_by=apart))
-    return found
+        unique = (lambda row, table=table: _identity(table, row), lambda row, table=table: _version(table, row))
+        rows[name] = draw(st.lists(_row(table), min_size=3, max_size=12, unique_by=unique))
+    return rows
 
 
 def _known_at(table: TableSchema, row: Row) -> datetime:
-    """When a row was known; of a version, that it was put off is known from its arrival on."""
+    """When a row became known; a version is known from its arrival, even for a later event."""
     arrival: datetime = row.get("loaded_at") or row[table.at]
     return arrival if table.event and row[table.identity] else max(row[table.at], arrival)
 
 
 @st.composite
 def _two_futures(draw: Callable[..., Any]) -> tuple[datetime, Rows, Rows]:
-    """A date, and two worlds that are the same in everything known before it, and in nothing else."""
+    """Draw a date and two sets of rows that are equal in everything known before it and differ after it."""
     as_of = draw(st.sampled_from(GRID.as_ofs))
     one, other = draw(_rows()), draw(_rows())
     changed = {}
     for name in DRAWN:
         table = TABLES[name]
         before = [r for r in one[name] if _known_at(table, r) < as_of]
-        there = {_identity(table, r) for r in before}
-        after = [r for r in other[name] if _known_at(table, r) >= as_of and _identity(table, r) not in there]
+        identities = {_identity(table, r) for r in before}
+        after = [r for r in other[name] if _known_at(table, r) >= as_of and _identity(table, r) not in identities]
         changed[name] = [draw(_filled_in_again(table, r, as_of)) for r in before] + after
     return as_of, one, changed
 
 
 @st.composite
 def _filled_in_again(draw: Callable[..., Any], table: TableSchema, row: Row, as_of: datetime) -> Row:
-    """The row with another later course: what is filled in at or after ``as_of`` is drawn again."""
+    """The row with a different future: columns filled in at or after ``as_of`` are drawn again."""
     open_still = {
         end for end in {c.known_from for c in table.columns} - {None} if row[end] is None or row[end] >= as_of
     }
@@ -157,8 +157,8 @@ def _filled_in_again(draw: Callable[..., Any], table: TableSchema, row: Row, as_
     return changed
 
 
-def _snapshot(make_signals: Any, home: Rows, rows: Rows) -> pd.DataFrame:
-    tables = {name: home.get(name, []) + _as_text(rows.get(name, [])) for name in TABLES if name in home or name in rows}
+def _snapshot(make_signals: Any, base: Rows, rows: Rows) -> pd.DataFrame:
+    tables = {name: base.get(name, []) + _as_text(rows.get(name, [])) for name in TABLES if name in base or name in rows}
     return snapshot(make_signals(tables, END.isoformat(), history_from=BEGINNING), GRID)
 
 
@@ -166,42 +166,42 @@ def _as_text(rows: list[Row]) -> list[Row]:
     return [{c: v.isoformat() if isinstance(v, datetime) else v for c, v in row.items()} for row in rows]
 
 
-def _of(home: Rows, rows: Rows) -> Rows:
-    """Without contracts at home, there are none at all: orders then say who is active."""
-    return {name: r for name, r in rows.items() if name != "subscriptions" or "subscriptions" in home}
+def _of(base: Rows, rows: Rows) -> Rows:
+    """Drop the subscriptions if the base has none; orders then define the active accounts."""
+    return {name: r for name, r in rows.items() if name != "subscriptions" or "subscriptions" in base}
 
 
 _quiet = settings(
-    # Few, for a snapshot of every table takes a second; each holds many rows.
+    # Few examples, because a snapshot of all tables takes a second; each example has many rows.
     max_examples=4,
     deadline=None,
-    # As in test_snapshot.py, a failing example is shown as found rather than shrunk for minutes.
+    # As in test_snapshot.py, a failing example is not shrunk, which would take minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-_businesses = pytest.mark.parametrize("home", [AT_HOME, BY_ORDERS], ids=["contracts", "orders"])
+_businesses = pytest.mark.parametrize("base", [BY_CONTRACTS, BY_ORDERS], ids=["contracts", "orders"])
 
 
 @_businesses
 @_quiet
 @given(futures=_two_futures())
-def test_no_later_row_arrival_or_entry_changes_a_snapshot(make_signals: Any, home: Rows, futures: tuple[datetime, Rows, Rows]) -> None:
+def test_later_rows_arrivals_and_updates_do_not_change_a_snapshot(make_signals: Any, base: Rows, futures: tuple[datetime, Rows, Rows]) -> None:
     as_of, one, other = futures
-    frames = [_snapshot(make_signals, home, _of(home, rows)) for rows in (one, other)]
-    kept = [frame[frame["as_of"] <= pd.Timestamp(as_of)].reset_index(drop=True) for frame in frames]
-    pd.testing.assert_frame_equal(*kept, check_exact=True)
+    frames = [_snapshot(make_signals, base, _of(base, rows)) for rows in (one, other)]
+    earlier = [frame[frame["as_of"] <= pd.Timestamp(as_of)].reset_index(drop=True) for frame in frames]
+    pd.testing.assert_frame_equal(*earlier, check_exact=True)
 
 
 @_businesses
 @_quiet
 @given(rows=_rows(), rng=st.randoms(use_true_random=False))
-def test_neither_the_order_of_rows_nor_their_repetition_changes_a_snapshot(
-    make_signals: Any, home: Rows, rows: Rows, rng: random.Random
+def test_row_order_and_repeated_rows_do_not_change_a_snapshot(
+    make_signals: Any, base: Rows, rows: Rows, rng: random.Random
 ) -> None:
     again = {n: [*some, *rng.choices(some, k=3)] if some and n != "subscriptions" else some for n, some in rows.items()}
     for some in again.values():
         rng.shuffle(some)
-    plain, mixed = (_snapshot(make_signals, home, _of(home, drawn)) for drawn in (rows, again))
+    plain, mixed = (_snapshot(make_signals, base, _of(base, drawn)) for drawn in (rows, again))
     pd.testing.assert_frame_equal(plain, mixed, check_exact=True)
 
 

@@ -1,4 +1,4 @@
-"""A snapshot knows what was known before its instant, nothing else, and counts it right."""
+"""A snapshot uses only what was known before its date, and counts it correctly."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _use(account: str, days_ago: float, user: str = "u1", late: float | None = N
 
 
 LONG_AGO = [_use("b", 900)]
-"""The feed reaches far back, so windows are covered."""
+"""An old row: the feed starts early enough to cover all windows."""
 
 
 def _one(make_signals: Any, tables: dict[str, Any], as_of: datetime = AS_OF, account: str = "a") -> pd.Series:
@@ -46,28 +46,28 @@ def _one(make_signals: Any, tables: dict[str, Any], as_of: datetime = AS_OF, acc
 
 
 def _reference(rows: list[dict[str, Any]], as_of: datetime, days: int) -> dict[str, float]:
-    """The definition itself, row by row: what an independent reader of the contract would count."""
-    seen, users, known = set(), set(), 0
+    """Expected counts, computed row by row from the data contract."""
+    counted, users, events = set(), set(), 0
     quantity = 0.0
     for row in rows:
         identity = (row["occurred_at"], row["user_id"], row["feature"], row.get("quantity"))
         at = parse_instant(row["occurred_at"])
         loaded = parse_instant(row["loaded_at"]) if row.get("loaded_at") else at
         if row["account_id"] == "a" and as_of - timedelta(days=days) <= at < as_of and max(at, loaded) < as_of:
-            if identity in seen:
+            if identity in counted:
                 continue
-            seen.add(identity)
-            known += 1
+            counted.add(identity)
+            events += 1
             users.add(row["user_id"])
             quantity += 1.0 if row.get("quantity") is None else row["quantity"]
-    return {"events": known, "users": len(users), "quantity": quantity}
+    return {"events": events, "users": len(users), "quantity": quantity}
 
 
 _rows = st.lists(
     st.builds(
         _use,
         st.sampled_from(["a", "b"]),
-        # Whole days and odd moments, at the edges of windows and after as_of as well.
+        # Whole and fractional days, at the edges of windows and after as_of.
         st.sampled_from([-30, -1, 0, 0.25, 6.9, 7, 7.1, 27, 28, 28.5, 60, 90.9, 91, 92, 181, 182, 363, 364, 365]),
         st.sampled_from(["u1", "u2", "u3"]),
         st.one_of(st.none(), st.sampled_from([0, 0.5, 3, 40])),
@@ -78,7 +78,7 @@ _rows = st.lists(
 _quiet = settings(
     max_examples=12,
     deadline=None,
-    # A snapshot takes half a second, so a failing example is shown as found rather than shrunk for minutes.
+    # A snapshot takes half a second, so a failing example is not shrunk, which would take minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -86,7 +86,7 @@ _quiet = settings(
 
 @_quiet
 @given(_rows)
-def test_counts_sums_and_distinct_users_are_those_of_the_definition(make_signals: Any, rows: list[dict[str, Any]]) -> None:
+def test_counts_sums_and_distinct_users_equal_the_definition(make_signals: Any, rows: list[dict[str, Any]]) -> None:
     signals = make_signals(BASE | {"usage": LONG_AGO + rows}, "2027-01-01")
     grid = Grid(AS_OF - timedelta(days=14), 7, 5)
     frame = snapshot(signals, grid).set_index(["account_id", "as_of"])
@@ -102,7 +102,7 @@ def test_counts_sums_and_distinct_users_are_those_of_the_definition(make_signals
 
 @_quiet
 @given(_rows, st.randoms(use_true_random=False))
-def test_the_order_of_rows_and_batches_sent_twice_change_nothing(
+def test_row_order_and_repeated_batches_change_nothing(
     make_signals: Any, rows: list[dict[str, Any]], rng: random.Random
 ) -> None:
     again = rows + rng.sample(rows, len(rows) // 2)
@@ -146,14 +146,14 @@ PAST: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("table", sorted(FUTURE))
-def test_no_row_at_or_after_the_instant_is_seen(make_signals: Any, table: str) -> None:
+def test_rows_at_or_after_the_date_are_not_used(make_signals: Any, table: str) -> None:
     before = snapshot(make_signals(BASE | PAST, "2027-01-01"), Grid.single(AS_OF))
     later = PAST | {table: PAST[table] + FUTURE[table]}
     after = snapshot(make_signals(BASE | later, "2027-01-01"), Grid.single(AS_OF))
     pd.testing.assert_frame_equal(before, after, check_exact=True)
 
 
-def test_what_is_filled_in_later_is_known_from_then_on(make_signals: Any) -> None:
+def test_columns_filled_in_later_are_known_from_then_on(make_signals: Any) -> None:
     ticket = {
         "account_id": "a", "ticket_id": "t1", "occurred_at": "2026-06-01", "resolved_at": "2026-06-20", "severity": "high",
         "csat": 2.0,
@@ -176,7 +176,7 @@ def test_a_champion_who_leaves_and_comes_back(make_signals: Any) -> None:
     assert frame.set_index("account_id").loc["a", "relationship.champions"].tolist() == [1, 0, 1]
 
 
-def test_two_subscriptions_at_once_are_summed_and_a_renewal_replaces(make_signals: Any) -> None:
+def test_parallel_subscriptions_are_summed_and_a_renewal_replaces_one(make_signals: Any) -> None:
     subscriptions = [
         {"account_id": "a", "started_at": "2025-01-01", "ended_at": "2026-01-01", "arr": 100.0, "seats": 1,
          "renewal_at": "2026-01-01", "end_reason": "upgraded", "plan": "basic"},
@@ -186,7 +186,7 @@ def test_two_subscriptions_at_once_are_summed_and_a_renewal_replaces(make_signal
     tables = {"accounts": BASE["accounts"], "subscriptions": subscriptions}
     grid = Grid(datetime(2026, 1, 1, tzinfo=UTC), 1, 2)
     day, next_day = (row for _, row in snapshot(make_signals(tables, "2026-12-31"), grid).iterrows())
-    # At the very instant of the renewal neither the end nor the new start is known yet.
+    # At the instant of the renewal neither the end nor the new start is known yet.
     assert (day["contract.arr"], next_day["contract.arr"]) == (150.0, 200.0)
     assert (day["contract.seats"], next_day["contract.seats"]) == (6, 7)
     assert (day["contract.plan"], next_day["contract.plan"]) == ("basic", "pro")
@@ -194,7 +194,7 @@ def test_two_subscriptions_at_once_are_summed_and_a_renewal_replaces(make_signal
     assert next_day["contract.days_to_renewal"] == 150
 
 
-def test_an_account_is_there_from_after_its_start_until_its_end_is_known(make_signals: Any) -> None:
+def test_an_account_is_active_after_its_start_until_its_end_is_known(make_signals: Any) -> None:
     subscriptions = [
         {"account_id": "a", "started_at": "2026-01-08", "ended_at": "2026-01-22", "arr": 1.0, "end_reason": "cancelled"}
     ]
@@ -221,7 +221,7 @@ def test_without_subscriptions_recent_orders_make_an_account_active(make_signals
     assert row["contract.arr"] == 100.0
 
 
-def test_a_table_that_is_missing_or_does_not_reach_back_is_unknown_not_zero(make_signals: Any) -> None:
+def test_features_of_a_missing_or_short_table_are_unknown_not_zero(make_signals: Any) -> None:
     row = _one(make_signals, {"usage": [_use("a", 10), _use("b", 50)]})
     assert row["usage.events_28d"] == 1
     assert np.isnan(row["usage.events_91d"])

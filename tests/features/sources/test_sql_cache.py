@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from features.aggregation.expressions import rolled_up
-from features.aggregation.passes import Gathering
+from features.aggregation.expressions import bucket_rows
+from features.aggregation.passes import BucketPass
 from features.contract.schema import TABLES
 from features.definitions.aggregations import Count, Sum
 from features.sources.sql_cache import SqlCache
 
 
-def gathering(**more: object) -> Gathering:
-    return Gathering("usage", "occurred_at", "known_at", 7, (Sum("usage", "quantity", value=_quantity), Count("usage", "rows", **more)))
+def gathering(**more: object) -> BucketPass:
+    return BucketPass("usage", "occurred_at", "known_at", 7, (Sum("usage", "quantity", value=_quantity), Count("usage", "rows", **more)))
 
 
 def _quantity(rows: object) -> object:
@@ -32,23 +32,23 @@ def never() -> str:
 
 def written_cache(file: Path, text: str = "SELECT 1") -> Path:
     texts = SqlCache(file)
-    assert texts.text(rolled_up, (gathering(),), lambda: text) == text
+    assert texts.text(bucket_rows, (gathering(),), lambda: text) == text
     texts.write()
     return file
 
 
 def test_another_process_reads_the_cache(tmp_path: Path) -> None:
     again = SqlCache(written_cache(tmp_path / "texts.json"))
-    assert again.text(rolled_up, (gathering(),), never) == "SELECT 1"
+    assert again.text(bucket_rows, (gathering(),), never) == "SELECT 1"
 
 
 @pytest.mark.parametrize(
     "other",
-    [gathering(ago=7), gathering(column="minutes"), Gathering("usage", "occurred_at", "known_at", 1, ()), TABLES["usage"]],
+    [gathering(ago=7), gathering(column="minutes"), BucketPass("usage", "occurred_at", "known_at", 1, ()), TABLES["usage"]],
 )
 def test_other_arguments_have_other_texts(tmp_path: Path, other: object) -> None:
     again = SqlCache(written_cache(tmp_path / "texts.json"))
-    assert again.text(rolled_up, (other,), lambda: "SELECT 2") == "SELECT 2"
+    assert again.text(bucket_rows, (other,), lambda: "SELECT 2") == "SELECT 2"
 
 
 def test_closures_are_distinguished_by_their_cell_contents(tmp_path: Path) -> None:
@@ -60,15 +60,15 @@ def test_closures_are_distinguished_by_their_cell_contents(tmp_path: Path) -> No
         return pick
 
     texts = SqlCache(tmp_path / "texts.json")
-    assert texts.text(rolled_up, (gathering(where=column("a")),), lambda: "a") == "a"
-    assert texts.text(rolled_up, (gathering(where=column("b")),), lambda: "b") == "b"
-    assert texts.text(rolled_up, (gathering(where=column("a")),), never) == "a"
+    assert texts.text(bucket_rows, (gathering(where=column("a")),), lambda: "a") == "a"
+    assert texts.text(bucket_rows, (gathering(where=column("b")),), lambda: "b") == "b"
+    assert texts.text(bucket_rows, (gathering(where=column("a")),), never) == "a"
 
 
 def test_arguments_without_a_key_are_not_cached(tmp_path: Path) -> None:
     texts = SqlCache(tmp_path / "texts.json")
     for text in ("one", "two"):
-        assert texts.text(rolled_up, (gathering(where=object()),), lambda text=text: text) == text
+        assert texts.text(bucket_rows, (gathering(where=object()),), lambda text=text: text) == text
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"stamp": 1}', '{"stamp": "of other code", "texts": {}}'])
@@ -83,7 +83,7 @@ def test_a_file_that_others_can_write_is_ignored(tmp_path: Path) -> None:
     file = written_cache(tmp_path / "texts.json")
     assert file.stat().st_mode & 0o077 == 0
     file.chmod(0o666)
-    assert SqlCache(file).text(rolled_up, (gathering(),), lambda: "SELECT 2") == "SELECT 2"
+    assert SqlCache(file).text(bucket_rows, (gathering(),), lambda: "SELECT 2") == "SELECT 2"
 
 
 def test_nothing_is_written_without_a_home(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ LEAKY = (
     # A resolution is counted once the ticket is known.
     feature("support.leaky_count", "support", Count("support", "leaky_resolved", at="resolved_at").over(91)),
     # A value that is filled in later is read from the start.
-    feature("support.leaky_value", "support", Latest("support", "leaky_csat", value=lambda t: t.csat).ever()),
+    feature("support.leaky_value", "support", Latest("support", "leaky_csat", value=lambda t: t.csat).all_time()),
     # A sum over all of an account's rows, without a bound.
     feature(
         "usage.leaky", "usage",
@@ -122,7 +122,7 @@ LEAKY = (
     # An end is known from the beginning.
     feature(
         "contract.leaky", "subscriptions",
-        Count("subscriptions", "leaky_ended", at="started_at", known="started_at", where=lambda t: t.ended_at.notnull()).ever(),
+        Count("subscriptions", "leaky_ended", at="started_at", known_at="started_at", where=lambda t: t.ended_at.notnull()).all_time(),
     ),
 )  # fmt: skip
 
