@@ -1,4 +1,4 @@
-"""A small house of models: a catalogue of six features, a portfolio, and a bundle trained on it in a moment."""
+"""A small example: a catalogue of seven features, a portfolio, and a bundle that trains on it quickly."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def make_portfolio(accounts: int = 300, seed: int = 1) -> pd.DataFrame:
 
 
 def train_text(frame: pd.DataFrame, seed: int = 1) -> str:
-    """A tiny LightGBM booster on the small catalogue, as text: few users and a low NPS go with churn."""
+    """A tiny LightGBM booster on the small catalogue, as text: few users and a low NPS raise churn risk."""
     rng = np.random.default_rng(seed)
     matrix = encoded(frame)
     risk = -0.08 * (matrix[:, 1] - 30) - 0.2 * (np.nan_to_num(matrix[:, 3], nan=5) - 5) + 0.5 * (matrix[:, 6] == 0) - 1
@@ -116,7 +116,7 @@ def train_text(frame: pd.DataFrame, seed: int = 1) -> str:
 
 
 def encoded(frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The matrix by hand: numbers as they are, the plan as its place in PLANS."""
+    """Return the feature matrix, built independently: numbers unchanged, the plan as its index in PLANS."""
     columns = [frame[name].to_numpy(float) for name in list(SMALL)[:-1]]
     return np.column_stack([*columns, frame["contract.plan"].map(PLANS.index).to_numpy(float)])
 
@@ -155,7 +155,7 @@ def peers(portfolio: pd.DataFrame) -> Peers:
 
 @pytest.fixture(scope="session")
 def parts(model_text: str, peers: Peers, rubric: Rubric) -> Callable[..., BundleContents]:
-    """What a churn bundle of version 3 is made of; keywords replace a part."""
+    """Return a factory of the contents of a churn bundle of version 3; keywords replace a part."""
 
     def make(**other: Any) -> BundleContents:
         usual: dict[str, Any] = {
@@ -192,7 +192,7 @@ def champion(bundle: Bundle, parts: Callable[..., BundleContents], rubric: Rubri
 
 @pytest.fixture(scope="session")
 def both(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle, parts: Callable[..., BundleContents]) -> Champion:
-    """A champion for both targets; the same booster stands in for expansion."""
+    """A champion for both targets; the same booster serves for expansion."""
     folder: Path = tmp_path_factory.mktemp("home") / "bundles" / "expansion" / "5"
     other = write_bundle(folder, parts(target="expansion", version="5"), SMALL)
     return Champion({"churn": bundle, "expansion": other}, bundle.rubric)

@@ -12,11 +12,11 @@ def test_every_kind_of_null_is_nan() -> None:
     np.testing.assert_array_equal(number_column(frame, "b"), [2.0, np.nan])
 
 
-def test_a_column_that_is_not_there_is_unknown() -> None:
+def test_a_missing_column_is_unknown() -> None:
     np.testing.assert_array_equal(number_column(pd.DataFrame({"a": [1]}), "b"), [np.nan])
 
 
-def test_infinity_is_unknown_as_the_scorer_takes_it() -> None:
+def test_infinity_is_unknown_as_in_the_scorer() -> None:
     np.testing.assert_array_equal(number_column(pd.DataFrame({"a": [np.inf, -np.inf, 1.0]}), "a"), [np.nan, np.nan, 1])
 
 
@@ -27,7 +27,7 @@ def test_infinity_is_unknown_as_the_scorer_takes_it() -> None:
         (pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]), "column a occurs 2 times"),
     ],
 )
-def test_what_is_not_a_column_of_numbers_is_refused_without_its_values(frame: pd.DataFrame, message: str) -> None:
+def test_a_column_that_is_not_numeric_is_refused_without_showing_values(frame: pd.DataFrame, message: str) -> None:
     with pytest.raises(BadRequest, match=message) as caught:
         number_column(frame, "a")
     assert "secret" not in str(caught.value)

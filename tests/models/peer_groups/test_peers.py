@@ -11,11 +11,11 @@ from models.peer_groups.percentiles import midrank
 
 
 def _peers(values: list[float], arr: float | list[float] = 1.0) -> Peers:
-    return Peers.of(pd.DataFrame({"x": values, "contract.arr": arr}), ["x", "not there"])
+    return Peers.of(pd.DataFrame({"x": values, "contract.arr": arr}), ["x", "absent"])
 
 
-def test_a_plateau_is_met_in_its_middle() -> None:
-    # 12 of 20 accounts have nothing: an account with nothing is at the middle of the lowest 60 per cent.
+def test_equal_values_have_the_middle_of_their_percentiles() -> None:
+    # 12 of 20 accounts have the value 0: its percentile is the middle of the lowest 60 percent.
     spread = _peers([0.0] * 12 + [float(v) for v in range(1, 9)]).spread("x", None)
     assert spread is not None
     assert spread.percentile(0.0) == pytest.approx(30.0, abs=3.0)
@@ -25,20 +25,20 @@ def test_a_plateau_is_met_in_its_middle() -> None:
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(-1, 31), st.integers(-1, 31))
-def test_a_higher_value_is_never_lower_among_peers(values: list[int], one: int, two: int) -> None:
+def test_percentiles_never_decrease_with_the_value(values: list[int], one: int, two: int) -> None:
     spread = _peers([float(v) for v in values]).spread("x", None)
     assert spread is not None
     low, high = sorted([float(one), float(two)])
     assert 0 <= spread.percentile(low) <= spread.percentile(high) <= 100
 
 
-def test_the_reference_stands_in_for_the_portfolio(portfolio: pd.DataFrame, peers: Peers) -> None:
+def test_percentiles_from_the_stored_reference_are_close_to_the_portfolios(portfolio: pd.DataFrame, peers: Peers) -> None:
     values = portfolio["usage.active_users_28d"].to_numpy()
     alone = peers.percentile("usage.active_users_28d", values, np.full(len(values), None, dtype=object))
     assert np.abs(alone - midrank(values)).max() < 3.0
 
 
-def test_a_small_segment_gives_way_to_the_whole_portfolio() -> None:
+def test_a_small_segment_is_replaced_by_the_whole_portfolio() -> None:
     # 20 self-serve accounts at 1, five enterprise accounts at 100.
     peers = _peers([1.0] * 20 + [100.0] * 5, [100.0] * 20 + [1e6] * 5)
     segments = np.array(["self-serve", "enterprise", None], dtype=object)
@@ -52,15 +52,15 @@ def test_a_feature_without_values_is_unknown() -> None:
     no_segment = np.full(1, None, dtype=object)
     assert peers.spread("x", None) is None
     assert np.isnan(peers.percentile("x", [3.0], no_segment)).all()
-    assert np.isnan(peers.typical("not there", no_segment, "mean")).all()
+    assert np.isnan(peers.typical("absent", no_segment, "mean")).all()
 
 
-def test_order_does_not_change_a_bit(portfolio: pd.DataFrame) -> None:
+def test_the_order_of_accounts_does_not_change_peers(portfolio: pd.DataFrame) -> None:
     names = ["usage.active_users_28d", "usage.trend_28d"]
     assert Peers.of(portfolio, names) == Peers.of(portfolio.sample(frac=1.0, random_state=3), names)
 
 
-def test_it_survives_json(peers: Peers) -> None:
+def test_peers_are_unchanged_after_a_json_round_trip(peers: Peers) -> None:
     assert Peers.from_json(json.loads(json.dumps(peers.to_json()))) == peers
 
 
@@ -88,12 +88,12 @@ def test_the_median_is_the_middle_quantile() -> None:
 
 
 @given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(float("nan")), st.just(float("inf"))), min_size=1, max_size=40))
-def test_the_quantiles_are_numpys_of_what_is_known(values: list[float]) -> None:
-    known = np.sort([value for value in values if np.isfinite(value)])
+def test_quantiles_equal_those_of_numpy_over_finite_values(values: list[float]) -> None:
+    finite = np.sort([value for value in values if np.isfinite(value)])
     spread = _peers(values).spread("x", None)
-    if not len(known):
+    if not len(finite):
         assert spread is None
         return
     assert spread is not None
-    assert (spread.known, spread.mean) == (len(known), known.mean())
-    assert spread.quantiles == tuple(np.maximum.accumulate(np.quantile(known, LEVELS)))
+    assert (spread.known, spread.mean) == (len(finite), finite.mean())
+    assert spread.quantiles == tuple(np.maximum.accumulate(np.quantile(finite, LEVELS)))

@@ -1,4 +1,4 @@
-"""Files of rules: a mistake is named with file, key and cure; a company's own file takes the place of a shipped one."""
+"""Rule files: errors name the file, the key and a cure; a deployment's own file replaces a shipped one."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_what_ships_is_sound_and_has_a_version(name: str) -> None:
+def test_a_shipped_file_is_valid_and_has_a_version(name: str) -> None:
     assert read_rules(name, KINDS[name]).version
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "said"),
+    ("name", "old", "new", "message"),
     [
         ("warnings", '"usage.events_trend_28d"', '"usage.luck"', "key warnings.0.all.0.feature: the catalogue has no numeric feature"),
         ("warnings", 'severity = "high"', 'severity = "dire"', "key warnings.0.severity"),
@@ -57,18 +57,18 @@ def test_what_ships_is_sound_and_has_a_version(name: str) -> None:
         ("segments", 'version = "2026Q4"', "version = ", "segments.toml is not TOML"),
     ],
 )
-def test_a_mistake_is_named(own: Path, name: str, old: str, new: str, said: str) -> None:
+def test_an_error_names_the_file_and_the_key(own: Path, name: str, old: str, new: str, message: str) -> None:
     text = (SHIPPED_RULES / f"{name}.toml").read_text(encoding="utf-8")
     assert old in text
     (own / f"{name}.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(RulesError) as caught:
         read_rules(name, KINDS[name])
     assert f"{name}.toml" in caught.value.found
-    assert said in caught.value.found
+    assert message in caught.value.found
     assert caught.value.cure
 
 
-def test_an_own_file_takes_the_place_of_the_shipped_one_and_is_read_again_once_changed(own: Path) -> None:
+def test_an_own_file_replaces_the_shipped_one_and_is_reloaded_after_a_change(own: Path) -> None:
     file = own / "segments.toml"
     text = (SHIPPED_RULES / "segments.toml").read_text(encoding="utf-8")
     file.write_text(text.replace('"enterprise"', '"strategic"'), encoding="utf-8")
@@ -78,7 +78,7 @@ def test_an_own_file_takes_the_place_of_the_shipped_one_and_is_read_again_once_c
     assert segment_of([2e5])[0] == "the largest"
 
 
-def test_an_own_rubric_is_one_more_file(own: Path) -> None:
+def test_an_own_rubric_is_added_to_the_shipped_ones(own: Path) -> None:
     (own / "rubrics").mkdir()
     text = rubric_files()["five-dimensions"].read_text(encoding="utf-8")
     profile = '\n[[profiles]]\nsegments = ["self-serve"]\nweights = { usage = 60, engagement = 10, support = 10, outcomes = 10, relationship = 10 }\n'
@@ -89,7 +89,7 @@ def test_an_own_rubric_is_one_more_file(own: Path) -> None:
     assert ours.weights()[:3].sum() == pytest.approx(30)
 
 
-def test_a_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_error_names_a_missing_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RENEWCAST_RULES", str(tmp_path / "nowhere"))
     with pytest.raises(RulesError, match="RENEWCAST_RULES is"):
         read_rules("alerts", AlertsFile)

@@ -22,5 +22,5 @@ def test_each_bound_belongs_to_the_smaller_segment(arr: float, segment: str | No
     assert segment_of([arr])[0] == segment
 
 
-def test_an_unknown_arr_does_not_disturb_the_others() -> None:
+def test_an_unknown_arr_does_not_affect_other_accounts() -> None:
     assert segment_of([np.nan, 6_000.0]).tolist() == [None, "SMB"]

@@ -50,16 +50,16 @@ def test_one_flat_row_per_account(assessment: Assessment, portfolio: pd.DataFram
 def test_shuffled_rows_give_the_same_table(
     assessment: Assessment, portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
 ) -> None:
-    turned = assess(portfolio.sample(frac=1.0, random_state=5), both, catalogue=catalogue)
-    pd.testing.assert_frame_equal(portfolio_rows(assessment), portfolio_rows(turned), check_exact=True)
+    shuffled = assess(portfolio.sample(frac=1.0, random_state=5), both, catalogue=catalogue)
+    pd.testing.assert_frame_equal(portfolio_rows(assessment), portfolio_rows(shuffled), check_exact=True)
 
 
-def test_the_probability_is_the_scorers_own(assessment: Assessment, portfolio: pd.DataFrame, both: Champion) -> None:
+def test_probabilities_equal_those_of_the_scorer(assessment: Assessment, portfolio: pd.DataFrame, both: Champion) -> None:
     result = both.bundles["churn"].scorer.predict(portfolio).probability
     np.testing.assert_array_equal(assessment.target_scores["churn"].probability, result)
 
 
-def test_a_target_without_a_bundle_says_so_and_health_is_still_there(
+def test_a_target_without_a_bundle_has_no_prediction_and_health_is_reported(
     portfolio: pd.DataFrame, champion: Champion, catalogue: Catalogue
 ) -> None:
     rows = portfolio_rows(assess(portfolio, champion, catalogue=catalogue))
@@ -71,14 +71,14 @@ def test_a_target_without_a_bundle_says_so_and_health_is_still_there(
     assert rows["churn_status"].eq("scored").all()
 
 
-def test_without_any_model_the_health_score_stands_alone(
+def test_without_any_model_only_the_health_score_is_reported(
     portfolio: pd.DataFrame, champion: Champion, catalogue: Catalogue
 ) -> None:
-    found = assess(portfolio, Champion({}, champion.rubric), catalogue=catalogue)
-    assert portfolio_rows(found)["churn_status"].eq("no_model").all()
-    assert portfolio_rows(found)["reason_1"].isna().all()
-    assert set(found.agreement) == {None}
-    assert portfolio_rows(found)["health_score"].notna().any()
+    assessed = assess(portfolio, Champion({}, champion.rubric), catalogue=catalogue)
+    assert portfolio_rows(assessed)["churn_status"].eq("no_model").all()
+    assert portfolio_rows(assessed)["reason_1"].isna().all()
+    assert set(assessed.agreement) == {None}
+    assert portfolio_rows(assessed)["health_score"].notna().any()
 
 
 def test_a_new_customer_is_not_scored(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) -> None:
@@ -92,13 +92,13 @@ def test_a_new_customer_is_not_scored(portfolio: pd.DataFrame, both: Champion, c
     assert not rows.loc[0, "expansion_ready"]
 
 
-def test_places_are_within_the_portfolio(assessment: Assessment) -> None:
-    seen = assessment.target_scores["churn"]
-    assert seen.percentile[np.argmax(seen.probability)] > 99
-    assert seen.percentile.mean() == pytest.approx(50.0)
+def test_percentiles_are_within_the_portfolio(assessment: Assessment) -> None:
+    scores = assessment.target_scores["churn"]
+    assert scores.percentile[np.argmax(scores.probability)] > 99
+    assert scores.percentile.mean() == pytest.approx(50.0)
 
 
-def test_an_account_alone_has_no_place_but_peers(
+def test_a_single_account_has_no_percentile_but_is_compared_with_peers(
     portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue, assessment: Assessment
 ) -> None:
     alone = assess(portfolio.iloc[[7]], both, both.peers, catalogue=catalogue)
@@ -120,26 +120,26 @@ def test_an_account_alone_has_no_place_but_peers(
         (None, "green", None),
     ],
 )
-def test_model_and_health_score_are_laid_side_by_side(
+def test_agreement_compares_the_model_with_the_health_score(
     assessment: Assessment, risk: str | None, health: str, agreement: str | None
 ) -> None:
-    class Seen:
+    class Scores:
         band = np.array([risk], dtype=object)
 
     class Health:
         band = pd.Series([health])
 
-    class Judged:
+    class Rules:
         health = Health()
 
     other: Any = Assessment(
-        assessment.champion, assessment.frame.iloc[:1], assessment.as_of, {"churn": Seen()},
-        Judged(), {},
+        assessment.champion, assessment.frame.iloc[:1], assessment.as_of, {"churn": Scores()},
+        Rules(), {},
     )  # fmt: skip
     assert other.agreement[0] == agreement
 
 
-def test_only_feeds_older_than_two_weeks_are_warned_of(
+def test_only_feeds_older_than_two_weeks_are_stale(
     portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
 ) -> None:
     feeds = {
@@ -154,17 +154,17 @@ def test_only_feeds_older_than_two_weeks_are_warned_of(
 def test_if_all_feeds_are_silent_no_number_is_reported(
     portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
 ) -> None:
-    """Otherwise the silence of the feeds would be taken for that of the accounts."""
+    """Otherwise, silent feeds would look like silent accounts."""
     ended = datetime(2026, 1, 5, tzinfo=UTC) - timedelta(days=SILENT_AFTER_DAYS + 1)
     silent = assess(portfolio, both, feeds={"usage": ended, "support": ended, "outcomes": None}, catalogue=catalogue)
     one = assess(portfolio, both, feeds={"usage": ended, "support": ended + timedelta(days=2)}, catalogue=catalogue)
     assert (silent.as_of, one.as_of) == (pd.Timestamp("2026-01-05", tz="UTC"),) * 2
     for target in TARGETS:
-        seen, other = silent.target_scores[target], one.target_scores[target]
-        assert set(seen.status) == set(other.status) - {SCORED} | {STALE_INPUTS}
-        assert ((seen.status == STALE_INPUTS) == (other.status == SCORED)).all()
-        assert np.isnan([seen.probability, seen.low, seen.high, seen.points, seen.percentile]).all()
-        assert seen.explained(range(len(portfolio))) == [None] * len(portfolio)
+        scores, other = silent.target_scores[target], one.target_scores[target]
+        assert set(scores.status) == set(other.status) - {SCORED} | {STALE_INPUTS}
+        assert ((scores.status == STALE_INPUTS) == (other.status == SCORED)).all()
+        assert np.isnan([scores.probability, scores.low, scores.high, scores.points, scores.percentile]).all()
+        assert scores.explained(range(len(portfolio))) == [None] * len(portfolio)
     assert account_answer(silent, silent.account_ids[0], scored_at=ended)["churn"]["status"] == STALE_INPUTS
 
 

@@ -26,11 +26,11 @@ def assessment(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) ->
 
 def _answer(assessment: Assessment, account: str = "a0007", **more: Any) -> dict[str, Any]:
     result = account_answer(assessment, account, scored_at=NOW, **more)
-    assert json.loads(json.dumps(result, allow_nan=False)) == result  # plain data, through and through
+    assert json.loads(json.dumps(result, allow_nan=False)) == result  # plain data at every level
     return result
 
 
-def test_the_shape(assessment: Assessment) -> None:
+def test_the_structure_of_an_answer(assessment: Assessment) -> None:
     result = _answer(assessment, data_through=datetime(2026, 1, 4, tzinfo=UTC))
     assert list(result) == [
         "prediction_id", "account_id", "as_of", "data_through", "scored_at", "horizon_days", "churn", "expansion",
@@ -55,7 +55,7 @@ def test_the_shape(assessment: Assessment) -> None:
     }  # fmt: skip
 
 
-def test_the_parts_add_up_for_whoever_reads_the_answer(assessment: Assessment) -> None:
+def test_the_contributions_add_up(assessment: Assessment) -> None:
     result = _answer(assessment)
     for target, reasons in ((result["churn"], result["reasons"]), (result["expansion"], result["expansion"]["reasons"])):
         parts = target["explained"]
@@ -65,7 +65,7 @@ def test_the_parts_add_up_for_whoever_reads_the_answer(assessment: Assessment) -
         assert total == pytest.approx(parts["raw_log_odds"], abs=1e-6)
 
 
-def test_the_answer_is_the_flat_row(assessment: Assessment) -> None:
+def test_the_answer_agrees_with_the_flat_row(assessment: Assessment) -> None:
     row = portfolio_rows(assessment).set_index("account_id").loc["a0007"]
     result = _answer(assessment)
     assert result["churn"]["probability"] == row["churn_probability"]
@@ -76,7 +76,7 @@ def test_the_answer_is_the_flat_row(assessment: Assessment) -> None:
     assert result["reasons"][0]["text"] == row["reason_1"]
 
 
-def test_the_id_is_that_of_what_went_in(
+def test_the_id_depends_on_the_inputs_only(
     assessment: Assessment, portfolio: pd.DataFrame, both: Champion, champion: Champion, catalogue: Catalogue
 ) -> None:
     result = _answer(assessment)["prediction_id"]
@@ -104,23 +104,23 @@ def test_without_a_model_there_are_nulls_and_never_zeros(
     assert result["reasons"] == []
 
 
-def test_what_was_ignored_or_unknown_is_named(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) -> None:
+def test_warnings_name_ignored_and_unknown_inputs(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) -> None:
     frame = portfolio.drop(columns="contract.tenure_days")
     frame.loc[7, "contract.plan"] = "platinum"
     frame.loc[7, ["outcomes.nps_last", "usage.active_users_28d"]] = float("nan")
     feeds = {"support": datetime(2025, 12, 1, tzinfo=UTC)}
-    found = assess(frame, both, feeds=feeds, jumped=["usage.minutes"], catalogue=catalogue)
-    assert _answer(found)["warnings"] == [
+    assessed = assess(frame, both, feeds=feeds, jumped=["usage.minutes"], catalogue=catalogue)
+    assert _answer(assessed)["warnings"] == [
         {"code": "support_feed_stale", "days": 35},
         {"code": "unit_jumped", "column": "usage.minutes"},
         {"code": "features_missing", "features": ["contract.tenure_days"]},
         {"code": "unknown_category", "feature": "contract.plan"},
         {"code": "health_insufficient_data", "coverage": 0.2},
     ]
-    assert "unknown_category" not in {warning["code"] for warning in _answer(found, "a0008")["warnings"]}
+    assert "unknown_category" not in {warning["code"] for warning in _answer(assessed, "a0008")["warnings"]}
 
 
-def test_the_change_is_against_about_30_days_before(
+def test_the_change_compares_with_about_30_days_before(
     assessment: Assessment, portfolio: pd.DataFrame, both: Champion, champion: Champion, catalogue: Catalogue
 ) -> None:
     row = int(portfolio["usage.active_users_28d"].argmin())
@@ -165,10 +165,10 @@ def test_a_batch_gives_the_same_answers_as_single_requests(assessment: Assessmen
     assert list(portfolio_answers(assessment, scored_at=NOW)) == alone
 
 
-def test_nonpayment_is_a_part_of_churn_and_the_rest_is_voluntary(
+def test_involuntary_churn_is_a_share_of_churn(
     tmp_path: Path, portfolio: pd.DataFrame, parts: Any, peers: Peers, catalogue: Catalogue
 ) -> None:
-    """Both kinds add up to the calibrated probability because one is a share of it, never a model of its own."""
+    """Both kinds add up to the calibrated probability because one is a share of it, not a separate model."""
     plans = ("basic", "pro", "team")
     numbers = {name: [0.0, 0.0, 0.0, 0.0, 0.0] for name in catalogue if name != "contract.plan"}
     by_size = numbers | {"contract.arr": [-2.0, 10.0, 10.0, 0.5, 0.0]}
@@ -189,5 +189,5 @@ def test_nonpayment_is_a_part_of_churn_and_the_rest_is_voluntary(
     assert np.ptp((result["by_size"].involuntary / churn)[scored]) > 0.1
 
 
-def test_a_model_that_tells_no_kinds_says_null(assessment: Assessment) -> None:
+def test_a_model_without_kinds_reports_null(assessment: Assessment) -> None:
     assert _answer(assessment)["churn"]["involuntary"] is None

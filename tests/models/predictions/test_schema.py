@@ -1,4 +1,4 @@
-"""One schema: a field that is added to it is in the answer, the flat view and the files, without another line."""
+"""One schema: a field added to it appears in the answer, the flat view and the files without further code."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_chosen_columns_equal_those_of_the_whole_table(assessment: Assessment) -
     pd.testing.assert_frame_equal(chosen, whole[list(chosen)])
 
 
-def test_mistakes_in_annotations_are_errors() -> None:
+def test_invalid_annotations_are_errors() -> None:
     class Twice(ResponseModel):
         first: Annotated[str, FlatField(description="One.")]
         other: Annotated[str, FlatField(name="first", description="Two.")]

@@ -1,4 +1,4 @@
-"""Files that other tools read: the same values back, plain words, whole or not at all."""
+"""Exported tables: the same values when read back, and complete files only."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_parquet_reads_back_with_its_types_and_the_same_bytes(tmp_path: Path) ->
     assert (tmp_path / "x.parquet").read_bytes() == (tmp_path / "y.parquet").read_bytes()
 
 
-def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
+def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
     write_frame(FRAME.iloc[:0], tmp_path / "x.csv")
     assert (tmp_path / "x.csv").read_text() == "account_id,as_of,p,n,ready,plan\n"
 

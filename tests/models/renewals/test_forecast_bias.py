@@ -1,4 +1,4 @@
-"""The shared error: a portfolio that was always right gets a narrow one, one that was off a wide one."""
+"""The shared bias: accurate past forecasts narrow it, inaccurate ones widen it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from models.renewals.forecast_bias import (
 )
 
 
-def test_without_a_past_the_prior_stands() -> None:
+def test_without_past_forecasts_the_prior_applies() -> None:
     prior = bias_distribution([])
     assert prior.spread == pytest.approx(PRIOR_SCALE, rel=0.02)
-    assert bias_distribution([CountForecast(0.0, 0.0, 0.0, 0.0)]).spread == prior.spread, "nothing due tells nothing"
+    assert bias_distribution([CountForecast(0.0, 0.0, 0.0, 0.0)]).spread == prior.spread, "a quarter without due accounts adds no information"
 
 
-def test_misses_widen_and_hits_narrow() -> None:
+def test_misses_widen_the_bias_and_hits_narrow_it() -> None:
     right = [CountForecast(20.0, 20.0, 18.0, 16.0)] * 6
     wrong = [CountForecast(20.0, 40.0, 18.0, 16.0), CountForecast(20.0, 6.0, 18.0, 16.0)] * 3
     assert bias_distribution(right).spread < bias_distribution([]).spread < bias_distribution(wrong).spread
 
 
-def test_the_mean_stays_while_the_level_is_drawn() -> None:
+def test_random_shifts_preserve_the_mean() -> None:
     p, spread = np.array([0.02, 0.1, 0.5, 0.9]), np.full(4, 0.8)
     by = np.random.default_rng(0).standard_normal(40_000)[:, None] * spread
     assert shift_probabilities(p, by, spread).mean(axis=0) == pytest.approx(p, rel=0.02)
@@ -43,7 +43,7 @@ def test_draws_follow_the_grid() -> None:
     assert level.draws(20_000, np.random.default_rng(1)).std() == pytest.approx(level.spread, rel=0.05)
 
 
-def test_a_miss_and_a_spread_by_hand() -> None:
+def test_count_forecast_and_spread_equal_a_manual_calculation() -> None:
     result = count_forecast(np.array([0.5, 0.2]), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     assert (result.expected, result.happened) == (pytest.approx(0.7), 1.0)
     assert result.variance == pytest.approx(0.25 + 0.16)

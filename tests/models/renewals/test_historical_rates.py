@@ -1,4 +1,4 @@
-"""Habits: what a portfolio's own renewals came to, by hand, and only what was known."""
+"""Historical rates: a small portfolio calculated manually, without later information."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def contracts(*rows: tuple[str, str, str | None, float, str | None]) -> pd.DataF
 
 
 #        account  from          to            ARR     renews
-BOOK = contracts(
+CONTRACTS = contracts(
     ("grew",   "2025-01-01", "2026-01-01", 100.0, "2026-01-01"),
     ("grew",   "2026-01-01", None,         120.0, "2027-01-01"),
     ("shrank", "2025-02-01", "2026-02-01", 200.0, "2026-02-01"),
@@ -34,46 +34,46 @@ BOOK = contracts(
 )  # fmt: skip
 
 
-def test_a_tiny_book_by_hand() -> None:
-    whole = historical_rates(BOOK, AS_OF, 30).whole
-    # Who left is no part of it, who went early never came to the renewal, and June's is not settled yet.
+def test_a_small_portfolio_equals_a_manual_calculation() -> None:
+    whole = historical_rates(CONTRACTS, AS_OF, 30).whole
+    # Accounts that left are excluded, also those that left before the renewal; the one in June is not settled yet.
     assert (whole.renewals, whole.grew, whole.shrank) == (4, 1, 1)
     assert whole.grown == (1.2,)
     assert whole.shrunk == (0.75,)
     assert whole.level == (1.0, 1.03)
 
 
-def test_nothing_later_is_seen() -> None:
+def test_later_information_is_not_used() -> None:
     later = datetime(2026, 1, 20, tzinfo=UTC)
-    assert historical_rates(BOOK, later, 30) == HistoricalRates.none(), "no grace was over"
-    until = BOOK["started_at"] < later
-    ended = BOOK["ended_at"].where(BOOK["ended_at"] < AS_OF.replace(month=2, day=5))
-    assert historical_rates(BOOK, AS_OF.replace(month=2, day=5), 30) == historical_rates(
-        BOOK[until].assign(ended_at=ended), AS_OF.replace(month=2, day=5), 30
+    assert historical_rates(CONTRACTS, later, 30) == HistoricalRates.none(), "no grace period has ended"
+    until = CONTRACTS["started_at"] < later
+    ended = CONTRACTS["ended_at"].where(CONTRACTS["ended_at"] < AS_OF.replace(month=2, day=5))
+    assert historical_rates(CONTRACTS, AS_OF.replace(month=2, day=5), 30) == historical_rates(
+        CONTRACTS[until].assign(ended_at=ended), AS_OF.replace(month=2, day=5), 30
     )
 
 
-def test_a_segment_with_little_is_drawn_to_the_whole() -> None:
-    habits = historical_rates(BOOK, AS_OF, 30)
-    a, b = habits.contraction("enterprise")
+def test_a_segment_with_few_renewals_is_shrunk_toward_the_portfolio() -> None:
+    rates = historical_rates(CONTRACTS, AS_OF, 30)
+    a, b = rates.contraction("enterprise")
     assert a / (a + b) == pytest.approx(1.5 / 5), "a segment without renewals has the portfolio's rate"
     assert a + b == pytest.approx(4 + 1)
-    (a, b), whole = habits.contraction("self-serve"), 1.5 / 5
-    assert (a, b) == (pytest.approx(20 * whole + 1), pytest.approx(20 * (1 - whole) + 3)), "all of the book are small"
-    grown, shrunk, level = habits.sizes("self-serve")
+    (a, b), whole = rates.contraction("self-serve"), 1.5 / 5
+    assert (a, b) == (pytest.approx(20 * whole + 1), pytest.approx(20 * (1 - whole) + 3)), "all accounts are self-serve"
+    grown, shrunk, level = rates.sizes("self-serve")
     assert grown.tolist() == [1.2]
     assert shrunk.tolist() == [0.75]
     assert level.tolist() == [1.0, 1.03]
 
 
-def test_no_past_changes_nothing() -> None:
+def test_without_past_renewals_everything_renews_unchanged() -> None:
     none = HistoricalRates.none()
     assert none.contraction("SMB") == (0.5, 0.5)
     assert all(sizes.tolist() == [1.0] for sizes in none.sizes(None))
     assert HistoricalRates.model_validate(none.model_dump(mode="json")) == none
 
 
-def test_the_line_reads_a_start_after_and_an_end_up_to_its_instant() -> None:
+def test_arr_counts_starts_after_and_ends_up_to_their_times() -> None:
     line = ArrLine(np.array([0, 0, 1]), np.array([10, 20, 5]), np.array([20, 2**34 - 1, 30]), np.array([1.0, 5.0, 7.0]))
     times = np.array([10, 11, 20, 21, 40])
     assert line.at(np.zeros(5, dtype=np.int64), times).tolist() == [0.0, 1.0, 1.0, 5.0, 5.0]

@@ -1,4 +1,4 @@
-"""Past forecasts come back as they were kept, count their hits, and teach the level."""
+"""Past forecasts: storage, interval coverage, and the bias estimated from them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def past(*happened: float) -> PastForecasts:
     return PastForecasts(made_at=AT, data_through=AT, quarters=tuple(map(quarter, happened)), skipped={"2025Q4": "why"})
 
 
-def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_stored_forecasts_are_loaded_unchanged(tmp_path: Path) -> None:
     home = Home(tmp_path)
     assert PastForecasts.load(home) is None
     result = past(100.0, 80.0)
@@ -43,13 +43,13 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     assert PastForecasts.load(home) == result
 
 
-def test_hits_are_counted_the_ends_of_an_interval_among_them() -> None:
+def test_coverage_includes_the_ends_of_an_interval() -> None:
     result = past(90.0, 110.0, 110.5, 89.0)
     assert result.coverage("renewed_arr") == (2, 4)
     assert result.coverage("nrr") == (0, 0)
 
 
-def test_what_is_not_sound_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_file_is_refused(tmp_path: Path) -> None:
     for text in ("{}", "[", '{"secret": 1}'):
         (tmp_path / FILE).write_text(text)
         with pytest.raises(HomeError, match="backtest") as caught:
@@ -57,7 +57,7 @@ def test_what_is_not_sound_is_refused(tmp_path: Path) -> None:
         assert "secret" not in str(caught.value)
 
 
-def test_quarters_teach_the_level() -> None:
+def test_past_quarters_determine_the_bias() -> None:
     assert bias_distributions([])[0].spread == bias_distribution([]).spread
     off, right = bias_distributions([quarter(200.0), quarter(20.0)])[0], bias_distributions([quarter(100.0)] * 4)[0]
     assert right.spread < bias_distribution([]).spread < off.spread

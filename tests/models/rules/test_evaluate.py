@@ -1,4 +1,4 @@
-"""A portfolio judged as a whole: rules over time, in any order of rows, alone and together."""
+"""The rules for a whole portfolio: over time, in any order of rows, and with one date only."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def test_every_account_is_reported(judged: RuleResults) -> None:
     assert judged.score[:, -1].tolist() == pytest.approx(judged.health.score.tolist(), nan_ok=True)
 
 
-def test_the_order_of_rows_changes_nothing(judged: RuleResults) -> None:
-    turned = apply_rules(PortfolioHistory(_portfolio().sample(frac=1.0, random_state=1)), RUBRIC)
-    assert (turned.alerts, turned.warnings, turned.onboarding, turned.plays) == (
+def test_the_order_of_rows_does_not_change_results(judged: RuleResults) -> None:
+    shuffled = apply_rules(PortfolioHistory(_portfolio().sample(frac=1.0, random_state=1)), RUBRIC)
+    assert (shuffled.alerts, shuffled.warnings, shuffled.onboarding, shuffled.plays) == (
         judged.alerts, judged.warnings, judged.onboarding, judged.plays,
     )  # fmt: skip
-    np.testing.assert_array_equal(turned.score, judged.score)
+    np.testing.assert_array_equal(shuffled.score, judged.score)
 
 
 def test_an_alert_is_raised_at_one_date_only() -> None:
-    """The same history, looked at a week later each time: what was raised once is not raised again."""
+    """The same history, evaluated a week later each time: an alert is not raised twice."""
     frame = _portfolio()
     raised: set[tuple[str, str]] = set()
     for end in range(2, len(DATES) + 1):
@@ -57,7 +57,7 @@ def test_an_alert_is_raised_at_one_date_only() -> None:
     assert raised
 
 
-def test_without_a_past_nothing_is_said_of_changes_and_nothing_noisy_counts() -> None:
+def test_a_single_date_gives_no_changes_and_confirms_no_noisy_warning() -> None:
     frame = _portfolio()
     alone = apply_rules(PortfolioHistory(frame[frame["as_of"] == DATES[-1]]), RUBRIC)
     codes = {alert.code for each in alone.alerts for alert in each}
@@ -67,7 +67,7 @@ def test_without_a_past_nothing_is_said_of_changes_and_nothing_noisy_counts() ->
     assert np.isnan(alone.change_7d).all()
 
 
-def test_a_risk_is_an_alert_where_it_is_given() -> None:
+def test_a_risk_score_above_the_threshold_raises_an_alert() -> None:
     frame = _portfolio(3)
     risk = np.array([90.0, 70.0, np.nan])
     result = apply_rules(PortfolioHistory(frame), RUBRIC, risk=risk)

@@ -34,12 +34,12 @@ def _states(band: str = "green", change: dict[str, float] | None = None) -> tupl
     frame = pd.concat([pd.DataFrame([account]), OTHERS], ignore_index=True)
     peers = Peers.of(frame, ["usage.seats_used_share", "usage.features_used_28d"])
     segments = np.full(20, "SMB", dtype=object)
-    found = gate(frame, pd.Series([band] + ["green"] * 19), peers, segments)
-    assert set(found.to_find_out(0)) == {item for item, states in found.gate.items() if states[0] == UNKNOWN}
-    return {item: states[0] for item, states in found.gate.items()}, bool(found.open[0])
+    readiness = gate(frame, pd.Series([band] + ["green"] * 19), peers, segments)
+    assert set(readiness.to_find_out(0)) == {item for item, states in readiness.gate.items() if states[0] == UNKNOWN}
+    return {item: states[0] for item, states in readiness.gate.items()}, bool(readiness.open[0])
 
 
-def test_all_met_is_ready() -> None:
+def test_an_account_that_meets_every_item_is_ready() -> None:
     states, ready = _states()
     assert list(states) == ITEMS
     assert set(states.values()) == {MET}
@@ -72,25 +72,25 @@ def test_one_item_not_met_closes_the_gate(item: str, change: dict[str, float]) -
         ("use_case_for_more", {"usage.seats_used_share": np.nan}),
     ],
 )
-def test_an_unknown_item_keeps_it_closed(item: str, change: dict[str, float]) -> None:
+def test_an_unknown_item_closes_the_gate(item: str, change: dict[str, float]) -> None:
     states, ready = _states(change=change)
     assert states[item] == UNKNOWN
     assert not ready
 
 
 @pytest.mark.parametrize(("band", "state"), [("yellow", NOT_MET), ("red", NOT_MET), (INSUFFICIENT, UNKNOWN)])
-def test_without_green_health_nothing_is_ever_proposed(band: str, state: str) -> None:
+def test_the_gate_requires_green_health(band: str, state: str) -> None:
     states, ready = _states(band)
     assert states["health_green"] == state
     assert not ready
 
 
-def test_adoption_falls_back_on_breadth_where_seats_are_unknown() -> None:
+def test_adoption_falls_back_to_features_used_if_seats_are_unknown() -> None:
     account = {"usage.features_used_28d": 9.0}
     frame = pd.DataFrame([account, {"usage.features_used_28d": 3.0}])
     peers = Peers.of(frame, ["usage.features_used_28d"])
-    found = gate(frame, pd.Series(["green", "green"]), peers, np.array([None, None], dtype=object))
-    assert found.gate["adoption_above_segment"].tolist() == [MET, NOT_MET]
+    readiness = gate(frame, pd.Series(["green", "green"]), peers, np.array([None, None], dtype=object))
+    assert readiness.gate["adoption_above_segment"].tolist() == [MET, NOT_MET]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ def test_adoption_falls_back_on_breadth_where_seats_are_unknown() -> None:
         ({}, None),
     ],
 )
-def test_the_easiest_type_that_anything_points_to(signals: dict[str, float], kind: str | None) -> None:
+def test_the_easiest_suggested_type_is_reported(signals: dict[str, float], kind: str | None) -> None:
     frame = pd.DataFrame([signals])
-    found = gate(frame, pd.Series(["green"]), Peers.of(frame, []), np.array([None], dtype=object))
-    assert found.type[0] == kind
+    readiness = gate(frame, pd.Series(["green"]), Peers.of(frame, []), np.array([None], dtype=object))
+    assert readiness.type[0] == kind
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_the_easiest_type_that_anything_points_to(signals: dict[str, float], kin
         ({"usage.limit_used_share": 0.9, "usage.seats_used_share": 0.9, "contract.days_to_renewal": 0.0}, 5),
     ],
 )
-def test_points_are_those_of_the_rules(signals: dict[str, float], points: int) -> None:
+def test_points_follow_the_rules(signals: dict[str, float], points: int) -> None:
     frame = pd.DataFrame([signals])
-    found = gate(frame, pd.Series(["green"]), Peers.of(frame, []), np.array([None], dtype=object))
-    assert found.score[0] == points
+    readiness = gate(frame, pd.Series(["green"]), Peers.of(frame, []), np.array([None], dtype=object))
+    assert readiness.score[0] == points
 
 
 FEATURES = sorted({feature for _, feature in RULES.used()})
@@ -136,12 +136,12 @@ FEATURES = sorted({feature for _, feature in RULES.used()})
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_no_account_below_green_is_ever_proposed(seed: int) -> None:
-    """Over 10,000 accounts, 500 at a time, of any values and with any gaps."""
+def test_no_account_below_green_is_proposed(seed: int) -> None:
+    """Check 10,000 random accounts, 500 at a time, with missing values."""
     rng = np.random.default_rng(seed)
     values = np.where(rng.random((500, len(FEATURES))) < 0.2, np.nan, rng.choice([0.0, 0.5, 0.9, 1.0, 5.0, 10.0, 100.0], (500, len(FEATURES))))
     frame = pd.DataFrame(values, columns=FEATURES)
     band = pd.Series(rng.choice(["green", "yellow", "red", INSUFFICIENT], 500))
     segments = rng.choice(np.array(["SMB", "enterprise", None], dtype=object), 500)
-    found = gate(frame, band, Peers.of(frame.assign(**{"contract.arr": 1.0}), RULES.gate.adoption), segments)
-    assert not found.open[(band != "green").to_numpy()].any()
+    readiness = gate(frame, band, Peers.of(frame.assign(**{"contract.arr": 1.0}), RULES.gate.adoption), segments)
+    assert not readiness.open[(band != "green").to_numpy()].any()

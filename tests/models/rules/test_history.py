@@ -1,4 +1,4 @@
-"""Since when something holds, what is confirmed, and what is unusual for an account itself."""
+"""The start of a state, confirmation of noisy signs, and usage anomalies of an account."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ RULE = read_rules("warnings", WarningsFile).unusual
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from([TRUE, FALSE, UNKNOWN]), min_size=1, max_size=8))
-def test_since_is_the_beginning_of_the_last_unbroken_run(states: list[np.int8]) -> None:
+def test_a_state_holds_since_the_start_of_its_last_unbroken_run(states: list[np.int8]) -> None:
     row = np.array([states])
-    begun = int(holding_since(row)[0])
+    start = int(holding_since(row)[0])
     if states[-1] != TRUE:
-        assert begun == -1
+        assert start == -1
     else:
-        assert all(s == TRUE for s in states[begun:])
-        assert begun == 0 or states[begun - 1] != TRUE
+        assert all(s == TRUE for s in states[start:])
+        assert start == 0 or states[start - 1] != TRUE
 
 
-def test_only_what_held_the_date_before_is_confirmed() -> None:
+def test_a_state_is_confirmed_only_if_it_also_held_at_the_previous_date() -> None:
     states = np.array([[TRUE, TRUE], [FALSE, TRUE], [UNKNOWN, TRUE], [TRUE, FALSE]], dtype=np.int8)
     assert confirmed(states).tolist() == [TRUE, FALSE, UNKNOWN, FALSE]
     assert confirmed(states[:, -1:]).tolist() == [UNKNOWN] * 3 + [FALSE]
@@ -46,7 +46,7 @@ def _weekly(values: list[list[float]]) -> PortfolioHistory:
 
 @settings(deadline=None)
 @given(st.lists(st.floats(90, 110), min_size=12, max_size=12), st.permutations(range(12)))
-def test_the_order_of_the_weeks_before_does_not_matter_and_ordinary_weeks_are_ordinary(values: list[float], order: list[int]) -> None:
+def test_ordinary_weeks_in_any_order_are_no_anomaly(values: list[float], order: list[int]) -> None:
     one = find_usage_anomalies(_weekly([[*values, 100.0]]), RULE)
     two = find_usage_anomalies(_weekly([[*[values[i] for i in order], 100.0]]), RULE)
     assert not one.now[0]
@@ -55,12 +55,12 @@ def test_the_order_of_the_weeks_before_does_not_matter_and_ordinary_weeks_are_or
 
 def test_falls_and_surges_are_distinguished_and_few_events_are_ignored() -> None:
     calm = [100.0] * 12
-    found = find_usage_anomalies(_weekly([[*calm, 40.0], [*calm, 160.0], [*([2.0] * 12), 0.0], [*calm, np.nan]]), RULE)
-    assert found.now.tolist() == [True, True, False, False]
-    assert (found.value[0], found.usual[0]) == (40.0, 100.0)
+    anomalies = find_usage_anomalies(_weekly([[*calm, 40.0], [*calm, 160.0], [*([2.0] * 12), 0.0], [*calm, np.nan]]), RULE)
+    assert anomalies.now.tolist() == [True, True, False, False]
+    assert (anomalies.value[0], anomalies.usual[0]) == (40.0, 100.0)
 
 
-def test_an_account_is_judged_among_the_portfolio_of_each_date() -> None:
+def test_an_account_without_earlier_dates_has_unknown_earlier_values() -> None:
     history = _weekly([[1.0, 2.0, 3.0], [5.0]])
     assert history.accounts.tolist() == ["a0", "a1"]
     np.testing.assert_array_equal(history.numbers(RULE.feature), [[1.0, 2.0, 3.0], [np.nan, np.nan, 5.0]])

@@ -1,4 +1,4 @@
-"""Interventions: counted as recorded, closed by outcomes, and an effect only where accounts were held out at random."""
+"""Interventions: counts, closing by outcomes, and an effect only if accounts were held out at random."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def ago(days: int) -> datetime:
 
 
 def arm(name: str, held_out: bool, stayed: int, left: int) -> list[InterventionRecord]:
-    seen = [True] * stayed + [False] * left
-    return [InterventionRecord(f"{name}{i}", ago(200), held_out, stayed=each) for i, each in enumerate(seen)]
+    outcomes = [True] * stayed + [False] * left
+    return [InterventionRecord(f"{name}{i}", ago(200), held_out, stayed=each) for i, each in enumerate(outcomes)]
 
 
 def test_counts_and_save_rate() -> None:
@@ -43,13 +43,13 @@ def test_counts_and_save_rate() -> None:
     assert result.effect is None
 
 
-def test_the_effect_by_hand() -> None:
+def test_the_effect_equals_a_manual_calculation() -> None:
     # Held out, 40 of 50 stay; treated, 45 of 50: of those that would leave, half stay.
     result = report_interventions(arm("h", True, 40, 10) + arm("t", False, 45, 5)).effect
     assert result is not None
     assert result.uplift == pytest.approx(0.1)
     assert result.save_rate == pytest.approx(0.5)
-    # Newcombe's interval of 45/50 - 40/50, by his formula.
+    # Newcombe's interval of 45/50 - 40/50, by its formula.
     treated, held = estimate_share(45, 50), estimate_share(40, 50)
     assert result.low == pytest.approx(0.1 - ((0.9 - treated.low) ** 2 + (held.high - 0.8) ** 2) ** 0.5)
     assert result.low < 0 < result.high
@@ -63,35 +63,35 @@ def test_harmful_plays_have_no_save_rate() -> None:
 
 
 @pytest.mark.parametrize(("held", "treated"), [((10, 6), (50, 5)), ((60, 2), (50, 5)), ((40, 10), (10, 2))])
-def test_too_few_give_no_effect_and_say_why(held: tuple[int, int], treated: tuple[int, int]) -> None:
+def test_too_few_accounts_give_no_effect_and_a_reason(held: tuple[int, int], treated: tuple[int, int]) -> None:
     result = report_interventions(arm("h", True, *held) + arm("t", False, *treated))
     assert result.effect is None
     assert result.why_no_effect is not None
     assert "are needed" in result.why_no_effect
 
 
-def test_an_account_counts_once_by_its_first() -> None:
+def test_an_account_counts_once_with_its_first_intervention() -> None:
     again = [InterventionRecord(f"h{i}", ago(100), False, stayed=False) for i in range(50)]
     assert report_interventions(arm("h", True, 40, 10) + arm("t", False, 45, 5) + again).effect == report_interventions(
         arm("h", True, 40, 10) + arm("t", False, 45, 5)
     ).effect
 
 
-def test_outcomes_close_what_they_mean() -> None:
-    given = [
+def test_an_outcome_closes_its_intervention() -> None:
+    interventions = [
         InterventionRecord("a", ago(50), False, id="one"),
         InterventionRecord("a", ago(30), False, id="two"),
         InterventionRecord("b", ago(30), True, id="held"),
     ]
-    one, two, held = close_by_outcomes(given, [("a", ago(5), "lost", "one"), ("a", ago(3), "saved", None), ("b", ago(2), "saved", None)])
+    one, two, held = close_by_outcomes(interventions, [("a", ago(5), "lost", "one"), ("a", ago(3), "saved", None), ("b", ago(2), "saved", None)])
     assert (one.result, one.closed_at) == ("lost", ago(5))
-    assert (two.result, two.closed_at) == ("saved", ago(3)), "without a name, the latest that is open"
-    assert held.closed_at is None, "nothing was done there that could have saved it"
-    assert close_by_outcomes(given, [("z", ago(1), "saved", None), ("a", ago(60), "saved", None), ("a", ago(1), "lost", "other")]) == given
+    assert (two.result, two.closed_at) == ("saved", ago(3)), "without an id, the outcome closes the latest open intervention"
+    assert held.closed_at is None, "an outcome does not close a held-out intervention"
+    assert close_by_outcomes(interventions, [("z", ago(1), "saved", None), ("a", ago(60), "saved", None), ("a", ago(1), "lost", "other")]) == interventions
 
 
-def test_what_takes_a_play_off_the_list() -> None:
-    given = [
+def test_the_status_that_takes_a_play_off_the_list() -> None:
+    interventions = [
         InterventionRecord("open", ago(10), False),
         InterventionRecord("closed before", ago(10), False, ago(2), "saved"),
         InterventionRecord("closed since", ago(10), False, ago(-2), "saved"),
@@ -101,6 +101,6 @@ def test_what_takes_a_play_off_the_list() -> None:
         InterventionRecord("begun since", ago(-1), False),
         InterventionRecord("begun since", ago(10), False, ago(-1), "lost"),
     ]
-    assert intervention_status(given, AS_OF) == {
+    assert intervention_status(interventions, AS_OF) == {
         "open": "under_way", "closed since": "done", "held": "held_out", "begun since": "under_way",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Targets: one bound each, scaled to the period, and nothing that cannot be meant."""
+"""KPI targets: one bound each, scaled to the period, and validated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.peer_groups.rule_files import RulesError, parse_rules
 from models.rules.kpi_targets import KpiTarget, MeasuresFile, measures_file, meets_target
 
 
-def test_a_years_target_of_a_quarter() -> None:
+def test_a_yearly_target_is_scaled_to_a_quarter() -> None:
     target = KpiTarget(measure="nrr", above=1.1, per="year")
     assert target.over(1.0)["value"] == 1.1
     quarter = target.over(0.25)
@@ -19,7 +19,7 @@ def test_a_years_target_of_a_quarter() -> None:
 
 
 @pytest.mark.parametrize(("bound", "at_the_bound"), [("above", False), ("at_least", True), ("below", False)])
-def test_bounds(bound: str, at_the_bound: bool) -> None:
+def test_each_bound_at_its_edge(bound: str, at_the_bound: bool) -> None:
     assert meets_target(KpiTarget.model_validate({"measure": "nps", bound: 50}).over(1.0), 50.0) is at_the_bound
 
 
@@ -35,12 +35,12 @@ def test_bounds(bound: str, at_the_bound: bool) -> None:
         ('[[targets]]\nmeasure = "nps"\nabove = 1\nsoon = true\n', "Extra inputs"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(text: str, why: str) -> None:
+def test_an_invalid_target_is_refused(text: str, why: str) -> None:
     with pytest.raises(RulesError, match=why):
         parse_rules(f'version = "1"\n{text}', "measures.toml", MeasuresFile)
 
 
-def test_a_deployments_own_file_takes_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deployments_own_file_replaces_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {t.measure for t in measures_file().targets} >= {"nrr", "grr", "logo_retention", "nps", "csat", "adoption"}
     (tmp_path / "measures.toml").write_text('version = "own"\n[[targets]]\nmeasure = "nps"\nat_least = 10\n')
     monkeypatch.setenv("RENEWCAST_RULES", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Who gets which play, over thousands of accounts of any values: plays never contradict the numbers."""
+"""The playbook on thousands of random accounts: plays never contradict the numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sign(code: str, standing: str = "risk") -> AccountWarning:
 
 
 def portfolio(n: int, seed: int) -> tuple[list[str], PlaybookInputs, ModelView]:
-    """Accounts of which anything may be so or unknown."""
+    """Return accounts with random values, some of them unknown."""
     rng = np.random.default_rng(seed)
 
     def some(*values: object) -> np.ndarray:
@@ -73,15 +73,15 @@ def portfolio(n: int, seed: int) -> tuple[list[str], PlaybookInputs, ModelView]:
     return [f"a{i:04d}" for i in range(n)], facts, view
 
 
-def decided(ids: list[str], facts: PlaybookInputs, view: ModelView, **given: object) -> Playbook:
-    return decide_plays(ids, facts, view, RULES, segments_file(), PlaybookContext(AS_OF, **given))  # type: ignore[arg-type]
+def decide(ids: list[str], facts: PlaybookInputs, view: ModelView, **options: object) -> Playbook:
+    return decide_plays(ids, facts, view, RULES, segments_file(), PlaybookContext(AS_OF, **options))  # type: ignore[arg-type]
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
     ids, facts, view = portfolio(n, seed)
-    book = decided(ids, facts, view)
+    book = decide(ids, facts, view)
     assert sum(p is not None and p.who == EXECUTIVES for p in book.plays) <= max(1, int(0.05 * n))
     for row, play in enumerate(book.plays):
         plays = () if play is None else (play, *book.further[row])
@@ -111,7 +111,7 @@ def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
             assert [p.who for p in plays if p.kind == "billing"] == ["billing"]
         digital = facts.segments[row] == "self-serve" and all(s.severity != "immediate" for s in confirmed_warnings(signs))  # type: ignore[index]
         if digital:
-            assert {p.who for p in plays} <= {AUTOMATED}, "no one is there to act"
+            assert {p.who for p in plays} <= {AUTOMATED}, "only automated plays"
             assert {p.severity for p in plays} <= {"low"}
         if any(p.kind == "renewal" for p in plays):
             assert len(plays) == 1
@@ -120,41 +120,41 @@ def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
 
 def test_executives_take_the_most_arr_at_risk() -> None:
     ids, facts, view = portfolio(400, 3)
-    book = decided(ids, facts, view)
+    book = decide(ids, facts, view)
     taken = [row for row, p in enumerate(book.plays) if p is not None and p.who == EXECUTIVES]
-    asked = [row for row, p in enumerate(book.plays) if p is not None and p.kind == "save" and p.severity == "high"]
-    assert len(taken) == 20 < len(asked)
+    candidates = [row for row, p in enumerate(book.plays) if p is not None and p.kind == "save" and p.severity == "high"]
+    assert len(taken) == 20 < len(candidates)
     assert min(view.value[taken]) == pytest.approx(book.executives_from)
-    assert all(not view.value[row] > book.executives_from for row in set(asked) - set(taken))
-    for row in set(asked) - set(taken):
+    assert all(not view.value[row] > book.executives_from for row in set(candidates) - set(taken))
+    for row in set(candidates) - set(taken):
         play = book.plays[row]
         assert play is not None
         assert play.who == "csm"
-        assert (play.due - AS_OF.date()).days <= 3, "what executives have no room for waits no week"
+        assert (play.due - AS_OF.date()).days <= 3, "plays that exceed the capacity of executives are due within three days"
 
 
-def test_an_account_with_a_named_csm_is_never_left_to_automated_mail() -> None:
+def test_an_account_with_a_named_csm_gets_no_automated_play() -> None:
     named = {s.name for s in segments_file().segments if s.touch.startswith("a named CSM")}
     assert set(RULES.least_severity_of_segment) == named
     ids, facts, view = portfolio(400, 5)
     pooled, enterprise = (
-        decided(ids, replace(facts, segments=np.full(400, name, dtype=object)), view) for name in ("SMB", "enterprise")
+        decide(ids, replace(facts, segments=np.full(400, name, dtype=object)), view) for name in ("SMB", "enterprise")
     )
     assert any(play is not None and play.kind == "save" and play.who == AUTOMATED for play in pooled.plays)
     for one, other in zip(pooled.plays, enterprise.plays, strict=True):
-        assert (one is None) == (other is None), "what calls for a play is the same"
+        assert (one is None) == (other is None), "the reasons for a play do not depend on the segment"
         assert other is None or other.who != AUTOMATED
 
 
 def test_the_segment_limits_the_play_unless_an_immediate_warning_counts() -> None:
     assert set(RULES.severity_of_segment) == {s.name for s in segments_file().segments if s.touch == "digital only"}
     ids, facts, view = portfolio(400, 3)
-    everybody = {name: replace(facts, segments=np.full(400, name, dtype=object)) for name in ("SMB", "self-serve")}
-    pooled, digital = (decided(ids, each, view) for each in everybody.values())
+    by_segment = {name: replace(facts, segments=np.full(400, name, dtype=object)) for name in ("SMB", "self-serve")}
+    pooled, digital = (decide(ids, each, view) for each in by_segment.values())
     urgent = [any(s.severity == "immediate" for s in confirmed_warnings(signs)) for signs in facts.warnings]
     assert 0 < sum(urgent) < 400
     for row, (one, other) in enumerate(zip(pooled.plays, digital.plays, strict=True)):
-        assert (one is None) == (other is None), "what calls for a play is the same"
+        assert (one is None) == (other is None), "the reasons for a play do not depend on the segment"
         if one is not None and other is not None and not urgent[row]:
             assert (other.who, other.kind, other.because) == (AUTOMATED, one.kind, one.because)
         elif one is not None and other is not None:
@@ -162,40 +162,40 @@ def test_the_segment_limits_the_play_unless_an_immediate_warning_counts() -> Non
             assert (other.who == AUTOMATED) == (one.who == AUTOMATED)
 
 
-def test_an_account_alone_gets_what_it_gets_in_its_portfolio() -> None:
-    """Executives act by the ARR at risk from which they do in the portfolio; where that is not known, the CSM does."""
+def test_a_single_account_gets_the_same_plays_as_in_its_portfolio() -> None:
+    """Executives act from the portfolio's threshold of ARR at risk; without a threshold, the CSM acts."""
     ids, facts, view = portfolio(300, 5)
-    book = decided(ids, facts, view)
+    book = decide(ids, facts, view)
     for row in range(0, 300, 7):
         one = slice(row, row + 1)
         own = replace(facts, **{name: values[one] for name, values in vars(facts).items()})
-        seen = ModelView(view.churn_band[one], view.expansion_band[one], view.value[one])
-        alone = decided(ids[one], own, seen, alone=True, executives_from=book.executives_from)
+        own_view = ModelView(view.churn_band[one], view.expansion_band[one], view.value[one])
+        alone = decide(ids[one], own, own_view, alone=True, executives_from=book.executives_from)
         assert (alone.plays[0], alone.further[0], bool(alone.proposed[0])) == (
             book.plays[row],
             book.further[row],
             bool(book.proposed[row]),
         )
-        unknown = decided(ids[one], own, seen, alone=True)
+        unknown = decide(ids[one], own, own_view, alone=True)
         assert unknown.plays[0] is None or unknown.plays[0].who != EXECUTIVES
 
 
-def test_a_play_keeps_its_first_due_date_until_it_is_another_play() -> None:
+def test_an_open_play_has_its_first_due_date_until_the_play_changes() -> None:
     ids, facts, view = portfolio(200, 8)
-    first = decided(ids, facts, view)
+    first = decide(ids, facts, view)
     long_ago = {a: {p.cause: date(2026, 5, 20)} for a, p in zip(ids, first.plays, strict=True) if p is not None}
-    again = decided(ids, facts, view, open_plays=long_ago)
-    for before, now in zip(first.plays, again.plays, strict=True):
-        if now is None or now.who == AUTOMATED:
-            assert now == before, "what runs by itself is never late"
+    again = decide(ids, facts, view, open_plays=long_ago)
+    for before, current in zip(first.plays, again.plays, strict=True):
+        if current is None or current.who == AUTOMATED:
+            assert current == before, "automated plays are never overdue"
         else:
-            assert (now.due, now.overdue, now.again) == (date(2026, 5, 20), True, True)
-    other = decided(ids, facts, view, open_plays={a: {"something_else": date(2026, 5, 20)} for a in ids})
+            assert (current.due, current.overdue, current.again) == (date(2026, 5, 20), True, True)
+    other = decide(ids, facts, view, open_plays={a: {"something_else": date(2026, 5, 20)} for a in ids})
     assert other.plays == first.plays
 
 
-#: Of each warning: what a CS leader would want done about it, in words of the play.
-MEANT = {
+#: By warning: words that its medium play must contain.
+EXPECTED_WORDS = {
     "usage_down": "check-in", "detractor": "call whoever answered", "escalations": "tickets", "use_falling": "check-in",
     "qbr_missed": "check-in", "few_features": "training", "tickets_rising": "tickets", "no_shows_rising": "check-in",
     "champion_lost": "introduction call", "competitor": "evaluation call", "new_decision_maker": "introduction call",
@@ -204,17 +204,17 @@ MEANT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", [rule for rule in SIGNS if rule.code in MEANT], ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", [rule for rule in SIGNS if rule.code in EXPECTED_WORDS], ids=lambda rule: rule.code)
 def test_the_play_fits_the_warning(rule: object) -> None:
     words = next(p for p in RULES.plays if p.cause == rule.cause)  # type: ignore[attr-defined]
-    assert MEANT[rule.code] in words.medium  # type: ignore[attr-defined]
+    assert EXPECTED_WORDS[rule.code] in words.medium  # type: ignore[attr-defined]
 
 
-def test_every_warning_that_ships_has_been_thought_of() -> None:
-    assert {rule.code for rule in SIGNS} - {"notice_given"} <= set(MEANT)
+def test_every_shipped_warning_has_expected_words() -> None:
+    assert {rule.code for rule in SIGNS} - {"notice_given"} <= set(EXPECTED_WORDS)
 
 
-def test_a_failed_payment_is_answered_by_billing_and_never_by_a_lower_price() -> None:
+def test_billing_handles_a_failed_payment_without_a_lower_price() -> None:
     causes: dict[str, Cause] = {rule.code: rule.cause for rule in SIGNS}
     severities: dict[str, Severity] = {rule.code: rule.severity for rule in SIGNS}
     assert severities["payment_failed"] == "immediate"
@@ -223,7 +223,7 @@ def test_a_failed_payment_is_answered_by_billing_and_never_by_a_lower_price() ->
     assert not any("concession" in text or "terms" in text for text in (words.low, words.medium, words.high))
 
 
-def test_more_use_is_no_reason_to_win_the_account_back() -> None:
+def test_an_increase_in_usage_causes_no_save_play() -> None:
     cause = read_rules("warnings", WarningsFile).unusual.cause_of_increase
     assert RULES.kind_of(cause) == "note"
     assert not any(
@@ -231,34 +231,34 @@ def test_more_use_is_no_reason_to_win_the_account_back() -> None:
     )
 
 
-def test_daily_publications_hand_executives_no_more_a_week_than_weekly_ones() -> None:
-    """A portfolio in which the largest ARR at risk is another account's every day."""
+def test_executive_capacity_per_week_is_the_same_for_daily_publications() -> None:
+    """Use a portfolio in which the accounts with the largest ARR at risk change every day."""
     ids, facts, _ = portfolio(400, 3)
     rng = np.random.default_rng(1)
     assignments: dict[str, datetime] = {}
-    given_on: dict[datetime, set[str]] = {}
-    theirs: set[str] = set()
+    assigned_on: dict[datetime, set[str]] = {}
+    previous: set[str] = set()
     for day in range(21):
         as_of = AS_OF + timedelta(days=day)
         view = ModelView(np.full(400, "high", dtype=object), np.full(400, None, dtype=object), rng.lognormal(6, 1, 400))
-        circumstances = PlaybookContext(as_of, assignments=assignments)
-        book = decide_plays(ids, facts, view, RULES, segments_file(), circumstances)
-        again = decide_plays(ids, facts, view, RULES, segments_file(), replace(circumstances, assignments=book.assignments))
-        assert (again.plays, again.assignments) == (book.plays, book.assignments), "what is published is read back as it was"
-        now = {a for a, p in zip(ids, book.plays, strict=True) if p is not None and p.who == EXECUTIVES}
-        assert len(now) <= 20
-        given_on[as_of] = {a for a, at in book.assignments.items() if at == as_of}
-        assert now <= set(book.assignments)
-        assert theirs & set(book.assignments) <= now, "what they were assignments in this week stays theirs"
-        week = [given_on[at] for at in given_on if as_of - timedelta(days=7) < at]
+        context = PlaybookContext(as_of, assignments=assignments)
+        book = decide_plays(ids, facts, view, RULES, segments_file(), context)
+        again = decide_plays(ids, facts, view, RULES, segments_file(), replace(context, assignments=book.assignments))
+        assert (again.plays, again.assignments) == (book.plays, book.assignments), "publishing again gives the same result"
+        current = {a for a, p in zip(ids, book.plays, strict=True) if p is not None and p.who == EXECUTIVES}
+        assert len(current) <= 20
+        assigned_on[as_of] = {a for a, at in book.assignments.items() if at == as_of}
+        assert current <= set(book.assignments)
+        assert previous & set(book.assignments) <= current, "plays assigned this week remain assigned"
+        week = [assigned_on[at] for at in assigned_on if as_of - timedelta(days=7) < at]
         assert sum(map(len, week)) <= 20
-        assignments, theirs = dict(book.assignments), now
-    assert [len(each) for each in given_on.values()] == [20, *[0] * 6] * 3
-    # Asked alone, an account gets what it has in the portfolio.
+        assignments, previous = dict(book.assignments), current
+    assert [len(each) for each in assigned_on.values()] == [20, *[0] * 6] * 3
+    # A single account gets the same play as in the portfolio.
     for row in range(0, 400, 9):
         one = slice(row, row + 1)
         own = replace(facts, **{name: values[one] for name, values in vars(facts).items()})
-        seen = ModelView(view.churn_band[one], view.expansion_band[one], view.value[one])
+        own_view = ModelView(view.churn_band[one], view.expansion_band[one], view.value[one])
         alone = PlaybookContext(as_of, alone=True, executives_from=book.executives_from, assignments=book.assignments)
-        (play,) = decide_plays(ids[one], own, seen, RULES, segments_file(), alone).plays
+        (play,) = decide_plays(ids[one], own, own_view, RULES, segments_file(), alone).plays
         assert (play and play.who) == (book.plays[row] and book.plays[row].who)

@@ -1,8 +1,8 @@
 """Plays over whole portfolios: the shares that `renewcast risks --summary` prints stay within their bounds.
 
 The bounds, of all accounts: executive plays at most 5%; no save play at low risk with green health and no high warning
-that counts; none next to a proposal to expand; no executive play at low risk but for what is immediate; nothing due by
-the day on which it is published for the first time.
+that counts; no save play with a proposed expansion; executive plays at low risk only for immediate warnings; no play due
+by the day of its first publication.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _standing(home: Home | Path, scored: ScoredSnapshot) -> set[tuple[str, str]]
         {"accounts": 90, "weeks": 40, "seed": 22},
         {"accounts": 50, "weeks": 30, "seed": 333, "end": date(2026, 9, 30)},
     ],
-    ids=lambda made: f"{made['accounts']} accounts",
+    ids=lambda params: f"{params['accounts']} accounts",
 )
 def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Signals]:
     place = tmp_path_factory.mktemp("simulated")
@@ -81,8 +81,8 @@ def scored(simulated: tuple[Path, Signals], champions: Any) -> ScoredSnapshot:
 
 
 def _risk_of_little_use(frame: pd.DataFrame) -> str:
-    """A booster for a simulated portfolio, as the small company's would call all of it risky: the less used fifth of
-    the accounts has a churn rate of 40%, the others of 5%."""
+    """Return a booster for a simulated portfolio: the fifth of the accounts with the lowest usage has a churn rate of 40%,
+    the others of 5%. The booster of the small company would rate all of them as risky."""
     names = champion_features()
     matrix = frame[names].assign(**{"contract.plan": np.nan}).to_numpy(float)
     matrix = np.repeat(matrix, 40, axis=0)
@@ -107,8 +107,8 @@ def test_the_shares_of_plays_stay_within_their_bounds(scored: ScoredSnapshot) ->
     assert n > 20
     assert result["executive_capacity"] == max(1, int(0.05 * n))
     assert result["executive"]["accounts"] <= result["executive_capacity"]
-    for nothing in ("healthy_save", "proposed_save", "overdue_at_publication", "overdue"):
-        assert result[nothing]["accounts"] == 0, nothing
+    for name in ("healthy_save", "proposed_save", "overdue_at_publication", "overdue"):
+        assert result[name]["accounts"] == 0, name
     # Exactly the accounts with a reason have a play, so the shares are those of the reasons.
     why = [_reasons(scored, row) for row in range(n)]
     low = [band == "low" for band in scored.assessment.target_scores["churn"].band]
@@ -118,47 +118,47 @@ def test_the_shares_of_plays_stay_within_their_bounds(scored: ScoredSnapshot) ->
     assert result["low_churn_save"]["accounts"] == sum(a and each["save"] for a, each in zip(low, why, strict=True))
     immediate = sum(a and each["immediate"] for a, each in zip(low, why, strict=True))
     assert result["low_churn_executive"]["accounts"] <= min(immediate, result["executive_capacity"])
-    assert 0 < sum(calm) < n, "some at low risk have nothing wrong, or the bounds say nothing"
+    assert 0 < sum(calm) < n, "the bounds need accounts at low risk without a reason for a save play"
     print({name: f"{result[name]['share']:.1%}" for name in ("with_play", "by_people", "executive", "low_churn", "low_churn_save")})
     assert sum(result["kinds"].values()) == sum(result["who"].values()) == result["with_play"]["accounts"]
     assert result["by_people"]["accounts"] + result["who"].get("automated", 0) == result["with_play"]["accounts"]
 
 
 def _reasons(scored: ScoredSnapshot, row: int) -> dict[str, bool]:
-    """By kind of play, whether the facts call for it: churn and health bands, what counts, steps missed, renewal."""
-    seen, judged = scored.assessment, scored.assessment.judged
-    churn, health = seen.target_scores["churn"].band[row], seen.health.band.iloc[row]
-    counts = [sign for sign in judged.warnings[row] if sign.standing == "risk"]
+    """Return, by kind of play, whether the facts require it: bands, confirmed warnings, missed steps, renewal."""
+    assessment, rules = scored.assessment, scored.assessment.judged
+    churn, health = assessment.target_scores["churn"].band[row], assessment.health.band.iloc[row]
+    counts = [sign for sign in rules.warnings[row] if sign.standing == "risk"]
     hard = [sign for sign in counts if sign.severity in ("immediate", "high")]
     saved = [s for s in hard if s.cause not in ("payment_failure", "use_increase")]
     at_risk = churn in ("medium", "high") or health in ("yellow", "red") or bool(saved)
-    found = {
-        "save": at_risk and not seen.ready[row],
+    reasons = {
+        "save": at_risk and not assessment.ready[row],
         "billing": any(s.cause == "payment_failure" for s in counts),
-        "onboarding": bool(judged.onboarding[row].missed),
+        "onboarding": bool(rules.onboarding[row].missed),
     }
-    left, term = (float(seen.frame[name].iloc[row]) for name in ("contract.days_to_renewal", "contract.term_days"))
-    # Contracts of a shorter term than talks take are always near a renewal.
-    near = 0 <= left <= 120 and not term < 120 and not any(found.values())
+    left, term = (float(assessment.frame[name].iloc[row]) for name in ("contract.days_to_renewal", "contract.term_days"))
+    # Contracts with a term shorter than the time for talks are always near a renewal.
+    near = 0 <= left <= 120 and not term < 120 and not any(reasons.values())
     immediate = any(s.severity == "immediate" and s.cause != "payment_failure" for s in counts)
-    return {**found, "renewal": near, "immediate": immediate and found["save"]}
+    return {**reasons, "renewal": near, "immediate": immediate and reasons["save"]}
 
 
 def test_every_account_has_exactly_the_plays_its_data_requires(scored: ScoredSnapshot) -> None:
-    seen, judged = scored.assessment, scored.assessment.judged
+    assessment, rules = scored.assessment, scored.assessment.judged
     kinds = set()
-    for row, account in enumerate(seen.account_ids):
-        why, plays = _reasons(scored, row), judged.plays_of(row)
+    for row, account in enumerate(assessment.account_ids):
+        why, plays = _reasons(scored, row), rules.plays_of(row)
         result = [play.kind for play in plays]
         assert sorted(result) == sorted(kind for kind in ("save", "billing", "onboarding", "renewal") if why[kind]), account
         kinds |= set(result)
-        churn, health = seen.target_scores["churn"].band[row], seen.health.band.iloc[row]
+        churn, health = assessment.target_scores["churn"].band[row], assessment.health.band.iloc[row]
         for play in plays:
             assert play.because, account
-            stands = {f"churn_{churn}", f"health_{health}", "renewal_near"}
-            stands |= {s.code for s in judged.warnings[row] if s.standing == "risk"}
-            stands |= {step.code for step in judged.onboarding[row].missed}
-            assert set(play.because) <= stands, account
+            expected = {f"churn_{churn}", f"health_{health}", "renewal_near"}
+            expected |= {s.code for s in rules.warnings[row] if s.standing == "risk"}
+            expected |= {step.code for step in rules.onboarding[row].missed}
+            assert set(play.because) <= expected, account
             assert play.due > AS_OF.date()
             if play.who == "executives":
                 assert play.kind == "save"
@@ -168,30 +168,30 @@ def test_every_account_has_exactly_the_plays_its_data_requires(scored: ScoredSna
 
 
 def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: ScoredSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`renewcast risks --summary`, as JSON and in words, says what the service would answer from."""
+    """`renewcast risks --summary` prints the same summary as JSON and as text."""
     place, _ = simulated
     monkeypatch.setenv("RENEWCAST_HOME", str(place / "home"))
     current_home.cache_clear()
-    asked = ["risks", str(place / "signals"), "--as-of", "2026-09-30", "--summary"]
-    done = CliRunner().invoke(renewcast.app, [*asked, "--json"])
+    arguments = ["risks", str(place / "signals"), "--as-of", "2026-09-30", "--summary"]
+    done = CliRunner().invoke(renewcast.app, [*arguments, "--json"])
     assert done.exit_code == 0, done.output
     payload = json.loads(done.stdout)
     expected = plays_summary(scored.assessment, dict(_standing(place, scored)))
     assert payload == {"as_of": "2026-09-30", **json.loads(json.dumps(expected))}
-    words = CliRunner().invoke(renewcast.app, asked).stdout
+    words = CliRunner().invoke(renewcast.app, arguments).stdout
     for name in ("with_play", "executive", "low_churn", "overdue_at_publication"):
         assert f"{payload[name]['share']:.1%}" in words
-    refused = CliRunner().invoke(renewcast.app, [*asked, "--out", str(place / "x.csv")])
+    refused = CliRunner().invoke(renewcast.app, [*arguments, "--out", str(place / "x.csv")])
     assert refused.exit_code != 0
     assert not (place / "x.csv").exists()
 
 
 def test_every_interface_shows_the_same_plays(scored: ScoredSnapshot) -> None:
-    """The answer, the flat row, the list of risks, and the worklist."""
-    seen = scored.assessment
+    """They are the answer, the flat row, the list of risks, and the worklist."""
+    assessment = scored.assessment
     answers = {result["account_id"]: result for result in scored.answers()}
-    rows = portfolio_rows(seen).set_index("account_id")
-    risks = risks_board(seen).set_index("account_id")
+    rows = portfolio_rows(assessment).set_index("account_id")
+    risks = risks_board(assessment).set_index("account_id")
     with TestClient(
         create_app(scored.snapshots.home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)
     ) as client:
@@ -217,7 +217,7 @@ def test_every_interface_shows_the_same_plays(scored: ScoredSnapshot) -> None:
         assert all(item["play"]["kind"] == "renewal" for item in listed["accounts"][first_talk:])
 
 
-def test_an_alert_of_risk_names_who_acts(scored: ScoredSnapshot) -> None:
+def test_a_churn_risk_alert_goes_to_the_owner_of_the_play(scored: ScoredSnapshot) -> None:
     for result in scored.answers():
         executives = any(play["who"] == "executives" for play in result["plays"])
         for alert in result["alerts"]:
@@ -227,7 +227,7 @@ def test_an_alert_of_risk_names_who_acts(scored: ScoredSnapshot) -> None:
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory, champions: Any) -> tuple[Home, ScoredSnapshot, ScoredSnapshot]:
-    """Published twice, two weeks apart; in between an intervention was begun on the account first on the list."""
+    """Publish twice, two weeks apart; in between, an intervention starts for the first account of the list."""
     place = tmp_path_factory.mktemp("twice")
     simulate(place / "signals", accounts=60, weeks=40, seed=5)
     signals = open_signals(str(place / "signals"), AS_OF)
@@ -236,8 +236,8 @@ def twice(tmp_path_factory: pytest.TempPathFactory, champions: Any) -> tuple[Hom
     store = Store.of(home.ensure(), None)
     with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         first = client.get("/v1/worklist").json()["accounts"][0]["account_id"]
-        begun = {"account_id": first, "occurred_at": (AS_OF - WEEK).isoformat(), "play": "check-in"}
-        assert client.post("/v1/interventions", json=begun).status_code == 201
+        started = {"account_id": first, "occurred_at": (AS_OF - WEEK).isoformat(), "play": "check-in"}
+        assert client.post("/v1/interventions", json=started).status_code == 201
         assert first not in {item["account_id"] for item in client.get("/v1/worklist").json()["accounts"]}
     return home, before, published(home, champions, signals, AS_OF, store)
 
@@ -270,20 +270,20 @@ def test_recorded_actions_take_plays_off_every_list_immediately(
         first, second = (item["account_id"] for item in client.get("/v1/worklist").json()["accounts"][:2])
         for account in (first, second):
             assert ">In progress<" not in client.get(f"/accounts/{account}").text
-        asked = {"q": first, "only": "play"}
-        assert f"/accounts/{first}" in client.get("/", params=asked).text
+        arguments = {"q": first, "only": "play"}
+        assert f"/accounts/{first}" in client.get("/", params=arguments).text
         later = (AS_OF + 2 * timedelta(days=1)).isoformat()
         for account in (first, second):
-            kept = client.post("/v1/interventions", json={"account_id": account, "occurred_at": later, "play": "call"})
-            assert kept.status_code == 201
-        done = {"account_id": second, "occurred_at": later, "result": "saved", "intervention_id": kept.json()["id"]}
+            response = client.post("/v1/interventions", json={"account_id": account, "occurred_at": later, "play": "call"})
+            assert response.status_code == 201
+        done = {"account_id": second, "occurred_at": later, "result": "saved", "intervention_id": response.json()["id"]}
         assert client.post("/v1/outcomes", json=done).status_code == 201
         listed = client.get("/v1/worklist", params={"capacity": 1000}).json()
         assert not {first, second} & {item["account_id"] for item in listed["accounts"]}
         assert listed["done"] >= 1
         assert ">In progress<" in client.get(f"/accounts/{first}").text
         assert ">Done<" in client.get(f"/accounts/{second}").text
-        assert f"/accounts/{first}" not in client.get("/", params=asked).text
+        assert f"/accounts/{first}" not in client.get("/", params=arguments).text
     result = dict(_standing(home, after))
     assert (result[first], result[second]) == ("under_way", "done")
     board = risks_board(after.assessment, result).set_index("account_id")
@@ -295,7 +295,7 @@ def test_recorded_actions_take_plays_off_every_list_immediately(
 
 
 def test_every_interface_carries_over_the_same_due_dates(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The publication, `health`, `plan` and the lists: what callers recorded in the store is done for all of them."""
+    """The publication, `health`, `plan` and the lists treat recorded interventions as done."""
     home, _, after = twice
     signals = open_signals(str(home.root.parent / "signals"), AS_OF)
     monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
@@ -303,18 +303,18 @@ def test_every_interface_carries_over_the_same_due_dates(twice: tuple[Home, Scor
     champion = load_champion(home)
     expected = {result["account_id"]: result["plays"] for result in after.answers()}
     assert any(play["overdue"] for plays in expected.values() for play in plays)
-    found, _, _ = assess_portfolio(signals, AS_OF, home, champion)
-    assert {result["account_id"]: result["plays"] for result in portfolio_answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
+    assessment, _, _ = assess_portfolio(signals, AS_OF, home, champion)
+    assert {result["account_id"]: result["plays"] for result in portfolio_answers(assessment, scored_at=AS_OF, data_through=AS_OF)} == expected
     with Store.of(home).read() as connection:
-        begun = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
-    result = account_facts_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).prediction
-    assert result["plays"] == expected[begun.account_id]
+        started = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
+    result = account_facts_from_signals(signals, started.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).prediction
+    assert result["plays"] == expected[started.account_id]
     assert not any(play["overdue"] for play in result["plays"])
-    asked = ["health", str(home.root.parent / "signals"), "--as-of", "2026-09-30", "--account", begun.account_id, "--json"]
-    done = CliRunner().invoke(renewcast.app, asked)
+    arguments = ["health", str(home.root.parent / "signals"), "--as-of", "2026-09-30", "--account", started.account_id, "--json"]
+    done = CliRunner().invoke(renewcast.app, arguments)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["plays"] == expected[begun.account_id]
-    # Published without --publish, the same.
+    assert json.loads(done.stdout)["plays"] == expected[started.account_id]
+    # Scoring without --publish gives the same.
     score(signals, AS_OF, home.root / "again.csv", home)
     again = score_published(SnapshotFiles(home), champion, AS_OF)
     assert {result["account_id"]: result["plays"] for result in again.answers()} == expected

@@ -1,4 +1,4 @@
-"""Snoozes over HTTP and on the pages: a play is off every list until its end date, and the steps still add up."""
+"""Snoozes over HTTP and on the pages: a play is off every list until its end date, and the ARR bridge still adds up."""
 
 from __future__ import annotations
 
@@ -147,9 +147,9 @@ def test_the_same_key_snoozes_once(client: TestClient, own_home: Home) -> None:
     assert first.json() == again.json()
     assert snooze(client, "a05", 8, headers=headers).status_code == 422
     with Store.of(own_home).read() as connection:
-        kept = connection.execute(records.select().where(records.c.what == "snooze")).all()
-    assert len(kept) == 1
-    assert json.loads(kept[0].document) == {"until": in_days(7)}
+        stored = connection.execute(records.select().where(records.c.what == "snooze")).all()
+    assert len(stored) == 1
+    assert json.loads(stored[0].document) == {"until": in_days(7)}
 
 
 def test_snoozing_requires_write_scope(own_home: Home) -> None:
@@ -186,8 +186,8 @@ def test_the_form_on_the_page_snoozes(client: TestClient, days: int) -> None:
 def test_other_form_values_are_refused(client: TestClient, days: str) -> None:
     account = listed(client)["accounts"][0]["account_id"]
     assert client.post(f"/accounts/{account}", data={"days": days}).status_code == 422
-    crossed = client.post(f"/accounts/{account}", data={"days": "7"}, headers={"Sec-Fetch-Site": "cross-site"})
-    assert crossed.status_code == 403
+    cross_site = client.post(f"/accounts/{account}", data={"days": "7"}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert cross_site.status_code == 403
     assert client.post("/accounts/a999-secret", data={"days": "7"}).status_code == 404
     assert listed(client)["snoozed"] == 0
 
@@ -219,10 +219,10 @@ INSTANTS = st.integers(0, 100).map(lambda days: AS_OF + timedelta(days=days))
     INSTANTS.map(datetime.date),
 )
 def test_the_last_snooze_applies_until_its_end_date(snoozes: list[SnoozeRecord], day: date) -> None:
-    found = active_snoozes(snoozes, day)
+    active = active_snoozes(snoozes, day)
     for account in "abc":
         own = [one for one in snoozes if one.account_id == account]
         last = [one.until for one in own if one.recorded_at == max(each.recorded_at for each in own)]
-        assert found.get(account) == next((until for until in last[-1:] if until > day), None)
+        assert active.get(account) == next((until for until in last[-1:] if until > day), None)
     under_way = InterventionRecord("a", AS_OF, held_out=False)
-    assert intervention_status([under_way], AS_OF, found) == dict.fromkeys(found, "snoozed") | {"a": "under_way"}
+    assert intervention_status([under_way], AS_OF, active) == dict.fromkeys(active, "snoozed") | {"a": "under_way"}

@@ -50,8 +50,8 @@ def client(some_home: Home) -> Iterator[TestClient]:
 
 def test_the_most_arr_at_risk_comes_first(client: TestClient) -> None:
     payload = ask(client, capacity=1000)
-    known = [item["arr_at_risk"] for item in payload["accounts"] if item["arr_at_risk"] is not None]
-    assert known == sorted(known, reverse=True)
+    values = [item["arr_at_risk"] for item in payload["accounts"] if item["arr_at_risk"] is not None]
+    assert values == sorted(values, reverse=True)
     assert payload["ordered_by"] == "arr_at_risk"
     assert [item["rank"] for item in payload["accounts"]] == list(range(1, len(payload["accounts"]) + 1))
     for item in payload["accounts"]:
@@ -60,13 +60,13 @@ def test_the_most_arr_at_risk_comes_first(client: TestClient) -> None:
 
 
 def test_capacity_only_limits_the_list(client: TestClient) -> None:
-    everyone, few, none = ask(client, capacity=1000), ask(client, capacity=5), ask(client, capacity=0)
-    assert few["accounts"] == everyone["accounts"][:5]
-    assert few["more_accounts"] == len(everyone["accounts"]) - 5
+    full, few, none = ask(client, capacity=1000), ask(client, capacity=5), ask(client, capacity=0)
+    assert few["accounts"] == full["accounts"][:5]
+    assert few["more_accounts"] == len(full["accounts"]) - 5
     assert none["accounts"] == []
-    assert set(none["reached_arr_at_risk"].values()) == {0.0, everyone["reached_arr_at_risk"]["everyone"]}
+    assert set(none["reached_arr_at_risk"].values()) == {0.0, full["reached_arr_at_risk"]["everyone"]}
     for order in ("worklist", "by_health_score", "at_random"):
-        assert everyone["reached_arr_at_risk"][order] == pytest.approx(everyone["reached_arr_at_risk"]["everyone"])
+        assert full["reached_arr_at_risk"][order] == pytest.approx(full["reached_arr_at_risk"]["everyone"])
 
 
 def test_no_other_ranking_covers_more(client: TestClient) -> None:
@@ -99,14 +99,14 @@ def test_a_recorded_intervention_is_under_way_until_its_outcome(own_home: Home) 
         before = ask(client, capacity=3)
         first, second, third = (item["account_id"] for item in before["accounts"])
         body = {"occurred_at": "2026-06-25T09:00:00Z", "play": "check-in"}
-        kept = client.post("/v1/interventions", json={"account_id": first, **body})
-        assert kept.status_code == 201
+        response = client.post("/v1/interventions", json={"account_id": first, **body})
+        assert response.status_code == 201
         client.post("/v1/interventions", json={"account_id": second, **body, "held_out": True})
         during = ask(client, capacity=3)
         assert next(item["account_id"] for item in during["accounts"]) == third
         assert (during["under_way"], during["held_out"], during["interventions"]["open"]) == (1, 1, 1)
         outcome = {"account_id": first, "occurred_at": "2026-06-30T09:00:00Z", "result": "saved"}
-        client.post("/v1/outcomes", json=outcome | {"intervention_id": kept.json()["id"]})
+        client.post("/v1/outcomes", json=outcome | {"intervention_id": response.json()["id"]})
         after = ask(client, capacity=3)
     assert (after["under_way"], after["interventions"]["saved"]) == (0, 1)
     assert after["interventions"]["save_rate"]["value"] == 1.0
@@ -117,21 +117,21 @@ def test_a_recorded_intervention_is_under_way_until_its_outcome(own_home: Home) 
 def test_actions_of_other_processes_show_immediately_and_the_snapshot_is_read_once(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = []
+    reads = []
     view = WorklistAccounts.of
-    monkeypatch.setattr(WorklistAccounts, "of", lambda *given: (looked.append(1), view(*given))[1])
+    monkeypatch.setattr(WorklistAccounts, "of", lambda *args: (reads.append(1), view(*args))[1])
     with at_home(own_home) as one, at_home(own_home) as other:
         # Background preparation has finished.
         first = ask(one, capacity=3)["accounts"][0]["account_id"]
         assert ask(other, capacity=3)["accounts"][0]["account_id"] == first
-        so_far = len(looked)
+        reads_before = len(reads)
         other.post("/v1/interventions", json={"account_id": first, "occurred_at": "2026-06-25T09:00:00Z", "play": "check-in"})
         for client in (one, other):
             payload = ask(client, capacity=3)
             assert payload["under_way"] == 1
             assert first not in {item["account_id"] for item in payload["accounts"]}
             assert first not in client.get("/worklist?capacity=10").text.partition("Too late for a play")[0]
-        assert len(looked) == so_far
+        assert len(reads) == reads_before
         assert ask(one, capacity=3) == ask(one, capacity=3)
 
 
