@@ -65,7 +65,7 @@ def abort_training(home: Home, leaks: LeakReport, config: TrainConfig, lacking: 
         If the tracking store cannot be reached or written.
     """
     through = to_iso(leaks.data_through)
-    with mlflow_tracking.run(home, f"train through {through}: aborted because of a leak") as run:
+    with mlflow_tracking.run(home, f"train through {through}: stopped by a leak") as run:
         run.params({**config.model_dump(), "data_through": through})
         run.document("config.json", config.model_dump())
         run.document("leakcheck.json", leaks.as_dict())

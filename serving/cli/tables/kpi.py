@@ -32,7 +32,7 @@ WIDE_TERMINAL = 120
 
 
 def print_kpis(payload: Mapping[str, Any], console: Console) -> None:
-    """Print what `serving.portfolio.kpi_report.measures_told` returns: all KPIs, some by segment, and the first
+    """Print what `serving.portfolio.kpi_report.kpi_report` returns: all KPIs, some by segment, and the first
     advocates."""
     period = payload["period"]
     span = SPANS.get(period["name"], period["name"])
