@@ -35,7 +35,7 @@ def test_no_probability_has_no_score_and_no_band() -> None:
 
 
 @pytest.mark.parametrize("base_rate", [0.0, 1.0, -0.1, float("nan")])
-def test_a_base_rate_of_zero_or_one_is_refused(base_rate: float) -> None:
+def test_a_base_rate_of_zero_or_one_is_rejected(base_rate: float) -> None:
     with pytest.raises(ValueError, match="base rate"):
         risk_score([0.5], base_rate)
 

@@ -22,7 +22,7 @@ def with_score(client: TestClient) -> list[dict[str, Any]]:
 
 
 def health(client: TestClient, account: str, **more: str) -> dict[str, Any]:
-    """The answer, held against its shape."""
+    """Return the answer after validation against its schema."""
     payload: dict[str, Any] = client.get(f"/v1/accounts/{account}/health", params=more).json()
     AccountHealth.model_validate(payload)
     return payload

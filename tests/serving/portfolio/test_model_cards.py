@@ -104,7 +104,7 @@ def test_a_card_lists_promotions_and_escapes_their_text(own_home: Home) -> None:
 
 
 def test_both_formats_explain_contributions_and_the_evaluated_model(own_home: Home) -> None:
-    """Trees and the linear part follow two conventions, and the model that answers is a refit of the judged one."""
+    """Trees and the linear part follow two conventions, and the champion is a refit of the evaluated model."""
     cards = model_cards(own_home, load_champion(own_home))[:1]
     seen = ReliabilityBin(said=0.004, happened=MetricEstimate(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
     card = _card().model_copy(update={"reliability": [seen]})

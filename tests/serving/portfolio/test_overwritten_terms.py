@@ -17,7 +17,7 @@ PERIOD = period_ending(datetime(2024, 12, 1, tzinfo=UTC), "180d")
 
 
 def portfolio(make: Callable[..., Signals], overwritten: int) -> Signals:
-    """A hundred and one accounts: so many have renewed since, in the row that they have; of the others one left."""
+    """Return 101 accounts. The given number have renewed since then in the same row; one of the others has churned."""
     names = [f"a{i}" for i in range(101)]
     rows: list[dict[str, Any]] = []
     for i, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""A whole portfolio in the background: accepted is done, whatever happens to the process."""
+"""Background jobs for a whole portfolio: an accepted job is completed even if the process is killed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_result_is_the_file_that_score_writes(own_home: Home, house: Any, tm
         assert found["churn_probability"].to_numpy() == pytest.approx(expected["churn_probability"].to_numpy(), nan_ok=True)
 
 
-def test_what_cannot_be_done_says_why(own_home: Home) -> None:
+def test_a_failed_job_has_a_reason(own_home: Home) -> None:
     with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
         response = _done(client, client.post("/v1/jobs", json={"as_of": "2020-01-01"}).headers["location"])
         assert response["state"] == "failed"
@@ -67,8 +67,8 @@ def test_what_cannot_be_done_says_why(own_home: Home) -> None:
         assert client.get("/v1/jobs/..%2Fstore.sqlite/result").status_code in (404, 422)
 
 
-def test_a_job_whose_worker_was_killed_is_done_by_another(own_home: Home, store: Store) -> None:
-    """A claim that no one keeps up runs out; after several the job is given up."""
+def test_another_worker_completes_the_job_of_a_killed_worker(own_home: Home, store: Store) -> None:
+    """A claim that is not renewed expires. After several expired claims the job fails."""
     now = datetime.now(UTC)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
@@ -100,7 +100,7 @@ def test_a_job_waits_while_the_service_is_not_ready(own_home: Home, store: Store
     assert sorted(each.state for each in result) == ["failed", "finished"]
 
 
-def test_a_job_that_kills_its_workers_is_given_up(store: Store) -> None:
+def test_a_job_that_kills_its_workers_fails(store: Store) -> None:
     at = datetime.now(UTC) - timedelta(days=1)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
@@ -139,7 +139,7 @@ def test_a_claim_lasts_while_its_worker_works(own_home: Home, store: Store, monk
     assert seen == [(39, 39, True)]
 
 
-def test_a_worker_that_has_lost_its_claim_changes_nothing(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_without_its_claim_changes_nothing(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
     second, written = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store), job_worker.write_frame
@@ -159,14 +159,14 @@ def test_a_worker_that_has_lost_its_claim_changes_nothing(own_home: Home, store:
     assert [file.name for file in job_worker.jobs_folder(own_home).iterdir()] == [result.file]
 
 
-def test_more_than_so_many_do_not_wait(store: Store, own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_waiting_jobs_is_limited(store: Store, own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MAX_QUEUED", 0)
     with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
         response = client.post("/v1/jobs", json={})
         assert (response.status_code, response.json()["code"]) == (503, "busy")
 
 
-def test_what_is_old_is_forgotten_with_its_file(store: Store, own_home: Home) -> None:
+def test_old_jobs_are_deleted_with_their_files(store: Store, own_home: Home) -> None:
     worker = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")

@@ -1,4 +1,4 @@
-"""The reviews over HTTP: who may see and sign them, and that scores follow without a restart."""
+"""Reviews over HTTP: who can see and sign them, and that scores change without a restart."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def other(home: Home) -> dict[str, str]:
 
 
 def approve(home: Home) -> None:
-    """Both signatures, without a service."""
+    """Sign as both people, without a service."""
     for key, name in (("key_a", "Ada"), ("key_b", "Grace")):
         sign(home, NAME, Signer(key, name), owner="owner", effective="2026-07-02", data_fingerprint=DATA)
 
 
-def test_the_list_the_document_and_the_pages(client: TestClient) -> None:
+def test_the_list_the_document_and_the_pages_agree(client: TestClient) -> None:
     listed = client.get("/v1/reviews").json()
     assert [(each["id"], each["state"]) for each in listed["data"]] == [(NAME, "open")]
     payload = client.get(f"/v1/reviews/{NAME}").json()
@@ -118,7 +118,7 @@ def test_the_list_the_document_and_the_pages(client: TestClient) -> None:
     assert client.get("/v1/reviews/..%2f..%2fetc").status_code in (404, 422)
 
 
-def test_only_an_admin_s_key_signs(client: TestClient, home: Home) -> None:
+def test_only_an_admin_key_can_sign(client: TestClient, home: Home) -> None:
     for address, body in ((ADDRESS, BODY), (f"/v1/reviews/{NAME}/rollback", {})):
         assert client.post(address, json=body).status_code == 403, "no one on this machine without a key either"
         assert client.post(address, json=body, headers=key_of(home, "reader", "predict", "write")).status_code == 403
@@ -126,7 +126,7 @@ def test_only_an_admin_s_key_signs(client: TestClient, home: Home) -> None:
 
 
 @pytest.mark.parametrize("name", ["Ada", "ＡＤＡ", "Аda", "a d a"])
-def test_one_person_with_two_keys_is_refused(client: TestClient, home: Home, admin: dict[str, str], name: str) -> None:
+def test_one_person_with_two_keys_cannot_sign_twice(client: TestClient, home: Home, admin: dict[str, str], name: str) -> None:
     assert client.post(ADDRESS, json=BODY, headers=admin).json()["state"] == "pending"
     for again in (admin, key_of(home, name)):
         response = client.post(ADDRESS, json=BODY, headers=again)
@@ -139,7 +139,7 @@ def test_one_person_with_two_keys_is_refused(client: TestClient, home: Home, adm
 def test_the_first_signature_of_a_revoked_key_lapses(
     client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], what: str
 ) -> None:
-    """A stolen key that was taken back signs nothing afterwards."""
+    """A stolen key cannot sign after it has been revoked."""
     address, body = f"/v1/reviews/{NAME}/{what}", BODY if what == "approval" else {}
     if what == "rollback":
         approve(home)
@@ -153,7 +153,7 @@ def test_the_first_signature_of_a_revoked_key_lapses(
     assert (read_history(home).decisions, read_history(home).pending) == (before, ())
 
 
-def test_other_terms_are_refused_and_named(client: TestClient, admin: dict[str, str], other: dict[str, str]) -> None:
+def test_different_terms_are_rejected_and_named(client: TestClient, admin: dict[str, str], other: dict[str, str]) -> None:
     first = client.post(ADDRESS, json=BODY, headers=admin).json()["pending"]["signature"]["sha256"]
     response = client.post(ADDRESS, json=BODY | {"owner": "another"}, headers=other)
     assert (response.status_code, response.json()["code"]) == (409, "changed_since_review")
@@ -162,12 +162,12 @@ def test_other_terms_are_refused_and_named(client: TestClient, admin: dict[str, 
     assert client.post(ADDRESS, json=seen, headers=other).json()["state"] == "pending", "who has seen it may replace it"
 
 
-def test_a_body_says_no_names(client: TestClient, admin: dict[str, str]) -> None:
+def test_a_body_cannot_contain_names(client: TestClient, admin: dict[str, str]) -> None:
     response = client.post(ADDRESS, json=BODY | {"author": "Ada", "reviewer": "Grace"}, headers=admin)
     assert response.status_code == 422
 
 
-def test_a_session_signs_as_the_key_that_it_was_opened_with(home: Home, monkeypatch: pytest.MonkeyPatch, other: dict[str, str]) -> None:
+def test_a_session_signs_with_the_key_of_its_login(home: Home, monkeypatch: pytest.MonkeyPatch, other: dict[str, str]) -> None:
     monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: DATA)
     secret = key_of(home, "Ada")["X-API-Key"]
     with TestClient(create_app(home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
@@ -181,7 +181,7 @@ def test_a_session_signs_as_the_key_that_it_was_opened_with(home: Home, monkeypa
         assert client.get(f"/v1/reviews/{NAME}").json()["decision"]["reviewer"] == "Grace"
 
 
-def test_what_waits_is_listed_and_shown_and_says_when_it_has_lapsed(
+def test_pending_signatures_are_listed_and_lapsed_ones_are_marked(
     client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
 ) -> None:
     begun = client.post(ADDRESS, json={"owner": "owner"}, headers=admin).json()["pending"]
@@ -201,7 +201,7 @@ def test_what_waits_is_listed_and_shown_and_says_when_it_has_lapsed(
     assert client.get(f"/v1/reviews/{NAME}").json()["state"] == "open"
 
 
-def test_a_signature_is_sent_once_and_scores_follow_without_a_restart(
+def test_a_signature_is_idempotent_and_takes_effect_without_a_restart(
     client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
 ) -> None:
     store = Store.of(home)
@@ -236,13 +236,13 @@ def test_a_signature_is_sent_once_and_scores_follow_without_a_restart(
     assert "retry_after" not in again.json()
 
 
-def test_what_changed_since_is_a_conflict(client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_since_the_review_is_a_conflict(client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: "duckdb-1:other")
     response = client.post(ADDRESS, json=BODY, headers=admin)
     assert (response.status_code, response.json()["code"]) == (409, "changed_since_review")
 
 
-def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals: Signals, tmp_path: Path) -> None:
+def test_the_published_batch_uses_the_version_in_force(home: Home, signals: Signals, tmp_path: Path) -> None:
     approve(home)
     score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
     result = read_sidecar(SnapshotFiles(home), LATER, MEASURES)
@@ -250,7 +250,7 @@ def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals
     assert {each["rubric_version"] for each in result.values()} == {read_history(home).decisions[-1].version.version}
 
 
-def test_the_measures_command_adds_up_by_the_version_in_force(
+def test_the_measures_command_uses_the_version_in_force(
     home: Home, tables: Any, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     approve(home)
@@ -282,7 +282,7 @@ def folder(tables: Any, to_arrow: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cli(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Runs a command on the home: what it has printed."""
+    """Return a function that runs a command on the home and returns its output."""
     monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: DATA)
     monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
 
@@ -295,14 +295,16 @@ def cli(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 
 def sign_by_cli(cli: Callable[..., str], keys: list[str], *more: str) -> str:
-    """Two people sign, one after the other. Return the answer to the second."""
+    """Sign as two people in turn and return the second response."""
     assert "One signature is missing" in cli("approve", *more, "--key", keys[0])
     return cli("approve", *more[:1], *(("--reject",) if "--reject" in more else ()), "--key", keys[1])
 
 
 def press(client: TestClient, form: str, button: str, key: str, **typed: str) -> dict[str, Any]:
-    """Sign in, and press a button of a form on the review's page, as its script does: what stands in the fields is
-    posted to the form's address, from the page's own site."""
+    """Sign in and press a button of a form on the review's page, as the script of the page does.
+
+    The values of the fields are posted to the address of the form, with the origin of the page.
+    """
     client.post("/sign-in", data={"key": key, "next": "/"})
     found = re.search(rf'<form class="signature" id="{form}"([^>]*)>(.*?)</form>', client.get(f"/reviews/{NAME}").text, re.S)
     assert found, f"the page has no form {form}"
@@ -331,7 +333,7 @@ def press(client: TestClient, form: str, button: str, key: str, **typed: str) ->
 
 
 def everything_answers(cli: Callable[..., str], home: Home, folder: Path, out: Path, version: str) -> None:
-    """Commands and pages that read the history of rubrics: what a decision must not break."""
+    """Run the commands and pages that read the history of rubrics and must work after a decision."""
     at = ("--as-of", "2026-07-08")
     listed = json.loads(cli("health", folder, *at, "--json"))
     account = listed["accounts"][0]["account_id"]
@@ -358,7 +360,7 @@ def keep_as_it_is(home: Home) -> None:
 
 @pytest.mark.parametrize("door", ["command", "page"])
 @pytest.mark.parametrize("what", ["change", "keep", "reject change", "reject keep", "rollback"])
-def test_after_every_decision_by_every_door_everything_still_answers(
+def test_all_commands_and_pages_work_after_every_decision(
     cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path, what: str, door: str
 ) -> None:
     if "keep" in what:
@@ -391,10 +393,10 @@ def test_after_every_decision_by_every_door_everything_still_answers(
     }.get(what, "rejected" if rejects else "approved")
 
 
-def test_a_history_of_which_an_earlier_release_left_keys_out_is_read(
+def test_a_history_with_keys_left_out_by_an_earlier_release_is_read(
     cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path
 ) -> None:
-    """Sign-offs once left every unknown out, `meaning.later` with them, and nothing could read the history again."""
+    """Earlier sign-offs left out unknown values such as `meaning.later`, and the history became unreadable."""
     file = home.reviews / NAME / "review.json"
     review = json.loads(file.read_text())
     even = [0.1] * len(SCORES)

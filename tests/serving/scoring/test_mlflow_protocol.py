@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol: the same probabilities as the bundle's scorer, through MLflow's own client too."""
+"""MLflow's scoring protocol: the same probabilities as the bundle's scorer, also through MLflow's client."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def test_every_format_gives_the_scorers_probabilities(client: TestClient, scorer
     assert result["warnings"] == []
 
 
-def test_columns_are_taken_by_name_and_not_by_position(client: TestClient, scorer: Scorer, rows: pd.DataFrame) -> None:
+def test_columns_are_matched_by_name_and_not_by_position(client: TestClient, scorer: Scorer, rows: pd.DataFrame) -> None:
     turned = rows[rows.columns[::-1]]
     same(ask(client, {"dataframe_split": bodies(turned)["dataframe_split"]}), scorer, rows)
 
 
-def test_a_portfolios_own_answers_are_these(client: TestClient, frame: pd.DataFrame, rows: pd.DataFrame) -> None:
+def test_predictions_equal_those_of_the_portfolio(client: TestClient, frame: pd.DataFrame, rows: pd.DataFrame) -> None:
     records = ask(client, {"dataframe_records": bodies(rows)["dataframe_records"]})["predictions"]
     for account, row in zip(frame["account_id"], records, strict=True):
         said = client.get(f"/v1/accounts/{account}/prediction").json()["churn"]
@@ -94,7 +94,7 @@ def test_a_portfolios_own_answers_are_these(client: TestClient, frame: pd.DataFr
             assert (row["probability"], [row["low"], row["high"]]) == (said["probability"], said["interval"])
 
 
-def test_each_row_is_answered_as_if_it_came_alone(client: TestClient, rows: pd.DataFrame) -> None:
+def test_each_row_is_scored_independently(client: TestClient, rows: pd.DataFrame) -> None:
     records = bodies(rows)["dataframe_records"]
     many = ask(client, {"instances": records * 60})["predictions"]
     assert len(many) == 60 * len(records) > 2048
@@ -113,7 +113,7 @@ def test_the_target_is_chosen_in_the_query_or_in_params(client: TestClient, hous
     same(result, load_champion(house.home).bundles["expansion"].scorer, rows)
 
 
-def test_unknown_columns_are_named_missing_ones_are_null_and_strange_categories_unknown(
+def test_unknown_columns_missing_columns_and_unknown_categories_have_warnings(
     client: TestClient, scorer: Scorer, rows: pd.DataFrame
 ) -> None:
     few = rows.drop(columns=["usage.events_28d"]).assign(**{"contract.plan": "never seen"})
@@ -127,7 +127,7 @@ def test_unknown_columns_are_named_missing_ones_are_null_and_strange_categories_
     ]
 
 
-def test_nan_is_unknown_as_mlflows_client_writes_it(client: TestClient, scorer: Scorer, rows: pd.DataFrame) -> None:
+def test_nan_from_mlflows_client_is_unknown(client: TestClient, scorer: Scorer, rows: pd.DataFrame) -> None:
     some = rows.assign(**{"contract.arr": np.nan})
     split = {"columns": list(some.columns), "data": some.astype(object).to_numpy().tolist()}
     assert "NaN" in json.dumps(split)
@@ -173,7 +173,7 @@ def test_two_targets_in_one_call_are_a_mistake(client: TestClient) -> None:
     assert result["errors"][0]["pointer"] == "/params/target"
 
 
-def test_rows_that_leave_most_of_the_model_unknown_are_refused(client: TestClient, rows: pd.DataFrame) -> None:
+def test_rows_without_most_inputs_of_the_model_are_rejected(client: TestClient, rows: pd.DataFrame) -> None:
     result = ask(client, {"instances": [{USE: 1}]}, status=422)
     assert result["errors"][0]["code"] == "inputs_unknown"
     assert "of the model's gain lies in features that are unknown in every row" in result["detail"]
@@ -182,7 +182,7 @@ def test_rows_that_leave_most_of_the_model_unknown_are_refused(client: TestClien
     assert len(ask(client, {"instances": [{USE: 1}, *known]})["predictions"]) == 2
 
 
-def test_rows_are_bounded(house: Any, rows: pd.DataFrame) -> None:
+def test_the_number_of_rows_is_limited(house: Any, rows: pd.DataFrame) -> None:
     known = rows.dropna().iloc[0].to_dict()
     with TestClient(create_app(house.home, ServiceSettings(open_locally=True, body_limit_rows=2)), client=("127.0.0.1", 1)) as client:
         assert len(ask(client, {"instances": [known] * 2})["predictions"]) == 2
@@ -202,7 +202,7 @@ def test_without_a_model_nothing_is_scored_and_ping_says_so(own_home: Home, cham
 
 @pytest.fixture(scope="module")
 def port(house: Any) -> Iterator[int]:
-    """The service on a real port, in a thread; an application of its own, which ends with it."""
+    """The service on a real port, as a separate application in a thread."""
     app = create_app(house.home, ServiceSettings(open_locally=True))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run)
@@ -234,7 +234,7 @@ def test_mlflows_own_client_gets_the_probabilities(port: int, scorer: Scorer, ro
         client.invoke(rows.rename(columns=lambda name: f"not {name}"))
 
 
-def test_columns_are_encoded_as_a_data_frame_of_them_is(scorer: Scorer, rows: pd.DataFrame) -> None:
+def test_columns_are_encoded_like_a_data_frame(scorer: Scorer, rows: pd.DataFrame) -> None:
     some = rows.head(6).astype(object).where(rows.head(6).notna(), None)
     category = next(iter(scorer.categories))
     number = next(name for name in scorer.features if name not in scorer.categories)

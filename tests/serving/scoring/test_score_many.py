@@ -1,4 +1,4 @@
-"""Several accounts in one request: the order is kept, each has a status of its own, and none spoils another."""
+"""Several accounts in one request: the order is unchanged, and each has its own status and does not affect others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Body = Callable[[str], dict[str, Any]]
 
 
 def ask(client: TestClient, items: list[Any]) -> list[dict[str, Any]]:
-    """The results, held against their shape."""
+    """Return the results after validation against their schema."""
     answer = client.post(MANY, json={"items": items})
     assert answer.status_code == 200, answer.text
     BatchResponse.model_validate(answer.json())
@@ -34,7 +34,7 @@ def ask(client: TestClient, items: list[Any]) -> list[dict[str, Any]]:
     return results
 
 
-def test_each_item_is_answered_as_if_it_came_alone_in_the_order_given(client: TestClient, body_of: Body) -> None:
+def test_items_are_scored_independently_and_in_order(client: TestClient, body_of: Body) -> None:
     items = [{"account_id": "a17"}, body_of("a05"), {"account_id": "a05", "as_of": "2026-06-01"}, {"account_id": "a17"}]
     reported = [result["prediction"] for result in ask(client, items)]
     alone = [client.post("/v1/predictions", json=item).json() for item in items]
@@ -77,13 +77,13 @@ def test_an_invalid_item_is_reported_at_its_position_only(client: TestClient, bo
         (json.dumps({"items": [{"account_id": "a05"}] * 201}), 422, "/items"),
     ],
 )
-def test_a_body_that_is_wrong_as_a_whole(client: TestClient, content: str, status: int, pointer: str | None) -> None:
+def test_an_invalid_body_is_rejected_as_a_whole(client: TestClient, content: str, status: int, pointer: str | None) -> None:
     answer = client.post(MANY, content=content, headers={"content-type": "application/json"})
     assert answer.status_code == status
     assert [fault["pointer"] for fault in answer.json()["errors"]] == ([] if pointer is None else [pointer])
 
 
-def test_two_hundred_items_are_taken_and_none_too(client: TestClient) -> None:
+def test_zero_to_two_hundred_items_are_accepted(client: TestClient) -> None:
     result = ask(client, [{"account_id": f"a{i % 38:02d}"} for i in range(200)])
     assert [each["prediction"]["account_id"] for each in result] == [f"a{i % 38:02d}" for i in range(200)]
     assert ask(client, []) == []
@@ -93,7 +93,7 @@ def rows_of(body: dict[str, Any]) -> int:
     return sum(map(len, body["signals"].values()))
 
 
-def test_rows_are_bounded_over_all_items_and_a_smaller_item_may_still_fit(house: Any, body_of: Body) -> None:
+def test_the_row_limit_applies_to_all_items_and_a_smaller_item_can_still_fit(house: Any, body_of: Body) -> None:
     first, second = body_of("a05"), body_of("a17")
     settings = ServiceSettings(open_locally=True, body_limit_rows=rows_of(first) + rows_of(second) - 1)
     small = {**first, "signals": {name: first["signals"][name] for name in ("accounts", "subscriptions")}}
@@ -141,6 +141,6 @@ def test_an_unexpected_error_affects_one_item_only(client: TestClient, monkeypat
     assert MARKER not in json.dumps(result)
 
 
-def test_an_item_looks_like_the_request_for_one(client: TestClient) -> None:
+def test_an_item_has_the_schema_of_a_single_request(client: TestClient) -> None:
     shown = client.get("/openapi.json").json()["components"]["schemas"]["BatchRequest"]["properties"]["items"]
     assert shown["items"] == {"$ref": f"#/components/schemas/{PredictionRequest.__name__}"}

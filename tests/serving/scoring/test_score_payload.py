@@ -1,4 +1,4 @@
-"""One account's signals in a body are read as the contract says, and what was passed over is named."""
+"""The signals of one account in a request follow the contract, and ignored parts are named."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def body(body_of: Body) -> dict[str, Any]:
     return copy.deepcopy(body_of("a05"))
 
 
-def test_what_the_contract_passes_over_changes_nothing(
+def test_signals_that_the_contract_ignores_change_nothing(
     ask: Callable[..., Any], body: dict[str, Any], plain: dict[str, Any]
 ) -> None:
     tables = body["signals"]
@@ -61,7 +61,7 @@ def test_what_the_contract_passes_over_changes_nothing(
     assert ask(body) == plain
 
 
-def test_what_is_not_sent_is_not_known_and_what_is_empty_did_not_happen(
+def test_a_missing_table_is_unknown_and_an_empty_table_has_no_events(
     ask: Callable[..., Any], body: dict[str, Any]
 ) -> None:
     said = []
@@ -105,7 +105,7 @@ def _job(house: Any, body: dict[str, Any], rows_limit: int = 1000) -> SignalsSco
     return SignalsScorer(PredictionRequest.model_validate(body), LiveStateManager(home, ServiceSettings()).current(), rows_limit=rows_limit)
 
 
-def test_signals_that_take_too_long_are_given_up_and_the_service_goes_on(house: Any, body: dict[str, Any]) -> None:
+def test_slow_signals_are_interrupted_and_the_service_continues(house: Any, body: dict[str, Any]) -> None:
     with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=0.1)), client=("127.0.0.1", 1)) as client:
         answer = client.post("/v1/predictions", json=body)
         assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
@@ -113,13 +113,13 @@ def test_signals_that_take_too_long_are_given_up_and_the_service_goes_on(house: 
         assert any(client.get("/livez").status_code == 200 for _ in range(50))
 
 
-def test_too_many_rows_are_refused(house: Any, body_of: Body) -> None:
+def test_too_many_rows_are_rejected(house: Any, body_of: Body) -> None:
     with pytest.raises(InvalidBody, match="rows") as caught:
         _job(house, body_of("a05"), rows_limit=3)()
     assert caught.value.faults[0].pointer == "/signals"
 
 
-def test_work_that_was_interrupted_ends(house: Any, body_of: Body) -> None:
+def test_interrupted_scoring_ends(house: Any, body_of: Body) -> None:
     job = _job(house, body_of("a05"))
     job.interrupt()
     with pytest.raises(TooSlow):
@@ -146,10 +146,10 @@ def test_an_inactive_account_has_no_numbers(client: TestClient, body_of: Any, en
     assert (item["status"], item["prediction"]["churn"]["status"]) == (200, "out_of_scope")
 
 
-def test_executives_act_as_the_published_portfolio_has_it_and_never_where_there_is_none(
+def test_executives_act_as_in_the_published_portfolio_and_never_without_one(
     client: TestClient, own_home: Home, body_of: Body
 ) -> None:
-    """An account in a body cannot be ranked; its plays agree with the published ones, or say what is not known."""
+    """An account in a request cannot be ranked. Its plays agree with the published ones, or a warning says what is unknown."""
     listed = client.get("/v1/worklist", params={"capacity": 1000}).json()["accounts"]
     theirs = [item["account_id"] for item in listed if item["play"]["who"] == "executives"]
     others = [item["account_id"] for item in listed if item["play"]["who"] != "executives"]
@@ -169,7 +169,7 @@ def test_executives_act_as_the_published_portfolio_has_it_and_never_where_there_
             assert ({"code": "executives_room_not_known"} in payload["warnings"]) == handed
 
 
-def test_fields_outside_the_contract_tell_events_apart() -> None:
+def test_fields_outside_the_contract_distinguish_events() -> None:
     failed = {"occurred_at": "2026-06-10", "kind": "payment_failed", "amount": 100.0}
     bodies = {
         "accounts": [{"created_at": "2025-01-01"}],

@@ -1,4 +1,4 @@
-"""A scored file is the same for the same signals, in every format, and there as a whole or not at all."""
+"""A scored file is the same for the same signals, in every format, and is never partly written."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_shuffled_and_repeated_rows_give_identical_files(
     assert summary.published.read_bytes() == house.summary.published.read_bytes()
 
 
-def test_later_signals_do_not_change_what_is_published_of_an_earlier_date(
+def test_later_signals_do_not_change_the_answers_of_an_earlier_date(
     make_signals: Callable[..., Signals], tables: Any, own_home: Home, tmp_path: Path, house: Any
 ) -> None:
     later = tables | {
@@ -106,8 +106,8 @@ def test_later_signals_do_not_change_what_is_published_of_an_earlier_date(
     assert summary.published.read_bytes() == house.summary.published.read_bytes()
 
 
-def test_a_lasting_risk_states_since_when(signals: Signals, house: Any) -> None:
-    """Its key names it from week to week; one is followed through the weeks before the signals end."""
+def test_a_continuing_risk_has_its_first_date(signals: Signals, house: Any) -> None:
+    """Its key is the same every week. The test follows one alert through the last weeks of the signals."""
     champion, keys = load_champion(house.home), dict[str, list[str]]()
     for weeks in (2, 1, 0):
         assessment, _, _ = assess_portfolio(signals, AS_OF - timedelta(weeks=weeks), house.home, champion)
@@ -133,7 +133,7 @@ def test_without_a_champion_only_the_health_score_is_known(
     assert SnapshotFiles(home).dates() == [house.summary.as_of]
 
 
-def test_stale_feeds_and_ids_that_a_spreadsheet_would_run_are_noted_and_nothing_is_changed(
+def test_stale_feeds_and_formula_like_ids_have_notes_and_are_unchanged(
     make_signals: Callable[..., Signals], tables: Any, own_home: Home, tmp_path: Path, house: Any
 ) -> None:
     ids = {"a01": "=1+1", "a02": "@sum"}
@@ -150,13 +150,13 @@ def test_stale_feeds_and_ids_that_a_spreadsheet_would_run_are_noted_and_nothing_
 
 
 @pytest.mark.parametrize("name", ["rows.xlsx", "rows", "rows.CSV"])
-def test_another_ending_is_refused_with_the_three_named(signals: Signals, own_home: Home, house: Any, name: str) -> None:
+def test_an_unsupported_format_is_rejected(signals: Signals, own_home: Home, house: Any, name: str) -> None:
     with pytest.raises(BadRequest, match=r"\.csv, \.parquet, \.ndjson"):
         score(signals, house.summary.as_of, own_home.root / name, own_home)
     assert not (own_home.root / name).exists()
 
 
-def test_what_fails_leaves_nothing_behind(signals: Signals, own_home: Home, house: Any, tmp_path: Path) -> None:
+def test_a_failure_leaves_no_files(signals: Signals, own_home: Home, house: Any, tmp_path: Path) -> None:
     shutil.rmtree(own_home.snapshots)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(HomeError):
