@@ -211,7 +211,7 @@ def snapshot(signals: Signals, as_of: Instant | Iterable[Instant], *, horizon_da
     given: Iterable[Any] = [as_of] if single else as_of  # type: ignore[assignment]
     dates = sorted({to_instant(each) for each in given})
     if not dates:
-        raise BadRequest("no date", "one as_of or more")
+        raise BadRequest("no date was given", "at least one as_of")
     with signals.known_before(dates[-1]) as known:
         catalogue = current_catalogue()
         frames = [build(known, grid, horizon_days=horizon_days, catalogue=catalogue) for grid in _grids(dates)]

@@ -49,9 +49,9 @@ def signer_from_key(store: Store, secret: str) -> Signer:
         key = find_key(connection, secret.strip())
     cure = "`renewcast keys create NAME --scope admin` creates a key for one person"
     if key is None:
-        raise BadRequest("the API key is not valid", "a key of this store that was not revoked", cure)
+        raise BadRequest("the API key is not valid", "a key that was created in this store and not revoked", cure)
     if not key.may("admin"):
-        raise BadRequest(f"the key of {key.name} may not sign", "a key with the scope admin", cure)
+        raise BadRequest(f"the key of {key.name} is not allowed to sign", "a key with the scope admin", cure)
     return Signer(key.id, key.name)
 
 

@@ -266,16 +266,16 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
     score, home = renewcast.score, tmp_path / "home"
     mistakes: dict[str, Callable[[], object]] = {
         "no signals source at": lambda: renewcast.open_signals(tmp_path / "nowhere"),
-        "a date that cannot be read": lambda: score(signals, "yesterday", home=home),
+        "invalid date": lambda: score(signals, "yesterday", home=home),
         "a date of type int": lambda: renewcast.snapshot(signals, 20260805),  # type: ignore[arg-type]
         "a date of type NaTType": lambda: renewcast.snapshot(signals, pd.NaT),
         "no date": lambda: renewcast.snapshot(signals, []),
-        "keys without as_of": lambda: renewcast.labels(signals, pd.DataFrame({"account_id": ["a"]})),
+        "keys has no column as_of": lambda: renewcast.labels(signals, pd.DataFrame({"account_id": ["a"]})),
         "no such account is active": lambda: renewcast.explain(signals, "unknown", AS_OF, home=home),
         "a capacity of -1": lambda: renewcast.worklist(signals, AS_OF, capacity=-1, home=home),
         "a save rate of 2": lambda: renewcast.worklist(signals, AS_OF, save_rate=2, home=home),
         "a period that is no quarter": lambda: renewcast.renewals(signals, AS_OF, period="Q4", home=home),
-        "the training setting path": lambda: renewcast.train(signals, home=home, config={"path": 1}),
+        "training setting path": lambda: renewcast.train(signals, home=home, config={"path": 1}),
         "not enough data": lambda: renewcast.train(signals, home=home, config=QUICK),
         "-1|must be|from": lambda: renewcast.simulate(tmp_path / "new", accounts=-1),
     }

@@ -91,5 +91,5 @@ def read_config(path: Path | None, /, **overrides: object) -> TrainConfig:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise BadRequest(
-            f"the training setting {key}: {first['msg']}", "one of " + ", ".join(TrainConfig.model_fields)
+            f"training setting {key}: {first['msg']}", "one of " + ", ".join(TrainConfig.model_fields)
         ) from None

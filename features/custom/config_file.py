@@ -111,7 +111,7 @@ def parse_custom_file(text: str, file: str) -> tuple[CustomFeature, ...]:
     try:
         content = parse_toml(text)
     except TomlError as error:
-        raise BadRequest(f"{file} is not TOML: {error}", cure="correct the line named in the message") from None
+        raise BadRequest(f"{file} is not valid TOML: {error}", cure="correct the line named in the message") from None
     try:
         return _CustomFile.model_validate(content).features
     except ValidationError as error:

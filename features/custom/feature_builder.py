@@ -35,7 +35,9 @@ def build_features(
         If a key does not fit the data contract, the measure, or another key.
     """
     if entry.name.split(".")[0] not in (CUSTOM_PREFIX, entry.table):
-        raise BadRequest(f"{place}: the name begins with another table", f"{CUSTOM_PREFIX}.… or {entry.table}.…")
+        raise BadRequest(
+            f"{place}: the name begins with the name of another table", f"{CUSTOM_PREFIX}.… or {entry.table}.…"
+        )
     measure = custom_measure(entry, place)
     if measure.windowed:
         windows = entry.windows or windows
@@ -43,9 +45,9 @@ def build_features(
         return tuple(_feature(entry, place, measure, declared, w) for w in windows)
     if entry.windows or entry.against_days_ago or entry.trend_days or "{w}" in entry.words:
         raise BadRequest(
-            f"{place}: {entry.measure} uses the whole known history",
-            f"windows, {{w}}, against_days_ago and trend_days only with {', '.join(_windowed())}",
-            "leave them out",
+            f"{place}: {entry.measure} uses the whole history and takes no windows",
+            f"windows, {{w}}, against_days_ago and trend_days are allowed only with {', '.join(_windowed())}",
+            "remove these keys",
         )
     return (_feature(entry, place, measure, declared, None),)
 
@@ -58,16 +60,19 @@ def _windowed() -> list[str]:
 def _check_windowed(entry: CustomFeature, place: str, measure: Measure, windows: tuple[int, ...]) -> None:
     if len(windows) > 1 and "{w}" not in entry.words:
         raise BadRequest(
-            f"{place}, key words: all windows would have the same words", "{w}, which is replaced by the days"
+            f"{place}, key words: all windows would have the same text",
+            "{w} in the text, which is replaced by the number of days",
         )
     if sum(comparison is not None for comparison in (entry.per, entry.against_days_ago, entry.trend_days)) > 1:
-        raise BadRequest(f"{place}: more than one comparison", "one of per, against_days_ago, trend_days")
+        raise BadRequest(f"{place}: more than one comparison", "only one of per, against_days_ago and trend_days")
     if entry.trend_days is not None:
         if not measure.additive:
             found = f"{place}: values of {entry.measure} do not add up over time"
-            raise BadRequest(found, "against_days_ago", "use that")
+            raise BadRequest(found, "against_days_ago instead of trend_days", "use against_days_ago")
         if entry.trend_days <= max(windows):
-            raise BadRequest(f"{place}, key trend_days: it is not longer than the window", f"more than {max(windows)}")
+            raise BadRequest(
+                f"{place}, key trend_days: not longer than the longest window", f"more than {max(windows)} days"
+            )
 
 
 def _feature(
@@ -109,7 +114,9 @@ def _per(name: str, declared: Mapping[str, Feature], place: str) -> Feature:
     numbers = [n for n, f in declared.items() if f.kind == "number"]
     if name not in numbers:
         near = ", ".join(difflib.get_close_matches(name, numbers)) or "`renewcast features` lists all"
-        raise BadRequest(f"{place}, key per: there is no numeric feature {name}", f"a feature; the nearest: {near}")
+        raise BadRequest(
+            f"{place}, key per: there is no numeric feature {name}", f"a feature; the closest name: {near}"
+        )
     return declared[name]
 
 
@@ -124,7 +131,7 @@ def _unit(entry: CustomFeature, place: str) -> str:
         return "ratio"
     if entry.per is None and (unit := MEASURE_KINDS[entry.measure].custom_unit):
         return unit
-    raise BadRequest(f"{place}, key unit: it is missing", "what is counted: users, tickets, hours, share (0 to 1), …")
+    raise BadRequest(f"{place}, key unit: missing", "what is counted: users, tickets, hours, share (0 to 1), …")
 
 
 def _with_window(text: str, w: int | None) -> str:

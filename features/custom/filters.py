@@ -92,8 +92,8 @@ def _parse_condition(column: Column, spec: Any, place: str) -> Condition:
         if set(spec) == {"known"} and isinstance(spec["known"], bool):
             if column.known_from is not None and not spec["known"]:
                 raise BadRequest(
-                    f"{place}: unknown values of this column cannot be counted",
-                    "{known = true}, counted from that instant",
+                    f"{place}: rows with unknown values in this column cannot be selected",
+                    "{known = true}; a row then counts from the instant at which its value becomes known",
                 )
             return Condition(column.name, known=spec["known"])
         if spec and set(spec) <= _RANGE and column.kind in NUMBERS and all(map(_finite, spec.values())):
@@ -102,12 +102,14 @@ def _parse_condition(column: Column, spec: Any, place: str) -> Condition:
         raise BadRequest(f"{place}: an invalid condition", f"a {column.kind}, a list of them, or {kinds}")
     values = tuple(spec) if isinstance(spec, list) else (spec,)
     if column.kind == "instant":
-        raise BadRequest(f"{place}: instants are selected by windows", "{known = true}")
+        raise BadRequest(f"{place}: instants can only be selected by windows", "windows, or {known = true}")
     if not values or not all(isinstance(v, _TYPES[column.kind]) and _fits(v, column) for v in values):
         listed = (
-            f"{column.name} is one of {', '.join(column.values)}" if column.values else f"a {column.kind}, or several"
+            f"{column.name} is one of {', '.join(column.values)}"
+            if column.values
+            else f"a {column.kind}, or a list of them"
         )
-        raise BadRequest(f"{place}: a value that the column cannot have", listed)
+        raise BadRequest(f"{place}: not a valid value for this column", listed)
     return Condition(column.name, values)
 
 

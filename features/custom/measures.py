@@ -54,7 +54,7 @@ def _table(entry: CustomFeature, place: str) -> TableSchema:
     tables = [name for name in TABLES if name != "accounts"]
     if entry.table not in tables:
         raise BadRequest(
-            f"{place}, key table: there is no table {entry.table} to measure", "one of " + ", ".join(tables)
+            f"{place}, key table: {entry.table} is not a table that can be measured", "one of " + ", ".join(tables)
         )
     return TABLES[entry.table]
 
@@ -65,7 +65,7 @@ def _check_keys(entry: CustomFeature, place: str) -> None:
         if needed != bool(getattr(entry, key)):
             required_keys = " and ".join(MEASURE_KINDS[entry.measure].required_keys) or "neither value, key nor holds"
             raise BadRequest(
-                f"{place}, key {key}: it is {'missing' if needed else 'not allowed here'}",
+                f"{place}, key {key}: {'missing' if needed else 'not allowed here'}",
                 f"{entry.measure} takes {required_keys}",
             )
 
@@ -75,7 +75,7 @@ def _check_kind(column: Column | None, kinds: tuple[str, ...], what: str, table:
         usable = [c.name for c in table.columns if c.kind in kinds and c.name != "account_id"]
         raise BadRequest(
             f"{place}: {column.name} is not a {what}",
-            f"a {what} of {table.name}: {', '.join(usable) or 'there is none'}",
+            f"a {what} of {table.name}: {', '.join(usable) or 'none'}",
         )
 
 

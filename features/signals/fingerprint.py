@@ -36,7 +36,7 @@ def fingerprint(signals: Signals) -> str:
         The signals are on another engine.
     """
     if not is_embedded(signals.connection):
-        raise BadRequest("a fingerprint of signals on another engine", "the embedded engine", "omit --engine")
+        raise BadRequest("fingerprints are not supported on this engine", "the embedded engine", "omit --engine")
     sums = {name: _sums(signals, name) for name in sorted(signals.tables)}
     digest = hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
     return f"{engine_version()}:{digest}"

@@ -233,7 +233,7 @@ def newest_instant(source: Source, now: datetime | None = None) -> datetime:
     """
     newest = completeness(source, now).through
     if newest is None:
-        raise SignalsError("the source has no row with a past date", "at least one event, subscription or account")
+        raise SignalsError("the source has no row dated in the past", "at least one event, subscription or account")
     return newest
 
 

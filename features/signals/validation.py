@@ -133,7 +133,7 @@ class CheckReport:
         if self.errors:
             raise SignalsError(
                 f"{self.origin} violates the data contract:\n" + "\n".join(f"  {error}" for error in self.errors),
-                cure="correct the source (or its mapping) at these places",
+                cure="correct the source (or its mapping) at the places listed",
             )
 
     def as_dict(self) -> dict[str, Any]:

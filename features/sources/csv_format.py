@@ -201,7 +201,7 @@ def _columns(header: Header, table: str, file: Path) -> list[str]:
         if taken[key] > 1 and key in contract:
             spellings = dict.fromkeys(n.strip() for n in header.names if n.strip().lower() == key)
             raise SignalsError(
-                f"{file}: the header names {key} more than once: {', '.join(spellings)}",
+                f"{file}: the header has the column {key} more than once: {', '.join(spellings)}",
                 "one column per name; names are not case-sensitive",
                 "rename or remove one of them",
             )
@@ -453,7 +453,7 @@ def _find_error(file: Path, header: Header) -> SignalsError | None:
         return _ragged_rows_error(file, lengths, n_ragged, width)
     if row := _row_with_stray_quote(file, header):
         return SignalsError(
-            f"{file}: row {row} has a quotation mark in a value that is not quoted",
+            f"{file}: row {row} has a quotation mark in an unquoted value",
             RULES,
             "export it again",
         )

@@ -95,7 +95,7 @@ def database_file(address: str, scheme: str, folder: Path | None = None) -> Path
     """
     if scheme not in SCHEMES:
         raise SignalsError(
-            f"an unknown kind of database address: {scheme}",
+            f"unsupported database address: {scheme}",
             "one of " + ", ".join(ADDRESSES),
             "use one of these, or export the tables to Parquet",
         )

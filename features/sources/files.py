@@ -192,9 +192,12 @@ def fixed_prefix(pattern: Path) -> Path:
 def _same_format(files: list[Path], place: Path, base: Path) -> DataFiles:
     kinds = {about[1] if (about := format_of(file)) else "" for file in files}
     if "" in kinds:
-        raise SignalsError(f"{place} is of an unknown format", EXPECTED)
+        raise SignalsError(f"{place} has an unknown format", EXPECTED)
     if len(kinds) != 1:
-        raise SignalsError(f"{place} has {'no' if not kinds else 'mixed'} data files", f"{EXPECTED}; one kind")
+        raise SignalsError(
+            f"{place} has {'no data files' if not kinds else 'data files of different formats'}",
+            f"{EXPECTED}; one format per table",
+        )
     return DataFiles(kinds.pop(), tuple(files), base)
 
 
@@ -252,7 +255,7 @@ def open_with_spark(address: str, engine: str) -> Source:
         If Spark is not available, or cannot read ``address``.
     """
     if engine != SPARK and not engine.startswith("spark://"):
-        raise BadRequest(f"an unknown engine: {engine}", f"{DUCKDB}, {SPARK} or spark://HOST:PORT")
+        raise BadRequest(f"unknown engine: {engine}", f"{DUCKDB}, {SPARK} or spark://HOST:PORT")
     if "://" in address or not Path(address).is_dir():
         what = address.partition("://")[0] + "://" if "://" in address else address
         raise SignalsError(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 KEYS = {"tables", "files", "database", "about"}
 _FILES_SCHEMA = "memory.files"
 _EXPECTED = '[tables] with table = "SELECT …" and [files] with name = "path" (or database = "duckdb:///file")'
-_STORE_CURE = "copy the files to this machine with the client of the store, and use the copies"
+_STORE_CURE = "copy the files to this machine with the object store's own client, and use the copies"
 
 
 def open_mapping(path: Path) -> Source:
@@ -84,7 +84,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         mapping = parse_toml(read_toml_text(path))
     except TomlError as error:
-        raise SignalsError(f"{path} is not TOML: {error}", "a mapping file with [files] and [tables]") from None
+        raise SignalsError(f"{path} is not valid TOML: {error}", "a mapping file with [files] and [tables]") from None
     queries, files = mapping.get("tables", {}), mapping.get("files", {})
     unknown = sorted(set(mapping) - KEYS)
     shapes = isinstance(queries, dict) and isinstance(files, dict) and isinstance(mapping.get("database", ""), str)
@@ -114,8 +114,8 @@ def _data_files(path: Path, name: str, file: str, copies: Copies) -> DataFiles:
             raise SignalsError(f"{path}: files.{name}: {error.found}", error.expected, error.cure) from None
     if "://" in file:
         raise SignalsError(
-            f"{path}: files.{name} is an unsupported kind of address: {file.partition('://')[0]}",
-            "a file, a folder or a pattern on this machine, or " + " or ".join(f"{s}://BUCKET/KEY" for s in STORES),
+            f"{path}: files.{name} has an unsupported kind of address: {file.partition('://')[0]}",
+            "a local file, folder or pattern, or " + " or ".join(f"{s}://BUCKET/KEY" for s in STORES),
             _STORE_CURE,
         )
     local = path.parent.resolve() / file

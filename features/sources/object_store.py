@@ -129,7 +129,7 @@ def parse_address(address: str) -> StoreAddress:
         or "**" in key
     ):
         raise SignalsError(
-            f"an invalid {scheme} address",
+            f"invalid {scheme} address",
             f"{scheme}://BUCKET/PREFIX, then ? and any of {', '.join(f'{name}=…' for name in allowed)}",
             "set credentials in the environment; use * and [...] as patterns, not ? or **",
         )
@@ -384,7 +384,7 @@ class _Store:
             )
         if re.search(_DENIED, message):
             raise SignalsError(
-                f"access to {where} is denied with the credentials of the environment",
+                f"the credentials in the environment do not allow access to {where}",
                 "permission to list the bucket and read its objects",
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (GOOGLE_APPLICATION_CREDENTIALS for gs), "
                 "or add ?anonymous=true for a public bucket",
@@ -404,7 +404,7 @@ class _Store:
 
     def _too_much(self, objects: int, size: int) -> SignalsError:
         return SignalsError(
-            f"{self.place.origin} has {objects:,} objects of {size / 2**30:,.1f} GiB",
+            f"{self.place.origin} has {objects:,} objects with a total of {size / 2**30:,.1f} GiB",
             f"at most {OBJECT_LIMIT:,} objects and {BYTE_LIMIT / 2**30:,.0f} GiB",
             "use a narrower prefix or pattern, or copy the files and use their folder",
         )
@@ -469,7 +469,7 @@ def _make_folder(folder: Path) -> None:
 def _unwritable_error(error: OSError) -> SignalsError:
     return SignalsError(
         f"the copies of the objects cannot be written ({os.strerror(error.errno) if error.errno else 'unknown'})",
-        "enough space in the folder for temporary files",
+        "enough free space in the temporary folder",
         "free some space, or set TMPDIR to another folder; an object and a prefix cannot have the same name",
     )
 

@@ -44,9 +44,9 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
         source = open_store(text)
     elif scheme.lower() in UNSUPPORTED_SCHEMES:
         raise SignalsError(
-            f"an unsupported remote address: {scheme}",
+            f"unsupported remote address: {scheme}",
             "a folder of Parquet, CSV or JSON files, a TOML mapping file, or one of " + ", ".join(ADDRESSES),
-            "copy the files to this machine with the client of the store, and use the folder of the copies",
+            "copy the files to this machine with the object store's own client, and use the folder of copies",
         )
     elif scheme:
         source = open_database(text, scheme)

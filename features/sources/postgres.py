@@ -68,9 +68,9 @@ def masked_address(address: str) -> str:
 
 def _invalid_address() -> SignalsError:
     return SignalsError(
-        "an invalid PostgreSQL address",
+        "invalid PostgreSQL address",
         f"{ADDRESS_FORMAT}, with ?schema=NAME if it is not the default schema",
-        "write / @ : # % within the user or the password as %2F %40 %3A %23 %25",
+        "percent-encode / @ : # % in the user name or password as %2F %40 %3A %23 %25",
     )
 
 
@@ -152,7 +152,7 @@ def _run_in_transaction(address: str, copy: Callable[[Any, Any, str, str], _Resu
         import psycopg
     except ImportError:
         raise SignalsError(
-            "the driver for PostgreSQL is not installed", "psycopg", "pip install 'renewcast[postgres]'"
+            "the PostgreSQL driver is not installed", "psycopg", "pip install 'renewcast[postgres]'"
         ) from None
     server, schema = _connect(psycopg, address, shown)
     try:
@@ -246,7 +246,7 @@ def _connect(psycopg: Any, address: str, shown: str) -> tuple[Any, str]:
         for pattern, what in _REFUSALS.items():
             if re.search(pattern, message):
                 raise SignalsError(
-                    f"the server of {shown} refuses {what}", ADDRESS_FORMAT, "correct the address"
+                    f"the server at {shown} refuses {what}", ADDRESS_FORMAT, "correct the address"
                 ) from None
         if re.search(_UNREACHABLE, message, re.IGNORECASE):
             raise SignalsError(
@@ -255,7 +255,7 @@ def _connect(psycopg: Any, address: str, shown: str) -> tuple[Any, str]:
                 "check the host and the port, and that the server is running",
             ) from None
         raise SignalsError(
-            f"the server of {shown} refuses the connection", ADDRESS_FORMAT, "check the server's log for the reason"
+            f"the server at {shown} refuses the connection", ADDRESS_FORMAT, "check the server's log for the reason"
         ) from None
     server.read_only = True
     server.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -310,15 +310,15 @@ def _copy(source: Any, wanted: ibis.Table, place: str, into: _Target, shown: str
                 into.append(pa.Table.from_batches([batch]))
     except psycopg.errors.InsufficientPrivilege:
         raise SignalsError(
-            f"{shown}: the user may not read {place}",
-            "the SELECT privilege on it",
-            "grant it, or rename the table",
+            f"{shown}: the user is not allowed to read {place}",
+            "the SELECT privilege on the table",
+            "grant the privilege, or rename the table if it should be ignored",
         ) from None
     except (psycopg.Error, pa.ArrowInvalid):
         # Their messages contain the values.
         raise SignalsError(
             f"{shown}: the rows of {place} cannot be read",
-            "values that a file can store: dates in the years 1 to 9999, without infinity",
+            "values that can be copied: dates in the years 1 to 9999, not infinity",
         ) from None
 
 

@@ -82,7 +82,7 @@ def new_folder(path: Path) -> Iterator[Path]:
                 _fsync(inner)
             _fsync(partial)
             if path.exists():
-                raise HomeError(f"{path} exists already", "a folder that does not exist yet", "choose another name")
+                raise HomeError(f"{path} already exists", "a folder that does not exist yet", "choose another name")
             os.rename(partial, path)
             _fsync(path.parent)
         finally:
@@ -135,6 +135,4 @@ def _os_errors_as_home_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise HomeError(
-            f"cannot write {path}: {error.strerror or error}", "a path that can be written", CURE
-        ) from error
+        raise HomeError(f"cannot write {path}: {error.strerror or error}", "a writable path", CURE) from error

@@ -33,14 +33,14 @@ def parse_instant(text: str | date | datetime) -> datetime:
             instant = datetime.fromisoformat(text.strip())
         except ValueError:
             raise BadRequest(
-                "a date that cannot be read", "an ISO 8601 date such as 2026-09-30 or 2026-09-30T12:00:00+00:00"
+                "invalid date", "an ISO 8601 date such as 2026-09-30 or 2026-09-30T12:00:00+00:00"
             ) from None
     if instant.tzinfo is None:
         return instant.replace(tzinfo=UTC)
     try:
         return instant.astimezone(UTC)
     except OverflowError:
-        raise BadRequest("a date beyond the supported calendar", "a year between 2 and 9998") from None
+        raise BadRequest("date outside the supported range", "a year between 2 and 9998") from None
 
 
 def midnight(instant: datetime) -> datetime:
@@ -81,11 +81,11 @@ class Grid:
         if not 1 <= self.n <= MAX_GRID or self.every_days < 1:
             raise BadRequest(
                 f"a grid of {self.n} dates every {self.every_days} days",
-                f"1 to {MAX_GRID} dates, at least a day apart",
+                f"1 to {MAX_GRID} dates, at least one day apart",
                 "check that --from is not after --as-of and that --every is at least 1",
             )
         if self.first.microsecond:
-            raise BadRequest("an as_of with a fraction of a second", "a whole second")
+            raise BadRequest("as_of has a fraction of a second", "a whole second")
 
     @classmethod
     def single(cls, as_of: datetime) -> Grid:

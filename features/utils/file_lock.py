@@ -44,7 +44,7 @@ def exclusive_lock(lock: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[N
         ) from None
     except (OSError, NotImplementedError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise HomeError(f"cannot write {lock.parent}: {reason}", "a home that can be written") from error
+        raise HomeError(f"cannot write {lock.parent}: {reason}", "a writable home") from error
     try:
         yield
     finally:

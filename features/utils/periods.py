@@ -160,7 +160,7 @@ def forecast_period(as_of: datetime, name: str | None = None, days: int | None =
     BadRequest : both are given, the period is over, or the days are not among `FORECAST_DAYS`.
     """
     if name is not None and days is not None:
-        raise BadRequest("both a period and days", "one of them")
+        raise BadRequest("both a period and a number of days were given", "only one of them")
     if name is not None:
         found = calendar_period(name)
         if found.end <= as_of:
@@ -187,7 +187,7 @@ def _month(year: int, month: int) -> Period:
 
 
 def _unreadable(expected: str) -> BadRequest:
-    return BadRequest("the period cannot be read", expected, "write it as in the example")
+    return BadRequest("invalid period", expected, "write it as in the example")
 
 
 def _back(name: str, end: datetime, times: int) -> datetime:
@@ -201,5 +201,5 @@ def _back(name: str, end: datetime, times: int) -> datetime:
         if (match := _DAYS.fullmatch(name)) and 1 <= int(match[1]) <= LONGEST_DAYS:
             return end - times * timedelta(days=int(match[1]))
     except (OverflowError, ValueError):
-        raise BadRequest("a period that begins before the calendar", "a later date") from None
+        raise BadRequest("the period begins before the first supported date", "a later date") from None
     raise _unreadable(f"month, quarter, year, or 1d to {LONGEST_DAYS}d, such as 90d")

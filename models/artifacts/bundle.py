@@ -234,20 +234,20 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         manifest = _read_manifest(folder)
         if target is not None and manifest.target != target:
             raise BundleError(
-                f"{folder / MANIFEST} belongs to a model for {manifest.target}", target, f"use a bundle for {target}"
+                f"{folder / MANIFEST} belongs to a {manifest.target} model", target, f"use a bundle for {target}"
             )
         limits = FILES | ({CARD: JSON_LIMIT} if CARD in manifest.files or (folder / CARD).exists() else {})
         contents = {name: read_bounded(folder / name, limit) for name, limit in limits.items()}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
                 raise BundleError(
-                    f"{folder / name} was changed since it was written", f"its SHA-256 as in {MANIFEST}", REPLACE
+                    f"{folder / name} was changed after it was written", f"the SHA-256 hash in {MANIFEST}", REPLACE
                 )
         schema = read_json(contents["schema.json"], "schema.json")
         calibrator = read_json(contents["calibrator.json"], "calibrator.json")
         scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, LazyTreeShap)
     except (ScorerError, UnicodeDecodeError) as error:
-        raise BundleError(f"{folder}: {error}", "a bundle as `renewcast train` writes it", RETRAIN) from error
+        raise BundleError(f"{folder}: {error}", "a bundle written by `renewcast train`", RETRAIN) from error
     _check_catalogue(folder, schema, catalogue)
     try:
         peers = Peers.from_json(schema.get("reference"))
@@ -278,10 +278,12 @@ def _check_names(folder: Path) -> None:
     if missing := sorted(wanted - set(entries)):
         raise BundleError(f"{folder} lacks {', '.join(missing)}", f"the files {', '.join(sorted(wanted))}", REPLACE)
     if extra := sorted(set(entries) - wanted - {CARD}):
-        raise BundleError(f"{folder} also holds {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove it")
+        raise BundleError(
+            f"{folder} also contains {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove the other files"
+        )
     for name, entry in entries.items():
         if not stat.S_ISREG(entry.lstat().st_mode):
-            raise BundleError(f"{folder / name} is a link or a folder", "a plain file", REPLACE)
+            raise BundleError(f"{folder / name} is a link or a folder", "a regular file", REPLACE)
 
 
 def _read_manifest(folder: Path) -> Manifest:

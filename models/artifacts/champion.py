@@ -171,7 +171,7 @@ def champion_entry(home: Home, bundle: Bundle) -> ChampionEntry:
         raise HomeError(
             f"the bundle {bundle.folder} is not in the home",
             f"a folder {home.bundles}/<target>/<version>",
-            "move it",
+            "move the bundle there",
         ) from error
 
 
@@ -202,11 +202,13 @@ def read_pointer(home: Home) -> ChampionPointer | None:
         read_json(content, file.name)
         return ChampionPointer.model_validate_json(content)
     except ScorerError as error:
-        raise BundleError(f"{file}: {error}", "the pointer that promotion writes", cure) from error
+        raise BundleError(f"{file}: {error}", "a file written by `renewcast promote`", cure) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{file}: key {key}: {first['msg']}", "the pointer that promotion writes", cure) from error
+        raise BundleError(
+            f"{file}: key {key}: {first['msg']}", "a file written by `renewcast promote`", cure
+        ) from error
 
 
 def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) -> Champion:
@@ -235,8 +237,8 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
         bundle = require_same_portfolio(identity, load_bundle(home.root / pointed.folder, target, catalogue))
         if bundle.manifest.version != pointed.version:
             raise BundleError(
-                f"{bundle.folder} holds version {bundle.manifest.version}",
-                f"version {pointed.version}, as {home.champion_file} says",
+                f"{bundle.folder} contains version {bundle.manifest.version}",
+                f"version {pointed.version}, as in {home.champion_file}",
                 "promote a model again",
             )
         bundles[target] = bundle

@@ -117,7 +117,7 @@ def record_same_portfolio(home: Home, signals: Signals, who: str, why: str) -> P
     BadRequest : the home has no identity yet, or the author or reason is missing.
     """
     if not why.strip() or not who.strip():
-        raise BadRequest("the statement has no author or no reason", "--why TEXT and --by NAME")
+        raise BadRequest("the author or the reason is missing", "--why TEXT and --by NAME")
     portfolio = signals_portfolio(signals)
     with exclusive_lock(home.root / LOCK):
         identity = read_identity(home)
@@ -220,7 +220,10 @@ def _name_of(origin: str) -> str:
 
 def _checked(name: str) -> str:
     if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
-        raise BadRequest("the portfolio name is empty, too long or not printable", f"1 to {NAME_LIMIT} characters")
+        raise BadRequest(
+            "the portfolio name is empty, too long, or contains characters that cannot be printed",
+            f"1 to {NAME_LIMIT} characters",
+        )
     return name.strip()
 
 

@@ -33,11 +33,13 @@ def read_identity_file(home: Home) -> PortfolioIdentity | None:
         read_json(content, file.name)
         return PortfolioIdentity.model_validate_json(content)
     except ScorerError as error:
-        raise HomeError(f"{file}: {error}", "the identity as `renewcast train` writes it", cure) from error
+        raise HomeError(f"{file}: {error}", "a portfolio identity written by `renewcast train`", cure) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise HomeError(f"{file}: key {key}: {first['msg']}", "an identity", cure) from None
+        raise HomeError(
+            f"{file}: key {key}: {first['msg']}", "a portfolio identity written by `renewcast train`", cure
+        ) from None
 
 
 def write_identity_file(home: Home, identity: PortfolioIdentity) -> None:
@@ -62,7 +64,7 @@ def require_same_portfolio(identity: PortfolioIdentity | None, bundle: Bundle) -
     own = bundle.manifest.portfolio
     if identity is not None and own is not None and own.id != identity.id:
         raise BundleError(
-            f"{bundle.folder} was trained on another portfolio, {own.name} ({own.kind}), than this home's, "
+            f"{bundle.folder} was trained on the portfolio {own.name} ({own.kind}), but this home belongs to "
             f"{identity.name} ({identity.kind})",
             "a bundle of this home's portfolio",
             "promote a version that was trained in this home, or use the home of the bundle (RENEWCAST_HOME)",

@@ -88,6 +88,6 @@ def require_inputs(
                 f"{lacking.share:.0%} of the gain of the {target} model (version {bundle.manifest.version}) is in "
                 f"features that are unknown for every account; {'; '.join(parts)}; features: {first}{more}",
                 f"at most {MAX_UNKNOWN_SHARE:.0%}",
-                "add the missing tables, or train on signals like these: renewcast train SIGNALS (for another "
+                "add the missing tables, or train on these signals: renewcast train SIGNALS (for another "
                 "portfolio in a new home: RENEWCAST_HOME=FOLDER)",
             )

@@ -129,8 +129,8 @@ def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
     bands = rubric.bands
     if not (bands.green > bands.yellow > bands.red == 0):
         raise RubricError(
-            f"{file}: key bands: they begin at {bands.green:g}, {bands.yellow:g} and {bands.red:g}",
-            "green above yellow above red, and red = 0, so that every score from 0 to 100 has a band",
+            f"{file}: key bands: green begins at {bands.green:g}, yellow at {bands.yellow:g}, red at {bands.red:g}",
+            "green > yellow > red, and red = 0, so that every score from 0 to 100 has a band",
             "correct bands",
         )
     for d, dimension in enumerate(rubric.dimensions):
@@ -147,8 +147,8 @@ def _check_profiles(rubric: RubricFile, file: str) -> None:
         key = f"profiles.{i}"
         if unknown := sorted(set(profile.segments) - set(segments)):
             raise RubricError(
-                f"{file}: key {key}.segments: there is no segment {', '.join(unknown)}",
-                f"some of {', '.join(segments)}",
+                f"{file}: key {key}.segments: unknown segment: {', '.join(unknown)}",
+                f"one or more of {', '.join(segments)}",
                 f"correct {key}.segments",
             )
         if twice := sorted(assigned & set(profile.segments)):
@@ -178,7 +178,9 @@ def _check_weights(rubric: RubricFile, file: str) -> None:
     signals = [signal.feature for dimension in rubric.dimensions for signal in dimension.signals]
     for key, found in (("dimensions.name", names), ("dimensions.signals.feature", signals)):
         if twice := sorted({name for name in found if found.count(name) > 1}):
-            raise RubricError(f"{file}: key {key}: {', '.join(twice)} occurs twice", "each once", "remove one of them")
+            raise RubricError(
+                f"{file}: key {key}: {', '.join(twice)} occurs more than once", "each only once", "remove one of them"
+            )
     total = sum(dimension.weight for dimension in rubric.dimensions)
     if abs(total - 100.0) > WEIGHT_TOLERANCE:
         raise RubricError(
@@ -198,8 +200,9 @@ def _check_signal(signal: RubricSignal, file: str, key: str, features: Collectio
     elif isinstance(signal, ScaleSignal):
         if signal.worst == signal.best or (signal.best > signal.worst) is not (signal.better == "higher"):
             raise RubricError(
-                f"{file}: key {key}.best: {signal.better} is better, worst {signal.worst:g}, best {signal.best:g}",
-                "best on the better side of worst",
+                f"{file}: key {key}.best: best is {signal.best:g} and worst is {signal.worst:g}, "
+                f"but {signal.better} is better",
+                "best above worst if higher is better, below worst if lower is better",
                 f"correct {key}",
             )
     elif (signal.green_above is None) is not (signal.yellow_from is None):
@@ -208,7 +211,9 @@ def _check_signal(signal: RubricSignal, file: str, key: str, features: Collectio
         )
     elif signal.green_above is not None and signal.green_above <= (signal.yellow_from or 0.0):
         raise RubricError(
-            f"{file}: key {key}.green_above: not above yellow_from", "green_above over yellow_from", f"correct {key}"
+            f"{file}: key {key}.green_above is not greater than yellow_from",
+            "green_above greater than yellow_from",
+            f"correct {key}",
         )
 
 
@@ -218,16 +223,16 @@ def _check_steps(signal: StepsSignal, file: str, key: str) -> None:
     bounds = [step.at_least if higher else step.up_to for step in signal.steps]
     others = [step.up_to if higher else step.at_least for step in signal.steps]
     if any(value is not None for value in others):
-        raise RubricError(f"{file}: key {key}: {signal.better} is better, but {other} is used", cure=f"use {bound}")
+        raise RubricError(f"{file}: key {key}: better = {signal.better} does not allow {other}", cure=f"use {bound}")
     if bounds[-1] is not None or any(value is None for value in bounds[:-1]):
         raise RubricError(
-            f"{file}: key {key}: the steps with and without a bound are wrong",
-            f"{bound} on every step but the last",
+            f"{file}: key {key}: every step but the last needs {bound}",
+            f"{bound} on every step but the last, which has none",
             f"correct {key}",
         )
     for one, two in pairwise(value for value in bounds if value is not None):
         if (one <= two) if higher else (one >= two):
-            raise RubricError(f"{file}: key {key}: the bounds are out of order", "the best step first", f"sort {key}")
+            raise RubricError(f"{file}: key {key}: the bounds are not in order", "the best step first", f"sort {key}")
     if any(one.points < two.points for one, two in pairwise(signal.steps)):
         raise RubricError(
             f"{file}: key {key}: a better step earns fewer points",

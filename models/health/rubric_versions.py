@@ -341,11 +341,11 @@ def read_history(home: Home) -> HistoryFile:
     try:
         return HistoryFile.model_validate_json(read_bounded(file, SIZE_LIMIT))
     except ScorerError as error:
-        raise HomeError(f"{file}: {error}", "the history that sign-offs write", cure) from error
+        raise HomeError(f"{file}: {error}", "a history written by sign-offs", cure) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise HomeError(f"{file}: key {key}: {first['msg']}", "the history that sign-offs write", cure) from error
+        raise HomeError(f"{file}: key {key}: {first['msg']}", "a history written by sign-offs", cure) from error
 
 
 def write_history(home: Home, history: HistoryFile) -> None:
@@ -368,7 +368,7 @@ def load_rubric_history(home: Home, catalogue: Mapping[str, Feature] | None = No
     Raises
     ------
     HomeError
-        The history is broken, or a version was changed since it was approved.
+        The history is broken, or a version was changed after it was approved.
     RubricError
         A version is missing or invalid, for example because a feature no longer exists.
     """
@@ -381,9 +381,9 @@ def load_rubric_history(home: Home, catalogue: Mapping[str, Feature] | None = No
                 text = read_rules_text(path)
                 if sha256(text) != named.sha256:
                     raise HomeError(
-                        f"{path} was changed since it was approved",
-                        f"its SHA-256 as in {home.rubric_history.name}",
-                        "restore it; other weights need another review",
+                        f"{path} was changed after it was approved",
+                        f"the SHA-256 hash in {home.rubric_history.name}",
+                        "restore the file; to change weights, run a new review",
                     )
                 rubrics[(each.rubric, named.version)] = rubric_from_text(text, path.name, catalogue)
     return RubricHistory(file, rubrics)

@@ -36,10 +36,10 @@ def number_column(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
         return np.full(len(frame), np.nan)
     if not isinstance(frame.columns.get_loc(name), int):
         times = list(frame.columns).count(name)
-        raise BadRequest(f"column {name} occurs {times} times", "each column once")
+        raise BadRequest(f"column {name} occurs {times} times", "each column only once")
     try:
         numbers = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
         # The original reason is omitted, since it repeats the value.
-        raise BadRequest(f"column {name} holds something that is not a number", "numbers or nulls") from None
+        raise BadRequest(f"column {name} contains a value that is not a number", "numbers or nulls") from None
     return np.where(np.isfinite(numbers), numbers, np.nan)

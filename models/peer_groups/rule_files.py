@@ -139,7 +139,7 @@ def parse_rules(
     try:
         return kind.model_validate(parse_toml(text))
     except TomlError as caught:
-        raise error(f"{file} is not TOML: {caught}", cure="correct the line in the message") from caught
+        raise error(f"{file} is not valid TOML: {caught}", cure="correct the line named in the message") from caught
     except ValidationError as caught:
         first = caught.errors(include_url=False, include_input=False)[0]
         parts = (str(part) for place, part in enumerate(first["loc"]) if place != tag_at)

@@ -288,11 +288,13 @@ def _check(frame: pd.DataFrame) -> None:
     if frame.empty:
         raise BadRequest("no account is active at this date", "at least one account", "choose another date")
     if frame["as_of"].nunique(dropna=False) != 1 or frame["as_of"].isna().any():
-        raise BadRequest("the table holds several dates, or none", "one as_of for all rows", "pass one date at a time")
+        raise BadRequest("the table has several dates, or none", "one as_of for all rows", "pass one date at a time")
     if not isinstance(frame["as_of"].dtype, pd.DatetimeTZDtype):
-        raise BadRequest("as_of is not a column of datetimes with a time zone", "datetimes in UTC", "convert it to UTC")
+        raise BadRequest("as_of is not a datetime column with a time zone", "datetimes in UTC", "convert it to UTC")
     if repeated := int(frame["account_id"].duplicated().sum()):
-        raise BadRequest(f"{repeated} rows repeat an account", "each account once", "remove the repeated rows")
+        raise BadRequest(
+            f"{repeated} rows have a duplicate account", "each account only once", "remove the duplicate rows"
+        )
 
 
 def _ages(as_of: pd.Timestamp, feeds: Mapping[str, datetime | None]) -> dict[str, int]:

@@ -28,7 +28,9 @@ def suffix_of(path: Path) -> str:
     """
     if path.suffix not in SUFFIXES:
         raise BadRequest(
-            f"{path} ends in {path.suffix or 'nothing'}", "one of " + ", ".join(SUFFIXES), "use one of these extensions"
+            f"{path} has {f'the unsupported extension {path.suffix}' if path.suffix else 'no file extension'}",
+            "one of " + ", ".join(SUFFIXES),
+            "use one of these extensions",
         )
     return path.suffix
 

@@ -166,7 +166,9 @@ def _encoded(frame: pd.DataFrame, bundle: Bundle) -> Encoded:
     try:
         return bundle.scorer.encode(frame)
     except ScorerError as error:
-        raise BadRequest(str(error), "columns as in a snapshot", "build the table with `renewcast snapshot`") from error
+        raise BadRequest(
+            str(error), "the columns of a snapshot", "build the table with `renewcast snapshot`"
+        ) from error
 
 
 def _old_enough(frame: pd.DataFrame) -> Bools:

@@ -97,8 +97,8 @@ class PastForecasts(_StoredModel):
             return cls.model_validate_json(content)
         except (OSError, ValueError, ValidationError):
             raise HomeError(
-                f"{path} is not as the backtest wrote it",
-                "the past forecasts of renewals",
+                f"{path} is not valid",
+                "the past renewal forecasts written by the backtest",
                 "run the backtest again: `renewcast renewals SIGNALS --backtest`",
             ) from None
 

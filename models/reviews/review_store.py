@@ -124,11 +124,15 @@ def read_review(folder: Path) -> ReviewFile:
     try:
         return ReviewFile.model_validate_json(read_bounded(file, SIZE_LIMIT))
     except (ScorerError, OSError) as error:
-        raise HomeError(f"{file} cannot be read: {error}", "a review", "run it again: `renewcast review`") from None
+        raise HomeError(
+            f"{file} cannot be read: {error}", "a review document", "run the review again: `renewcast review`"
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise HomeError(f"{file}: key {key}: {first['msg']}", "a review", "run it again: `renewcast review`") from None
+        raise HomeError(
+            f"{file}: key {key}: {first['msg']}", "a review document", "run the review again: `renewcast review`"
+        ) from None
 
 
 def list_reviews(home: Home, history: HistoryFile | None = None) -> list[ReviewRecord]:

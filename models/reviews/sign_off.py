@@ -336,7 +336,7 @@ def _plan(
     if not reject:
         if owned is None:
             raise BadRequest(
-                "the approval has no CS owner", "the name of the person who is responsible", "name the owner"
+                "the CS owner is missing", "the name of the person who is responsible for the rubric", "name the owner"
             )
         earliest = earliest_for_review(home, history, proposal)
         day = day or earliest.day
@@ -344,7 +344,7 @@ def _plan(
             raise BadRequest(
                 f"{day} is too early for this rubric: {earliest.why}",
                 f"{earliest.day} or later",
-                "choose a later date, or leave it out",
+                "choose a later date, or omit the date",
             )
     terms = DecisionTerms(
         what=what,
@@ -599,8 +599,8 @@ def _write_versions(
     ]
     if any(w is not None and w.version == old.version and w.sha256 != sha256(old.text) for w in spoken_of):
         raise BadRequest(
-            f"the home has a different text of version {old.version} of {proposal.rubric}",
-            "one text per version",
+            f"the home already has a different file for version {old.version} of {proposal.rubric}",
+            "one file per version",
             "give the rubric that is in use a new version",
         )
     for name, content in ((old.version, old.text), (version, text)):
@@ -638,4 +638,4 @@ def _plain_date(given: date | str) -> date:
     try:
         return date.fromisoformat(str(given).strip())
     except ValueError:
-        raise BadRequest("the effective date cannot be read", "a plain date such as 2026-10-15") from None
+        raise BadRequest("invalid effective date", "a date such as 2026-10-15") from None

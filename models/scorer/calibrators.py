@@ -47,10 +47,10 @@ def _parameters(kind: str, values: Any, where: str) -> dict[str, Floats]:
         raise ScorerError(f"calibrator.json: {where} of kind isotonic must hold lists")
     listed = [v for name in wanted for v in (values[name] if kind == "isotonic" else [values[name]])]
     if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in listed):
-        raise ScorerError(f"calibrator.json: {where} holds something that is not a number")
+        raise ScorerError(f"calibrator.json: {where} contains a value that is not a number")
     arrays = {name: np.asarray(values[name], dtype=np.float64) for name in wanted}
     if not all(np.isfinite(value).all() for value in arrays.values()):
-        raise ScorerError(f"calibrator.json: {where} holds a number that is not finite")
+        raise ScorerError(f"calibrator.json: {where} contains a number that is not finite")
     if kind == "isotonic":
         x, y = arrays["x"], arrays["y"]
         if x.shape != y.shape or x.size == 0:

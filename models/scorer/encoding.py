@@ -95,7 +95,7 @@ def number_matrix(frame: Any) -> Floats:
             try:
                 frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
             except (TypeError, ValueError):
-                raise ScorerError(f"column {name} holds something that is not a number") from None
+                raise ScorerError(f"column {name} contains a value that is not a number") from None
         raise
     return np.where(np.isfinite(numbers), numbers, np.nan)
 

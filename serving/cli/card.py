@@ -30,7 +30,10 @@ def card(
 
     kinds = (".md", ".html", ".json")
     if out is not None and out.suffix not in kinds:
-        raise BadRequest(f"a card cannot be written as {out.suffix or 'a file without an ending'}", ", ".join(kinds))
+        raise BadRequest(
+            f"unsupported file extension for a card: {out.suffix or 'none'}",
+            ", ".join(kinds),
+        )
     cards = model_cards(current_home(), selected_champion())
     if not cards:
         raise BadRequest("there is no champion", "a promoted model", "train one with `renewcast train`")

@@ -38,7 +38,7 @@ def show_home(
 
     home = current_home()
     if same and (signals is None or not why):
-        raise BadRequest("--same-portfolio without signals or a reason", "SIGNALS --same-portfolio --why TEXT")
+        raise BadRequest("--same-portfolio needs signals and a reason", "SIGNALS --same-portfolio --why TEXT")
     if signals is None:
         identity = read_identity(home)
     else:

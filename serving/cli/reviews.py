@@ -87,7 +87,7 @@ def approve(
 
     if review is None and not back:
         raise BadRequest(
-            "no review is named", "renewcast approve REVIEW --owner NAME", "name the review, or use --rollback"
+            "the review is missing", "renewcast approve REVIEW --owner NAME", "name the review, or use --rollback"
         )
     home, store = current_home(), open_store()
     signer = signer_from_key(store, _key(key))
@@ -108,7 +108,7 @@ def _key(given: str | None) -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Your API key", hide_input=True, err=True))
     raise BadRequest(
-        "no API key is given",
+        "no API key was given",
         "your own key with the scope admin, in RENEWCAST_KEY or --key",
         "create one for yourself with `renewcast keys create NAME --scope admin`",
     )

@@ -110,7 +110,9 @@ def risks(
     from serving.worklist.interventions import interventions_from_signals, read_recorded_until_next
 
     if summary and out is not None:
-        raise BadRequest("both --out and --summary", "one of them", "use --summary --json to save the shares")
+        raise BadRequest(
+            "--out and --summary cannot be combined", "only one of them", "use --summary --json to save the shares"
+        )
     if out is not None:
         from models.predictions.table_export import suffix_of
 

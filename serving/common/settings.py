@@ -91,8 +91,8 @@ def current_settings() -> ServiceSettings:
         wrong = error.errors(include_url=False, include_input=False, include_context=False)
         reasons = "; ".join(f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in wrong)
         raise BadRequest(
-            f"the environment holds settings that cannot be used: {reasons}",
-            "numbers within bounds",
+            f"invalid settings in the environment: {reasons}",
+            "values within the documented bounds",
             "correct these variables",
         ) from None
 

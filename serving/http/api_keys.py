@@ -65,9 +65,11 @@ def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tu
     BadRequest : no name, a name that is too long, or an unknown scope.
     """
     if not 0 < len(name.strip()) <= 200:
-        raise BadRequest("a key without a name, or with one of over 200 characters", "what the key is for")
+        raise BadRequest(
+            "the name of the key is empty or has more than 200 characters", "a name that says what the key is for"
+        )
     if not scopes or set(scopes) - set(SCOPES):
-        raise BadRequest("a key with an unknown scope, or without one", "some of " + ", ".join(SCOPES))
+        raise BadRequest("the key has an unknown scope, or none", "one or more of " + ", ".join(SCOPES))
     granted = frozenset(scope for scope in SCOPES if scope in scopes)
     secret = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(f"key_{secrets.token_hex(6)}", name.strip(), granted, datetime.now(UTC))

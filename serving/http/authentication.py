@@ -121,7 +121,7 @@ class AuthenticationMiddleware:
         if secret is not None:
             key = self._keys.cached(secret) or await run_in_threadpool(self._keys.key, secret)
             if key is None:
-                raise Unauthorized("the API key is not valid", "a key that was created here and not revoked")
+                raise Unauthorized("the API key is not valid", "a key that was created in this service and not revoked")
             return Caller(key.id, key.name, key.may)
         caller = await self._implicit_caller(scope, headers)
         if caller is None:
@@ -131,7 +131,9 @@ class AuthenticationMiddleware:
                 "`renewcast keys create` creates one",
             )
         if scope["method"] not in SAFE_METHODS and is_cross_origin(headers):
-            raise Forbidden("the request comes from another site", "one of this service's own pages, or a key")
+            raise Forbidden(
+                "the request comes from another site", "a request from this service's own pages, or with an API key"
+            )
         return caller
 
     async def _implicit_caller(self, scope: Asgi, headers: Headers) -> Caller | None:
@@ -237,7 +239,7 @@ async def current_caller(request: Request) -> Caller:
     """
     caller: Any = getattr(request.state, "caller", None)
     if not isinstance(caller, Caller):
-        raise Unauthorized("no API key was sent", "a key")
+        raise Unauthorized("no API key was sent", "a valid API key")
     return caller
 
 
@@ -251,7 +253,9 @@ def require_scope(scope: Grant) -> Any:
 
     async def check(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
         if not caller.may(scope):
-            raise Forbidden(f"the key may not do this: it has no scope {scope}", f"a key with the scope {scope}")
+            raise Forbidden(
+                f"this operation is not allowed: the key lacks the scope {scope}", f"a key with the scope {scope}"
+            )
         return caller
 
     return Depends(check)

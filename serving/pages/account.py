@@ -114,7 +114,7 @@ async def post_snooze(
     account, form = requested_account(account_id, asked.id), await form_fields(request)
     if (days := digits_to_int(form.get("days"))) not in SNOOZES:
         choices = ", ".join(map(str, SNOOZES))
-        raise BadRequest("the number of days is not one of the choices", choices, "submit the form on the page")
+        raise BadRequest("invalid number of days", choices, "submit the form on the page")
     until = (datetime.now(UTC) + timedelta(days=days)).date()
     snooze_request = SnoozeRequest.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
     await run_in_threadpool(store_snooze, live, store, caller, account, snooze_request)

@@ -28,4 +28,4 @@ def requested_account(in_path: str, in_query: str | None) -> str:
     """
     if account := in_path or in_query:
         return account
-    raise BadRequest("no account id", "/accounts/ID, /accounts/ID/qbr or /accounts/ID/plan")
+    raise BadRequest("the account id is missing", "/accounts/ID, /accounts/ID/qbr or /accounts/ID/plan")

@@ -100,5 +100,7 @@ def _text(record: ReviewRecord) -> str:
         return read_bounded(record.folder / PAGE, SIZE_LIMIT).decode()
     except (ScorerError, OSError, UnicodeDecodeError):
         raise HomeError(
-            f"the page of {record.review.id} cannot be read", "a review", "hold it again: `renewcast review`"
+            f"the page of {record.review.id} cannot be read",
+            "a review page",
+            "run the review again: `renewcast review`",
         ) from None

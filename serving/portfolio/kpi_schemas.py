@@ -126,6 +126,6 @@ def published_kpis(scored: ScoredSnapshot, period: PeriodName) -> dict[str, Any]
     stored = read_sidecar(scored.snapshots, scored.as_of, MEASURES)
     if stored is None or period not in stored:
         again = f"{SCORE_AGAIN} --publish"
-        raise UnknownSnapshot("no KPIs were stored with this snapshot", "a snapshot with KPIs", again)
+        raise UnknownSnapshot("this snapshot has no stored KPIs", "a snapshot with KPIs", again)
     kpis: dict[str, Any] = stored[period]
     return kpis

@@ -122,7 +122,7 @@ def check_parameters(margin: float, limit_years: float) -> None:
     """
     if not 0.0 < margin <= 1.0 or not 0.0 < limit_years <= 100.0:
         raise BadRequest(
-            f"a margin of {margin:g} and a limit of {limit_years:g} years",
+            f"invalid margin ({margin:g}) or limit ({limit_years:g} years)",
             "a margin above 0 and at most 1, and a limit above 0 and at most 100 years",
         )
 

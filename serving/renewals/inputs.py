@@ -34,7 +34,7 @@ def inputs_from_signals(signals: Signals, as_of: datetime, home: Home) -> Foreca
     """
     if not signals.contractual:
         raise BadRequest(
-            "signals without subscriptions have no renewals", "contracts with the end of their term (renewal_at)"
+            "signals without subscriptions have no renewals", "subscriptions with the end of the term (renewal_at)"
         )
     people = accounts_document(signals, as_of, 0)["accounts"]
     return ForecastInputs(_habits(signals, as_of), people, PastForecasts.load(home))
@@ -51,7 +51,9 @@ def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInput
     accounts, document = (read_sidecar(snapshots, as_of, name) for name in (ACCOUNTS, RENEWALS))
     if accounts is not None and not accounts.get("contractual", True):
         raise BadRequest(
-            "a business without contracts has no renewals", "signals with subscriptions", "use the portfolio"
+            "a business without contracts has no renewals",
+            "signals with subscriptions",
+            "use the portfolio KPIs instead",
         )
     people: dict[str, Any] = {} if accounts is None else accounts["accounts"]
     try:
@@ -59,8 +61,8 @@ def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInput
     except ValidationError as error:
         # The details are left out: they can contain values.
         raise HomeError(
-            f"{sidecar_path(snapshots, as_of, RENEWALS)} is not as written ({error.error_count()} differences)",
-            "the past renewals that `renewcast score` stores",
+            f"{sidecar_path(snapshots, as_of, RENEWALS)} is not valid ({error.error_count()} errors)",
+            "the past renewals written by `renewcast score`",
             SCORE_AGAIN,
         ) from None
     return ForecastInputs(habits, people, PastForecasts.load(snapshots.home))

@@ -173,5 +173,5 @@ def _refuse_day(until: date) -> None:
 
 def _refuse_future(at: datetime) -> None:
     if at > datetime.now(UTC):
-        fault = Fault("/occurred_at", "in_the_future", "an instant that has passed")
-        raise InvalidBody("the record is dated in the future", [fault], "an instant that has passed")
+        fault = Fault("/occurred_at", "in_the_future", "an instant in the past")
+        raise InvalidBody("the record is dated in the future", [fault], "an instant in the past")

@@ -38,7 +38,7 @@ class RenewalsQuery(predictions.SnapshotQuery):
     @classmethod
     def _one_of_both(cls, days: int | None, info: ValidationInfo) -> int | None:
         if days is not None and info.data.get("period") is not None:
-            raise PydanticCustomError("period_and_days", "Input is allowed without a period only")
+            raise PydanticCustomError("period_and_days", "Input is allowed only without a period")
         return days
 
 

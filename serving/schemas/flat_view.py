@@ -32,7 +32,7 @@ class ViewQuery(RequestModel):
     @model_validator(mode="after")
     def _prefix_of_flat(self) -> Self:
         if self.prefix and self.view != "flat":
-            raise PydanticCustomError("flat_missing", "prefix is allowed with view=flat only")
+            raise PydanticCustomError("flat_missing", "prefix is allowed only with view=flat")
         return self
 
     def of(self, answer: dict[str, Any]) -> dict[str, Any]:

@@ -24,13 +24,13 @@ async def form_fields(request: Request) -> dict[str, str]:
 
     Raises
     ------
-    BadRequest : the form has another content type or character set, cannot be decoded, or has too many fields.
+    BadRequest : the form has the wrong content type or character set, cannot be decoded, or has too many fields.
     HTTPException : 413, the form is too large.
     """
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.partition("=")[2].strip().strip('"').lower()
     if kind.strip().lower() != FORM or charset not in ("", "utf-8", "utf8"):
-        raise BadRequest("the form has another content type", f"{FORM} in UTF-8", "send it from the page")
+        raise BadRequest("the form has the wrong content type", f"{FORM} in UTF-8", "submit the form on the page")
     body = b""
     async for part in request.stream():
         body += part
@@ -47,7 +47,9 @@ async def form_fields(request: Request) -> dict[str, str]:
         )
     except ValueError:
         raise BadRequest(
-            "the form cannot be read", f"percent-encoded UTF-8, at most {FIELDS_LIMIT} fields", "send it from the page"
+            "the form cannot be read",
+            f"percent-encoded UTF-8, at most {FIELDS_LIMIT} fields",
+            "submit the form on the page",
         ) from None
     return {name: values[0] for name, values in fields.items()}
 

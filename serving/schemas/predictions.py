@@ -69,7 +69,7 @@ class PredictionRequest(RequestModel):
         if history_from is None:
             return None
         if "signals" in info.data and info.data["signals"] is None:
-            raise PydanticCustomError("signals_missing", "Input is allowed with signals only")
+            raise PydanticCustomError("signals_missing", "Input is allowed only with signals")
         as_of = info.data.get("as_of")
         if as_of is not None and history_from >= as_of:
             raise PydanticCustomError("not_before_as_of", "Input should be before as_of")

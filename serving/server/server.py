@@ -41,7 +41,9 @@ def run_server(host: str, port: int, home: Home, workers: int = 1) -> None:
     """
     current_settings()
     if not 1 <= workers <= WORKERS_LIMIT:
-        raise BadRequest(f"{workers} workers", f"1 to {WORKERS_LIMIT}", "choose with --workers")
+        raise BadRequest(
+            f"invalid number of workers: {workers}", f"1 to {WORKERS_LIMIT}", "choose another number with --workers"
+        )
     with closing(_listen(host, port)) as listening:
         json_logs.log_to_stderr()
         json_logs.log_event("listening", host=host, port=listening.getsockname()[1], workers=workers)

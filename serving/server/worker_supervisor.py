@@ -157,7 +157,7 @@ class Supervisor:
         slot.process.close()
         slot.process = None
         if not self._any_served and all(each.short_lives for each in self._slots):
-            raise HomeError("no worker starts", "at least one", "see the log for why each ended")
+            raise HomeError("no worker could be started", "at least one worker", "see the log for the reasons")
 
     def _stop_workers(self) -> None:
         """Terminate all workers, and kill those that do not stop in time."""

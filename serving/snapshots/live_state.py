@@ -117,7 +117,7 @@ class LiveState:
     @property
     def reasons(self) -> tuple[str, ...]:
         """What needs attention: what was refused, or that nothing was scored yet."""
-        return self.errors or (() if self.latest else ("no snapshot was scored yet",))
+        return self.errors or (() if self.latest else ("no snapshot has been scored yet",))
 
     def not_ready(self) -> NotReady:
         """Return the error for requests that cannot be answered."""

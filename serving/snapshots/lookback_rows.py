@@ -50,5 +50,5 @@ def read_lookback(path: Path, as_of: datetime) -> pd.DataFrame | None:
     except (OSError, ValueError, TypeError, pa.ArrowException) as error:
         raise HomeError(f"{path} cannot be read ({type(error).__name__})", expected, SCORE_AGAIN) from None
     if not valid:
-        raise HomeError(f"{path} does not hold rows of earlier dates", expected, SCORE_AGAIN)
+        raise HomeError(f"{path} does not contain rows of earlier dates", expected, SCORE_AGAIN)
     return frame

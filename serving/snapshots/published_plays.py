@@ -84,7 +84,7 @@ def executive_plays_before(snapshots: SnapshotFiles, as_of: datetime) -> Executi
 
 def _broken(snapshots: SnapshotFiles, as_of: datetime) -> HomeError:
     path = sidecar_path(snapshots, as_of, PLAYS)
-    return HomeError(f"{path} was changed or damaged", "the plays as `renewcast score` wrote them", SCORE_AGAIN)
+    return HomeError(f"{path} was changed or damaged", "the plays written by `renewcast score`", SCORE_AGAIN)
 
 
 def previous_publication(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:

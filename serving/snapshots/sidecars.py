@@ -145,4 +145,4 @@ def accounts_document(signals: Signals, as_of: datetime, active_days: int) -> di
 
 
 def _broken(path: Path, why: str) -> HomeError:
-    return HomeError(f"{path} cannot be used: {why}", "a document as `renewcast score` wrote it", SCORE_AGAIN)
+    return HomeError(f"{path} cannot be used: {why}", "a document written by `renewcast score`", SCORE_AGAIN)

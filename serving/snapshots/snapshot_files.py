@@ -172,7 +172,11 @@ class SnapshotFiles:
         """
         dates = self.dates()
         if not dates:
-            raise UnknownSnapshot("no snapshot was scored yet", "at least one", SCORE_AGAIN.replace("it again", "one"))
+            raise UnknownSnapshot(
+                "no snapshot has been scored yet",
+                "at least one scored snapshot",
+                SCORE_AGAIN.replace("it again", "one"),
+            )
         return self.at(dates[-1])
 
     def at(self, as_of: datetime) -> PublishedSnapshot:
@@ -215,12 +219,12 @@ class SnapshotFiles:
         metadata = SnapshotMetadata.model_validate_json(text)
         if metadata.catalogue_version != self.catalogue.version:
             raise HomeError(
-                f"{path} was created with version {metadata.catalogue_version} of the features",
+                f"{path} was created with version {metadata.catalogue_version} of the feature catalogue",
                 f"version {self.catalogue.version}",
                 SCORE_AGAIN,
             )
         if not parquet.schema_arrow.remove_metadata().equals(self._schema()):
-            raise _broken(path, "its columns differ from the catalogue")
+            raise _broken(path, "its columns differ from those of the feature catalogue")
         return metadata, parquet.read()
 
     def _schema(self) -> pa.Schema:
@@ -264,4 +268,4 @@ def _date_of(name: str) -> datetime | None:
 
 
 def _broken(path: Path, why: str) -> HomeError:
-    return HomeError(f"{path} cannot be used: {why}", "a snapshot as `renewcast score` wrote it", SCORE_AGAIN)
+    return HomeError(f"{path} cannot be used: {why}", "a snapshot written by `renewcast score`", SCORE_AGAIN)

@@ -247,9 +247,9 @@ class Store:
                 version = schema_version(connection)
         if version != SCHEMA_VERSION:
             raise StoreDown(
-                f"the store's schema version is {version or 'none'} and the file cannot be written",
-                f"{SCHEMA_VERSION}, or a file that can be written and upgraded",
-                "make the store's file and folder writable once",
+                f"the store has schema version {version or 'none'} and cannot be upgraded: the file is read-only",
+                f"schema version {SCHEMA_VERSION}, or a writable file",
+                "make the store's file and folder writable for the upgrade",
             )
 
 
@@ -281,14 +281,14 @@ def lock_publishing(connection: Connection) -> None:
 
 
 _DOWN = "the store cannot be reached", "a store that responds", "try again later"
-_BUSY = "the store is busy", "no other process that locks it for seconds", "try again later"
+_BUSY = "the store is busy", "no other process that locks it for several seconds", "try again later"
 _DAMAGED = (
     "the store is damaged",
-    "a file as Renewcast wrote it",
-    "restore a backup; or move the file away, which loses keys, records and webhooks",
+    "a file written by Renewcast",
+    "restore a backup; or move the file away and start over without its keys, records and webhooks",
 )
 _OTHER = (
-    "the store is another program's, or parts of its schema are missing",
+    "the store belongs to another program, or parts of its schema are missing",
     f"a database with schema version {SCHEMA_VERSION} that Renewcast created",
     "restore a backup, or use a separate database",
 )
@@ -306,18 +306,18 @@ _SQLITE: Mapping[int, tuple[str, str, str]] = {
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_READONLY: (
         "the store cannot be written",
-        "a file and a folder that may be written",
+        "a writable file and folder",
         "check permissions, and whether the disk is read-only",
     ),
-    sqlite3.SQLITE_FULL: ("the disk of the store is full", "free disk space", "free some space"),
+    sqlite3.SQLITE_FULL: ("the store's disk is full", "free disk space", "free some disk space"),
     sqlite3.SQLITE_IOERR: (
-        "the disk of the store fails, or is full",
-        "a working disk with space",
+        "the store's disk has failed or is full",
+        "a working disk with free space",
         "check the disk",
     ),
     sqlite3.SQLITE_CANTOPEN: (
         "the store's file cannot be opened",
-        "a file and a folder that may be read and written",
+        "a readable and writable file and folder",
         "check permissions, and whether the disk is read-only",
     ),
     sqlite3.SQLITE_ERROR: _OTHER,
@@ -325,13 +325,13 @@ _SQLITE: Mapping[int, tuple[str, str, str]] = {
 #: Error texts by the name of the psycopg exception class (SQLSTATE); None means `_DOWN`.
 _POSTGRES: Mapping[str, tuple[str, str, str] | None] = {
     **dict.fromkeys(("LockNotAvailable", "AdminShutdown", "CannotConnectNow", "QueryCanceled", "CrashShutdown")),
-    "ReadOnlySqlTransaction": ("the store cannot be written", "a server that takes writes", "use the primary server"),
-    "DiskFull": ("the disk of the store is full", "free disk space", "free some space"),
+    "ReadOnlySqlTransaction": ("the store cannot be written", "a server that accepts writes", "use the primary server"),
+    "DiskFull": ("the store's disk is full", "free disk space", "free some disk space"),
     **dict.fromkeys(("UndefinedTable", "UndefinedColumn", "DuplicateTable", "DataCorrupted", "IndexCorrupted"), _OTHER),
     "InsufficientPrivilege": (
         "the store's user lacks permissions",
         "a user that owns the tables",
-        "grant them",
+        "grant the permissions",
     ),
 }
 

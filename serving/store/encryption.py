@@ -124,7 +124,9 @@ class Cipher:
         try:
             status = path.stat()
             if os.name == "posix" and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise SecretKeyError(f"other users can read {path}", "a file for its owner only", f"chmod 600 {path}")
+                raise SecretKeyError(
+                    f"other users can read {path}", "a file that only its owner can read", f"chmod 600 {path}"
+                )
             return _parse(path.read_text(encoding="ascii"), str(path))
         except FileNotFoundError:
             return {}
@@ -155,13 +157,13 @@ class Cipher:
         except OSError as error:
             raise SecretKeyError(
                 f"{path} cannot be written ({error.strerror})",
-                "a home that can be written",
+                "a writable home",
                 f"make it writable, or set {VARIABLE}",
             ) from None
 
     def _path(self) -> Path:
         if self._folder is None:
-            raise SecretKeyError("there is no key to encrypt secrets", f"a key in {VARIABLE}", _cure())
+            raise SecretKeyError("the key for encrypting secrets is missing", f"a key in {VARIABLE}", _cure())
         return self._folder / FILE
 
 

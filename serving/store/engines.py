@@ -43,9 +43,9 @@ def create_store_engine(address: str | URL) -> Engine:
         # The reason is left out, since it can repeat the address, which may contain a password.
         pass
     raise BadRequest(
-        "RENEWCAST_STORE is not the address of a store",
+        "RENEWCAST_STORE is not a valid store address",
         "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE",
-        "correct the address; PostgreSQL needs the extra renewcast[postgres]",
+        "correct the address; PostgreSQL needs `pip install 'renewcast[postgres]'`",
     ) from None
 
 

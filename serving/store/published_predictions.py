@@ -87,7 +87,7 @@ def _after(cursor: str | None) -> int:
         return 0
     number = cursor.removeprefix(CURSOR)
     if not cursor.startswith(CURSOR) or not number.isascii() or not number.isdigit() or len(number) > 18:
-        raise BadRequest("unknown cursor", "`next` of the previous page", "begin without a cursor")
+        raise BadRequest("unknown cursor", "the value of `next` on the previous page", "start without a cursor")
     return int(number)
 
 

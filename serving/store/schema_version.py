@@ -30,7 +30,7 @@ def upgrade_schema(connection: Connection) -> bool:
         raise HomeError(
             f"the store's schema version is {version}, which this release does not support",
             f"{SCHEMA_VERSION} or an earlier one",
-            "use the newer release that has written it",
+            "use the newer release that wrote the store",
         )
     command.upgrade(config, "head")
     return version is not None

@@ -49,7 +49,7 @@ class UtcMicroseconds(TypeDecorator[datetime]):
             return None if value is None else _EPOCH + timedelta(microseconds=int(value))
         except (ValueError, TypeError, OverflowError):
             raise StoreDown(
-                "the store is damaged: a time is invalid", "a file as Renewcast wrote it", "restore a backup"
+                "the store is damaged: it contains an invalid time", "a file written by Renewcast", "restore a backup"
             ) from None
 
 

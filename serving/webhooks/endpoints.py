@@ -75,7 +75,7 @@ def add_endpoint(
     """
     _check(url, anywhere)
     if unknown := sorted(set(events) - set(EVENTS)):
-        raise BadRequest(f"{len(unknown)} unknown event(s)", "some of " + ", ".join(EVENTS))
+        raise BadRequest(f"{len(unknown)} unknown event(s)", "one or more of " + ", ".join(EVENTS))
     wanted = tuple(event for event in EVENTS if not events or event in events)
     secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
     endpoint = Endpoint(f"whe_{secrets.token_hex(6)}", url, wanted, datetime.now(UTC))

@@ -92,7 +92,9 @@ class WorklistAccounts:
         mask = np.array([each == csm for each in self.csm], dtype=bool)
         if not mask.any():
             raise BadRequest(
-                "no account of the snapshot has this CSM", "a csm of the signals' accounts table", "check the spelling"
+                "no account in the snapshot has this CSM",
+                "a value of the csm column in the accounts table",
+                "check the spelling",
             )
         return mask
 

@@ -141,8 +141,8 @@ def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[I
         ]
     except (KeyError, TypeError, ValueError):
         raise HomeError(
-            f"{sidecar_path(snapshots, as_of, INTERVENTIONS)} is not as written",
-            "the interventions that `renewcast score` stores",
+            f"{sidecar_path(snapshots, as_of, INTERVENTIONS)} is not valid",
+            "the interventions written by `renewcast score`",
             SCORE_AGAIN,
         ) from None
 

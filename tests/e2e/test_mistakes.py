@@ -39,7 +39,7 @@ def test_a_broken_file_of_custom_features(renewcast: Any, tiny: Path, tmp_path: 
     file, out, home = tmp_path / "mine.toml", tmp_path / "x.csv", tmp_path / "home"
     file.write_text("[[features]]\nname = 'own.x'\ntable = 'use'\nmeasure = 'count'\nunit = 'x'\nwords = '{w}'\n", encoding="utf-8")
     done = renewcast("snapshot", tiny, "--as-of", "2025-06-01", "--out", out, home=home, expect=2, features=file)
-    assert "mine.toml: feature own.x, key table: there is no table use" in done.stderr
+    assert "mine.toml: feature own.x, key table: use is not a table that can be measured" in done.stderr
     renewcast("train", tiny, home=home, expect=2, features=tmp_path / "none.toml")
     assert not out.exists()
 

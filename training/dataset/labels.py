@@ -77,11 +77,11 @@ def label(signals: Signals, keys: pd.DataFrame, horizon_days: int = 90, grace_da
         If `keys` lacks a column, H is not positive, or G is negative.
     """
     if missing := {"account_id", "as_of"} - set(keys.columns):
-        raise BadRequest(f"keys without {', '.join(sorted(missing))}", "one row per account_id and as_of")
+        raise BadRequest(f"keys has no column {', '.join(sorted(missing))}", "one row per account_id and as_of")
     if horizon_days < 1 or grace_days < 0:
         raise BadRequest(
-            f"a horizon of {horizon_days} and a grace of {grace_days} days",
-            "a horizon of 1 day or more and a grace of 0 or more",
+            f"a horizon of {horizon_days} days and a grace period of {grace_days} days",
+            "a horizon of at least 1 day and a grace period of at least 0 days",
         )
     as_of = pd.to_datetime(keys["as_of"], utc=True).reset_index(drop=True)
     rows = _subscriptions(signals) if signals.contractual else _orders(signals)

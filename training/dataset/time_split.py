@@ -109,7 +109,10 @@ def split_dates(as_ofs: Iterable[datetime], horizon_days: int, grace_days: int, 
         If the history is too short; the error gives the number of missing days. The gaps are never shortened.
     """
     if horizon_days < 1 or grace_days < 0:
-        raise BadRequest(f"a horizon of {horizon_days} and a grace of {grace_days} days", "at least 1 and at least 0")
+        raise BadRequest(
+            f"a horizon of {horizon_days} days and a grace period of {grace_days} days",
+            "at least 1 day and at least 0 days",
+        )
     gap, everything = timedelta(days=horizon_days + grace_days), sorted(set(as_ofs))
     labelled = [t for t in everything if t + gap <= data_through]
     needed = _days_needed(everything, gap.days)

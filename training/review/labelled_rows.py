@@ -69,8 +69,8 @@ class ReviewRows:
                 raise BadRequest(f"review rows: {name} has the shape {shape}", f"({n},), one value per row")
         if self.horizon_days < 1 or self.grace_days < 0:
             raise BadRequest(
-                f"review rows: a horizon of {self.horizon_days} and a grace of {self.grace_days} days",
-                "a horizon of 1 day or more and a grace of 0 or more",
+                f"review rows: a horizon of {self.horizon_days} days and a grace period of {self.grace_days} days",
+                "a horizon of at least 1 day and a grace period of at least 0 days",
             )
         if not len(self.points.columns) or self.points.columns.has_duplicates:
             raise BadRequest("review rows: no dimensions, or duplicate names", "one column of points per dimension")
@@ -81,9 +81,9 @@ class ReviewRows:
             if bool(((values < 0) | (values > most)).any()):
                 raise BadRequest(f"review rows: {name} is out of range", f"0 to {most:g}, NaN for unknown")
         if not bool(np.isin(self.churned[~np.isnan(self.churned)], (0.0, 1.0)).all()):
-            raise BadRequest("review rows: churned is neither 0 nor 1", "0, 1, or NaN if unknown")
+            raise BadRequest("review rows: churned has values other than 0 and 1", "0, 1, or NaN if unknown")
         if self.later.dtype != np.bool_:
-            raise BadRequest("review rows: later is not a mask", "true or false for each row")
+            raise BadRequest("review rows: later is not a Boolean array", "true or false for each row")
         if not isinstance(self.as_of.dtype, pd.DatetimeTZDtype) or bool(self.as_of.isna().any()):
             raise BadRequest("review rows: as_of has no time zone or missing dates", "an instant in UTC for each row")
         if self.first_later is None:
@@ -92,8 +92,8 @@ class ReviewRows:
         if unmarked.any():
             raise BadRequest(
                 f"review rows: {int(unmarked.sum())} labelled rows on later dates are not marked as later",
-                "every row from the first later date on is marked as later",
-                "split the rows by date, as later_rows_mask does",
+                "every labelled row from the first later date onward marked as later",
+                "split the rows by date with later_rows_mask",
             )
 
     def __len__(self) -> int:

@@ -211,7 +211,9 @@ def _stored_address(address: str | Path, data: ReviewData) -> str:
 
 def _require_replaceable(out: Path) -> None:
     if out.exists() and (not out.is_dir() or {entry.name for entry in out.iterdir()} - {PAGE, DOCUMENT}):
-        raise HomeError(f"{out} contains other files than a review", "a new folder, or the folder of an earlier review")
+        raise HomeError(
+            f"{out} contains files that do not belong to a review", "a new folder, or the folder of an earlier review"
+        )
 
 
 def _write(home: Home, review: QuarterlyReview, folder: Path, page: str, document: str) -> str:
@@ -249,6 +251,6 @@ def _replace_folder(new: Path, folder: Path) -> None:
             folder.rename(old)
         new.rename(folder)
     except OSError as error:
-        raise HomeError(f"cannot write {folder}: {error.strerror}", "a folder that can be written") from error
+        raise HomeError(f"cannot write {folder}: {error.strerror}", "a writable folder") from error
     finally:
         shutil.rmtree(old, ignore_errors=True)

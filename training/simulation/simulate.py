@@ -148,7 +148,7 @@ def simulate(
 
 def _require_range(what: str, value: int, lowest: int, highest: int) -> None:
     if not lowest <= value <= highest:
-        raise BadRequest(f"{what}: {value}", f"{what} from {lowest} to {highest}")
+        raise BadRequest(f"{what} is {value}", f"{lowest} to {highest}")
 
 
 def _true_probability_tables(

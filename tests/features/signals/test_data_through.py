@@ -86,7 +86,7 @@ def test_rows_after_the_end_are_counted_and_reported(to_arrow: Any) -> None:
 
 def test_a_source_with_only_future_rows_is_rejected(to_arrow: Any) -> None:
     source = _source(to_arrow)
-    with pytest.raises(SignalsError, match="no row with a past date"):
+    with pytest.raises(SignalsError, match="no row dated in the past"):
         read_signals(source, now=datetime(2014, 1, 1, tzinfo=UTC))
 
 

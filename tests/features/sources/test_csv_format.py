@@ -182,15 +182,15 @@ def test_the_delimiter_comes_from_the_header(delimiter: str, ending: str, folder
         (b"\x1f\x8b\x08\0SECRET", "is compressed more than its name says"),
         (
             b'account_id,name\na,"' + b"x" * 200_000 + b'"\nb,SEC"RET\n',
-            "row 2 has a quotation mark in a value that is not quoted",
+            "row 2 has a quotation mark in an unquoted value",
         ),
         (
             b'account_id,created_at\na,2025-01-01\nSEC"RET,2025-01-01\nb,2025-01-01\n',
-            "row 2 has a quotation mark in a value that is not quoted",
+            "row 2 has a quotation mark in an unquoted value",
         ),
         (
             b"account_id,created_at,Account_ID\nSECRET,2025-01-01,x\n",
-            "names account_id more than once: account_id, Account_ID",
+            "the header has the column account_id more than once: account_id, Account_ID",
         ),
     ],
 )

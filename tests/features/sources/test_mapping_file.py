@@ -244,17 +244,17 @@ def test_conversion_errors_are_reported_without_values(place: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a = " + "[" * 100_000, "nested deeper|not TOML"),
+        ("a = " + "[" * 100_000, "nested deeper|not valid TOML"),
         ("[files]\nx" + ".x" * 20_000 + " = 1", "nested deeper"),
         ("x" * 2**17 + " = 1", "unknown keys"),
         ("# " + "x" * 2**20, "larger than"),
         (
             '[files]\nx = "https://host/x.parquet"\n[tables]\naccounts = "SELECT 1"',
-            r"files\.x is an unsupported kind of address: https",
+            r"files\.x has an unsupported kind of address: https",
         ),
         ('[files]\nx = "nothing-*.csv"\n[tables]\naccounts = "SELECT 1"', r"files\.x: .*has no data files"),
         ('[files]\nx = "a.csv"\nX = "s.csv"\n[tables]\naccounts = "SELECT 1"', r"\[files\] has both x and X"),
-        ("database = \"mysql://h/x\"\n[tables]\naccounts = 'SELECT 1'", "an unknown kind of database address: mysql"),
+        ("database = \"mysql://h/x\"\n[tables]\naccounts = 'SELECT 1'", "unsupported database address: mysql"),
     ],
 )
 def test_invalid_mappings_are_reported_with_one_message(text: str, message: str, place: Path) -> None:

@@ -130,8 +130,8 @@ def test_a_mapping_reads_objects(key: str, rows: int, at: Callable[[str], str], 
         ("nowhere/out", "nothing was found at s3://nowhere/out"),
         ("bucket/nowhere", "nothing was found at s3://bucket/nowhere"),
         ("bucket/nowhere-*", "nothing was found at s3://bucket/nowhere"),
-        ("private/out", r"access to s3://private/out\?.* is denied with the credentials"),
-        ("bucket/locked", r"access to s3://bucket/locked\?.* is denied"),
+        ("private/out", r"the credentials in the environment do not allow access to s3://private/out\?"),
+        ("bucket/locked", r"do not allow access to s3://bucket/locked\?"),
         ("bucket/empty", r"s3://bucket/empty\?.* has no table of the data contract"),
         ("bucket/bad", r"s3://bucket/bad/accounts\.csv"),
         ("bucket/climbing", r"s3://bucket/climbing/accounts has no data files"),
@@ -170,7 +170,7 @@ def test_unreadable_objects_are_reported_with_one_message(
     ],
 )
 def test_an_invalid_address_is_not_repeated(address: str) -> None:
-    with pytest.raises(SignalsError, match=r"an invalid (s3|gs) address") as caught:
+    with pytest.raises(SignalsError, match=r"invalid (s3|gs) address") as caught:
         open_source(address)
     assert not any(part in str(caught.value) for part in ("SEC", "RET", "2024"))
 

@@ -98,7 +98,7 @@ def test_every_format_gives_the_same_snapshot(writer: Any, folder: Path, expecte
     ("address", "message"),
     [
         ("nowhere", "no signals source"),
-        ("mysql://host/db", r"kind of database address: mysql\nExpected: one of .*postgresql://USER:PASSWORD@HOST"),
+        ("mysql://host/db", r"unsupported database address: mysql\nExpected: one of .*postgresql://USER:PASSWORD@HOST"),
         ("duckdb:///nowhere.duckdb", "no database file"),
     ],
 )
@@ -130,7 +130,7 @@ def test_a_damaged_file_is_named_without_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("= nonsense", "not TOML"),
+        ("= nonsense", "not valid TOML"),
         ('[tables]\ncustomers = "SELECT 1"', "customers"),
         ('[tables]\naccounts = "SELECT nothing FROM nowhere"', "tables.accounts does not run"),
         ('[files]\nx = "missing.parquet"\n[tables]\naccounts = "SELECT 1"', "does not exist"),
@@ -190,7 +190,7 @@ def test_duplicate_table_names_are_rejected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["https://example.org/accounts.csv", "abfss://x@y/z"])
 def test_remote_addresses_are_rejected_with_a_fix(address: str) -> None:
-    with pytest.raises(SignalsError, match=r"an unsupported remote address[^$]*copy the files to this machine"):
+    with pytest.raises(SignalsError, match=r"unsupported remote address[^$]*copy the files to this machine"):
         open_source(address)
 
 

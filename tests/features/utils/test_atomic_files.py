@@ -60,7 +60,7 @@ def test_a_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
 def test_a_folder_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "3").mkdir()
     (tmp_path / "3" / "old").write_text("old")
-    with pytest.raises(HomeError, match="exists already"), new_folder(tmp_path / "3") as partial:
+    with pytest.raises(HomeError, match="already exists"), new_folder(tmp_path / "3") as partial:
         (partial / "a").write_text("1")
     assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["3", "3/old"]
 

@@ -67,7 +67,7 @@ def test_without_promotion_there_is_no_model_and_the_default_rubric(tmp_path: Pa
 def test_bundles_of_another_version_are_rejected(home: Home, parts: Parts, catalogue: Catalogue) -> None:
     shutil.rmtree(home.bundle_folder("churn", "3"))
     write_bundle(home.bundle_folder("churn", "3"), parts(version="4"), catalogue)
-    with pytest.raises(BundleError, match="holds version 4\nExpected: version 3"):
+    with pytest.raises(BundleError, match="contains version 4\nExpected: version 3"):
         load_champion(home, catalogue)
 
 
@@ -75,7 +75,7 @@ def test_bundles_of_another_target_are_rejected(home: Home, catalogue: Catalogue
     pointer = read_pointer(home)
     assert pointer is not None
     write_pointer(home, ChampionPointer(expansion=pointer.churn, promoted_at=WHEN))
-    with pytest.raises(BundleError, match="for churn\nExpected: expansion"):
+    with pytest.raises(BundleError, match="a churn model\nExpected: expansion"):
         load_champion(home, catalogue)
 
 

@@ -179,7 +179,7 @@ def test_other_bundles_are_rejected_and_lost_files_restored(
     assert found is not None
     assert found.id == identity.id
     write_identity_file(home, PortfolioIdentity.of(portfolio(numbers(0, 9), name="globex")))
-    with pytest.raises(BundleError, match=r"trained on another portfolio, a test .contractual., than this home's, globex"):
+    with pytest.raises(BundleError, match=r"trained on the portfolio a test .contractual., but this home belongs to globex"):
         load_champion(home, catalogue)
 
 

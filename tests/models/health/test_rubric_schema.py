@@ -14,29 +14,29 @@ from models.health.rubric_schema import RubricError
         ("weight = 60", "weight = 61", "dimensions.weight: the weights sum to 101"),
         ("weight = 60", "weight = -60", "dimensions.0.weight"),
         ("weight = 60", 'weight = "60"', "dimensions.0.weight"),
-        ("red = 0", "red = 5", "bands: they begin at 70, 40 and 5"),
-        ("green = 70", "green = 40", "bands: they begin at 40, 40 and 0"),
+        ("red = 0", "red = 5", "bands: green begins at 70, yellow at 40, red at 5"),
+        ("green = 70", "green = 40", "bands: green begins at 40, yellow at 40, red at 0"),
         ("green = 70", "green = 170", "bands.green"),
         ('name = "small"', "", "name: Field required"),
         ("minimum_coverage = 0.5", "minimum_coverage = 2", "minimum_coverage"),
         ('version = "1"', 'version = "1"\nmood = "good"', "mood"),
-        ('name = "outcomes"', 'name = "usage"', "dimensions.name: usage occurs twice"),
+        ('name = "outcomes"', 'name = "usage"', "dimensions.name: usage occurs more than once"),
         (
             '"outcomes.nps_last"',
             '"usage.trend_28d"',
-            "dimensions.signals.feature: usage.trend_28d occurs twice",
+            "dimensions.signals.feature: usage.trend_28d occurs more than once",
         ),
         ('"usage.trend_28d"', '"usage.luck"', "dimensions.0.signals.1.feature: the catalogue has no numeric feature"),
         ('"usage.trend_28d"', '"contract.plan"', "dimensions.0.signals.1.feature: the catalogue has no numeric feature"),
         ('better = "higher"', 'better = "blue"', "dimensions.0.signals.0.better"),
         ('grade = "percentile"', 'grade = "stars"', "dimensions.0.signals.0"),
-        ("green_above = 80", "green_above = 30", "dimensions.0.signals.0.green_above: not above yellow_from"),
+        ("green_above = 80", "green_above = 30", "dimensions.0.signals.0.green_above is not greater than yellow_from"),
         ("green_above = 80\n", "", "dimensions.0.signals.0: only one of green_above and yellow_from is set"),
         ("green_above = 80", "green_above = 80\nsteps = []", "dimensions.0.signals.0.steps"),
-        ("from = 0.5", "from = 1.5", "dimensions.0.signals.1.steps: the bounds are out of order"),
-        ("from = 0.5, ", "", "dimensions.0.signals.1.steps: the steps with and without a bound are wrong"),
-        ('{grade = "red", points = 0}', '{from = 0, grade = "red", points = 0}', "steps: the steps with and without a bound are wrong"),
-        ("from = 0.5", "up_to = 0.5", "dimensions.0.signals.1.steps: higher is better, but up_to is used"),
+        ("from = 0.5", "from = 1.5", "dimensions.0.signals.1.steps: the bounds are not in order"),
+        ("from = 0.5, ", "", "dimensions.0.signals.1.steps: every step but the last needs"),
+        ('{grade = "red", points = 0}', '{from = 0, grade = "red", points = 0}', "steps: every step but the last needs"),
+        ("from = 0.5", "up_to = 0.5", "dimensions.0.signals.1.steps: better = higher does not allow up_to"),
         ("points = 50", "points = 101", "dimensions.0.signals.1.steps.1.points"),
         ('"yellow", points = 50', '"yellow", points = -1', "dimensions.0.signals.1.steps.1.points"),
         ('"green", points = 100', '"green", points = 10', "steps: a better step earns fewer points"),
@@ -54,7 +54,7 @@ def test_mistakes_are_reported_with_file_key_and_cure(
 
 
 def test_invalid_toml_is_reported(catalogue: Catalogue) -> None:
-    with pytest.raises(RubricError, match=r"mine\.toml is not TOML"):
+    with pytest.raises(RubricError, match=r"mine\.toml is not valid TOML"):
         rubric_from_text("= 3", "mine.toml", catalogue)
 
 

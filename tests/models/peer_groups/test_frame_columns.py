@@ -23,7 +23,7 @@ def test_infinity_is_unknown_as_in_the_scorer() -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (pd.DataFrame({"a": ["secret"]}), "column a holds something that is not a number"),
+        (pd.DataFrame({"a": ["secret"]}), "column a contains a value that is not a number"),
         (pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]), "column a occurs 2 times"),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_shipped_file_is_valid_and_has_a_version(name: str) -> None:
         ("segments", "over = 25000", "over = 250000", "the largest segment must come first"),
         ("segments", "over = 5000\n", "", "every segment but the last needs over"),
         ("segments", 'name = "SMB"', 'name = "all"', "a unique name"),
-        ("segments", 'version = "2026Q4"', "version = ", "segments.toml is not TOML"),
+        ("segments", 'version = "2026Q4"', "version = ", "segments.toml is not valid TOML"),
     ],
 )
 def test_an_error_names_the_file_and_the_key(own: Path, name: str, old: str, new: str, message: str) -> None:

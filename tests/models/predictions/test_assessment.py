@@ -173,10 +173,10 @@ def test_if_all_feeds_are_silent_no_number_is_reported(
     [
         (lambda f: f.iloc[:0], "no account is active"),
         (lambda f: f.drop(columns="as_of"), "lacks as_of"),
-        (lambda f: pd.concat([f, f.iloc[:2]]), "2 rows repeat an account"),
+        (lambda f: pd.concat([f, f.iloc[:2]]), "2 rows have a duplicate account"),
         (lambda f: pd.concat([f, f.assign(as_of=f["as_of"] + pd.Timedelta(days=7))]), "several dates"),
         (lambda f: f.assign(as_of=pd.NaT), "several dates, or none"),
-        (lambda f: f.assign(as_of=f["as_of"].dt.tz_localize(None)), "as_of is not a column of datetimes with a time zone"),
+        (lambda f: f.assign(as_of=f["as_of"].dt.tz_localize(None)), "as_of is not a datetime column with a time zone"),
         (lambda f: f.assign(**{"contract.arr": "secret"}), "contract.arr"),
     ],
 )

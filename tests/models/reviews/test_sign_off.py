@@ -190,7 +190,7 @@ def test_default_date_is_the_earliest_possible(home: Home, scored: str | None, c
 
 def test_approvals_need_an_owner_and_rejections_no_terms(home: Home) -> None:
     review = write_review(home)
-    with pytest.raises(BadRequest, match="has no CS owner"):
+    with pytest.raises(BadRequest, match="the CS owner is missing"):
         sign(home, review, ADA, data_fingerprint=DATA)
     assert sign(home, review, ADA, reject=True, effective="2020-01-01").pending is not None
     rejected = sign(home, review, GRACE, reject=True).decision

@@ -190,7 +190,7 @@ def test_nulls_and_infinities_are_unknown(bundle: Bundle, dtype: str) -> None:
 
 
 def test_text_in_numeric_columns_is_rejected_without_its_value(bundle: Bundle) -> None:
-    with pytest.raises(ScorerError, match=r"column contract\.arr holds something that is not a number") as caught:
+    with pytest.raises(ScorerError, match=r"column contract\.arr contains a value that is not a number") as caught:
         bundle.scorer.encode(pd.DataFrame({"contract.arr": ["secret"]}))
     assert "secret" not in str(caught.value)
 

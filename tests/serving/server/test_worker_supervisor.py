@@ -151,4 +151,4 @@ def test_the_supervisor_ends_with_a_message_if_no_worker_starts(supervised: Call
     process = supervised("fails").process
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "no worker starts" in (tmp_path / "log").read_text()
+    assert "no worker could be started" in (tmp_path / "log").read_text()

@@ -41,7 +41,7 @@ def test_a_snapshot_round_trips(publish: Any, frame: pd.DataFrame, tmp_path: Any
 def test_dates_are_listed_in_order_and_the_latest_is_the_last(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
     snapshots, few = SnapshotFiles(Home(tmp_path)), frame.head(2)
     assert snapshots.dates() == []
-    with pytest.raises(UnknownSnapshot, match="no snapshot was scored yet"):
+    with pytest.raises(UnknownSnapshot, match="no snapshot has been scored yet"):
         snapshots.latest()
     noon = datetime(2026, 7, 1, 12, 30, 5, tzinfo=UTC)
     for as_of in (noon, datetime(2025, 12, 31, tzinfo=UTC), JULY):

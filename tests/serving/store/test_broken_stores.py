@@ -74,10 +74,10 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut off": (_cut, "damaged"),
     "pages overwritten": (_pages, "damaged"),
     "a folder": (_folder, "opened"),
-    "without a table": (_script("DROP TABLE sessions; DROP TABLE api_keys"), "another program's"),
-    "without a column": (_script("ALTER TABLE api_keys DROP COLUMN scopes"), "another program's"),
+    "without a table": (_script("DROP TABLE sessions; DROP TABLE api_keys"), "belongs to another program"),
+    "without a column": (_script("ALTER TABLE api_keys DROP COLUMN scopes"), "belongs to another program"),
     "values of another kind": (_script("UPDATE api_keys SET created_at = 'soon'"), "damaged"),
-    "another program's": (_another("CREATE TABLE sessions (x); CREATE TABLE api_keys (y)"), "another program's"),
+    "another program's": (_another("CREATE TABLE sessions (x); CREATE TABLE api_keys (y)"), "belongs to another program"),
     "another program's with Alembic": (
         _another("CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES ('bd07f7e963c5')"),
         "does not support",

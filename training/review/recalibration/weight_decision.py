@@ -151,11 +151,12 @@ _UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 def _checked_weights(rows: ReviewRows, incumbent: Mapping[str, float]) -> Floats:
     if set(incumbent) != set(rows.dimensions):
         raise BadRequest(
-            f"weights of {', '.join(incumbent)}", f"weights of the dimensions of the rows: {', '.join(rows.dimensions)}"
+            f"the weights are for {', '.join(incumbent)}",
+            f"weights for the dimensions of the rows: {', '.join(rows.dimensions)}",
         )
     old = np.array([float(incumbent[name]) for name in rows.dimensions])
     if not (old >= 0).all() or abs(old.sum() - 100.0) > WEIGHT_TOLERANCE:
-        raise BadRequest(f"weights that sum to {old.sum():g}", "each 0 or more, with a sum of 100")
+        raise BadRequest(f"the weights sum to {old.sum():g}", "weights of at least 0 that sum to 100")
     return old
 
 

@@ -45,7 +45,7 @@ class SimulationPaths:
         target = cls(folder, folder.parent / f"{folder.name}{TRUTH_SUFFIX}")
         try:
             if folder.exists() and not folder.is_dir():
-                raise BadRequest(f"{out} is a file", "a folder that is new or empty", "choose another folder")
+                raise BadRequest(f"{out} is a file", "a new or empty folder", "choose another folder")
             if folder.is_dir() and any(folder.iterdir()) and not _is_simulation(folder):
                 raise BadRequest(
                     f"{out} contains files that are not an earlier simulation",
@@ -55,11 +55,11 @@ class SimulationPaths:
             if target.truth.exists() and not _is_marked(target.truth):
                 raise BadRequest(
                     f"{out.parent / target.truth.name} exists and was not written by `renewcast simulate`",
-                    "a free path for the true probabilities",
+                    "a path for the true probabilities that does not exist yet",
                     "move that file, or choose another folder",
                 )
         except OSError as error:
-            raise HomeError(f"{out} cannot be read ({error.strerror})", "a folder that can be written") from None
+            raise HomeError(f"{out} cannot be read ({error.strerror})", "a writable folder") from None
         return target
 
 
