@@ -274,7 +274,7 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
         "no such account is active": lambda: renewcast.explain(signals, "unknown", AS_OF, home=home),
         "a capacity of -1": lambda: renewcast.worklist(signals, AS_OF, capacity=-1, home=home),
         "a save rate of 2": lambda: renewcast.worklist(signals, AS_OF, save_rate=2, home=home),
-        "a period that is no quarter": lambda: renewcast.renewals(signals, AS_OF, period="Q4", home=home),
+        "invalid period": lambda: renewcast.renewals(signals, AS_OF, period="Q4", home=home),
         "training setting path": lambda: renewcast.train(signals, home=home, config={"path": 1}),
         "not enough data": lambda: renewcast.train(signals, home=home, config=QUICK),
         "-1|must be|from": lambda: renewcast.simulate(tmp_path / "new", accounts=-1),

@@ -14,12 +14,17 @@ from serving.http.openapi_3_0 import HTTP_METHODS
 #: Security schemes; a request needs one of them.
 KEYS: Mapping[str, dict[str, Any]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `renewcast keys create` creates one."},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same API key, in another header.",
+    },
 }
 _REFUSALS = {
-    "s401": "There is no key in the request, or it is not valid.",
+    "s401": "The API key is missing or not valid.",
     "s403": "The key lacks the required scope.",
-    "s429": "Too many requests with this key in a minute; Retry-After says when to continue.",
+    "s429": "Too many requests with this key in a minute; Retry-After says how long to wait.",
 }
 
 

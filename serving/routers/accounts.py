@@ -93,7 +93,12 @@ class CohortsQuery(predictions.SnapshotQuery):
         1.0, gt=0, le=1, strict=False, allow_inf_nan=False, description="The gross margin, as a share of ARR."
     )
     years: float = Field(
-        LIMIT_YEARS, gt=0, le=100, strict=False, allow_inf_nan=False, description="The number of years that count."
+        LIMIT_YEARS,
+        gt=0,
+        le=100,
+        strict=False,
+        allow_inf_nan=False,
+        description="The maximum number of years in the lifetime value.",
     )
     limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="The maximum number of accounts to list.")
 

@@ -43,7 +43,9 @@ class InterventionRequest(_Recorded):
 
     play: Text | None = Field(None, description="The play that was run.", examples=["executive_change"])
     severity: Literal["low", "medium", "high"] | None = None
-    held_out: bool = Field(False, description="Nothing was done on purpose, to measure the effect of plays.")
+    held_out: bool = Field(
+        False, description="The account was deliberately left without action, to measure the effect of plays."
+    )
 
 
 class OutcomeRequest(_Recorded):

@@ -43,7 +43,7 @@ class JobStatus(ResponseModel):
     rows_total: int | None = Field(description="The number of accounts; null until it is known.")
     result: str | None = Field(description="The path of the file after the job has finished; it is stored for 7 days.")
     reason: str | None = Field(description="Why the job failed.")
-    notes: str | None = Field(description="What there is to know of the result before it is used.")
+    notes: str | None = Field(description="Notes to read before the result is used.")
 
 
 @router.post(

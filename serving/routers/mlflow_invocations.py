@@ -32,11 +32,11 @@ router = APIRouter(tags=["mlflow"])
 
 
 @router.get(
-    "/ping", summary="Check that there is a model", operation_id="ping", responses=problem_responses(s503=NOT_READY)
+    "/ping", summary="Check that a model is loaded", operation_id="ping", responses=problem_responses(s503=NOT_READY)
 )
 @router.get(
     "/health",
-    summary="Check that there is a model (same as /ping)",
+    summary="Check that a model is loaded (same as /ping)",
     operation_id="health",
     responses=problem_responses(s503=NOT_READY),
 )

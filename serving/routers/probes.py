@@ -27,7 +27,7 @@ def openapi_30(request: Request) -> Response:
     return Response(state.openapi_30, media_type=JSON)
 
 
-@router.get("/livez", tags=["service"], summary="Check that the process runs", operation_id="livez")
+@router.get("/livez", tags=["service"], summary="Check that the process is running", operation_id="livez")
 async def livez() -> predictions.Liveness:
     """Returns 200 as long as the process runs, even if it is not ready or all threads are busy."""
     return predictions.Liveness(status="alive")

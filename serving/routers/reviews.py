@@ -89,7 +89,7 @@ class ReviewDecision(ResponseModel):
     reviewer: str
     owner: str | None
     why: str | None
-    effective: str | None = Field(description="The date from which on scores use the version.")
+    effective: str | None = Field(description="The date from which scores use the version.")
     version: dict[str, str] | None = Field(description="The version that takes effect, and its SHA-256.")
     replaces: dict[str, str] | None
     takes_back: str | None
@@ -144,7 +144,7 @@ class ApprovalRequest(RequestModel):
         None,
         max_length=10,
         pattern=r"^\d{4}-\d{2}-\d{2}$",
-        description="The date from which on the version is used. Default: the earliest possible date.",
+        description="The date from which the version is used. Default: the earliest possible date.",
     )
     reject: bool = Field(False, description="Reject the proposal; the rubric does not change.")
     why: str | None = Field(None, max_length=2000)

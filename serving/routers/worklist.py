@@ -22,7 +22,7 @@ class WorklistQuery(predictions.SnapshotQuery):
     """The capacity of the team, and filters."""
 
     capacity: int = Field(
-        20, ge=0, le=MAX_LISTED, strict=False, description="The number of accounts that the team can work."
+        20, ge=0, le=MAX_LISTED, strict=False, description="The number of accounts that the team can work on."
     )
     csm: Csm | None = Field(None, description="Only the accounts of this customer success manager.")
     save_rate: float | None = Field(

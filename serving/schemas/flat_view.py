@@ -23,7 +23,7 @@ class ViewQuery(RequestModel):
     """The view of predictions."""
 
     view: Literal["full", "flat"] = Field(
-        "full", description="full: the nested answer. flat: one object of scalar fields, for a CRM."
+        "full", description="full: the nested response. flat: one object of scalar fields, for a CRM."
     )
     prefix: Annotated[str, Field(max_length=PREFIX_LIMIT, pattern=PREFIX_PATTERN)] = Field(
         "", description="A prefix for the field names of the flat view, such as renewcast_."
