@@ -33,8 +33,8 @@ def one(place: Path, name: str, seed: int) -> list[dict[str, object]]:
     start = time.perf_counter()
     ours = RenewalClassifier(random_state=seed, threads=THREADS).fit(train, known).predict_proba(test)[:, 1]
     took = time.perf_counter() - start
-    told = {"ours": {"p": ours, "seconds": took}} | forecasts(place, train, known, test)
-    told["base rate"] = {"p": np.full(len(test), known.mean()), "seconds": 0.0}
+    results = {"ours": {"p": ours, "seconds": took}} | forecasts(place, train, known, test)
+    results["base rate"] = {"p": np.full(len(test), known.mean()), "seconds": 0.0}
     return [
         {
             "data": name,
@@ -45,7 +45,7 @@ def one(place: Path, name: str, seed: int) -> list[dict[str, object]]:
             "log loss": log_loss(happened, of["p"]),
             "seconds": of["seconds"],
         }
-        for who, of in told.items()
+        for who, of in results.items()
     ]
 
 

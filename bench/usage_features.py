@@ -296,7 +296,7 @@ def agreement(runs: Runs, n: int) -> str:
     )
 
 
-def beside_peers(bench: Bench) -> None:
+def compare_with_peers(bench: Bench) -> None:
     options = bench.options
     names = options.peers or [n for n in CONTENDERS if n != "ours"]
     runs = bench.measure(["ours", *names], options.events)
@@ -455,7 +455,7 @@ def main() -> None:
         for chosen, work in ((options.scaling, scaling), (options.refresh, refresh), (options.verify, verify)):
             if chosen:
                 return work(bench)
-        beside_peers(bench)
+        compare_with_peers(bench)
     if len(sys.argv) == 1:
         print("More events, dates and modes: python bench/usage_features.py --help")
     return None

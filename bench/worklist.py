@@ -77,8 +77,8 @@ def orders(
     opened = open_signals(signals, as_of)
     found, _, _ = assess_portfolio(opened, as_of, home, champion)
     opened.close()
-    told = build_worklist(found, len(found.account_ids), WorklistContext())
-    ours = [item["account_id"] for item in told["accounts"]]
+    worklist = build_worklist(found, len(found.account_ids), WorklistContext())
+    ours = [item["account_id"] for item in worklist["accounts"]]
     there = pd.DataFrame(
         {
             "arr": number_column(found.frame, ARR_FEATURE),
@@ -138,8 +138,8 @@ def main() -> None:
     by_seed = table.groupby(["capacity", "seed"])[names].mean()
     print("share of the true ARR at risk that is reached: mean over seeds (least, most)")
     for capacity, part in by_seed.groupby("capacity"):
-        told = {n: f"{part[n].mean():.3f} ({part[n].min():.3f}, {part[n].max():.3f})" for n in names}
-        print(f"capacity {capacity}:", "; ".join(f"{name} {value}" for name, value in told.items()))
+        worklist = {n: f"{part[n].mean():.3f} ({part[n].min():.3f}, {part[n].max():.3f})" for n in names}
+        print(f"capacity {capacity}:", "; ".join(f"{name} {value}" for name, value in worklist.items()))
 
 
 if __name__ == "__main__":

@@ -254,7 +254,7 @@ def test_a_promotion_is_sent_to_the_webhooks_of_the_same_home(
 ) -> None:
     calls: list[tuple[Any, ...]] = []
     report = SimpleNamespace(promoted=("churn",))
-    monkeypatch.setattr(renewcast.telling, "promotions_told", lambda *given: calls.append(given))  # type: ignore[attr-defined]
+    monkeypatch.setattr(renewcast.webhook_events, "enqueue_latest_promotions", lambda *given: calls.append(given))  # type: ignore[attr-defined]
     monkeypatch.setattr(python_api, "train_signals", lambda _, home, *__: SimpleNamespace(report=report, home=home))
     renewcast.train(signals, home=tmp_path)
     assert calls == [(("churn",), tmp_path)]

@@ -29,7 +29,7 @@ def introduction(text: str, title: str = "") -> str:
 
 
 def comments(text: str) -> Comments:
-    """The comments of a file beside the one that opens it."""
+    """The comments of a file, without the one at its start."""
     found: dict[tuple[str, str], str] = {}
     positions: dict[str, int] = {}
     path, above, opened = "", [], False

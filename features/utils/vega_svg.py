@@ -59,7 +59,7 @@ def draw_svg(spec: Mapping[str, Any], label: str, config: Mapping[str, Any]) -> 
     Parameters
     ----------
     spec : the specification, without ``config``.
-    label : what the chart shows, for those who do not see it; its figures belong in a table beside it.
+    label : what the chart shows, for those who do not see it; its figures belong in a table next to it.
     config : as `chart_config` makes it.
     """
     # Imported here because it loads an engine of its own that only pages need.

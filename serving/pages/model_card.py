@@ -72,7 +72,7 @@ def _template_variables(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "rivals": CANDIDATES,
         "metrics": METRICS,
         "ordered": in_table_order,
-        "rivals_beside": compared_candidates,
+        "compared_candidates": compared_candidates,
         "kind_rivals": CHURN_KIND_CANDIDATES,
         "of_kinds": CHURN_KIND_METRICS,
         "measured": CONTRIBUTIONS_NOTE,

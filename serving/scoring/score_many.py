@@ -80,13 +80,13 @@ class BatchScorer:
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False, include_context=False)
             faults = validation_faults([{**each, "loc": ("body", *each["loc"])} for each in found])
-            told = self._told(InvalidBody(f"the item is wrong at {len(found)} places", faults), place)
+            problem = self._problem(InvalidBody(f"the item is wrong at {len(found)} places", faults), place)
         except RenewcastError as error:
-            told = self._told(error, place)
+            problem = self._problem(error, place)
         except Exception as error:  # noqa: BLE001 whatever it is, the other items are answered
-            told = unexpected_problem_body()
-            log_event("item_failed", logging.ERROR, instance=told["instance"], **error_location(error))
-        return {"status": told["status"], "problem": told}
+            problem = unexpected_problem_body()
+            log_event("item_failed", logging.ERROR, instance=problem["instance"], **error_location(error))
+        return {"status": problem["status"], "problem": problem}
 
     async def _prediction(self, asked: predictions.PredictionRequest) -> dict[str, Any]:
         if asyncio.get_running_loop().time() >= self._end:
@@ -105,7 +105,7 @@ class BatchScorer:
         except TimeoutError:
             raise _too_slow() from None
 
-    def _told(self, error: RenewcastError, place: int) -> dict[str, Any]:
+    def _problem(self, error: RenewcastError, place: int) -> dict[str, Any]:
         if isinstance(error, InvalidBody):
             faults = [replace(fault, pointer=f"/items/{place}{fault.pointer}") for fault in error.faults]
             error = InvalidBody(error.found, faults, error.expected, error.cure)

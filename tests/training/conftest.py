@@ -104,7 +104,7 @@ def small_portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
 @pytest.fixture
 def judged_rows() -> Callable[..., ScoredTestRows]:
     """A hundred accounts on four dates, every fourth of them big (ARR 100, the others 1), a fifth of the rows with the
-    outcome. Candidates by name: what each says of every row."""
+    outcome. Candidates by name: what each predicts for every row."""
     dates, accounts = 4, 100
     happened = (np.random.default_rng(0).random(dates * accounts) < 0.2).astype(np.float64)
 

@@ -1,6 +1,6 @@
 """Leak check: find snapshots that change with the future, and features that reveal the outcome.
 
-- A few accounts are rebuilt from altered sources and compared bit by bit (`training.leakage.future_perturbation`,
+- A few accounts are rebuilt from altered sources and compared bit for bit (`training.leakage.future_perturbation`,
   `training.leakage.snapshot_rebuild`).
 - The labelled snapshots of all accounts are searched for features that separate the outcomes alone
   (`training.leakage.target_leakage`).

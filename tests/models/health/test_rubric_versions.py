@@ -91,7 +91,7 @@ def test_new_versions_apply_from_their_effective_date(home: Home) -> None:
     assert after.version == "2026Q4"
     assert {d.name: d.weight for d in after.rules.dimensions} == WEIGHTS
     assert (after.rules.bands.green, after.rules.bands.yellow) == (68, 42)
-    # Nothing but version, weights and limits has changed, and the signals within a dimension keep their parts.
+    # Only version, weights and limits have changed, and the signals within a dimension keep their parts.
     assert [s for _, s in after.signals] == [s for _, s in before.signals]
 
 

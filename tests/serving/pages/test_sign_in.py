@@ -228,7 +228,7 @@ def test_failed_sign_ins_are_limited_per_address(guarded: TestClient) -> None:
     answers = [_sign_in(guarded, "rc_wrong" + "x" * i) for i in range(4)]
     assert [each.status_code for each in answers] == [401, 401, 401, 429]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
-    assert _sign_in(guarded, secret).status_code == 429, "nothing is said of the key"
+    assert _sign_in(guarded, secret).status_code == 429, "the answer does not mention the key"
     assert _sign_in(other, secret).status_code == 303
     # Many addresses together: those who signed in before are let in all the same.
     app.state.attempts._failed = RateLimiter(1)  # type: ignore[attr-defined]

@@ -226,7 +226,7 @@ def test_a_signature_is_idempotent_and_takes_effect_without_a_restart(
         for day in ("2026-07-01", "2026-07-08", "2026-07-15")
     }
     assert versions == {"2026-07-01": load_rubric().version, "2026-07-08": load_rubric().version, "2026-07-15": "2026Q3"}
-    # Told again, as a start after a crash does, it is still one delivery, under the decision's own id.
+    # Enqueued again, as a start after a crash does, it is still one delivery, under the decision's own id.
     review_sign_off.notify_missed_approvals(home, store)
     with store.read() as connection:
         rows: list[Any] = connection.execute(webhook_deliveries.select()).all()

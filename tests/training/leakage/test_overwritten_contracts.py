@@ -68,7 +68,7 @@ def test_both_checks_find_overwritten_contracts(simulated: Path, last_rows: Last
     signals = of(simulated, last_rows(contracts(simulated)))
     (finding,) = leaking_contracts(signals)
     assert (finding.table, finding.column) == ("subscriptions", "renewal_at")
-    assert "neither churn nor expansion can be learned" in finding.what
+    assert "churn and expansion cannot be learned" in finding.what
     assert "one row per term" in finding.cure
     assert "term_started_at" in finding.cure
     found = compare_due_shares(signals, 90, 30)
@@ -158,7 +158,7 @@ def test_one_row_per_subscription_is_a_finding(days: int) -> None:
     signals = made(rows)
     (finding,) = leaking_contracts(signals)
     assert finding.column == "renewal_at"
-    assert "neither churn nor expansion can be learned" in finding.what
+    assert "churn and expansion cannot be learned" in finding.what
     assert "invoices or line items" in finding.cure
     signals.close()
 

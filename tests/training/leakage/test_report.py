@@ -30,15 +30,15 @@ CLEAN = LeakReport(
     seconds=12.3,
 )
 LEAK = LeakFinding("future added", "usage.events_28d", "usage.events_28d changes with the future", dates=(AT,))
-TELLING = LeakFinding("separation", "account.industry", "account.industry alone separates churn", target="churn")
+SEPARATING = LeakFinding("separation", "account.industry", "account.industry alone separates churn", target="churn")
 NOTE = LeakFinding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
 
 
 def test_leaks_are_reported_per_target() -> None:
-    report = replace(CLEAN, findings=(LEAK, TELLING, NOTE))
-    assert report.leaks("churn") == [LEAK.words, TELLING.words]
+    report = replace(CLEAN, findings=(LEAK, SEPARATING, NOTE))
+    assert report.leaks("churn") == [LEAK.words, SEPARATING.words]
     assert report.leaks("expansion") == [LEAK.words]
-    assert (report.ok, report.failures, report.notes) == (False, (LEAK, TELLING), (NOTE,))
+    assert (report.ok, report.failures, report.notes) == (False, (LEAK, SEPARATING), (NOTE,))
     assert report.words().startswith("2 leaks found: usage.events_28d, account.industry")
 
 
@@ -64,7 +64,7 @@ def test_the_report_is_json() -> None:
 
 
 def test_the_report_fits_eighty_columns_and_ends_with_the_verdict() -> None:
-    for report, verdict in ((CLEAN, "no leak found"), (replace(CLEAN, findings=(NOTE, LEAK, TELLING)), "2 leaks found")):
+    for report, verdict in ((CLEAN, "no leak found"), (replace(CLEAN, findings=(NOTE, LEAK, SEPARATING)), "2 leaks found")):
         console = Console(file=io.StringIO(), width=80)
         print_leaks(report, console)
         text: str = console.file.getvalue()  # type: ignore[attr-defined]

@@ -47,7 +47,7 @@ def test_an_outcome_counts_once(table: str, upto: int, count: int) -> None:
     assert count_outcomes(_labels(table), "churn", EVERY_DAYS, FIRST + upto * timedelta(days=EVERY_DAYS)) == count
 
 
-def _told(trained: datetime) -> Any:
+def _manifest(trained: datetime) -> Any:
     names = {"target": "churn", "horizon_days": 90, "grace_days": 30, "trained_through": trained.replace(tzinfo=UTC)}
     return type("Manifest", (), names)
 
@@ -65,7 +65,7 @@ def test_outcomes_that_straddle_the_training_are_new(
         for i, day in enumerate(leave)
     ]
     signals = make_signals(first + timedelta(days=800), subscriptions=rows)
-    share = new_outcome_share(signals, _told(first + timedelta(days=600)))
+    share = new_outcome_share(signals, _manifest(first + timedelta(days=600)))
     # Windows close 120 days after their date, and dates are 28 days apart: a churn becomes known 30 to 58 days later.
     by_hand = [
         [sum(day + wait <= through for day in leave) for wait in (30, 58)] for through in (600, 800)
@@ -82,4 +82,4 @@ def test_without_new_outcomes_the_share_is_zero(make_signals: Callable[..., Sign
         for i in range(20)
     ]
     signals = make_signals(first + timedelta(days=600), subscriptions=rows)
-    assert new_outcome_share(signals, _told(first + timedelta(days=600))) == 0
+    assert new_outcome_share(signals, _manifest(first + timedelta(days=600))) == 0

@@ -1,4 +1,4 @@
-"""What a card says of the judged model's probabilities, tenth by tenth."""
+"""The reliability bins of a model card."""
 
 from __future__ import annotations
 

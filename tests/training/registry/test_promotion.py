@@ -99,7 +99,7 @@ for n in itertools.count(2):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signal that cannot be caught")
 def test_a_kill_at_any_time_leaves_a_complete_champion(tmp_path: Path) -> None:
-    """The last promotion that was told of, or the one under way; its history ends with it; the next one goes on."""
+    """The last promotion that was reported, or the one in progress; its history ends with it; the next one goes on."""
     home, dice = _home(tmp_path), random.Random(4)
     for killed in range(1, 4):
         command = [sys.executable, "-c", PROMOTES_FOR_EVER, str(tmp_path)]
