@@ -17,7 +17,7 @@ import pandas as pd
 
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
-from features.signals.signals import Signals as OpenSignals
+from features.signals.signals import OpenSignals
 from features.signals.signals import open_signals as read
 from features.snapshots.snapshot import snapshot as build
 from features.sources.base import DUCKDB

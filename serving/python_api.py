@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from features.errors import BadRequest
 from features.python_api import Address, Instant, Signals, to_instant
-from features.signals.signals import Signals as OpenSignals
+from features.signals.signals import OpenSignals
 from features.utils.periods import forecast_period
 from models.artifacts.champion import Champion
 from models.artifacts.champion import load_champion as load
@@ -392,7 +392,7 @@ def worklist(
     as_of : str, date, datetime or pandas.Timestamp
         Only what was known before this instant (UTC) counts.
     capacity : int, default 20
-        The number of accounts that the team can work.
+        The number of accounts that the team can work on.
     csm : str, optional
         Only the accounts of this customer success manager.
     save_rate : float, optional

@@ -16,7 +16,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from features.contract.schema import TABLES
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.sources.base import from_tables
 from features.utils import private_files
 from features.utils.dates import parse_instant
@@ -102,10 +102,10 @@ def to_arrow() -> Callable[[str, list[dict[str, Any]]], pa.Table]:
 
 
 @pytest.fixture(scope="session")
-def make_signals() -> Callable[..., Signals]:
+def make_signals() -> Callable[..., OpenSignals]:
     """Return a function from {table: rows} to checked signals."""
 
-    def make(tables: Mapping[str, list[dict[str, Any]]], data_through: str | None = None, **more: Any) -> Signals:
+    def make(tables: Mapping[str, list[dict[str, Any]]], data_through: str | None = None, **more: Any) -> OpenSignals:
         through: datetime | None = parse_instant(data_through) if data_through else None
         return read_signals(from_tables({n: arrow(n, r) for n, r in tables.items()}, "a test"), through, **more)
 

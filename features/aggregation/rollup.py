@@ -32,7 +32,7 @@ from features.aggregation.passes import (
 from features.definitions.aggregations import Distinct
 from features.signals.file_partitions import FilePartition, file_partitions
 from features.signals.large_feed import Feed, Hashes
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import collect
 from features.sources.sql_functions import HASH
 from features.utils.arrays import Bools
@@ -74,7 +74,7 @@ class RolledTable:
 
 
 def roll_up(
-    signals: Signals, name: str, needs: Iterable[Need], grid: Grid, rollup_folder: Path | None = None
+    signals: OpenSignals, name: str, needs: Iterable[Need], grid: Grid, rollup_folder: Path | None = None
 ) -> RolledTable:
     """Roll up everything needed from table ``name`` to buckets that no date of ``grid`` divides.
 

@@ -80,7 +80,7 @@ class Feeds:
 
         Parameters
         ----------
-        distinct : distinct rows by table (`features.signals.signals.Signals.rows`).
+        distinct : distinct rows by table (`features.signals.signals.OpenSignals.rows`).
         """
         return replace(self, tables={n: _with_distinct_rows(f, distinct.get(n)) for n, f in self.tables.items()})
 

@@ -24,7 +24,7 @@ from features.definitions.aggregations import FIXED_POINT
 from features.revenue.arr import ACTIVE_DAYS, GRACE_DAYS
 from features.revenue.arr_movements import DAY, NEVER, SPAN, stretches
 from features.signals.contract_terms import TOLERATED_SHARE
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.arrays import Bools, Floats
@@ -38,7 +38,7 @@ LEVEL = 0.8
 ASSUMPTION = "the source contains every account that ever began, including those that left long ago"
 
 
-def cohorts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> dict[str, Any]:
+def cohorts(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> dict[str, Any]:
     """Compute logo and ARR retention of all accounts and by the quarter of their start, as known before ``as_of``.
 
     An account is lost when it first churns (see `features.revenue.arr`); later returns are ignored. An account that
@@ -160,7 +160,7 @@ def _number_or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _lives(signals: Signals, as_of: datetime, active_days: int) -> pd.DataFrame:
+def _lives(signals: OpenSignals, as_of: datetime, active_days: int) -> pd.DataFrame:
     """Return began, ended (lost or last observed; microseconds), lost, arr_start and the ARR by age per account."""
     now = epoch_micros(as_of)
     grace = (GRACE_DAYS if signals.contractual else active_days) * DAY

@@ -11,7 +11,7 @@ import pandas as pd
 from features.kpi.definitions import DUE_DAYS
 from features.kpi.survey_answers import answers
 from features.revenue.arr import ACTIVE_DAYS, GRACE_DAYS, facts, movements
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.utils.periods import Period, period_ending
 
 FEATURES = (
@@ -59,7 +59,9 @@ def kpi_part(
     )
 
 
-def period_parts(signals: Signals, period: Period, known_at: datetime, active_days: int = ACTIVE_DAYS) -> pd.DataFrame:
+def period_parts(
+    signals: OpenSignals, period: Period, known_at: datetime, active_days: int = ACTIVE_DAYS
+) -> pd.DataFrame:
     """Return the contributions to the KPIs of a period, as known before ``known_at``, with the columns `COLUMNS`.
 
     These are revenue and logo KPIs, survey answers, business reviews and interventions. An account whose last
@@ -111,7 +113,7 @@ def period_parts(signals: Signals, period: Period, known_at: datetime, active_da
 
 
 def churn_parts(
-    signals: Signals, end: datetime, span: str, known_at: datetime, active_days: int = ACTIVE_DAYS
+    signals: OpenSignals, end: datetime, span: str, known_at: datetime, active_days: int = ACTIVE_DAYS
 ) -> pd.DataFrame:
     """Return the contributions to the churn KPIs over ``span``: a year up to ``end``, or a month 30 days earlier.
 
@@ -138,7 +140,7 @@ def churn_parts(
 
 
 def instant_parts(
-    signals: Signals, frame: pd.DataFrame, period: Period, active_days: int = ACTIVE_DAYS
+    signals: OpenSignals, frame: pd.DataFrame, period: Period, active_days: int = ACTIVE_DAYS
 ) -> pd.DataFrame:
     """Return the contributions to the KPIs at the period's end, and to time to first value over the period.
 

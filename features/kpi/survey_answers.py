@@ -13,7 +13,7 @@ from features.aggregation.passes import known_before_us
 from features.definitions.aggregations import FIXED_POINT
 from features.families.engagement import MISSED
 from features.families.outcomes import DETRACTOR_UP_TO, PROMOTER_FROM
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros
@@ -37,7 +37,7 @@ COLUMNS = (
 )
 
 
-def answers(signals: Signals, period: Period, known_at: datetime) -> pd.DataFrame:
+def answers(signals: OpenSignals, period: Period, known_at: datetime) -> pd.DataFrame:
     """Count what happened in the period and was known before ``known_at``, per account.
 
     Returns

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from features.aggregation.passes import known_before_us
 from features.contract.schema import ID_COLUMNS, TABLES, known_at_column
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros, to_iso
@@ -29,7 +29,7 @@ LIMIT = 2_000
 """Maximum number of the latest rows of a table."""
 
 
-def account_rows(signals: Signals, account: str, start: datetime, end: datetime) -> dict[str, list[dict[str, Any]]]:
+def account_rows(signals: OpenSignals, account: str, start: datetime, end: datetime) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of one account in ``[start, end)``, as known before ``end``.
 
     Tables of `FROM_THE_BEGINNING` are read from their first row.

@@ -27,7 +27,7 @@ from features.definitions.aggregations import FIXED_POINT
 from features.errors import BadRequest
 from features.families.orders import CALENDAR_YEAR
 from features.revenue.arr_movements import DAY, SPAN, contract_movements, contract_moves, order_movements, order_moves
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros, to_iso
@@ -57,7 +57,7 @@ MOVEMENTS = (
 )  # fmt: skip
 
 
-def facts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> pd.DataFrame:
+def facts(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> pd.DataFrame:
     """Return what was known before ``as_of`` about every account active at that instant.
 
     Parameters
@@ -101,7 +101,7 @@ def facts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> 
 
 
 def movements(
-    signals: Signals,
+    signals: OpenSignals,
     start: datetime,
     end: datetime,
     *,
@@ -175,7 +175,7 @@ def movements(
     return frame.assign(left_at=left)[list(MOVEMENTS)]
 
 
-def people(signals: Signals) -> pd.DataFrame:
+def people(signals: OpenSignals) -> pd.DataFrame:
     """Return the attributes of every account, active or not, sorted by account_id.
 
     The columns are ``account_id``, ``name``, ``csm``, ``industry`` and ``region`` (None if missing). They have no date.
@@ -190,7 +190,7 @@ def _people() -> ibis.Table:
     return contract_table("accounts").select("account_id", *(n for n in PEOPLE if n != "employees"))
 
 
-def _set_span(signals: Signals, start: int, end: int, known: int, grace: int) -> None:
+def _set_span(signals: OpenSignals, start: int, end: int, known: int, grace: int) -> None:
     row = {"start": [start], "end": [end], "known": [known], "grace": [grace]}
     create_table(signals.connection, "ledger_span", pa.table(row))
 

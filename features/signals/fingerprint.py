@@ -17,13 +17,13 @@ import duckdb
 
 from features.contract.schema import TABLES
 from features.errors import BadRequest
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import is_embedded
 
 SALT = "the second half"
 
 
-def fingerprint(signals: Signals) -> str:
+def fingerprint(signals: OpenSignals) -> str:
     """Return ``duckdb-VERSION:`` and the hex SHA-256 of the tables' names, row counts and sums of row hashes.
 
     Parameters
@@ -47,7 +47,7 @@ def engine_version() -> str:
     return f"duckdb-{duckdb.__version__}"
 
 
-def _sums(signals: Signals, name: str) -> list[str]:
+def _sums(signals: OpenSignals, name: str) -> list[str]:
     """Return the number of rows and two sums of their hashes."""
     same = ", ".join(f'"{c}"' for c in sorted(signals.tables[name].columns) if c != "known_at")
     known = "min(known_at)" if TABLES[name].event else "NULL::TIMESTAMP"

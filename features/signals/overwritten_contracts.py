@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.signals.validation import Finding
 from features.utils.arrays import Bools, Floats
 
@@ -35,7 +35,7 @@ IMPLAUSIBLE_FACTOR = 1.5
 MOSTLY, HARDLY = 0.8, 0.05
 
 
-def contract_findings(signals: Signals) -> list[Finding]:
+def contract_findings(signals: OpenSignals) -> list[Finding]:
     """Report lost or overwritten subscription data, the outcomes that cannot be learned, and what to export.
 
     Parameters
@@ -57,18 +57,18 @@ def contract_findings(signals: Signals) -> list[Finding]:
     ]
 
 
-def leaking_contracts(signals: Signals) -> list[Finding]:
+def leaking_contracts(signals: OpenSignals) -> list[Finding]:
     """Return the findings that reveal at earlier dates who will leave; no model may be trained on such data."""
     return [] if not signals.contractual else _leaks(_rows(signals), signals)
 
 
-def _leaks(rows: pd.DataFrame, signals: Signals) -> list[Finding]:
+def _leaks(rows: pd.DataFrame, signals: OpenSignals) -> list[Finding]:
     through = pd.Timestamp(signals.data_through).tz_convert(None).to_datetime64()
     findings = (_rows_older_than_terms(rows, through), _cleared_renewal_dates(rows))
     return [finding for finding in findings if finding is not None]
 
 
-def _rows(signals: Signals) -> pd.DataFrame:
+def _rows(signals: OpenSignals) -> pd.DataFrame:
     """Return the subscriptions, sorted by account and start."""
     columns = ("account_id", "started_at", "ended_at", "arr", "seats", "plan", "renewal_at")
     rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()

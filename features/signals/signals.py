@@ -41,7 +41,7 @@ FEED_TABLES = tuple(
 
 
 @dataclass(frozen=True)
-class Signals:
+class OpenSignals:
     """The tables of a signals source, ready for snapshots and labels.
 
     Parameters
@@ -96,7 +96,7 @@ def open_signals(
     progress: Progress = no_progress,
     engine: str = DUCKDB,
     kept: Path | None = None,
-) -> Signals:
+) -> OpenSignals:
     """Open, check and normalize the signals at ``address``.
 
     Parameters
@@ -126,7 +126,7 @@ def read_signals(
     kept: Path | None = None,
     sound: bool = False,
     now: datetime | None = None,
-) -> Signals:
+) -> OpenSignals:
     """Check and normalize an open source.
 
     Parameters
@@ -178,7 +178,7 @@ def read_signals(
             "at least one account",
             "choose a later date",
         )
-    return Signals(
+    return OpenSignals(
         source.connection, tables, newest, source.origin, report.notes, history_from, feeds, frozenset(versioned)
     )
 

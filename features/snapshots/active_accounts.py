@@ -14,7 +14,7 @@ from features.aggregation.bucket_arithmetic import fixed, instant_seconds
 from features.aggregation.distinct_keys import run_starts
 from features.definitions.aggregations import FIXED_POINT, Columns, column_name
 from features.families import orders
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import GRID, collect, contract_table
 from features.utils.arrays import Ints
 from features.utils.dates import DAY_SECONDS, epoch_seconds
@@ -23,7 +23,7 @@ Values = np.ndarray[Any, np.dtype[Any]]
 _NUMBERS = ("arr", "renewal_s", "term_s", "change_s")
 
 
-def accounts_of(signals: Signals) -> pa.Table:
+def accounts_of(signals: OpenSignals) -> pa.Table:
     """Return every account: account_id, industry, region (text), employees, created_s (int64), sorted by account_id."""
     return collect(signals.connection, _accounts).sort_by("account_id").combine_chunks()
 
@@ -33,7 +33,7 @@ def _accounts() -> ibis.Table:
     return rows.select("account_id", "industry", "region", "employees", created_s=instant_seconds(rows.created_at))
 
 
-def active_by_contract(signals: Signals, all_cells: Panel) -> tuple[Panel, dict[str, Values]]:
+def active_by_contract(signals: OpenSignals, all_cells: Panel) -> tuple[Panel, dict[str, Values]]:
     """Return the accounts active at each date, and their contracts.
 
     An account is active if a subscription known by the date is running: its end, if any, is not yet known.

@@ -18,7 +18,7 @@ from features.aggregation.versioned_rows import with_versions
 from features.aggregation.window_columns import feed_starts, window_columns
 from features.catalogue.catalogue import CATALOGUE, KEYS, Catalogue
 from features.definitions.feature import Feature
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.snapshots.active_accounts import (
     accounts_of,
     active_by_contract,
@@ -36,7 +36,7 @@ PARALLEL_MIN_BUCKETS = 500_000
 
 
 def snapshot(
-    signals: Signals,
+    signals: OpenSignals,
     grid: Grid,
     *,
     horizon_days: int = 90,
@@ -92,12 +92,12 @@ def snapshot(
     return frame
 
 
-def _create_grid_table(signals: Signals, grid: Grid) -> None:
+def _create_grid_table(signals: OpenSignals, grid: Grid) -> None:
     row = {"first_s": [epoch_seconds(grid.first)], "step_s": [grid.every_days * DAY_SECONDS], "dates": [grid.n]}
     create_table(signals.connection, "snapshot_grid", pa.table(row))
 
 
-def computable(signals: Signals, catalogue: Catalogue) -> tuple[Feature, ...]:
+def computable(signals: OpenSignals, catalogue: Catalogue) -> tuple[Feature, ...]:
     """Return the features for which the source has every table."""
     return tuple(
         f

@@ -33,7 +33,7 @@ CUTOFF = ibis.table({"cutoff": "timestamp", "arrival_cutoff": "timestamp"}, name
 
 
 def contract_table(name: str, view: str = "") -> ibis.Table:
-    """Return the unbound contract table ``name`` of `features.signals.signals.Signals`, or a ``view`` of it."""
+    """Return the unbound contract table ``name`` of `features.signals.signals.OpenSignals`, or a ``view`` of it."""
     schema = dict(ibis_schema(TABLES[name]))
     arrives = schema.pop("loaded_at", None) is not None
     if TABLES[name].event:
@@ -48,7 +48,7 @@ def known_before(rows: Any, instant: Any) -> Any:
 
     Parameters
     ----------
-    rows : an event table of `features.signals.signals.Signals`.
+    rows : an event table of `features.signals.signals.OpenSignals`.
     instant : a timestamp in UTC, without a time zone.
     """
     return (rows.known_at < instant) & (rows.until_at.isnull() | (rows.until_at >= instant))

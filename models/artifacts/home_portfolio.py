@@ -31,7 +31,7 @@ from models.scorer.strict_files import JSON_LIMIT, read_bounded, read_json
 from models.targets import TARGETS
 
 if TYPE_CHECKING:
-    from features.signals.signals import Signals
+    from features.signals.signals import OpenSignals
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class PortfolioMismatchError(SignalsError):
     """Signals or a bundle that belong to another portfolio than the home."""
 
 
-def signals_portfolio(signals: Signals, name: str | None = None) -> SignalsPortfolio:
+def signals_portfolio(signals: OpenSignals, name: str | None = None) -> SignalsPortfolio:
     """Describe the portfolio of open signals.
 
     Parameters
@@ -77,7 +77,7 @@ def read_identity(home: Home) -> PortfolioIdentity | None:
 
 
 def require_portfolio(
-    home: Home, signals: Signals, name: str | None = None, *, keep: bool = False, trained: bool = False
+    home: Home, signals: OpenSignals, name: str | None = None, *, keep: bool = False, trained: bool = False
 ) -> PortfolioIdentity:
     """Reject signals of another portfolio than the home's.
 
@@ -108,7 +108,7 @@ def require_portfolio(
     return newer
 
 
-def record_same_portfolio(home: Home, signals: Signals, who: str, why: str) -> PortfolioIdentity:
+def record_same_portfolio(home: Home, signals: OpenSignals, who: str, why: str) -> PortfolioIdentity:
     """Record a person's statement that these signals are the home's portfolio under new account ids.
 
     Raises

@@ -16,11 +16,11 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=0)]
 
 
-class _Part(BaseModel):
+class _CardPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class MetricEstimate(_Part):
+class MetricEstimate(_CardPart):
     """A value with its 95% interval by accounts; None if it is undefined. ``good`` describes what a good value is."""
 
     value: float | None
@@ -29,7 +29,7 @@ class MetricEstimate(_Part):
     good: str = ""
 
 
-class DataSlice(_Part):
+class DataSlice(_CardPart):
     """The snapshots of one part of the data.
 
     It has the first and last date (ISO), and the numbers of dates, rows, accounts, and accounts with the outcome.
@@ -43,14 +43,14 @@ class DataSlice(_Part):
     accounts_with_outcome: _Count
 
 
-class CandidateMetrics(_Part):
+class CandidateMetrics(_CardPart):
     """The metrics of one candidate on the test dates, by name."""
 
     candidate: str
     metrics: dict[str, MetricEstimate]
 
 
-class LossDifference(_Part):
+class LossDifference(_CardPart):
     """The model's mean loss minus that of another candidate; the model is better below 0."""
 
     against: str
@@ -60,7 +60,7 @@ class LossDifference(_Part):
     high: float
 
 
-class ReliabilityBin(_Part):
+class ReliabilityBin(_CardPart):
     """Test rows of similar probability: mean prediction, observed rate with its interval, rows and outcomes."""
 
     said: _Share
@@ -69,7 +69,7 @@ class ReliabilityBin(_Part):
     outcomes: _Count
 
 
-class SubsetMetrics(_Part):
+class SubsetMetrics(_CardPart):
     """The model's metrics on a subset of the test rows.
 
     ``ratio`` is the observed rate divided by the predicted one; ``beside`` is the ROC AUC of the candidates that the
@@ -90,7 +90,7 @@ class SubsetMetrics(_Part):
     note: str = ""
 
 
-class FeatureImportance(_Part):
+class FeatureImportance(_CardPart):
     """The importance of a feature: its share of the sum of absolute contributions."""
 
     feature: str
@@ -99,7 +99,7 @@ class FeatureImportance(_Part):
     share: _Share
 
 
-class CapacityRecall(_Part):
+class CapacityRecall(_CardPart):
     """The recall of a team that handles the ``capacity`` accounts ranked highest.
 
     ``caught`` is the share of the outcomes among these accounts, ``caught_arr`` that of their ARR; ``lift`` is the
@@ -113,7 +113,7 @@ class CapacityRecall(_Part):
     lift: MetricEstimate | None = None
 
 
-class InvoluntaryChurnCard(_Part):
+class InvoluntaryChurnCard(_CardPart):
     """How churn by nonpayment is distinguished from other churn, and how well on the test dates.
 
     Parameters
@@ -136,7 +136,7 @@ class InvoluntaryChurnCard(_Part):
     rivals: list[CandidateMetrics]
 
 
-class ModelCard(_Part):
+class ModelCard(_CardPart):
     """One model's card.
 
     Parameters

@@ -57,7 +57,7 @@ class ForecastValue:
 
 
 @dataclass(frozen=True)
-class RenewalForecast:
+class GroupForecast:
     """The forecast for some accounts. Amounts are annual, in the source's currency.
 
     ``accounts`` and ``arr`` are due. ``renewed_accounts`` stay; ``renewed_arr`` is their current ARR, ``lost_arr`` that
@@ -83,7 +83,7 @@ def forecast_due_renewals(
     growing: BiasDistribution,
     groups: Mapping[str, Texts],
     seed: int = 0,
-) -> dict[tuple[str, str | None], RenewalForecast]:
+) -> dict[tuple[str, str | None], GroupForecast]:
     """Forecast all accounts, and each group of accounts.
 
     Parameters
@@ -229,7 +229,7 @@ def _draw_sizes(sizes: Sequence[Floats], kind: npt.NDArray[np.int64], rng: np.ra
     return drawn
 
 
-def _summarize(accounts: int, arr: float, expected: Floats, simulated: Floats) -> RenewalForecast:
+def _summarize(accounts: int, arr: float, expected: Floats, simulated: Floats) -> GroupForecast:
     low, high = np.quantile(simulated, INTERVAL, axis=0)
 
     def one(place: int) -> ForecastValue:
@@ -237,7 +237,7 @@ def _summarize(accounts: int, arr: float, expected: Floats, simulated: Floats) -
 
     lost = one(1)
     gross, net = (simulated[:, 1] + simulated[:, 2], simulated[:, 1] + simulated[:, 2] - simulated[:, 3])
-    return RenewalForecast(
+    return GroupForecast(
         accounts,
         arr,
         one(0),

@@ -15,7 +15,7 @@ from models.renewals.forecast_bias import BiasDistribution, CountForecast, bias_
 
 FILE = "renewals.json"
 _LIMIT = 2**22
-#: The figures that are evaluated, with their names in `models.renewals.forecast.RenewalForecast`.
+#: The figures that are evaluated, with their names in `models.renewals.forecast.GroupForecast`.
 FIGURES = (
     "renewed_accounts", "renewed_arr", "lost_arr", "contracted_arr", "expanded_arr", "grr", "nrr",
 )  # fmt: skip

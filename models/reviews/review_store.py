@@ -27,12 +27,12 @@ _ID = re.compile(r"^[0-9]{4}Q[1-4]-[A-Za-z0-9][A-Za-z0-9._-]{0,120}$")
 ProposalAnswer = Literal["keep", "change", "not_enough_evidence"]
 
 
-class _Part(BaseModel):
+class _ReviewPart(BaseModel):
     # Newer versions may have written more fields.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class ReasonedAnswer(_Part):
+class ReasonedAnswer(_ReviewPart):
     """The answer for weights or band limits, as text and with reasons."""
 
     answer: ProposalAnswer
@@ -40,7 +40,7 @@ class ReasonedAnswer(_Part):
     reasons: tuple[str, ...]
 
 
-class DecisionSummary(_Part):
+class DecisionSummary(_ReviewPart):
     """The decision that follows from the evidence."""
 
     headline: str
@@ -49,7 +49,7 @@ class DecisionSummary(_Part):
     effective: str
 
 
-class SignOffProposal(_Part):
+class SignOffProposal(_ReviewPart):
     """The content to sign; see `training.review.document.SignOffSection`."""
 
     rubric: str
@@ -70,7 +70,7 @@ class SignOffProposal(_Part):
         return self.proposed_weights is not None and self.proposed_bands is not None
 
 
-class ReviewFile(_Part):
+class ReviewFile(_ReviewPart):
     """The parts of ``review.json`` that are needed here."""
 
     schema_version: Literal[1]

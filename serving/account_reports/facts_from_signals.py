@@ -11,7 +11,7 @@ from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest, UnknownAccount
 from features.revenue.account_history import account_rows
 from features.revenue.arr import facts, movements
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.utils.dates import DAY, midnight, to_iso
 from features.utils.periods import Period
 from features.utils.progress import Progress, no_progress
@@ -24,7 +24,7 @@ from serving.scoring.score_portfolio import assess_portfolio, champion_horizon
 
 
 def account_facts_from_signals(
-    signals: Signals,
+    signals: OpenSignals,
     account_id: str,
     period: Period,
     as_of: datetime,
@@ -70,7 +70,7 @@ def account_facts_from_signals(
     )
 
 
-def report_instant(signals: Signals, period: Period) -> datetime:
+def report_instant(signals: OpenSignals, period: Period) -> datetime:
     """Return the instant of a report: the end of its period, or the midnight after the end of the signals if earlier.
 
     Raises

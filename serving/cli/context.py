@@ -12,7 +12,7 @@ from features.utils.progress import Progress, subprogress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from features.signals.signals import Signals as Opened
+    from features.signals.signals import OpenSignals
     from models.artifacts.champion import Champion
     from models.home import Home
     from models.predictions.assessment import Assessment
@@ -53,7 +53,7 @@ def selected_champion(rubric: str | None = None) -> Champion:
     return champion if rubric is None else champion.with_rubric(rubric)
 
 
-def open_home_signals(signals: str, until: datetime, engine: str, tell: Progress) -> Opened:
+def open_home_signals(signals: str, until: datetime, engine: str, tell: Progress) -> OpenSignals:
     """Open signals as known before ``until``. Roll-ups of large feeds are stored in the home.
 
     Raises
@@ -76,7 +76,7 @@ def assess_signals(
     engine: str,
     champion: Champion,
     tell: Progress,
-) -> tuple[Opened, Assessment]:
+) -> tuple[OpenSignals, Assessment]:
     """Open signals and assess the portfolio at ``as_of`` by the rules and, if there is one, the champion.
 
     Raises

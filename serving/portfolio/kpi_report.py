@@ -16,7 +16,7 @@ from features.kpi.components import FEATURES, churn_parts, instant_parts, period
 from features.kpi.definitions import AT_INSTANT, AT_START, MEASURES, Kpi
 from features.revenue.arr import people
 from features.signals.contract_terms import TOLERATED_SHARE
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import DAY, Grid, to_iso
 from features.utils.periods import Period, period_ending
@@ -30,7 +30,7 @@ DIVISIONS = ("segment", "csm", "region")
 
 
 def kpi_report(
-    signals: Signals,
+    signals: OpenSignals,
     period: Period,
     rubric: Rubric,
     active_days: int,
@@ -104,7 +104,7 @@ def kpi_features(rubric: Rubric) -> Catalogue:
 
 
 def _add_missing_frames(
-    signals: Signals,
+    signals: OpenSignals,
     period: Period,
     rubric: Rubric,
     active_days: int,
@@ -121,7 +121,7 @@ def _add_missing_frames(
 
 
 def _parts(
-    signals: Signals,
+    signals: OpenSignals,
     period: Period,
     known_at: datetime,
     rubric: Rubric,
@@ -139,7 +139,7 @@ def _parts(
     return pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
 
 
-def _recent(signals: Signals, period: Period, active_days: int, frame: pd.DataFrame) -> dict[Any, Any] | None:
+def _recent(signals: OpenSignals, period: Period, active_days: int, frame: pd.DataFrame) -> dict[Any, Any] | None:
     """Return the sums of the last quarter of a year; None for other periods."""
     if period.name != "year":
         return None
@@ -246,7 +246,7 @@ def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
     return {m.code: why for m in MEASURES if (why := _overwritten(m, sums, segments=True)) is not None}
 
 
-def _missing(signals: Signals, measure: Kpi) -> str | None:
+def _missing(signals: OpenSignals, measure: Kpi) -> str | None:
     missing = [group for group in measure.needs if not any(signals.has(name) for name in group)]
     return f"the source has no {' or '.join(missing[0])}" if missing else None
 

@@ -38,7 +38,7 @@ class KpiValue(ResponseModel):
     unknown: str | None
 
 
-class KpiTarget(ResponseModel):
+class KpiTargetResponse(ResponseModel):
     """The target for a period of this length."""
 
     bound: Literal["above", "at_least", "below"]
@@ -49,7 +49,7 @@ class KpiTarget(ResponseModel):
     )
 
 
-class Kpi(KpiValue):
+class KpiResponse(KpiValue):
     """One KPI. docs/reference/generated/kpis.md defines each KPI."""
 
     measure: str = Field(examples=["nrr"])
@@ -61,7 +61,7 @@ class Kpi(KpiValue):
     quarter: KpiValue | None = Field(
         description="Value of the last three months, if the period is a year and the KPI is over the period."
     )
-    target: KpiTarget | None
+    target: KpiTargetResponse | None
     met: bool | None
 
 
@@ -110,7 +110,7 @@ class PortfolioKpis(ResponseModel):
     rubric: str
     rubric_version: str
     targets_version: str
-    measures: list[Kpi]
+    measures: list[KpiResponse]
     by: KpiBreakdown
     advocates: list[Advocate]
 

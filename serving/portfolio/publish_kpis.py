@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from features.kpi.cohort_retention import cohorts
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.utils.periods import period_ending
 from models.health.rubric import Rubric
 from serving.portfolio.kpi_report import kpi_report
@@ -18,7 +18,12 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 
 
 def publish_kpis(
-    signals: Signals, snapshots: SnapshotFiles, as_of: datetime, frame: pd.DataFrame, rubric: Rubric, active_days: int
+    signals: OpenSignals,
+    snapshots: SnapshotFiles,
+    as_of: datetime,
+    frame: pd.DataFrame,
+    rubric: Rubric,
+    active_days: int,
 ) -> None:
     """Store the KPIs of each period of `PUBLISHED_PERIODS` that ends at ``as_of``, and the cohort retention.
 

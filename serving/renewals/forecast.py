@@ -19,7 +19,7 @@ from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
 from models.predictions.target_predictions import TargetScores
 from models.renewals.due_accounts import DueAccounts, ModelProbabilities, find_due_accounts
-from models.renewals.forecast import ForecastValue, RenewalForecast, forecast_due_renewals
+from models.renewals.forecast import ForecastValue, GroupForecast, forecast_due_renewals
 from models.renewals.historical_rates import HistoricalRates
 from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, bias_distributions
 from models.scorer.base import RENEWAL_FEATURE
@@ -119,7 +119,7 @@ def _matches(values: Texts, wanted: str | None) -> Bools:
     return np.array([value == wanted for value in values], dtype=bool)
 
 
-def _due(due: DueAccounts, arr: Floats, rows: Bools, forecast: RenewalForecast | None) -> dict[str, Any]:
+def _due(due: DueAccounts, arr: Floats, rows: Bools, forecast: GroupForecast | None) -> dict[str, Any]:
     left_out = due.due & ~due.complete & rows
     overdue = due.overdue & rows
     empty = forecast is None or not forecast.accounts

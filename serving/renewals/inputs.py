@@ -17,14 +17,14 @@ from serving.snapshots.sidecars import ACCOUNTS, accounts_document, read_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
 
 if TYPE_CHECKING:
-    from features.signals.signals import Signals
+    from features.signals.signals import OpenSignals
 
 RENEWALS = "renewals"
 """The sidecar file with the rates of past renewals."""
 _CONTRACTS = ("account_id", "started_at", "ended_at", "arr", "renewal_at")
 
 
-def inputs_from_signals(signals: Signals, as_of: datetime, home: Home) -> ForecastInputs:
+def inputs_from_signals(signals: OpenSignals, as_of: datetime, home: Home) -> ForecastInputs:
     """Read the inputs from signals, as known before ``as_of``.
 
     Raises
@@ -68,11 +68,11 @@ def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInput
     return ForecastInputs(habits, people, PastForecasts.load(snapshots.home))
 
 
-def renewals_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
+def renewals_document(signals: OpenSignals, as_of: datetime) -> dict[str, Any]:
     """Return the sidecar `RENEWALS`: `models.renewals.historical_rates.HistoricalRates` as plain data."""
     return _habits(signals, as_of).model_dump(mode="json")
 
 
-def _habits(signals: Signals, as_of: datetime) -> HistoricalRates:
+def _habits(signals: OpenSignals, as_of: datetime) -> HistoricalRates:
     rows = signals.tables["subscriptions"].select(*_CONTRACTS).to_pyarrow().to_pandas()
     return historical_rates(rows, as_of, GRACE_DAYS)

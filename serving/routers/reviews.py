@@ -61,7 +61,7 @@ class ReviewSignature(ResponseModel):
     )
 
 
-class PendingDecision(ResponseModel):
+class PendingDecisionResponse(ResponseModel):
     """A decision that one person has signed and that needs a second signature."""
 
     id: str = Field(description="The id that the decision will have.")
@@ -77,7 +77,7 @@ class PendingDecision(ResponseModel):
     signature: ReviewSignature
 
 
-class ReviewDecision(ResponseModel):
+class ReviewDecisionResponse(ResponseModel):
     """An approval, a rejection or a rollback."""
 
     id: str
@@ -106,16 +106,16 @@ class ReviewList(ResponseModel):
     """All reviews, newest first, and all decisions, oldest first."""
 
     data: list[ReviewSummary]
-    decisions: list[ReviewDecision]
-    pending: list[PendingDecision] = Field(description="The decisions that need a second signature.")
+    decisions: list[ReviewDecisionResponse]
+    pending: list[PendingDecisionResponse] = Field(description="The decisions that need a second signature.")
 
 
 class ReviewResponse(ResponseModel):
     """The document of a review as it was written, and the decision about it."""
 
     state: str = Field(description="open, pending (signed by one person), approved or rejected.")
-    decision: ReviewDecision | None
-    pending: PendingDecision | None = Field(description="A sign-off or rollback that needs a second signature.")
+    decision: ReviewDecisionResponse | None
+    pending: PendingDecisionResponse | None = Field(description="A sign-off or rollback that needs a second signature.")
     earliest_effective: str = Field(description="The earliest possible effective date, which is the default.")
     review: dict[str, Any] = Field(description="The content of review.json; its keys depend on schema_version.")
 
@@ -124,8 +124,8 @@ class SignatureResult(ResponseModel):
     """The result of a signature: a decision, or one that needs a second signature."""
 
     state: str = Field(description="pending, approved, rejected or rolled_back.")
-    decision: ReviewDecision | None
-    pending: PendingDecision | None
+    decision: ReviewDecisionResponse | None
+    pending: PendingDecisionResponse | None
 
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

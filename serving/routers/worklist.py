@@ -13,7 +13,7 @@ from serving.http.dependencies import NOT_READY, LiveStateDep, StoreDep, problem
 from serving.schemas import predictions
 from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, Csm
 from serving.worklist.published_worklist import published_worklist
-from serving.worklist.schemas import Worklist
+from serving.worklist.schemas import WorklistResponse
 
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
@@ -39,7 +39,7 @@ class WorklistQuery(predictions.SnapshotQuery):
     "/v1/worklist",
     summary="Get this week's priorities",
     operation_id="getWorklist",
-    response_model=Worklist,
+    response_model=WorklistResponse,
     responses=problem_responses(
         s404=NO_SNAPSHOT,
         s422="A parameter is invalid, or no account has this CSM.",

@@ -18,7 +18,7 @@ from features.catalogue.catalogue import Catalogue
 from features.contract.schema import EVENT_TABLES
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.snapshots.snapshot import snapshot
 from features.sources.engine import known_before
 from features.utils.atomic_files import UNFINISHED, write_file
@@ -87,7 +87,7 @@ class ScoreSummary:
 
 
 def score(
-    signals: Signals,
+    signals: OpenSignals,
     as_of: datetime,
     out: Path,
     home: Home,
@@ -194,7 +194,7 @@ def score(
 
 
 def assess_portfolio(
-    signals: Signals,
+    signals: OpenSignals,
     as_of: datetime,
     home: Home,
     champion: Champion,
@@ -274,7 +274,7 @@ class ScoredWeeks:
 
 
 def score_weeks(
-    signals: Signals,
+    signals: OpenSignals,
     as_of: datetime,
     champion: Champion,
     catalogue: Catalogue,
@@ -328,7 +328,7 @@ def champion_horizon(champion: Champion) -> int:
     return next(horizons, DEFAULT_HORIZON_DAYS)
 
 
-def newest_events(signals: Signals, as_of: datetime) -> dict[str, datetime | None]:
+def newest_events(signals: OpenSignals, as_of: datetime) -> dict[str, datetime | None]:
     """Return the newest event of each feed that was known before ``as_of``, UTC; None for a feed without events.
 
     Interventions are left out, because a period without interventions does not make a feed stale.
@@ -343,7 +343,7 @@ def newest_events(signals: Signals, as_of: datetime) -> dict[str, datetime | Non
     return newest
 
 
-def _complete_until(signals: Signals, as_of: datetime, feeds: Mapping[str, datetime | None]) -> datetime:
+def _complete_until(signals: OpenSignals, as_of: datetime, feeds: Mapping[str, datetime | None]) -> datetime:
     """Return the instant up to which the signals are complete, as known at ``as_of``.
 
     It is not later than the newest event, because signals that end long before ``as_of`` are not complete. Data that

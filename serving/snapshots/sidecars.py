@@ -24,7 +24,7 @@ from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.snapshot_files import FileVersion, SnapshotFiles, file_version
 
 if TYPE_CHECKING:
-    from features.signals.signals import Signals
+    from features.signals.signals import OpenSignals
 
 #: Larger files (bytes) are neither written nor read.
 SIZE_LIMIT = 256 * 2**20
@@ -130,7 +130,7 @@ def _read(path: Path, _version: FileVersion) -> Envelope:
         raise _broken(path, f"it cannot be read ({type(error).__name__})") from None
 
 
-def accounts_document(signals: Signals, as_of: datetime, active_days: int) -> dict[str, Any]:
+def accounts_document(signals: OpenSignals, as_of: datetime, active_days: int) -> dict[str, Any]:
     """Return the sidecar `ACCOUNTS`.
 
     ``contractual`` is true if accounts have contracts and false if they only order. ``accounts`` holds, by account_id,

@@ -33,7 +33,7 @@ from serving.store.database import Store
 from serving.store.tables import records
 
 if TYPE_CHECKING:
-    from features.signals.signals import Signals
+    from features.signals.signals import OpenSignals
 
 INTERVENTIONS = "interventions"
 """The sidecar file with the interventions of the signals."""
@@ -62,7 +62,7 @@ class RecordedActions:
         return intervention_status([*others, *self.interventions], as_of, self.snoozed)
 
 
-def interventions_from_signals(signals: Signals, as_of: datetime) -> list[InterventionRecord]:
+def interventions_from_signals(signals: OpenSignals, as_of: datetime) -> list[InterventionRecord]:
     """Return the interventions in the signals that were known before ``as_of``, and whether each account stayed."""
     if not signals.has("interventions"):
         return []
@@ -91,7 +91,7 @@ def interventions_from_signals(signals: Signals, as_of: datetime) -> list[Interv
     ]
 
 
-def _stayed(signals: Signals, given: pd.DataFrame, as_of: datetime) -> list[bool | None]:
+def _stayed(signals: OpenSignals, given: pd.DataFrame, as_of: datetime) -> list[bool | None]:
     if not signals.contractual or not len(given):
         return [None] * len(given)
     columns = ("account_id", "started_at", "ended_at", "arr")
@@ -107,7 +107,7 @@ def _stayed(signals: Signals, given: pd.DataFrame, as_of: datetime) -> list[bool
     return [bool(runs) if there else None for runs, there in zip(running, known, strict=True)]
 
 
-def interventions_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
+def interventions_document(signals: OpenSignals, as_of: datetime) -> dict[str, Any]:
     """Return the content of the sidecar `INTERVENTIONS`: a list of rows."""
     return {"columns": list(_ROW), "rows": [_plain(one) for one in interventions_from_signals(signals, as_of)]}
 

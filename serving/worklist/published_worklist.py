@@ -112,7 +112,7 @@ def worklist_cache(scored: ScoredSnapshot) -> WorklistCache:
 def published_worklist(
     scored: ScoredSnapshot, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
 ) -> dict[str, Any]:
-    """Return the worklist (`serving.worklist.schemas.Worklist`) with all recorded actions. Do not modify it.
+    """Return the worklist (`serving.worklist.schemas.WorklistResponse`) with all recorded actions. Do not modify it.
 
     Raises
     ------

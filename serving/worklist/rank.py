@@ -63,7 +63,7 @@ def build_worklist(
     save_rate: float | None = None,
     accounts: WorklistAccounts | None = None,
 ) -> dict[str, Any]:
-    """Build a worklist (`serving.worklist.schemas.Worklist`).
+    """Build a worklist (`serving.worklist.schemas.WorklistResponse`).
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ class SaveRate(ResponseModel):
     words: str
 
 
-class RateEstimate(ResponseModel):
+class RateEstimateResponse(ResponseModel):
     """A share with its 95% interval."""
 
     value: Fraction
@@ -91,11 +91,11 @@ class RateEstimate(ResponseModel):
     of: Count
 
 
-class InterventionEffect(ResponseModel):
+class InterventionEffectResponse(ResponseModel):
     """Treated accounts compared with accounts held out at random."""
 
-    treated: RateEstimate
-    held_out: RateEstimate
+    treated: RateEstimateResponse
+    held_out: RateEstimateResponse
     uplift: float
     interval: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(
         description="95% interval of the uplift."
@@ -109,15 +109,15 @@ class InterventionSummary(ResponseModel):
     saved: Count
     lost: Count
     open: Count
-    save_rate: RateEstimate | None = Field(
+    save_rate: RateEstimateResponse | None = Field(
         description="Share of closed interventions that were saved. It does not measure their effect."
     )
     held_out_accounts: Count
-    effect: InterventionEffect | None = Field(description="Null: too few accounts were held out at random.")
+    effect: InterventionEffectResponse | None = Field(description="Null: too few accounts were held out at random.")
     why_no_effect: str | None
 
 
-class Worklist(ResponseModel):
+class WorklistResponse(ResponseModel):
     """The accounts to work on, for a given capacity."""
 
     as_of: str

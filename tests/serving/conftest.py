@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from features.catalogue.catalogue import CATALOGUE, Catalogue
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
 from models.artifacts.bundle import BundleContents, bundle_schema, write_bundle
@@ -100,12 +100,12 @@ def tables() -> Tables:
 
 
 @pytest.fixture(scope="session")
-def signals(make_signals: Callable[..., Signals], tables: Tables) -> Signals:
+def signals(make_signals: Callable[..., OpenSignals], tables: Tables) -> OpenSignals:
     return make_signals(tables, "2026-07-01")
 
 
 @pytest.fixture(scope="session")
-def frame(signals: Signals) -> pd.DataFrame:
+def frame(signals: OpenSignals) -> pd.DataFrame:
     return snapshot(signals, Grid.single(AS_OF))
 
 
@@ -186,7 +186,7 @@ class House:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, signals: Signals, champions: Champions) -> House:
+def house(tmp_path_factory: pytest.TempPathFactory, signals: OpenSignals, champions: Champions) -> House:
     root = tmp_path_factory.mktemp("house")
     home = Home(root / "home")
     champions.promote(home, "1")

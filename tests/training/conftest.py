@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from features.definitions.feature import Feature
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from training.evaluation.test_predictions import ScoredTestRows
 
 _INSTANT = pa.timestamp("us")
@@ -40,17 +40,17 @@ SCHEMAS = {
 
 
 @pytest.fixture
-def make_signals() -> Iterator[Callable[..., Signals]]:
+def make_signals() -> Iterator[Callable[..., OpenSignals]]:
     """Build signals from lists of rows: ``make_signals(through, subscriptions=[{...}, ...])``; absent columns are null."""
     opened = []
 
-    def make(through: datetime, **tables: list[dict[str, object]]) -> Signals:
+    def make(through: datetime, **tables: list[dict[str, object]]) -> OpenSignals:
         connection = ibis.duckdb.connect()
         made = {
             name: connection.create_table(name, pa.Table.from_pylist(rows, SCHEMAS[name]), temp=True)
             for name, rows in tables.items()
         }
-        opened.append(Signals(connection, made, through.replace(tzinfo=UTC), "a test"))
+        opened.append(OpenSignals(connection, made, through.replace(tzinfo=UTC), "a test"))
         return opened[-1]
 
     yield make

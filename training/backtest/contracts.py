@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from training.dataset.step_functions import DAY_US, NEVER, StepFunctions, to_fixed_point
 from training.dataset.subscription_spells import Spells
 
@@ -27,7 +27,7 @@ class ContractBook:
     spells: Spells
 
     @classmethod
-    def of(cls, signals: Signals, grace_days: int) -> ContractBook:
+    def of(cls, signals: OpenSignals, grace_days: int) -> ContractBook:
         """Read the contracts."""
         columns = ("account_id", "started_at", "ended_at", "arr", "renewal_at", "end_reason")
         rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()

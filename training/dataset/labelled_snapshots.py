@@ -13,7 +13,7 @@ import pandas as pd
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.contract.schema import EVENT_TABLES
 from features.errors import InsufficientData
-from features.signals.signals import Signals, open_signals
+from features.signals.signals import OpenSignals, open_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import DUCKDB
 from features.utils.dates import Grid, midnight, to_iso
@@ -43,7 +43,7 @@ class LabelledSnapshots:
         `training.dataset.overwritten_terms`).
     """
 
-    signals: Signals
+    signals: OpenSignals
     grid: Grid
     frame: pd.DataFrame
     labels: pd.DataFrame
@@ -85,7 +85,7 @@ def read_labelled_snapshots(
 
 
 def label_snapshots(
-    signals: Signals, config: TrainConfig, progress: Progress = no_progress, catalogue: Catalogue = CATALOGUE
+    signals: OpenSignals, config: TrainConfig, progress: Progress = no_progress, catalogue: Catalogue = CATALOGUE
 ) -> LabelledSnapshots:
     """Take snapshots of open signals on a grid, and label the rows.
 
@@ -123,7 +123,7 @@ def label_snapshots(
     return LabelledSnapshots(signals, grid, frame, labels, grace, catalogue, further, dates)
 
 
-def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
+def labelled_grid(signals: OpenSignals, config: TrainConfig) -> tuple[Grid, int]:
     """Return the grid of dates whose outcome can be known, at most as many as ``config.snapshots`` allows.
 
     Returns
@@ -155,7 +155,7 @@ def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
     return (grid if coarser <= 1 else Grid.ending(last, first, config.every_days * coarser)), grace
 
 
-def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, datetime]:
+def _span(signals: OpenSignals, config: TrainConfig, grace: int) -> tuple[datetime, datetime]:
     """Return the first and last instant at which a snapshot may be taken."""
     last = midnight(signals.data_through - timedelta(days=config.horizon_days + grace))
     table, at = ("subscriptions", "started_at") if signals.contractual else ("orders", "occurred_at")

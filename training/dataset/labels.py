@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import BadRequest
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import newest_versions
 from features.utils.arrays import Bools, Floats, Ints, Objects
 from training.dataset.expansion_kind import growth_kind
@@ -43,7 +43,7 @@ YEAR_OF_ORDERS = 365
 _SLACK = 1e-9
 
 
-def label(signals: Signals, keys: pd.DataFrame, horizon_days: int = 90, grace_days: int = 30) -> pd.DataFrame:
+def label(signals: OpenSignals, keys: pd.DataFrame, horizon_days: int = 90, grace_days: int = 30) -> pd.DataFrame:
     """Label each account with its outcomes within ``[as_of, as_of + horizon_days)``.
 
     Parameters
@@ -97,7 +97,7 @@ def label(signals: Signals, keys: pd.DataFrame, horizon_days: int = 90, grace_da
     return pd.DataFrame({"account_id": accounts, "as_of": as_of.dt.as_unit("us")}).join(labels)
 
 
-def churn_events(signals: Signals, frame: pd.DataFrame, labels: pd.DataFrame, grace_days: int = 30) -> pd.DataFrame:
+def churn_events(signals: OpenSignals, frame: pd.DataFrame, labels: pd.DataFrame, grace_days: int = 30) -> pd.DataFrame:
     """List every churn that is known by ``signals.data_through``, including those without a snapshot before them.
 
     Parameters
@@ -153,7 +153,7 @@ class _Queries:
     through: int
 
 
-def _subscriptions(signals: Signals) -> pd.DataFrame:
+def _subscriptions(signals: OpenSignals) -> pd.DataFrame:
     """Return every subscription of positive duration: account_id, start, end, parts (ARR; 0 and ``unknown`` 1 where
     its terms are unknown), seats, plan, unpaid."""
     table = signals.tables["subscriptions"]
@@ -176,7 +176,7 @@ def _subscriptions(signals: Signals) -> pd.DataFrame:
     return lines[lines["end"] > lines["start"]].reset_index(drop=True)
 
 
-def _orders(signals: Signals) -> pd.DataFrame:
+def _orders(signals: OpenSignals) -> pd.DataFrame:
     """Return orders per account and instant: account_id, time, parts (net amount), bought (orders of positive
     amount)."""
     table = newest_versions(signals.tables["orders"])

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InsufficientData
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.utils.dates import Grid, to_iso
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
@@ -80,7 +80,7 @@ class LabelledGrid:
     labels: pd.DataFrame
 
 
-def count_at_horizon(signals: Signals, config: TrainConfig) -> tuple[HorizonCounts, LabelledGrid | None]:
+def count_at_horizon(signals: OpenSignals, config: TrainConfig) -> tuple[HorizonCounts, LabelledGrid | None]:
     """Count the outcomes at ``config.horizon_days``, on the grid that training would use.
 
     Returns
@@ -103,7 +103,7 @@ def count_at_horizon(signals: Signals, config: TrainConfig) -> tuple[HorizonCoun
     return HorizonCounts(days, grace, labelled.grid.first, labelled.grid.last, targets), labelled
 
 
-def _labelled(signals: Signals, config: TrainConfig) -> LabelledGrid:
+def _labelled(signals: OpenSignals, config: TrainConfig) -> LabelledGrid:
     grid, grace = labelled_grid(signals, config)
     table = signals.tables["subscriptions" if signals.contractual else "orders"]
     ids = table.select("account_id").distinct().order_by("account_id").to_pyarrow()

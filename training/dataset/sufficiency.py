@@ -16,7 +16,7 @@ from features.contract.schema import EVENT_TABLES
 from features.errors import InsufficientData
 from features.feed_health.feed_health import NO_RHYTHM
 from features.feed_health.silences import patience_days
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from models.targets import Target
 from training.dataset.time_split import TimeSplit, split_dates
 
@@ -113,7 +113,7 @@ class Sufficiency:
 
 
 def sufficiency(
-    signals: Signals,
+    signals: OpenSignals,
     frame: pd.DataFrame,
     labels: pd.DataFrame,
     as_ofs: Iterable[datetime],
@@ -224,7 +224,7 @@ def _missing_share(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, float
     return {str(table): float(np.nan_to_num(value, nan=1.0)) for table, value in share.items()}
 
 
-def _silences(signals: Signals) -> dict[str, tuple[float, float]]:
+def _silences(signals: OpenSignals) -> dict[str, tuple[float, float]]:
     """Return, per event table with rows, the days since its newest row and the days its usual rhythm allows."""
     silences = {}
     for name in EVENT_TABLES:

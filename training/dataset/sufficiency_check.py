@@ -8,7 +8,7 @@ from datetime import datetime
 
 from features.custom.current_catalogue import current_catalogue
 from features.signals.overwritten_contracts import contract_findings, leaking_contracts
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.signals.validation import Finding
 from features.snapshots.snapshot import snapshot
 from features.sources.base import Source
@@ -89,7 +89,7 @@ def check_sufficiency(
 
 
 def _facts(
-    signals: Signals, labelled: LabelledGrid, horizon: HorizonCounts, progress: Progress
+    signals: OpenSignals, labelled: LabelledGrid, horizon: HorizonCounts, progress: Progress
 ) -> dict[Target, Sufficiency]:
     catalogue = current_catalogue()
     monthly = Grid.ending(labelled.grid.last, labelled.grid.first, SHARES_EVERY_DAYS)

@@ -10,7 +10,7 @@ import ibis
 import pyarrow as pa
 
 from features.contract.schema import TABLES
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table, fetch
 from features.utils.dates import WEEK_DAYS, Grid, midnight
 
@@ -46,7 +46,7 @@ def sampled_accounts(
     return sorted([*ended[:some], *others[: at_most - min(some, len(ended))]])
 
 
-def sampled_tables(signals: Signals, accounts: Sequence[str], rows: int = MAXIMUM_ROWS) -> ContractTables:
+def sampled_tables(signals: OpenSignals, accounts: Sequence[str], rows: int = MAXIMUM_ROWS) -> ContractTables:
     """Read the rows of ``accounts``, with one filtered scan (and one count) per table.
 
     In every event table, ``loaded_at`` is the instant from which a row was known.

@@ -19,7 +19,7 @@ from pathlib import Path
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.errors import InsufficientData
 from features.signals.overwritten_contracts import leaking_contracts
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.sources.base import DUCKDB, Source
 from features.sources.open_source import open_source
 from features.utils.dates import Grid, to_iso
@@ -112,7 +112,7 @@ class _Subject:
     """What is checked: the signals with the features and settings of a training, and their labelled snapshots, or what
     is lacking for these."""
 
-    signals: Signals
+    signals: OpenSignals
     catalogue: Catalogue
     config: TrainConfig
     prepared: LabelledSnapshots | None
@@ -170,7 +170,7 @@ def _check(subject: _Subject, progress: Progress, began: float) -> LeakReport:
     )
 
 
-def _accounts(signals: Signals, prepared: LabelledSnapshots | None, seed: int) -> list[str]:
+def _accounts(signals: OpenSignals, prepared: LabelledSnapshots | None, seed: int) -> list[str]:
     """Return the accounts to rebuild, which include churned ones."""
     if prepared is None:
         accounts = signals.tables["accounts"].account_id.to_pyarrow().to_pylist()
@@ -179,7 +179,7 @@ def _accounts(signals: Signals, prepared: LabelledSnapshots | None, seed: int) -
     return sampled_accounts(ids.unique(), ids[(prepared.labels["churn"] == 1).to_numpy()].unique(), seed)
 
 
-def _dates(signals: Signals, prepared: LabelledSnapshots | None) -> Grid:
+def _dates(signals: OpenSignals, prepared: LabelledSnapshots | None) -> Grid:
     """Return the dates to rebuild: from the first labelled one to the end of the data."""
     if prepared is not None:
         return spread_dates(prepared.grid.first, signals.data_through)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.signals.contract_terms import TOLERATED_SHARE
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.utils.arrays import Floats, Ints
 from features.utils.dates import midnight
 from training.leakage.report import LeakFinding
@@ -77,7 +77,7 @@ class DueComparison:
         return LeakFinding("due dates", SUBJECT, words)
 
 
-def compare_due_shares(signals: Signals, horizon_days: int, grace_days: int, seed: int = 0) -> DueComparison:
+def compare_due_shares(signals: OpenSignals, horizon_days: int, grace_days: int, seed: int = 0) -> DueComparison:
     """Compare the share of accounts due within the horizon at earlier dates with that at the end of the data.
 
     Parameters
@@ -146,7 +146,7 @@ class _ActiveAccounts:
     known: bool
 
 
-def _rows(signals: Signals, seed: int) -> _Subscriptions:
+def _rows(signals: OpenSignals, seed: int) -> _Subscriptions:
     columns = ("account_id", "started_at", "ended_at", "renewal_at", "arr")
     table = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
     names, codes = np.unique(table["account_id"].to_numpy(dtype=str), return_inverse=True)

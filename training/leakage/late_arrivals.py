@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.contract.schema import EVENT_TABLES
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import create_table, newest_versions
 from features.utils.dates import DAY_SECONDS
 from training.leakage.report import LeakFinding
@@ -73,7 +73,7 @@ class Arrivals:
 
 
 def arrivals(
-    signals: Signals, horizon_days: int, grace_days: int, accounts: Collection[str] | None = None
+    signals: OpenSignals, horizon_days: int, grace_days: int, accounts: Collection[str] | None = None
 ) -> list[Arrivals]:
     """Measure the arrival of the rows of each event table, with one scan per table.
 
@@ -100,7 +100,7 @@ def arrivals(
     return results
 
 
-def _churned(signals: Signals, grace_days: int) -> pd.DataFrame:
+def _churned(signals: OpenSignals, grace_days: int) -> pd.DataFrame:
     """Return the accounts whose last contract ended and whose grace is over: account_id, churned_at."""
     rows = signals.tables["subscriptions"].select("account_id", "ended_at").to_pyarrow().to_pandas()
     over = rows.groupby("account_id")["ended_at"].agg(["max", "count", "size"])

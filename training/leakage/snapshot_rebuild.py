@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue.catalogue import KEYS, Catalogue
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
 from features.utils.dates import Grid, to_iso
@@ -45,7 +45,7 @@ class _Rebuild:
 def rebuild_findings(
     tables: ContractTables,
     grid: Grid,
-    signals: Signals,
+    signals: OpenSignals,
     catalogue: Catalogue,
     config: TrainConfig,
     progress: Progress = no_progress,

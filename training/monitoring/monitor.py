@@ -21,7 +21,7 @@ from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
 from features.feed_health.feed_health import feed_health
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import DUCKDB
 from features.sources.open_source import open_source
@@ -87,7 +87,7 @@ def monitor(
 
 
 def _monitor_champion(
-    signals: Signals, bundle: Bundle, pointer: ChampionPointer, home: Home, catalogue: Catalogue
+    signals: OpenSignals, bundle: Bundle, pointer: ChampionPointer, home: Home, catalogue: Catalogue
 ) -> ChampionMonitoring:
     manifest = bundle.manifest
     trained, last = midnight(manifest.trained_through), midnight(signals.data_through)
@@ -139,7 +139,7 @@ def _monitor_champion(
 class _Past:
     """Snapshots of past dates, with labels and the predictions of each model."""
 
-    def __init__(self, signals: Signals, grid: Grid, catalogue: Catalogue) -> None:
+    def __init__(self, signals: OpenSignals, grid: Grid, catalogue: Catalogue) -> None:
         self._signals, self._grid, self._catalogue = signals, grid, catalogue
         self._frames: dict[int, pd.DataFrame] = {}
         self._labels: dict[tuple[int, int, int], pd.DataFrame] = {}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from models.artifacts.bundle import Manifest
 from models.targets import Target
 from training.config import TrainConfig
@@ -20,7 +20,7 @@ from training.dataset.outcome_counts import count_at_horizon
 EVERY_DAYS = 28
 
 
-def new_outcome_share(signals: Signals, manifest: Manifest) -> float:
+def new_outcome_share(signals: OpenSignals, manifest: Manifest) -> float:
     """Return the outcomes that became known after a model's training, relative to those known at training.
 
     All parts of the history count, including the test slice and the gaps.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from features.catalogue.catalogue import Catalogue
 from features.feed_health.feed_health import Feeds
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.sources.engine import available_cpus
 from features.utils.dates import to_iso
 from features.utils.progress import Progress, subprogress
@@ -77,7 +77,7 @@ class TrainingRun:
         rubric, versions = load_rubric(config.rubric, catalogue), load_rubric_history(home, catalogue)
         return cls(home, config, catalogue, rubric, versions, load_champions(home, catalogue), portfolio, progress)
 
-    def prepare(self, signals: Signals, feeds: Feeds) -> TrainingData:
+    def prepare(self, signals: OpenSignals, feeds: Feeds) -> TrainingData:
         """Build and label the snapshots.
 
         Raises

@@ -18,7 +18,7 @@ from features.definitions.feature import Feature
 from features.errors import InsufficientData
 from features.feed_health.feed_health import Feeds, feed_health
 from features.signals.fingerprint import fingerprint
-from features.signals.signals import Signals, newest_instant, read_signals
+from features.signals.signals import OpenSignals, newest_instant, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.open_source import open_source
 from features.utils.arrays import Bools, Floats, Objects
@@ -61,7 +61,7 @@ class ReviewData:
     rollup_folder : where roll-ups of large feeds are stored; None to store none.
     """
 
-    signals: Signals
+    signals: OpenSignals
     feeds: Feeds
     window: Window
     champion: Champion
@@ -278,7 +278,7 @@ def _settings(champion: Champion) -> TrainConfig:
     return TrainConfig(horizon_days=bundle.manifest.horizon_days, grace_days=bundle.manifest.grace_days)
 
 
-def _grid(signals: Signals, config: TrainConfig, window: Window) -> Grid:
+def _grid(signals: OpenSignals, config: TrainConfig, window: Window) -> Grid:
     """Weekly dates up to the newest one, from the first date whose outcome can be known."""
     try:
         first = labelled_grid(signals, config)[0].first

@@ -20,7 +20,7 @@ from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import with_custom_features
 from features.definitions.aggregations import MEASURE_KINDS, MeasureWindow, NumericMeasure, Values
 from features.errors import BadRequest
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
 from features.sources.open_source import open_source
@@ -129,7 +129,7 @@ def _as_text(rows: list[Row]) -> list[Row]:
     return [{k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items()} for row in rows]
 
 
-def _check(signals: Signals, catalogue: Catalogue, expected: pd.DataFrame, kept: Path | None = None) -> None:
+def _check(signals: OpenSignals, catalogue: Catalogue, expected: pd.DataFrame, kept: Path | None = None) -> None:
     try:
         whole = snapshot(signals, GRID, catalogue=catalogue, rollup_folder=kept)
         single = snapshot(signals, Grid.single(AS_OF), catalogue=catalogue, rollup_folder=kept)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from features.kpi.cohort_retention import AGES, cohorts, survival
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
-Make = Callable[..., Signals]
+Make = Callable[..., OpenSignals]
 
 
 def _retention(make: Make, rows: list[dict[str, Any]], table: str = "subscriptions") -> dict[str, Any]:

@@ -13,13 +13,13 @@ import pytest
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.errors import BadRequest
 from features.revenue.arr import facts, movements
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
 from features.utils.dates import Grid
 from training.dataset.labels import label
 
-Make = Callable[..., Signals]
+Make = Callable[..., OpenSignals]
 START, END = datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 AMOUNTS = ["churned", "contracted", "expanded", "in_grace", "new", "returned", "renewed_late"]
 
@@ -28,12 +28,12 @@ def _account(name: str, **more: Any) -> dict[str, Any]:
     return {"account_id": name, "created_at": "2025-01-01", **more}
 
 
-def _signals(make: Make, subscriptions: list[dict[str, Any]], through: str = "2026-12-01") -> Signals:
+def _signals(make: Make, subscriptions: list[dict[str, Any]], through: str = "2026-12-01") -> OpenSignals:
     names = sorted({row["account_id"] for row in subscriptions})
     return make({"accounts": [_account(n) for n in names], "subscriptions": subscriptions}, through)
 
 
-def _moves(signals: Signals, **more: Any) -> dict[str, dict[str, Any]]:
+def _moves(signals: OpenSignals, **more: Any) -> dict[str, dict[str, Any]]:
     frame = movements(signals, START, END, **more)
     return {row["account_id"]: row for row in frame.to_dict("records")}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from features.kpi.cohort_retention import cohorts
 from features.revenue.account_history import account_rows
 from features.revenue.arr import facts, movements
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
 from features.utils.dates import Grid
@@ -26,7 +26,7 @@ THROUGH = datetime(2027, 6, 1, tzinfo=UTC)
 TERMS = ("arr", "seats", "plan", "usage_limit", "renewal_at")
 
 
-def of(tables: Rows, through: datetime = THROUGH) -> Signals:
+def of(tables: Rows, through: datetime = THROUGH) -> OpenSignals:
     return read_signals(from_tables(arrow(tables), "a test"), through)
 
 
@@ -99,7 +99,7 @@ def test_overwriting_a_term_later_does_not_change_earlier_features(
         pd.testing.assert_frame_equal(one, two)
 
 
-def _everything(signals: Signals) -> list[pd.DataFrame]:
+def _everything(signals: OpenSignals) -> list[pd.DataFrame]:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     try:
         frames = [

@@ -19,7 +19,7 @@ from features.aggregation import rollup
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.contract.schema import EVENT_TABLES, TABLES
 from features.kpi.survey_answers import answers
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.signals.validation import Finding, check_source
 from features.snapshots.snapshot import snapshot
 from features.sources.base import Source, from_tables
@@ -38,7 +38,7 @@ PLAIN = [n for n, f in CATALOGUE.items() if f.term is None or all(m.ago == 0 for
 Rows = list[dict[str, Any]]
 
 
-def _signals(to_arrow: Any, through: datetime | None = AS_OF, **tables: Rows) -> Signals:
+def _signals(to_arrow: Any, through: datetime | None = AS_OF, **tables: Rows) -> OpenSignals:
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
     source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
     return read_signals(source, through and through + timedelta(days=400), LONG_AGO)
@@ -54,7 +54,7 @@ def _text_source(**tables: Rows) -> Source:
     return from_tables(arrow, "a test", text=True)
 
 
-def _now(signals: Signals, *features: str, at: datetime = AS_OF) -> dict[str, float]:
+def _now(signals: OpenSignals, *features: str, at: datetime = AS_OF) -> dict[str, float]:
     frame = snapshot(signals, Grid.single(at)).set_index("account_id")
     return {f"{a} {f}": frame.loc[a, f] for f in features for a in frame.index}
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from features.signals.fingerprint import engine_version, fingerprint
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "accounts": [{"account_id": a, "created_at": "2026-01-01"} for a in ("a", "b")],
@@ -20,7 +20,7 @@ def changed(**tables: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def of(make_signals: Callable[..., Signals]) -> Callable[..., str]:
+def of(make_signals: Callable[..., OpenSignals]) -> Callable[..., str]:
     return lambda rows, through="2026-04-01", **more: fingerprint(make_signals(rows, through, **more))
 
 

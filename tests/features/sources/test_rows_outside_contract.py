@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.kpi.survey_answers import answers
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.sources.base import Source, from_tables
 from features.sources.open_source import open_source
 from features.utils.periods import period_ending
@@ -116,7 +116,7 @@ FORMATS: dict[str, Callable[[Path], str | Source]] = {
 }
 
 
-def _counted(signals: Signals) -> dict[str, float]:
+def _counted(signals: OpenSignals) -> dict[str, float]:
     row = answers(signals, period_ending(AS_OF, "quarter"), AS_OF).set_index("account_id").loc["a"]
     signals.close()
     return {name: row[name] for name in ("nps_answers", "promoters", "detractors")}

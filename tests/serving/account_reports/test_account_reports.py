@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from features.errors import BadRequest, UnknownAccount
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.utils.periods import calendar_period
 from models.artifacts.champion import load_champion
 from serving.account_reports.account_facts import AccountFacts
@@ -30,7 +30,7 @@ EVIL = '<img src=x onerror="alert(1)">&'
 
 
 @pytest.fixture(scope="module")
-def rich(tables: Any, make_signals: Callable[..., Signals]) -> Signals:
+def rich(tables: Any, make_signals: Callable[..., OpenSignals]) -> OpenSignals:
     """The shared signals, with more rows for a00."""
     more = {
         "outcomes": [
@@ -50,7 +50,7 @@ def rich(tables: Any, make_signals: Callable[..., Signals]) -> Signals:
 
 
 @pytest.fixture(scope="module")
-def facts(house: Any, rich: Signals) -> AccountFacts:
+def facts(house: Any, rich: OpenSignals) -> AccountFacts:
     return account_facts_from_signals(rich, "a00", calendar_period(QUARTER), AS_OF, house.home, load_champion(house.home))
 
 
@@ -204,7 +204,7 @@ def test_a_review_of_a_published_snapshot_lists_its_gaps(client: TestClient) -> 
     assert client.get("/v1/accounts/a00/qbr?quarter=summer").status_code == 422
 
 
-def test_a_report_is_as_of_the_end_of_its_quarter_or_of_the_signals(rich: Signals, house: Any) -> None:
+def test_a_report_is_as_of_the_end_of_its_quarter_or_of_the_signals(rich: OpenSignals, house: Any) -> None:
     assert report_instant(rich, calendar_period("2026Q1")) == datetime(2026, 4, 1, tzinfo=UTC)
     assert report_instant(rich, calendar_period("2026Q3")) == datetime(2026, 7, 2, tzinfo=UTC)
     with pytest.raises(BadRequest, match="before the period begins"):

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from features.kpi.cohort_retention import cohorts
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from serving.portfolio.cohorts import PortfolioCohorts
 from serving.snapshots.sidecars import COHORTS, sidecar_path
 
@@ -23,7 +23,7 @@ def ask(client: TestClient, **query: Any) -> dict[str, Any]:
     return payload
 
 
-def test_retention_matches_the_signals(client: TestClient, signals: Signals, house: Any) -> None:
+def test_retention_matches_the_signals(client: TestClient, signals: OpenSignals, house: Any) -> None:
     payload = ask(client)["retention"]
     assert payload == cohorts(signals, house.summary.as_of, 90)
     assert sum(each["accounts"] for each in payload["cohorts"]) == payload["whole"]["accounts"] == 40

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.utils.periods import period_ending
 from models.health.rubric import load_rubric
 from serving.portfolio.kpi_report import kpi_report
@@ -16,7 +16,7 @@ from serving.portfolio.kpi_report import kpi_report
 PERIOD = period_ending(datetime(2024, 12, 1, tzinfo=UTC), "180d")
 
 
-def portfolio(make: Callable[..., Signals], overwritten: int) -> Signals:
+def portfolio(make: Callable[..., OpenSignals], overwritten: int) -> OpenSignals:
     """Return 101 accounts. The given number have renewed since then in the same row; one of the others has churned."""
     names = [f"a{i}" for i in range(101)]
     rows: list[dict[str, Any]] = []
@@ -32,7 +32,7 @@ def portfolio(make: Callable[..., Signals], overwritten: int) -> Signals:
 
 
 @pytest.mark.parametrize("overwritten", [0, 1])
-def test_a_few_overwritten_accounts_are_left_out_and_counted(make_signals: Callable[..., Signals], overwritten: int) -> None:
+def test_a_few_overwritten_accounts_are_left_out_and_counted(make_signals: Callable[..., OpenSignals], overwritten: int) -> None:
     signals = portfolio(make_signals, overwritten)
     by = {m["measure"]: m for m in kpi_report(signals, PERIOD, load_rubric(), 90)["measures"]}
     whole = 100.0 * (101 - overwritten)
@@ -41,7 +41,7 @@ def test_a_few_overwritten_accounts_are_left_out_and_counted(make_signals: Calla
         assert payload == [kept, whole, overwritten, None]
 
 
-def test_many_overwritten_accounts_make_a_kpi_unknown(make_signals: Callable[..., Signals]) -> None:
+def test_many_overwritten_accounts_make_a_kpi_unknown(make_signals: Callable[..., OpenSignals]) -> None:
     signals = portfolio(make_signals, 2)
     payload = kpi_report(signals, PERIOD, load_rubric(), 90)
     by = {m["measure"]: m for m in payload["measures"]}
@@ -53,7 +53,7 @@ def test_many_overwritten_accounts_make_a_kpi_unknown(make_signals: Callable[...
     assert by["renewals_due"]["unknown"] == later
 
 
-def test_groups_with_known_terms_have_kpis_and_segments_do_not(make_signals: Callable[..., Signals]) -> None:
+def test_groups_with_known_terms_have_kpis_and_segments_do_not(make_signals: Callable[..., OpenSignals]) -> None:
     by = kpi_report(portfolio(make_signals, 2), PERIOD, load_rubric(), 90)["by"]
     csm = {g["group"]: {m["measure"]: m for m in g["measures"]} for g in by["csm"]}
     assert csm["d"]["nrr"]["value"] == 1.0

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from models.artifacts.champion import load_champion
 from models.predictions.assessment import Assessment
 from serving.cli.tables.rules import EXPANSIONS, HEALTH, ONBOARDING, RISKS, print_account, print_rule_table, spark
@@ -28,7 +28,7 @@ AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def found(house: Any, signals: Signals) -> Assessment:
+def found(house: Any, signals: OpenSignals) -> Assessment:
     return assess_portfolio(signals, AS_OF, house.home, load_champion(house.home))[0]
 
 

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 import renewcast
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from models.health.rubric import load_rubric
 from models.health.rubric_versions import read_history, sha256
 from models.health.score_calibration import SCORES
@@ -242,7 +242,7 @@ def test_a_change_since_the_review_is_a_conflict(client: TestClient, admin: dict
     assert (response.status_code, response.json()["code"]) == (409, "changed_since_review")
 
 
-def test_the_published_batch_uses_the_version_in_force(home: Home, signals: Signals, tmp_path: Path) -> None:
+def test_the_published_batch_uses_the_version_in_force(home: Home, signals: OpenSignals, tmp_path: Path) -> None:
     approve(home)
     score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
     result = read_sidecar(SnapshotFiles(home), LATER, MEASURES)

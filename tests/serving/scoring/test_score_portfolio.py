@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import BadRequest, BundleError, HomeError
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from models.artifacts.champion import load_champion
 from models.home import Home
 from models.rules.history import WEEKS
@@ -49,7 +49,7 @@ def test_one_row_per_active_account_in_the_agreed_columns(house: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def files(house: Any, signals: Signals, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def files(house: Any, signals: OpenSignals, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same scoring in every format."""
     folder = tmp_path_factory.mktemp("files")
     result: list[float] = []
@@ -80,7 +80,7 @@ def test_the_three_formats_read_back_equal(files: dict[str, Path]) -> None:
 
 
 def test_shuffled_and_repeated_rows_give_identical_files(
-    make_signals: Callable[..., Signals], tables: Any, files: dict[str, Path], own_home: Home, tmp_path: Path, house: Any
+    make_signals: Callable[..., OpenSignals], tables: Any, files: dict[str, Path], own_home: Home, tmp_path: Path, house: Any
 ) -> None:
     rng = random.Random(3)
     # Two equal rows of subscriptions without an id of their own are two subscriptions.
@@ -96,7 +96,7 @@ def test_shuffled_and_repeated_rows_give_identical_files(
 
 
 def test_later_signals_do_not_change_the_answers_of_an_earlier_date(
-    make_signals: Callable[..., Signals], tables: Any, own_home: Home, tmp_path: Path, house: Any
+    make_signals: Callable[..., OpenSignals], tables: Any, own_home: Home, tmp_path: Path, house: Any
 ) -> None:
     later = tables | {
         "usage": [*tables["usage"], {"account_id": "a01", "occurred_at": "2026-07-20", "user_id": "u1", "minutes": 900.0}]
@@ -106,7 +106,7 @@ def test_later_signals_do_not_change_the_answers_of_an_earlier_date(
     assert summary.published.read_bytes() == house.summary.published.read_bytes()
 
 
-def test_a_continuing_risk_has_its_first_date(signals: Signals, house: Any) -> None:
+def test_a_continuing_risk_has_its_first_date(signals: OpenSignals, house: Any) -> None:
     """Its key is the same every week. The test follows one alert through the last weeks of the signals."""
     champion, keys = load_champion(house.home), dict[str, list[str]]()
     for weeks in (2, 1, 0):
@@ -120,7 +120,7 @@ def test_a_continuing_risk_has_its_first_date(signals: Signals, house: Any) -> N
 
 
 def test_without_a_champion_only_the_health_score_is_known(
-    signals: Signals, tmp_path: Path, house: Any
+    signals: OpenSignals, tmp_path: Path, house: Any
 ) -> None:
     home = Home(tmp_path / "new")
     summary = score(signals, house.summary.as_of, tmp_path / "rows.ndjson", home)
@@ -134,7 +134,7 @@ def test_without_a_champion_only_the_health_score_is_known(
 
 
 def test_stale_feeds_and_formula_like_ids_have_notes_and_are_unchanged(
-    make_signals: Callable[..., Signals], tables: Any, own_home: Home, tmp_path: Path, house: Any
+    make_signals: Callable[..., OpenSignals], tables: Any, own_home: Home, tmp_path: Path, house: Any
 ) -> None:
     ids = {"a01": "=1+1", "a02": "@sum"}
     renamed = {
@@ -150,13 +150,13 @@ def test_stale_feeds_and_formula_like_ids_have_notes_and_are_unchanged(
 
 
 @pytest.mark.parametrize("name", ["rows.xlsx", "rows", "rows.CSV"])
-def test_an_unsupported_format_is_rejected(signals: Signals, own_home: Home, house: Any, name: str) -> None:
+def test_an_unsupported_format_is_rejected(signals: OpenSignals, own_home: Home, house: Any, name: str) -> None:
     with pytest.raises(BadRequest, match=r"\.csv, \.parquet, \.ndjson"):
         score(signals, house.summary.as_of, own_home.root / name, own_home)
     assert not (own_home.root / name).exists()
 
 
-def test_a_failure_leaves_no_files(signals: Signals, own_home: Home, house: Any, tmp_path: Path) -> None:
+def test_a_failure_leaves_no_files(signals: OpenSignals, own_home: Home, house: Any, tmp_path: Path) -> None:
     shutil.rmtree(own_home.snapshots)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(HomeError):

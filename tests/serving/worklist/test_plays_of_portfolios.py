@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 import renewcast
-from features.signals.signals import Signals, open_signals
+from features.signals.signals import OpenSignals, open_signals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
 from features.utils.periods import period_ending
@@ -43,7 +43,7 @@ AS_OF = datetime(2026, 9, 30, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
 
-def published(home: Home, champions: Any, signals: Signals, as_of: datetime, store: Store | None = None) -> ScoredSnapshot:
+def published(home: Home, champions: Any, signals: OpenSignals, as_of: datetime, store: Store | None = None) -> ScoredSnapshot:
     if not home.champion_file.is_file():
         champions.promote(home, "1")
     score(signals, as_of, home.root / "rows.csv", home, store=store)
@@ -66,14 +66,14 @@ def _standing(home: Home | Path, scored: ScoredSnapshot) -> set[tuple[str, str]]
     ],
     ids=lambda params: f"{params['accounts']} accounts",
 )
-def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Signals]:
+def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenSignals]:
     place = tmp_path_factory.mktemp("simulated")
     simulate(place / "signals", **request.param)
     return place, open_signals(str(place / "signals"), AS_OF)
 
 
 @pytest.fixture(scope="module")
-def scored(simulated: tuple[Path, Signals], champions: Any) -> ScoredSnapshot:
+def scored(simulated: tuple[Path, OpenSignals], champions: Any) -> ScoredSnapshot:
     place, signals = simulated
     frame = snapshot(signals, Grid.single(AS_OF))
     own = type(champions)(champions.frame, {1: _risk_of_little_use(frame)})
@@ -167,7 +167,7 @@ def test_every_account_has_exactly_the_plays_its_data_requires(scored: ScoredSna
     assert len(kinds) > 1
 
 
-def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: ScoredSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_the_shares(simulated: tuple[Path, OpenSignals], scored: ScoredSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """`renewcast risks --summary` prints the same summary as JSON and as text."""
     place, _ = simulated
     monkeypatch.setenv("RENEWCAST_HOME", str(place / "home"))

@@ -24,7 +24,7 @@ from serving.store.tables import records
 from serving.worklist import interventions
 from serving.worklist.first_due import open_plays_before
 from serving.worklist.interventions import read_recorded_before
-from serving.worklist.schemas import Worklist
+from serving.worklist.schemas import WorklistResponse
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 BROWSER = {"Accept": "text/html"}
@@ -43,7 +43,7 @@ def client(own_home: Home) -> Iterator[TestClient]:
 
 def listed(client: TestClient, capacity: int = 1000) -> dict[str, Any]:
     payload: dict[str, Any] = client.get("/v1/worklist", params={"capacity": capacity}).json()
-    Worklist.model_validate(payload)
+    WorklistResponse.model_validate(payload)
     return payload
 
 

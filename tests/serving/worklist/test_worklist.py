@@ -15,7 +15,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.store.database import Store
 from serving.worklist.account_view import WorklistAccounts
-from serving.worklist.schemas import Worklist
+from serving.worklist.schemas import WorklistResponse
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ def ask(client: TestClient, **query: Any) -> dict[str, Any]:
     answer = client.get("/v1/worklist", params=query)
     assert answer.status_code == 200, answer.text
     payload: dict[str, Any] = answer.json()
-    Worklist.model_validate(payload)
+    WorklistResponse.model_validate(payload)
     return payload
 
 

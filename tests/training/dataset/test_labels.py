@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from features.errors import BadRequest
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from training.dataset.labels import label
 
 DAY_0 = datetime(2024, 1, 1)
@@ -109,7 +109,7 @@ def _keys(accounts: list[str], *as_ofs: datetime) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("case", _cases(CONTRACTS), ids=lambda case: case["because"])
-def test_contracts(case: dict[str, str], make_signals: Callable[..., Signals]) -> None:
+def test_contracts(case: dict[str, str], make_signals: Callable[..., OpenSignals]) -> None:
     rows = [_subscription("x", text) for text in case["subscriptions"].split(" + ")]
     other = [_subscription("w", "0..170 7"), _subscription("y", "5..105 9")]
     signals = make_signals(NEVER_CENSORED, subscriptions=[other[0], *rows, other[1]])
@@ -120,7 +120,7 @@ def test_contracts(case: dict[str, str], make_signals: Callable[..., Signals]) -
     assert ("-" if np.isnan(found["arr"]) else f"{found['arr']:g}") == case["arr"]
 
 
-def test_accounts_are_independent(make_signals: Callable[..., Signals]) -> None:
+def test_accounts_are_independent(make_signals: Callable[..., OpenSignals]) -> None:
     """All the lines of the table in one portfolio, at once and in any order, give the same labels as each alone."""
     cases = _cases(CONTRACTS)
     rows = [_subscription(f"{i}", t) for i, case in enumerate(cases) for t in case["subscriptions"].split(" + ")]
@@ -159,7 +159,7 @@ def _day_by_day(
     return int(churned), int(grown), int(shrunk)
 
 
-def test_labels_match_a_day_by_day_reference(make_signals: Callable[..., Signals]) -> None:
+def test_labels_match_a_day_by_day_reference(make_signals: Callable[..., OpenSignals]) -> None:
     """On random portfolios, the vectorized labels match a slow and simple reference."""
     rng = np.random.default_rng(7)
     accounts = {
@@ -202,7 +202,7 @@ ended_at            | as_of      | horizon | churn | because
 
 
 @pytest.mark.parametrize("case", _cases(CALENDAR), ids=lambda case: case["because"])
-def test_month_ends_and_leap_days(case: dict[str, str], make_signals: Callable[..., Signals]) -> None:
+def test_month_ends_and_leap_days(case: dict[str, str], make_signals: Callable[..., OpenSignals]) -> None:
     ended = datetime.fromisoformat(case["ended_at"])
     rows = [{"account_id": "x", "started_at": datetime(2020, 2, 29), "ended_at": ended, "arr": 1.0}]
     keys = _keys(["x"], datetime.fromisoformat(case["as_of"]))
@@ -232,7 +232,7 @@ orders                    | churn | grows | shrinks | arr  | because
 
 
 @pytest.mark.parametrize("case", _cases(ORDERS), ids=lambda case: case["because"])
-def test_orders(case: dict[str, str], make_signals: Callable[..., Signals]) -> None:
+def test_orders(case: dict[str, str], make_signals: Callable[..., OpenSignals]) -> None:
     rows: list[dict[str, object]] = [
         {"account_id": "x", "occurred_at": _day(day), "amount": float(amount)}
         for day, amount in (order.split(":") for order in case["orders"].split(" + "))
@@ -255,7 +255,7 @@ data_through | churn | grows | shrinks | because
 
 
 @pytest.mark.parametrize("case", _cases(CENSORED), ids=lambda case: case["because"])
-def test_censoring(case: dict[str, str], make_signals: Callable[..., Signals]) -> None:
+def test_censoring(case: dict[str, str], make_signals: Callable[..., OpenSignals]) -> None:
     """An account that grows on day 120 and runs on."""
     rows = [_subscription("x", "0..120 100 10"), _subscription("x", "120.. 200 20")]
     found = label(make_signals(_day(case["data_through"]), subscriptions=rows), _keys(["x"], _day("100"))).iloc[0]
@@ -264,7 +264,7 @@ def test_censoring(case: dict[str, str], make_signals: Callable[..., Signals]) -
     assert _shown(found["contraction"], None) == case["shrinks"]
 
 
-def test_early_churn_is_censored_like_staying(make_signals: Callable[..., Signals]) -> None:
+def test_early_churn_is_censored_like_staying(make_signals: Callable[..., OpenSignals]) -> None:
     """Otherwise the last weeks would contain churned accounts only."""
     rows = [_subscription("gone", "0..110 1"), _subscription("stays", "0.. 1")]
     found = label(make_signals(_day("200"), subscriptions=rows), _keys(["gone", "stays"], _day("100")))
@@ -272,7 +272,7 @@ def test_early_churn_is_censored_like_staying(make_signals: Callable[..., Signal
     assert found["churn_kind"].tolist() == [None, None]
 
 
-def test_contraction_is_unknown_until_churn_is_decided(make_signals: Callable[..., Signals]) -> None:
+def test_contraction_is_unknown_until_churn_is_decided(make_signals: Callable[..., OpenSignals]) -> None:
     """Shrunk on day 120, ended on day 180: on day 200 it may still renew; on day 211 it has churned."""
     rows = [_subscription("x", "0..120 100"), _subscription("x", "120..180 50")]
     early = label(make_signals(_day("200"), subscriptions=rows), _keys(["x"], _day("100")))
@@ -281,7 +281,7 @@ def test_contraction_is_unknown_until_churn_is_decided(make_signals: Callable[..
     assert late["contraction"].iloc[0] == 0
 
 
-def test_events_after_the_window_do_not_change_labels(make_signals: Callable[..., Signals]) -> None:
+def test_events_after_the_window_do_not_change_labels(make_signals: Callable[..., OpenSignals]) -> None:
     """Events after as_of + H + G do not matter."""
     rows = [_subscription("x", "0..150 100 10"), _subscription("x", "160..300 120 12")]
     later = [*rows[:1], _subscription("x", "160..230 120 12"), _subscription("x", "240.. 900 90")]
@@ -292,7 +292,7 @@ def test_events_after_the_window_do_not_change_labels(make_signals: Callable[...
     )
 
 
-def test_longer_horizons_include_all_outcomes(make_signals: Callable[..., Signals]) -> None:
+def test_longer_horizons_include_all_outcomes(make_signals: Callable[..., OpenSignals]) -> None:
     cases = _cases(CONTRACTS)
     rows = [_subscription(f"{i}", t) for i, case in enumerate(cases) for t in case["subscriptions"].split(" + ")]
     signals = make_signals(NEVER_CENSORED, subscriptions=rows)
@@ -302,13 +302,13 @@ def test_longer_horizons_include_all_outcomes(make_signals: Callable[..., Signal
     assert (found[0] < found[-1]).any().all()
 
 
-def test_no_keys_and_no_rows(make_signals: Callable[..., Signals]) -> None:
+def test_no_keys_and_no_rows(make_signals: Callable[..., OpenSignals]) -> None:
     signals = make_signals(NEVER_CENSORED, subscriptions=[])
     assert label(signals, _keys(["x"], _day("100")))["churn"].isna().all()
     assert label(signals, _keys([], _day("100"))).empty
 
 
-def test_bad_arguments(make_signals: Callable[..., Signals]) -> None:
+def test_bad_arguments(make_signals: Callable[..., OpenSignals]) -> None:
     signals = make_signals(NEVER_CENSORED, subscriptions=[])
     with pytest.raises(BadRequest, match="keys has no column as_of"):
         label(signals, pd.DataFrame({"account_id": ["x"]}))
@@ -316,7 +316,7 @@ def test_bad_arguments(make_signals: Callable[..., Signals]) -> None:
         label(signals, _keys(["x"], DAY_0), horizon_days=0)
 
 
-def test_a_large_portfolio_is_labelled_in_seconds(make_signals: Callable[..., Signals]) -> None:
+def test_a_large_portfolio_is_labelled_in_seconds(make_signals: Callable[..., OpenSignals]) -> None:
     """1,500 accounts with 30 monthly lines each, at 156 weeks: linear work, not one pass per key."""
     month = timedelta(days=30)
     rows = [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from features.errors import InsufficientData
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import labelled_grid, read_labelled_snapshots
 from training.dataset.outcome_counts import HORIZONS, count_at_horizon
@@ -19,10 +19,10 @@ from training.dataset.time_split import split_dates
 from training.simulation import simulate
 
 FIRST = datetime(2023, 1, 2)
-Made = Callable[..., Signals]
+Made = Callable[..., OpenSignals]
 
 
-def _portfolio(make: Made, days: int = 730) -> Signals:
+def _portfolio(make: Made, days: int = 730) -> OpenSignals:
     """Of 120 accounts, 40 leave (one every fortnight), 30 grow (one every three weeks), 50 stay as they are."""
     rows: list[dict[str, Any]] = []
     for i in range(120):

@@ -12,12 +12,12 @@ import pytest
 
 from features.definitions.feature import Feature
 from features.errors import InsufficientData
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from training.dataset.labels import label
 from training.dataset.sufficiency import MINIMUM_ACCOUNTS, MINIMUM_OUTCOMES, Sufficiency, sufficiency
 
 FIRST = datetime(2023, 1, 2)
-Made = Callable[..., Signals]
+Made = Callable[..., OpenSignals]
 
 
 def facts(make: Made, catalogue: dict[str, Feature], accounts: int, days: int, churn_each: float) -> Sufficiency:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.sources.base import from_tables
 from training.leakage.late_arrivals import MINIMUM_ROWS, Arrivals, arrivals
 
@@ -16,7 +16,7 @@ CHURN, DAY = datetime(2026, 3, 1, tzinfo=UTC), timedelta(days=1)
 
 @pytest.fixture
 def made(to_arrow: Any) -> Any:
-    def make(delay_of: Any, **more: Any) -> Signals:
+    def make(delay_of: Any, **more: Any) -> OpenSignals:
         """Ten accounts, of which a0 to a4 churned; a payment a day, with ``delay_of(account, day)`` days of delay."""
         rows: dict[str, list[dict[str, Any]]] = {"accounts": [], "subscriptions": [], "billing": []}
         for i in range(10):
@@ -32,7 +32,7 @@ def made(to_arrow: Any) -> Any:
     return make
 
 
-def billing(signals: Signals, accounts: Any = None) -> Arrivals:
+def billing(signals: OpenSignals, accounts: Any = None) -> Arrivals:
     found = {a.table: a for a in arrivals(signals, 90, 30, accounts)}
     assert found.keys() == {"billing"}
     return found["billing"]

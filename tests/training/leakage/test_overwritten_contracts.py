@@ -17,7 +17,7 @@ import pytest
 from features.catalogue.catalogue import CATALOGUE
 from features.errors import InsufficientData
 from features.signals.overwritten_contracts import contract_findings, leaking_contracts
-from features.signals.signals import Signals, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.sources.base import from_tables
 from models.home import Home
 from training.config import TrainConfig
@@ -40,7 +40,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def of(folder: Path, subscriptions: pd.DataFrame | None = None, only: tuple[str, ...] = ("accounts",)) -> Signals:
+def of(folder: Path, subscriptions: pd.DataFrame | None = None, only: tuple[str, ...] = ("accounts",)) -> OpenSignals:
     usage = pq.read_table(folder / "usage.parquet", columns=["occurred_at"])["occurred_at"]
     tables = {name: pq.read_table(folder / f"{name}.parquet") for name in (*only, "subscriptions")}
     if subscriptions is not None:
@@ -52,7 +52,7 @@ def contracts(folder: Path) -> pd.DataFrame:
     return pq.read_table(folder / "subscriptions.parquet").to_pandas()
 
 
-def made(rows: list[dict[str, Any]], end: datetime = END) -> Signals:
+def made(rows: list[dict[str, Any]], end: datetime = END) -> OpenSignals:
     frame = pd.DataFrame(rows)
     for name in ("started_at", "ended_at", "renewal_at"):
         given = frame[name] if name in frame else pd.Series(pd.NaT, index=frame.index)

@@ -13,7 +13,7 @@ import pytest
 
 from features.catalogue.catalogue import CATALOGUE
 from features.errors import BundleError
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from features.utils.dates import Grid
 from models.artifacts.champion import ChampionChange, ChampionEntry, ChampionPointer
 from models.home import Home
@@ -63,7 +63,7 @@ def _bundle(home: Home, version: str, p: float, through: int) -> Any:
 
 @pytest.fixture
 def look(
-    make_signals: Callable[..., Signals], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_signals: Callable[..., OpenSignals], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., tuple[ChampionMonitoring, Grid]]:
     """Monitor champions trained through the given days, on 700 days of signals.
 
@@ -77,7 +77,7 @@ def look(
     signals = make_signals(_day(700), subscriptions=rows)
     grids: list[Grid] = []
 
-    def snapshot(_: Signals, grid: Grid, **__: object) -> pd.DataFrame:
+    def snapshot(_: OpenSignals, grid: Grid, **__: object) -> pd.DataFrame:
         grids.append(grid)
         dates = pd.DatetimeIndex(grid.as_ofs).as_unit("us")
         names = [f"a{i}" for i in range(ACCOUNTS)]

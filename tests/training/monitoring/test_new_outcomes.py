@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.signals.signals import Signals
+from features.signals.signals import OpenSignals
 from training.monitoring.new_outcomes import EVERY_DAYS, count_outcomes, new_outcome_share
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
@@ -53,7 +53,7 @@ def _manifest(trained: datetime) -> Any:
 
 
 def test_outcomes_that_straddle_the_training_are_new(
-    make_signals: Callable[..., Signals],
+    make_signals: Callable[..., OpenSignals],
 ) -> None:
     """Of 60 accounts one leaves every 20 days, from day 200 on; training read what was before day 600, and there are
     signals up to day 800. A leave can be known 30 days after it."""
@@ -75,7 +75,7 @@ def test_outcomes_that_straddle_the_training_are_new(
     assert share == pytest.approx(10 / 18, abs=0.2)
 
 
-def test_without_new_outcomes_the_share_is_zero(make_signals: Callable[..., Signals]) -> None:
+def test_without_new_outcomes_the_share_is_zero(make_signals: Callable[..., OpenSignals]) -> None:
     first = datetime(2024, 1, 1)
     rows = [
         {"account_id": f"a{i}", "started_at": first, "ended_at": first + timedelta(days=200 + 10 * i), "arr": 1e3}
