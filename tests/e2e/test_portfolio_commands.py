@@ -61,14 +61,14 @@ def test_the_terminal_shows_both(world: Any, renewcast: Any, worklist: dict[str,
     csm = next(item["csm"] for item in worklist["accounts"] if item["csm"])
     shown = renewcast("worklist", world.signals, "--as-of", AT, "--csm", csm, "--save-rate", "0.3", home=world.home).stdout
     assert csm in shown
-    assert "ARR at risk reached" in shown
+    assert "ARR at risk covered" in shown
 
 
 def test_mistakes_end_with_one_message(world: Any, renewcast: Any, tmp_path: Path) -> None:
     for more, words in (
         (["renewals", world.signals, "--as-of", AT, "--period", "2026Q2"], "ended before"),
         (["renewals", world.signals, "--as-of", AT, "--days", "45"], "30, 60, 90, 120"),
-        (["renewals", world.signals], "without a date"),
+        (["renewals", world.signals], "--as-of is missing"),
         (["worklist", world.signals, "--as-of", AT, "--out", tmp_path / "list.xlsx"], ".csv"),
     ):
         assert words in renewcast(*more, home=world.home, expect=2).stderr

@@ -85,7 +85,7 @@ def test_a_feature_that_looks_ahead_stops_the_run_before_anything_is_fitted(lean
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "nothing was trained: contract.ahead changes when" in done.stderr
-    assert "Fix: mend the feature, which looks past its as_of" in done.stderr
+    assert "Fix: fix the feature, which looks past its as_of" in done.stderr
     assert done.stdout == ""
     assert not (home / "champion.json").exists()
     assert list((home / "bundles").rglob("manifest.json")) == []

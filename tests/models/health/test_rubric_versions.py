@@ -171,7 +171,7 @@ def test_approval_without_changes_creates_no_version(home: Home) -> None:
 @pytest.mark.parametrize("effective", ["2026-09-30", "soon", "2026-10-15T00:00:00", ""])
 def test_effective_date_must_be_a_date_after_the_reviewed_quarter(home: Home, effective: str) -> None:
     review = write_review(home)
-    with pytest.raises(BadRequest, match=r"is too early|cannot be read"):
+    with pytest.raises(BadRequest, match=r"is too early|invalid effective date"):
         sign(home, review, effective)
 
 
@@ -207,7 +207,7 @@ def test_edited_versions_are_rejected(home: Home) -> None:
     sign(home, write_review(home))
     file = version_file(home, "five-dimensions", "2026Q4")
     file.write_text(file.read_text() + "# more\n")
-    with pytest.raises(HomeError, match="changed since it was approved"):
+    with pytest.raises(HomeError, match="was changed after it was approved"):
         load_rubric_history(home)
 
 

@@ -141,7 +141,7 @@ def test_a_session_has_the_scopes_of_its_key(guarded: TestClient) -> None:
     _sign_in(guarded, secret)
     payload = guarded.get(PAGE)
     assert payload.status_code == 403
-    assert "no scope predict" in payload.text
+    assert "lacks the scope predict" in payload.text
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,6 @@ def test_a_second_request_computes_nothing(client: TestClient, monkeypatch: pyte
     def fail(*_: Any) -> None:
         raise AssertionError("worked out again")
 
-    monkeypatch.setattr(answers, "_payload", fail)
+    monkeypatch.setattr(answers, "_answer", fail)
     monkeypatch.setattr("serving.portfolio.account_health.account_health", fail)
     assert [client.get(path).json() for path in paths] == first

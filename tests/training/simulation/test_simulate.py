@@ -117,7 +117,7 @@ def test_progress_is_reported_from_zero_to_one(written: SimulationSummary, share
     [{"accounts": 0}, {"accounts": -5}, {"weeks": 3}, {"seed": -1}, {"end": date(1900, 1, 1)}, {"accounts": 10**9}],
 )
 def test_a_number_out_of_range_is_refused_and_nothing_is_written(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    with pytest.raises(BadRequest, match=r"from .* to"):
+    with pytest.raises(BadRequest, match=r"is .*\nExpected: \S+ to"):
         simulate(tmp_path / "signals", **{**SMALL, **wrong})
     assert not list(tmp_path.iterdir())
 
