@@ -30,7 +30,6 @@ from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.schema import RecommendedPlay
 from models.predictions.table_export import plain_rows
 from models.renewals.past_forecasts import FIGURES
-from serving.cli.tables.worklist import worklist_frame
 from serving.common.settings import current_settings
 from serving.portfolio.rule_tables import health_board
 from serving.renewals.forecast import forecast_renewals
@@ -43,6 +42,7 @@ from serving.store.database import Store
 from serving.worklist.interventions import RecordedActions, interventions_from_signals, read_recorded_until_next
 from serving.worklist.rank import WorklistContext, build_worklist
 from serving.worklist.schemas import TooLateAccount, WorkItem
+from serving.worklist.table import worklist_frame
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,13 @@ def worklist(
     from features.utils.dates import parse_instant
     from models.home import current_home
     from models.predictions.table_export import suffix_of
-    from serving.cli.tables.worklist import print_worklist, worklist_frame
+    from serving.cli.tables.worklist import print_worklist
     from serving.scoring.score_portfolio import champion_horizon
     from serving.snapshots.sidecars import accounts_document
     from serving.snapshots.snapshot_files import SnapshotFiles
     from serving.worklist.interventions import interventions_from_signals, read_recorded_until_next
     from serving.worklist.rank import WorklistContext, build_worklist
+    from serving.worklist.table import worklist_frame
 
     if out is not None:
         suffix_of(out)

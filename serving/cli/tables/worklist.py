@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
@@ -89,15 +88,6 @@ def _print_bridge(payload: Mapping[str, Any], console: Console) -> None:
     words = ", ".join(f"{money(bridge[name])} {label}" for name, label in parts.items() if round(bridge[name]))
     whole = f"ARR at risk within {payload['horizon_days']} days, whole portfolio: {money(bridge['portfolio'])}"
     console.print(f"{whole} ({words})")
-
-
-def worklist_frame(payload: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the accounts as a flat table, one row each, with columns for the play."""
-    rows = []
-    for item in payload["accounts"]:
-        play = item["play"] or dict.fromkeys(("name", "severity", "act", "who", "due"))
-        rows.append({k: v for k, v in item.items() if k != "play"} | {f"play_{k}": v for k, v in play.items()})
-    return pd.DataFrame(rows)
 
 
 def _print_reached(payload: Mapping[str, Any], console: Console) -> None:
