@@ -173,7 +173,7 @@ def test_scores_use_an_approved_version_from_its_date_until_a_rollback(
     account = json.loads(board.stdout)["accounts"][0]["account_id"]
     ada, grace, lookalike = (_key(renewcast, place, name) for name in ("Ada Example", "Grace Example", "Аda Example"))
     sign = ("approve", folder.name)
-    assert "without an API key" in renewcast(*sign, home=place, expect=2).stderr
+    assert "no API key was given" in renewcast(*sign, home=place, expect=2).stderr
     assert "is not valid" in renewcast(*sign, "--key", "rc_nonsense", home=place, expect=2).stderr
     assert "One signature is missing" in renewcast(*sign, "--owner", "owner", "--effective", "2026-10-05", "--key", ada, home=place).stdout
     for same in (ada, lookalike):

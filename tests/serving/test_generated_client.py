@@ -23,11 +23,11 @@ from renewcast_client import Client
 from renewcast_client.api.predictions import get_prediction
 from renewcast_client.api.records import record_intervention
 from renewcast_client.api.published import list_predictions
-from renewcast_client.models import Intervention
+from renewcast_client.models import InterventionRequest
 
 client = Client(base_url=sys.argv[2], raise_on_unexpected_status=True)
 one = get_prediction.sync("a05", client=client)
-kept = record_intervention.sync(client=client, body=Intervention(account_id="a05", occurred_at="2026-06-30", play="executive_change"))
+kept = record_intervention.sync(client=client, body=InterventionRequest(account_id="a05", occurred_at="2026-06-30", play="executive_change"))
 page = list_predictions.sync(client=client, limit=5)
 print(json.dumps([one.to_dict(), kept.to_dict(), page.to_dict()]))
 """

@@ -37,7 +37,7 @@ def test_the_service_answers_until_it_is_stopped(own_home: Home, port: int) -> N
     try:
         with urlopen(f"{url}/v1/accounts/a05/prediction") as answer:
             assert json.load(answer)["account_id"] == "a05"
-        with pytest.raises(HomeError, match=f"port {port} already"):
+        with pytest.raises(HomeError, match=f"port {port} is already in use"):
             demo_process.start(place, port)
     finally:
         demo_process.stop(place)
