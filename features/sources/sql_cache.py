@@ -77,7 +77,7 @@ class SqlCache:
 
 def enable_sql_cache(file: Path) -> None:
     """Use ``file`` as the cache of this process, and write new texts to it when the process ends."""
-    global _kept
+    global _cache
     _cache = SqlCache(file)
     atexit.register(_cache.write)
 

@@ -11,6 +11,7 @@ from features.aggregation.expressions import bucket_rows
 from features.aggregation.passes import BucketPass
 from features.contract.schema import TABLES
 from features.definitions.aggregations import Count, Sum
+from features.sources import sql_cache
 from features.sources.sql_cache import SqlCache
 
 
@@ -89,3 +90,12 @@ def test_a_file_that_others_can_write_is_ignored(tmp_path: Path) -> None:
 def test_nothing_is_written_without_a_home(tmp_path: Path) -> None:
     written_cache(tmp_path / "none" / "texts.json")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_process_uses_the_cache_that_it_enables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written_cache(tmp_path / "texts.json", "SELECT 3")
+    monkeypatch.setattr(sql_cache, "_cache", None)
+    monkeypatch.setattr(sql_cache.atexit, "register", lambda write: None)
+    assert sql_cache.cached_sql(bucket_rows, (gathering(),), lambda: "SELECT 4") == "SELECT 4"
+    sql_cache.enable_sql_cache(file)
+    assert sql_cache.cached_sql(bucket_rows, (gathering(),), never) == "SELECT 3"
