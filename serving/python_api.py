@@ -27,7 +27,6 @@ from models.home import Home, home_at
 from models.predictions.assessment import Assessment
 from models.predictions.payload import account_answer, account_row
 from models.predictions.portfolio_table import portfolio_rows
-from models.predictions.schema import RecommendedPlay
 from models.predictions.table_export import plain_rows
 from models.renewals.past_forecasts import FIGURES
 from serving.common.settings import current_settings
@@ -41,8 +40,8 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.worklist.interventions import RecordedActions, interventions_from_signals, read_recorded_until_next
 from serving.worklist.rank import WorklistContext, build_worklist
-from serving.worklist.schemas import TooLateAccount, WorkItem
-from serving.worklist.table import worklist_frame
+from serving.worklist.schemas import TooLateAccount
+from serving.worklist.table import WORKLIST_COLUMNS, worklist_frame
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,8 @@ class Worklist:
     Attributes
     ----------
     accounts : pandas.DataFrame
-        One row per account to work, in order. The recommended play is in columns ``play_name``, ``play_severity``,
-        ``play_act``, ``play_who`` and ``play_due``.
+        One row per account to work, in order. The fields of the recommended play are in columns such as
+        ``play_name``, ``play_act`` and ``play_due``.
     too_late : pandas.DataFrame
         Accounts whose renewal is too close for their play to be completed.
     reached_arr_at_risk : dict of str to float or None
@@ -121,10 +120,8 @@ class Worklist:
     @property
     def accounts(self) -> pd.DataFrame:
         """The accounts to work, in order."""
-        plays = [f"play_{name}" for name in RecommendedPlay.model_fields]
-        columns = [*(name for name in WorkItem.model_fields if name != "play"), *plays]
         frame = worklist_frame(self.document)
-        return frame if len(frame) else pd.DataFrame(columns=columns)
+        return frame if len(frame) else pd.DataFrame(columns=list(WORKLIST_COLUMNS))
 
     @property
     def too_late(self) -> pd.DataFrame:

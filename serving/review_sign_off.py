@@ -7,8 +7,7 @@ has no effect.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from features.errors import BadRequest, RenewcastError
@@ -16,25 +15,13 @@ from features.utils.progress import Progress, no_progress, subprogress
 from models.health.rubric_versions import PendingDecision, ReviewDecision, read_history
 from models.home import Home
 from models.reviews.review_store import find_review
-from models.reviews.sign_off import Signer, SignOffResult, check_sign, sign, sign_rollback
+from models.reviews.sign_off import Signer, SignOffRequest, SignOffResult, check_sign, sign, sign_rollback
 from serving.http.api_keys import find_key, list_keys
 from serving.store.database import Store
 from serving.webhooks.outbox import Occurrence, enqueue
 
 #: Older decisions are not sent again when the service starts.
 RESEND_WITHIN = timedelta(days=2)
-
-
-@dataclass(frozen=True)
-class SignOffRequest:
-    """The terms of a sign-off; see `models.reviews.sign_off.sign`. None means: as in the first signature."""
-
-    reject: bool = False
-    owner: str | None = None
-    effective: date | str | None = None
-    why: str | None = None
-    first: str | None = None
-    replace: bool = False
 
 
 def signer_from_key(store: Store, secret: str) -> Signer:
@@ -60,7 +47,7 @@ def sign_review(
     store: Store,
     review: str,
     signer: Signer,
-    asked: SignOffRequest,
+    request: SignOffRequest,
     signals: str | None = None,
     progress: Progress = no_progress,
 ) -> SignOffResult:
@@ -79,16 +66,14 @@ def sign_review(
     Others
         See `models.reviews.sign_off.sign`.
     """
-    terms = {"reject": asked.reject, "owner": asked.owner, "effective": asked.effective, "why": asked.why}
-    terms |= {"first": asked.first, "replace": asked.replace}
     # Reading the data can take a while, so check everything else first.
-    check_sign(home, review, signer, **terms)  # type: ignore[arg-type]
+    check_sign(home, review, signer, request)
     fingerprint = None
-    if not asked.reject:
+    if not request.reject:
         progress(0.1, "checking the data")
         fingerprint = current_fingerprint(home, review, signals, progress)
     is_good = _active_keys(store).__contains__
-    signed = sign(home, review, signer, **terms, is_good=is_good, data_fingerprint=fingerprint)  # type: ignore[arg-type]
+    signed = sign(home, review, signer, request, is_good=is_good, data_fingerprint=fingerprint)
     _notify(store, [] if signed.decision is None else [signed.decision])
     progress(1.0, "signed")
     return signed
@@ -98,13 +83,13 @@ def sign_off_rollback(
     home: Home,
     store: Store,
     signer: Signer,
-    asked: SignOffRequest,
+    request: SignOffRequest,
     rubric: str | None = None,
     review: str | None = None,
 ) -> SignOffResult:
     """Sign the rollback of the newest approved version; see `models.reviews.sign_off.sign_rollback`."""
-    is_good = _active_keys(store).__contains__
-    return sign_rollback(home, signer, rubric=rubric, review=review, why=asked.why, first=asked.first, is_good=is_good)
+    is_good, why, first = _active_keys(store).__contains__, request.why, request.first
+    return sign_rollback(home, signer, rubric=rubric, review=review, why=why, first=first, is_good=is_good)
 
 
 def _active_keys(store: Store) -> set[str]:

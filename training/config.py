@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.errors import BadRequest
 from features.utils.toml_text import TomlError, parse_toml, read_toml_text
+from features.utils.validation_errors import first_validation_error
 from models.health.rubric import DEFAULT_RUBRIC
 
 
@@ -88,8 +89,6 @@ def read_config(path: Path | None, /, **overrides: object) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
         raise BadRequest(
-            f"training setting {key}: {first['msg']}", "one of " + ", ".join(TrainConfig.model_fields)
+            first_validation_error(error, "training setting"), "one of " + ", ".join(TrainConfig.model_fields)
         ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Direction = Literal["higher", "lower"]
 Unit = Literal["share", "points", "days", "of 5", "accounts", "currency"]
 Over = Literal["period", "month", "year", "instant"]
 
@@ -35,7 +36,7 @@ class Kpi:
     code: str
     title: str
     unit: Unit
-    better: Literal["higher", "lower"] | None
+    better: Direction | None
     over: Over
     numerator: str
     denominator: str

@@ -31,6 +31,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from features.errors import BundleError
 from features.utils.atomic_files import new_folder
+from features.utils.validation_errors import first_validation_error
 from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.explain.treeshap import LazyTreeShap
@@ -295,9 +296,7 @@ def _read_manifest(folder: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{folder / MANIFEST}: key {key}: {first['msg']}", cure=REPLACE) from error
+        raise BundleError(f"{folder / MANIFEST}: {first_validation_error(error)}", cure=REPLACE) from error
     if set(manifest.files) - {CARD} != set(FILES):
         raise BundleError(f"{folder / MANIFEST}: key files does not list {', '.join(FILES)}", cure=REPLACE)
     return manifest

@@ -19,9 +19,8 @@ from models.health.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 from models.health.rubric_versions import RubricHistory, load_rubric_history
 from models.health.score_calibration import RubricFacts, ScoreCalibration
 from models.home import Home
+from models.json_files import read_json_file
 from models.peer_groups.peers import Peers
-from models.scorer.base import ScorerError
-from models.scorer.strict_files import read_bounded, read_json
 from models.targets import TARGETS, Target
 
 if TYPE_CHECKING:
@@ -196,19 +195,8 @@ def read_pointer(home: Home) -> ChampionPointer | None:
     file = home.champion_file
     if not file.exists():
         return None
-    cure = "promote a model again"
-    try:
-        content = read_bounded(file, SIZE_LIMIT)
-        read_json(content, file.name)
-        return ChampionPointer.model_validate_json(content)
-    except ScorerError as error:
-        raise BundleError(f"{file}: {error}", "a file written by `renewcast promote`", cure) from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BundleError(
-            f"{file}: key {key}: {first['msg']}", "a file written by `renewcast promote`", cure
-        ) from error
+    expected, cure = "a file written by `renewcast promote`", "promote a model again"
+    return read_json_file(file, ChampionPointer, expected, cure, error=BundleError, limit=SIZE_LIMIT, strict=True)
 
 
 def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) -> Champion:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from features.errors import BundleError, HomeError
+from features.errors import BundleError
 from features.utils.atomic_files import write_file
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.home import Home
-from models.scorer.base import ScorerError
-from models.scorer.strict_files import JSON_LIMIT, read_bounded, read_json
+from models.json_files import read_json_file
 
 if TYPE_CHECKING:
     from models.artifacts.bundle import Bundle
@@ -28,18 +25,9 @@ def read_identity_file(home: Home) -> PortfolioIdentity | None:
     if not file.exists():
         return None
     cure = f"restore {file.name} from a backup, or choose a new home"
-    try:
-        content = read_bounded(file, JSON_LIMIT)
-        read_json(content, file.name)
-        return PortfolioIdentity.model_validate_json(content)
-    except ScorerError as error:
-        raise HomeError(f"{file}: {error}", "a portfolio identity written by `renewcast train`", cure) from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise HomeError(
-            f"{file}: key {key}: {first['msg']}", "a portfolio identity written by `renewcast train`", cure
-        ) from None
+    return read_json_file(
+        file, PortfolioIdentity, "a portfolio identity written by `renewcast train`", cure, strict=True
+    )
 
 
 def write_identity_file(home: Home, identity: PortfolioIdentity) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from features.utils.validation_errors import first_validation_error
 from models.targets import Target
 
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -196,9 +197,7 @@ class ModelCard(_CardPart):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"key {place}: {first['msg']}") from None
+            raise ValueError(first_validation_error(error)) from None
 
     def figure(self, candidate: str, metric: str) -> MetricEstimate:
         """Return a metric of one candidate; undefined if it was not evaluated."""

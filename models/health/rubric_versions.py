@@ -16,16 +16,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from features.errors import HomeError
 from features.utils.atomic_files import write_file
 from models.health.rubric import Rubric, rubric_from_text
 from models.health.score_calibration import ScoreCalibration
 from models.home import Home
+from models.json_files import read_json_file
 from models.peer_groups.rule_files import read_rules_text
-from models.scorer.base import ScorerError
-from models.scorer.strict_files import read_bounded
 
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
@@ -337,15 +336,9 @@ def read_history(home: Home) -> HistoryFile:
     file = home.rubric_history
     if not file.exists():
         return HistoryFile()
-    cure = "restore it from a backup"
-    try:
-        return HistoryFile.model_validate_json(read_bounded(file, SIZE_LIMIT))
-    except ScorerError as error:
-        raise HomeError(f"{file}: {error}", "a history written by sign-offs", cure) from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise HomeError(f"{file}: key {key}: {first['msg']}", "a history written by sign-offs", cure) from error
+    return read_json_file(
+        file, HistoryFile, "a history written by sign-offs", "restore it from a backup", limit=SIZE_LIMIT
+    )
 
 
 def write_history(home: Home, history: HistoryFile) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from features.utils.arrays import Floats
+from features.utils.validation_errors import first_validation_error
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
@@ -125,8 +126,7 @@ class HealthFacts(_Fact):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise ValueError(f"key {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise ValueError(first_validation_error(error)) from None
 
     def of(self, name: str, version: str) -> RubricFacts | None:
         """Return the results for a version of a rubric; None if there are none."""

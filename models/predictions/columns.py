@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from operator import attrgetter
 from types import UnionType
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -354,25 +355,19 @@ def _flat_blocks(schema: type[BaseModel], prefix: str, path: tuple[str | int, ..
                 _reader((*path, name), note.read),
             )
             yield _block(note, prefix, column)
-        model = _nested(schema).get(name)
-        if model is None:
-            continue
-        items, section = _note(field, ListedFields), _note(field, NestedFields) or NestedFields()
-        if items is not None:
-            each = (
-                block
-                for place in range(items.flat)
-                for block in _section(
-                    _flat_blocks(model, items.prefix.format(place + 1) + "_", (*path, name, place)), None
-                )
-            )
-            yield from _section(each, items.flat_after)
-        elif not _is_list(field):
-            own = f"{prefix}{name}_" if section.prefix is None else section.prefix
-            yield from _section(_flat_blocks(model, own, (*path, name)), section.flat_after)
+
+        def inner(
+            model: type[BaseModel], own: str, _: Any, *place: int, at: str = name
+        ) -> Iterator[_Block[FlatColumn]]:
+            return _flat_blocks(model, own, (*path, at, *place))
+
+        yield from _nested_blocks(schema, name, prefix, "flat", inner)
 
 
 def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], Any]) -> Iterator[_Block[TableColumn]]:
+    def inner(model: type[BaseModel], own: str, note: Any, *place: int) -> Iterator[_Block[TableColumn]]:
+        return _item_blocks(model, own, note, *place) if place else _table_blocks(model, own, note.part or part)
+
     for name, field in schema.model_fields.items():
         values = _note(field, FieldValues)
         for note in _notes(field, TableField):
@@ -386,22 +381,33 @@ def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], An
                 _from_assessment(read, part),
             )
             yield _block(note, prefix, column)
-        model = _nested(schema).get(name)
-        if model is None:
-            continue
-        items, section = _note(field, ListedFields), _note(field, NestedFields) or NestedFields()
-        if items is not None:
-            each = (
-                block for place in range(items.table) for block in _section(_item_blocks(model, items, place), None)
-            )
-            yield from _section(each, items.table_after)
-        elif not _is_list(field):
-            own = f"{prefix}{name}_" if section.prefix is None else section.prefix
-            yield from _section(_table_blocks(model, own, section.part or part), section.table_after)
+        yield from _nested_blocks(schema, name, prefix, "table", inner)
 
 
-def _item_blocks(model: type[BaseModel], items: ListedFields, place: int) -> Iterator[_Block[TableColumn]]:
-    prefix = items.prefix.format(place + 1) + "_"
+def _nested_blocks(
+    schema: type[BaseModel],
+    name: str,
+    prefix: str,
+    view: Literal["flat", "table"],
+    blocks: Callable[..., Iterator[_Block[C]]],
+) -> Iterator[_Block[C]]:
+    """The columns of a field's nested model, or of the first items of its list; none if it is neither.
+
+    ``blocks`` returns the columns of one model, given the model, their prefix, the field's `NestedFields` or
+    `ListedFields`, and for an item its place.
+    """
+    field, model = schema.model_fields[name], _nested(schema).get(name)
+    items, section = _note(field, ListedFields), _note(field, NestedFields) or NestedFields()
+    if model is not None and items is not None:
+        places = range(getattr(items, view))
+        each = (_section(blocks(model, items.prefix.format(k + 1) + "_", items, k), None) for k in places)
+        yield from _section(chain.from_iterable(each), getattr(items, f"{view}_after"))
+    elif model is not None and not _is_list(field):
+        own = f"{prefix}{name}_" if section.prefix is None else section.prefix
+        yield from _section(blocks(model, own, section), getattr(section, f"{view}_after"))
+
+
+def _item_blocks(model: type[BaseModel], prefix: str, items: ListedFields, place: int) -> Iterator[_Block[TableColumn]]:
     for name, field in model.model_fields.items():
         for note in _notes(field, TableField):
             full = _joined(prefix, name if note.name is None else note.name)

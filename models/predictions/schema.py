@@ -16,6 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from models.explain.reasons import MAX_REASONS
 from models.peer_groups.frame_columns import join_codes
 from models.predictions.columns import FieldValues, FlatField, ListedFields, NestedFields, TableField, ValueSource
+from models.rules.alerts import AlertCode
+from models.rules.early_warnings import WarningStatus
+from models.rules.expansion import ExpansionType
+from models.rules.plays import PlayKind, Severity, Tier
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 ScorePoints = Annotated[float, Field(ge=0, le=100)]
@@ -233,7 +237,7 @@ class ExpansionPrediction(TargetPrediction):
         TableField(after="/expansion_type"),
     ] = Field(description="Why no expansion is proposed although gate and band allow it.")
     type: Annotated[
-        Literal["seats", "tier", "cross-sell", "services"] | None,
+        ExpansionType | None,
         FieldValues(lambda source: source.assessment.judged.expansion.type),
         FlatField(after="ready"),
         TableField(after="/onboarding_missed"),
@@ -329,7 +333,7 @@ class HealthScore(ResponseModel):
 class AccountAlert(ResponseModel):
     """A change that somebody has to know about. It is sent once, when ``raised`` is true."""
 
-    code: Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
+    code: AlertCode
     says: str = Field(description="The alert in words.")
     to: str = Field(description="The recipient.")
     since: str
@@ -352,9 +356,9 @@ class AccountEarlyWarning(ResponseModel):
 
     code: str
     says: str = Field(description="The warning in words.")
-    severity: Literal["immediate", "high", "medium", "early"]
+    severity: Severity
     cause: str
-    standing: Literal["risk", "watch"]
+    standing: WarningStatus
     since: str
     before_renewal: bool = Field(description="Whether the renewal is so near that warnings matter in particular.")
     evidence: list[FeatureEvidence]
@@ -395,7 +399,7 @@ class RecommendedPlay(ResponseModel):
         description="The name of the play, after its cause.", examples=["executive_change"]
     )
     kind: Annotated[
-        Literal["save", "billing", "onboarding", "renewal"],
+        PlayKind,
         FlatField(after="who", description="save, billing, onboarding or renewal."),
         TableField(),
     ] = Field(
@@ -403,7 +407,7 @@ class RecommendedPlay(ResponseModel):
         "a talk before the renewal of an account without any other problem."
     )
     severity: Annotated[
-        Literal["high", "medium", "low"],
+        Tier,
         FlatField(after="overdue", description="How urgent it is: high, medium or low."),
     ] = Field(description="How urgent it is.")
     act: Annotated[str, FlatField(after="", description="What to do."), TableField(name="", after="")]

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from features.errors import HomeError
 from features.utils.atomic_files import write_file
 from models.home import Home
+from models.json_files import read_json_file
 from models.renewals.forecast_bias import BiasDistribution, CountForecast, bias_distribution
 
 FILE = "renewals.json"
@@ -87,20 +87,10 @@ class PastForecasts(_StoredModel):
         HomeError : the file is broken.
         """
         path = home.root / FILE
-        try:
-            if not path.is_file():
-                return None
-            with path.open("rb") as file:
-                content = file.read(_LIMIT + 1)
-            if len(content) > _LIMIT:
-                raise ValueError
-            return cls.model_validate_json(content)
-        except (OSError, ValueError, ValidationError):
-            raise HomeError(
-                f"{path} is not valid",
-                "the past renewal forecasts written by the backtest",
-                "run the backtest again: `renewcast renewals SIGNALS --backtest`",
-            ) from None
+        if not path.is_file():
+            return None
+        cure = "run the backtest again: `renewcast renewals SIGNALS --backtest`"
+        return read_json_file(path, cls, "the past renewal forecasts written by the backtest", cure, limit=_LIMIT)
 
     def save(self, home: Home) -> None:
         """Store the forecasts in the home, replacing earlier ones."""

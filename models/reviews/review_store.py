@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from features.errors import BadRequest, HomeError
 from features.utils.periods import Quarter
@@ -18,7 +18,7 @@ from models.health.rubric_schema import WeightProfile
 from models.health.rubric_versions import HistoryFile, PendingDecision, ReviewDecision, ReviewedHashes, read_history
 from models.health.score_calibration import ScoreCalibration
 from models.home import Home
-from models.scorer.base import ScorerError
+from models.json_files import read_json_file
 from models.scorer.strict_files import read_bounded
 
 PAGE, DOCUMENT = "index.html", "review.json"
@@ -120,19 +120,8 @@ def read_review(folder: Path) -> ReviewFile:
     HomeError
         The file is missing, broken or has another schema.
     """
-    file = folder / DOCUMENT
-    try:
-        return ReviewFile.model_validate_json(read_bounded(file, SIZE_LIMIT))
-    except (ScorerError, OSError) as error:
-        raise HomeError(
-            f"{file} cannot be read: {error}", "a review document", "run the review again: `renewcast review`"
-        ) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise HomeError(
-            f"{file}: key {key}: {first['msg']}", "a review document", "run the review again: `renewcast review`"
-        ) from None
+    cure = "run the review again: `renewcast review`"
+    return read_json_file(folder / DOCUMENT, ReviewFile, "a review document", cure, limit=SIZE_LIMIT)
 
 
 def list_reviews(home: Home, history: HistoryFile | None = None) -> list[ReviewRecord]:

@@ -77,6 +77,29 @@ class Signer:
 
 
 @dataclass(frozen=True)
+class SignOffRequest:
+    """What a person signs. Terms that are None are taken from the first signature.
+
+    Parameters
+    ----------
+    reject : reject the review; then nothing is compared with the review, and nothing changes.
+    owner : the CS owner, who is responsible; required for the first signature of an approval.
+    effective : the effective date, not before `earliest_effective`, which is the default.
+    why : the reason, stored with the decision.
+    first : SHA-256 of the first signature as shown to the signer; None skips this check.
+    replace : replace different terms that another person has signed first. Not needed with ``first``, since the signer
+        has then seen that signature.
+    """
+
+    reject: bool = False
+    owner: str | None = None
+    effective: date | str | None = None
+    why: str | None = None
+    first: str | None = None
+    replace: bool = False
+
+
+@dataclass(frozen=True)
 class SignOffResult:
     """The result of a signature: a decision, or terms that wait for the signature of another person.
 
@@ -158,13 +181,8 @@ def sign(
     home: Home,
     review: str,
     signer: Signer,
+    request: SignOffRequest,
     *,
-    reject: bool = False,
-    owner: str | None = None,
-    effective: date | str | None = None,
-    why: str | None = None,
-    first: str | None = None,
-    replace: bool = False,
     is_good: Callable[[str], bool] | None = None,
     data_fingerprint: str | None = None,
 ) -> SignOffResult:
@@ -172,20 +190,14 @@ def sign(
 
     The second signature completes the same terms that another person has signed. If weights or limits change, the
     decision writes a new version of the rubric, which is in force from its effective date; earlier scores do not
-    change. Arguments that are None are taken from the first signature. Terms that differ from another person's first
-    signature are rejected, unless they replace it: this signature is then the first one, and the other lapses.
+    change. Terms that differ from another person's first signature are rejected, unless they replace it: this signature
+    is then the first one, and the other lapses.
 
     Parameters
     ----------
     review : the id or the folder of the review.
     signer : the person who signs; the caller has checked the key.
-    reject : reject the review; then nothing is compared with the review, and nothing changes.
-    owner : the CS owner, who is responsible; required for the first signature of an approval.
-    effective : the effective date, not before `earliest_effective`, which is the default.
-    why : the reason, stored with the decision.
-    first : SHA-256 of the first signature as shown to the signer; None skips this check.
-    replace : replace different terms that another person has signed first. Not needed with ``first``, since the signer
-        has then seen that signature.
+    request : the terms.
     is_good : returns whether a key, given its id, is still valid; a first signature with a revoked key lapses.
     data_fingerprint : the fingerprint of the current signals up to the review's ``data_through``
         (`features.signals.fingerprint`); required to approve.
@@ -196,19 +208,19 @@ def sign(
         There is no such review, or the review or the history is broken.
     BadRequest
         A name is missing, or the date is too early.
-    SamePerson
+    SameSigner
         The first signature has the same key, or a name that looks the same.
-    ChangedSince
+    ReviewChanged
         Data, rubric, model or proposal have changed since the review; the message says which. A first signature then
         lapses.
-    OtherTerms
+    TermsDiffer
         Another person has signed different terms; the message says which differ.
     AlreadyDecided
         The review already has a decision.
     """
     with exclusive_lock(home.rubrics / ".lock"):
         history = read_history(home)
-        plan = _plan(home, history, review, signer, reject, owner, effective, why, first, replace)
+        plan = _plan(home, history, review, signer, request)
         if plan.terms is None:
             _refuse_revoked(home, history, plan.first, is_good)
             in_force = _check_first_signature(home, history, plan.record, plan.first, data_fingerprint)
@@ -218,20 +230,9 @@ def sign(
         return _begin(home, history, plan.terms, signer, plan.waiting)
 
 
-def check_sign(
-    home: Home,
-    review: str,
-    signer: Signer,
-    *,
-    reject: bool = False,
-    owner: str | None = None,
-    effective: date | str | None = None,
-    why: str | None = None,
-    first: str | None = None,
-    replace: bool = False,
-) -> None:
+def check_sign(home: Home, review: str, signer: Signer, request: SignOffRequest) -> None:
     """Make the checks of `sign` that do not depend on the data, before the data are read, which can take a while."""
-    _plan(home, read_history(home), review, signer, reject, owner, effective, why, first, replace)
+    _plan(home, read_history(home), review, signer, request)
 
 
 def sign_rollback(
@@ -302,22 +303,11 @@ class _Plan:
         return self.waiting
 
 
-def _plan(
-    home: Home,
-    history: HistoryFile,
-    review: str,
-    signer: Signer,
-    reject: bool,
-    owner: str | None,
-    effective: date | str | None,
-    why: str | None,
-    first: str | None,
-    replace: bool,
-) -> _Plan:
+def _plan(home: Home, history: HistoryFile, review: str, signer: Signer, request: SignOffRequest) -> _Plan:
     tidy_name("key", signer.name)
-    day = None if effective is None or reject else _plain_date(effective)
-    owned, reason = None if owner is None else tidy_name("owner", owner), _reason(why)
-    what: Literal["approved", "rejected"] = "rejected" if reject else "approved"
+    day = None if request.effective is None or request.reject else _plain_date(request.effective)
+    owner, reason = None if request.owner is None else tidy_name("owner", request.owner), _reason(request.why)
+    what: Literal["approved", "rejected"] = "rejected" if request.reject else "approved"
     record = find_review(home, review)
     if (earlier := history.of_review(record.review.id)) is not None:
         raise AlreadyDecided(
@@ -326,15 +316,15 @@ def _plan(
             "run a new review, or roll an approval back: `renewcast approve --rollback`",
         )
     proposal, waiting = record.review.sign_off, history.pending_of(record.review.id)
-    _require_shown(waiting, first)
-    given = {"owner": owned, "effective": day, "why": reason}
+    _require_shown(waiting, request.first)
+    given = {"owner": owner, "effective": day, "why": reason}
     if waiting is not None and waiting.what == what and _agrees(waiting, given):
         _refuse_same_person(waiting, signer)
         return _Plan(record, waiting, None)
-    if waiting is not None and waiting.signature.key != signer.key and not replace and first is None:
+    if waiting is not None and waiting.signature.key != signer.key and not request.replace and request.first is None:
         raise _other_terms(waiting, what, given)
-    if not reject:
-        if owned is None:
+    if not request.reject:
+        if owner is None:
             raise BadRequest(
                 "the CS owner is missing", "the name of the person who is responsible for the rubric", "name the owner"
             )
@@ -350,7 +340,7 @@ def _plan(
         what=what,
         review=record.review.id,
         rubric=proposal.rubric,
-        owner=owned,
+        owner=owner,
         why=reason,
         effective=day,
         hashes=proposal.hashes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,8 @@ from features.kpi.definitions import BY_CODE
 from models.peer_groups.rule_files import RulePart, Rules, read_rules
 
 TargetValue = Annotated[float, Field(allow_inf_nan=False, strict=False)]
-BOUNDS = ("above", "at_least", "below")
+Bound = Literal["above", "at_least", "below"]
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
 
 
 class KpiTarget(RulePart):
@@ -34,7 +35,7 @@ class KpiTarget(RulePart):
         return self
 
     @property
-    def bound(self) -> str:
+    def bound(self) -> Bound:
         """The name of the bound."""
         return next(bound for bound in BOUNDS if getattr(self, bound) is not None)
 

@@ -77,8 +77,8 @@ def approve(
     completes it with `renewcast approve REVIEW`. The proposed change then becomes a new version of the rubric that
     applies from the effective date. Data, rubric and model must be the same as in the review."""
     from models.home import current_home
+    from models.reviews.sign_off import SignOffRequest
     from serving.review_sign_off import (
-        SignOffRequest,
         sign_off_rollback,
         sign_review,
         signature_payload,
@@ -91,13 +91,13 @@ def approve(
         )
     home, store = current_home(), open_store()
     signer = signer_from_key(store, _key(key))
-    asked = SignOffRequest(reject, owner, effective, why, replace=replace)
+    request = SignOffRequest(reject, owner, effective, why, replace=replace)
     with progress_bar("signing") as tell:
         if back:
-            signed = sign_off_rollback(home, store, signer, asked, rubric, review)
+            signed = sign_off_rollback(home, store, signer, request, rubric, review)
         else:
             assert review is not None
-            signed = sign_review(home, store, review, signer, asked, signals, tell)
+            signed = sign_review(home, store, review, signer, request, signals, tell)
     write_result(as_json, lambda: signature_payload(signed), lambda _: typer.echo(signed.words()))
 
 

@@ -13,6 +13,7 @@ from models.health.rubric import INSUFFICIENT, HealthScores
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.predictions.table_export import plain_rows
+from serving.portfolio.kpi_schemas import Advocate
 
 NPS = "outcomes.nps_last"
 NPS_AGE = "outcomes.nps_age_days"
@@ -50,10 +51,7 @@ def health_parts(frame: pd.DataFrame, health: HealthScores, contractual: bool) -
 
 
 def advocates(frame: pd.DataFrame, health: HealthScores, people: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the accounts with green health and a latest NPS answer of 9 or 10, largest ARR first.
-
-    Each has account_id, name, csm, segment, arr, nps, nps_age_days and health.
-    """
+    """Return the accounts with green health and a latest NPS answer of 9 or 10 (`Advocate`), largest ARR first."""
     arr = number_column(frame, ARR_FEATURE)
     table = pd.DataFrame(
         {
@@ -68,5 +66,4 @@ def advocates(frame: pd.DataFrame, health: HealthScores, people: pd.DataFrame) -
     chosen = table[(health.band.to_numpy(dtype=object) == "green") & (table["nps"] >= PROMOTER_FROM).to_numpy()]
     named = chosen.merge(people[["account_id", "name", "csm"]], on="account_id", how="left")
     order = named.sort_values(["arr", "account_id"], ascending=[False, True], na_position="last")
-    columns = ["account_id", "name", "csm", "segment", "arr", "nps", "nps_age_days", "health"]
-    return plain_rows(order[columns].reset_index(drop=True))
+    return plain_rows(order[list(Advocate.model_fields)].reset_index(drop=True))

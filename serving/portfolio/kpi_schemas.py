@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from features.errors import UnknownSnapshot
+from features.kpi.definitions import Direction, Over, Unit
 from models.predictions.schema import ResponseModel, ScorePoints
+from models.rules.kpi_targets import Bound
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import MEASURES, read_sidecar
@@ -41,7 +43,7 @@ class KpiValue(ResponseModel):
 class KpiTargetResponse(ResponseModel):
     """The target for a period of this length."""
 
-    bound: Literal["above", "at_least", "below"]
+    bound: Bound
     value: float
     better: float | None = Field(description="A more ambitious target.")
     per: Literal["year"] | None = Field(
@@ -54,9 +56,9 @@ class KpiResponse(KpiValue):
 
     measure: str = Field(examples=["nrr"])
     title: str
-    unit: Literal["share", "points", "days", "of 5", "accounts", "currency"]
-    better: Literal["higher", "lower"] | None
-    over: Literal["period", "month", "year", "instant"]
+    unit: Unit
+    better: Direction | None
+    over: Over
     last: KpiValue = Field(description="Value of the previous period.")
     quarter: KpiValue | None = Field(
         description="Value of the last three months, if the period is a year and the KPI is over the period."

@@ -23,6 +23,7 @@ from models.renewals.forecast import ForecastValue, GroupForecast, forecast_due_
 from models.renewals.historical_rates import HistoricalRates
 from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, bias_distributions
 from models.scorer.base import RENEWAL_FEATURE
+from serving.renewals.schemas import BACKTEST_FIGURES
 
 GRACE_DAYS = 30
 """The grace period without a model: how long after its end a new subscription still counts as a renewal."""
@@ -189,7 +190,7 @@ def _backtest(past: PastForecasts) -> dict[str, Any]:
                 "by": quarter.by,
                 "accounts": quarter.accounts,
                 "arr": quarter.arr,
-                **{name: _past(quarter.figures.get(name)) for name in ("renewed_arr", "grr", "nrr")},
+                **{name: _past(quarter.figures.get(name)) for name in BACKTEST_FIGURES},
             }
             for quarter in past.quarters
         ],
@@ -236,5 +237,4 @@ def filter_forecast(forecast_payload: Mapping[str, Any], by: str | None, limit: 
 
 def accounts_frame(forecast_payload: Mapping[str, Any]) -> pd.DataFrame:
     """Return the accounts of a forecast as a table, one row each."""
-    columns = list(dict.fromkeys(name for row in forecast_payload["accounts"] for name in row))
-    return pd.DataFrame(forecast_payload["accounts"], columns=columns)
+    return pd.DataFrame(forecast_payload["accounts"])

@@ -110,6 +110,12 @@ class BacktestQuarter(ResponseModel):
     nrr: BacktestFigure | None
 
 
+BACKTEST_FIGURES = tuple(
+    name for name, field in BacktestQuarter.model_fields.items() if field.annotation == BacktestFigure | None
+)
+"""The figures of a past quarter that are reported."""
+
+
 class RenewalsBacktest(ResponseModel):
     """Forecasts of past quarters compared with actual values."""
 

@@ -36,7 +36,7 @@ class JobStatus(ResponseModel):
     """The state and progress of a job."""
 
     id: str
-    state: Literal["queued", "running", "finished", "failed"]
+    state: jobs.JobState
     created_at: str
     finished_at: str | None
     rows_done: int

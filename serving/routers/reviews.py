@@ -11,12 +11,11 @@ from starlette.responses import JSONResponse, Response
 from models.health.rubric_versions import read_history
 from models.predictions.schema import ResponseModel
 from models.reviews.review_store import ReviewRecord, find_review, list_reviews, read_document
-from models.reviews.sign_off import Signer, earliest_for_review
+from models.reviews.sign_off import Signer, SignOffRequest, earliest_for_review
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_PARAMETER, HomeDep, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT
 from serving.review_sign_off import (
-    SignOffRequest,
     decision_payload,
     pending_payload,
     sign_off_rollback,

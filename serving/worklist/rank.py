@@ -33,6 +33,7 @@ from models.rules.intervention_effects import (
 )
 from models.rules.playbook import confirmed_warnings
 from serving.worklist.account_view import WorklistAccounts, lowest_health_key
+from serving.worklist.schemas import CoveredArr
 
 #: The maximum number of too-late accounts in the list.
 TOO_LATE_SHOWN = 100
@@ -104,7 +105,7 @@ def build_worklist(
             {"rank": place + 1} | item for place, item in enumerate(_items(assessment, accounts, listed, rate["value"]))
         ],
         "more_accounts": len(order) + len(talks) - len(listed),
-        "too_late": [_too_late(assessment, accounts, int(row)) for row in late[:TOO_LATE_SHOWN]],
+        "too_late": [_who(assessment, accounts, int(row)) for row in late[:TOO_LATE_SHOWN]],
         "too_late_accounts": len(late),
         "automated": int((called & accounts.automated).sum()),
         "under_way": int((rows & (states == "under_way")).sum()),
@@ -170,6 +171,7 @@ def _items(assessment: Assessment, accounts: WorklistAccounts, rows: Ints, rate:
 
 
 def _who(assessment: Assessment, accounts: WorklistAccounts, row: int) -> dict[str, Any]:
+    """Return the fields of `TooLateAccount`, which are also fields of `WorkItem`."""
     left = accounts.until[row]
     renewal = None if np.isnan(left) else (assessment.as_of + timedelta(days=float(left))).date().isoformat()
     return {
@@ -183,15 +185,11 @@ def _who(assessment: Assessment, accounts: WorklistAccounts, row: int) -> dict[s
     }
 
 
-def _too_late(assessment: Assessment, accounts: WorklistAccounts, row: int) -> dict[str, Any]:
-    return _who(assessment, accounts, row)
-
-
 def _covered_arr(accounts: WorklistAccounts, rows: Ints, order: Ints, capacity: int) -> dict[str, float | None]:
     """Return the ARR at risk of the first ``capacity`` accounts: in our ranking, by health score, and at random."""
     known = np.nan_to_num(accounts.value)
     if len(rows) and not np.isfinite(accounts.value[rows]).any():
-        return dict.fromkeys(("worklist", "by_health_score", "at_random", "everyone"))
+        return dict.fromkeys(CoveredArr.model_fields)
     by_health = rows[np.lexsort((rows, lowest_health_key(accounts.score[rows])))]
     everyone = float(known[rows].sum())
     share = min(capacity / len(rows), 1.0) if len(rows) else 0.0

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.predictions.schema import Fraction, RecommendedPlay, ResponseModel, ScorePoints
+from serving.worklist.account_view import PlayReason
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -32,9 +33,7 @@ class WorkItem(ResponseModel):
     health_band: str
     why: str | None = Field(description="The model's top reason, or the text of the warnings.")
     play: RecommendedPlay | None = Field(description="What to do, who does it, and the due date.")
-    because: Literal["warning", "health", "model", "onboarding", "renewal"] | None = Field(
-        description="What triggered the play."
-    )
+    because: PlayReason | None = Field(description="What triggered the play.")
     overdue: bool = Field(description="The play was due before as_of and has not been done.")
 
 

@@ -7,6 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from models.predictions.schema import RecommendedPlay
+from serving.worklist.schemas import WorkItem
+
+PLAY_COLUMNS = {name: f"play_{name}" for name in RecommendedPlay.model_fields}
+"""The column of each field of the play."""
+WORKLIST_COLUMNS = (*(name for name in WorkItem.model_fields if name != "play"), *PLAY_COLUMNS.values())
+"""All columns, in the order of the schema."""
+
 
 def worklist_frame(payload: Mapping[str, Any]) -> pd.DataFrame:
     """Return the accounts of a worklist as a flat table.
@@ -18,11 +26,10 @@ def worklist_frame(payload: Mapping[str, Any]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per account, with the columns ``play_name``, ``play_severity``, ``play_act``, ``play_who`` and
-        ``play_due`` for the play. Without accounts it is empty and has no columns.
+        One row per account, with `WORKLIST_COLUMNS`. Without accounts it is empty and has no columns.
     """
     rows = []
     for item in payload["accounts"]:
-        play = item["play"] or dict.fromkeys(("name", "severity", "act", "who", "due"))
-        rows.append({k: v for k, v in item.items() if k != "play"} | {f"play_{k}": v for k, v in play.items()})
+        play = item["play"] or dict.fromkeys(PLAY_COLUMNS)
+        rows.append({k: v for k, v in item.items() if k != "play"} | {PLAY_COLUMNS[k]: v for k, v in play.items()})
     return pd.DataFrame(rows)

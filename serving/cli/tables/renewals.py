@@ -11,6 +11,7 @@ from rich.text import Text
 from features.utils.console import Table
 from features.utils.formatting import count_of, money, number, percent, signed
 from models.renewals.past_forecasts import PastForecasts
+from serving.renewals.schemas import BACKTEST_FIGURES
 
 MAXIMUM_ACCOUNTS = 15
 """Maximum number of accounts shown; --out writes all of them."""
@@ -137,6 +138,6 @@ def _print_bridge(bridge: Mapping[str, Any] | None, console: Console) -> None:
 def _print_past(past: Mapping[str, Any] | None, console: Console) -> None:
     if past is None:
         return
-    counted = [c for c in past["coverage"] if c["figure"] in ("renewed_arr", "grr", "nrr") and c["of"]]
+    counted = [c for c in past["coverage"] if c["figure"] in BACKTEST_FIGURES and c["of"]]
     words = ", ".join(f"{_FIGURES[c['figure']]} in {c['inside']} of {c['of']}" for c in counted)
     console.print(f"past quarters, backtested on {past['made_at'][:10]}: inside the 80% interval: {words}")

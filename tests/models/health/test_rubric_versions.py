@@ -18,8 +18,8 @@ from models.health.rubric_versions import load_rubric_history, read_history, sha
 from models.home import Home
 from models.predictions.assessment import assess
 from models.reviews.review_store import UnknownReview, find_review, list_reviews
-from models.reviews.sign_off import AlreadyDecided, ReviewChanged, Signer, sign_rollback
-from models.reviews.sign_off import sign as sign_once
+from models.reviews.sign_off import AlreadyDecided, ReviewChanged, Signer, SignOffRequest, sign_rollback
+from models.reviews.sign_off import sign as sign_request
 
 DATA = "duckdb-1:abc"
 WEIGHTS = {"usage": 33.0, "engagement": 22.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
@@ -66,6 +66,11 @@ def home(tmp_path: Path) -> Home:
 
 
 AUTHOR, REVIEWER = Signer("key_a", "author"), Signer("key_b", "reviewer")
+
+
+def sign_once(home: Home, review: str, signer: Signer, data_fingerprint: str | None = None, **terms: Any) -> Any:
+    """Sign terms once."""
+    return sign_request(home, review, signer, SignOffRequest(**terms), data_fingerprint=data_fingerprint)
 
 
 def sign(home: Home, review: str, effective: str | None = "2026-10-15", **more: Any) -> Any:

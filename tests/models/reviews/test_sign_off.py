@@ -40,10 +40,10 @@ from models.reviews.sign_off import (
     TermsDiffer,
     earliest_for_review,
     lapse_reason,
-    sign,
     sign_rollback,
 )
 from tests.models.health.test_rubric_versions import DATA, write_review
+from tests.models.health.test_rubric_versions import sign_once as sign
 
 ADA, GRACE, MARY = Signer("key_1", "Ada"), Signer("key_2", "Grace"), Signer("key_3", "Mary")
 

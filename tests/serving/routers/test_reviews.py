@@ -21,7 +21,7 @@ from models.health.rubric import load_rubric
 from models.health.rubric_versions import read_history, sha256
 from models.health.score_calibration import SCORES
 from models.home import Home
-from models.reviews.sign_off import Signer, sign
+from models.reviews.sign_off import Signer, SignOffRequest, sign
 from serving import review_sign_off
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
@@ -96,7 +96,7 @@ def other(home: Home) -> dict[str, str]:
 def approve(home: Home) -> None:
     """Sign as both people, without a service."""
     for key, name in (("key_a", "Ada"), ("key_b", "Grace")):
-        sign(home, NAME, Signer(key, name), owner="owner", effective="2026-07-02", data_fingerprint=DATA)
+        sign(home, NAME, Signer(key, name), SignOffRequest(owner="owner", effective="2026-07-02"), data_fingerprint=DATA)
 
 
 def test_the_list_the_document_and_the_pages_agree(client: TestClient) -> None:

@@ -17,7 +17,7 @@ from models.artifacts.champion import Champion, load_champion
 from models.health.rubric import Rubric, rubric_from_text
 from models.health.rubric_versions import sha256
 from models.home import Home
-from models.reviews.sign_off import Signer, sign
+from models.reviews.sign_off import Signer, SignOffRequest, sign
 from training.review.document import SignOffSection
 from training.review.recalibration import proposals as proposing
 from training.review.recalibration.profile_weights import propose_for_rubric
@@ -183,8 +183,8 @@ def signed(review_proposals: Proposals, old: Rubric, tmp_path: Path, monkeypatch
     }  # fmt: skip
     (home.reviews / name).mkdir(parents=True)
     (home.reviews / name / "review.json").write_text(json.dumps(document))
-    sign(home, name, Signer("key_a", "author"), owner="owner", effective="2026-10-15", data_fingerprint="duckdb-1:abc")
-    sign(home, name, Signer("key_b", "reviewer"), data_fingerprint="duckdb-1:abc")
+    sign(home, name, Signer("key_a", "author"), SignOffRequest(owner="owner", effective="2026-10-15"), data_fingerprint="duckdb-1:abc")
+    sign(home, name, Signer("key_b", "reviewer"), SignOffRequest(), data_fingerprint="duckdb-1:abc")
     champion = load_champion(home).with_rubric("own")
     assert champion.rubric_at(datetime(2026, 10, 14, tzinfo=UTC)).text == old.text
     return champion.rubric_at(datetime(2026, 10, 15, tzinfo=UTC))
