@@ -100,20 +100,56 @@ class BucketCalendar:
         return self.first - ago // self.width + np.arange(self.grid.n) * (self.grid.every_days // self.width)
 
     def date(self, buckets: Ints, later_days: int = 0) -> Ints:
-        """Return the first date at or after the end of each bucket, ``later_days`` later; 0 to the number of dates."""
+        """Return the first date at or after the end of each bucket.
+
+        Parameters
+        ----------
+        buckets : bucket numbers, shape (n,).
+        later_days : days that are added to the end of the bucket, a multiple of the width.
+
+        Returns
+        -------
+        array of shape (n,)
+            Positions of dates, from 0; the number of dates if none is late enough.
+        """
         steps = self.grid.every_days // self.width
         ahead = buckets + (later_days // self.width - self.first)
         return np.clip(-(-ahead // steps), 0, self.grid.n)
 
     def closing_date(self, buckets: Ints, days: int, ago: int) -> Ints:
-        """Return the first date whose window of ``days`` no longer contains the bucket; 0 days: all rows."""
+        """Return the first date whose window no longer contains the bucket.
+
+        Parameters
+        ----------
+        buckets : bucket numbers, shape (n,).
+        days : the length of the window; 0 for all rows.
+        ago : how many days before the date the window ends.
+
+        Returns
+        -------
+        array of shape (n,)
+            Positions of dates; the number of dates if every window contains the bucket.
+        """
         if days == ALL_TIME:
             return np.full(len(buckets), self.grid.n, dtype=np.int64)
         return self.date(buckets, days + ago)
 
 
 def interval_sums(panel: Panel, account: Ints, opens: Ints, closes: Ints, amount: Ints) -> Ints:
-    """Return for each cell the sum of the amounts whose interval ``[opens, closes)`` contains its date."""
+    """Return for each cell the sum of the amounts whose interval ``[opens, closes)`` contains its date.
+
+    Parameters
+    ----------
+    panel : the accounts and dates of the cells.
+    account : the account's position in the panel, shape (n,).
+    opens, closes : the first date at which each row counts, and the first at which it no longer does.
+    amount : the amount of each row, shape (n,).
+
+    Returns
+    -------
+    array of shape (cells,)
+        The sums.
+    """
     accounts, dates = panel.shape
     used = (opens < closes) & (amount != 0)
     account, opens, closes, amount = account[used], opens[used], closes[used], amount[used]

@@ -24,7 +24,17 @@ def us_column(column: str) -> str:
 
 
 def rows_with_grid(name: str, view: str = "") -> Rows:
-    """Return the contract table joined with the grid's single row; of each event only the newest version."""
+    """Return the contract table joined with the grid's single row; of each event only the newest version.
+
+    Parameters
+    ----------
+    name : the table.
+    view : a view of some of its rows; by default all rows.
+
+    Returns
+    -------
+    ibis.Table
+    """
     rows = contract_table(name, view)
     return (newest_versions(rows) if TABLES[name].event else rows).cross_join(GRID)
 
@@ -35,21 +45,52 @@ def instant_seconds(instant: Any) -> Any:
 
 
 def whole_units(number: Any, unit: int) -> Any:
-    """Divide by a unit and round down."""
+    """Divide by a unit and round down.
+
+    Parameters
+    ----------
+    number : the number.
+    unit : the divisor.
+
+    Returns
+    -------
+    ibis.IntegerValue
+    """
     return (number / float(unit)).floor().cast("int64")
 
 
 def bucket(instant: Any, rows: Rows, width: int) -> Any:
-    """Return the number of the bucket of ``width`` days that contains ``instant``; ``rows`` have the grid's columns.
+    """Return the number of the bucket that contains an instant.
 
-    Bucket k is ``[origin + (k - 1) * width, origin + k * width)``, where the origin is the first date
-    modulo the width. A date is the end of its bucket. Null stays null.
+    Bucket k is ``[origin + (k - 1) * width, origin + k * width)``, where the origin is the first date modulo the width.
+    A date is the end of its bucket. Null stays null.
+
+    Parameters
+    ----------
+    instant : the instant.
+    rows : rows with the columns of the grid.
+    width : the days of a bucket.
+
+    Returns
+    -------
+    ibis.IntegerValue
     """
     return whole_units(micros_since_origin(instant, rows, width), width * DAY_MICROS) + 1
 
 
 def micros_since_origin(instant: Any, rows: Rows, width: int) -> Any:
-    """Return the microseconds since the origin of the buckets."""
+    """Return the microseconds since the origin of the buckets.
+
+    Parameters
+    ----------
+    instant : the instant.
+    rows : rows with the columns of the grid.
+    width : the days of a bucket.
+
+    Returns
+    -------
+    ibis.IntegerValue
+    """
     return epoch_us(instant) - rows.first_s % (width * DAY_SECONDS) * 1_000_000
 
 
@@ -57,13 +98,33 @@ def span(known: Any, at: Any, rows: Rows, width: int) -> Any:
     """Pack the bucket of the event and the number of buckets until it became known into one number.
 
     `unpack_span` reverses it.
+
+    Parameters
+    ----------
+    known, at : the instants when the row became known, and of the event.
+    rows : rows with the columns of the grid.
+    width : the days of a bucket.
+
+    Returns
+    -------
+    ibis.IntegerValue
     """
     happened = bucket(at, rows, width)
     return happened * 2**LAG_BITS + (bucket(known, rows, width) - happened) + 2 ** (LAG_BITS - 1)
 
 
 def pack_span(happened: Ints, lag: Ints) -> Ints:
-    """Compute `span` from bucket numbers in NumPy."""
+    """Compute `span` from bucket numbers in NumPy.
+
+    Parameters
+    ----------
+    happened : bucket of the event, shape (n,).
+    lag : the number of buckets until it became known, shape (n,).
+
+    Returns
+    -------
+    array of shape (n,)
+    """
     packed: Ints = (happened << LAG_BITS) + lag + 2 ** (LAG_BITS - 1)
     return packed
 

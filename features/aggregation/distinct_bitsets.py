@@ -35,7 +35,19 @@ class KeyBitsets:
     def of(
         cls, account: Ints, known: Ints, happened: Ints, bits: Ints, calendar: BucketCalendar, panel: Panel
     ) -> KeyBitsets:
-        """Create it from rows: the account's position in the panel, kb, ob and the bits, shape (n,) each."""
+        """Combine the keys of rows.
+
+        Parameters
+        ----------
+        account, known, happened, bits : the account's position in the panel, bucket when known, bucket of the event,
+            and keys as bits; shape (n,) each.
+        calendar : the buckets of the dates.
+        panel : the accounts and dates of the cells.
+
+        Returns
+        -------
+        KeyBitsets
+        """
         last = int(calendar.ends(0)[-1])
         used = (bits != 0) & (happened <= last)
         account, known, happened, bits = account[used], known[used], happened[used], bits[used]
@@ -52,7 +64,17 @@ class KeyBitsets:
         return cls(calendar, panel, low, by_lag, (account[rare], known[rare], happened[rare], bits[rare]))
 
     def over(self, days: int, ago: int) -> Ints:
-        """Count the keys in the window of ``days`` (0: all rows), as of ``ago`` days before each date."""
+        """Count the keys in a window.
+
+        Parameters
+        ----------
+        days, ago : length of the window in days (0: all rows), and how many days before the date it ends.
+
+        Returns
+        -------
+        array of shape (cells,)
+            The numbers of keys.
+        """
         accounts, dates = self.panel.shape
         bits_at_date = np.zeros((accounts, dates), dtype=np.int64)
         ends = self.calendar.ends(ago) - self.low

@@ -20,7 +20,20 @@ MergedKeys: TypeAlias = tuple[Ints, Ints, Ints, Ints, Ints]
 
 
 def distinct_counts(merged_keys: MergedKeys, calendar: BucketCalendar, days: int, ago: int, panel: Panel) -> Ints:
-    """Return for each cell the number of keys with a row in the window."""
+    """Return for each cell the number of keys with a row in the window.
+
+    Parameters
+    ----------
+    merged_keys : the rows, from `merge_keys`.
+    calendar : the buckets of the dates.
+    days, ago : length of the window in days (0: all rows), and how many days before the date it ends.
+    panel : the accounts and dates of the cells.
+
+    Returns
+    -------
+    array of shape (cells,)
+        The numbers of keys.
+    """
     account, known, happened, before, counts = merged_keys
     covered = np.where(before == NO_BUCKET, 0, calendar.closing_date(before, days, ago))
     opens = np.maximum(calendar.date(known, ago), covered)
@@ -33,6 +46,19 @@ def distinct_counts_on_one_date(
     """Return for each cell of a panel with one date the number of keys with a row in each window.
 
     A key is in every window that contains its latest known row.
+
+    Parameters
+    ----------
+    account, key, known, happened : position of the account, number of the key, bucket in which the row became known,
+        and bucket of the event; shape (n,) each.
+    needs : the measures, each with its window in days.
+    calendar : the buckets of the date.
+    panel : the accounts and dates of the cells.
+
+    Returns
+    -------
+    dict of str to array of shape (cells,)
+        The numbers of keys, by column name.
     """
     pair, firsts = pd.factorize(account * (int(key.max(initial=0)) + 1) + key)
     owner = firsts // (int(key.max(initial=0)) + 1)
@@ -53,8 +79,16 @@ def distinct_counts_on_one_date(
 def merge_keys(account: Ints, key: Ints, known: Ints, happened: Ints) -> MergedKeys:
     """Merge the rows of each key, in the order in which they became known.
 
-    Returns account, kb (bucket when known), ob (bucket of the event), the latest earlier ob (`NO_BUCKET` if none), and
-    the number of the account's keys with the same values.
+    Parameters
+    ----------
+    account, key, known, happened : position of the account, number of the key, bucket in which the row became known,
+        and bucket of the event; shape (n,) each.
+
+    Returns
+    -------
+    tuple of arrays
+        account, kb (bucket when known), ob (bucket of the event), the latest earlier ob (`NO_BUCKET` if none), and the
+        number of the account's keys with the same values.
     """
     who, code, since, at = sort_rows(account, key, known, happened)
     first = run_starts(who, code)
@@ -75,7 +109,16 @@ def merge_keys(account: Ints, key: Ints, known: Ints, happened: Ints) -> MergedK
 def new_days(account: Ints, key: Ints, known: Ints, happened: Ints, days: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     """Count the days of each bucket by when they became known.
 
-    Returns account, kb, ob, and the number of days that were not known earlier.
+    Parameters
+    ----------
+    account, key, known, happened : position of the account, number of the key, bucket in which the row became known,
+        and bucket of the event; shape (n,) each.
+    days : the days of the bucket as bits, shape (n,).
+
+    Returns
+    -------
+    tuple of arrays
+        account, kb, ob, and the number of days that were not known earlier.
     """
     who, code, at, since, bits = sort_rows(account, key, happened, known, days)
     first = run_starts(who, code, at)

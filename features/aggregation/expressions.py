@@ -24,7 +24,18 @@ from features.sources.sql_functions import DAY_MICROS, HASH, epoch_us, hash64
 
 
 def bucket_rows(what: Pass, view: str = "") -> Rows:
-    """Return the expression of one pass over the contract table, or over a ``view`` of some of its rows."""
+    """Return the expression that computes one pass.
+
+    Parameters
+    ----------
+    what : the pass.
+    view : a view of some rows of the contract table; by default the whole table.
+
+    Returns
+    -------
+    ibis.Table
+        The rows of the result, with the columns that the class of the pass describes.
+    """
     if isinstance(what, FeedStartPass):
         return _started(what, view)
     if isinstance(what, BucketPass):
@@ -45,6 +56,16 @@ def measure_rows(groupings: tuple[Grouping, ...], view: str) -> Rows:
     more, a column of its name: its number (float64) or its key (text), null if the row does not count, or else whether
     the row counts. The keys of a `KeyPass`, which may be millions, are 64-bit hashes: two keys of one account have the
     same hash with a probability of one in 10^19.
+
+    Parameters
+    ----------
+    groupings : passes over the same feed.
+    view : the view of the feed.
+
+    Returns
+    -------
+    ibis.Table
+        The values, one row per row of the view.
     """
     rows = ibis.table(dict(contract_table(groupings[0].table).schema()) | {HASH: "uint64"}, name=view)
     measures = {m: isinstance(what, KeyPass) for what in groupings for m in what.source_measures}

@@ -22,9 +22,21 @@ def extremes(
     panel: Panel,
     closes: Ints | None = None,
 ) -> Values:
-    """Return for each cell the least or the greatest known amount, without NaN amounts; NaN if there is none.
+    """Return for each cell the least or the greatest known amount.
 
-    See `value_in_force` for ``closes``.
+    Parameters
+    ----------
+    reduction : which of the two.
+    account : the account's position in the panel, shape (n,).
+    opens : the date from which each row is known.
+    amount : the amounts; NaN does not count.
+    panel : the accounts and dates of the cells.
+    closes : the date from which a later version replaces the row; None if no row is replaced. See `value_in_force`.
+
+    Returns
+    -------
+    array of shape (cells,)
+        The amounts; NaN if there is none.
     """
     accounts, dates = panel.shape
     used = ~np.isnan(amount) & (opens < dates)
@@ -43,9 +55,21 @@ def extremes(
 def latest_value(
     account: Ints, opens: Ints, at_us: Ints, amount: Ints, panel: Panel, closes: Ints | None = None
 ) -> Values:
-    """Return for each cell the amount of the account's latest known row; NaN if there is none.
+    """Return for each cell the amount of the account's latest known row.
 
-    See `value_in_force` for ``closes``.
+    Parameters
+    ----------
+    account : the account's position in the panel, shape (n,).
+    opens : the date from which each row is known.
+    at_us : the instant of each row, microseconds since 1970.
+    amount : the amounts.
+    panel : the accounts and dates of the cells.
+    closes : the date from which a later version replaces the row; None if no row is replaced. See `value_in_force`.
+
+    Returns
+    -------
+    array of shape (cells,)
+        The amounts; NaN if there is none.
     """
     accounts, dates = panel.shape
     return value_in_force(account, accounts, opens, at_us, amount, dates, closes).ravel()[panel.cells]
@@ -63,7 +87,19 @@ def keys_in_state(
 ) -> Ints:
     """Return for each cell the number of the account's keys that meet the condition in one of their parts.
 
-    See `value_in_force` for ``closes``.
+    Parameters
+    ----------
+    account, key, part : position of the account, and numbers of the key and its part; shape (n,) each.
+    opens : the date from which each row is known.
+    at_us : the instant of each row, microseconds since 1970.
+    holds : 1 where the condition holds from that row on, else 0.
+    panel : the accounts and dates of the cells.
+    closes : the date from which a later version replaces the row; None if no row is replaced. See `value_in_force`.
+
+    Returns
+    -------
+    array of shape (cells,)
+        The numbers of keys.
     """
     accounts, dates = panel.shape
     order = np.lexsort((part, key, account))
@@ -90,11 +126,23 @@ def keys_in_state(
 def value_in_force(
     line: Ints, lines: int, opens: Ints, at_us: Ints, amount: Ints, dates: int, closes: Ints | None = None
 ) -> Values:
-    """Return for each line and date the amount of the latest known row, shape (lines, dates); NaN if there is none.
+    """Return for each line and date the amount of the latest known row.
 
     The latest row is the one with the latest instant, then the one known last; of equal rows the lowest amount counts.
-    A row is known from its date in ``opens`` until its date in ``closes`` (exclusive), when a later version replaces
-    it; None if no row is replaced.
+
+    Parameters
+    ----------
+    line : the line that each row belongs to, from 0; shape (n,), as all columns of rows.
+    lines, dates : the numbers of lines and dates.
+    opens, closes : a row is known from its date in ``opens`` until its date in ``closes`` (exclusive), when a later
+        version replaces it; None if no row is replaced.
+    at_us : the instant of each row, microseconds since 1970.
+    amount : the amounts.
+
+    Returns
+    -------
+    array of shape (lines, dates)
+        The amounts; NaN if there is none.
     """
     used = opens < dates if closes is None else (opens < dates) & (opens < closes)
     line, opens, at_us, amount = line[used], opens[used], at_us[used], amount[used]

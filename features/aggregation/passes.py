@@ -31,7 +31,18 @@ MAX_BITSET_KEYS = 62
 
 
 def known_before_us(rows: Rows, us: Any) -> Any:
-    """Return `features.sources.engine.known_before` for an instant in microseconds since 1970."""
+    """Return `features.sources.engine.known_before` for an instant in microseconds since 1970.
+
+    Parameters
+    ----------
+    rows : rows with ``known_at`` and ``until_at``.
+    us : the instant, microseconds since 1970.
+
+    Returns
+    -------
+    ibis.BooleanValue
+        Whether each row was known before the instant, and not yet replaced.
+    """
     return (epoch_us(rows.known_at) < us) & (rows.until_at.isnull() | (epoch_us(rows.until_at) >= us))
 
 

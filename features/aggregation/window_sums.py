@@ -31,7 +31,18 @@ class Totals:
 
     @classmethod
     def of(cls, account: Ints, known: Ints, happened: Ints, amount: Ints, panel: Panel) -> Totals:
-        """Create it from rows: the account's position in the panel, kb, ob and the amount, shape (n,) each."""
+        """Add up rows.
+
+        Parameters
+        ----------
+        account, known, happened, amount : the account's position in the panel, bucket when known, bucket of the event,
+            and amount; shape (n,) each.
+        panel : the accounts and dates of the cells.
+
+        Returns
+        -------
+        Totals
+        """
         used = amount != 0
         account, known, happened, amount = account[used], known[used], happened[used], amount[used]
         low = int(happened.min()) if len(happened) else 0
@@ -43,7 +54,18 @@ class Totals:
         return cls(panel, low, running, (account[late], known[late], happened[late], amount[late]))
 
     def over(self, calendar: BucketCalendar, days: int, ago: int) -> Ints:
-        """Return the sum over the window of ``days`` (0: all rows), as of ``ago`` days before each cell's date."""
+        """Return the sum over a window.
+
+        Parameters
+        ----------
+        calendar : the buckets of the dates.
+        days, ago : length of the window in days (0: all rows), and how many days before the date it ends.
+
+        Returns
+        -------
+        array of shape (cells,)
+            The sums.
+        """
         ends, last = calendar.ends(ago) - self.low + 1, self.running.shape[1] - 1
         total = self.running[:, np.clip(ends, 0, last)]
         if days != ALL_TIME:

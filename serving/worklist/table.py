@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from models.peer_groups.frame_columns import join_codes
 from models.predictions.schema import RecommendedPlay
 from serving.worklist.schemas import WorkItem
 
@@ -26,10 +27,13 @@ def worklist_frame(payload: Mapping[str, Any]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per account, with `WORKLIST_COLUMNS`. Without accounts it is empty and has no columns.
+        One row per account, with `WORKLIST_COLUMNS`; ``play_because`` is text, with "; " between the codes. Without
+        accounts it is empty and has no columns.
     """
     rows = []
     for item in payload["accounts"]:
-        play = item["play"] or dict.fromkeys(PLAY_COLUMNS)
-        rows.append({k: v for k, v in item.items() if k != "play"} | {PLAY_COLUMNS[k]: v for k, v in play.items()})
+        play: Mapping[str, Any] = item["play"] or dict.fromkeys(PLAY_COLUMNS)
+        row = {name: value for name, value in item.items() if name != "play"}
+        row |= {PLAY_COLUMNS[name]: join_codes(value) if name == "because" else value for name, value in play.items()}
+        rows.append(row)
     return pd.DataFrame(rows)

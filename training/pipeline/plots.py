@@ -33,13 +33,18 @@ EXPLAINED = 500
 
 
 def draw_plots(candidate: Candidate, scorer: Scorer, prepared: LabelledSnapshots) -> dict[str, Figure]:
-    """Return all plots of one target, by file name without suffix.
+    """Plot one target: reliability, gain, ARR at capacity, features and dimensions.
 
     Parameters
     ----------
     candidate : the candidate, with its test predictions.
     scorer : the final model.
     prepared : the snapshots; a sample of accounts of the newest one is explained.
+
+    Returns
+    -------
+    dict of str to Figure
+        The plots by file name without suffix.
     """
     target, tested, latest, catalogue = candidate.target, candidate.tested, prepared.latest, prepared.catalogue
     rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
@@ -55,7 +60,17 @@ def draw_plots(candidate: Candidate, scorer: Scorer, prepared: LabelledSnapshots
 
 
 def plot_reliability(target: Target, tested: ScoredTestRows) -> Figure:
-    """Plot observed against predicted rates by decile of the probabilities; the dot size is the number of outcomes."""
+    """Plot observed against predicted rates by decile of the probabilities; the dot size is the number of outcomes.
+
+    Parameters
+    ----------
+    target : the target, for the title.
+    tested : outcomes and probabilities of the test rows, for each candidate.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     figure, axes = _blank(f"{target}: predicted and observed")
     most = 0.0
     for name, color in _colors(tested):
@@ -78,7 +93,17 @@ def plot_reliability(target: Target, tested: ScoredTestRows) -> Figure:
 
 
 def plot_gain(target: Target, tested: ScoredTestRows) -> Figure:
-    """Plot the cumulative share of outcomes by rank, for each candidate."""
+    """Plot the cumulative share of outcomes by rank, for each candidate.
+
+    Parameters
+    ----------
+    target : the target, for the title.
+    tested : outcomes and probabilities of the test rows, for each candidate.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     figure, axes = _blank(f"{target}: outcomes among the highest ranked")
     for name, color in _colors(tested):
         order = np.argsort(-tested.p[name], kind="stable")
@@ -95,7 +120,17 @@ def plot_gain(target: Target, tested: ScoredTestRows) -> Figure:
 
 
 def plot_arr_at_capacity(target: Target, work: Sequence[CapacityValue]) -> Figure:
-    """Plot the share of ARR with the outcome that a team covers at its capacity."""
+    """Plot the share of ARR with the outcome that a team covers at its capacity.
+
+    Parameters
+    ----------
+    target : the target, for the title.
+    work : the ARR covered by each candidate, with its interval.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     capacity = work[0].capacity if work else 0
     figure, axes = _blank(f"{target}: ARR covered by a team that works on {capacity} accounts")
     shown = [w for w in work if w.candidate != BASE_RATE]
@@ -113,7 +148,20 @@ def plot_arr_at_capacity(target: Target, work: Sequence[CapacityValue]) -> Figur
 def plot_beeswarm(
     target: Target, parts: Floats, matrix: Floats, names: Sequence[str], catalogue: Mapping[str, Feature]
 ) -> Figure:
-    """Plot the SHAP values of the most important features: one dot per account, colored by feature value."""
+    """Plot the SHAP values of the most important features: one dot per account, colored by feature value.
+
+    Parameters
+    ----------
+    target : the target, for the title.
+    parts : SHAP values in log-odds, shape (accounts, features).
+    matrix : encoded values of the features, same shape; they give the colors.
+    names : the feature of each column.
+    catalogue : the features by name, for the labels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     with warnings.catch_warnings():
         # shap creates its colors with a deprecated Matplotlib call.
         warnings.simplefilter("ignore", PendingDeprecationWarning)
@@ -139,7 +187,19 @@ def plot_beeswarm(
 
 
 def plot_dimensions(target: Target, parts: Floats, names: Sequence[str], catalogue: Mapping[str, Feature]) -> Figure:
-    """Plot the mean absolute contribution of each dimension to the log-odds."""
+    """Plot the mean absolute contribution of each dimension to the log-odds.
+
+    Parameters
+    ----------
+    target : the target, for the title.
+    parts : SHAP values in log-odds, shape (accounts, features).
+    names : the feature of each column.
+    catalogue : the features by name, for their dimensions.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     figure, axes = _blank(f"{target}: contribution to the prediction by dimension")
     dimensions = [catalogue[name].dimension for name in names]
     sums = {

@@ -15,7 +15,13 @@ STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
 
 
 def print_account_report(payload: Mapping[str, Any], console: Console) -> None:
-    """Print the report, section by section."""
+    """Print the report, section by section.
+
+    Parameters
+    ----------
+    payload : a business review or an account plan (`serving.account_reports.schemas`).
+    console : the terminal.
+    """
     name = f"{payload['name']} ({payload['account_id']})" if payload["name"] else payload["account_id"]
     console.print(one_line(Text(f"{report_title(payload)}: {name}, as of {payload['as_of']}", style="bold")))
     for line in payload.get("because", []):

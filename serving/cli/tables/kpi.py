@@ -32,8 +32,13 @@ WIDE_TERMINAL = 120
 
 
 def print_kpis(payload: Mapping[str, Any], console: Console) -> None:
-    """Print what `serving.portfolio.kpi_report.kpi_report` returns: all KPIs, some by segment, and the first
-    advocates."""
+    """Print all KPIs, some of them by segment, and the first advocates.
+
+    Parameters
+    ----------
+    payload : the KPIs (`serving.portfolio.kpi_schemas.PortfolioKpis`).
+    console : the terminal.
+    """
     period = payload["period"]
     span = SPANS.get(period["name"], period["name"])
     title = f"portfolio as of {payload['as_of']}: {span} from {period['start']}, compared with the period before"
@@ -69,7 +74,18 @@ def change_cell(payload: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def target_cell(payload: Mapping[str, Any], whole: bool = True) -> str:
-    """Return the target as text, empty if there is none; ``whole`` adds the stretch goal."""
+    """Return the target of a KPI as text.
+
+    Parameters
+    ----------
+    payload : one KPI (`serving.portfolio.kpi_schemas.KpiResponse`).
+    whole : whether to add the more ambitious target.
+
+    Returns
+    -------
+    str
+        Empty if there is no target.
+    """
     aim = payload["target"]
     if aim is None:
         return ""
@@ -132,7 +148,13 @@ def _segments(payload: Mapping[str, Any]) -> Table:
 
 
 def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
-    """Print retention by cohort (accounts and ARR) and the lifetimes of the segments."""
+    """Print retention by cohort (accounts and ARR) and the lifetimes of the segments.
+
+    Parameters
+    ----------
+    payload : what `renewcast cohorts --json` prints: ``retention`` and ``lifetime``.
+    console : the terminal.
+    """
     retention, life = payload["retention"], payload["lifetime"]
     title = f"accounts (and ARR) retained as of {retention['as_of']}, by start quarter"
     table = Table(title=Text(title), gap=1)

@@ -23,7 +23,13 @@ _FIGURES = {
 
 
 def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
-    """Print a forecast: totals, divisions, accounts with the largest expected loss, and backtest results."""
+    """Print a forecast: totals, divisions, accounts with the largest expected loss, and backtest results.
+
+    Parameters
+    ----------
+    payload : the forecast (`serving.renewals.schemas.Renewals`).
+    console : the terminal.
+    """
     whole = payload["whole"]
     head = f"renewals of {payload['period']} ({payload['start']} to {payload['end']}) as of {payload['as_of']}"
     console.print(Text(head, style="bold"))
@@ -52,7 +58,13 @@ def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
 
 
 def print_backtest(forecasts: PastForecasts, console: Console) -> None:
-    """Print the forecast and the outcome of each past quarter."""
+    """Print the forecast and the outcome of each past quarter.
+
+    Parameters
+    ----------
+    forecasts : the past quarters.
+    console : the terminal.
+    """
     table = Table()
     for heading in ("quarter", "by", "due", "figure", "expected", "80% interval", "actual", ""):
         table.add_column(heading, justify="left" if heading in ("quarter", "by", "figure", "") else "right")

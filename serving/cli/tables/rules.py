@@ -61,7 +61,15 @@ _CODES = {"warnings", "signs", "closed_by", "find_out", "weakest", "by", "work"}
 
 
 def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str, console: Console) -> None:
-    """Print the first rows of a table, and the number of remaining rows."""
+    """Print the first rows of a table, and the number of remaining rows.
+
+    Parameters
+    ----------
+    board : the rows, sorted.
+    columns : the columns to print, with their headings.
+    title : the title above the table.
+    console : the terminal.
+    """
     table = Table(title=Text(title), gap=1)
     rows = [{name: _cell(name, row[name]) for name in columns} for row in board.head(MAXIMUM_ROWS).to_dict("records")]
     # Empty columns would only take space from the others.
@@ -120,7 +128,14 @@ def print_summary(payload: Mapping[str, Any], console: Console) -> None:
 
 
 def print_account(assessment: Assessment, row: int, console: Console) -> None:
-    """Print one account: the composition and history of its score, alerts, warnings and plays."""
+    """Print one account: the composition and history of its score, alerts, warnings and plays.
+
+    Parameters
+    ----------
+    assessment : the assessed portfolio.
+    row : the account's place in it.
+    console : the terminal.
+    """
     results, health = assessment.judged, assessment.health
     score, band = health.score.iloc[row], health.band.iloc[row]
     score_text = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"

@@ -16,7 +16,13 @@ WIDE_TERMINAL = 110
 
 
 def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
-    """Print the accounts to work on, the ARR at risk covered, accounts that are too late, and past interventions."""
+    """Print the accounts to work on, the ARR at risk covered, accounts that are too late, and past interventions.
+
+    Parameters
+    ----------
+    payload : the worklist (`serving.worklist.schemas.WorklistResponse`).
+    console : the terminal.
+    """
     whose = f" of {payload['csm']}" if payload["csm"] else ""
     head = f"worklist{whose} as of {payload['as_of']}: {len(payload['accounts'])} of {payload['capacity']} places"
     console.print(one_line(Text(head, style="bold")))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
 from models.home import Home
+from models.predictions.table_export import write_frame
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.store.database import Store
 from serving.worklist.account_view import WorklistAccounts
 from serving.worklist.schemas import WorklistResponse
+from serving.worklist.table import WORKLIST_COLUMNS, worklist_frame
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -46,6 +50,17 @@ def some_home(champions: Any, publish: Any, tmp_path_factory: pytest.TempPathFac
 def client(some_home: Home) -> Iterator[TestClient]:
     with at_home(some_home) as opened:
         yield opened
+
+
+def test_a_file_has_every_field_also_with_several_reasons(client: TestClient, tmp_path: Path) -> None:
+    payload = ask(client, capacity=1000)
+    for item in payload["accounts"]:
+        item["play"]["because"] = ["churn_high", "competitor"]
+    write_frame(worklist_frame(payload), tmp_path / "worklist.csv")
+    written = pd.read_csv(tmp_path / "worklist.csv")
+    assert set(written.columns) == set(WORKLIST_COLUMNS)
+    assert set(written["play_because"]) == {"churn_high; competitor"}
+    assert written["play_act"].tolist() == [item["play"]["act"] for item in payload["accounts"]]
 
 
 def test_the_most_arr_at_risk_comes_first(client: TestClient) -> None:

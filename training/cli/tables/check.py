@@ -23,7 +23,16 @@ SHOWN_MISSING = 0.005
 def print_check(
     report: CheckReport, feeds: Feeds, enough: SufficiencyReport | None, verdict: Verdict, console: Console
 ) -> None:
-    """Print the feeds, the contract violations, the findings, the horizons and, last, the verdict."""
+    """Print the feeds, the contract violations, the findings, the horizons and, last, the verdict.
+
+    Parameters
+    ----------
+    report : the contract violations and findings.
+    feeds : what each feed contains.
+    enough : the data for training; None if the source violates the contract.
+    verdict : the verdict on the source.
+    console : the terminal.
+    """
     console.print(_feeds(report, feeds))
     if feeds.absent:
         console.print(Text(f"not in the source, so unknown: {', '.join(feeds.absent)}", style="dim"))

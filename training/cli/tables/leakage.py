@@ -12,7 +12,13 @@ from training.leakage.report import CheckRun, LeakFinding, LeakReport
 
 
 def print_leaks(report: LeakReport, console: Console) -> None:
-    """Print the checks, their findings and, last, the verdict."""
+    """Print the checks, their findings and, last, the verdict.
+
+    Parameters
+    ----------
+    report : the result of the leakage checks.
+    console : the terminal.
+    """
     table = Table(title=Text(report.origin))
     table.add_column("check")
     table.add_column("examined")

@@ -20,7 +20,13 @@ FORMER_COLUMNS = ("accounts", "ratio", "slope")
 
 
 def print_monitor(report: MonitorReport, console: Console) -> None:
-    """Print the report; the verdict comes last. It fits in eighty columns."""
+    """Print the report; the verdict comes last. It fits in eighty columns.
+
+    Parameters
+    ----------
+    report : the result of monitoring.
+    console : the terminal.
+    """
     for target, watched in report.targets.items():
         facts = (
             f": version {watched.version}, trained on data before {to_iso(watched.trained_through)}; "

@@ -13,7 +13,14 @@ from training.registry.runs import CompletedRun
 
 
 def print_runs(runs: Sequence[CompletedRun], changes: Sequence[ChampionChange], console: Console) -> None:
-    """Print training runs and changes of champion, newest first."""
+    """Print training runs and changes of champion, newest first.
+
+    Parameters
+    ----------
+    runs : the completed runs, newest first.
+    changes : the changes of champion.
+    console : the terminal.
+    """
     if not runs:
         console.print("No training has been completed yet.")
     table = Table(gap=1)

@@ -33,7 +33,13 @@ COLUMNS = {
 
 
 def print_report(report: TrainReport, console: Console) -> None:
-    """Print each model, its metrics next to its rivals', whether it was promoted, feed problems and leak notes."""
+    """Print each model, its metrics next to its rivals', whether it was promoted, feed problems and leak notes.
+
+    Parameters
+    ----------
+    report : the result of training.
+    console : the terminal.
+    """
     for target in report.facts:
         model = report.models.get(target)
         if model is None:
