@@ -87,7 +87,19 @@ def sign_off_rollback(
     rubric: str | None = None,
     review: str | None = None,
 ) -> SignOffResult:
-    """Sign the rollback of the newest approved version; see `models.reviews.sign_off.sign_rollback`."""
+    """Sign the rollback of the newest approved version.
+
+    Parameters
+    ----------
+    home, store : the home and its store.
+    signer : the person who signs; the caller has checked the key.
+    request : the reason, and the first signature as shown.
+    rubric, review : as in `models.reviews.sign_off.sign_rollback`.
+
+    Returns
+    -------
+    SignOffResult
+    """
     is_good, why, first = _active_keys(store).__contains__, request.why, request.first
     return sign_rollback(home, signer, rubric=rubric, review=review, why=why, first=first, is_good=is_good)
 

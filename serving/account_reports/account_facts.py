@@ -51,7 +51,18 @@ class AccountFacts:
         return self.weeks[0] if len(self.weeks) > 1 else {}
 
     def figure(self, feature: str, label: str = "") -> dict[str, Any]:
-        """Return a feature as a report figure: label, value, unit, words, and then (its value in the first week)."""
+        """Return a feature as a report figure.
+
+        Parameters
+        ----------
+        feature : the name of the feature.
+        label : by default the description of the feature.
+
+        Returns
+        -------
+        dict for JSON
+            label, value, unit, words, and then (its value in the first week).
+        """
         about = self.catalogue[feature]
         value, then = self.values.get(feature), self.before.get(feature)
         return {

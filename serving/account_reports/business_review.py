@@ -48,7 +48,13 @@ DIRECTIONS = {"raises_risk": "bad", "lowers_risk": "good", "raises_chance": "goo
 
 
 def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str, Any]:
-    """Build the review of ``quarter`` (called ``name``) as of ``account.as_of``, at the latest the quarter's end.
+    """Build the business review of a quarter.
+
+    Parameters
+    ----------
+    account : the facts about the account; they end at the quarter's end or before.
+    quarter : the quarter.
+    name : the name of the quarter.
 
     Returns
     -------

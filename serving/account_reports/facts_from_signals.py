@@ -32,7 +32,21 @@ def account_facts_from_signals(
     champion: Champion,
     progress: Progress = no_progress,
 ) -> AccountFacts:
-    """Read the facts from signals, with all the account's rows of the period.
+    """Read the facts about an account from signals, with all its rows of a period.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    account_id : the account.
+    period : the period.
+    as_of : the instant of the report.
+    home : the home.
+    champion : the bundles and the rubric in use.
+    progress : called with the share done.
+
+    Returns
+    -------
+    AccountFacts
 
     Raises
     ------
@@ -71,7 +85,17 @@ def account_facts_from_signals(
 
 
 def report_instant(signals: OpenSignals, period: Period) -> datetime:
-    """Return the instant of a report: the end of its period, or the midnight after the end of the signals if earlier.
+    """Return the instant of a report.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    period : the period of the report.
+
+    Returns
+    -------
+    datetime
+        The end of the period, or the midnight after the end of the signals if earlier.
 
     Raises
     ------

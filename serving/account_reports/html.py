@@ -45,9 +45,21 @@ def report_title(report: Mapping[str, Any]) -> str:
 
 
 def write_report(report: Mapping[str, Any], html: str, folder: Path, name: str) -> list[Path]:
-    """Write the page and the JSON into ``folder`` and return their paths.
+    """Write a report as a page and as JSON.
 
-    The folder is created if it does not exist. The file names contain the account id, as far as file names allow.
+    The file names contain the account id, as far as file names allow.
+
+    Parameters
+    ----------
+    report : the report.
+    html : its page.
+    folder : the folder, which is created if it does not exist.
+    name : the end of the file names.
+
+    Returns
+    -------
+    list of Path
+        The files.
 
     Raises
     ------

@@ -116,6 +116,16 @@ class AccountPlan(ResponseModel):
 def published_plan(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
     """Build the plan from a published snapshot.
 
+    Parameters
+    ----------
+    scored : the snapshot.
+    account_id : the account.
+
+    Returns
+    -------
+    dict for JSON
+        An `AccountPlan`.
+
     Raises
     ------
     UnknownAccount : the snapshot does not contain the account.
@@ -140,6 +150,17 @@ def quarter_name(as_of: datetime) -> str:
 
 def published_review(state: LiveState, account_id: str, quarter: str) -> dict[str, Any]:
     """Build the review from the last snapshot that was scored in the quarter or at its end.
+
+    Parameters
+    ----------
+    state : the state of the service.
+    account_id : the account.
+    quarter : a calendar quarter, such as 2026Q3.
+
+    Returns
+    -------
+    dict for JSON
+        A `BusinessReview`.
 
     Raises
     ------

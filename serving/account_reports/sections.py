@@ -42,9 +42,18 @@ ITEMS = 30
 
 
 def section(key: str, title: str, *, internal: bool = False, **parts: Any) -> dict[str, Any]:
-    """Build a section from figures, items, a chart (``picture``) and ``missing`` information.
+    """Build a section of a report.
 
-    ``internal`` sections are not for the customer.
+    Parameters
+    ----------
+    key, title : the section's key and its heading.
+    internal : whether it is for the account team only.
+    **parts : figures, items, a chart (``picture``) and ``missing`` information.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.account_reports.schemas.ReportSection`.
     """
     content = {"figures": [], "items": [], "more_items": 0, "picture": None, "missing": [], **parts}
     content["figures"] = [f for f in content["figures"] if f is not None]
@@ -53,7 +62,20 @@ def section(key: str, title: str, *, internal: bool = False, **parts: Any) -> di
 
 
 def fact(label: str, value: Any, unit: str = "", then: Any = None) -> dict[str, Any]:
-    """Build a figure that is not a feature; None is unknown."""
+    """Build a figure that is not a feature.
+
+    Parameters
+    ----------
+    label : the label.
+    value : the value; None is unknown.
+    unit : the unit of the value.
+    then : the value at the start of the quarter, if known.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.account_reports.schemas.ReportFigure`.
+    """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     words = value_words(float(value), unit) if number else value_words(value, unit)
     then_words = None if then is None else value_words(float(then), unit)
@@ -67,7 +89,21 @@ TAGS = {"good": "good", "fair": "watch", "bad": "risk", "": ""}
 
 
 def item(text: str, date: str | None = None, state: str = "", who: str | None = None, tag: str = "") -> dict[str, Any]:
-    """Build one item of a list. ``state`` is good, fair, bad or empty, and ``tag`` is its label."""
+    """Build one item of a list.
+
+    Parameters
+    ----------
+    text : the text.
+    date : an ISO date or instant.
+    state : good, fair, bad or empty.
+    who : who acts, or the person that the item is about.
+    tag : the label of the state; by default that of `TAGS`.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.account_reports.schemas.ReportItem`.
+    """
     sentence = text[:1].upper() + text[1:]
     return {
         "text": sentence,
@@ -79,7 +115,18 @@ def item(text: str, date: str | None = None, state: str = "", who: str | None = 
 
 
 def available_figures(account: AccountFacts, features: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the known features as figures, and the labels of the unknown ones."""
+    """Return the known features as figures.
+
+    Parameters
+    ----------
+    account : the facts about the account.
+    features : the names of the features.
+
+    Returns
+    -------
+    list of dict, list of str
+        The figures, and the labels of the unknown features.
+    """
     figures = [account.figure(name) for name in features if name in account.catalogue]
     return [f for f in figures if f["value"] is not None], [f["label"] for f in figures if f["value"] is None]
 
@@ -133,7 +180,18 @@ def contacts(account: AccountFacts) -> list[dict[str, Any]]:
 
 
 def outcome_items(account: AccountFacts, kinds: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the account's outcomes of these kinds, oldest first."""
+    """Return the account's outcomes, oldest first.
+
+    Parameters
+    ----------
+    account : the facts about the account.
+    kinds : the kinds of outcomes to include.
+
+    Returns
+    -------
+    list of dict
+        The items.
+    """
     states = {"goal_met": "good", "goal_missed": "bad", "milestone": "good", "first_value": "good"}
     items = []
     for row in (account.rows or {}).get("outcomes", []):

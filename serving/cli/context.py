@@ -54,7 +54,18 @@ def selected_champion(rubric: str | None = None) -> Champion:
 
 
 def open_home_signals(signals: str, until: datetime, engine: str, tell: Progress) -> OpenSignals:
-    """Open signals as known before ``until``. Roll-ups of large feeds are stored in the home.
+    """Open signals of the home's portfolio. Roll-ups of large feeds are stored in the home.
+
+    Parameters
+    ----------
+    signals : the address of the signals.
+    until : only what was known before this instant is read.
+    engine : the query engine.
+    tell : called with the share done.
+
+    Returns
+    -------
+    OpenSignals
 
     Raises
     ------
@@ -77,7 +88,19 @@ def assess_signals(
     champion: Champion,
     tell: Progress,
 ) -> tuple[OpenSignals, Assessment]:
-    """Open signals and assess the portfolio at ``as_of`` by the rules and, if there is one, the champion.
+    """Open signals and assess the portfolio by the rules and, if there is one, the champion.
+
+    Parameters
+    ----------
+    signals : the address of the signals.
+    as_of : the instant; only what was known before counts.
+    engine : the query engine.
+    champion : the bundles and the rubric in use.
+    tell : called with the share done.
+
+    Returns
+    -------
+    OpenSignals, Assessment
 
     Raises
     ------

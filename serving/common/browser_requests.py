@@ -32,7 +32,18 @@ def cookie_name(scheme: str) -> str:
 
 
 def session_token(headers: Headers, scheme: str) -> str | None:
-    """Return the session token of the request's cookie, or None."""
+    """Return the session token of a request's cookie.
+
+    Parameters
+    ----------
+    headers : the headers of the request.
+    scheme : http or https, which sets the name of the cookie.
+
+    Returns
+    -------
+    str or None
+        None without a cookie.
+    """
     try:
         cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name(scheme))
     except CookieError:

@@ -14,7 +14,14 @@ log = logging.getLogger("serving")
 
 
 def log_event(event: str, level: int = logging.INFO, /, **fields: Any) -> None:
-    """Log one event with its fields."""
+    """Log one event.
+
+    Parameters
+    ----------
+    event : the name of the event.
+    level : a level of `logging`.
+    **fields : further fields of the log entry.
+    """
     log.log(level, event, extra={"fields": fields})
 
 

@@ -27,19 +27,50 @@ def account_href(account_id: str, query: str = "") -> str:
 
 
 def report_href(account_id: str, report: str, params: Mapping[str, object] | None = None) -> str:
-    """Return the URL of an account's business review or plan, with these parameters."""
+    """Return the URL of an account's report.
+
+    Parameters
+    ----------
+    account_id : the account.
+    report : qbr or plan.
+    params : query parameters.
+
+    Returns
+    -------
+    str
+    """
     if account_id in _DOTS:
         return with_query(f"/accounts//{report}", {"id": account_id, **(params or {})})
     return with_query(f"/accounts/{quote(account_id, safe='')}/{report}", params or {})
 
 
 def json_href(account_id: str, resource: str) -> str:
-    """Return the URL of an account's JSON resource, such as ``prediction`` or ``health``."""
+    """Return the URL of an account's JSON resource.
+
+    Parameters
+    ----------
+    account_id : the account.
+    resource : such as ``prediction`` or ``health``.
+
+    Returns
+    -------
+    str
+    """
     return f"/v1/accounts/{quote(account_id, safe='')}/{resource}"
 
 
 def with_query(path: str, params: Mapping[str, object]) -> str:
-    """Return ``path`` with the parameters that are neither None nor empty, in their order."""
+    """Add query parameters to a path.
+
+    Parameters
+    ----------
+    path : the path, without a query.
+    params : the parameters in their order; those that are None or empty are left out.
+
+    Returns
+    -------
+    str
+    """
     query = urlencode({name: value for name, value in params.items() if value not in (None, "")})
     return f"{path}?{query}" if query else path
 

@@ -7,9 +7,20 @@ from collections.abc import Sequence
 
 
 def polylines(values: Sequence[float | None], width: float, height: float, top: float = 100.0) -> list[str]:
-    """Return the points of polylines for ``values`` from left to right, one polyline for each run without a gap.
+    """Return the points of polylines, one for each run without a gap.
 
-    The bottom is 0 and the top is ``top``. A single value becomes a line one unit wide, so that it is visible.
+    A single value becomes a line one unit wide, so that it is visible.
+
+    Parameters
+    ----------
+    values : the values from left to right; None and NaN are gaps.
+    width, height : the size of the drawing.
+    top : the value at the top; the bottom is 0.
+
+    Returns
+    -------
+    list of str
+        The ``points`` attributes of SVG polylines.
     """
     step = width / max(1, len(values) - 1)
     runs: list[list[str]] = [[]]

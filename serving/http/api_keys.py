@@ -55,6 +55,12 @@ class ApiKey:
 def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tuple[ApiKey, str]:
     """Create a key.
 
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    name : the name of the person or the program that uses it.
+    scopes : what it is allowed to do.
+
     Returns
     -------
     tuple
@@ -91,6 +97,16 @@ def list_keys(connection: Connection) -> list[ApiKey]:
 def revoke_key(connection: Connection, key_id: str) -> ApiKey:
     """Revoke a key. It is refused from the next request on. Revoking it again has no effect.
 
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    key_id : the id of the key.
+
+    Returns
+    -------
+    ApiKey
+        Its metadata.
+
     Raises
     ------
     BadRequest : there is no such key.
@@ -105,7 +121,18 @@ def revoke_key(connection: Connection, key_id: str) -> ApiKey:
 
 
 def find_key(connection: Connection, secret: str) -> ApiKey | None:
-    """Return the key of a secret, or None if it is not valid."""
+    """Look up the key of a secret.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    secret : the secret, as the caller sent it.
+
+    Returns
+    -------
+    ApiKey or None
+        None if it is not valid.
+    """
     if len(secret) > LENGTH_LIMIT:
         return None
     digest = secret_digest(secret)

@@ -20,7 +20,15 @@ class AccountQuery(SnapshotPageQuery):
 
 
 def requested_account(in_path: str, in_query: str | None) -> str:
-    """Return the account id.
+    """Return the account id of a request.
+
+    Parameters
+    ----------
+    in_path, in_query : the id in the path, and in the query.
+
+    Returns
+    -------
+    str
 
     Raises
     ------

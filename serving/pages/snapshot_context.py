@@ -54,7 +54,15 @@ def account_list(scored: ScoredSnapshot) -> AccountList:
 def accounts_off_worklist(scored: ScoredSnapshot, store: Store) -> Mapping[str, str]:
     """Return the accounts whose plays are off the worklist, and why.
 
-    Empty if the store is unavailable or a sidecar is not valid, so that the page shows the published plays.
+    Parameters
+    ----------
+    scored : the snapshot.
+    store : the store, with the recorded actions.
+
+    Returns
+    -------
+    mapping of str to str
+        Empty if the store is unavailable or a sidecar is not valid, so that the page shows the published plays.
     """
     try:
         return worklist_cache(scored).standing(store)
@@ -82,7 +90,17 @@ class SnapshotDates:
 
 
 def snapshot_dates(state: LiveState, scored: ScoredSnapshot) -> SnapshotDates:
-    """Return the dates to choose from: the latest snapshots and the one shown."""
+    """Return the dates to choose from: the latest snapshots and the one shown.
+
+    Parameters
+    ----------
+    state : the state of the service.
+    scored : the snapshot that is shown.
+
+    Returns
+    -------
+    SnapshotDates
+    """
     dates = [format_instant(each) for each in reversed(state.dates())]
     shown = format_instant(scored.as_of)
     latest = shown if state.latest is None else format_instant(state.latest.as_of)

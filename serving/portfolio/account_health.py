@@ -64,7 +64,17 @@ class AccountHealth(HealthScore):
 
 
 def account_health(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
-    """Return the health (`AccountHealth`) of one account.
+    """Return the health of one account.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    account_id : the account.
+
+    Returns
+    -------
+    dict for JSON
+        An `AccountHealth`.
 
     Raises
     ------

@@ -150,8 +150,16 @@ class AccountList:
     def find(self, query: AccountListQuery, off: Collection[str] = ()) -> AccountPage:
         """Return one page of the matching accounts.
 
-        Accounts in ``off`` have no play to run. Accounts with an unknown sort value come last in both directions; ties
-        are sorted by id.
+        Accounts with an unknown sort value come last in both directions; ties are sorted by id.
+
+        Parameters
+        ----------
+        query : filters, order and page.
+        off : accounts that have no play to run.
+
+        Returns
+        -------
+        AccountPage
         """
         matches = np.ones(len(self.frame), dtype=bool)
         for column, wanted in (

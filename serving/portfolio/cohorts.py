@@ -96,7 +96,18 @@ class PortfolioCohorts(ResponseModel):
 def published_cohorts(
     scored: ScoredSnapshot, margin: float = 1.0, years: float = LIMIT_YEARS, limit: int | None = None
 ) -> dict[str, Any]:
-    """Return retention and lifetime value (`PortfolioCohorts`), with the first ``limit`` accounts.
+    """Return retention and lifetime value.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    margin, years : the gross margin and the limit of the lifetime (`serving.portfolio.lifetime_value.lifetimes`).
+    limit : the number of accounts; None for all.
+
+    Returns
+    -------
+    dict for JSON
+        A `PortfolioCohorts`.
 
     Raises
     ------

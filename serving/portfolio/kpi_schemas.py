@@ -120,6 +120,16 @@ class PortfolioKpis(ResponseModel):
 def published_kpis(scored: ScoredSnapshot, period: PeriodName) -> dict[str, Any]:
     """Return the KPIs that were stored when the snapshot was published.
 
+    Parameters
+    ----------
+    scored : the snapshot.
+    period : the period that ends at the snapshot.
+
+    Returns
+    -------
+    dict for JSON
+        A `PortfolioKpis`.
+
     Raises
     ------
     UnknownSnapshot : no KPIs were stored with the snapshot.

@@ -116,6 +116,11 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
 def check_parameters(margin: float, limit_years: float) -> None:
     """Check that the margin and the limit are valid.
 
+    Parameters
+    ----------
+    margin : the gross margin, above 0 and at most 1.
+    limit_years : the limit of the lifetime, above 0 and at most 100.
+
     Raises
     ------
     BadRequest : one of them is not valid.

@@ -32,6 +32,11 @@ CHURN_KIND_METRICS = {"roc_auc": "ROC AUC", "brier": "Brier", "log_loss": "Log l
 def model_cards(home: Home, champion: Champion) -> list[dict[str, Any]]:
     """Return a model card for each champion.
 
+    Parameters
+    ----------
+    home : the home, with the history of promotions.
+    champion : the bundles in use.
+
     Returns
     -------
     dicts for JSON of target, version, trained_through and created_at (ISO, UTC), base_rate, metrics, gates, promotions

@@ -46,7 +46,19 @@ class ForecastInputs:
 
 
 def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastInputs) -> dict[str, Any]:
-    """Forecast the renewals of a period (`serving.renewals.schemas.Renewals`), with all accounts listed."""
+    """Forecast the renewals of a period.
+
+    Parameters
+    ----------
+    assessment : the assessed portfolio.
+    period : the period.
+    inputs : past renewals, people and the backtest.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.renewals.schemas.Renewals`, with all accounts listed.
+    """
     as_of = assessment.as_of.to_pydatetime()
     churn, growth = assessment.target_scores["churn"], assessment.target_scores["expansion"]
     arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
@@ -228,7 +240,18 @@ def _notes(
 
 
 def filter_forecast(forecast_payload: Mapping[str, Any], by: str | None, limit: int | None) -> dict[str, Any]:
-    """Limit a forecast to one breakdown (all if None) and the first ``limit`` accounts."""
+    """Limit a forecast to one breakdown and the first accounts.
+
+    Parameters
+    ----------
+    forecast_payload : the forecast.
+    by : segment or csm; None for both.
+    limit : the number of accounts; None for all.
+
+    Returns
+    -------
+    dict for JSON
+    """
     accounts: Sequence[Any] = forecast_payload["accounts"]
     shown = accounts if limit is None else accounts[:limit]
     left_out = {f"by_{name}": None for name in ("segment", "csm") if by not in (None, name)}

@@ -25,7 +25,17 @@ _CONTRACTS = ("account_id", "started_at", "ended_at", "arr", "renewal_at")
 
 
 def inputs_from_signals(signals: OpenSignals, as_of: datetime, home: Home) -> ForecastInputs:
-    """Read the inputs from signals, as known before ``as_of``.
+    """Read the inputs of a forecast from signals.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    as_of : only what was known before this instant counts.
+    home : the home, with the backtest.
+
+    Returns
+    -------
+    ForecastInputs
 
     Raises
     ------

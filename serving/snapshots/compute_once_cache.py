@@ -29,9 +29,19 @@ class ComputeOnceCache:
         self._get: Callable[[Hashable, Callable[[], Any]], Any] = memoize(lambda key, make: make())
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of ``key``, computed by ``make`` if it is not cached.
+        """Return the value of a key.
 
         While one thread computes a value, others that request it wait for the result instead of computing it again.
+
+        Parameters
+        ----------
+        key : the key.
+        make : computes the value if it is not cached.
+
+        Returns
+        -------
+        T
+            The value.
         """
         value: T = self._get(key, make)
         return value

@@ -33,7 +33,17 @@ def plays_document(assessment: Assessment) -> dict[str, Any]:
 
 
 def read_due_dates(snapshots: SnapshotFiles, as_of: datetime) -> OpenPlays:
-    """Return when the plays of a published snapshot were first due; empty without the sidecar.
+    """Return when the plays of a published snapshot were first due.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    OpenPlays
+        Empty without the sidecar.
 
     Raises
     ------
@@ -88,5 +98,16 @@ def _broken(snapshots: SnapshotFiles, as_of: datetime) -> HomeError:
 
 
 def previous_publication(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:
-    """Return the date of the publication before ``as_of``, or None if there is none in the quarter before."""
+    """Return the date of the previous publication.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    datetime or None
+        None if there is none in the quarter before.
+    """
     return max((each for each in snapshots.dates() if as_of - LOOKBACK <= each < as_of), default=None)

@@ -95,7 +95,17 @@ class ScoredSnapshot:
 
 
 def score_published(snapshots: SnapshotFiles, champion: Champion, as_of: datetime) -> ScoredSnapshot:
-    """Assess the snapshot at ``as_of``, and that of about 30 days before if there is one.
+    """Assess a snapshot, and that of about 30 days before if there is one.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    champion : the bundles and the rubric in use.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    ScoredSnapshot
 
     Raises
     ------

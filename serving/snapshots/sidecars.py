@@ -53,7 +53,18 @@ class Envelope(BaseModel):
 
 
 def sidecar_path(snapshots: SnapshotFiles, as_of: datetime, name: str) -> Path:
-    """Return the path of the sidecar ``name`` of the snapshot at ``as_of``.
+    """Return the path of a sidecar.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    as_of : the date of the snapshot.
+    name : the name of the sidecar.
+
+    Returns
+    -------
+    Path
+        It may not exist.
 
     Raises
     ------
@@ -92,9 +103,15 @@ def write_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str, document
 
 
 def read_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str) -> dict[str, Any] | None:
-    """Return the sidecar ``name`` of the snapshot at ``as_of``.
+    """Read a sidecar of a snapshot.
 
     It is cached until its file changes, so the caller must not modify it.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    as_of : the date of the snapshot.
+    name : the name of the sidecar.
 
     Returns
     -------
@@ -131,10 +148,19 @@ def _read(path: Path, _version: FileVersion) -> Envelope:
 
 
 def accounts_document(signals: OpenSignals, as_of: datetime, active_days: int) -> dict[str, Any]:
-    """Return the sidecar `ACCOUNTS`.
+    """Build the sidecar `ACCOUNTS`.
 
-    ``contractual`` is true if accounts have contracts and false if they only order. ``accounts`` holds, by account_id,
-    the row of `features.revenue.arr.facts`, with instants as ISO 8601 text and unknown values as null.
+    Parameters
+    ----------
+    signals : validated signals.
+    as_of : the instant; only what was known before counts.
+    active_days : without contracts, an order within this many days makes an account active.
+
+    Returns
+    -------
+    dict for JSON
+        ``contractual`` is true if accounts have contracts and false if they only order. ``accounts`` holds, by
+        account_id, the row of `features.revenue.arr.facts`, with instants as ISO 8601 text and unknown values as null.
     """
     # Imported here, since reading published data needs no query engine.
     from features.revenue.arr import facts

@@ -64,7 +64,16 @@ class Store:
 
     @classmethod
     def of(cls, home: Home, address: str | None = None) -> Store:
-        """Return the store at ``address``; by default the SQLite file of the home.
+        """Return the store of a home.
+
+        Parameters
+        ----------
+        home : the home.
+        address : the address of a database; by default the SQLite file of the home.
+
+        Returns
+        -------
+        Store
 
         Raises
         ------

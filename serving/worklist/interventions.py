@@ -57,13 +57,33 @@ class RecordedActions:
         return active_snoozes(self.snoozes, self.day)
 
     def standing(self, others: Sequence[InterventionRecord], as_of: datetime) -> Mapping[str, InterventionStatus]:
-        """How accounts stand whose plays, published at ``as_of``, are off the list; ``others`` are interventions that
-        the signals hold."""
+        """Return the accounts whose plays are off the list, and why.
+
+        Parameters
+        ----------
+        others : the interventions in the signals.
+        as_of : the date on which the plays were published.
+
+        Returns
+        -------
+        mapping of str to InterventionStatus
+        """
         return intervention_status([*others, *self.interventions], as_of, self.snoozed)
 
 
 def interventions_from_signals(signals: OpenSignals, as_of: datetime) -> list[InterventionRecord]:
-    """Return the interventions in the signals that were known before ``as_of``, and whether each account stayed."""
+    """Return the interventions in the signals, and whether each account stayed.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    as_of : only what was known before this instant counts.
+
+    Returns
+    -------
+    list of InterventionRecord
+        Empty without the table.
+    """
     if not signals.has("interventions"):
         return []
     # Imported here, because reading published snapshots needs no query engine.

@@ -49,14 +49,34 @@ class Verdict:
 
 
 def broken_contract_verdict(findings: int, horizon_days: int) -> Verdict:
-    """Return the verdict on a source that violates the data contract in ``findings`` places."""
+    """Return the verdict on a source that violates the data contract.
+
+    Parameters
+    ----------
+    findings : the number of places with a violation.
+    horizon_days : the requested horizon.
+
+    Returns
+    -------
+    Verdict
+    """
     places = "one place" if findings == 1 else f"{findings} places"
     todo = ("fix the source or its mapping as the errors describe, and check again",)
     return Verdict((), horizon_days, f"not usable: the data contract is violated in {places}", {}, todo)
 
 
 def verdict(enough: SufficiencyReport, feeds: Feeds) -> Verdict:
-    """Return the verdict on a source that satisfies the data contract."""
+    """Return the verdict on a source that satisfies the data contract.
+
+    Parameters
+    ----------
+    enough : the data for training, by horizon and target.
+    feeds : what each feed contains.
+
+    Returns
+    -------
+    Verdict
+    """
     requested = enough.requested
     if enough.overwritten:
         summary = "not suitable for training: contracts look overwritten, so every earlier date shows who will leave"

@@ -90,10 +90,21 @@ def fit_encoding(
 
 
 def monotone_constraints(names: tuple[str, ...], features: Mapping[str, Feature], target: Target) -> list[int]:
-    """Return the monotone constraint of each column: 1 (log-odds may only rise), -1 (only fall) or 0 (none).
+    """Return the monotone constraint of each column.
 
     Constraints apply to numeric features that the catalogue marks as monotone, and to the horizon columns: a longer
     horizon never has lower log-odds.
+
+    Parameters
+    ----------
+    names : the columns.
+    features : the features by name.
+    target : the target, which sets the directions.
+
+    Returns
+    -------
+    list of int
+        1 (log-odds may only rise), -1 (only fall) or 0 (none).
     """
     signs = {"raises_risk": 1, "lowers_risk": -1, "raises_chance": 1, "lowers_chance": -1, None: 0}
 

@@ -67,7 +67,16 @@ def read_labelled_snapshots(
     catalogue: Catalogue = CATALOGUE,
     engine: str = DUCKDB,
 ) -> LabelledSnapshots:
-    """Read the signals before ``data_through`` on ``engine``, take snapshots on a grid, and label the rows.
+    """Read signals, take snapshots on a grid, and label the rows.
+
+    Parameters
+    ----------
+    address : the address of the signals.
+    data_through : only what was known before this instant is read; None for all.
+    config : the training settings.
+    progress : called with the share done.
+    catalogue : the features.
+    engine : the query engine.
 
     Returns
     -------
@@ -88,6 +97,13 @@ def label_snapshots(
     signals: OpenSignals, config: TrainConfig, progress: Progress = no_progress, catalogue: Catalogue = CATALOGUE
 ) -> LabelledSnapshots:
     """Take snapshots of open signals on a grid, and label the rows.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    config : the training settings.
+    progress : called with the share done.
+    catalogue : the features.
 
     Returns
     -------
@@ -125,6 +141,11 @@ def label_snapshots(
 
 def labelled_grid(signals: OpenSignals, config: TrainConfig) -> tuple[Grid, int]:
     """Return the grid of dates whose outcome can be known, at most as many as ``config.snapshots`` allows.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    config : the training settings.
 
     Returns
     -------

@@ -83,6 +83,11 @@ class LabelledGrid:
 def count_at_horizon(signals: OpenSignals, config: TrainConfig) -> tuple[HorizonCounts, LabelledGrid | None]:
     """Count the outcomes at ``config.horizon_days``, on the grid that training would use.
 
+    Parameters
+    ----------
+    signals : validated signals.
+    config : the training settings.
+
     Returns
     -------
     HorizonCounts

@@ -52,9 +52,17 @@ def mask_terms(frame: pd.DataFrame, rows: Bools, catalogue: Catalogue) -> pd.Dat
 
 
 def mask_overwritten_terms(frame: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """Return contract snapshots with the terms unknown at dates for which the source has overwritten them.
+    """Make contract terms unknown at dates for which the source has overwritten them.
 
-    The frame must hold all active accounts of each date.
+    Parameters
+    ----------
+    frame : snapshots of all accounts that are active at each date.
+    catalogue : their features.
+
+    Returns
+    -------
+    DataFrame
+        The same rows.
     """
     if ARR_FEATURE not in frame:
         return frame

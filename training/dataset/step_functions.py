@@ -94,11 +94,29 @@ class StepFunctions:
         self.values: Ints = total - np.where(first > 0, total[first - 1], 0)
 
     def before(self, codes: Ints, times: Ints) -> Ints:
-        """Return the value just before each instant: changes at the instant itself do not count."""
+        """Return the value just before each instant: changes at the instant itself do not count.
+
+        Parameters
+        ----------
+        codes, times : account number and instant of each query, shape (n,) each.
+
+        Returns
+        -------
+        array of shape (n,)
+        """
         return self._value(codes, self.timeline.count(codes, times, including=False))
 
     def at(self, codes: Ints, times: Ints) -> Ints:
-        """Return the value at each instant, including changes at it."""
+        """Return the value at each instant, including changes at it.
+
+        Parameters
+        ----------
+        codes, times : account number and instant of each query, shape (n,) each.
+
+        Returns
+        -------
+        array of shape (n,)
+        """
         return self._value(codes, self.timeline.count(codes, times, including=True))
 
     def _value(self, codes: Ints, counts: Ints) -> Ints:
@@ -106,16 +124,37 @@ class StepFunctions:
         return np.where(inside, self.values[np.maximum(counts - 1, 0)], 0) if len(self.values) else np.zeros_like(codes)
 
     def segments(self, codes: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
-        """Return positions [low, high) in `values` of the levels that occur in [start, end)."""
+        """Return which levels occur in each window.
+
+        Parameters
+        ----------
+        codes : account number of each window, shape (n,).
+        start, end : the window ``[start, end)``.
+
+        Returns
+        -------
+        tuple of arrays
+            Positions ``[low, high)`` in `values`.
+        """
         first = self.timeline.first(codes)
         low = np.maximum(self.timeline.count(codes, start, including=True) - 1, first)
         return low, np.maximum(self.timeline.count(codes, end, including=False), low)
 
     def extremes(self, codes: Ints, start: Ints, end: Ints, only: Bools | None = None) -> Extremes:
-        """Return the lowest and highest level in [start, end), over all levels or those where `only` is true.
+        """Return the lowest and the highest level in each window.
 
-        `only` has one entry per level, like `values`. Two runs whose length is a power of two (a sparse table) cover
-        the levels of a window, so the cost does not grow with the overlap of the windows.
+        Two runs whose length is a power of two (a sparse table) cover the levels of a window, so the cost does not grow
+        with the overlap of the windows.
+
+        Parameters
+        ----------
+        codes : account number of each window, shape (n,).
+        start, end : the window ``[start, end)``.
+        only : where a level counts, one entry per level, like `values`; None for all.
+
+        Returns
+        -------
+        Extremes
         """
         low, high = self.segments(codes, start, end)
         length = high - low

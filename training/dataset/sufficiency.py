@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.catalogue.catalogue import Catalogue
 from features.contract.schema import EVENT_TABLES
 from features.errors import InsufficientData
 from features.feed_health.feed_health import NO_RHYTHM
@@ -114,24 +114,22 @@ class Sufficiency:
 
 def sufficiency(
     signals: OpenSignals,
-    frame: pd.DataFrame,
     labels: pd.DataFrame,
     as_ofs: Iterable[datetime],
     target: Target,
+    unknown: Mapping[str, float],
     horizon_days: int = 90,
     grace_days: int = 30,
-    catalogue: Catalogue = CATALOGUE,
 ) -> Sufficiency:
     """Collect the facts for one target and compare them with the minimums.
 
     Parameters
     ----------
     signals : the source.
-    frame : the snapshots of all `as_ofs`: account_id, as_of and the catalogue's features.
-    labels : `training.dataset.labels.label` of the same rows, in the same order.
+    labels : `training.dataset.labels.label` of the snapshots of all `as_ofs`.
     as_ofs : the instants of the grid.
     target, horizon_days, grace_days : what is predicted.
-    catalogue : the features.
+    unknown : `missing_share` of the snapshots.
 
     Returns
     -------
@@ -146,7 +144,7 @@ def sufficiency(
         history_days=(signals.data_through - first).total_seconds() / 86_400,
         accounts=counts.accounts,
         slices=counts.slices,
-        missing_share=_missing_share(frame, catalogue),
+        missing_share=dict(unknown),
         stale_days={name: days for name, (days, _) in silences.items()},
         missing=counts.missing,
         notes=tuple(
@@ -217,7 +215,19 @@ def _missing_accounts(facts: SliceFacts, target: Target, name: str) -> list[str]
     ]
 
 
-def _missing_share(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, float]:
+def missing_share(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, float]:
+    """Return the share of unknown feature values.
+
+    Parameters
+    ----------
+    frame : snapshots.
+    catalogue : their features.
+
+    Returns
+    -------
+    dict of str to float
+        The share of each table, over its features.
+    """
     unknown = frame[list(catalogue)].isna().mean()
     tables = pd.Series({name: feature.table for name, feature in catalogue.items()})
     share = unknown.groupby(tables, sort=False).mean()

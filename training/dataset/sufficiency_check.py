@@ -18,7 +18,7 @@ from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.dataset.outcome_counts import HORIZONS, HorizonCounts, LabelledGrid, count_at_horizon
 from training.dataset.overwritten_terms import mask_overwritten_terms
-from training.dataset.sufficiency import Sufficiency, sufficiency
+from training.dataset.sufficiency import Sufficiency, missing_share, sufficiency
 
 # The share of unknown values per table is measured on monthly snapshots: as informative as weekly ones, and faster.
 SHARES_EVERY_DAYS = 28
@@ -52,9 +52,16 @@ def check_sufficiency(
     progress: Progress = no_progress,
     data_through: datetime | None = None,
 ) -> SufficiencyReport:
-    """Count the data for training in ``source``, at the horizon of ``config`` and at those of `HORIZONS`.
+    """Count the data for training in a source, at the horizon of the settings and at those of `HORIZONS`.
 
-    Nothing at or after ``data_through`` is read. The connection of the source is closed.
+    The connection of the source is closed.
+
+    Parameters
+    ----------
+    source : the source.
+    config : the training settings; by default the default settings.
+    progress : called with the share done.
+    data_through : nothing at or after this instant is read; None for all.
 
     Returns
     -------
@@ -102,5 +109,7 @@ def _facts(
     )
     if signals.contractual:
         frame = mask_overwritten_terms(frame, catalogue)
-    as_ofs, days, grace = labelled.grid.as_ofs, horizon.days, horizon.grace_days
-    return {t: sufficiency(signals, frame, labelled.labels, as_ofs, t, days, grace, catalogue) for t in TARGETS}
+    unknown, as_ofs = missing_share(frame, catalogue), labelled.grid.as_ofs
+    return {
+        t: sufficiency(signals, labelled.labels, as_ofs, t, unknown, horizon.days, horizon.grace_days) for t in TARGETS
+    }

@@ -76,7 +76,18 @@ class TargetRows:
         return design
 
     def slice(self, parts: TimeSplit, name: str, days: int | None = None) -> LabelledSlice:
-        """Return the rows of one slice that have a label at a horizon, the main one if None."""
+        """Return the rows of one slice that have a label.
+
+        Parameters
+        ----------
+        parts : the dates of the slices.
+        name : the slice: "train", "calibration" or "test".
+        days : the horizon of the labels; None for the main one.
+
+        Returns
+        -------
+        LabelledSlice
+        """
         labels = self.prepared.labels if days is None else self.prepared.further_labels[days]
         y = labels[self.target].to_numpy(dtype=np.float64)
         mask = parts.mask(name, self.prepared.frame["as_of"]) & np.isfinite(y)

@@ -80,7 +80,17 @@ class TimeSplit:
         return {"train": self.train, "calibration": self.calibration, "test": self.test}
 
     def mask(self, name: str, as_of: pd.Series[pd.Timestamp]) -> npt.NDArray[np.bool_]:
-        """Return which rows, by as_of (datetime, UTC), belong to the slice "train", "calibration" or "test"."""
+        """Return which rows belong to a slice.
+
+        Parameters
+        ----------
+        name : "train", "calibration" or "test".
+        as_of : the date of each row, UTC.
+
+        Returns
+        -------
+        array of bool, shape (n,)
+        """
         return as_of.isin(pd.DatetimeIndex(self.slices()[name])).to_numpy(dtype=bool)
 
 

@@ -11,7 +11,7 @@ from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.dataset.label_feed_faults import label_feed_faults
 from training.dataset.labelled_snapshots import LabelledSnapshots
-from training.dataset.sufficiency import Sufficiency, sufficiency
+from training.dataset.sufficiency import Sufficiency, missing_share, sufficiency
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,10 @@ class TrainingData:
         ----------
         feeds : as they were found before the signals were read.
         """
+        signals, labels, as_ofs = prepared.signals, prepared.labels, prepared.grid.as_ofs
+        unknown = missing_share(prepared.frame, prepared.catalogue)
         facts = {
-            target: sufficiency(
-                prepared.signals,
-                prepared.frame,
-                prepared.labels,
-                prepared.grid.as_ofs,
-                target,
-                config.horizon_days,
-                prepared.grace_days,
-                prepared.catalogue,
-            )
+            target: sufficiency(signals, labels, as_ofs, target, unknown, config.horizon_days, prepared.grace_days)
             for target in TARGETS
         }
         return cls(config, prepared, feeds.with_distinct_rows(prepared.signals.rows), facts)

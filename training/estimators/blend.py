@@ -49,7 +49,18 @@ class Blend:
         return self.trees.encoding
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,)."""
+        """Return uncalibrated log-odds.
+
+        Parameters
+        ----------
+        frame : n snapshots with the columns of the features.
+        days : the horizon; None for the main one.
+
+        Returns
+        -------
+        array of shape (n,)
+            The log-odds.
+        """
         return (1.0 - self.share) * self.linear.raw(frame, days) + self.share * self.trees.raw(frame, days)
 
     def scorer_parameters(self) -> dict[str, Any]:
@@ -110,7 +121,16 @@ def fit_blend(
 ) -> Blend:
     """Fit both models and choose their shares.
 
-    Parameters are those of `training.estimators.gradient_boosting.fit_boosted_trees`.
+    Parameters
+    ----------
+    design : the training rows.
+    features : the features by name.
+    target : the target, which sets the directions of the features.
+    trials, seed, threads, progress : as in `training.estimators.gradient_boosting.fit_boosted_trees`.
+
+    Returns
+    -------
+    Blend
     """
     linear = fit_linear(design, features, target)
     return choose_blend(linear, fit_boosted_trees(design, features, target, trials, seed, threads, progress), design)

@@ -128,12 +128,32 @@ def calibrate(
 
 
 def halfway(rate: float, other: float) -> float:
-    """Return the rate halfway between two rates in log-odds; all strictly between 0 and 1."""
+    """Return the rate halfway between two rates in log-odds.
+
+    Parameters
+    ----------
+    rate, other : rates strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+    """
     return float(scipy.special.expit((scipy.special.logit(rate) + scipy.special.logit(other)) / 2))
 
 
 def apply_calibrator(calibrator: Mapping[str, Any], raw: Floats) -> Floats:
-    """Return calibrated probabilities of log-odds, shape (n,). The scorer computes their intervals."""
+    """Calibrate log-odds. The scorer computes the intervals.
+
+    Parameters
+    ----------
+    calibrator : the calibrator.
+    raw : log-odds, shape (n,).
+
+    Returns
+    -------
+    array of shape (n,)
+        The probabilities.
+    """
     return _apply(calibrator["kind"], calibrator["parameters"], raw)
 
 

@@ -88,9 +88,17 @@ class BoostedTrees:
     held_out_log_odds: tuple[Floats, ...] = ()
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,).
+        """Return uncalibrated log-odds.
 
-        If the trees start from given log-odds, this is only what they add.
+        Parameters
+        ----------
+        frame : n snapshots with the columns of the features.
+        days : the horizon; None for the main one.
+
+        Returns
+        -------
+        array of shape (n,)
+            The log-odds.
         """
         return self.raw_of(self.encoding.matrix(frame, days))
 

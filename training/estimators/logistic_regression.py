@@ -56,7 +56,18 @@ class LinearModel:
     held_out_log_odds: tuple[Floats, ...] = ()
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,)."""
+        """Return uncalibrated log-odds.
+
+        Parameters
+        ----------
+        frame : n snapshots with the columns of the features.
+        days : the horizon; None for the main one.
+
+        Returns
+        -------
+        array of shape (n,)
+            The log-odds.
+        """
         return self.raw_of(self.encoding.matrix(frame, days))
 
     def raw_of(self, matrix: Floats) -> Floats:

@@ -80,7 +80,16 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.threads = threads
 
     def fit(self, X: Any, y: npt.ArrayLike) -> Self:
-        """Search, fit, blend and calibrate on n rows and their labels (n,).
+        """Search, fit, blend and calibrate.
+
+        Parameters
+        ----------
+        X : the rows.
+        y : their labels, shape (n,).
+
+        Returns
+        -------
+        self
 
         Raises
         ------

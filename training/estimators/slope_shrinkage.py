@@ -50,7 +50,18 @@ def retained_share(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray
 
 
 def slope_and_error(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> tuple[float, float]:
-    """Return the slope of the outcomes on the log-odds, and its standard error assuming independent accounts."""
+    """Return the slope of the outcomes on the log-odds, and its standard error.
+
+    Parameters
+    ----------
+    raw : log-odds, shape (n,).
+    y : labels, 0 or 1, shape (n,).
+    accounts : the account of each row; accounts are assumed to be independent.
+
+    Returns
+    -------
+    tuple of float
+    """
     middle, spread = float(raw.mean()), float(raw.std()) or 1.0
     design = np.column_stack([(raw - middle) / spread, np.ones_like(raw)])
     prior, strength = np.array([spread, 0.0]), np.array([_PRIOR_ROWS, 0.0])

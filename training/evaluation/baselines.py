@@ -39,9 +39,18 @@ DATE_STEP = 4
 
 
 def known_rate(train: Floats, calibration: Floats) -> float:
-    """Return the outcome rate known before the test, 0 to 1.
+    """Return the outcome rate known before the test.
 
     It is halfway between the rates of the training and the calibration labels, like the level of every candidate.
+
+    Parameters
+    ----------
+    train, calibration : the labels of these slices, 0 or 1.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
     """
     return halfway(float(train.mean()), float(calibration.mean()))
 
@@ -109,7 +118,17 @@ def level_move(model: Blend, rows: TargetRows, parts: TimeSplit, through: dateti
 
 
 def base_rate_probabilities(rate: float, rows: int) -> Floats:
-    """Return the same probability for each of `rows` rows."""
+    """Return the same probability for each row.
+
+    Parameters
+    ----------
+    rate : the probability.
+    rows : the number of rows.
+
+    Returns
+    -------
+    array of shape (rows,)
+    """
     return np.full(rows, rate)
 
 
@@ -122,12 +141,22 @@ def calibrated_probabilities(
     expected_rate: float | None = None,
     scaled: bool = True,
 ) -> Floats:
-    """Calibrate raw log-odds on the calibration rows (`raw`, `y`, `accounts`, `as_of`) and apply the result to `later`.
+    """Calibrate raw log-odds on some rows and apply the result to later ones.
 
-    `expected_rate` sets the level (see the function of that name); without it, the slice does. `scaled` is as in
-    `calibrate`: False for a score. Rows without a raw value (NaN) get the mean probability of the calibrated rows. If
-    the rows with a value have one class only, or there are none (a health score without data), every row gets the
-    overall rate.
+    Rows without a raw value (NaN) get the mean probability of the calibrated rows. If the rows with a value have one
+    class only, or there are none (a health score without data), every row gets the overall rate.
+
+    Parameters
+    ----------
+    raw, y, accounts, as_of : log-odds, labels, accounts and dates of the calibration rows.
+    later : log-odds of the later rows, shape (m,).
+    expected_rate : sets the level (see `expected_rate`); by default the rate of the calibration rows does.
+    scaled : as in `training.estimators.calibration.calibrate`: False for a score.
+
+    Returns
+    -------
+    array of shape (m,)
+        The probabilities.
     """
     scored = np.isfinite(raw)
     if not 0 < y[scored].sum() < scored.sum():
@@ -142,8 +171,19 @@ def calibrated_probabilities(
 
 
 def health_log_odds(score: npt.ArrayLike, target: Target) -> Floats:
-    """Return the health score (0 to 100, NaN for unknown) on a scale that rises with the target: with poor health for
-    churn, with good health for expansion."""
+    """Return the health score on a scale that rises with the target.
+
+    Poor health has the highest values for churn, good health for expansion.
+
+    Parameters
+    ----------
+    score : the scores, 0 to 100; NaN is unknown.
+    target : the target.
+
+    Returns
+    -------
+    array of shape (n,)
+    """
     points = (np.asarray(score, dtype=np.float64) - 50) / _POINTS
     return np.asarray(-points if target == "churn" else points, dtype=np.float64)
 

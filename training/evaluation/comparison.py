@@ -111,7 +111,18 @@ class Comparison:
         return {row.candidate: row for row in self.rows}[candidate]
 
     def difference(self, against: str, loss: str = "log_loss") -> Difference | None:
-        """Return the difference between the subject and another candidate; None if that one was not compared."""
+        """Return the difference between the subject and another candidate.
+
+        Parameters
+        ----------
+        against : the other candidate.
+        loss : log_loss or brier.
+
+        Returns
+        -------
+        Difference or None
+            None if the two were not compared.
+        """
         matches = (d for d in self.differences if d.against == against and d.loss == loss)
         return next(matches, None)
 

@@ -109,11 +109,32 @@ def part_metrics(
 def estimate(
     of: Callable[[Predictions, Floats], Floats], data: Predictions, bootstrap: AccountBootstrap
 ) -> MetricEstimate:
-    """Return the value of a metric and its interval."""
+    """Return the value of a metric and its interval.
+
+    Parameters
+    ----------
+    of : the metric, a function of `training.statistics.metrics`.
+    data : the test predictions.
+    bootstrap : the resamples.
+
+    Returns
+    -------
+    MetricEstimate
+    """
     once = np.ones((1, len(data.y)))
     return (float(of(data, once)[0]), *interval(bootstrap.values(lambda weights: of(data, weights))))
 
 
 def ratio(data: Predictions, weights: Floats) -> Floats:
-    """Observed rate over predicted rate; 1 is right."""
+    """Return the observed rate over the predicted rate; 1 is right.
+
+    Parameters
+    ----------
+    data : the test predictions.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
+    """
     return np.asarray((weights @ data.y) / (weights @ data.p), dtype=np.float64)

@@ -32,9 +32,21 @@ ContractTables = dict[str, pa.Table]
 def sampled_accounts(
     accounts: Collection[str], churned: Collection[str], seed: int, at_most: int = MAXIMUM_ACCOUNTS
 ) -> list[str]:
-    """Choose up to ``at_most`` of ``accounts``, sorted; the same for the same seed in any given order.
+    """Choose some accounts, the same for the same seed in any given order.
 
-    Half of them are ``churned`` if there are enough: leaks show in accounts that have ended.
+    Half of them have churned if there are enough: leaks show in accounts that have ended.
+
+    Parameters
+    ----------
+    accounts : all accounts.
+    churned : those that have churned.
+    seed : the seed.
+    at_most : the largest number of accounts.
+
+    Returns
+    -------
+    list of str
+        Sorted.
     """
 
     def draw(account: str) -> tuple[int, str]:
@@ -82,7 +94,18 @@ def _of_sampled(name: str) -> ibis.Table:
 
 
 def spread_dates(first: datetime, last: datetime, at_most: int = MAXIMUM_DATES) -> Grid:
-    """Return up to ``at_most`` dates, whole weeks apart, from about ``first`` to the midnight at or before ``last``."""
+    """Return dates that are whole weeks apart.
+
+    Parameters
+    ----------
+    first : about the first date.
+    last : the last date is the midnight at or before it.
+    at_most : the largest number of dates.
+
+    Returns
+    -------
+    Grid
+    """
     end = midnight(last)
     span = max((end - first) // timedelta(days=1), 0)
     weeks = span // ((at_most - 1) * WEEK_DAYS)

@@ -67,9 +67,18 @@ def perturb_future(tables: Mapping[str, pa.Table], as_of: datetime, seed: int = 
 
 
 def drop_future(tables: Mapping[str, pa.Table], as_of: datetime) -> ContractTables:
-    """Return the tables without anything that happened, arrived or was filled in at or after ``as_of``.
+    """Remove anything that happened, arrived or was filled in at or after an instant.
 
     Accounts have no history and stay.
+
+    Parameters
+    ----------
+    tables : tables of the contract.
+    as_of : the instant.
+
+    Returns
+    -------
+    ContractTables
     """
     at, remaining = micros(as_of), {}
     for name, table in tables.items():
@@ -85,10 +94,19 @@ def drop_future(tables: Mapping[str, pa.Table], as_of: datetime) -> ContractTabl
 
 
 def repeat_rows(tables: Mapping[str, pa.Table], seed: int = 0) -> ContractTables:
-    """Return the tables with their rows shuffled and a third of the events (and accounts) repeated.
+    """Shuffle rows, and repeat a third of the events (and accounts).
 
     If rows have an arrival, the repeated row arrives later than the first one, but before the next version of the same
     event: after it, it would replace that version. Subscriptions are not repeated, because each row is a subscription.
+
+    Parameters
+    ----------
+    tables : tables of the contract.
+    seed : the seed.
+
+    Returns
+    -------
+    ContractTables
     """
     shuffled = {}
     for name, table in tables.items():

@@ -39,12 +39,32 @@ class LeakFound(RenewcastError):
 
 
 def leak_free_targets(targets: Sequence[Target], leaks: LeakReport) -> list[Target]:
-    """Return the targets that are not affected by a leak."""
+    """Return the targets that are not affected by a leak.
+
+    Parameters
+    ----------
+    targets : the targets to choose from.
+    leaks : the result of the leakage checks.
+
+    Returns
+    -------
+    list of str
+    """
     return [target for target in targets if not leaks.leak_lines(target)]
 
 
 def fix_for(leaks: LeakReport, target: Target | None = None) -> str:
-    """Return how to fix the leaks of one target, or of all targets."""
+    """Return how to fix leaks.
+
+    Parameters
+    ----------
+    leaks : the result of the leakage checks.
+    target : the target; None for all.
+
+    Returns
+    -------
+    str
+    """
     failures = [f for f in leaks.failures if target is None or f.target in (None, target)]
     fixes = dict.fromkeys(FIXES.get(finding.check, SNAPSHOT_FIX) for finding in failures)
     return "; ".join([*fixes, RECHECK])

@@ -57,6 +57,15 @@ def completed_runs(home: Home, limit: int = 50) -> list[CompletedRun]:
     This also finishes what a killed process left undone: the champion alias is updated, and the markers of completed
     runs are removed, so that every listed version can be promoted.
 
+    Parameters
+    ----------
+    home : the home.
+    limit : the largest number of runs.
+
+    Returns
+    -------
+    list of CompletedRun
+
     Raises
     ------
     HomeError, BundleError

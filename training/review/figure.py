@@ -37,7 +37,18 @@ class ReviewFigure(ReviewModel):
 
     @classmethod
     def of(cls, value: float, resampled: Floats, events: int) -> ReviewFigure:
-        """Build a figure from a value and the values of the resamples; NaN becomes null."""
+        """Build a figure from its value and the values of the resamples.
+
+        Parameters
+        ----------
+        value : the value; NaN becomes null.
+        resampled : one value per resample.
+        events : the number of events that the figure is based on.
+
+        Returns
+        -------
+        ReviewFigure
+        """
         if not np.isfinite(value):
             return cls(value=None, events=events)
         low, high = interval(resampled)

@@ -33,6 +33,17 @@ def months_after(month: Ints, dom: Ints, months: Ints) -> Ints:
     """Return the same day of the month some months later, or the last day of a shorter month.
 
     Months are counted from the first date: a contract of January 31 renews on February 28 and then on March 31.
+
+    Parameters
+    ----------
+    month : the month, counted from the start of the simulation.
+    dom : the day of the month, from 1.
+    months : how many months later.
+
+    Returns
+    -------
+    array of int
+        The days, counted from the start of the simulation.
     """
     later = month + months
     start = _MONTH_START[later]
@@ -41,9 +52,20 @@ def months_after(month: Ints, dom: Ints, months: Ints) -> Ints:
 
 
 def anniversaries_within(month: Ints, dom: Ints, every: Ints, first_day: int, last_day: int) -> tuple[Bools, Ints]:
-    """Find the accounts with an anniversary in ``[first_day, last_day]``, and its day.
+    """Find the accounts with an anniversary in a span, and its day.
 
-    ``every`` is the step in months. The date itself counts as an anniversary. The span must be shorter than a month.
+    The date itself counts as an anniversary.
+
+    Parameters
+    ----------
+    month, dom : the date that recurs, as in `months_after`.
+    every : the step in months.
+    first_day, last_day : the span, both included, shorter than a month.
+
+    Returns
+    -------
+    array of bool, array of int
+        Whether there is one, and its day.
     """
     this_month = int(np.searchsorted(_MONTH_START, last_day, side="right")) - 1
     steps = (this_month - month) // every

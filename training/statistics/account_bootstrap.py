@@ -78,9 +78,17 @@ class AccountBootstrap:
 
 
 def interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """Return the percentile interval of resampled values, ignoring undefined values (NaN).
+    """Return the percentile interval of resampled values.
 
-    Both ends are NaN if fewer than half of the resamples have a value.
+    Parameters
+    ----------
+    values : one value per resample; undefined values (NaN) are ignored.
+    level : the level of the interval.
+
+    Returns
+    -------
+    tuple of float
+        The ends; NaN if fewer than half of the resamples have a value.
     """
     defined = values[~np.isnan(values)]
     if len(defined) < max(1, len(values) / 2):

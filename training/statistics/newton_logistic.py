@@ -62,5 +62,16 @@ def fit(
 
 
 def row_log_loss(log_odds: Floats, y: Floats) -> Floats:
-    """Return the log loss of each row in nats; finite for finite log-odds."""
+    """Return the log loss of each row, in nats.
+
+    Parameters
+    ----------
+    log_odds : predictions, shape (n,).
+    y : labels, 0 or 1, shape (n,).
+
+    Returns
+    -------
+    array of shape (n,)
+        Finite for finite log-odds.
+    """
     return np.asarray(np.logaddexp(0.0, log_odds) - y * log_odds, dtype=np.float64)

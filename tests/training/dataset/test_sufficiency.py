@@ -14,7 +14,7 @@ from features.definitions.feature import Feature
 from features.errors import InsufficientData
 from features.signals.signals import OpenSignals
 from training.dataset.labels import label
-from training.dataset.sufficiency import MINIMUM_ACCOUNTS, MINIMUM_OUTCOMES, Sufficiency, sufficiency
+from training.dataset.sufficiency import MINIMUM_ACCOUNTS, MINIMUM_OUTCOMES, Sufficiency, missing_share, sufficiency
 
 FIRST = datetime(2023, 1, 2)
 Made = Callable[..., OpenSignals]
@@ -38,7 +38,7 @@ def facts(make: Made, catalogue: dict[str, Feature], accounts: int, days: int, c
     keys["as_of"] = keys["as_of"].dt.as_unit("us")
     labels = label(signals, keys)
     frame = keys.assign(**{name: (1e3 if name == "contract.arr" else np.nan) for name in catalogue})
-    return sufficiency(signals, frame, labels, as_ofs, "churn", catalogue=catalogue)
+    return sufficiency(signals, labels, as_ofs, "churn", missing_share(frame, catalogue))
 
 
 def test_a_realistic_portfolio_is_sufficient(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
@@ -111,7 +111,7 @@ def test_staleness_depends_on_the_rhythm_of_the_feed(make_signals: Made, small_c
         as_ofs = [FIRST.replace(tzinfo=UTC) + timedelta(days=d) for d in range(7, 400, 7)]
         keys = pd.DataFrame({"account_id": "a0", "as_of": pd.DatetimeIndex(as_ofs).as_unit("us")})
         frame = keys.assign(**dict.fromkeys(small_catalogue, np.nan))
-        found = sufficiency(signals, frame, label(signals, keys), as_ofs, "churn", catalogue=small_catalogue)
+        found = sufficiency(signals, label(signals, keys), as_ofs, "churn", missing_share(frame, small_catalogue))
         assert found.stale_days == {"orders": pytest.approx(30)}
         assert bool(found.notes) == stale
 

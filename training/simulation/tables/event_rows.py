@@ -56,12 +56,33 @@ def random_working_time(account: Ints, day: Ints, history: SimulatedHistory, rng
 
 
 def timestamp_array(seconds: Ints, missing: Bools | None = None) -> pa.Array:
-    """Convert seconds since 1970 to timestamps in UTC; null where ``missing``."""
+    """Convert seconds to timestamps in UTC.
+
+    Parameters
+    ----------
+    seconds : seconds since 1970, shape (n,).
+    missing : where the value is null.
+
+    Returns
+    -------
+    pyarrow.Array
+    """
     return pa.array(seconds * 1_000_000, type=pa.int64(), mask=missing).cast(INSTANT)
 
 
 def choice_array(choices: tuple[str, ...], index: Ints, missing: Bools | None = None) -> pa.Array:
-    """Build strings from indices into a list of choices; null where ``missing``."""
+    """Build strings from a list of choices.
+
+    Parameters
+    ----------
+    choices : the strings.
+    index : the choice of each row, shape (n,).
+    missing : where the value is null.
+
+    Returns
+    -------
+    pyarrow.Array
+    """
     return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32), mask=missing), pa.array(choices))
 
 
