@@ -136,13 +136,13 @@ _MODULES = {
         *("RenewalForecast", "Worklist", "explain", "health", "load_champion", "renewals", "score", "worklist"),
     ),
 }
-"""Where the names of the API come from. They are imported on first use, since they take long."""
+"""Modules of the public API and the names they define. They are imported on first use, because importing is slow."""
 
 FIT_NOTHING = frozenset(
     {"check", "snapshot", "features", "score", "health", "risks", "expansions", "onboarding", "worklist", "portfolio"}
     | {"cohorts", "qbr", "plan", "reviews", "card", "home", "keys", "webhooks"}
 )
-"""Commands that need nothing of what fits models, and begin the sooner without it."""
+"""Commands that fit no models. They start faster without the modules that do."""
 DEMO_ACCOUNTS = 400
 DEMO_WEEKS = 130
 DEMO_AS_OF = "2026-09-30"

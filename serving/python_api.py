@@ -144,7 +144,7 @@ class Worklist:
 
     def __repr__(self) -> str:
         accounts = len(self.document["accounts"])
-        return f"<Worklist as of {self.document['as_of']}, {accounts} of {self.document['capacity']} places>"
+        return f"<Worklist as of {self.document['as_of']}, {accounts} accounts, capacity {self.document['capacity']}>"
 
 
 def load_champion(*, home: Address | None = None) -> Champion:

@@ -118,7 +118,7 @@ def current_fingerprint(home: Home, review: str, address: str | None = None, pro
 
     reviewed = find_review(home, review).review.sign_off
     opened = open_signals(
-        address or reviewed.signals, reviewed.data_through, subprogress(progress, 0.1, 0.7), kept=home.rollups
+        address or reviewed.signals, reviewed.data_through, subprogress(progress, 0.1, 0.7), rollup_folder=home.rollups
     )
     try:
         progress(0.75, "fingerprint of the data")

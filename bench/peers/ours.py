@@ -24,13 +24,13 @@ def _build(task: Task, address: Path, as_of: datetime, first: datetime, home: Pa
     ``home`` stores roll-ups and SQL texts for the next run; with None nothing is stored.
     """
     as_of, first = parse_instant(as_of), parse_instant(first)
-    kept = home / "rollups" if home else None
+    rollup_folder = home / "rollups" if home else None
     if home:
         enable_sql_cache(home / "texts.json")
     with task.timed("open"):
-        signals = open_signals(address, as_of, kept=kept)
+        signals = open_signals(address, as_of, rollup_folder=rollup_folder)
     with task.timed("snapshot"):
-        return snapshot(signals, Grid.ending(as_of, first, 7), catalogue=USAGE, rollup_folder=kept)
+        return snapshot(signals, Grid.ending(as_of, first, 7), catalogue=USAGE, rollup_folder=rollup_folder)
 
 
 def make(task: Task) -> pd.DataFrame:

@@ -17,7 +17,7 @@ EXIT_CODES = (
     ("0", "The command succeeded."),
     (
         str(FAILED_CHECK),
-        "A check ran and did not pass, such as `leakcheck` with findings. Unexpected errors end with 1, too.",
+        "A check ran and did not pass, such as `leakcheck` with findings. Unexpected errors also end with 1.",
     ),
     (str(USER_MISTAKE), "You can fix it: a wrong argument, unusable signals, too little data. One message says how."),
     ("130", "Interrupted by Ctrl+C (SIGINT). No file is left half-written."),

@@ -66,7 +66,19 @@ class StateFolder:
 
     @classmethod
     def of(cls, root: Path, feed: Feed, what: Sequence[Pass], grid: Grid) -> StateFolder:
-        """Return the folder for ``feed`` and the passes ``what``, for dates on the weekday of ``grid``'s dates."""
+        """Return the folder for ``feed`` and the passes ``what``, for dates on the weekday of ``grid``'s dates.
+
+        Parameters
+        ----------
+        root : the folder of all states.
+        feed : the feed that the state summarizes.
+        what : the passes over the feed.
+        grid : the dates; only their weekday and time matter.
+
+        Returns
+        -------
+        StateFolder
+        """
         grouped = groupings(what)
         shape = {
             "format": FORMAT,

@@ -78,6 +78,18 @@ def feed_starts(what: FeedStartPass, rolled: pa.Table, grid: Grid, history_s: fl
 
     It is the first row known by the date, or ``history_s`` if the caller gives it (NaN if not); NaN if there is none.
     A given history applies to an empty table, but not to a column that has never been filled.
+
+    Parameters
+    ----------
+    what : the pass over the feed.
+    rolled : its rolled-up rows.
+    grid : the p dates.
+    history_s : the instant (seconds) from which the caller has complete history; NaN if not given.
+
+    Returns
+    -------
+    dict of str to array
+        The instants by column of `start_column`.
     """
     place = BucketCalendar(grid, what.width).date(_ints(rolled, "kb"))
     starts = {}

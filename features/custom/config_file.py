@@ -132,7 +132,7 @@ def _place(loc: tuple[int | str, ...], content: dict[str, Any]) -> str:
 
 def _expected(first: Any) -> str:
     if first["type"] == "extra_forbidden":
-        return "[[features]] and nothing else" if len(first["loc"]) == 1 else "keys among " + _key_names()
+        return "only [[features]] tables" if len(first["loc"]) == 1 else "one of the keys " + _key_names()
     if first["type"] == "missing":
         return "[[features]]" if len(first["loc"]) == 1 else "at least name, table, measure and words"
     return f"a name like own.exports or {'{table}'}.exports" if first["loc"][-1] == "name" else ""

@@ -526,6 +526,16 @@ def trend(measure: Measure, recent: int, back_to: int) -> Term:
 
     1 means unchanged. The earlier period counts only the days on which the account was a customer. The ratio is unknown
     if these are fewer than 14 or if nothing happened in them.
+
+    Parameters
+    ----------
+    measure : what is compared.
+    recent : the days of the recent period.
+    back_to : the days ago at which the earlier period starts.
+
+    Returns
+    -------
+    Term
     """
     now, whole = measure.over(recent), measure.over(back_to)
     customer_days = TENURE.at_most(back_to) - recent
@@ -538,6 +548,16 @@ def compared_with_earlier(measure: Measure, days: int, ago: int) -> Term:
     """Return the last ``days`` divided by the same span ``ago`` days earlier.
 
     1 means unchanged. The ratio is unknown if nothing happened in the earlier span.
+
+    Parameters
+    ----------
+    measure : what is compared.
+    days : the days of each period.
+    ago : how many days before the recent period the earlier one ends.
+
+    Returns
+    -------
+    Term
     """
     return (measure.over(days) / measure.lagged(ago).over(days)).at_most(MAX_RATIO)
 

@@ -92,7 +92,19 @@ class Family:
         )
 
     def category(self, name: str, column: str, concept: str, words: str) -> Feature:
-        """Declare the category ``{label}.{name}``, read from a column of the panel."""
+        """Declare the category ``{label}.{name}``, read from a column of the panel.
+
+        Parameters
+        ----------
+        name : the name after the label.
+        column : the column of the panel.
+        concept : the concept that the feature describes.
+        words : what the value is, in words.
+
+        Returns
+        -------
+        Feature
+        """
         full = self._name(name)
         return Feature(full, self.table, self.dimension, concept, "category", "", None, None, words, column=column)
 
@@ -110,5 +122,20 @@ class Family:
         windows: Iterable[int] = WINDOWS,
         **more: Any,
     ) -> tuple[Feature, ...]:
-        """Declare ``measure`` over each of ``windows``; ``{w}`` in the name and the words is replaced by the days."""
+        """Declare ``measure`` over each of ``windows``; ``{w}`` in the name and the words is replaced by the days.
+
+        Parameters
+        ----------
+        name : the name after the label, with ``{w}``.
+        measure : the aggregation.
+        concept : the concept that the features describe.
+        unit : the unit of the values.
+        words : what the value is, in words, with ``{w}``.
+        windows : the days of each window.
+        more : further arguments of `Family.__call__`.
+
+        Returns
+        -------
+        tuple of Feature
+        """
         return tuple(self(name.format(w=w), measure.over(w), concept, unit, words.format(w=w), **more) for w in windows)

@@ -75,18 +75,18 @@ class FeedHealth:
         }
 
     def stale_words(self) -> str:
-        """Describe since when the feed has been silent, and how long a silence its rhythm allows."""
-        since = f"nothing since {self.last:%Y-%m-%d}" if self.last else "no row at all"
+        """Describe since when the feed has had no rows, and the longest usual gap between rows."""
+        since = f"no rows since {self.last:%Y-%m-%d}" if self.last else "no rows"
         return (
-            f"{self.table}: {since}, {self.silent_days:.0f} days before the end of the data; its rhythm allows at most "
-            f"{self.patience_days or 0:.0f} days of silence"
+            f"{self.table}: {since}, {self.silent_days:.0f} days before the end of the data; a usual gap is at most "
+            f"{self.patience_days or 0:.0f} days"
         )
 
     def troubles(self) -> list[str]:
         """Return the problems to review before a model is trained on this feed, one line each."""
         lines = []
         if self.rows == 0:
-            lines.append(f"{self.table}: no row before the end of the data")
+            lines.append(f"{self.table}: no rows before the end of the data")
         if self.stale:
             lines.append(self.stale_words())
         lines += [
@@ -94,7 +94,7 @@ class FeedHealth:
             for s in self.silences[:MAX_LISTED_SILENCES]
         ]
         if (more := len(self.silences) - MAX_LISTED_SILENCES) > 0:
-            lines.append(f"{self.table}: {more} more such {'silence' if more == 1 else 'silences'}")
+            lines.append(f"{self.table}: {more} more {'gap' if more == 1 else 'gaps'} of this kind")
         lines += [jump.words() for jump in self.jumps]
         return lines + [f"{self.table}.{c.name}: {c.trouble}" for c in self.columns if c.trouble]
 
@@ -107,5 +107,5 @@ class FeedHealth:
                 f"(slowest: {self.worst_days:.0f} days)"
             )
         if self.repeated_share is not None and self.repeated_share >= MIN_REPEATED_SHARE:
-            lines.append(f"{self.table}: {self.repeated_share:.0%} of the rows repeat another one; each counts once")
+            lines.append(f"{self.table}: {self.repeated_share:.0%} of the rows are repeats; each row is counted once")
         return lines

@@ -42,9 +42,14 @@ def cohorts(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAY
     """Compute logo and ARR retention of all accounts and by the quarter of their start, as known before ``as_of``.
 
     An account is lost when it first churns (see `features.revenue.arr`); later returns are ignored. An account that
-    ended
-    within the grace counts up to its end and is not lost. Without contracts, an account is lost ``active_days`` after
-    an order that no other followed, and its ARR by age is unknown.
+    ended within the grace counts up to its end and is not lost. Without contracts, an account is lost ``active_days``
+    after an order that no other followed, and its ARR by age is unknown.
+
+    Parameters
+    ----------
+    signals : the open signals.
+    as_of : the instant before which rows must be known.
+    active_days : without contracts, the days for which an order makes an account active.
 
     Returns
     -------

@@ -43,7 +43,22 @@ def kpi_part(
     net: Any | None = None,
     overwritten: Any = False,
 ) -> pd.DataFrame:
-    """Return the contributions to one KPI, one row per account; if one of the two is unknown, both are."""
+    """Return the contributions to one KPI, one row per account; if one of the two is unknown, both are.
+
+    Parameters
+    ----------
+    measure : the code of the KPI.
+    accounts : the account ids, shape (n,).
+    numerator, denominator : the contributions of each account, NaN if unknown.
+    arr : the ARR of each account, which determines its segment.
+    net : the denominator minus returns; by default the denominator.
+    overwritten : whether the source has overwritten the account's terms.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `COLUMNS`.
+    """
     above, below = np.asarray(numerator, dtype=np.float64), np.broadcast_to(denominator, np.shape(numerator))
     unknown = np.isnan(above) | np.isnan(below)
     return pd.DataFrame(
@@ -67,6 +82,17 @@ def period_parts(
     These are revenue and logo KPIs, survey answers, business reviews and interventions. An account whose last
     subscription ended in the period, and whose grace is not over at ``known_at``, is excluded from KPIs that depend on
     churn.
+
+    Parameters
+    ----------
+    signals : the open signals.
+    period : the period of the KPIs.
+    known_at : the instant before which rows must be known.
+    active_days : without contracts, the days for which an order makes an account active.
+
+    Returns
+    -------
+    pandas.DataFrame
     """
     moved = movements(signals, period.start, period.end, known_at=known_at, active_days=active_days)
     moved["overwritten"] = moved[_AMOUNTS].isna().any(axis=1)
@@ -119,6 +145,19 @@ def churn_parts(
 
     Whether ends of the last 30 days are churn is not yet known, and a month has few other ends. Without contracts there
     is no such grace.
+
+    Parameters
+    ----------
+    signals : the open signals.
+    end : the end of the period.
+    span : ``year`` or ``month``.
+    known_at : the instant before which rows must be known.
+    active_days : without contracts, the days for which an order makes an account active.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `COLUMNS`.
     """
     grace = timedelta(days=GRACE_DAYS if span == "month" and signals.contractual else 0)
     period = period_ending(end - grace, span)

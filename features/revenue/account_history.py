@@ -34,6 +34,12 @@ def account_rows(signals: OpenSignals, account: str, start: datetime, end: datet
 
     Tables of `FROM_THE_BEGINNING` are read from their first row.
 
+    Parameters
+    ----------
+    signals : the open signals.
+    account : the account id.
+    start, end : the period, with the start and without the end.
+
     Returns
     -------
     dict

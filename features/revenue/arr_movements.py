@@ -71,7 +71,19 @@ def contract_moves() -> ibis.Table:
 
 
 def contract_movements(moves: pd.DataFrame, start: int, end: int, known: int, grace: int) -> pd.DataFrame:
-    """Return the movements of `contract_moves` in the ledger's columns, with amounts in units of currency."""
+    """Return the movements of `contract_moves` in the ledger's columns, with amounts in units of currency.
+
+    Parameters
+    ----------
+    moves : the rows of `contract_moves`.
+    start, end : the period, in microseconds.
+    known : the instant before which rows must be known, in microseconds.
+    grace : the time within which a new subscription cancels a churn, in microseconds.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
     on_start, on_end = moves["on_start"].to_numpy() > 0, moves["on_end"].to_numpy() > 0
     # Values that depend on unknown terms are NaN.
     before, after, held = (_amount(moves, *n) for n in _AMOUNTS)

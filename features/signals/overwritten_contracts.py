@@ -18,7 +18,7 @@ from features.utils.arrays import Bools, Floats
 
 EXPORT = (
     "export the history of each subscription, one row per term (from the billing system's invoices or line items, or "
-    "from its subscription change events), or give term_started_at, the start of the current term"
+    "from its subscription change events), or provide term_started_at, the start of the current term"
 )
 """What to export instead of overwritten contracts."""
 

@@ -95,7 +95,7 @@ def open_signals(
     data_through: datetime | None = None,
     progress: Progress = no_progress,
     engine: str = DUCKDB,
-    kept: Path | None = None,
+    rollup_folder: Path | None = None,
 ) -> OpenSignals:
     """Open, check and normalize the signals at ``address``.
 
@@ -105,7 +105,8 @@ def open_signals(
     data_through : ignore data at or after this instant; by default the source is complete through its newest event.
     progress : progress callback.
     engine : ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
-    kept : a folder that records the valid files of large feeds, so that they are not checked again; None for none.
+    rollup_folder : the folder that records valid files of large feeds, so that they are not checked again; None for
+        none.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def open_signals(
     SignalsError
         If the source cannot be read or violates the contract.
     """
-    return read_signals(open_source(address, engine), data_through, progress=progress, kept=kept)
+    return read_signals(open_source(address, engine), data_through, progress=progress, rollup_folder=rollup_folder)
 
 
 def read_signals(
@@ -123,7 +124,7 @@ def read_signals(
     history_from: datetime | None = None,
     progress: Progress = no_progress,
     copied_up_to: int = MAX_COPIED_ROWS,
-    kept: Path | None = None,
+    rollup_folder: Path | None = None,
     sound: bool = False,
     now: datetime | None = None,
 ) -> OpenSignals:
@@ -132,7 +133,7 @@ def read_signals(
     Parameters
     ----------
     source : the open source.
-    data_through, progress, kept : as in `open_signals`.
+    data_through, progress, rollup_folder : as in `open_signals`.
     history_from : the instant from which every feed is complete, if known.
     copied_up_to : larger event tables are read in place.
     sound : whether the source comes from signals that were already read; it is then copied without a check.
@@ -141,14 +142,16 @@ def read_signals(
     progress(0.0, "checking the signals")
     feed_tables = FEED_TABLES if is_embedded(source.connection) else ()
     in_files = (
-        [n for n in feed_tables if n in source.files and count_source_rows(source, n) > copied_up_to] if kept else []
+        [n for n in feed_tables if n in source.files and count_source_rows(source, n) > copied_up_to]
+        if rollup_folder
+        else []
     )
     if sound:
         report = CheckReport(source.origin, (), tuple(source.notes))
     else:
         report = (
-            check_new_files(source, data_through, in_files, kept)
-            if kept and in_files
+            check_new_files(source, data_through, in_files, rollup_folder)
+            if rollup_folder and in_files
             else check_source(source, data_through, look=False)
         )
     report.raise_if_broken()

@@ -236,7 +236,9 @@ def _ambiguous_ids(source: Source, table: TableSchema) -> Iterator[Finding]:
         yield Finding(table.name, table.identity, rows, what, cure, positions)
     rows, positions, _ = _marked(source, _is_of_several_accounts, table.name, "")
     if rows:
-        what = "have the same id as rows of another account: each id is one event, of the account that arrived last"
+        what = (
+            "have the same id as rows of another account: they are read as one event, of the account in the latest row"
+        )
         cure = "if ids are unique only within an account, add the account as a prefix"
         yield Finding(table.name, table.identity, rows, what, cure, positions)
 
@@ -246,7 +248,7 @@ def _contracts(source: Source) -> Iterator[Finding]:
     if "subscription_id" not in dict(about[0]):
         rows, positions, _ = _marked(source, _is_repeated, "subscriptions", "")
         if rows:
-            what = "equal another row in every column: each counts as a subscription"
+            what = "equal another row in every column: each is counted as a subscription"
             cure = "remove rows that were exported twice, or add a subscription_id"
             yield Finding("subscriptions", None, rows, what, cure, positions)
     (counts,) = fetch(source.connection, count_inclusive_ends, *about)
@@ -457,7 +459,7 @@ def displayable_names(names: Iterable[str], given: ibis.Table, table: TableSchem
         return "no column"
     if not set(table.required) & set(given.columns):
         number = f"{len(names)} column" + ("" if len(names) == 1 else "s")
-        return f"{number}, none of them one of {', '.join(table.required)}: does the first row contain the names?"
+        return f"{number}, without {' or '.join(table.required)}: does the first row contain the column names?"
     shown = [name for name in names if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ .-]{0,63}", name)]
     rest = len(names) - len(shown)
     return ", ".join([*shown, *([f"{rest} with other names"] if rest else [])])
@@ -483,7 +485,7 @@ def _unusable_ids(table: TableSchema, rows: ibis.Table) -> Iterator[tuple[str, s
     """Yield rules for account ids that cannot be part of a URL; other tables refer to these accounts."""
     if table.name == "accounts" and "_given_account_id" in rows.columns:
         bound = f"at most {ID_LIMIT} characters"
-        yield "account_id", f"an id of over {ID_LIMIT} characters", bound, rows.account_id.length() > ID_LIMIT
+        yield "account_id", f"an id longer than {ID_LIMIT} characters", bound, rows.account_id.length() > ID_LIMIT
         hidden = rows.account_id.re_search(r"[\p{Cc}\p{Zl}\p{Zp}]")
         yield "account_id", "an id with a line break or control character", "an id that can be part of a URL", hidden
 

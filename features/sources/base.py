@@ -131,6 +131,16 @@ def confine(connection: Backend, files: Iterable[Path] = (), folders: Iterable[P
 def from_tables(tables: Mapping[str, pa.Table], origin: str, *, text: bool = False) -> Source:
     """Create a source from Arrow tables in memory, by contract name.
 
+    Parameters
+    ----------
+    tables : the tables by contract name.
+    origin : the name of the source in messages.
+    text : whether all values are text, as in CSV (see `Source`).
+
+    Returns
+    -------
+    Source
+
     Raises
     ------
     SignalsError
@@ -166,6 +176,19 @@ def create_parquet_view(
 
     Columns are matched by name, columns of the contract's ``table`` get its spelling, and Hive-style keys below
     ``base`` become text columns.
+
+    Parameters
+    ----------
+    connection : the engine.
+    view : the name of the view.
+    files : the Parquet files.
+    base : the folder below which Hive-style keys are read; None for none.
+    table : the contract table; empty if the files are not of the contract.
+    schema : the database schema of the view; empty for a temporary view.
+
+    Returns
+    -------
+    ibis.Table
     """
     paths = f"[{', '.join(sql_literal(str(file)) for file in files)}]"
     keys = hive_keys(files, base) if base else []

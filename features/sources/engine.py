@@ -97,7 +97,15 @@ def fetch(connection: Backend, build: Callable[..., ibis.Table], *arguments: Has
 
 
 def materialize(connection: Backend, name: str, build: Callable[..., ibis.Table], *arguments: Hashable) -> None:
-    """Create (or replace) ``name`` from ``build(*arguments)``: a temporary table, or a cached view on Spark."""
+    """Create (or replace) ``name`` from ``build(*arguments)``: a temporary table, or a cached view on Spark.
+
+    Parameters
+    ----------
+    connection : the engine.
+    name : the name in SQL.
+    build : the function that returns the expression.
+    arguments : its arguments.
+    """
     if is_embedded(connection):
         connection.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql_text(build, *arguments)}')
     else:
@@ -105,7 +113,14 @@ def materialize(connection: Backend, name: str, build: Callable[..., ibis.Table]
 
 
 def create_table(connection: Backend, name: str, table: pa.Table) -> None:
-    """Make a small Arrow table available as ``name``."""
+    """Make a small Arrow table available as ``name``.
+
+    Parameters
+    ----------
+    connection : the engine.
+    name : the name in SQL; an existing table of this name is replaced.
+    table : the rows.
+    """
     if is_embedded(connection):
         create_arrow_table(connection, name, table)
     else:
@@ -113,7 +128,14 @@ def create_table(connection: Backend, name: str, table: pa.Table) -> None:
 
 
 def set_cutoff(connection: Backend, cutoff: datetime | None, arrival: datetime | None = None) -> None:
-    """Set `CUTOFF`; without ``arrival``, ``cutoff`` also applies to arrivals."""
+    """Set `CUTOFF`; without ``arrival``, ``cutoff`` also applies to arrivals.
+
+    Parameters
+    ----------
+    connection : the engine.
+    cutoff : the instant from which events are ignored; None for none.
+    arrival : the instant from which arrivals are ignored.
+    """
     instants = {"cutoff": cutoff, "arrival_cutoff": arrival or cutoff}
     naive = {n: None if t is None else t.astimezone(UTC).replace(tzinfo=None) for n, t in instants.items()}
     create_table(

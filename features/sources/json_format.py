@@ -37,6 +37,15 @@ def load_json(
 ) -> None:
     """Load JSON files into the table ``name``; see `features.sources.csv_format.load_csv`.
 
+    Parameters
+    ----------
+    connection : the engine.
+    name : the name of the new table.
+    files : the JSON files.
+    base : the folder below which Hive-style keys are read.
+    table : the contract table; empty if the files are not of the contract.
+    schema : the database schema of the new table; empty for a temporary table.
+
     Raises
     ------
     SignalsError

@@ -199,7 +199,7 @@ def _contract_columns(table: ibis.Table, name: str, place: str) -> dict[str, str
                 raise SignalsError(
                     f"{place} has the column {proper} more than once: {first}, {column}",
                     "one column per name; names are not case-sensitive",
-                    "read a view that renames or removes one of them",
+                    "use a view that renames or removes one of them",
                 )
             mapping[column] = proper
     return mapping

@@ -189,6 +189,18 @@ def read_files(connection: Spark, files: Sequence[Path], base: Path, view: str, 
 
     Hive-style partitions below ``base`` become text columns. Columns of the contract get its spelling.
 
+    Parameters
+    ----------
+    connection : the Spark engine.
+    files : the Parquet or CSV files.
+    base : the folder below which Hive-style keys are read.
+    view : the name of the view.
+    table : the contract table.
+
+    Returns
+    -------
+    ibis.Table
+
     Raises
     ------
     SignalsError

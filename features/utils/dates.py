@@ -94,7 +94,22 @@ class Grid:
 
     @classmethod
     def ending(cls, last: datetime, first: datetime, every_days: int = WEEK_DAYS) -> Grid:
-        """Return the grid that ends exactly at ``last`` and goes back to ``first`` in steps of ``every_days``."""
+        """Return the grid that ends exactly at ``last`` and goes back to ``first`` in steps of ``every_days``.
+
+        Parameters
+        ----------
+        last : the last date.
+        first : no date is earlier than this.
+        every_days : the days between dates.
+
+        Returns
+        -------
+        Grid
+
+        Raises
+        ------
+        BadRequest : ``every_days`` is below 1.
+        """
         if every_days < 1:
             raise BadRequest(f"a step of {every_days} days", "at least 1")
         n = (last - first) // timedelta(days=every_days) + 1

@@ -39,7 +39,7 @@ def exclusive_lock(lock: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[N
     except Timeout:
         raise HomeError(
             f"another process has held {lock} for {wait_seconds:g} seconds",
-            "only one command that changes the home at a time",
+            "one command at a time that changes the home",
             "wait for the other command to finish, or stop it",
         ) from None
     except (OSError, NotImplementedError) as error:

@@ -155,17 +155,27 @@ def forecast_period(as_of: datetime, name: str | None = None, days: int | None =
     """The period of a forecast at ``as_of``: what is left of a calendar quarter or month, or the next so many days;
     without either, the next 90.
 
+    Parameters
+    ----------
+    as_of : the instant of the forecast.
+    name : a calendar quarter or month.
+    days : the number of days to look ahead.
+
+    Returns
+    -------
+    Period
+
     Raises
     ------
     BadRequest : both are given, the period is over, or the days are not among `FORECAST_DAYS`.
     """
     if name is not None and days is not None:
-        raise BadRequest("both a period and a number of days were given", "only one of them")
+        raise BadRequest("both a period and a number of days were given", "either a period or a number of days")
     if name is not None:
         found = calendar_period(name)
         if found.end <= as_of:
             raise BadRequest(
-                f"{found.name} ended before {to_iso(as_of)}", "a period that is not over yet", "choose a later period"
+                f"{found.name} ended before {to_iso(as_of)}", "a period that has not ended", "choose a later period"
             )
         return Period(found.name, max(found.start, as_of), found.end)
     ahead = DEFAULT_FORECAST_DAYS if days is None else days

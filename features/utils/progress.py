@@ -13,5 +13,15 @@ def no_progress(_share: float, _what: str) -> None:
 
 
 def subprogress(whole: Progress, start: float, end: float) -> Progress:
-    """Return a progress callback for the part of the work from share ``start`` to ``end`` of the whole."""
+    """Return a progress callback for the part of the work from share ``start`` to ``end`` of the whole.
+
+    Parameters
+    ----------
+    whole : the callback for the whole work.
+    start, end : the shares of the whole at which the part starts and ends.
+
+    Returns
+    -------
+    Progress
+    """
     return lambda share, what: whole(start + (end - start) * share, what)

@@ -175,6 +175,16 @@ def bundle_schema(
 def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Feature] | None = None) -> Bundle:
     """Write a bundle atomically. Only a bundle that `load_bundle` accepts is written.
 
+    Parameters
+    ----------
+    folder : the new folder.
+    parts : the content of the bundle.
+    catalogue : the features to validate against; by default the current catalogue.
+
+    Returns
+    -------
+    Bundle
+
     Raises
     ------
     BundleError : the parts do not match each other or the catalogue.

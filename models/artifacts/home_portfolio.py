@@ -111,6 +111,17 @@ def require_portfolio(
 def record_same_portfolio(home: Home, signals: OpenSignals, who: str, why: str) -> PortfolioIdentity:
     """Record a person's statement that these signals are the home's portfolio under new account ids.
 
+    Parameters
+    ----------
+    home : the home.
+    signals : the signals with new account ids.
+    who : the person who decides.
+    why : the reason.
+
+    Returns
+    -------
+    PortfolioIdentity
+
     Raises
     ------
     PortfolioMismatchError : the kind of business differs, which a statement cannot change.
@@ -146,7 +157,7 @@ def _compared(home: Home, portfolio: SignalsPortfolio, name: str | None) -> Port
     if identity.kind != portfolio.kind or not overlap.is_same or (name is not None and name != identity.name):
         raise _another(home, identity, portfolio, overlap)
     if gone := sorted(set(identity.tables) - set(portfolio.tables)):
-        log.warning("Tables missing that %s had before: %s.", identity.name, ", ".join(gone))
+        log.warning("Tables of %s are missing that it had before: %s.", identity.name, ", ".join(gone))
     return identity
 
 
@@ -156,7 +167,7 @@ def _another(
     differences = []
     if identity.kind != portfolio.kind:
         kinds = {"contractual": "contracts (subscriptions)", "orders": "orders without subscriptions"}
-        differences.append(f"the business is one of {kinds[portfolio.kind]}, the home's one of {kinds[identity.kind]}")
+        differences.append(f"the signals have {kinds[portfolio.kind]}, the home's portfolio has {kinds[identity.kind]}")
     if overlap.shared is not None and overlap.shared < MIN_SHARED:
         differences.append(f"{overlap.known or 0:.0%} of the {len(portfolio.ids):,} account ids are known")
     elif overlap.same_month is not None and overlap.same_month < MIN_SAME_MONTH:
@@ -167,9 +178,9 @@ def _another(
     elif identity.kind == portfolio.kind:
         differences.append(f"the name is {portfolio.name}")
     if missing := sorted(set(identity.tables) - set(portfolio.tables)):
-        differences.append(f"tables missing: {', '.join(missing)}")
+        differences.append(f"missing tables: {', '.join(missing)}")
     if new := sorted(set(portfolio.tables) - set(identity.tables)):
-        differences.append(f"tables new: {', '.join(new)}")
+        differences.append(f"new tables: {', '.join(new)}")
     same = "\nIf it is the same portfolio under new ids: renewcast home SIGNALS --same-portfolio --why TEXT"
     return PortfolioMismatchError(
         f"these signals belong to another portfolio than the home {home.root}, whose portfolio is {identity.name}: "

@@ -44,7 +44,18 @@ class UnknownInputs:
 def unknown_inputs(
     bundle: Bundle, is_unknown: Callable[[str], bool], catalogue: Mapping[str, Feature]
 ) -> UnknownInputs:
-    """Find the features of a model that are unknown for every account, according to ``is_unknown``."""
+    """Find the features of a model that are unknown for every account, according to ``is_unknown``.
+
+    Parameters
+    ----------
+    bundle : the model.
+    is_unknown : whether a feature is unknown for every account.
+    catalogue : the features by name.
+
+    Returns
+    -------
+    UnknownInputs
+    """
     lacking = [(gain, name) for name, gain in bundle.gains.items() if gain > 0 and is_unknown(name)]
     ranked = sorted(lacking, key=lambda each: (-each[0], each[1]))
     names = tuple(name for _, name in ranked)
@@ -76,7 +87,7 @@ def require_inputs(
         if lacking.exceeds_limit:
             missing = [table for table in lacking.tables if table not in tables]
             empty = [table for table in lacking.tables if table in tables]
-            parts = [f"tables missing: {', '.join(missing)}"] if missing else []
+            parts = [f"missing tables: {', '.join(missing)}"] if missing else []
             parts += [f"tables without usable rows or columns: {', '.join(empty)}"] if empty else []
             first = ", ".join(lacking.features[:FEATURES_SHOWN])
             more = (

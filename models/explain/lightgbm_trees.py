@@ -96,7 +96,7 @@ def _tree(block: str, features: int) -> Tree:
     parents = np.concatenate([np.arange(nodes), np.arange(nodes)])
     children = np.concatenate([left, right])
     if sorted(children.tolist()) != list(range(-leaves, 0)) + list(range(1, nodes)):
-        raise ValueError("its nodes and leaves are not each the child of one node")
+        raise ValueError("some nodes or leaves are not the child of exactly one node")
     if ((children >= 0) & (children <= parents)).any():
         raise ValueError("a node comes before its parent")
     node_rows, leaf_rows = _numbers(fields, "internal_count", nodes), _numbers(fields, "leaf_count", leaves)
@@ -116,31 +116,31 @@ def _categories(fields: dict[str, str], threshold: Floats, kind: Ints) -> Iterat
         if bounds[0] != 0 or (np.diff(bounds) < 0).any() or words.min(initial=0) < 0 or words.max(initial=0) >= 2**32:
             raise ValueError("its sets of categories are malformed")
         if np.diff(bounds).max() > MAX_CATEGORY_CODE // 32:
-            raise ValueError(f"a set of categories names codes beyond {MAX_CATEGORY_CODE:,}")
+            raise ValueError(f"a set of categories contains codes above {MAX_CATEGORY_CODE:,}")
         bits = np.unpackbits(words.astype("<u4").view(np.uint8), bitorder="little")
         sets = [frozenset(np.flatnonzero(bits[32 * a : 32 * b]).tolist()) for a, b in pairwise(bounds.tolist())]
     for number, flags in zip(threshold.tolist(), kind.tolist(), strict=True):
         if flags & _CATEGORICAL and not (number.is_integer() and 0 <= number < len(sets)):
-            raise ValueError(f"it has no set of categories {number:g}")
+            raise ValueError(f"it lacks the set of categories {number:g}")
         yield sets[int(number)] if flags & _CATEGORICAL else None
 
 
 def _numbers(fields: dict[str, str], key: str, count: int) -> Floats:
     numbers = _parsed(fields, key, count)
     if not np.isfinite(numbers).all():
-        raise ValueError(f"{key} does not hold finite numbers")
+        raise ValueError(f"{key} contains numbers that are not finite")
     return numbers
 
 
 def _parsed(fields: dict[str, str], key: str, count: int) -> Floats:
     numbers = np.array(fields[key].split(), dtype=np.float64)
     if numbers.shape != (count,) or np.isnan(numbers).any():
-        raise ValueError(f"{key} does not hold {count} numbers")
+        raise ValueError(f"{key} does not contain {count} numbers")
     return numbers
 
 
 def _integers(fields: dict[str, str], key: str, count: int) -> Ints:
     numbers = np.array(fields[key].split(), dtype=np.int64)
     if numbers.shape != (count,):
-        raise ValueError(f"{key} does not hold {count} whole numbers")
+        raise ValueError(f"{key} does not contain {count} whole numbers")
     return numbers

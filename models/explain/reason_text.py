@@ -37,7 +37,19 @@ def number_words(value: float) -> str:
 
 
 def ratio_words(ratio: float, less: str, more: str, times: str, same: str) -> str:
-    """Format a ratio as "41% {less}", "20% {more}", "2.3 times {times}" or ``same``."""
+    """Format a ratio as "41% {less}", "20% {more}", "2.3 times {times}" or ``same``.
+
+    Parameters
+    ----------
+    ratio : the ratio to describe.
+    less, more : the words after a percentage below or above.
+    times : the words after a multiple.
+    same : the text for an unchanged value.
+
+    Returns
+    -------
+    str
+    """
     if abs(ratio - 1.0) < UNCHANGED_WITHIN:
         return same
     if ratio >= TIMES_FROM:

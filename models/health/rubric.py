@@ -254,7 +254,22 @@ def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[st
 
 
 def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | None = None) -> Rubric:
-    """Read and validate a rubric from TOML text; ``file`` is its name in messages."""
+    """Read and validate a rubric from TOML text; ``file`` is its name in messages.
+
+    Parameters
+    ----------
+    text : the TOML text.
+    file : the name in messages.
+    catalogue : the features that signals may use; by default the current catalogue.
+
+    Returns
+    -------
+    Rubric
+
+    Raises
+    ------
+    RubricError : the rubric is not valid.
+    """
     if catalogue is None:
         # Imported here because the catalogue loads the query engine.
         from features.custom.current_catalogue import current_catalogue

@@ -200,7 +200,18 @@ class ReviewDecision(DecisionTerms):
 def signed_with_version(
     terms: DecisionTerms, version: RubricVersion | None, replaces: RubricVersion | None
 ) -> dict[str, Any]:
-    """Return the content of the second signature, as plain data."""
+    """Return the content of the second signature, as plain data.
+
+    Parameters
+    ----------
+    terms : the terms of the decision.
+    version : the new version; None without a change.
+    replaces : the version that it replaces; None without a change.
+
+    Returns
+    -------
+    dict
+    """
     files = {name: None if each is None else each.model_dump() for name, each in (("new", version), ("old", replaces))}
     return {"terms": terms.model_dump(mode="json"), "versions": files}
 
@@ -321,7 +332,18 @@ class RubricHistory:
 
 
 def version_file(home: Home, rubric: str, version: str) -> Path:
-    """Return the path of a version."""
+    """Return the path of a version.
+
+    Parameters
+    ----------
+    home : the home.
+    rubric : the name of the rubric.
+    version : the version.
+
+    Returns
+    -------
+    Path
+    """
     return home.rubrics / rubric / f"{version}.toml"
 
 

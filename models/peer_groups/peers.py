@@ -109,6 +109,16 @@ class Peers:
         """Return the mean or median of each account's comparable accounts, shape (n,); NaN if no account has a value.
 
         ``segments`` is as in `percentile`.
+
+        Parameters
+        ----------
+        feature : the feature.
+        segments : the segment of each account, as in `percentile`.
+        what : ``mean`` or ``median``.
+
+        Returns
+        -------
+        array of shape (n,)
         """
         out = np.full(len(segments), np.nan)
         for segment in (None, *(group for group in self.spreads if group != WHOLE_PORTFOLIO)):

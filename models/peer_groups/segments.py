@@ -54,7 +54,7 @@ class SegmentsFile(Rules):
             raise ValueError(f"every segment needs a unique name other than {WHOLE_PORTFOLIO}")
         bounds = [segment.over for segment in self.segments]
         if bounds[-1] is not None or any(bound is None for bound in bounds[:-1]):
-            raise ValueError("every segment but the last needs over")
+            raise ValueError("every segment except the last needs the key over, and the last must not have it")
         if any(one <= two for one, two in pairwise(bound for bound in bounds if bound is not None)):
             raise ValueError("the largest segment must come first")
         return self

@@ -173,7 +173,18 @@ def table_columns(schema: type[BaseModel]) -> tuple[TableColumn, ...]:
 
 def flat_view(answer: Mapping[str, Any], schema: type[BaseModel], prefix: str = "") -> dict[str, Scalar]:
     """Return an answer as one flat object: every field whatever the account, ``prefix`` before each name, and null
-    where a value is unknown."""
+    where a value is unknown.
+
+    Parameters
+    ----------
+    answer : the nested answer.
+    schema : its schema.
+    prefix : a prefix for every field name.
+
+    Returns
+    -------
+    dict
+    """
     return {prefix + column.name: column.read(answer) for column in flat_columns(schema)}
 
 
@@ -220,7 +231,20 @@ def fill(schema: type[BaseModel], source: ValueSource, row: int, parts: Mapping[
 def fill_section(
     schema: type[BaseModel], name: str, assessment: Any, row: int, parts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`fill` for the nested model of a field."""
+    """`fill` for the nested model of a field.
+
+    Parameters
+    ----------
+    schema : the model that contains the field.
+    name : the field.
+    assessment : the assessment.
+    row : the row of the account.
+    parts : values that are computed elsewhere, as in `fill`.
+
+    Returns
+    -------
+    dict
+    """
     model, part = _section_of(schema, name)
     return fill(model, ValueSource(assessment, assessment if part is None else part(assessment)), row, parts)
 

@@ -78,7 +78,20 @@ def portfolio_answers(
     earlier: Assessment | None = None,
     schema: type[BaseModel] = Prediction,
 ) -> Iterator[dict[str, Any]]:
-    """Build the answer of every account, in order. Explaining them in batches is much faster than one by one."""
+    """Build the answer of every account, in order. Explaining them in batches is much faster than one by one.
+
+    Parameters
+    ----------
+    assessment : the assessed portfolio.
+    scored_at : the time of scoring.
+    data_through : the instant up to which the signals are complete.
+    earlier : the assessment of about 30 days before, for changes; None for none.
+    schema : the schema of the answers.
+
+    Returns
+    -------
+    iterator of dict
+    """
     every = range(len(assessment.frame))
     for start in range(0, len(every), EXPLANATION_BATCH):
         rows = every[start : start + EXPLANATION_BATCH]

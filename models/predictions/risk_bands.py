@@ -33,7 +33,7 @@ def risk_score(probability: npt.ArrayLike, base_rate: float) -> npt.NDArray[np.f
     ValueError : the base rate is not between 0 and 1 (both excluded).
     """
     if not 0.0 < base_rate < 1.0:
-        raise ValueError(f"the base rate must lie between 0 and 1, both excluded, not {base_rate!r}")
+        raise ValueError(f"the base rate must be greater than 0 and less than 1, not {base_rate!r}")
     p = np.asarray(probability, dtype=np.float64)
     account = p * (1.0 - base_rate)
     average = base_rate * (1.0 - p)

@@ -88,7 +88,18 @@ def bias_distribution(forecasts: Iterable[CountForecast]) -> BiasDistribution:
 
 
 def count_forecast(p: Floats, spread: Floats, happened: Floats) -> CountForecast:
-    """Return the past forecast of a count, from probabilities and spreads of n accounts and outcomes (0 or 1)."""
+    """Return the past forecast of a count, from probabilities and spreads of n accounts and outcomes (0 or 1).
+
+    Parameters
+    ----------
+    p : the probabilities, shape (n,).
+    spread : the standard deviation of their intervals in log-odds, shape (n,).
+    happened : the outcomes, 0 or 1, shape (n,).
+
+    Returns
+    -------
+    CountForecast
+    """
     chance = p * (1 - p)
     return CountForecast(float(p.sum()), float(happened.sum()), float(chance.sum()), float((chance * spread).sum()))
 

@@ -96,7 +96,18 @@ class ReviewRecord:
 
     @classmethod
     def of(cls, review: ReviewFile, folder: Path, history: HistoryFile) -> ReviewRecord:
-        """Combine a review with its decisions in the history."""
+        """Combine a review with its decisions in the history.
+
+        Parameters
+        ----------
+        review : the review as stored.
+        folder : its folder.
+        history : all decisions of the home.
+
+        Returns
+        -------
+        ReviewRecord
+        """
         decided = history.of_review(review.id)
         return cls(review, folder, decided, history.pending_of(review.id, rollback=decided is not None))
 

@@ -168,12 +168,23 @@ def earliest_effective(home: Home, history: HistoryFile, rubric: str, reviewed_t
         assert last is not None
         limits.append(EarliestDate(last, f"the last approved version is in force from {last}"))
     if changes and (scored := _last_scored(home)) is not None:
-        limits.append(EarliestDate(date.fromordinal(scored.toordinal() + 1), f"there are already scores of {scored}"))
+        limits.append(EarliestDate(date.fromordinal(scored.toordinal() + 1), f"scores of {scored} already exist"))
     return max(limits)
 
 
 def earliest_for_review(home: Home, history: HistoryFile, proposal: SignOffProposal) -> EarliestDate:
-    """Return `earliest_effective` for a review."""
+    """Return `earliest_effective` for a review.
+
+    Parameters
+    ----------
+    home : the home.
+    history : the decisions of the home.
+    proposal : the proposal of the review.
+
+    Returns
+    -------
+    EarliestDate
+    """
     return earliest_effective(home, history, proposal.rubric, proposal.earliest_effective, proposal.changes)
 
 
@@ -231,7 +242,12 @@ def sign(
 
 
 def check_sign(home: Home, review: str, signer: Signer, request: SignOffRequest) -> None:
-    """Make the checks of `sign` that do not depend on the data, before the data are read, which can take a while."""
+    """Make the checks of `sign` that do not depend on the data, before the data are read, which can take a while.
+
+    Parameters
+    ----------
+    home, review, signer, request : as in `sign`.
+    """
     _plan(home, read_history(home), review, signer, request)
 
 
@@ -351,6 +367,17 @@ def _plan(home: Home, history: HistoryFile, review: str, signer: Signer, request
 
 def lapse_reason(home: Home, history: HistoryFile, record: ReviewRecord, waiting: PendingDecision) -> str:
     """Return why a first signature no longer counts; empty if it still does. The data are not checked.
+
+    Parameters
+    ----------
+    home : the home.
+    history : the decisions of the home.
+    record : the review.
+    waiting : the decision with one signature.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
@@ -527,7 +554,9 @@ def _changes_since(home: Home, record: ReviewRecord, day: date) -> tuple[list[st
     rubric = champion.rubric_at(datetime(day.year, day.month, day.day, tzinfo=UTC))
     changed = []
     if sha256(rubric.text) != proposal.hashes.rubric:
-        changed.append(f"the rubric {proposal.rubric} in force on {day} is version {rubric.version} with another text")
+        changed.append(
+            f"the rubric {proposal.rubric} in force on {day} is version {rubric.version} with different content"
+        )
     churn = champion.bundles.get("churn")
     if (churn.fingerprint if churn else None) != proposal.hashes.model:
         changed.append(
@@ -546,7 +575,7 @@ def _require_unchanged(home: Home, record: ReviewRecord, data: str | None, day: 
         other = data.partition(":")[0] != proposal.hashes.data.partition(":")[0]
         changed.insert(
             0,
-            "the data cannot be compared, since another version of the engine read them"
+            "the data cannot be compared: they were read with another version of the engine"
             if other
             else f"the data up to {to_iso(proposal.data_through)} have changed",
         )

@@ -142,6 +142,17 @@ def intervention_status(
     ``held_out``: left alone on purpose; ``under_way``: in an open intervention; ``done``: the intervention has ended
     since; ``snoozed``: hidden by a person, and none of these. Interventions after ``as_of`` count as well, so that a
     new one takes a play off the list immediately. An open intervention is under way for `RUNNING_DAYS`.
+
+    Parameters
+    ----------
+    interventions : the interventions of all accounts.
+    as_of : the instant of the publication.
+    snoozed : the accounts whose plays are snoozed.
+
+    Returns
+    -------
+    mapping of str to InterventionStatus
+        The status by account id.
     """
     statuses: dict[str, InterventionStatus] = dict.fromkeys(snoozed, "snoozed")
     for record in interventions:

@@ -15,7 +15,7 @@ BOUNDS: tuple[Bound, ...] = get_args(Bound)
 
 
 class KpiTarget(RulePart):
-    """The target of one measure: exactly one bound, in its unit; ``better`` is a more ambitious goal."""
+    """The target of one KPI: exactly one bound, in its unit; ``better`` is a more ambitious goal."""
 
     measure: str
     above: TargetValue | None = None
@@ -27,11 +27,11 @@ class KpiTarget(RulePart):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if self.measure not in BY_CODE:
-            raise ValueError(f"there is no measure of this name; available: {', '.join(BY_CODE)}")
+            raise ValueError(f"no KPI has this name; available: {', '.join(BY_CODE)}")
         if sum(getattr(self, bound) is not None for bound in BOUNDS) != 1:
             raise ValueError(f"a target has exactly one of {', '.join(BOUNDS)}")
         if self.per is not None and (BY_CODE[self.measure].over != "period" or self.value <= 0):
-            raise ValueError("per = year needs a target above 0 and a measure over a period")
+            raise ValueError("per = year needs a target above 0 and a KPI over a period")
         return self
 
     @property
@@ -70,7 +70,7 @@ class MeasuresFile(Rules):
     def _once(self) -> Self:
         names = [target.measure for target in self.targets]
         if len(set(names)) < len(names):
-            raise ValueError("a measure has two targets")
+            raise ValueError("a KPI has two targets")
         return self
 
 

@@ -207,7 +207,19 @@ def choose_play(
 
 
 def reassign_to_csm(play: AccountPlay, as_of: datetime, days_to_renewal: float | None, rules: PlaysFile) -> AccountPlay:
-    """Reassign a play that exceeds the capacity of executives to the CSM, with the CSM's action."""
+    """Reassign a play that exceeds the capacity of executives to the CSM, with the CSM's action.
+
+    Parameters
+    ----------
+    play : the play of an executive.
+    as_of : the instant of the snapshot.
+    days_to_renewal : None if unknown.
+    rules : the rules of plays.
+
+    Returns
+    -------
+    AccountPlay
+    """
     tier = next(t for t in rules.tiers if t.severity == "medium")
     words = next(p for p in rules.plays if p.cause == play.cause)
     due = due_date(rules.executives.rest_within_days, tier.before_renewal_days, as_of, days_to_renewal)
@@ -215,7 +227,19 @@ def reassign_to_csm(play: AccountPlay, as_of: datetime, days_to_renewal: float |
 
 
 def due_date(within_days: int, before_renewal_days: int, as_of: datetime, days_to_renewal: float | None) -> date:
-    """Return the due date: ``within_days`` ahead, earlier if the renewal requires it, tomorrow at the earliest."""
+    """Return the due date: ``within_days`` ahead, earlier if the renewal requires it, tomorrow at the earliest.
+
+    Parameters
+    ----------
+    within_days : the days until the play is due.
+    before_renewal_days : how many days before the renewal it must be done.
+    as_of : the instant of the snapshot.
+    days_to_renewal : None if unknown.
+
+    Returns
+    -------
+    datetime.date
+    """
     days = within_days
     if days_to_renewal is not None and days_to_renewal >= 0:
         days = max(min(days, int(days_to_renewal) - before_renewal_days), 1)

@@ -35,6 +35,16 @@ def horizon_columns(matrix: Floats, features: Sequence[str], days: float | Float
     """Return `HORIZON_COLUMNS`, shape (n, 4), for a matrix (n, features) and a horizon in days, or one per row (n,).
 
     If the renewal is unknown, the columns that depend on it are unknown (NaN).
+
+    Parameters
+    ----------
+    matrix : the values of the features, shape (n, features).
+    features : the names of its columns.
+    days : the horizon in days, or one per row.
+
+    Returns
+    -------
+    array of shape (n, 4)
     """
     nothing = np.full(len(matrix), np.nan)
     positions = {name: position for position, name in enumerate(features)}

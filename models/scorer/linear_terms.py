@@ -28,7 +28,23 @@ class LinearTerms:
     def of(
         cls, schema: Mapping[str, Any], key: str, features: tuple[str, ...], categories: Mapping[str, Mapping[str, int]]
     ) -> LinearTerms | None:
-        """Read the model from the schema; None if the schema has none."""
+        """Read the model from the schema; None if the schema has none.
+
+        Parameters
+        ----------
+        schema : the content of schema.json.
+        key : the key of the linear model in the schema.
+        features : the names of the features.
+        categories : the code of each category, by feature.
+
+        Returns
+        -------
+        LinearTerms or None
+
+        Raises
+        ------
+        ScorerError : the content does not fit the features.
+        """
         if (content := schema.get(key)) is None:
             return None
         try:

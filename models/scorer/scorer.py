@@ -108,6 +108,17 @@ class Scorer:
         ``explainer`` takes the text and its number of columns, and returns a function that computes the trees'
         contributions. LightGBM computes them without an explainer, or if its function returns None.
 
+        Parameters
+        ----------
+        model : the text of model.txt.
+        schema : the content of schema.json.
+        calibrator : the content of calibrator.json.
+        explainer : a faster implementation of the trees' contributions.
+
+        Returns
+        -------
+        Scorer
+
         Raises
         ------
         ScorerError : an input is malformed, or they do not match each other.

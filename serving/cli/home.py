@@ -61,7 +61,7 @@ def show_home(
         return
     payload = identity.model_dump(mode="json", exclude={"sample", "key", "format_version"})
     lines = [
-        f"{home.root} belongs to {identity.name}: {identity.kind}, {identity.accounts:,} accounts known",
+        f"{home.root} belongs to {identity.name}: {identity.kind}, {identity.accounts:,} known accounts",
         f"tables: {', '.join(identity.tables)}",
         *(
             f"{each.at:%Y-%m-%d}: {each.who} recorded new ids of the same portfolio: {each.why}"

@@ -65,7 +65,7 @@ def portfolio(
             champion.rubric,
             champion_horizon(champion),
             subprogress(tell, 0.4, 1.0),
-            kept=current_home().rollups,
+            rollup_folder=current_home().rollups,
         )
     file = json_file_writer(payload, f"{len(payload['measures'])} measures as of {payload['as_of']}")
     write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console), out, file)
@@ -98,6 +98,6 @@ def cohorts(
             "retention": retained(opened, instant, champion_horizon(champion)),
             "lifetime": lifetimes(found, margin, years),
         }
-    kept = payload["retention"]
-    file = json_file_writer(payload, f"{len(kept['cohorts'])} cohorts as of {kept['as_of']}")
+    retention = payload["retention"]
+    file = json_file_writer(payload, f"{len(retention['cohorts'])} cohorts as of {retention['as_of']}")
     write_result(as_json, lambda: payload, lambda console: print_cohorts(payload, console), out, file)

@@ -66,7 +66,7 @@ def approve(
             metavar="KEY",
             envvar="RENEWCAST_KEY",
             show_envvar=False,
-            help="Your own API key with the scope admin (default: RENEWCAST_KEY, else you are asked for it).",
+            help="Your own API key with the scope admin (default: RENEWCAST_KEY; otherwise you are prompted for it).",
         ),
     ] = None,
     as_json: AsJson = False,

@@ -41,7 +41,7 @@ def score(
     with progress_bar("scoring") as tell:
         source = open_source(signals, engine)
         jumped = feed_health(source, instant).jumped
-        opened = read_signals(source, instant, progress=subprogress(tell, 0.1, 0.4), kept=home.rollups)
+        opened = read_signals(source, instant, progress=subprogress(tell, 0.1, 0.4), rollup_folder=home.rollups)
         store = open_store() if publish else None
         summary = run(opened, instant, out, home, subprogress(tell, 0.4, 1.0), jumped, store, portfolio)
     typer.echo(summary.words())

@@ -64,14 +64,14 @@ class ProblemType:
 
 #: The problem type of each error class. A class that is not listed is reported as its nearest listed base class.
 PROBLEM_TYPES: Mapping[type[RenewcastError], ProblemType] = {
-    UnknownAccount: ProblemType(404, "unknown_account", "The snapshot does not hold this account"),
+    UnknownAccount: ProblemType(404, "unknown_account", "The snapshot does not contain this account"),
     UnknownSnapshot: ProblemType(404, "unknown_snapshot", "No snapshot was scored at this date"),
     UnknownReview: ProblemType(404, "unknown_review", "There is no such review"),
-    AlreadyDecided: ProblemType(409, "already_decided", "The review was decided before"),
+    AlreadyDecided: ProblemType(409, "already_decided", "The review has already been decided"),
     ReviewChanged: ProblemType(409, "changed_since_review", "The reviewed data, rubric or model has changed"),
     SameSigner: ProblemType(409, "same_person", "Two different people must sign"),
     BadRequest: ProblemType(422, "invalid_request", "The request cannot be used"),
-    SignalsError: ProblemType(422, "invalid_signals", "The signals break the data contract"),
+    SignalsError: ProblemType(422, "invalid_signals", "The signals violate the data contract"),
     InsufficientData: ProblemType(422, "insufficient_data", "There is too little data"),
     BundleError: ProblemType(503, "no_sound_model", "The model cannot be used"),
     RulesError: ProblemType(503, "no_sound_rules", "The rules cannot be used"),
@@ -79,7 +79,7 @@ PROBLEM_TYPES: Mapping[type[RenewcastError], ProblemType] = {
     NotReady: ProblemType(503, "not_ready", "The service is not ready"),
     StoreDown: ProblemType(503, "store_unavailable", "The store cannot be reached"),
     Unauthorized: ProblemType(401, "unauthorized", "The request is not authenticated"),
-    Forbidden: ProblemType(403, "forbidden", "The caller may not do this"),
+    Forbidden: ProblemType(403, "forbidden", "The caller is not allowed to do this"),
     UnknownId: ProblemType(404, "unknown", "There is no item with this id"),
     StillRunning: ProblemType(409, "still_running", "A request with this Idempotency-Key is still running"),
     IdempotencyKeyReused: ProblemType(
@@ -263,10 +263,8 @@ async def _handle_validation_error(request: Request, error: Exception) -> Respon
     if any(each["type"] == "json_invalid" for each in errors):
         return http_problem_response(request.headers, 400)
     kind = PROBLEM_TYPES[BadRequest]
-    noun = "place" if len(errors) == 1 else "places"
-    return problem_response(
-        request.headers, kind, f"the request is wrong at {len(errors)} {noun}", validation_faults(errors)
-    )
+    noun = "error" if len(errors) == 1 else "errors"
+    return problem_response(request.headers, kind, f"the request has {len(errors)} {noun}", validation_faults(errors))
 
 
 async def _handle_http_error(request: Request, error: Exception) -> Response:

@@ -38,11 +38,15 @@ class Metrics:
             "renewcast_requests", "Requests answered.", (*labels, "status"), registry=self._registry
         )
         self.seconds = Histogram(
-            "renewcast_request_seconds", "How long they took.", labels, buckets=BUCKETS, registry=self._registry
+            "renewcast_request_seconds",
+            "Duration of requests in seconds.",
+            labels,
+            buckets=BUCKETS,
+            registry=self._registry,
         )
         self.in_flight = Gauge(
             "renewcast_requests_in_flight",
-            "Requests being worked on.",
+            "Requests in progress.",
             registry=self._registry,
             multiprocess_mode="livesum",
         )
@@ -69,7 +73,7 @@ class _LiveStateCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         state = self._live.current()
-        champion = InfoMetricFamily("renewcast_champion", "The model that answers, by target.", labels=["target"])
+        champion = InfoMetricFamily("renewcast_champion", "The champion, by target.", labels=["target"])
         bundles = {} if state.champion is None else state.champion.bundles
         for target in TARGETS:
             if target in bundles:
@@ -84,7 +88,7 @@ class _LiveStateCollector(Collector):
         yield age
         refusals = CounterMetricFamily(
             "renewcast_refusals",
-            "How often a broken champion or snapshot was refused, each look counted.",
+            "Number of times a broken champion or snapshot was refused. Every attempt to load it counts.",
             labels=["what"],
         )
         for what, times in sorted(self._live.refusals.items()):
@@ -92,7 +96,7 @@ class _LiveStateCollector(Collector):
         yield refusals
         yield GaugeMetricFamily(
             "renewcast_degraded",
-            "1 where something stands refused or missing, as /readyz says.",
+            "1 if something is refused or missing, as reported by /readyz.",
             bool(state.reasons),
         )
 

@@ -36,7 +36,7 @@ def kpi_report(
     active_days: int,
     progress: Progress = no_progress,
     frames: dict[datetime, pd.DataFrame] | None = None,
-    kept: Path | None = None,
+    rollup_folder: Path | None = None,
 ) -> dict[str, Any]:
     """Compute every KPI of a period, as known at its end, with those of the previous period.
 
@@ -47,7 +47,7 @@ def kpi_report(
     rubric : the health score rubric.
     active_days : without contracts, an order within this many days makes an account active.
     frames : snapshots with the features of `kpi_features`, by instant. Missing ones are computed and added.
-    kept : the folder of roll-ups of large feeds, as for `features.snapshots.snapshot.snapshot`.
+    rollup_folder : the folder of roll-ups of large feeds, as for `features.snapshots.snapshot.snapshot`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def kpi_report(
     """
     at, frames = period.end, {} if frames is None else frames
     progress(0.0, "computing snapshots at both ends of the period")
-    _add_missing_frames(signals, period, rubric, active_days, frames, kept)
+    _add_missing_frames(signals, period, rubric, active_days, frames, rollup_folder)
     progress(0.6, "adding up changes")
     now = _parts(signals, period, at, rubric, active_days, frames)
     progress(0.8, "adding up changes in the previous period")
@@ -109,13 +109,15 @@ def _add_missing_frames(
     rubric: Rubric,
     active_days: int,
     frames: dict[datetime, pd.DataFrame],
-    kept: Path | None,
+    rollup_folder: Path | None,
 ) -> None:
     """Compute the missing snapshots at both ends of the period in one pass."""
     if missing := [at for at in (period.start, period.end) if at not in frames]:
         days = max((missing[-1] - missing[0]) // DAY, 1)
         grid = Grid(missing[0], days, len(missing))
-        computed = snapshot(signals, grid, horizon_days=active_days, catalogue=kpi_features(rubric), rollup_folder=kept)
+        computed = snapshot(
+            signals, grid, horizon_days=active_days, catalogue=kpi_features(rubric), rollup_folder=rollup_folder
+        )
         for at in missing:
             frames[at] = computed[computed["as_of"] == pd.Timestamp(at)].reset_index(drop=True)
 

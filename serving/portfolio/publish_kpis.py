@@ -38,7 +38,7 @@ def publish_kpis(
     """
     frames, rollups = {as_of: frame}, snapshots.home.rollups
     kpis: dict[str, Any] = {
-        name: kpi_report(signals, period_ending(as_of, name), rubric, active_days, frames=frames, kept=rollups)
+        name: kpi_report(signals, period_ending(as_of, name), rubric, active_days, frames=frames, rollup_folder=rollups)
         for name in PUBLISHED_PERIODS
     }
     write_sidecar(snapshots, as_of, MEASURES, kpis)

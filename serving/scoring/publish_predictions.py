@@ -47,8 +47,9 @@ class PublishedBatch:
     def words(self) -> str:
         """Return a summary as text."""
         if not self.predictions:
-            return "published before: nothing has changed"
-        return f"published {self.predictions:,} predictions and {self.alerts:,} alerts; {self.webhooks:,} webhooks wait"
+            return "already published; nothing has changed"
+        published = f"published {self.predictions:,} predictions and {self.alerts:,} alerts"
+        return f"{published}; {self.webhooks:,} webhook deliveries are pending"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from features.errors import RenewcastError
+from features.utils.formatting import count_of
 from models.home import Home
 from models.predictions.schema import Prediction, ResponseModel
 from serving.common.errors import InvalidBody, TooSlow
@@ -80,7 +81,7 @@ class BatchScorer:
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False, include_context=False)
             faults = validation_faults([{**each, "loc": ("body", *each["loc"])} for each in found])
-            problem = self._problem(InvalidBody(f"the item is wrong at {len(found)} places", faults), place)
+            problem = self._problem(InvalidBody(f"the item has {count_of(len(found), 'error')}", faults), place)
         except RenewcastError as error:
             problem = self._problem(error, place)
         except Exception as error:  # noqa: BLE001 whatever it is, the other items are answered
@@ -113,4 +114,4 @@ class BatchScorer:
 
 
 def _too_slow() -> TooSlow:
-    return TooSlow("the items before used up the time of the request", cure="send it again, with fewer items")
+    return TooSlow("earlier items used up the time of the request", cure="send this item again, with fewer other items")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from serving.snapshots.live_state import LiveState
 
 ORIGIN = "the body"
-OTHER_FIELDS = "fields outside the contract"
+OTHER_FIELDS = "fields that are not in the contract"
 """The column for the fields of a row that are not part of the contract."""
 
 _ARROW = {
@@ -184,7 +184,7 @@ class SignalsScorer:
             for violation in check_source(source, self._as_of).errors
             for position in violation.positions
         ]
-        return InvalidBody("the signals break the data contract", faults, error.expected)
+        return InvalidBody("the signals violate the data contract", faults, error.expected)
 
     def _warnings(self) -> list[dict[str, Any]]:
         warnings: list[dict[str, Any]] = []

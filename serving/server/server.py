@@ -134,7 +134,7 @@ def _listen(host: str, port: int) -> socket.socket:
         # 40 ms for the client's delayed acknowledgment.
         return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=created.detach())
     except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "this is not an address"
+        reason = getattr(error, "strerror", None) or "it is not a valid address"
         raise BadRequest(
             f"cannot listen on {host}, port {port}: {reason}",
             "an address of this machine and a free port",

@@ -122,7 +122,7 @@ def test_tables_with_only_a_header_end_with_one_message(renewcast: Any, tmp_path
     broken, unusable = empty in ("accounts", "all"), empty in ("subscriptions", "all but accounts")
     checked = renewcast("check", source, home=home, expect=2 if broken else 0)
     if not broken and empty != "all but accounts":
-        assert f"{empty}: no row before the end of the data" in " ".join(checked.stdout.split())
+        assert f"{empty}: no rows before the end of the data" in " ".join(checked.stdout.split())
     trained = renewcast("train", source, home=home, expect=2)
     scored = renewcast("score", source, "--as-of", "2025-06-02", "--out", out, home=home, expect=2 if broken or unusable else 0)
     for done in (trained, scored):

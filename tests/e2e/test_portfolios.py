@@ -121,7 +121,7 @@ def test_a_missing_table_gives_a_warning_or_refuses_a_model_that_depends_on_it(
             file.unlink()
     out.unlink()
     refused = renewcast("score", part, "--as-of", AS_OF, "--out", out, home=home, expect=2)
-    assert "is in features that are unknown for every account; tables missing: " in refused.stderr
+    assert "is in features that are unknown for every account; missing tables: " in refused.stderr
     assert "usage" in refused.stderr
     assert "renewcast train SIGNALS" in refused.stderr
     assert not out.exists()

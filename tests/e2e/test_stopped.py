@@ -132,11 +132,11 @@ def test_a_stale_feed_of_subscriptions_prevents_promotion(lean: Path, train: Any
         return subscriptions.filter(pc.less(begun, since))
 
     report = json.loads(train(_changed(lean, tmp_path / "stale", "subscriptions", cut), tmp_path / "home", "--json").stdout)
-    assert any(line.startswith("subscriptions: nothing since") for line in report["feeds"]["troubles"])
+    assert any(line.startswith("subscriptions: no rows since") for line in report["feeds"]["troubles"])
     for target in report["targets"].values():
         gates = {gate["name"]: gate for gate in target["gates"]}
         assert not gates["feeds_sound"]["passed"]
-        assert "subscriptions: nothing since" in gates["feeds_sound"]["words"]
+        assert "subscriptions: no rows since" in gates["feeds_sound"]["words"]
         assert not target["promoted"]
         card = json.loads((Path(target["bundle"]) / "card.json").read_text(encoding="utf-8"))
         assert card["feeds"] == report["feeds"]["troubles"]

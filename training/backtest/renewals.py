@@ -130,7 +130,7 @@ def forecast_past_quarters(
     if not forecasts:
         raise InsufficientData(
             [f"{name}: {why}" for name, why in skipped.items()]
-            or ["a quarter whose renewals have settled: none so far"],
+            or ["there is no past quarter in which the outcome of every renewal is known"],
             "wait for more history; until then the interval comes from its prior",
         )
     return PastForecasts(

@@ -68,7 +68,7 @@ def leakcheck(
 ) -> None:
     """Check for leakage: snapshots that change when later data changes, and features that reveal the outcome.
 
-    The exit code is 1 if leakage is result. Every training runs the same check and stops if it fails."""
+    The exit code is 1 if leakage is found. Every training runs the same check and stops if it fails."""
     from features.custom.current_catalogue import current_catalogue
     from features.utils.dates import parse_instant
     from training.cli.tables.leakage import print_leaks

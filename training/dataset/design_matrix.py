@@ -61,7 +61,7 @@ class Design:
     def __post_init__(self) -> None:
         main_y = self.y[self.main]
         if not 0 < main_y.sum() < len(main_y):
-            raise InsufficientData(["both outcomes among the training dates: only one of them occurs there"])
+            raise InsufficientData(["only one outcome occurs at the training dates; both are needed"])
 
     @cached_property
     def search_mask(self) -> Bools:
@@ -127,7 +127,7 @@ def build_design(
             h: rows & (as_of + timedelta(days=h + grace_days) <= before).to_numpy() for h, rows in labelled.items()
         }
     if not labelled[main].any():
-        raise InsufficientData(["outcomes among the training dates: none is known"])
+        raise InsufficientData(["no outcome at the training dates is known"])
     dates = np.sort(as_of[np.any(list(labelled.values()), axis=0)].unique())[::-1]
     step = min(step_days(pd.DatetimeIndex(dates).to_pydatetime().tolist()), min(labels))
     indexes, horizon_steps = [], []

@@ -123,7 +123,7 @@ def label_snapshots(
         progress=subprogress(progress, 0.0, 0.85),
     )
     if frame.empty:
-        raise InsufficientData(["accounts: none is active at any date with a known outcome"])
+        raise InsufficientData(["no account is active at any date with a known outcome"])
     progress(0.85, "labeling snapshots")
     keys = frame[["account_id", "as_of"]]
     labels = label(signals, keys, config.horizon_days, grace)
@@ -183,7 +183,7 @@ def _span(signals: OpenSignals, config: TrainConfig, grace: int) -> tuple[dateti
     start = signals.tables[table][at].min().to_pyarrow().as_py()
     if start is None:
         raise InsufficientData(
-            [f"rows in {table}: there are none before {to_iso(signals.data_through)}"],
+            [f"{table} has no rows before {to_iso(signals.data_through)}"],
             f"fill {table}; `renewcast check` shows the facts",
         )
     # Contracts often reach back further than other feeds; snapshots of those times would be nearly empty.

@@ -121,5 +121,5 @@ def _labelled(signals: OpenSignals, config: TrainConfig) -> LabelledGrid:
     if signals.contractual:
         labels = mask_growth(labels, overwritten_rows(labels["as_of"], labels["arr"]))
     if labels.empty:
-        raise InsufficientData(["accounts: none is active at any date with a known outcome"])
+        raise InsufficientData(["no account is active at any date with a known outcome"])
     return LabelledGrid(grid, labels)

@@ -177,7 +177,9 @@ def count_outcomes(
     labelled = labels[labels[target].notna()]
     active = labels["account_id"][labels["active"]].nunique()
     if active < MINIMUM_ACCOUNTS:
-        missing.append(f"{MINIMUM_ACCOUNTS - active} more accounts ({active} active ones, at least {MINIMUM_ACCOUNTS})")
+        missing.append(
+            f"{MINIMUM_ACCOUNTS - active} more accounts ({active} are active; at least {MINIMUM_ACCOUNTS} are needed)"
+        )
     slices = {name: _facts(labels, target, parts, name) for name in MINIMUM_OUTCOMES} if parts else {}
     for name, facts in slices.items():
         missing += _missing_accounts(facts, target, name)
@@ -208,7 +210,7 @@ def _missing_accounts(facts: SliceFacts, target: Target, name: str) -> list[str]
     minimum = MINIMUM_OUTCOMES[name]
     counts = {f"with {target}": facts.accounts_with_outcome, f"without {target}": facts.accounts_without_outcome}
     return [
-        f"{minimum - n} more accounts {which} among the {name} dates ({n}, at least {minimum})"
+        f"{minimum - n} more accounts {which} at the {name} dates (found {n}; at least {minimum} are needed)"
         + (": only one outcome occurs there" if n == 0 else "")
         for which, n in counts.items()
         if n < minimum

@@ -99,7 +99,7 @@ def calibrate(
         If the slice has one class only, or too few accounts of one class to resample.
     """
     if not 0 < y.sum() < len(y):
-        raise InsufficientData(["both outcomes among the calibration dates: only one of them occurs there"])
+        raise InsufficientData(["only one outcome occurs at the calibration dates; both are needed"])
     expected = y.mean() if expected_rate is None else expected_rate
     gap = float(scipy.special.logit(np.clip(expected, 1e-6, 1 - 1e-6)) - scipy.special.logit(y.mean()))
     kind = _choose(raw, y, np.asarray(accounts, dtype=object), as_of)
@@ -110,7 +110,7 @@ def calibrate(
         positive, total = weights @ y, weights.sum(axis=1)
         fits += _fit(kind, raw, y, weights[(positive > 0) & (positive < total)])
     if len(fits) < resamples / 2:
-        raise InsufficientData(["accounts with an outcome among the calibration dates: too few to give an interval"])
+        raise InsufficientData(["too few accounts with an outcome at the calibration dates to estimate an interval"])
     rng = np.random.default_rng(seed)
     shares = rng.permutation(np.linspace(0, 1, len(fits)))
     moves = move * rng.permutation(scipy.special.ndtri((np.arange(len(fits)) + 0.5) / max(len(fits), 1)))

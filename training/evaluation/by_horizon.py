@@ -80,7 +80,7 @@ def _evaluated_earlier(rows: TargetRows, parts: TimeSplit, model: Blend, days: i
     counts = count_outcomes(prepared.labels, prepared.grid.as_ofs, rows.target, main, prepared.grace_days, then)
     unknown = "its outcome is not known yet at the test dates"
     if counts.missing or counts.split is None:
-        return not_evaluated(days, f"{unknown}, and data known by {then:%Y-%m-%d} do not suffice: {counts.missing[0]}")
+        return not_evaluated(days, f"{unknown}, and data known by {then:%Y-%m-%d} are not enough: {counts.missing[0]}")
     before = counts.split
     if before.test[0] < parts.calibration[0]:
         return not_evaluated(days, f"{unknown}, and earlier dates were used to choose the settings")

@@ -133,7 +133,7 @@ class Comparison:
 
 _SINGLE: dict[str, tuple[Callable[..., Floats], str]] = {
     "roc_auc": (metrics.roc_auc, "higher; 0.5 is guessing, 0.7 useful, 0.8 good"),
-    "pr_auc": (metrics.pr_auc, "higher; the base rate is guessing, twice that useful"),
+    "pr_auc": (metrics.pr_auc, "higher; the base rate is guessing, twice the base rate is useful"),
     "brier": (metrics.brier, "lower than the base rate's"),
     "brier_skill": (metrics.brier_skill, "above 0; 0.05 is useful for rare outcomes"),
     "brier_skill_in_hindsight": (metrics.brier_skill_in_hindsight, "above 0; a harder reference"),
@@ -182,7 +182,7 @@ def compare_candidates(
     """
     happened = np.asarray(y, dtype=np.float64)
     if not 0 < happened.sum() < len(happened):
-        raise InsufficientData(["both outcomes among the test dates: only one of them occurs there"])
+        raise InsufficientData(["only one outcome occurs at the test dates; both are needed"])
     money = np.asarray(arr, dtype=np.float64)
     data = {name: Predictions(happened, np.asarray(p, dtype=np.float64), money) for name, p in candidates.items()}
     bootstrap = AccountBootstrap(accounts, resamples, seed)

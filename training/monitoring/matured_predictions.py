@@ -52,7 +52,7 @@ class MaturedMetrics:
 
     @property
     def misspread(self) -> bool:
-        """Whether the probabilities are clearly too extreme or too timid.
+        """Whether the probabilities are clearly too extreme or too close to the average.
 
         The slope's interval excludes 1, and the slope is outside `GOOD_SLOPE`.
         """
@@ -72,9 +72,9 @@ class MaturedMetrics:
         if self.misspread:
             value, low, high = self.slope
             extreme = "extreme: high ones are too high and low ones too low"
-            timid = "timid: high ones are too low and low ones too high"
+            moderate = "close to the average: high ones are too low and low ones too high"
             faults.append(
-                f"within {self.days} days the probabilities are too {extreme if value < 1 else timid} (calibration "
+                f"within {self.days} days the probabilities are too {extreme if value < 1 else moderate} (calibration "
                 f"slope {value:.2f}, {low:.2f} to {high:.2f}; 1 is ideal)"
             )
         return faults

@@ -232,9 +232,9 @@ def set_champion_alias(client: Any, target: Target, version: str, run: str = "")
     except Exception as error:
         if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return f"this registry has no version {version} of {name}, it was registered in another one"
+        return f"this registry has no version {version} of {name}; it was registered in another registry"
     if not str(registered.run_id or "").startswith(run):
-        return f"version {version} of {name} in this registry is another model, it was registered in another one"
+        return f"version {version} of {name} in this registry is another model; it was registered in another registry"
     if ALIAS not in registered.aliases:
         client.set_registered_model_alias(name, ALIAS, version)
     return ""

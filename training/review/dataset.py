@@ -219,7 +219,7 @@ def load_review_data(
     window = Window.of(quarter, config.horizon_days, grace, newest + timedelta(microseconds=1))
     feeds = feed_health(source, window.data_through)
     signals = read_signals(
-        source, window.data_through, progress=lambda done, what: progress(0.2 * done, what), kept=rollup_folder
+        source, window.data_through, progress=lambda done, what: progress(0.2 * done, what), rollup_folder=rollup_folder
     )
     try:
         progress(0.2, "fingerprint of the data")

@@ -93,7 +93,7 @@ def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str
 
 SUMMARY = {
     "with_play": "with a play",
-    "by_people": "of these, for people, not automated",
+    "by_people": "of these, assigned to people (not automated)",
     "executive": "with an executive play",
     "low_churn": "with a play at low churn risk",
     "low_churn_save": "with a save play at low churn risk",

@@ -24,7 +24,8 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     console : the terminal.
     """
     whose = f" of {payload['csm']}" if payload["csm"] else ""
-    head = f"worklist{whose} as of {payload['as_of']}: {len(payload['accounts'])} of {payload['capacity']} places"
+    listed = f"{len(payload['accounts'])} accounts (capacity {payload['capacity']})"
+    head = f"worklist{whose} as of {payload['as_of']}: {listed}"
     console.print(one_line(Text(head, style="bold")))
     table = Table(gap=1)
     churn = f"churn {payload['horizon_days']}d"

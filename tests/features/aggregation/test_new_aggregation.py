@@ -129,10 +129,10 @@ def _as_text(rows: list[Row]) -> list[Row]:
     return [{k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items()} for row in rows]
 
 
-def _check(signals: OpenSignals, catalogue: Catalogue, expected: pd.DataFrame, kept: Path | None = None) -> None:
+def _check(signals: OpenSignals, catalogue: Catalogue, expected: pd.DataFrame, rollup_folder: Path | None = None) -> None:
     try:
-        whole = snapshot(signals, GRID, catalogue=catalogue, rollup_folder=kept)
-        single = snapshot(signals, Grid.single(AS_OF), catalogue=catalogue, rollup_folder=kept)
+        whole = snapshot(signals, GRID, catalogue=catalogue, rollup_folder=rollup_folder)
+        single = snapshot(signals, Grid.single(AS_OF), catalogue=catalogue, rollup_folder=rollup_folder)
     finally:
         signals.close()
     for frame in (whole, single):
@@ -168,7 +168,7 @@ def test_in_parts_and_from_stored_buckets(
 ) -> None:
     """Read the files in parts; then file by file, reading older files only once."""
     monkeypatch.setattr(rollup, "PART_ROWS", 7)
-    rng, rows, place, kept = random.Random(3), [], tmp_path / "source", tmp_path / "kept"
+    rng, rows, place, rollup_folder = random.Random(3), [], tmp_path / "source", tmp_path / "rollup_folder"
     (place / "usage").mkdir(parents=True)
     pq.write_table(to_arrow("accounts", ACCOUNTS), place / "accounts.parquet")
     pq.write_table(to_arrow("subscriptions", SUBSCRIPTIONS), place / "subscriptions.parquet")
@@ -179,11 +179,11 @@ def test_in_parts_and_from_stored_buckets(
         pq.write_table(to_arrow("usage", _as_text(file)), place / "usage" / f"{i}.parquet")
         rows += new
         expected = _expected(aggregation, [r | {"event_id": r["user_id"]} for r in rows])
-        for folder in (None, kept):
-            signals = read_signals(open_source(place), AS_OF, LONG_AGO, copied_up_to=0, kept=folder)
+        for folder in (None, rollup_folder):
+            signals = read_signals(open_source(place), AS_OF, LONG_AGO, copied_up_to=0, rollup_folder=folder)
             assert "usage" in signals.feeds
             _check(signals, catalogue, expected, folder)
-    shutil.rmtree(kept)
+    shutil.rmtree(rollup_folder)
 
 
 def test_custom_features_use_it_by_name_and_check_its_limits(aggregation: str, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_silence_is_counted_to_the_newest_event_of_any_feed(to_arrow: Any) -> No
     feeds = _feeds(to_arrow, usage=_daily(range(100)), orders=_daily(range(130), amount=1.0))
     assert feeds.end == FIRST + timedelta(days=129, seconds=3)
     assert feeds.tables["usage"].silent_days == pytest.approx(30)
-    assert any(line.startswith("usage: nothing since 2025-04-10, 30 days before") for line in feeds.troubles())
+    assert any(line.startswith("usage: no rows since 2025-04-10, 30 days before") for line in feeds.troubles())
     assert not feeds.tables["orders"].stale
 
 
@@ -83,7 +83,7 @@ def test_gaps_are_reported_and_only_the_first_few_are_listed(to_arrow: Any) -> N
     days = [d for d in range(400) if d % 80 < 50]
     lines = _usage(to_arrow, _daily(days)).troubles()  # type: ignore[arg-type]
     assert lines[0] == "usage: no rows from 2025-02-20 to 2025-03-21 (30 days)"
-    assert lines[-1] == "usage: 1 more such silence"
+    assert lines[-1] == "usage: 1 more gap of this kind"
 
 
 def test_late_rows_are_shares_of_rows_with_an_arrival(to_arrow: Any) -> None:
@@ -114,7 +114,7 @@ def test_repeated_rows_are_separate_from_rows_to_come(to_arrow: Any) -> None:
     result = feeds.with_distinct_rows(read_signals(source, now=last).rows).tables["usage"]
     assert result.to_come > 0
     assert result.repeated_share == pytest.approx(0.2)
-    assert "usage: 20% of the rows repeat another one; each counts once" in result.notes()
+    assert "usage: 20% of the rows are repeats; each row is counted once" in result.notes()
 
 
 def test_a_change_of_unit_is_found_in_the_rows(to_arrow: Any) -> None:
@@ -150,7 +150,7 @@ def test_an_empty_table_and_one_of_a_wrong_shape(to_arrow: Any) -> None:
     assert not check_source(source).ok
     feeds = feed_health(source)
     assert set(feeds.unread) == {"usage", "support"}
-    assert feeds.tables["billing"].troubles() == ["billing: no row before the end of the data"]
+    assert feeds.tables["billing"].troubles() == ["billing: no rows before the end of the data"]
     assert "orders" in feeds.absent
     assert feeds.end == datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -176,4 +176,4 @@ def test_few_contracts_have_no_rhythm(to_arrow: Any, starts: int, judged: bool) 
     result = _feeds(to_arrow, subscriptions=begun, usage=_daily(range(400))).tables["subscriptions"]
     assert result.silent_days > 300
     assert (result.patience_days is not None, result.stale) == (judged, judged)
-    assert any("its rhythm allows at most" in line for line in result.troubles()) == judged
+    assert any("a usual gap is at most" in line for line in result.troubles()) == judged

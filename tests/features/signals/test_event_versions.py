@@ -286,10 +286,10 @@ def _use(days_ago: float, user: int, late: float = 0, **more: Any) -> dict[str, 
 USAGE = Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "usage" and f.name != "usage.seats_used_share"))
 
 
-def _built(folder: Path, copied: bool = False, kept: Path | None = None) -> pd.DataFrame:
-    signals = read_signals(open_source(folder), AS_OF, LONG_AGO, copied_up_to=10**9 if copied else 0, kept=kept)
+def _built(folder: Path, copied: bool = False, rollup_folder: Path | None = None) -> pd.DataFrame:
+    signals = read_signals(open_source(folder), AS_OF, LONG_AGO, copied_up_to=10**9 if copied else 0, rollup_folder=rollup_folder)
     try:
-        return snapshot(signals, GRID, catalogue=USAGE, rollup_folder=kept)
+        return snapshot(signals, GRID, catalogue=USAGE, rollup_folder=rollup_folder)
     finally:
         signals.close()
 
@@ -307,12 +307,12 @@ def test_large_feeds_use_columns_outside_the_contract(
         files.append((rows, [rng.choice("xy") for _ in rows]))
     # In a file without the column, it is null.
     files[rng.randrange(3)] = (files[0][0], None)
-    kept = tmp_path / "kept"
+    rollup_folder = tmp_path / "rollup_folder"
     for n in range(1, 4):
         folder = _feed(tmp_path / str(n), to_arrow, *files[:n])
         expected = _built(folder, copied=True)
         pd.testing.assert_frame_equal(_built(folder), expected, check_exact=True)
-        pd.testing.assert_frame_equal(_built(folder, kept=kept), expected, check_exact=True)
+        pd.testing.assert_frame_equal(_built(folder, rollup_folder=rollup_folder), expected, check_exact=True)
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -320,10 +320,10 @@ def test_large_feeds_with_ids_equal_copied_tables(to_arrow: Any, tmp_path: Path,
     """The same content under two ids is two events; a later version in a later file replaces the earlier one."""
     first = [_use(40, 1, event_id=f"e{i}") for i in range(5)] + [_use(50, 2, event_id=None)] * 2
     second = [_use(40, 1, late=20, event_id="e1" if several else "e9", minutes=9.0), _use(10, 1, event_id="e8")]
-    kept = tmp_path / "kept"
+    rollup_folder = tmp_path / "rollup_folder"
     for n, files in enumerate(([(first, None)], [(first, None), (second, None)])):
         folder = _feed(tmp_path / str(n), to_arrow, *files)
-        for result in (_built(folder), _built(folder, kept=kept), _built(folder, kept=kept)):
+        for result in (_built(folder), _built(folder, rollup_folder=rollup_folder), _built(folder, rollup_folder=rollup_folder)):
             pd.testing.assert_frame_equal(result, _built(folder, copied=True), check_exact=True)
     last = result[result["as_of"] == pd.Timestamp(AS_OF)].set_index("account_id")
     assert last.loc["b", "usage.events_91d"] == (6 if several else 7)

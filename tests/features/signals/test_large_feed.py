@@ -95,11 +95,11 @@ def lay(tmp_path: Path, to_arrow: Any) -> Callable[..., Path]:
     return write
 
 
-def _built(place: Path, *, copied: bool = False, kept: Path | None = None, grid: Grid = GRID) -> pd.DataFrame:
-    signals = read_signals(open_source(place), AS_OF, copied_up_to=10**9 if copied else 0, kept=kept)
+def _built(place: Path, *, copied: bool = False, rollup_folder: Path | None = None, grid: Grid = GRID) -> pd.DataFrame:
+    signals = read_signals(open_source(place), AS_OF, copied_up_to=10**9 if copied else 0, rollup_folder=rollup_folder)
     assert ("usage" in signals.feeds) is not copied
     try:
-        return snapshot(signals, grid, catalogue=USAGE, rollup_folder=kept)
+        return snapshot(signals, grid, catalogue=USAGE, rollup_folder=rollup_folder)
     finally:
         signals.close()
 
@@ -120,8 +120,8 @@ def test_reading_in_place_equals_copying(
 @_quiet
 @given(st.lists(_rows, min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_stored_state_does_not_change_results(lay: Any, tmp_path: Path, files: list[Any], rng: random.Random) -> None:
-    kept = tmp_path / "kept"
-    shutil.rmtree(kept, ignore_errors=True)
+    rollup_folder = tmp_path / "rollup_folder"
+    shutil.rmtree(rollup_folder, ignore_errors=True)
     # Rows of earlier files are repeated, with the same or another arrival.
     for i in range(1, len(files)):
         old = [row for file in files[:i] for row in file]
@@ -130,10 +130,10 @@ def test_stored_state_does_not_change_results(lay: Any, tmp_path: Path, files: l
         ]
     for i in range(1, len(files) + 1):
         place = lay(*files[:i])
-        pd.testing.assert_frame_equal(_built(place, kept=kept), _built(place, copied=True), check_exact=True)
+        pd.testing.assert_frame_equal(_built(place, rollup_folder=rollup_folder), _built(place, copied=True), check_exact=True)
     earlier = Grid(AS_OF - timedelta(days=35), 7, 2)
     pd.testing.assert_frame_equal(
-        _built(place, kept=kept, grid=earlier), _built(place, copied=True, grid=earlier), check_exact=True
+        _built(place, rollup_folder=rollup_folder, grid=earlier), _built(place, copied=True, grid=earlier), check_exact=True
     )
 
 
@@ -143,14 +143,14 @@ SECOND = [_row("b", 2, 1, "g", 0, 2.0), _row("a", 30, 2, "f", 28, 1.0)]
 
 @pytest.mark.parametrize("bare", [0, 1])
 def test_a_column_that_some_files_lack_is_unknown_there_only(lay: Any, tmp_path: Path, bare: int) -> None:
-    kept = tmp_path / "kept"
+    rollup_folder = tmp_path / "rollup_folder"
     whole = _built(lay(FIRST, SECOND), copied=True)
     for files in ([FIRST], [FIRST, SECOND]):
         place = lay(*files)
         file = place / "usage" / f"{bare}.parquet"
         if file.exists():
             pq.write_table(pq.read_table(file).drop_columns(["minutes", "feature"]), file)
-        result = _built(place, kept=kept)
+        result = _built(place, rollup_folder=rollup_folder)
     pd.testing.assert_frame_equal(result, _built(place, copied=True), check_exact=True)
     result, whole = result.set_index(["account_id", "as_of"]), whole.set_index(["account_id", "as_of"])
     pd.testing.assert_series_equal(result["usage.events_28d"], whole["usage.events_28d"])
@@ -159,18 +159,18 @@ def test_a_column_that_some_files_lack_is_unknown_there_only(lay: Any, tmp_path:
 
 
 def test_only_new_files_are_read(lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, read = tmp_path / "kept", []
+    rollup_folder, read = tmp_path / "rollup_folder", []
     of_files = rollup.Feed.of_files
     monkeypatch.setattr(rollup.Feed, "of_files", lambda self, files, end: (read.append([f.name for f in files]), of_files(self, files, end))[1])
-    _built(lay(FIRST), kept=kept)
-    _built(lay(FIRST), kept=kept)
+    _built(lay(FIRST), rollup_folder=rollup_folder)
+    _built(lay(FIRST), rollup_folder=rollup_folder)
     assert read == [["0.parquet"]]
-    _built(lay(FIRST, SECOND), kept=kept)
+    _built(lay(FIRST, SECOND), rollup_folder=rollup_folder)
     assert read[1] == ["1.parquet"]
 
 
 def test_only_new_files_are_checked(lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, looked = tmp_path / "kept", []
+    rollup_folder, looked = tmp_path / "rollup_folder", []
     restricted_to = Source.restricted_to
 
     def recorded(self: Source, name: str, files: Any) -> Any:
@@ -179,55 +179,55 @@ def test_only_new_files_are_checked(lay: Any, tmp_path: Path, monkeypatch: pytes
         return restricted_to(self, name, files)
 
     monkeypatch.setattr(Source, "restricted_to", recorded)
-    _built(lay(FIRST), kept=kept)
-    _built(lay(FIRST, SECOND), kept=kept)
-    _built(lay(FIRST, SECOND), kept=kept)
+    _built(lay(FIRST), rollup_folder=rollup_folder)
+    _built(lay(FIRST, SECOND), rollup_folder=rollup_folder)
+    _built(lay(FIRST, SECOND), rollup_folder=rollup_folder)
     assert looked == [["0.parquet"], ["1.parquet"], []]
 
 
 def test_violations_in_a_new_file_have_positions_in_the_whole_source(lay: Any, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    _built(lay(FIRST), kept=kept)
+    rollup_folder = tmp_path / "rollup_folder"
+    _built(lay(FIRST), rollup_folder=rollup_folder)
     broken = [_row("a", 3, 1, "f", 0, -1.0), _row("z", 3, 1, "f", 0, 1.0)]
     with pytest.raises(SignalsError, match=rf"(?s)minutes.*row {len(FIRST) + 1}\).*account_id.*row {len(FIRST) + 2}\)"):
-        _built(lay(FIRST, broken), kept=kept)
+        _built(lay(FIRST, broken), rollup_folder=rollup_folder)
     with pytest.raises(SignalsError, match="minutes"):
-        _built(lay(FIRST, broken), kept=kept)
+        _built(lay(FIRST, broken), rollup_folder=rollup_folder)
 
 
 def test_rows_after_the_cutoff_are_not_recorded_as_valid(lay: Any, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
+    rollup_folder = tmp_path / "rollup_folder"
     later = [_row("a", -3, 1, "f", 0, -1.0), _row("a", 3, 1, "f", 0, 1.0)]
     place = lay(FIRST, later)
-    _built(place, kept=kept)
+    _built(place, rollup_folder=rollup_folder)
     with pytest.raises(SignalsError, match="minutes"):
-        read_signals(open_source(place), AS_OF + timedelta(days=7), copied_up_to=0, kept=kept)
+        read_signals(open_source(place), AS_OF + timedelta(days=7), copied_up_to=0, rollup_folder=rollup_folder)
 
 
 @pytest.mark.parametrize("change", ["a file is gone", "a file was changed", "the state is broken", "a piece is missing"])
 def test_damaged_or_outdated_state_is_rebuilt(lay: Any, tmp_path: Path, change: str) -> None:
-    kept = tmp_path / "kept"
-    _built(lay(FIRST, SECOND), kept=kept)
+    rollup_folder = tmp_path / "rollup_folder"
+    _built(lay(FIRST, SECOND), rollup_folder=rollup_folder)
     if change == "a file is gone":
         place = lay(FIRST)
     elif change == "a file was changed":
         place = lay(FIRST[:50], SECOND)
     else:
         place = lay(FIRST, SECOND)
-        victim = next(kept.rglob("state.json" if change == "the state is broken" else "*-1.arrow"))
+        victim = next(rollup_folder.rglob("state.json" if change == "the state is broken" else "*-1.arrow"))
         if change == "the state is broken":
             victim.write_text("{")
         else:
             victim.unlink()
-    pd.testing.assert_frame_equal(_built(place, kept=kept), _built(place, copied=True), check_exact=True)
+    pd.testing.assert_frame_equal(_built(place, rollup_folder=rollup_folder), _built(place, copied=True), check_exact=True)
 
 
 def test_too_many_keys_for_bitsets_become_rows(lay: Any, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
+    rollup_folder = tmp_path / "rollup_folder"
     many = [_row("a", 10, 1, f"f{i}", 0, 1.0) for i in range(70)]
-    _built(lay(FIRST), kept=kept)
+    _built(lay(FIRST), rollup_folder=rollup_folder)
     place = lay(FIRST, many)
-    frame = _built(place, kept=kept)
+    frame = _built(place, rollup_folder=rollup_folder)
     assert frame["usage.features_used_28d"].max() == 71
     pd.testing.assert_frame_equal(frame, _built(place, copied=True), check_exact=True)
 
@@ -237,5 +237,5 @@ def test_a_file_without_statistics_is_read(lay: Any, tmp_path: Path) -> None:
     table = pq.read_table(place / "usage" / "0.parquet")
     pq.write_table(table, place / "usage" / "0.parquet", write_statistics=False)
     pq.write_table(pa.concat_tables([table.slice(0, 3)]), place / "usage" / "1.parquet")
-    kept = tmp_path / "kept"
-    pd.testing.assert_frame_equal(_built(place, kept=kept), _built(place, copied=True), check_exact=True)
+    rollup_folder = tmp_path / "rollup_folder"
+    pd.testing.assert_frame_equal(_built(place, rollup_folder=rollup_folder), _built(place, copied=True), check_exact=True)

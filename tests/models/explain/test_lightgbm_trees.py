@@ -51,23 +51,23 @@ def test_every_tree_of_a_model_is_read(model_text: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("num_leaves=3", "num_leaves=4", "leaf_value does not hold 4 numbers"),
+        ("num_leaves=3", "num_leaves=4", "leaf_value does not contain 4 numbers"),
         ("num_leaves=3", "num_leaves=0", "it has 0 leaves"),
         ("num_leaves=3", "num_leaves=many", "invalid literal"),
         ("num_leaves=3\n", "", "num_leaves"),
         ("split_feature=1 0", "split_feature=2 0", "a column outside 0 to 1"),
         ("split_feature=1 0", "split_feature=-1 0", "a column outside 0 to 1"),
-        ("threshold=0 2.5", "threshold=0 nan", "threshold does not hold 2 numbers"),
-        ("leaf_value=0.25 -0.5 1", "leaf_value=0.25 inf 1", "leaf_value does not hold finite numbers"),
-        ("left_child=-1 -2", "left_child=-1 -1", "not each the child of one"),
-        ("right_child=1 -3", "right_child=0 -3", "not each the child of one"),
+        ("threshold=0 2.5", "threshold=0 nan", "threshold does not contain 2 numbers"),
+        ("leaf_value=0.25 -0.5 1", "leaf_value=0.25 inf 1", "leaf_value contains numbers that are not finite"),
+        ("left_child=-1 -2", "left_child=-1 -1", "not the child of exactly one"),
+        ("right_child=1 -3", "right_child=0 -3", "not the child of exactly one"),
         ("left_child=-1 -2\nright_child=1 -3", "left_child=-1 1\nright_child=-2 -3", "before its parent"),
         ("leaf_count=20 30 50", "leaf_count=20 0 50", "a node has no rows"),
         ("internal_count=100 80\n", "", "internal_count"),
         ("is_linear=0", "is_linear=1", "its leaves are linear"),
-        ("threshold=0 2.5", "threshold=1 2.5", "it has no set of categories 1"),
-        ("threshold=0 2.5", "threshold=0.5 2.5", "it has no set of categories 0.5"),
-        ("cat_boundaries=0 2", "cat_boundaries=0 9", "cat_threshold does not hold 9"),
+        ("threshold=0 2.5", "threshold=1 2.5", "it lacks the set of categories 1"),
+        ("threshold=0 2.5", "threshold=0.5 2.5", "it lacks the set of categories 0.5"),
+        ("cat_boundaries=0 2", "cat_boundaries=0 9", "cat_threshold does not contain 9"),
         ("cat_boundaries=0 2", "cat_boundaries=1 2", "malformed"),
         ("cat_threshold=5 1", "cat_threshold=-5 1", "malformed"),
         ("cat_threshold=5 1", "cat_threshold=5 4294967296", "malformed"),
@@ -90,7 +90,7 @@ def test_leaves_and_category_codes_are_limited(constant: str, least: int, monkey
     monkeypatch.setattr(module, constant, least)
     assert len(read_trees(HEAD + TREE + CONSTANT + END, 2)) == 2
     monkeypatch.setattr(module, constant, least - 1)
-    with pytest.raises(ScorerError, match=r"more than 3 leaves|beyond 63"):
+    with pytest.raises(ScorerError, match=r"more than 3 leaves|above 63"):
         read_trees(HEAD + TREE + CONSTANT + END, 2)
 
 

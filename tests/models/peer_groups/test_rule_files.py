@@ -52,7 +52,7 @@ def test_a_shipped_file_is_valid_and_has_a_version(name: str) -> None:
         ("plays", 'cause = "price_concerns"\nlow', 'cause = "low_adoption"\nlow', "plays needs every cause once"),
         ("plays", 'immediate = "high"', "", "severity_of lacks immediate"),
         ("segments", "over = 25000", "over = 250000", "the largest segment must come first"),
-        ("segments", "over = 5000\n", "", "every segment but the last needs over"),
+        ("segments", "over = 5000\n", "", "every segment except the last needs the key over"),
         ("segments", 'name = "SMB"', 'name = "all"', "a unique name"),
         ("segments", 'version = "2026Q4"', "version = ", "segments.toml is not valid TOML"),
     ],

@@ -26,7 +26,7 @@ def test_each_bound_at_its_edge(bound: str, at_the_bound: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('[[targets]]\nmeasure = "nrrr"\nabove = 1\n', "no measure of this name"),
+        ('[[targets]]\nmeasure = "nrrr"\nabove = 1\n', "no KPI has this name"),
         ('[[targets]]\nmeasure = "nrr"\n', "exactly one"),
         ('[[targets]]\nmeasure = "nrr"\nabove = 1\nbelow = 2\n', "exactly one"),
         ('[[targets]]\nmeasure = "nps"\nabove = nan\n', "finite"),

@@ -17,9 +17,9 @@ from training.dataset.sufficiency_check import SufficiencyReport
 
 END = datetime(2026, 1, 31, tzinfo=UTC)
 YES = TargetCounts(500, 80, (), True)
-FEW = TargetCounts(500, 8, ("22 more accounts with it among the train dates (8, at least 30)",), True)
+FEW = TargetCounts(500, 8, ("22 more accounts with it at the train dates (found 8; at least 30 are needed)",), True)
 SHORT = TargetCounts(0, 0, ("90 more days of history",), False)
-SMALL = TargetCounts(60, 40, ("40 more accounts (60 active ones, at least 100)",), True)
+SMALL = TargetCounts(60, 40, ("40 more accounts (60 are active; at least 100 are needed)",), True)
 FEED = FeedHealth(
     "usage", 100, datetime(2025, 1, 1, tzinfo=UTC), END, 100, 0.0, 14.0, 1.0, None, None, None, 0, 0.0, (), (), ()
 )  # fmt: skip
@@ -43,7 +43,7 @@ def test_enough_data_for_both_targets_is_ready_without_todo() -> None:
 def test_enough_data_for_one_target_names_both() -> None:
     result = _verdict(YES, FEW)
     assert result.summary == "ready to train on churn at 90 days, not enough data for expansion"
-    assert result.missing_lines() == ["expansion: 22 more accounts with it among the train dates (8, at least 30)"]
+    assert result.missing_lines() == ["expansion: 22 more accounts with it at the train dates (found 8; at least 30 are needed)"]
 
 
 def test_what_both_targets_lack_is_listed_once() -> None:
@@ -60,7 +60,7 @@ def test_todo_follows_from_what_is_missing() -> None:
 
 
 def test_lost_terms_call_for_an_export_not_for_more_accounts() -> None:
-    none = TargetCounts(0, 0, ("30 more accounts with expansion among the train dates (0, at least 30)",), True)
+    none = TargetCounts(0, 0, ("30 more accounts with expansion at the train dates (found 0; at least 30 are needed)",), True)
     requested = HorizonCounts(90, 30, END, END, {"churn": YES, "expansion": none})
     lost = Finding("subscriptions", "term_started_at", 186, "began before their current term", "export the history")
     result = verdict(SufficiencyReport({}, (requested,), requested, {}, (lost,)), SOUND)

@@ -85,7 +85,7 @@ def test_weights_do_not_depend_on_the_grid_step(portfolio: tuple[pd.DataFrame, d
 def test_labels_of_one_class_are_refused(portfolio: tuple[pd.DataFrame, dict[int, Floats]], always: float) -> None:
     """Labels cut at an account's last event look like this: silence is never seen, and no one ever leaves."""
     frame, labels = portfolio
-    with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
+    with pytest.raises(InsufficientData, match="only one outcome occurs at the training dates"):
         build_design(frame, labels | {90: np.full(len(frame), always)}, 90, 30, CATALOGUE)
 
 

@@ -63,7 +63,7 @@ def test_sound_feeds_have_no_faults(feeds_of: Callable[..., Feeds]) -> None:
 
 def test_stale_subscriptions_with_current_usage_are_reported(feeds_of: Callable[..., Feeds]) -> None:
     (result,) = label_feed_faults(feeds_of(subscriptions=_stopped), True, FIRST) or []
-    assert result.startswith("subscriptions: nothing since 2026-01-15, 121 days before the end of the data")
+    assert result.startswith("subscriptions: no rows since 2026-01-15, 121 days before the end of the data")
 
 
 def test_a_unit_jump_in_contracts_is_reported(feeds_of: Callable[..., Feeds]) -> None:
@@ -87,7 +87,7 @@ def test_faults_of_other_feeds_are_no_label_feed_faults(feeds_of: Callable[..., 
 def test_orders_are_the_label_feed_without_contracts(feeds_of: Callable[..., Feeds]) -> None:
     feeds = feeds_of(subscriptions=_stopped, table="orders")
     (result,) = label_feed_faults(feeds, False, FIRST) or []
-    assert result.startswith("orders: nothing since")
+    assert result.startswith("orders: no rows since")
 
 
 def test_a_feed_that_was_not_checked_is_not_sound(feeds_of: Callable[..., Feeds]) -> None:

@@ -63,7 +63,7 @@ def test_a_small_short_portfolio_is_refused_with_all_reasons(
         found.require()
     history, accounts = refused.value.missing
     assert "more days of history" in history
-    assert f"{MINIMUM_ACCOUNTS - 60} more accounts (60 active ones" in accounts
+    assert f"{MINIMUM_ACCOUNTS - 60} more accounts (60 are active" in accounts
 
 
 def test_too_few_outcomes_are_counted_per_slice(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:

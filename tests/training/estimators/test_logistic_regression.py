@@ -69,7 +69,7 @@ def test_progress_is_reported_and_can_stop_the_fit(small_portfolio: Portfolio, s
 
 def test_one_class_is_refused(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
-    with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
+    with pytest.raises(InsufficientData, match="only one outcome occurs at the training dates"):
         rows(frame, np.zeros_like(y), small_catalogue)
 
 

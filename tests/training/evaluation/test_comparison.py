@@ -114,5 +114,5 @@ def test_results_are_reproducible_json_values() -> None:
 
 def test_one_class_is_refused() -> None:
     y, found, accounts = candidates()
-    with pytest.raises(InsufficientData, match="both outcomes among the test dates"):
+    with pytest.raises(InsufficientData, match="only one outcome occurs at the test dates"):
         compare_candidates(np.zeros_like(y), found, accounts, np.ones(ROWS), 0.1)

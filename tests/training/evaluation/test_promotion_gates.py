@@ -128,9 +128,9 @@ def test_an_unreadable_champion_passes_the_gate_with_a_note() -> None:
 
 
 def test_faulty_or_unchecked_label_feeds_fail_the_gate() -> None:
-    stale = all_gates(judgement(), ENOUGH, [], None, ["subscriptions: nothing since 2026-01-01"])
+    stale = all_gates(judgement(), ENOUGH, [], None, ["subscriptions: no rows since 2026-01-01"])
     assert [g.name for g in stale if not g.passed] == ["feeds_sound"]
-    assert "nothing since 2026-01-01" in stale[1].words
+    assert "no rows since 2026-01-01" in stale[1].words
     assert [g.name for g in all_gates(judgement(), ENOUGH, []) if not g.passed] == ["feeds_sound"]
 
 

@@ -49,9 +49,9 @@ def test_extreme_probabilities_at_the_right_level_are_a_fault() -> None:
     ]
 
 
-def test_timid_probabilities_are_a_fault() -> None:
+def test_moderate_probabilities_are_a_fault() -> None:
     (fault,) = _matured(0.4).faults()
-    assert "too timid" in fault
+    assert "too close to the average" in fault
 
 
 def test_a_good_slope_that_differs_from_one_is_no_fault() -> None:

@@ -48,7 +48,7 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
         for reason in watched.reasons:
             console.print(Text.assemble((target, "yellow"), f"  {reason}"))
     if report.feeds and any(w.reasons for w in report.targets.values()):
-        console.print("fix the feeds first; a model trained on them would learn the fault")
+        console.print("fix the feeds first; a model trained on them would learn the faults")
     else:
         console.print("retrain: `renewcast train SIGNALS`" if report.retrain else "no reason to retrain")
 

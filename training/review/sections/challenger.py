@@ -74,7 +74,7 @@ def compare_challenger(data: ReviewData, home: Home) -> ChallengerComparison:
     recorded = load_recorded_evaluation(home, champion)
     name = challenger.manifest.version if challenger else None
     reason = (
-        f"version {name} cannot be compared: too few outcomes of the quarter are unseen by both models"
+        f"version {name} cannot be compared: too few outcomes of the quarter are new to both models"
         if name
         else "no other version is registered"
     )
