@@ -63,9 +63,11 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
         rows = []
         for target, model in report.models.items():
             y = outcomes[target].to_numpy(dtype=np.float64)
-            known = np.isfinite(y)
-            data = Predictions(y[known], model.bundle.scorer.predict(frame[known]).probability, np.zeros(known.sum()))
-            bootstrap = AccountBootstrap(frame.loc[known, "account_id"].to_numpy(dtype=object), 500, seed)
+            labelled = np.isfinite(y)
+            data = Predictions(
+                y[labelled], model.bundle.scorer.predict(frame[labelled]).probability, np.zeros(labelled.sum())
+            )
+            bootstrap = AccountBootstrap(frame.loc[labelled, "account_id"].to_numpy(dtype=object), 500, seed)
             rate = data.y.mean()
             for when, weight in (("before", 1.0), ("after", 2 * (1 - rate) / (1 - 2 * rate))):
                 tilt = np.where(data.y == 1, weight, 1.0)
@@ -78,10 +80,16 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accounts", type=int, default=600)
-    parser.add_argument("--weeks", type=int, default=157)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accounts", type=int, default=600, help="number of simulated accounts (default: %(default)s)")
+    parser.add_argument("--weeks", type=int, default=157, help="weeks of simulated history (default: %(default)s)")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2, 3, 4],
+        help="seeds of the simulated portfolios (default: %(default)s)",
+    )
     options = parser.parse_args()
     for seed in options.seeds:
         print(pd.DataFrame(one(options.accounts, options.weeks, seed)).round(3).to_string(index=False), flush=True)

@@ -53,24 +53,24 @@ def booster_of(trees: int, leaves: int, depth: int) -> lightgbm.Booster:
     return lightgbm.Booster(model_str=lightgbm.train(settings, data, trees).model_to_string())
 
 
-def taken(what: Callable[[], object], times: int = 1) -> tuple[float, float]:
+def seconds_per_call(what: Callable[[], object], times: int = 1) -> tuple[float, float]:
     """Return the median CPU and wall seconds of a call."""
-    found = []
+    values = []
     for _ in range(times):
         wall, cpu = time.perf_counter(), time.process_time()
         what()
-        found.append((time.process_time() - cpu, time.perf_counter() - wall))
-    cpu, wall = np.median(found, axis=0)
+        values.append((time.process_time() - cpu, time.perf_counter() - wall))
+    cpu, wall = np.median(values, axis=0)
     return float(cpu), float(wall)
 
 
 def in_turns(contenders: dict[str, tuple[Callable[[], object], int, int]], turns: int) -> dict[str, npt.NDArray]:
     """Return CPU and wall seconds per row by contender, (turns, 2); a contender is (call, its rows, calls per turn)."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    result: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for _ in range(turns):
         for name, (call, _, times) in contenders.items():
-            found[name].append(taken(call, times))
-    return {name: np.array(each) / contenders[name][1] for name, each in found.items()}
+            result[name].append(seconds_per_call(call, times))
+    return {name: np.array(each) / contenders[name][1] for name, each in result.items()}
 
 
 def summary(seconds: npt.NDArray) -> str:
@@ -81,7 +81,7 @@ def summary(seconds: npt.NDArray) -> str:
 def compare(name: str, booster: lightgbm.Booster, turns: int, rows: int) -> None:
     text, (x, _) = booster.model_to_string(), rows_of(rows, 1)
     ours = TreeShap.of(text, COLUMNS)
-    loads = np.array([taken(lambda: TreeShap.of(text, COLUMNS)) for _ in range(turns)])
+    loads = np.array([seconds_per_call(lambda: TreeShap.of(text, COLUMNS)) for _ in range(turns)])
     explainer = shap.TreeExplainer(booster)
     explainer.model.model_type = "internal"  # by default SHAP calls LightGBM
 
@@ -93,7 +93,7 @@ def compare(name: str, booster: lightgbm.Booster, turns: int, rows: int) -> None
 
     off = np.abs(ours.contributions(x[:THEIRS]) - theirs(x[:THEIRS], 1)()).max()
     one, some, few = x[:1], x[:THEIRS], x[:OF_SHAP]
-    found = in_turns(
+    times = in_turns(
         {
             "ours, one row": (lambda: ours.contributions(one), 1, 30),
             "LightGBM, one row": (theirs(one, 1), 1, 10),
@@ -111,8 +111,8 @@ def compare(name: str, booster: lightgbm.Booster, turns: int, rows: int) -> None
     print(
         f"\n{name}: tables {ours.bytes / 2**20:.1f} MiB, made in {summary(loads[:, 0] / 1e3)} CPU ms; off by {off:.1e}"
     )
-    middle = {each: np.median(seconds, axis=0) for each, seconds in found.items()}
-    for each, seconds in found.items():
+    middle = {each: np.median(seconds, axis=0) for each, seconds in times.items()}
+    for each, seconds in times.items():
         against = middle["ours, one row" if each.endswith("one row") else f"ours, {rows:,} rows"]
         ratio, wall = middle[each] / against
         print(
@@ -126,7 +126,7 @@ def by_depth(depths: list[int], turns: int) -> None:
     for depth in depths:
         text = (booster := booster_of(400, 31, depth)).model_to_string()
         ours = TreeShap.of(text, COLUMNS)
-        found = in_turns(
+        times = in_turns(
             {
                 "load": (lambda text=text: TreeShap.of(text, COLUMNS), 1, 1),
                 "batch": (lambda ours=ours: ours.contributions(x), 10_000, 1),
@@ -135,7 +135,7 @@ def by_depth(depths: list[int], turns: int) -> None:
             },
             turns,
         )
-        middle = {each: np.median(seconds[:, 0]) for each, seconds in found.items()}
+        middle = {each: np.median(seconds[:, 0]) for each, seconds in times.items()}
         print(
             f"400 trees of at most 31 leaves, depth at most {depth}: tables {ours.bytes / 2**20:.1f} MiB, made in"
             f" {middle['load']:.2f} s; one row {middle['one'] * 1e6:,.0f}, in a batch {middle['batch'] * 1e6:,.0f},"
@@ -147,10 +147,22 @@ def by_depth(depths: list[int], turns: int) -> None:
 def main() -> None:
     shapes = {"200x8d3": (200, 8, 3), "400x12": (400, 12, -1), "500x15d5": (500, 15, 5), "500x31": (500, 31, -1)}
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--turns", type=int, default=5)
-    arguments.add_argument("--rows", type=int, default=10_000, help="of a batch")
-    arguments.add_argument("--shapes", nargs="*", default=[*shapes], choices=shapes)
-    arguments.add_argument("--depths", nargs="*", type=int, default=[3, 4, 5, 6, 8, -1])
+    arguments.add_argument("--turns", type=int, default=5, help="turns of each contender (default: %(default)s)")
+    arguments.add_argument("--rows", type=int, default=10_000, help="rows of a batch (default: %(default)s)")
+    arguments.add_argument(
+        "--shapes",
+        nargs="*",
+        default=[*shapes],
+        choices=shapes,
+        help="boosters to compare: trees x leaves, d and the maximum depth (default: %(default)s)",
+    )
+    arguments.add_argument(
+        "--depths",
+        nargs="*",
+        type=int,
+        default=[3, 4, 5, 6, 8, -1],
+        help="maximum tree depths to measure; -1 for no limit (default: %(default)s)",
+    )
     options = arguments.parse_args()
     for name in options.shapes:
         compare(name, booster_of(*shapes[name]), options.turns, options.rows)

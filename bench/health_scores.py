@@ -22,7 +22,7 @@ from models.rules.evaluate import apply_rules
 from models.rules.history import PortfolioHistory
 
 
-def made_up(accounts: int, seed: int = 0) -> pd.DataFrame:
+def synthetic_snapshot(accounts: int, seed: int = 0) -> pd.DataFrame:
     """Return a snapshot of every feature with values of all sizes, a fifth of them unknown."""
     rng = np.random.default_rng(seed)
     columns: dict[str, object] = {
@@ -51,16 +51,16 @@ def timed(work: Callable[[], object], repeat: int) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--accounts", type=int, default=100_000)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--accounts", type=int, default=100_000, help="number of accounts (default: %(default)s)")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each measurement (default: %(default)s)")
     options = parser.parse_args()
-    frame, rubrics = made_up(options.accounts), [load_rubric(name) for name in rubric_files()]
+    frame, rubrics = synthetic_snapshot(options.accounts), [load_rubric(name) for name in rubric_files()]
     needed = ["account_id", "as_of", "contract.arr", *{signal.feature for r in rubrics for _, signal in r.signals}]
 
     def scored() -> None:
         for rubric in rubrics:
-            found = rubric.score(frame)
-            _ = found.score, found.band, found.dimensions
+            scores = rubric.score(frame)
+            _ = scores.score, scores.band, scores.dimensions
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "snapshot.parquet"

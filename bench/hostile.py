@@ -38,9 +38,9 @@ SETTINGS = {"requests_a_minute": "1000000", "retry_seconds": "1", "request_secon
 DRAWN = 200
 
 
-def measure(requests: int, seed: int, callers: int, given: Path | None, place: Path) -> dict[str, Any]:
+def measure(requests: int, seed: int, callers: int, inputs: Path | None, place: Path) -> dict[str, Any]:
     """Return counts by status and by kind of request, and unexpected answers under "wrong"."""
-    home = scratch_home(given, place)
+    home = scratch_home(inputs, place)
     store = Store.of(home)
     with store.begin() as connection:
         _, key = create_key(connection, "hostile", SCOPES)
@@ -57,11 +57,11 @@ def measure(requests: int, seed: int, callers: int, given: Path | None, place: P
             for exchange, (status, headers, body) in zip(exchanges, answers, strict=True):
                 statuses[status] += 1
                 kinds[exchange.kind] += 1
-                if said := _wrong(exchange.method, status, headers, body):
-                    wrong.append(f"{said}: {_description(exchange)}")
-            done = start + len(exchanges)
-            if done % 1000 == 0:
-                print(f"{done:,} requests, {len(wrong)} wrong", file=sys.stderr, flush=True)
+                if text := _wrong(exchange.method, status, headers, body):
+                    wrong.append(f"{text}: {_description(exchange)}")
+            result = start + len(exchanges)
+            if result % 1000 == 0:
+                print(f"{result:,} requests, {len(wrong)} wrong", file=sys.stderr, flush=True)
         code = served.stop()
         failures = [line for line in served.lines() if line["level"] == "error"]
     return {
@@ -98,11 +98,18 @@ def _description(exchange: Exchange) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--callers", type=int, default=4, help="connections at a time")
-    parser.add_argument("--home", type=Path, default=Path(os.environ.get("RENEWCAST_HOME", ".renewcast")))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--requests", type=int, default=10_000, help="number of requests to send (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random requests (default: %(default)s)")
+    parser.add_argument("--callers", type=int, default=4, help="connections at the same time (default: %(default)s)")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=Path(os.environ.get("RENEWCAST_HOME", ".renewcast")),
+        help="folder of a home with a champion (%(default)s)",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="renewcast-hostile-", ignore_cleanup_errors=True) as place:
         result = measure(options.requests, options.seed, options.callers, options.home, Path(place))

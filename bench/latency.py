@@ -34,18 +34,20 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--home", type=Path)
-    asked.add_argument("--seconds", type=float, default=10.0)
-    asked.add_argument("--port", type=int, default=8300)
-    asked.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    given = asked.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, help="folder of a trained and scored home (a new one is created)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="duration of the load (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8300, help="first port to use (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, nargs="+", default=[1, 2], help="number of worker processes (default: %(default)s)"
+    )
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        home = (given.home or made(Path(work))).absolute()
-        compare(home, Path(work), given.port, given.seconds, given.workers)
+        home = (options.home or train_demo(Path(work))).absolute()
+        compare(home, Path(work), options.port, options.seconds, options.workers)
 
 
-def made(work: Path) -> Path:
+def train_demo(work: Path) -> Path:
     home, signals = work / "home", work / "signals"
     for command in (
         ["simulate", str(signals), "--accounts", "400", "--weeks", "130", "--seed", "1"],
@@ -101,8 +103,8 @@ def compare(home: Path, work: Path, port: int, seconds: float, workers: list[int
 def print_load(what: str, port: int, requests: list[Request], seconds: float) -> None:
     for connections in CONNECTIONS:
         with ProcessPoolExecutor(1) as elsewhere:
-            found: Load = elsewhere.submit(load, port, requests, connections, seconds).result()
-        print(f"{what}, {connections} connection(s): {found.words()}", flush=True)
+            latencies: Load = elsewhere.submit(load, port, requests, connections, seconds).result()
+        print(f"{what}, {connections} connection(s): {latencies.words()}", flush=True)
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -39,19 +39,19 @@ class World(NamedTuple):
 
 
 def path(kind: str, rng: np.random.Generator) -> Floats:
-    found = np.zeros(WEEKS + AHEAD)
+    values = np.zeros(WEEKS + AHEAD)
     if kind == "walk":
-        for week in range(26, len(found), 26):
-            found[week:] += np.log(2) * rng.choice([-1, 1])
+        for week in range(26, len(values), 26):
+            values[week:] += np.log(2) * rng.choice([-1, 1])
     elif kind != "steady":
-        found[rng.integers(WEEKS - GAP - SLICE // 2, WEEKS) :] += np.log(2) * (1 if kind == "double" else -1)
-    return found
+        values[rng.integers(WEEKS - GAP - SLICE // 2, WEEKS) :] += np.log(2) * (1 if kind == "double" else -1)
+    return values
 
 
 def world(kind: str, seed: int) -> World:
     rng = np.random.default_rng(seed)
     levels, usual, unseen = path(kind, rng), rng.normal(size=ACCOUNTS), rng.normal(0, UNEXPLAINED_SPREAD, ACCOUNTS)
-    ids, signal, weeks, known, ended = np.arange(ACCOUNTS, dtype=np.float64), usual.copy(), [], [], []
+    ids, signal, weeks, available, ended = np.arange(ACCOUNTS, dtype=np.float64), usual.copy(), [], [], []
     now, left = signal, np.ones(ACCOUNTS)
     for week, high in enumerate(levels):
         signal = usual + 0.8 * (signal - usual) + rng.normal(0, 0.25, ACCOUNTS)
@@ -60,24 +60,27 @@ def world(kind: str, seed: int) -> World:
             now, then = signal.copy(), unseen.copy()
         if week >= WEEKS:
             left *= (1 - scipy.special.expit(BASE + high + now + then)) ** (1 / AHEAD)
-        gone = rng.random(ACCOUNTS) < hazard
+        churned = rng.random(ACCOUNTS) < hazard
         weeks.append(signal.copy())
-        known.append(ids.copy())
-        ended.append(gone)
-        usual[gone], unseen[gone] = rng.normal(size=gone.sum()), rng.normal(0, UNEXPLAINED_SPREAD, gone.sum())
-        signal[gone], ids[gone] = usual[gone], ids.max() + 1 + np.arange(gone.sum())
+        available.append(ids.copy())
+        ended.append(churned)
+        usual[churned], unseen[churned] = (
+            rng.normal(size=churned.sum()),
+            rng.normal(0, UNEXPLAINED_SPREAD, churned.sum()),
+        )
+        signal[churned], ids[churned] = usual[churned], ids.max() + 1 + np.arange(churned.sum())
     counts = np.vstack([np.zeros(ACCOUNTS), np.cumsum(ended, axis=0)])
-    return World(np.array(weeks), np.array(known), counts[AHEAD:] > counts[:-AHEAD], now, 1 - left)
+    return World(np.array(weeks), np.array(available), counts[AHEAD:] > counts[:-AHEAD], now, 1 - left)
 
 
 def one(kind: str, seed: int) -> dict[str, float]:
-    made, last = world(kind, seed), WEEKS - GAP
+    created, last = world(kind, seed), WEEKS - GAP
 
     def rows(first: int, end: int, every: int = 1) -> tuple[Floats, Floats, np.ndarray, pd.Series]:
         weeks = np.arange(first, end, every)
         dates = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.repeat(7 * weeks, ACCOUNTS), unit="D")
-        labels = made.outcome[weeks].ravel().astype(np.float64)
-        return made.signal[weeks].ravel(), labels, made.ids[weeks].ravel().astype(str), pd.Series(dates)
+        labels = created.outcome[weeks].ravel().astype(np.float64)
+        return created.signal[weeks].ravel(), labels, created.ids[weeks].ravel().astype(str), pd.Series(dates)
 
     past, happened, _, _ = rows(0, last - SLICE - GAP)
     design = np.column_stack([past, np.ones_like(past)])
@@ -90,27 +93,29 @@ def one(kind: str, seed: int) -> dict[str, float]:
     move = level_shift.estimate_level_move(offset, outcomes, names, dates, 7 * (GAP + SLICE / 2))
     answer = {"move": move}
     for name, by in (("without", 0.0), ("with", move)):
-        found = calibrate(raw, y, accounts, as_of, expected, seed=seed, move=by)
-        asked = slope * made.now + constant
-        every = [apply_calibrator({"kind": found["kind"], "parameters": p}, asked) for p in found["resamples"]]
-        point = scipy.special.logit(apply_calibrator(found, asked))
+        calibrated = calibrate(raw, y, accounts, as_of, expected, seed=seed, move=by)
+        requested = slope * created.now + constant
+        every = [
+            apply_calibrator({"kind": calibrated["kind"], "parameters": p}, requested) for p in calibrated["resamples"]
+        ]
+        point = scipy.special.logit(apply_calibrator(calibrated, requested))
         low, high = scipy.special.logit(np.quantile(every, INTERVAL, axis=0))
         wide = NORMAL_80 * UNEXPLAINED_SPREAD
         lower = point - np.hypot(wide, np.maximum(point - low, 0))
         upper = point + np.hypot(wide, np.maximum(high - point, 0))
-        true = scipy.special.logit(made.truth)
+        true = scipy.special.logit(created.truth)
         answer |= {f"truth inside, {name}": float(((lower <= true) & (true <= upper)).mean())}
         answer |= {f"width, {name}": float((scipy.special.expit(upper) - scipy.special.expit(lower)).mean())}
     return answer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=16)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", type=int, default=16, help="number of simulated worlds (default: %(default)s)")
     options = parser.parse_args()
     for kind in WORLDS:
-        found = pd.DataFrame([one(kind, seed) for seed in range(options.worlds)])
-        print(kind, found.mean().round(3).to_dict(), flush=True)
+        frame = pd.DataFrame([one(kind, seed) for seed in range(options.worlds)])
+        print(kind, frame.mean().round(3).to_dict(), flush=True)
 
 
 if __name__ == "__main__":

@@ -59,13 +59,13 @@ class Publisher:
         number = 0
         while not stop.is_set():
             number += 1
-            made = [self._later(answer, number) for answer in self._answers]
+            bodies = [self._later(answer, number) for answer in self._answers]
             while True:
                 with suppress(StoreDown):
-                    self.webhooks += publish_batch(self._store, made).webhooks
+                    self.webhooks += publish_batch(self._store, bodies).webhooks
                     break
                 time.sleep(0.5)
-            self.ids |= {answer["prediction_id"] for answer in made}
+            self.ids |= {answer["prediction_id"] for answer in bodies}
             stop.wait(BATCH_EVERY)
 
     def _later(self, answer: dict[str, Any], number: int) -> dict[str, Any]:
@@ -77,10 +77,10 @@ class Publisher:
 
 
 def measure(
-    seconds: float, workers: int, callers: int, kind: str, given: Path | None, place: Path, publish: int = 20
+    seconds: float, workers: int, callers: int, kind: str, inputs: Path | None, place: Path, publish: int = 20
 ) -> dict[str, Any]:
     """Return all counts and checks; "lost" and "wrong" must be empty."""
-    home = scratch_home(given, place)
+    home = scratch_home(inputs, place)
     with store_of(kind, home, place) as where:
         store = Store.of(home, where.address)
         receiver = Receiver()
@@ -140,7 +140,7 @@ def _under_load(
         "by status": {str(status): count for status, count in sorted(statuses.items())},
         "p50 and p99 in ms": {w: [round(float(np.quantile(t, q)), 1) for q in (0.5, 0.99)] for w, t in took.items()},
         "befell": dict(chaos.done),
-        "accepted": {kind: len(found) for kind, found in ledger.accepted.items()},
+        "accepted": {kind: len(result) for kind, result in ledger.accepted.items()},
         "predictions published": len(publisher.ids),
         "webhooks": {"events": len(receiver.times), "received": sum(receiver.times.values())},
         "seconds until all was done": round(time.monotonic() - settled, 1),
@@ -173,15 +173,17 @@ def _lost(asking: Caller, store: Store, ledger: Ledger, receiver: Receiver, publ
         time.sleep(1.0)
     lost = [f"job {name} is {state}: {reasons[name]}" for name, state in jobs.items() if state != "finished"]
     with store.read() as connection:
-        kept = Counter(
+        stored = Counter(
             json.loads(document)["note"] for document in connection.execute(select(records.c.document)).scalars()
         )
         ids = set(connection.execute(select(records.c.id)).scalars())
     for kind in ("intervention", "outcome"):
         lost += [f"{kind} {name} is gone" for name in ledger.accepted[kind] if name not in ids]
-        lost += [f"{kind} {name} is there {kept[w]} times" for name, w in ledger.accepted[kind].items() if kept[w] != 1]
+        lost += [
+            f"{kind} {name} is there {stored[w]} times" for name, w in ledger.accepted[kind].items() if stored[w] != 1
+        ]
     lost += [
-        f"a record was kept {times} times" for word, times in kept.items() if times > 1 or word not in ledger.tried
+        f"a record was kept {times} times" for word, times in stored.items() if times > 1 or word not in ledger.tried
     ]
     lost += [f"delivery {row.id} was not received" for row in rows if row.event_id not in receiver.times]
     lost += [f"delivery {row.id} has not ended" for row in rows if row.delivered_at is None]
@@ -193,15 +195,15 @@ def _lost(asking: Caller, store: Store, ledger: Ledger, receiver: Receiver, publ
 
 
 def _not_streamed(asking: Caller, publisher: Publisher) -> list[str]:
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     cursor = ""
     while True:
         page = asking.sure("predictions stream", f"/v1/predictions?limit=200{cursor}")
-        seen.update(each["prediction_id"] for each in page["data"])
+        counts.update(each["prediction_id"] for each in page["data"])
         if not page["data"]:
             break
         cursor = f"&cursor={page['next']}"
-    return [f"prediction {name} was streamed {seen[name]} times" for name in publisher.ids if seen[name] != 1]
+    return [f"prediction {name} was streamed {counts[name]} times" for name in publisher.ids if counts[name] != 1]
 
 
 def _back_after(served: Served) -> list[float]:
@@ -211,12 +213,24 @@ def _back_after(served: Served) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--callers", type=int, default=6)
-    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
-    parser.add_argument("--home", type=Path, default=Path(os.environ.get("RENEWCAST_HOME", ".renewcast")))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the load (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="number of worker processes (default: %(default)s)")
+    parser.add_argument(
+        "--callers", type=int, default=6, help="clients that send requests at the same time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--store",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="store of the service (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=Path(os.environ.get("RENEWCAST_HOME", ".renewcast")),
+        help="folder of a home with a champion (%(default)s)",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="renewcast-load-", ignore_cleanup_errors=True) as place:
         result = measure(options.seconds, options.workers, options.callers, options.store, options.home, Path(place))

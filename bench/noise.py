@@ -38,9 +38,9 @@ def toss(signals: Path, seed: int) -> None:
         while at < end:
             grows = at + pd.Timedelta(days=float(rng.exponential(365 / GROWS_A_YEAR)))
             until = min(grows, leaves)
-            known = until < end
-            why = None if not known else "cancelled" if leaves <= grows else "upgraded"
-            rows.append((account, at, until if known else pd.NaT, round(arr, 2), why))
+            observed = until < end
+            why = None if not observed else "cancelled" if leaves <= grows else "upgraded"
+            rows.append((account, at, until if observed else pd.NaT, round(arr, 2), why))
             if leaves <= grows:
                 break
             at, arr = grows, arr * 1.2
@@ -54,9 +54,11 @@ def toss(signals: Path, seed: int) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--seeds", type=int, default=20)
-    arguments.add_argument("--accounts", type=int, default=300)
-    arguments.add_argument("--weeks", type=int, default=104)
+    arguments.add_argument("--seeds", type=int, default=20, help="number of seeds (default: %(default)s)")
+    arguments.add_argument(
+        "--accounts", type=int, default=300, help="number of simulated accounts (default: %(default)s)"
+    )
+    arguments.add_argument("--weeks", type=int, default=104, help="weeks of simulated history (default: %(default)s)")
     options = arguments.parse_args()
     promoted = 0
     for seed in range(options.seeds):

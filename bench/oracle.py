@@ -82,7 +82,7 @@ def rivals(
     """Return probabilities of the competitors: the parts of the model alone, and each rubric."""
     y = prepared.labels[target].to_numpy(dtype=np.float64)
     rows = candidate.split.mask("test", prepared.frame["as_of"]) & np.isfinite(y)
-    slice_, known = prepared.frame[rows].reset_index(drop=True), y[rows]
+    slice_, available = prepared.frame[rows].reset_index(drop=True), y[rows]
     accounts = slice_["account_id"].to_numpy(dtype=object)
     shipped = candidate.final.blend
     final, every = candidate.split.final(), TargetRows(prepared, target, {}, TrainConfig().horizon_days)
@@ -95,7 +95,7 @@ def rivals(
         raws[name] = tuple(health_log_odds(rubric.score(part).score, target) for part in (slice_, frame))
     scaled = {"logistic regression", "trees"}
     return {
-        name: calibrated_probabilities(early, known, accounts, slice_["as_of"], late, expected, name in scaled)
+        name: calibrated_probabilities(early, available, accounts, slice_["as_of"], late, expected, name in scaled)
         for name, (early, late) in raws.items()
     }
 
@@ -157,10 +157,14 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accounts", type=int, default=1500)
-    parser.add_argument("--weeks", type=int, default=157)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--accounts", type=int, default=1500, help="number of simulated accounts (default: %(default)s)"
+    )
+    parser.add_argument("--weeks", type=int, default=157, help="weeks of simulated history (default: %(default)s)")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], help="seeds of the simulated portfolios (default: %(default)s)"
+    )
     options = parser.parse_args()
     rows = []
     for seed in options.seeds:

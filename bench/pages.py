@@ -84,9 +84,9 @@ def main() -> None:
         copy = enlarged(home, accounts, Path(place) / "home")
         app = create_app(copy, ServiceSettings(open_locally=True, requests_a_minute=1_000_000))
         with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as client:
-            held = app.state.live.current().scored(None)
-            account = held.assessment.account_ids[len(held.assessment.frame) // 2]
-            print(f"{len(held.assessment.frame):,} accounts; milliseconds: first, median, worst of {TIMES}; bytes")
+            scored = app.state.live.current().scored(None)
+            account = scored.assessment.account_ids[len(scored.assessment.frame) // 2]
+            print(f"{len(scored.assessment.frame):,} accounts; milliseconds: first, median, worst of {TIMES}; bytes")
             for paths in PATHS:
                 for path in paths:
                     if path is not None:
@@ -94,15 +94,15 @@ def main() -> None:
 
 
 def _measure(client: TestClient, path: str) -> None:
-    taken = []
+    durations = []
     for _ in range(TIMES + 1):
         begun = time.perf_counter()
         answer = client.get(path)
-        taken.append(1000 * (time.perf_counter() - begun))
+        durations.append(1000 * (time.perf_counter() - begun))
         if answer.status_code != 200:
             print(f"{path:44} {answer.status_code}")
             return
-    first, *rest = taken
+    first, *rest = durations
     print(f"{path:44} {first:9.1f} {statistics.median(rest):8.1f} {max(rest):8.1f} {len(answer.content):10,}")
 
 

@@ -42,15 +42,15 @@ def others(place: Path, address: Path, through: str, test: pd.DataFrame) -> dict
     """Return the predictions of the other libraries for the test snapshots, by target and name."""
     prepared = read_labelled_snapshots(address, parse_instant(through), TrainConfig())
     prepared.signals.close()
-    found = {}
+    results = {}
     for target in TARGETS:
         y = prepared.labels[target].to_numpy()
-        known = np.isfinite(y)
-        past = prepared.frame[known]
+        labelled = np.isfinite(y)
+        past = prepared.frame[labelled]
         names = [name for name in CATALOGUE if past[name].nunique() > 1]
-        found[target] = forecasts(place, past[names], y[known], test[names])
-        found[target]["base rate"] = {"p": np.full(len(test), y[known].mean())}
-    return found
+        results[target] = forecasts(place, past[names], y[labelled], test[names])
+        results[target]["base rate"] = {"p": np.full(len(test), y[labelled].mean())}
+    return results
 
 
 def one(work: Path, name: str, through: str) -> list[dict[str, object]]:
@@ -70,9 +70,9 @@ def one(work: Path, name: str, through: str) -> list[dict[str, object]]:
         rows = []
         for target, model in report.models.items():
             y = outcomes[target].to_numpy()
-            seen = np.isfinite(y)
+            labelled = np.isfinite(y)
             ours = {"p": model.bundle.scorer.predict(frame).probability, "seconds": took}
-            rate = y[seen].mean()
+            rate = y[labelled].mean()
             for who, result in {"ours": ours, **competitors[target]}.items():
                 p = result["p"]
                 rows.append(
@@ -81,11 +81,11 @@ def one(work: Path, name: str, through: str) -> list[dict[str, object]]:
                         "through": through,
                         "target": target,
                         "who": who,
-                        "ROC AUC": roc_auc_score(y[seen], p[seen]),
-                        "Brier": brier_score_loss(y[seen], p[seen]),
+                        "ROC AUC": roc_auc_score(y[labelled], p[labelled]),
+                        "Brier": brier_score_loss(y[labelled], p[labelled]),
                         "rate's own Brier": rate * (1 - rate),
-                        "accounts": int(seen.sum()),
-                        "outcomes": int(y[seen].sum()),
+                        "accounts": int(labelled.sum()),
+                        "outcomes": int(y[labelled].sum()),
                         "promoted": model.promoted if who == "ours" else None,
                         "seconds": result.get("seconds"),
                     }
@@ -94,9 +94,9 @@ def one(work: Path, name: str, through: str) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(DATES))
-    parser.add_argument("--workdir", type=Path, help="keep the peers' environment here")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(DATES), help="data sets to compare")
+    parser.add_argument("--workdir", type=Path, help="folder for the peers' environment, kept afterwards")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as fresh:
         work = options.workdir or Path(fresh)
@@ -106,7 +106,7 @@ def main() -> None:
                 try:
                     rows = one(work, name, through)
                 except SignalsError as error:
-                    print(f"{name} is passed over: {error.found}")
+                    print(f"{name} is skipped: {error.found}")
                     break
                 print(pd.DataFrame(rows).round(4).to_string(index=False), flush=True)
 

@@ -33,14 +33,14 @@ def one(accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, o
         simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
         prepared = read_labelled_snapshots(signals, None, QUICK)
         try:
-            found = forecast_past_quarters(prepared, quarters, QUICK, {})
+            forecasts = forecast_past_quarters(prepared, quarters, QUICK, {})
         except InsufficientData as error:
             print(f"seed {seed}: {error}", flush=True)
             return []
         finally:
             prepared.signals.close()
     rows: list[dict[str, object]] = []
-    for quarter in found.quarters:
+    for quarter in forecasts.quarters:
         for name in FIGURES:
             figure = quarter.figures[name]
             rows.append(
@@ -59,17 +59,25 @@ def one(accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, o
                     "off": figure.happened - figure.expected,
                 }
             )
-    for name, why in found.skipped.items():
+    for name, why in forecasts.skipped.items():
         print(f"seed {seed}: {name} skipped: {why}", flush=True)
     return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--accounts", type=int, default=600)
-    parser.add_argument("--weeks", type=int, default=182)
-    parser.add_argument("--quarters", type=int, default=5)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
+    parser.add_argument("--accounts", type=int, default=600, help="number of simulated accounts (default: %(default)s)")
+    parser.add_argument("--weeks", type=int, default=182, help="weeks of simulated history (default: %(default)s)")
+    parser.add_argument(
+        "--quarters", type=int, default=5, help="number of the newest quarters to forecast (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2, 3],
+        help="seeds of the simulated portfolios (default: %(default)s)",
+    )
     options = parser.parse_args()
     rows = []
     for seed in options.seeds:
@@ -78,8 +86,8 @@ def main() -> None:
         rows += new
         print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
         if new:
-            shown = pd.DataFrame(new).drop(columns=["seed", "width", "off", "below"])
-            print(shown.round(3).to_string(index=False), flush=True)
+            columns = pd.DataFrame(new).drop(columns=["seed", "width", "off", "below"])
+            print(columns.round(3).to_string(index=False), flush=True)
     if not rows:
         return
     table = pd.DataFrame(rows)
@@ -98,9 +106,11 @@ def main() -> None:
     # Quarters of one seed are not independent, so whole seeds are resampled.
     rng = np.random.default_rng(0)
     shares = table.pivot_table(index="seed", columns="figure", values="inside", aggfunc=["sum", "count"])
-    drawn = rng.integers(0, len(shares), (2000, len(shares)))
+    indices = rng.integers(0, len(shares), (2000, len(shares)))
     for name in summary.index:
-        share = shares["sum"][name].to_numpy()[drawn].sum(axis=1) / shares["count"][name].to_numpy()[drawn].sum(axis=1)
+        share = shares["sum"][name].to_numpy()[indices].sum(axis=1) / shares["count"][name].to_numpy()[indices].sum(
+            axis=1
+        )
         summary.loc[name, ["low 95", "high 95"]] = np.quantile(share, [0.025, 0.975])
     print(summary.round(3).to_string())
 

@@ -36,12 +36,18 @@ def endless() -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--churned", type=int, nargs="+", default=[40, 200, 500, 2000])
+    parser.add_argument("--seeds", type=int, default=50, help="number of seeds (default: %(default)s)")
+    parser.add_argument(
+        "--churned",
+        type=int,
+        nargs="+",
+        default=[40, 200, 500, 2000],
+        help="numbers of churned accounts to simulate (default: %(default)s)",
+    )
     options = parser.parse_args()
     yellow, green = endless()
     print(f"best limits: yellow from {yellow:g}, green from {green:g}", flush=True)
-    found = []
+    values = []
     for churned in options.churned:
         for seed in range(options.seeds):
             rows = simulate_synthetic_history(WEIGHTS, WEIGHTS, churned, seed, every_weeks=EVERY_WEEKS).rows
@@ -49,7 +55,7 @@ def main() -> None:
                 limits = Bands(green=max(green, yellow + off + 1), yellow=yellow + off, red=0)
                 proposal = propose_bands(rows, limits, capacity=None, seed=seed)
                 at = proposal.limits[1]
-                found.append(
+                values.append(
                     {
                         "limits": kind,
                         "churned": churned,
@@ -65,7 +71,7 @@ def main() -> None:
                         "brier": proposal.judged[-1].brier_change.value,
                     }
                 )
-        rows_so_far = pd.DataFrame(found)
+        rows_so_far = pd.DataFrame(values)
         out = []
         for (kind, count), part in rows_so_far[rows_so_far["churned"] == churned].groupby(["limits", "churned"]):
             shares = {d: (part["decision"] == d).mean() for d in ("not_enough_evidence", "keep", "change")}

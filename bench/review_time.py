@@ -49,11 +49,11 @@ def child(signals: Path, home: Path, quarter: str, profile: Path | None) -> None
     year, number = quarter.split("Q")
     profiler = cProfile.Profile() if profile else contextlib.nullcontext()
     with profiler:
-        held = run_review(signals, Quarter(int(year), int(number)), Home(home.absolute()), progress=tell)
+        review = run_review(signals, Quarter(int(year), int(number)), Home(home.absolute()), progress=tell)
     tell(1.0, "end")
     if isinstance(profiler, cProfile.Profile):
         profiler.dump_stats(str(profile))
-    result = held.review.definitions
+    result = review.review.definitions
     print(
         json.dumps(
             {"steps": seconds, "accounts": result.accounts, "churned": result.accounts_with_churn, "peak": _peak()}
@@ -70,12 +70,12 @@ def measured(signals: Path, home: Path, quarter: str, profile: Path | None) -> N
     """Run one review in a separate process, and print its table."""
     command = [sys.executable, __file__, "--child", str(signals), str(home), "--quarter", quarter]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, *(["--profile", str(profile)] if profile else [])], check=True, stdout=subprocess.PIPE, text=True
     )
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    result = json.loads(done.stdout.splitlines()[-1])
+    result = json.loads(process.stdout.splitlines()[-1])
     print(f"{result['accounts']} accounts in the quarter, {result['churned']} of them left")
     print(f"wall {wall:.0f} s, CPU {cpu:.0f} s, peak memory {result['peak']:.2f} GiB\n")
     print(f"{'step':<36}{'CPU s':>8}{'wall s':>8}{'peak GiB':>10}")
@@ -85,27 +85,31 @@ def measured(signals: Path, home: Path, quarter: str, profile: Path | None) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--accounts", type=int, default=5000)
-    parser.add_argument("--weeks", type=int, default=157)
-    parser.add_argument("--quarter", default="2026Q3")
-    parser.add_argument("--workdir", type=Path)
-    parser.add_argument("--again", action="store_true")
-    parser.add_argument("--profile", type=Path)
+    parser.add_argument(
+        "--accounts", type=int, default=5000, help="number of simulated accounts (default: %(default)s)"
+    )
+    parser.add_argument("--weeks", type=int, default=157, help="weeks of simulated history (default: %(default)s)")
+    parser.add_argument("--quarter", default="2026Q3", help="quarter to review (default: %(default)s)")
+    parser.add_argument(
+        "--workdir", type=Path, help="folder for the signals, which are reused (default: a temporary folder)"
+    )
+    parser.add_argument("--again", action="store_true", help="run the review a second time, with stored roll-ups")
+    parser.add_argument("--profile", type=Path, help="file for a cProfile of the review")
     parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         child(*options.child, options.quarter, options.profile)
         return
-    with tempfile.TemporaryDirectory(prefix="review-") as made:
-        place = options.workdir or Path(made)
+    with tempfile.TemporaryDirectory(prefix="review-") as created:
+        place = options.workdir or Path(created)
         signals = place / f"signals-{options.accounts}-{options.weeks}"
         if not signals.exists():
             size = ["--accounts", str(options.accounts), "--weeks", str(options.weeks), "--seed", "0"]
             subprocess.run([sys.executable, "-m", "renewcast", "simulate", str(signals), *size], check=True)
-        home = Path(made) / "home"
+        home = Path(created) / "home"
         measured(signals, home, options.quarter, options.profile)
         if options.again:
-            print("\nagain, the usage feed rolled up already")
+            print("\nsecond run, with stored roll-ups")
             measured(signals, home, options.quarter, None)
 
 

@@ -31,30 +31,32 @@ def one(kind: str, churned: int, seed: int, every_weeks: int) -> dict[str, float
     true = TRUE[kind]
     rows = simulate_synthetic_history(true, IN_FORCE, churned, seed, every_weeks=every_weeks).rows
     start = time.process_time()
-    found = propose_weights(rows, IN_FORCE, seed=seed)
+    proposal = propose_weights(rows, IN_FORCE, seed=seed)
     took = time.process_time() - start
     names = list(true)
-    toward = sum((found.candidate[n] - IN_FORCE[n]) * (true[n] - IN_FORCE[n]) for n in names)
+    toward = sum((proposal.candidate[n] - IN_FORCE[n]) * (true[n] - IN_FORCE[n]) for n in names)
     signs = {"up": 1.0, "down": -1.0}
-    against = any(d.clear and signs[d.clear] * (true[d.name] - IN_FORCE[d.name]) <= 0 for d in found.dimensions)
-    proposed = next((j for j in found.judged if j.name == "proposed"), None)
+    against = any(d.clear and signs[d.clear] * (true[d.name] - IN_FORCE[d.name]) <= 0 for d in proposal.dimensions)
+    proposed = next((j for j in proposal.judged if j.name == "proposed"), None)
     return {
         "world": kind,
         "churned": churned,
         "seed": seed,
         "rows": len(rows),
-        "accounts churned, earlier": found.earlier.churned,
-        "later": found.later.churned,
-        "decision": found.decision,
-        "held": float(np.mean([d.fitted.low - 1e-9 <= true[d.name] <= d.fitted.high + 1e-9 for d in found.dimensions])),
-        "width": float(np.mean([d.fitted.high - d.fitted.low for d in found.dimensions])),
-        "clear": float(any(d.clear for d in found.dimensions)),
+        "accounts churned, earlier": proposal.earlier.churned,
+        "later": proposal.later.churned,
+        "decision": proposal.decision,
+        "held": float(
+            np.mean([d.fitted.low - 1e-9 <= true[d.name] <= d.fitted.high + 1e-9 for d in proposal.dimensions])
+        ),
+        "width": float(np.mean([d.fitted.high - d.fitted.low for d in proposal.dimensions])),
+        "clear": float(any(d.clear for d in proposal.dimensions)),
         "clear the wrong way": float(against),
         "moves towards the truth": float(toward > 0) if kind == "wrong" else np.nan,
         "brier change": proposed.brier_change.value if proposed else 0.0,
         "log loss change": proposed.log_loss_change.value if proposed else 0.0,
-        "error fitted": float(np.sqrt(np.mean([(d.fitted.value - true[d.name]) ** 2 for d in found.dimensions]))),
-        "error shrunk": float(np.sqrt(np.mean([(d.shrunk - true[d.name]) ** 2 for d in found.dimensions]))),
+        "error fitted": float(np.sqrt(np.mean([(d.fitted.value - true[d.name]) ** 2 for d in proposal.dimensions]))),
+        "error shrunk": float(np.sqrt(np.mean([(d.shrunk - true[d.name]) ** 2 for d in proposal.dimensions]))),
         "seconds": took,
     }
 
@@ -88,12 +90,29 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--churned", type=int, nargs="+", default=[40, 200, 500, 2000])
-    parser.add_argument("--worlds", nargs="+", choices=list(TRUE), default=list(TRUE))
-    parser.add_argument("--every-weeks", type=int, default=0, help="0: 4, and 13 from 2,000 churns on")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seeds", type=int, default=50, help="number of seeds (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="first seed (default: %(default)s)")
+    parser.add_argument(
+        "--churned",
+        type=int,
+        nargs="+",
+        default=[40, 200, 500, 2000],
+        help="numbers of churned accounts to simulate (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--worlds",
+        nargs="+",
+        choices=list(TRUE),
+        default=list(TRUE),
+        help="simulated worlds to run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--every-weeks",
+        type=int,
+        default=0,
+        help="weeks between snapshots (default: 4, or 13 from 2,000 churned accounts)",
+    )
+    parser.add_argument("--out", type=Path, help="file for the results of each seed")
     options = parser.parse_args()
     rows = []
     for churned in options.churned:

@@ -54,10 +54,16 @@ def report(name: str, address: str | Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("signals", nargs="*")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--accounts", type=int, default=800)
-    parser.add_argument("--weeks", type=int, default=130)
+    parser.add_argument("signals", nargs="*", help="signals to evaluate; without them, portfolios are simulated")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="*",
+        default=[0, 1, 2],
+        help="seeds of the simulated portfolios (default: %(default)s)",
+    )
+    parser.add_argument("--accounts", type=int, default=800, help="number of simulated accounts (default: %(default)s)")
+    parser.add_argument("--weeks", type=int, default=130, help="weeks of simulated history (default: %(default)s)")
     options = parser.parse_args()
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as place:

@@ -29,12 +29,12 @@ from training.estimators.sklearn_classifier import RenewalClassifier
 def one(place: Path, name: str, seed: int) -> list[dict[str, object]]:
     table = pd.read_parquet(place / f"{name}.parquet")
     y = table.pop("y").to_numpy()
-    train, test, known, happened = train_test_split(table, y, test_size=0.3, stratify=y, random_state=seed)
+    train, test, available, happened = train_test_split(table, y, test_size=0.3, stratify=y, random_state=seed)
     start = time.perf_counter()
-    ours = RenewalClassifier(random_state=seed, threads=THREADS).fit(train, known).predict_proba(test)[:, 1]
+    ours = RenewalClassifier(random_state=seed, threads=THREADS).fit(train, available).predict_proba(test)[:, 1]
     took = time.perf_counter() - start
-    results = {"ours": {"p": ours, "seconds": took}} | forecasts(place, train, known, test)
-    results["base rate"] = {"p": np.full(len(test), known.mean()), "seconds": 0.0}
+    results = {"ours": {"p": ours, "seconds": took}} | forecasts(place, train, available, test)
+    results["base rate"] = {"p": np.full(len(test), available.mean()), "seconds": 0.0}
     return [
         {
             "data": name,
@@ -50,9 +50,15 @@ def one(place: Path, name: str, seed: int) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", type=Path, help="keep the peers' environment here")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", type=Path, help="folder for the peers' environment, kept afterwards")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2, 3, 4],
+        help="seeds of the simulated portfolios (default: %(default)s)",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as fresh:
         place = options.workdir or Path(fresh)

@@ -247,22 +247,22 @@ def compared(runs: Runs, n: int, limit: float) -> pd.DataFrame:
             continue
         row = dict.fromkeys(COLUMNS, "") | {"who": name}
         rows.append(row)
-        if not (done := good(results)):
+        if not (result := good(results)):
             row[BUILD] = results[-1]["failed"]
             if ours and "wall" in results[-1]:
                 row[FASTER] = f"< {median(ours, 'seconds') / limit:.2f}" if "did not finish" in row[BUILD] else ""
             continue
-        row[BUILD] = spread([t["seconds"] for t in done])
-        row["CPU s"] = "" if done[0]["cpu"] is None else f"{median(done, 'cpu'):.2f}"
-        row["process s"] = f"{median(done, 'wall'):.2f}"
-        row[PEAK] = spread([t["peak"] / GIB for t in done])
+        row[BUILD] = spread([t["seconds"] for t in result])
+        row["CPU s"] = "" if result[0]["cpu"] is None else f"{median(result, 'cpu'):.2f}"
+        row["process s"] = f"{median(result, 'wall'):.2f}"
+        row[PEAK] = spread([t["peak"] / GIB for t in result])
         if ours:
-            row[FASTER] = f"{median(ours, 'seconds') / median(done, 'seconds'):.2f}"
-            row[SMALLER] = f"{median(ours, 'peak') / median(done, 'peak'):.2f}"
-        if len(parts := done[0]["parts"]) > 1:
-            medians = {part: statistics.median(t["parts"][part] for t in done) for part in parts}
+            row[FASTER] = f"{median(ours, 'seconds') / median(result, 'seconds'):.2f}"
+            row[SMALLER] = f"{median(ours, 'peak') / median(result, 'peak'):.2f}"
+        if len(parts := result[0]["parts"]) > 1:
+            medians = {part: statistics.median(t["parts"][part] for t in result) for part in parts}
             row["of which"] = " + ".join(f"{part} {seconds:.2f}" for part, seconds in medians.items())
-        if len(done) < len(results):
+        if len(result) < len(results):
             row["of which"] += f" ({results[-1]['failed']} in turn {len(results)})"
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -280,9 +280,9 @@ def show(table: pd.DataFrame, markdown: bool) -> None:
 def agreement(runs: Runs, n: int) -> str:
     """Return whether the peers that build the nine columns agree."""
     results = {
-        name: done[-1]["totals"]
+        name: result[-1]["totals"]
         for (name, dates), t in runs.items()
-        if dates == n and (done := good(t)) and "totals" in done[-1]
+        if dates == n and (result := good(t)) and "totals" in result[-1]
     }
     if len(results) < 2:
         return ""
@@ -317,12 +317,12 @@ def scaling(bench: Bench) -> None:
     for events in options.sizes:
         for (name, n), results in bench.measure(["ours", *(options.peers or ["one_pass"])], events).items():
             row: dict[str, Any] = {"who": name, "dates": n or "any", "events": f"{events:,}"}
-            if done := good(results):
-                seconds = median(done, "seconds")
-                row[BUILD] = spread([t["seconds"] for t in done])
-                row["CPU s"] = f"{median(done, 'cpu'):.2f}" if done[0]["cpu"] is not None else ""
+            if result := good(results):
+                seconds = median(result, "seconds")
+                row[BUILD] = spread([t["seconds"] for t in result])
+                row["CPU s"] = f"{median(result, 'cpu'):.2f}" if result[0]["cpu"] is not None else ""
                 row["million events a second"] = f"{events / seconds / 1e6:.2f}"
-                row["peak GiB"] = f"{max(t['peak'] for t in done) / GIB:.2f}"
+                row["peak GiB"] = f"{max(t['peak'] for t in result) / GIB:.2f}"
                 if (name, n) in last:
                     fewer, before = last[name, n]
                     row["exponent"] = f"{math.log(seconds / before) / math.log(events / fewer):.2f}"
@@ -344,27 +344,27 @@ def refresh(bench: Bench) -> None:
     before = AS_OF - timedelta(weeks=1)
     newest = f"week={before.date()}"
     with tempfile.TemporaryDirectory(dir=bench.place) as folder:
-        source, kept = Path(folder) / "signals", Path(folder) / "kept"
-        kept.mkdir()
+        source, stored = Path(folder) / "signals", Path(folder) / "kept"
+        stored.mkdir()
         for file in sorted(whole.rglob("*.parquet")):
             if newest not in file.parts:
                 _link(file, source / file.relative_to(whole))
         say(f"building {date.isoformat(before.date())}")
-        first = bench.run("ours.py", home=kept, keep=True, address=str(source), as_of=before.isoformat())
+        first = bench.run("ours.py", home=stored, keep=True, address=str(source), as_of=before.isoformat())
         _report("ours, a week ago, from nothing", first)
         for file in sorted((whole / "usage" / newest).iterdir()):
             _link(file, source / file.relative_to(whole))
-        size = sum(p.stat().st_size for p in kept.rglob("*") if p.is_file())
+        size = sum(p.stat().st_size for p in stored.rglob("*") if p.is_file())
         runs: dict[str, list[dict[str, Any]]] = {"refresh": [], "from nothing": []}
         for i in range(options.repeat):
             for who, results in runs.items():
                 home = Path(folder) / f"home-{who.replace(' ', '-')}-{i}"
                 if who == "refresh":
-                    shutil.copytree(kept, home, symlinks=True)
+                    shutil.copytree(stored, home, symlinks=True)
                 else:
                     home.mkdir()
                     # The cache of SQL texts depends on the code, not on the events, so both cases have it.
-                    shutil.copy2(kept / "texts.json", home)
+                    shutil.copy2(stored / "texts.json", home)
                 results.append(bench.run("ours.py", home=home, keep=True, address=str(source), digest=True))
                 _report(f"{i + 1}: {who}", results[-1])
                 shutil.rmtree(home)
@@ -428,22 +428,30 @@ def verify(bench: Bench) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--scaling", action="store_true", help="how ours grows with the number of events")
-    mode.add_argument("--refresh", action="store_true", help="a weekly refresh against a build from nothing")
-    mode.add_argument("--verify", action="store_true", help="hold ours against the join by hand, value by value")
-    parser.add_argument("--events", type=int, default=EVENTS)
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="the events of --scaling")
+    mode.add_argument("--scaling", action="store_true", help="measure how ours scales with the number of events")
+    mode.add_argument("--refresh", action="store_true", help="compare a weekly refresh with a full build")
+    mode.add_argument("--verify", action="store_true", help="compare ours with the hand-written join, value by value")
+    parser.add_argument("--events", type=int, default=EVENTS, help="number of usage events (default: %(default)s)")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="numbers of events for --scaling")
     parser.add_argument("--dates", type=int, nargs="+", help="numbers of weekly dates (12; with --scaling 12 and 104)")
-    parser.add_argument("--peers", nargs="+", choices=[n for n in CONTENDERS if n != "ours"], help="only these")
+    parser.add_argument(
+        "--peers", nargs="+", choices=[n for n in CONTENDERS if n != "ours"], help="run only these peers"
+    )
     parser.add_argument("--late", type=float, default=LATE, help="share of rows that arrive days late")
-    parser.add_argument("--duplicates", type=float, default=DUPLICATES, help="share of rows that are there twice")
-    parser.add_argument("--single-file", action="store_true", help="usage in one file instead of a folder a week")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=600, help="seconds after which a process is ended")
-    parser.add_argument("--memory", type=float, help="GiB above which a process is ended (3/4 of the machine's)")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--duplicates", type=float, default=DUPLICATES, help="share of rows that are repeated")
+    parser.add_argument(
+        "--single-file", action="store_true", help="write usage as one file instead of one folder per week"
+    )
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each measurement (default: %(default)s)")
+    parser.add_argument(
+        "--limit", type=float, default=600, help="seconds after which a process is stopped (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--memory", type=float, help="GiB above which a process is stopped (default: 3/4 of the memory)"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="number of threads (default: %(default)s)")
     parser.add_argument("--workdir", type=Path, help="keep data and environments here")
-    parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--markdown", action="store_true", help="print tables as Markdown")
     options = parser.parse_args()
     options.dates = options.dates or ([12, 104] if options.scaling else [12])
     if options.memory is None:

@@ -75,20 +75,20 @@ def orders(
 ) -> list[dict[str, object]]:
     """Return the share of the true ARR at risk that each order reaches, by capacity."""
     opened = open_signals(signals, as_of)
-    found, _, _ = assess_portfolio(opened, as_of, home, champion)
+    result, _, _ = assess_portfolio(opened, as_of, home, champion)
     opened.close()
-    worklist = build_worklist(found, len(found.account_ids), WorklistContext())
+    worklist = build_worklist(result, len(result.account_ids), WorklistContext())
     ours = [item["account_id"] for item in worklist["accounts"]]
     there = pd.DataFrame(
         {
-            "arr": number_column(found.frame, ARR_FEATURE),
-            "score": np.asarray(found.health.score, dtype=np.float64),
-            "p": found.target_scores["churn"].probability,
+            "arr": number_column(result.frame, ARR_FEATURE),
+            "score": np.asarray(result.health.score, dtype=np.float64),
+            "p": result.target_scores["churn"].probability,
         },
-        index=pd.Index(found.account_ids),
+        index=pd.Index(result.account_ids),
     ).loc[ours]
     there["true"] = truth.set_index("account_id")["churn"].reindex(there.index).fillna(0.0) * there["arr"]
-    board = [account for account in risks_board(found)["account_id"] if account in there.index]
+    board = [account for account in risks_board(result)["account_id"] if account in there.index]
     by = {
         "worklist": ours,
         "probability alone": there.sort_values("p", ascending=False, kind="stable").index.tolist(),
@@ -123,9 +123,15 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--accounts", type=int, default=500)
-    parser.add_argument("--weeks", type=int, default=157)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--accounts", type=int, default=500, help="number of simulated accounts (default: %(default)s)")
+    parser.add_argument("--weeks", type=int, default=157, help="weeks of simulated history (default: %(default)s)")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2],
+        help="seeds of the simulated portfolios (default: %(default)s)",
+    )
     options = parser.parse_args()
     rows = []
     for seed in options.seeds:

@@ -75,8 +75,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], st
             python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
             install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(pins)]
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            done = subprocess.run([python, *install], capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
+            result = subprocess.run([python, *install], capture_output=True, text=True, check=False)
+            assert result.returncode == 0, result.stderr
             interpreters[pins] = python
         return interpreters[pins]
 

@@ -39,6 +39,21 @@ WORDS = {
     "whereupon": "and then",
     "notwithstanding": "despite",
     "befalls": "happens to",
+    "reign": "period as champion",
+    "shall": "must, will",
+    "mend": "fix",
+    "mends": "fixes",
+    "mended": "fixed",
+    "likewise": "also",
+    "hence": "so",
+    "thereof": "of it",
+    "wherein": "in which",
+    "amid": "among",
+    "akin": "similar",
+    "afresh": "again",
+    "upon": "on",
+    "door": "endpoint, interface",
+    "doors": "endpoints, interfaces",
 }
 #: Stored names, which stay: a field of review.json and of model cards with its anchor, and a log event.
 STORED = {
@@ -56,7 +71,10 @@ PHRASES = (
     "whose sake", "for the sake of", "gone over", "to which it happens", "said and happened", "other draws of",
     "no word of", "as before it", "stands for itself", "hand in hand", "out of reach",
     "vouched for", "vouches for", "written over", "the door that", "worked out by hand", "learned of late",
-    "at the very instant", "by the thousand", "told apart",
+    "at the very instant", "by the thousand", "told apart", "title back", "no account is like", "clearly apart from",
+    "keep their first", "none that was given", "hold signals", "what there is", "nothing but", "no more than", "in sight",
+    "handed in", "hands over", "is not asked", "it is told", "is said", "said to be", "come to light", "sound signals",
+    "kept from", "of its own accord", "as json has it", "room again", "no room", "give away", "by the light",
 )  # fmt: skip
 
 
@@ -69,20 +87,25 @@ def _texts() -> dict[str, list[str]]:
     return {name: (ROOT / name).read_text(encoding="utf-8").splitlines() for name in chosen}
 
 
-def _findings(pattern: str, stored: tuple[str, ...] = ()) -> list[str]:
-    expression = re.compile(pattern, re.IGNORECASE)
-    found = []
-    for name, lines in _texts().items():
-        if name not in stored:
-            found += [f"{name}:{n}: {line.strip()[:100]}" for n, line in enumerate(lines, 1) if expression.search(line)]
-    return found
+@cache
+def _lowercase() -> dict[str, str]:
+    return {name: "\n".join(lines).lower() for name, lines in _texts().items()}
+
+
+def _findings(words: str, stored: tuple[str, ...] = ()) -> list[str]:
+    expression = re.compile(rf"(?<![a-z]){words}(?![a-z])", re.IGNORECASE)
+    findings = []
+    for name in (name for name, text in _lowercase().items() if words in text and name not in stored):
+        lines = enumerate(_texts()[name], 1)
+        findings += [f"{name}:{n}: {line.strip()[:100]}" for n, line in lines if expression.search(line)]
+    return findings
 
 
 @pytest.mark.parametrize("word", WORDS)
 def test_no_text_or_name_uses_a_quaint_word(word: str) -> None:
-    assert _findings(rf"(?<![a-z]){word}(?![a-z])", STORED.get(word, ())) == [], f"write: {WORDS[word]}"
+    assert _findings(word, STORED.get(word, ())) == [], f"write: {WORDS[word]}"
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
 def test_no_text_uses_a_quaint_phrase(phrase: str) -> None:
-    assert _findings(rf"(?<![a-z]){phrase}(?![a-z])") == []
+    assert _findings(phrase) == []

@@ -70,12 +70,12 @@ def _stated(name: str) -> str | None:
     metadata = importlib.metadata.metadata(name)
     text = (metadata.get("License") or "").strip()
     classifiers = [entry.split(" :: ")[-1] for entry in metadata.get_all("Classifier") or () if entry[:7] == "License"]
-    known = [CLASSIFIERS[entry] for entry in classifiers if entry in CLASSIFIERS]
+    licenses = [CLASSIFIERS[entry] for entry in classifiers if entry in CLASSIFIERS]
     if expression := metadata.get("License-Expression"):
         return str(expression)
     if text in TEXTS or text in PERMISSIVE | set(WEAK_COPYLEFT):
         return TEXTS.get(text, text)
-    return known[0] if len(known) == 1 else None
+    return licenses[0] if len(licenses) == 1 else None
 
 
 def _license(name: str) -> str | None:

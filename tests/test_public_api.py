@@ -82,9 +82,9 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
         monkeypatch.setenv("RENEWCAST_HOME", str(home))
         current_home.cache_clear()
         ending = ["--json"] if out is None else ["--out", str(out)]
-        done = CliRunner().invoke(renewcast.app, [*map(str, arguments), *ending])
-        assert done.exit_code == 0, done.output
-        return json.loads(done.stdout) if out is None else out.read_bytes()
+        result = CliRunner().invoke(renewcast.app, [*map(str, arguments), *ending])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout) if out is None else out.read_bytes()
 
     return run
 
@@ -179,10 +179,10 @@ def test_check_features_and_snapshot_equal_the_commands(
     records = catalogue.where(catalogue.notna(), None).to_dict("records")
     assert records == command(tmp_path, "features")["features"]
     frame = renewcast.snapshot(signals, pd.date_range(end=AS_OF, periods=3, freq="7D"))
-    written = command(
+    output = command(
         tmp_path, "snapshot", source, "--as-of", AS_OF, "--from", "2026-07-22", out=tmp_path / "snapshot.ndjson"
     )
-    assert _bytes(frame, tmp_path / "frame.ndjson") == written
+    assert _bytes(frame, tmp_path / "frame.ndjson") == output
 
 
 def test_scores_equal_the_commands(
@@ -254,7 +254,7 @@ def test_a_promotion_is_sent_to_the_webhooks_of_the_same_home(
 ) -> None:
     calls: list[tuple[Any, ...]] = []
     report = SimpleNamespace(promoted=("churn",))
-    monkeypatch.setattr(renewcast.webhook_events, "enqueue_latest_promotions", lambda *given: calls.append(given))  # type: ignore[attr-defined]
+    monkeypatch.setattr(renewcast.webhook_events, "enqueue_latest_promotions", lambda *inputs: calls.append(inputs))  # type: ignore[attr-defined]
     monkeypatch.setattr(python_api, "train_signals", lambda _, home, *__: SimpleNamespace(report=report, home=home))
     renewcast.train(signals, home=tmp_path)
     assert calls == [(("churn",), tmp_path)]
@@ -288,15 +288,15 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
 
 
 def test_objects_have_a_repr_of_one_line(place: Path, signals: renewcast.Signals, tmp_path: Path) -> None:
-    shown = [
+    texts = [
         repr(signals),
         repr(renewcast.load_champion(home=tmp_path)),
         repr(renewcast.check(place / "signals")),
         repr(renewcast.renewals(signals, AS_OF, home=tmp_path)),
         repr(renewcast.worklist(signals, AS_OF, capacity=1, home=tmp_path)),
     ]
-    assert all(text.startswith("<") and text.endswith(">") and "\n" not in text for text in shown)
-    assert shown[1] == "<Champion: no model; rubric five-dimensions>"
+    assert all(text.startswith("<") and text.endswith(">") and "\n" not in text for text in texts)
+    assert texts[1] == "<Champion: no model; rubric five-dimensions>"
 
 
 def test_a_list_without_accounts_has_its_columns(signals: renewcast.Signals, tmp_path: Path) -> None:
@@ -358,10 +358,10 @@ def test_the_wheel_contains_the_api(place: Path, tmp_path: Path) -> None:
     subprocess.run([*install, str(wheel)], check=True, capture_output=True, timeout=120)
     code = "import renewcast; print(renewcast.__file__); print(len(renewcast.snapshot(renewcast.open_signals('signals'), '2026-08-05')))"
     environment = os.environ | {"PYTHONPATH": str(target)}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=place, env=environment, capture_output=True, text=True, timeout=120, check=True
     )
-    file, rows = done.stdout.split()
+    file, rows = result.stdout.split()
     assert Path(file) == target / "renewcast.py"
     assert int(rows) > 20
     assert (target / "renewcast-0.1.0.dist-info" / "entry_points.txt").read_text().split() == [

@@ -37,12 +37,12 @@ class Task:
     ``with task.timed("part"):`` measures a part of the build; their sum is its time.
     """
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self.given = given
-        self.address = Path(given["address"])
-        self.as_of = datetime.fromisoformat(given["as_of"])
-        self.n = int(given.get("dates") or 1)
-        self.threads = int(given["threads"])
+    def __init__(self, inputs: dict[str, Any]) -> None:
+        self.given = inputs
+        self.address = Path(inputs["address"])
+        self.as_of = datetime.fromisoformat(inputs["as_of"])
+        self.n = int(inputs.get("dates") or 1)
+        self.threads = int(inputs["threads"])
         self.parts: dict[str, float] = {}
         self.cpu = 0.0
 

@@ -76,8 +76,8 @@ def flaml(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
     """Run an automatic search over LightGBM, random forests and extra trees by log loss, in `BUDGET` seconds."""
     from flaml import AutoML
 
-    found = AutoML()
-    found.fit(
+    automl = AutoML()
+    automl.fit(
         train,
         y,
         task="classification",
@@ -88,7 +88,7 @@ def flaml(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
         verbose=0,
         estimator_list=["lgbm", "rf", "extra_tree"],
     )
-    return found.predict_proba(test)[:, 1]
+    return automl.predict_proba(test)[:, 1]
 
 
 WHO: dict[str, Callable[..., Any]] = {

@@ -29,21 +29,21 @@ def ask(place: Path, /, **task: Any) -> dict[str, Any]:
     if python is None:
         return {}
     command = [python, str(PEERS / "classifiers.py"), json.dumps(task | {"threads": THREADS})]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"{task['who']} failed: {done.stderr.strip().splitlines()[-1]}")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        print(f"{task['who']} failed: {result.stderr.strip().splitlines()[-1]}")
         return {}
-    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+    return dict(json.loads(result.stdout.strip().splitlines()[-1]))
 
 
 def forecasts(place: Path, train: pd.DataFrame, y: np.ndarray, test: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return by name the probabilities ``p`` of the test rows, ``seconds`` of fitting and predicting, and ``peak``
     memory."""
-    found = {}
+    results = {}
     with tempfile.TemporaryDirectory(dir=place) as folder:
         train.assign(y=y).to_parquet(Path(folder) / "train.parquet")
         test.assign(y=0).to_parquet(Path(folder) / "test.parquet")
         for name in NAMES:
             if result := ask(place, who=name, place=folder):
-                found[name] = result | {"p": np.array(result["p"])}
-    return found
+                results[name] = result | {"p": np.array(result["p"])}
+    return results

@@ -44,7 +44,7 @@ def build(task: Task) -> dict[str, Any]:
         cutoffs = accounts[["account_id"]].merge(pd.DataFrame({"time": task.dates}), how="cross")
         columns: dict[str, pd.Series] = {}
         for w in WINDOWS:
-            found, _ = ft.dfs(
+            result, _ = ft.dfs(
                 entityset=entities,
                 target_dataframe_name="accounts",
                 cutoff_time=cutoffs,
@@ -56,9 +56,9 @@ def build(task: Task) -> dict[str, Any]:
                 cutoff_time_in_index=True,
                 n_jobs=1,
             )
-            columns[f"events_{w}d"] = found["COUNT(usage)"]
-            columns[f"quantity_{w}d"] = found["SUM(usage.quantity)"]
-            columns[f"users_{w}d"] = found["NUM_UNIQUE(usage.user_id)"]
+            columns[f"events_{w}d"] = result["COUNT(usage)"]
+            columns[f"quantity_{w}d"] = result["SUM(usage.quantity)"]
+            columns[f"users_{w}d"] = result["NUM_UNIQUE(usage.user_id)"]
         frame = pd.DataFrame(columns)
     return {"rows": len(frame), "totals": totals(frame)}
 

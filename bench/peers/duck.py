@@ -43,7 +43,7 @@ def one_pass(task: Task) -> dict[str, Any]:
     return {"rows": len(frame)}
 
 
-def range_join_query(task: Task, events: str, seen: str = "") -> str:
+def range_join_query(task: Task, events: str, recorded: str = "") -> str:
     """Return counts, sums and distinct users by account and date, from a join of events to dates.
 
     ``seen`` is a further condition of the join.
@@ -58,7 +58,7 @@ def range_join_query(task: Task, events: str, seen: str = "") -> str:
     return f"""
         SELECT account_id, as_of, {measures}
         FROM {events} AS events JOIN (VALUES {dates}) AS dates (as_of)
-            ON occurred_at < as_of AND occurred_at >= as_of - INTERVAL {max(WINDOWS)} DAY {seen}
+            ON occurred_at < as_of AND occurred_at >= as_of - INTERVAL {max(WINDOWS)} DAY {recorded}
         GROUP BY account_id, as_of"""
 
 

@@ -135,10 +135,10 @@ def generate(
             connection.execute("INSERT INTO fresh SELECT * FROM waiting")
         place = usage / f"week={(START + timedelta(weeks=week)).date()}"
         place.mkdir(parents=True)
-        (written,) = connection.execute(f"""
+        (files,) = connection.execute(f"""
             COPY (SELECT {columns} FROM fresh WHERE arrives = {week} ORDER BY loaded_at, n, copy)
             TO '{place}/part-0.parquet'""").fetchone() or (0,)
-        rows += int(written)
+        rows += int(files)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE waiting AS SELECT * FROM fresh WHERE arrives > {week}")
         connection.execute("DROP TABLE fresh")
     if single_file:
@@ -163,13 +163,19 @@ def generate(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--events", type=int, default=EVENTS)
-    parser.add_argument("--late", type=float, default=LATE)
-    parser.add_argument("--duplicates", type=float, default=DUPLICATES)
-    parser.add_argument("--single-file", action="store_true")
-    given = parser.parse_args()
-    print(json.dumps(generate(**vars(given))))
+    parser.add_argument("folder", type=Path, help="folder to write to")
+    parser.add_argument("--events", type=int, default=EVENTS, help="number of usage events (default: %(default)s)")
+    parser.add_argument(
+        "--late", type=float, default=LATE, help="share of rows that arrive days late (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--duplicates", type=float, default=DUPLICATES, help="share of rows that are repeated (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--single-file", action="store_true", help="write usage as one file instead of one folder per week"
+    )
+    options = parser.parse_args()
+    print(json.dumps(generate(**vars(options))))
 
 
 if __name__ == "__main__":

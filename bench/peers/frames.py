@@ -33,11 +33,11 @@ def build(task: Task) -> dict[str, Any]:
             end = np.searchsorted(at, np.datetime64(as_of))
             columns = {}
             for w in WINDOWS:
-                seen = events.iloc[np.searchsorted(at, np.datetime64(as_of) - np.timedelta64(w, "D")) : end]
-                by = seen.groupby("account_id", observed=True)
+                visible = events.iloc[np.searchsorted(at, np.datetime64(as_of) - np.timedelta64(w, "D")) : end]
+                by = visible.groupby("account_id", observed=True)
                 columns[f"events_{w}d"] = by.size()
                 columns[f"quantity_{w}d"] = by["quantity"].sum()
-                users = seen[["account_id", "user_id"]].drop_duplicates()
+                users = visible[["account_id", "user_id"]].drop_duplicates()
                 columns[f"users_{w}d"] = users.groupby("account_id", observed=True).size()
             pieces.append(pd.DataFrame(columns).fillna(0.0).assign(as_of=as_of))
         frame = pd.concat(pieces)

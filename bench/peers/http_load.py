@@ -56,7 +56,7 @@ class Load:
 def load(port: int, requests: Sequence[Request], connections: int, seconds: float, once: bool = False) -> Load:
     """Send requests over several connections, each cycling through the given ones; or each request once."""
     until = time.perf_counter() + seconds
-    found: list[list[float]] = [[] for _ in range(connections)]
+    values: list[list[float]] = [[] for _ in range(connections)]
     failed = [0] * connections
     raw = [request.raw(port) for request in requests]
 
@@ -69,7 +69,7 @@ def load(port: int, requests: Sequence[Request], connections: int, seconds: floa
                 opened.sendall(raw[turn % len(raw)])
                 turn += connections
                 failed[own] += _status(answer) != 200
-                found[own].append(1000 * (time.perf_counter() - began))
+                values[own].append(1000 * (time.perf_counter() - began))
 
     threads = [threading.Thread(target=work, args=(own,)) for own in range(connections)]
     began = time.perf_counter()
@@ -77,7 +77,7 @@ def load(port: int, requests: Sequence[Request], connections: int, seconds: floa
         thread.start()
     for thread in threads:
         thread.join()
-    every = np.concatenate([np.array(each) for each in found])
+    every = np.concatenate([np.array(each) for each in values])
     return Load(every, len(every) / (time.perf_counter() - began), sum(failed))
 
 
@@ -128,12 +128,12 @@ def started(
     what: str, times: int, command: Sequence[str], port: int, ready: str, log: Path, **environment: str
 ) -> Iterator[Served]:
     """Start a server several times, print how long each start took, and return the last one."""
-    found = []
+    values = []
     for left in reversed(range(times)):
         with served(command, port, ready, log, **environment) as server:
-            found.append(server.seconds)
+            values.append(server.seconds)
             if not left:
-                seconds = f"{statistics.median(found):.2f} s ({min(found):.2f} to {max(found):.2f} of {times})"
+                seconds = f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f} of {times})"
                 print(f"{what}: ready in {seconds}, {server.megabytes():.0f} MB", flush=True)
                 yield server
 

@@ -87,10 +87,10 @@ def build(task: Task) -> dict[str, Any]:
                         ON e.event_time < metric_date AND e.event_time >= metric_date - interval '{w} day'
                     GROUP BY account_id, metric_date
                     ON CONFLICT DO NOTHING""")
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT metric_name_id, sum(metric_value), count(*) FROM metric GROUP BY 1 ORDER BY 1"
         )
-        sums = found.fetchall()
+        sums = rows.fetchall()
         backend = peak_bytes(connection.info.backend_pid)
     return {"rows": sum(row[2] for row in sums), "totals": [row[1] for row in sums], "other_peak": backend, "cpu": None}
 

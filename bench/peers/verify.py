@@ -38,9 +38,9 @@ def compare(task: Task) -> dict[str, Any]:
         raise LookupError("the catalogue has no feature to compare")
     for mine, other in COLUMNS.items():
         a, b = ours[mine].to_numpy(), theirs[other].to_numpy(dtype="float64")
-        known = ~np.isnan(a)
-        compared, unknown = compared + int(known.sum()), unknown + int((~known).sum())
-        if wrong := int((a[known] != b[known]).sum()):
+        labelled = ~np.isnan(a)
+        compared, unknown = compared + int(labelled.sum()), unknown + int((~labelled).sum())
+        if wrong := int((a[labelled] != b[labelled]).sum()):
             different[mine] = wrong
     # The feed begins 104 weeks before the end. Only a window that begins before it may be unknown.
     whole = (ours["as_of"] > ours["as_of"].max() - pd.Timedelta(days=7 * 104 - 91 - 1)).to_numpy()

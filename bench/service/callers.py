@@ -168,6 +168,6 @@ class Caller:
             return status, None
         return status, json.loads(payload) if status < 300 else None
 
-    def _wrong(self, said: str) -> None:
+    def _wrong(self, description: str) -> None:
         with self._ledger.lock:
-            self._ledger.wrong.append(said)
+            self._ledger.wrong.append(description)

@@ -40,7 +40,7 @@ class Chaos:
         """Cause faults until stopped, and then repair everything."""
         blows: tuple[tuple[str, Callable[[threading.Event], None]], ...] = (
             ("worker killed", self._kill), ("champion swapped", self._swap), ("worker killed", self._kill),
-            ("bundle broken and mended", self._break), ("store away", self._take), ("champion swapped", self._swap),
+            ("bundle broken and repaired", self._break), ("store away", self._take), ("champion swapped", self._swap),
         )  # fmt: skip
         for number, (name, blow) in enumerate(cycle(blows)):
             if stop.wait(PAUSE):
@@ -72,7 +72,7 @@ class Chaos:
 
 def _copied(home: Home, pointer: ChampionPointer, version: str) -> ChampionPointer:
     """Return a pointer to copies of the same bundles under another version."""
-    made = {}
+    created = {}
     for target in TARGETS:
         if (pointed := pointer.of(target)) is None:
             continue
@@ -80,5 +80,5 @@ def _copied(home: Home, pointer: ChampionPointer, version: str) -> ChampionPoint
         shutil.copytree(home.root / pointed.folder, folder)
         manifest = folder / "manifest.json"
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": version}), encoding="utf-8")
-        made[target] = ChampionEntry(version=version, folder=folder.relative_to(home.root).as_posix())
-    return ChampionPointer(promoted_at=datetime.now(UTC), rubric=pointer.rubric, **made)
+        created[target] = ChampionEntry(version=version, folder=folder.relative_to(home.root).as_posix())
+    return ChampionPointer(promoted_at=datetime.now(UTC), rubric=pointer.rubric, **created)

@@ -72,7 +72,7 @@ class Hostility:
     def __init__(self, document: dict[str, Any], chance: random.Random) -> None:
         config = schemathesis.Config.from_dict({})
         described = schemathesis.openapi.from_dict(document, config=config)
-        self._operations = [found.ok() for found in described.get_all_operations()]
+        self._operations = [result.ok() for result in described.get_all_operations()]
         self._posts = [each for each in self._operations if each.method.upper() == "POST"]
         self._chance, self._made = chance, self._schematic()
         self._ways: tuple[Callable[[], Exchange], ...] = (
@@ -96,21 +96,21 @@ class Hostility:
 
     def _with_body(self) -> Exchange:
         while True:
-            made = next(self._made)
-            if made.body:
-                return made
+            request = next(self._made)
+            if request.body:
+                return request
 
     def _spoiled(self) -> Exchange:
         """Return a valid body in which some values or names were replaced by odd ones."""
-        made = self._with_body()
+        request = self._with_body()
         try:
-            body = json.loads(made.body or b"")
+            body = json.loads(request.body or b"")
         except ValueError:
-            return made
+            return request
         for _ in range(self._chance.randint(1, 4)):
             body = self._exchanged(body)
-        made.kind, made.body = "spoiled", _text(body)
-        return made
+        request.kind, request.body = "spoiled", _text(body)
+        return request
 
     def _exchanged(self, body: Any) -> Any:
         if isinstance(body, dict) and body and self._chance.random() < 0.8:
@@ -130,8 +130,8 @@ class Hostility:
 
     def _cut(self) -> Exchange:
         """Return a valid body with bytes removed, replaced or inserted."""
-        made = self._with_body()
-        body = bytearray(made.body or b"{}")
+        request = self._with_body()
+        body = bytearray(request.body or b"{}")
         for _ in range(self._chance.randint(1, 5)):
             place = self._chance.randrange(len(body) + 1)
             what = self._chance.randrange(3)
@@ -141,8 +141,8 @@ class Hostility:
                 body[place:place] = self._chance.randbytes(self._chance.randint(1, 8))
             else:
                 body[place : place + 1] = self._chance.choice((b"{", b"]", b'"', b"\\", b"\xff", b"\x00", b"-", b"e"))
-        made.kind, made.body = "cut", bytes(body)
-        return made
+        request.kind, request.body = "cut", bytes(body)
+        return request
 
     def _anything(self) -> Exchange:
         """Return an arbitrary document for an operation with a body."""
@@ -182,12 +182,12 @@ class Hostility:
             before, _, rest = path.partition("{")
             path = before + quote(str(self._odd_text()), safe="") + rest.partition("}")[2]
         names = ("as_of", "view", "prefix", "limit", "cursor", "updated_since", "account_id", "x")
-        asked = "&".join(
+        url = "&".join(
             f"{self._chance.choice(names)}={quote(self._odd_text(), safe='')}"
             for _ in range(self._chance.randint(0, 3))
         )
         method = self._chance.choice((operation.method.upper(), "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"))
-        return Exchange("address", method, path + (f"?{asked}" if asked else ""))
+        return Exchange("address", method, path + (f"?{url}" if url else ""))
 
     def _odd_text(self) -> bytes:
         odd = self._chance.choice(ODD)
@@ -203,7 +203,7 @@ class Hostility:
                         yield from self._drawn(operation, mode)
 
     def _drawn(self, operation: Any, mode: Any) -> list[Exchange]:
-        found: list[Exchange] = []
+        values: list[Exchange] = []
 
         @settings(
             max_examples=DRAWN if operation.method.upper() == "POST" else DRAWN // 4,
@@ -211,11 +211,11 @@ class Hostility:
         )  # fmt: skip
         @given(case=operation.as_strategy(generation_mode=mode))
         def draw(case: schemathesis.Case) -> None:
-            found.append(_exchange(case))
+            values.append(_exchange(case))
 
         draw()
-        self._chance.shuffle(found)
-        return found
+        self._chance.shuffle(values)
+        return values
 
 
 def _exchange(case: schemathesis.Case) -> Exchange:
@@ -223,10 +223,10 @@ def _exchange(case: schemathesis.Case) -> Exchange:
 
     arguments = case.as_transport_kwargs(base_url="http://service")
     arguments.pop("cookies", None)
-    made = requests.Request(
+    request = requests.Request(
         **{k: v for k, v in arguments.items() if k in ("method", "url", "params", "data", "json", "headers")}
     )
-    prepared = made.prepare()
+    prepared = request.prepare()
     body = prepared.body.encode(errors="surrogatepass") if isinstance(prepared.body, str) else prepared.body
     # With a generated key, every request would fail at authentication.
     left_out = ("content-length", "user-agent", "authorization", "x-api-key")

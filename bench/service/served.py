@@ -24,14 +24,14 @@ QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nrefits = 2\n"
 AS_OF = "2026-09-30"
 
 
-def scratch_home(given: Path | None, place: Path) -> Home:
+def scratch_home(inputs: Path | None, place: Path) -> Home:
     """Return a copy of a home with a champion and a snapshot, without its store. If none is given, create one."""
     root = place / "home"
-    if given is not None and (given / "champion.json").is_file() and any((given / "snapshots").glob("*.parquet")):
+    if inputs is not None and (inputs / "champion.json").is_file() and any((inputs / "snapshots").glob("*.parquet")):
         left = shutil.ignore_patterns("store.sqlite*", "jobs", "mlartifacts", "rollups", "mlflow.db", "demo")
-        shutil.copytree(given, root, ignore=left)
+        shutil.copytree(inputs, root, ignore=left)
     else:
-        print("no home with a champion was given: one is made", flush=True)
+        print("no home with a champion given; creating one", flush=True)
         (place / "quick.toml").write_text(QUICK, encoding="utf-8")
         signals = str(place / "signals")
         for arguments in (
@@ -135,5 +135,5 @@ def _ready(process: subprocess.Popen[bytes], log: Path) -> Served:
 
 
 def _environment(root: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RENEWCAST_", "MLFLOW_"))}
-    return kept | {"RENEWCAST_HOME": str(root), "PYTHONUTF8": "1"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RENEWCAST_", "MLFLOW_"))}
+    return environment | {"RENEWCAST_HOME": str(root), "PYTHONUTF8": "1"}

@@ -23,13 +23,13 @@ def write_project_pages(folder: Path = PROJECT, root: Path = ROOT) -> list[str]:
         The names of the pages.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    lines = []
     for name in SOURCES:
         if (root / name).exists():
             text = relink((root / name).read_text(encoding="utf-8"))
             (folder / name.lower()).write_text(text, encoding="utf-8")
-            written.append(name.lower())
-    return written
+            lines.append(name.lower())
+    return lines
 
 
 def relink(text: str) -> str:

@@ -102,11 +102,11 @@ def _type(annotation: Any) -> str:
 
 def _bounds(field: FieldInfo) -> str:
     words = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
-    found = [
+    values = [
         text.format(f"{bound:,}") for name, text in words.items() for m in field.metadata
         if (bound := getattr(m, name, None)) is not None
     ]  # fmt: skip
-    return ", ".join(found)
+    return ", ".join(values)
 
 
 def _sentence(text: str) -> str:

@@ -30,7 +30,7 @@ def introduction(text: str, title: str = "") -> str:
 
 def comments(text: str) -> Comments:
     """The comments of a file, without the one at its start."""
-    found: dict[tuple[str, str], str] = {}
+    results: dict[tuple[str, str], str] = {}
     positions: dict[str, int] = {}
     path, above, opened = "", [], False
     for line in text.splitlines():
@@ -48,9 +48,9 @@ def comments(text: str) -> Comments:
                 above, opened = [], True
             continue
         if above and opened:
-            found[path, key] = " ".join(above)
+            results[path, key] = " ".join(above)
         above, opened = [], True
-    return found
+    return results
 
 
 def sections(text: str) -> Iterator[str]:

@@ -256,7 +256,7 @@ def _section_of(schema: type[BaseModel], name: str) -> tuple[type[BaseModel], Ca
 
 
 def number_or_null(value: float) -> float | None:
-    """A number as JSON has it: null where it is unknown."""
+    """A number as a JSON value; null if unknown."""
     return None if math.isnan(value) else float(value)
 
 

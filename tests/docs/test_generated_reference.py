@@ -33,7 +33,7 @@ def test_no_page_is_left_from_a_generator_that_is_gone(tmp_path: Path, monkeypat
 
 
 def test_every_variable_of_the_code_is_on_the_page_of_settings() -> None:
-    sources = [ROOT / "renewcast.py", *(p for room in ("features", "models", "serving", "training") for p in (ROOT / room).rglob("*.py"))]
+    sources = [ROOT / "renewcast.py", *(p for package in ("features", "models", "serving", "training") for p in (ROOT / package).rglob("*.py"))]
     used = {name for path in sources for name in re.findall(r"RENEWCAST_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))}
     documented = set(re.findall(r"`(RENEWCAST_[A-Z_]+)`", PAGES["settings.md"]()))
     assert used <= documented

@@ -29,9 +29,9 @@ def _section(page: str, heading: str) -> str:
     """Return the text under a heading, up to the next heading of its level or a higher one."""
     text = (DOCS / page).read_text(encoding="utf-8")
     level = len(heading) - len(heading.lstrip("#"))
-    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found, f"{page} has no {heading}"
-    return found[1]
+    match = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert match, f"{page} has no {heading}"
+    return match[1]
 
 
 def _rows(section: str) -> list[list[str]]:
@@ -51,16 +51,16 @@ def _type(column: Column) -> str:
 @pytest.mark.parametrize("name", TABLES)
 def test_the_columns_of_a_table_are_those_of_the_contract(name: str) -> None:
     rows = _rows(_section("reference/signals.md", f"### `{name}`"))
-    shown = [(column, kind, need) for column, kind, need, _ in rows]
-    assert shown == [(f"`{c.name}`", _type(c), "required" if c.required else "optional") for c in TABLES[name].columns]
+    documented = [(column, kind, need) for column, kind, need, _ in rows]
+    assert documented == [(f"`{c.name}`", _type(c), "required" if c.required else "optional") for c in TABLES[name].columns]
 
 
 def test_columns_that_are_filled_in_later_are_named() -> None:
     section = _section("reference/signals.md", "## Time")
     later = {(f"{t.name}.{c.name}", c.known_from) for t in TABLES.values() for c in t.columns if c.known_from}
     listed = _rows(section)
-    found = {(column, re.findall(r"`(\w+)`", known)[0]) for columns, known in listed for column in re.findall(r"`([\w.]+)`", columns)}
-    assert found == later
+    documented = {(column, re.findall(r"`(\w+)`", available)[0]) for columns, available in listed for column in re.findall(r"`([\w.]+)`", columns)}
+    assert documented == later
 
 
 def test_limits_have_the_defaults_of_the_settings() -> None:
@@ -119,12 +119,12 @@ def _rules(name: str) -> dict[str, Any]:
 
 def test_early_warnings_are_those_of_their_file() -> None:
     rows = _rows(_section("reference/rules.md", "## Early warnings"))
-    shown = {re.findall(r"`(\w+)`", code)[0]: (severity, cause.replace(" ", "_"), noisy == "yes") for code, severity, cause, noisy in rows}
+    documented = {re.findall(r"`(\w+)`", code)[0]: (severity, cause.replace(" ", "_"), noisy == "yes") for code, severity, cause, noisy in rows}
     unusual = {"use_unusually_low", "use_unusually_high"}
-    assert {code: row for code, row in shown.items() if code not in unusual} == {
+    assert {code: row for code, row in documented.items() if code not in unusual} == {
         rule["code"]: (rule["severity"], rule["cause"], rule.get("noisy", False)) for rule in _rules("warnings")["warnings"]
     }
-    assert unusual <= set(shown)
+    assert unusual <= set(documented)
 
 
 def test_segments_are_those_of_their_file() -> None:

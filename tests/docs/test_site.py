@@ -31,11 +31,11 @@ def _pages_of(entries: list[Any]) -> Iterator[str]:
 def test_every_page_is_in_the_navigation() -> None:
     listed = list(_pages_of(tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]))
     docs, copies = ROOT / "docs", {f"project/{name.lower()}": name for name in SOURCES}
-    written = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - set(copies)
-    written |= {page for page, name in copies.items() if (ROOT / name).exists()}
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - set(copies)
+    pages |= {page for page, name in copies.items() if (ROOT / name).exists()}
     # Decision records are listed in their index only.
-    decisions = {path for path in written if re.match(r"adr/\d", path)}
-    assert sorted(listed) == sorted(written - decisions)
+    decisions = {path for path in pages if re.match(r"adr/\d", path)}
+    assert sorted(listed) == sorted(pages - decisions)
     if decisions:
         index = (docs / "adr" / "index.md").read_text(encoding="utf-8")
         assert {f"adr/{name}" for name in re.findall(r"\]\((\d[^)#]*\.md)", index)} == decisions
@@ -45,11 +45,11 @@ def test_the_site_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> N
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "zensical.toml", tmp_path)
     write_project_pages(tmp_path / "docs" / "project")
-    done = _build(tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = _build(tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
     pages = {path.relative_to(tmp_path).as_posix(): path.read_text(encoding="utf-8") for path in (tmp_path / "site").rglob("*.html")}
     assert "site/reference/generated/cli/index.html" in pages
-    assert [(name, found) for name, text in pages.items() for found in LOADED.findall(text)] == []
+    assert [(name, results) for name, text in pages.items() for results in LOADED.findall(text)] == []
     # Mermaid diagrams would show as code, because their library comes from another host. Use SVG files.
     assert [path.name for path in (tmp_path / "docs").rglob("*.md") if "```mermaid" in path.read_text(encoding="utf-8")] == []
 

@@ -69,15 +69,15 @@ def renewcast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     ) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
         environment |= {"RENEWCAST_HOME": str(home), "RENEWCAST_FEATURES": str(features)}
-        given = list(map(str, arguments))
+        texts = list(map(str, arguments))
         if fresh or prepared is None:
-            command = [sys.executable, "-m", "renewcast", *given]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+            command = [sys.executable, "-m", "renewcast", *texts]
+            result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
         else:
-            done = prepared.run(given, environment)
-        assert done.returncode == expect, done.stderr + done.stdout
-        assert "Traceback" not in done.stderr
-        return done
+            result = prepared.run(texts, environment)
+        assert result.returncode == expect, result.stderr + result.stdout
+        assert "Traceback" not in result.stderr
+        return result
 
     yield run
     if prepared is not None:
@@ -90,6 +90,6 @@ def world(renewcast: Command, tmp_path_factory: pytest.TempPathFactory) -> World
     home, signals, scores = place / "home", place / "signals", place / "scores.csv"
     renewcast("simulate", signals, "--accounts", "400", "--weeks", "104", "--seed", "1", home=home, fresh=True)
     (place / "quick.toml").write_text(QUICK)
-    done = renewcast("train", signals, "--config", place / "quick.toml", "--json", home=home, fresh=True)
+    result = renewcast("train", signals, "--config", place / "quick.toml", "--json", home=home, fresh=True)
     renewcast("score", signals, "--as-of", SCORED_AT, "--out", scores, home=home, fresh=True)
-    return World(signals, place / "signals-truth.parquet", home, json.loads(done.stdout), scores, OWN_FEATURES)
+    return World(signals, place / "signals-truth.parquet", home, json.loads(result.stdout), scores, OWN_FEATURES)

@@ -18,9 +18,9 @@ def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _runs(renewcast: Any, home: Path) -> dict[str, Any]:
-    done = renewcast("runs", "--json", home=home)
-    assert "could not be updated" not in done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
+    result = renewcast("runs", "--json", home=home)
+    assert "could not be updated" not in result.stderr
+    report: dict[str, Any] = json.loads(result.stdout)
     return report
 
 
@@ -64,9 +64,9 @@ def test_another_registry_gives_a_warning_and_the_champion_changes(
     shutil.copytree(home, elsewhere, ignore=shutil.ignore_patterns("mlflow.db"))
     champions = json.loads((elsewhere / "champion.json").read_text())
     target = next(t for t in ("expansion", "churn") if t in champions)
-    done = renewcast("promote", target, champions[target]["version"], "--why", "a test", home=elsewhere)
-    assert "is now the champion for" in done.stdout
-    assert "the alias in the model registry could not be updated: this registry has no version" in done.stderr
+    result = renewcast("promote", target, champions[target]["version"], "--why", "a test", home=elsewhere)
+    assert "is now the champion for" in result.stdout
+    assert "the alias in the model registry could not be updated: this registry has no version" in result.stderr
     assert len(json.loads((elsewhere / "champion.json").read_text())["history"]) == len(champions["history"]) + 1
 
 

@@ -73,9 +73,9 @@ OTHERS: tuple[tuple[tuple[str, ...], int], ...] = (
 )
 
 
-def literal(done: Any) -> bool:
+def literal(result: Any) -> bool:
     """Check that the output is literal, and return whether it contains an escape."""
-    printed = done.stdout + done.stderr
+    printed = result.stdout + result.stderr
     assert not hidden_in(printed), hidden_in(printed)
     assert "😄" not in printed
     return r"\u202e" in printed
@@ -93,9 +93,9 @@ def home(world: Any, renewcast: Any, hostile: Path, tmp_path_factory: pytest.Tem
 def test_names_are_printed_literally(renewcast: Any, hostile: Path, home: Path) -> None:
     account = pq.read_table(hostile / "accounts.parquet")["account_id"][0].as_py()
     renewcast("keys", "create", f"key {EVIL}", "--scope", "predict", home=home)
-    shown = [literal(renewcast(*a, hostile, *b, home=home, expect=code)) for a, b, code in QUICK]
-    assert shown[1], "the table of health names CSMs and plans"
-    assert shown[-1], "the message names the rubric that was asked for"
+    outputs = [literal(renewcast(*a, hostile, *b, home=home, expect=code)) for a, b, code in QUICK]
+    assert outputs[1], "the table of health names CSMs and plans"
+    assert outputs[-1], "the message names the rubric that was asked for"
     assert [literal(renewcast(*a, home=home, expect=code)) for a, code in OTHERS].count(True) >= 4
     assert ESCAPED in renewcast("health", hostile, *AT_DATE, "--account", account, home=home).stdout
     assert renewcast("keys", "list", "--json", home=home).stdout.isascii()

@@ -23,9 +23,9 @@ def small(renewcast: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_no_leak_is_exit_code_0_and_the_verdict_comes_last(renewcast: Any, small: Path, tmp_path: Path) -> None:
-    done = renewcast("leakcheck", small, home=tmp_path / "home")
-    assert "no leak found" in done.stdout[done.stdout.index("verdict") :]
-    assert "future dropped" in done.stdout
+    result = renewcast("leakcheck", small, home=tmp_path / "home")
+    assert "no leak found" in result.stdout[result.stdout.index("verdict") :]
+    assert "future dropped" in result.stdout
     assert not (tmp_path / "home").exists()
 
 
@@ -37,16 +37,16 @@ def test_a_status_of_accounts_that_left_is_exit_code_1(renewcast: Any, small: Pa
     status = ["SECRET" if a not in running else "x" for a in accounts["account_id"].to_pylist()]
     place = accounts.column_names.index("industry")
     pq.write_table(accounts.set_column(place, "industry", pa.array(status)), leaky / "accounts.parquet")
-    done = renewcast("leakcheck", leaky, "--json", home=tmp_path / "home", expect=1)
-    payload = json.loads(done.stdout)
+    result = renewcast("leakcheck", leaky, "--json", home=tmp_path / "home", expect=1)
+    payload = json.loads(result.stdout)
     assert payload["ok"] is False
     assert {f["subject"] for f in payload["findings"] if f["severity"] == "failure"} == {"account.industry"}
-    assert "SECRET" not in done.stdout + done.stderr
+    assert "SECRET" not in result.stdout + result.stderr
 
 
 def test_a_broken_source_is_exit_code_2(renewcast: Any, tmp_path: Path) -> None:
-    done = renewcast("leakcheck", tmp_path / "nowhere", home=tmp_path / "home", expect=2)
-    assert "no signals source" in done.stderr
+    result = renewcast("leakcheck", tmp_path / "nowhere", home=tmp_path / "home", expect=2)
+    assert "no signals source" in result.stderr
 
 
 def test_every_training_run_records_its_leak_check(world: Any) -> None:

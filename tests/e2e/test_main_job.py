@@ -55,9 +55,9 @@ def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
 
 
 def test_the_run_reports_more_than_averages(world: Any) -> None:
-    drawn = {file.name for file in world.home.rglob("*.png")}
+    plots = {file.name for file in world.home.rglob("*.png")}
     for target, report in world.report["targets"].items():
-        assert {f"{target}-{what}.png" for what in ("reliability", "gain", "capacity", "beeswarm", "dimensions")} <= drawn
+        assert {f"{target}-{what}.png" for what in ("reliability", "gain", "capacity", "beeswarm", "dimensions")} <= plots
         assert [part["name"] for part in report["by_horizon"]] == ["30 days", "60 days", "180 days"]
         for part in report["by_horizon"]:
             assert (part["roc_auc"][0] is not None) is part["enough"]
@@ -80,9 +80,9 @@ def test_the_card_in_the_bundle_agrees_with_the_run(world: Any) -> None:
     for target, report in world.report["targets"].items():
         card = json.loads((Path(report["bundle"]) / "card.json").read_text(encoding="utf-8"))
         assert (card["target"], card["run_id"]) == (target, world.report["run_id"])
-        judged = {row["candidate"]: {m["name"]: m["value"] for m in row["metrics"]} for row in report["judgement"]["rows"]}
+        by_candidate = {row["candidate"]: {m["name"]: m["value"] for m in row["metrics"]} for row in report["judgement"]["rows"]}
         for rival in card["rivals"]:
-            assert all(figure["value"] == judged[rival["candidate"]][name] for name, figure in rival["metrics"].items())
+            assert all(figure["value"] == by_candidate[rival["candidate"]][name] for name, figure in rival["metrics"].items())
         size = report["judgement"]["size"]
         assert [(part["judged"], part["note"]) for part in card["by_horizon"]] == [
             (part["enough"], part["note"]) for part in report["by_horizon"]
@@ -112,9 +112,9 @@ def test_without_the_custom_features_a_model_that_uses_them_is_refused(world: An
     empty = tmp_path / "none.toml"
     empty.write_text("features = []\n", encoding="utf-8")
     out = tmp_path / "scores.csv"
-    done = renewcast("score", world.signals, "--as-of", SCORED_AT, "--out", out, home=world.home, expect=2, features=empty)
-    assert "own.exports_28d is not in the catalogue" in done.stderr
-    assert "RENEWCAST_FEATURES" in done.stderr
+    result = renewcast("score", world.signals, "--as-of", SCORED_AT, "--out", out, home=world.home, expect=2, features=empty)
+    assert "own.exports_28d is not in the catalogue" in result.stderr
+    assert "RENEWCAST_FEATURES" in result.stderr
     assert not out.exists()
 
 
@@ -243,8 +243,8 @@ def test_the_registered_model_gives_the_same_answers_in_its_own_environment(worl
         f"m = mlflow.pyfunc.load_model({str(tmp_path / 'model')!r}); "
         f"m.predict(pd.read_parquet({str(tmp_path / 'snapshot.parquet')!r})).to_csv({str(tmp_path / 'predictions.csv')!r})"
     )
-    done = subprocess.run([str(python), "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([str(python), "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
     predictions = pd.read_csv(tmp_path / "predictions.csv")
     ours = bundle.scorer.predict(frame)
     assert np.abs(predictions["probability"] - ours.probability).max() < 1e-9

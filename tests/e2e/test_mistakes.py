@@ -25,64 +25,64 @@ def tiny(tmp_path: Path, to_arrow: Any) -> Path:
 
 
 def test_a_missing_source(renewcast: Any, tmp_path: Path) -> None:
-    done = renewcast("check", tmp_path / "nowhere", home=tmp_path / "home", expect=2)
-    assert "no signals source" in done.stderr
+    result = renewcast("check", tmp_path / "nowhere", home=tmp_path / "home", expect=2)
+    assert "no signals source" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [("bogus",), ("score", "x"), ("train",), ("simulate", "x", "--accounts", "many")])
 def test_a_command_with_wrong_arguments(renewcast: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = renewcast(*arguments, home=tmp_path / "home", expect=2)
-    assert "Usage" in done.stderr
+    result = renewcast(*arguments, home=tmp_path / "home", expect=2)
+    assert "Usage" in result.stderr
 
 
 def test_a_broken_file_of_custom_features(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     file, out, home = tmp_path / "mine.toml", tmp_path / "x.csv", tmp_path / "home"
     file.write_text("[[features]]\nname = 'own.x'\ntable = 'use'\nmeasure = 'count'\nunit = 'x'\nwords = '{w}'\n", encoding="utf-8")
-    done = renewcast("snapshot", tiny, "--as-of", "2025-06-01", "--out", out, home=home, expect=2, features=file)
-    assert "mine.toml: feature own.x, key table: use is not a table that can be measured" in done.stderr
+    result = renewcast("snapshot", tiny, "--as-of", "2025-06-01", "--out", out, home=home, expect=2, features=file)
+    assert "mine.toml: feature own.x, key table: use is not a table that can be measured" in result.stderr
     renewcast("train", tiny, home=home, expect=2, features=tmp_path / "none.toml")
     assert not out.exists()
 
 
 def test_a_date_that_cannot_be_read(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
-    done = renewcast("snapshot", tiny, "--as-of", "soon", "--out", tmp_path / "x.csv", home=tmp_path / "home", expect=2)
-    assert "ISO 8601" in done.stderr
+    result = renewcast("snapshot", tiny, "--as-of", "soon", "--out", tmp_path / "x.csv", home=tmp_path / "home", expect=2)
+    assert "ISO 8601" in result.stderr
 
 
 def test_an_unknown_output_format(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.xlsx"
-    done = renewcast("score", tiny, "--as-of", "2025-06-01", "--out", out, home=tmp_path / "home", expect=2)
-    assert ".csv, .parquet, .ndjson" in done.stderr
+    result = renewcast("score", tiny, "--as-of", "2025-06-01", "--out", out, home=tmp_path / "home", expect=2)
+    assert ".csv, .parquet, .ndjson" in result.stderr
     assert not out.exists()
 
 
 def test_broken_signals_are_named_and_nothing_is_written(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"account_id": ["SECRET"], "occurred_at": ["x"]}), tiny / "usage.parquet")
-    done = renewcast("check", tiny, home=tmp_path / "home", expect=2)
-    assert "usage.occurred_at" in done.stdout
-    assert "SECRET" not in done.stdout + done.stderr
+    result = renewcast("check", tiny, home=tmp_path / "home", expect=2)
+    assert "usage.occurred_at" in result.stdout
+    assert "SECRET" not in result.stdout + result.stderr
     out = tmp_path / "x.parquet"
     renewcast("snapshot", tiny, "--as-of", "2025-06-01", "--out", out, home=tmp_path / "home", expect=2)
     assert not out.exists()
 
 
 def test_too_little_data_trains_nothing_and_says_what_is_missing(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
-    done = renewcast("train", tiny, home=tmp_path / "home", expect=2)
-    assert "Not enough data" in done.stderr
-    assert "days of history" in done.stderr
+    result = renewcast("train", tiny, home=tmp_path / "home", expect=2)
+    assert "Not enough data" in result.stderr
+    assert "days of history" in result.stderr
     assert not (tmp_path / "home" / "champion.json").exists()
 
 
 def test_an_unknown_setting_is_named(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("trails = 3\n")
-    done = renewcast("train", tiny, "--config", tmp_path / "c.toml", home=tmp_path / "home", expect=2)
-    assert "trails" in done.stderr
+    result = renewcast("train", tiny, "--config", tmp_path / "c.toml", home=tmp_path / "home", expect=2)
+    assert "trails" in result.stderr
 
 
 def test_a_home_that_cannot_be_written(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
-    done = renewcast("train", tiny, home=tmp_path / "home", expect=2)
-    assert "RENEWCAST_HOME" in done.stderr
+    result = renewcast("train", tiny, home=tmp_path / "home", expect=2)
+    assert "RENEWCAST_HOME" in result.stderr
 
 
 def test_a_broken_bundle_is_refused(renewcast: Any, world: Any, tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_a_broken_bundle_is_refused(renewcast: Any, world: Any, tmp_path: Path) 
     model = next(home.glob("bundles/*/*/model.txt"))
     model.write_text(model.read_text() + "\n")
     out = tmp_path / "x.csv"
-    done = renewcast("score", world.signals, "--as-of", SCORED_AT, "--out", out, home=home, expect=2)
-    assert "model.txt was changed" in done.stderr
+    result = renewcast("score", world.signals, "--as-of", SCORED_AT, "--out", out, home=home, expect=2)
+    assert "model.txt was changed" in result.stderr
     assert not out.exists()
 
 
@@ -125,7 +125,7 @@ def test_tables_with_only_a_header_end_with_one_message(renewcast: Any, tmp_path
         assert f"{empty}: no rows before the end of the data" in " ".join(checked.stdout.split())
     trained = renewcast("train", source, home=home, expect=2)
     scored = renewcast("score", source, "--as-of", "2025-06-02", "--out", out, home=home, expect=2 if broken or unusable else 0)
-    for done in (trained, scored):
-        if done.returncode:
-            assert done.stderr.count("Fix: ") == 1, done.stderr
+    for result in (trained, scored):
+        if result.returncode:
+            assert result.stderr.count("Fix: ") == 1, result.stderr
     assert out.exists() == (scored.returncode == 0)

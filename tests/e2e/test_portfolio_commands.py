@@ -14,14 +14,14 @@ AT = "2026-09-30"
 
 @pytest.fixture(scope="module")
 def renewals(world: Any, renewcast: Any) -> dict[str, Any]:
-    done = renewcast("renewals", world.signals, "--as-of", AT, "--period", "2026Q4", "--json", home=world.home)
-    return dict(json.loads(done.stdout))
+    result = renewcast("renewals", world.signals, "--as-of", AT, "--period", "2026Q4", "--json", home=world.home)
+    return dict(json.loads(result.stdout))
 
 
 @pytest.fixture(scope="module")
 def worklist(world: Any, renewcast: Any) -> dict[str, Any]:
-    done = renewcast("worklist", world.signals, "--as-of", AT, "--capacity", "15", "--json", home=world.home)
-    return dict(json.loads(done.stdout))
+    result = renewcast("worklist", world.signals, "--as-of", AT, "--capacity", "15", "--json", home=world.home)
+    return dict(json.loads(result.stdout))
 
 
 def test_the_forecast_adds_up(renewals: dict[str, Any]) -> None:
@@ -41,11 +41,11 @@ def test_the_forecast_adds_up(renewals: dict[str, Any]) -> None:
 
 def test_a_file_has_every_account_due(world: Any, renewcast: Any, renewals: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "due.csv"
-    done = renewcast("renewals", world.signals, "--as-of", AT, "--period", "2026Q4", "--out", out, home=world.home)
+    result = renewcast("renewals", world.signals, "--as-of", AT, "--period", "2026Q4", "--out", out, home=world.home)
     with out.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["account_id"] for row in rows] == [row["account_id"] for row in renewals["accounts"]]
-    assert f"{len(rows):,} rows" in done.stdout
+    assert f"{len(rows):,} rows" in result.stdout
 
 
 def test_the_worklist_covers_more_arr_at_risk_than_the_health_score(worklist: dict[str, Any]) -> None:
@@ -59,9 +59,9 @@ def test_the_worklist_covers_more_arr_at_risk_than_the_health_score(worklist: di
 
 def test_the_terminal_shows_both(world: Any, renewcast: Any, worklist: dict[str, Any]) -> None:
     csm = next(item["csm"] for item in worklist["accounts"] if item["csm"])
-    shown = renewcast("worklist", world.signals, "--as-of", AT, "--csm", csm, "--save-rate", "0.3", home=world.home).stdout
-    assert csm in shown
-    assert "ARR at risk covered" in shown
+    text = renewcast("worklist", world.signals, "--as-of", AT, "--csm", csm, "--save-rate", "0.3", home=world.home).stdout
+    assert csm in text
+    assert "ARR at risk covered" in text
 
 
 def test_mistakes_end_with_one_message(world: Any, renewcast: Any, tmp_path: Path) -> None:

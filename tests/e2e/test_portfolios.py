@@ -62,12 +62,12 @@ def test_another_companys_contracts_and_orders_are_refused_everywhere(
     before = contents(home)
     for signals, differs in ((orders, "orders without subscriptions"), (other, "have the month of creation that the home recorded")):
         for command in COMMANDS if signals is orders else COMMANDS[:2]:
-            done = renewcast(*command(signals, tmp_path), home=home, expect=2)
-            head, *rest = done.stderr.strip().splitlines()
-            assert "another portfolio than the home" in head, done.args
-            assert differs in done.stderr
+            result = renewcast(*command(signals, tmp_path), home=home, expect=2)
+            head, *rest = result.stderr.strip().splitlines()
+            assert "another portfolio than the home" in head, result.args
+            assert differs in result.stderr
             assert "RENEWCAST_HOME=FOLDER renewcast train SIGNALS" in " ".join(rest)
-            assert "shop-" not in done.stderr
+            assert "shop-" not in result.stderr
     assert contents(home) == before
     assert not (tmp_path / "scores.csv").exists()
 
@@ -114,8 +114,8 @@ def test_a_missing_table_gives_a_warning_or_refuses_a_model_that_depends_on_it(
     part, out = tmp_path / "part", tmp_path / "scores.csv"
     shutil.copytree(world.signals, part)
     (part / "company.parquet").unlink()
-    done = renewcast("score", part, "--as-of", AS_OF, "--out", out, home=home)
-    assert "Tables missing that signals had before: company." in done.stderr
+    result = renewcast("score", part, "--as-of", AS_OF, "--out", out, home=home)
+    assert "Tables missing that signals had before: company." in result.stderr
     for file in part.glob("*.parquet"):
         if file.stem not in ("accounts", "subscriptions", "interventions"):
             file.unlink()

@@ -64,9 +64,9 @@ def test_runs_versions_and_the_champion_on_a_server(server: str, world: Any, tmp
 
     def renewcast(*arguments: str | Path) -> str:
         command = [sys.executable, "-m", "renewcast", *map(str, arguments)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     report = json.loads(renewcast("train", world.signals, "--config", tmp_path / "quick.toml", "--json"))
     payload = json.loads(renewcast("runs", "--json"))

@@ -42,16 +42,16 @@ def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(world: Any, home: Path, renewcast: Any) -> Path:
-    done = renewcast("review", world.signals, "--quarter", QUARTER, "--capacity", "15", home=home)
-    assert "index.html" in done.stdout
-    (found,) = (home / "reviews").iterdir()
-    return Path(found)
+    result = renewcast("review", world.signals, "--quarter", QUARTER, "--capacity", "15", home=home)
+    assert "index.html" in result.stdout
+    (results,) = (home / "reviews").iterdir()
+    return Path(results)
 
 
 @pytest.fixture(scope="module")
 def document(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "review.json").read_text())
-    return found
+    payload: dict[str, Any] = json.loads((folder / "review.json").read_text())
+    return payload
 
 
 def test_all_fifteen_sections_have_valid_figures(document: dict[str, Any]) -> None:
@@ -100,10 +100,10 @@ def test_repeating_a_review_replaces_it(world: Any, home: Path, folder: Path, do
 
 
 def test_a_quarter_without_matured_snapshots_reports_what_is_missing(world: Any, home: Path, renewcast: Any) -> None:
-    done = renewcast("review", world.signals, "--quarter", "2027Q2", home=home, expect=2)
-    assert "days before 2027-04-01" in done.stderr
-    done = renewcast("review", world.signals, "--quarter", "summer", home=home, expect=2)
-    assert "such as 2026Q3" in done.stderr
+    result = renewcast("review", world.signals, "--quarter", "2027Q2", home=home, expect=2)
+    assert "days before 2027-04-01" in result.stderr
+    result = renewcast("review", world.signals, "--quarter", "summer", home=home, expect=2)
+    assert "such as 2026Q3" in result.stderr
 
 
 def _keep(folder: Path, home: Path) -> Path:
@@ -166,8 +166,8 @@ def test_scores_use_an_approved_version_from_its_date_until_a_rollback(
     place = _propose(tmp_path / "home", home)
 
     def version(as_of: str) -> str:
-        done = renewcast("health", world.signals, "--as-of", as_of, "--account", account, "--json", home=place)
-        return str(json.loads(done.stdout)["health"]["rubric_version"])
+        result = renewcast("health", world.signals, "--as-of", as_of, "--account", account, "--json", home=place)
+        return str(json.loads(result.stdout)["health"]["rubric_version"])
 
     board = renewcast("health", world.signals, "--as-of", "2026-09-29", "--json", home=place)
     account = json.loads(board.stdout)["accounts"][0]["account_id"]
@@ -260,8 +260,8 @@ def test_review_page_in_a_browser_with_sign_off_rollback_and_print(
         expect(page.locator("[data-figure=accounts_with_churn]")).to_have_text(str(document["definitions"]["accounts_with_churn"]))
         for outcome in ("churn", "expansion"):
             for row in document[f"{outcome}_by_band"]["bands"]:
-                shown = page.locator(f"[data-figure={outcome}-{row['band']}]")
-                expect(shown).to_contain_text(f"{100 * row['rate']['value']:.1f}%")
+                figure = page.locator(f"[data-figure={outcome}-{row['band']}]")
+                expect(figure).to_contain_text(f"{100 * row['rate']['value']:.1f}%")
         for each in document["disagreements"]:
             expect(page.locator(f"[data-figure={each['kind']}]")).to_have_text(str(each["accounts"]))
         assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), "the page fits the width of a phone"

@@ -28,8 +28,8 @@ def few(renewcast: Any, tmp_path_factory: pytest.TempPathFactory, world: Any) ->
 
 @pytest.fixture(scope="module")
 def health(world: Any, renewcast: Any) -> dict[str, Any]:
-    done = renewcast("health", world.signals, "--as-of", AT, "--json", home=world.home)
-    return dict(json.loads(done.stdout))
+    result = renewcast("health", world.signals, "--as-of", AT, "--json", home=world.home)
+    return dict(json.loads(result.stdout))
 
 
 def _scores(world: Any) -> dict[str, dict[str, str]]:
@@ -59,8 +59,8 @@ def test_lower_scores_have_meant_more_churn(health: dict[str, Any]) -> None:
 
 def test_one_account_adds_up_by_hand(world: Any, renewcast: Any, health: dict[str, Any]) -> None:
     row = next(row for row in health["accounts"] if row["health_score"] is not None)
-    done = renewcast("health", world.signals, "--as-of", AT, "--account", row["account_id"], "--json", home=world.home)
-    payload = json.loads(done.stdout)
+    result = renewcast("health", world.signals, "--as-of", AT, "--account", row["account_id"], "--json", home=world.home)
+    payload = json.loads(result.stdout)
     parts = [part for part in payload["breakdown"] if part["points"] is not None]
     assert sum(part["weight"] for part in parts) == pytest.approx(100)
     assert sum(part["weight"] * part["points"] / 100 for part in parts) == pytest.approx(row["health_score"], abs=0.05)
@@ -72,8 +72,8 @@ def test_another_rubric_can_be_selected(world: Any, renewcast: Any, few: Path) -
     payload = json.loads(renewcast("health", few, "--as-of", AT, "--rubric", name, "--json", home=few.parent / "home").stdout)
     assert payload["rubric"] == name
     assert {"adoption_points", "business_points"} <= set(payload["accounts"][0])
-    done = renewcast("health", few, "--as-of", AT, "--rubric", "astrology", home=few.parent / "home", expect=2)
-    assert "there is no rubric astrology" in done.stderr
+    result = renewcast("health", few, "--as-of", AT, "--rubric", "astrology", home=few.parent / "home", expect=2)
+    assert "there is no rubric astrology" in result.stderr
 
 
 def test_risks_expansions_and_onboarding_write_files(world: Any, renewcast: Any, few: Path, tmp_path: Path) -> None:
@@ -92,21 +92,21 @@ def test_risks_expansions_and_onboarding_write_files(world: Any, renewcast: Any,
 
 
 def test_an_unknown_account_is_a_users_mistake(world: Any, renewcast: Any, few: Path) -> None:
-    done = renewcast("health", few, "--as-of", AT, "--account", "unknown", home=few.parent / "home", expect=2)
-    assert "no such account" in done.stderr
+    result = renewcast("health", few, "--as-of", AT, "--account", "unknown", home=few.parent / "home", expect=2)
+    assert "no such account" in result.stderr
 
 
 def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
-    done = renewcast("health", world.signals, "--as-of", AT, "--disagreements", "--json", home=world.home)
-    rows = json.loads(done.stdout)["accounts"]
+    result = renewcast("health", world.signals, "--as-of", AT, "--disagreements", "--json", home=world.home)
+    rows = json.loads(result.stdout)["accounts"]
     assert all(row["agreement"] in ("model_worse", "model_better") for row in rows)
     assert [abs(row["gap"]) for row in rows] == sorted((abs(row["gap"]) for row in rows), reverse=True)
     assert sum(row["explained_by"] is not None for row in rows) >= 0.9 * len(rows)
 
 
 def test_kpis_are_shown_in_the_terminal_and_as_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
-    shown = renewcast("portfolio", few, "--as-of", AT, home=few.parent / "home").stdout
-    assert "Net revenue retention" in shown
+    text = renewcast("portfolio", few, "--as-of", AT, home=few.parent / "home").stdout
+    assert "Net revenue retention" in text
     out = tmp_path / "measures.json"
     renewcast("portfolio", few, "--as-of", AT, "--period", "90d", "--out", out, home=few.parent / "home")
     payload = json.loads(out.read_text(encoding="utf-8"))

@@ -43,8 +43,8 @@ def lean(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place: Path = tmp_path_factory.mktemp("lean") / "signals"
     place.mkdir()
     for name in ("accounts", "subscriptions", "billing", "usage"):
-        for found in world.signals.glob(f"{name}*"):
-            (shutil.copytree if found.is_dir() else shutil.copy)(found, place / found.name)
+        for result in world.signals.glob(f"{name}*"):
+            (shutil.copytree if result.is_dir() else shutil.copy)(result, place / result.name)
     return place
 
 
@@ -63,9 +63,9 @@ def train(renewcast: Any, tmp_path: Path) -> Callable[..., Any]:
 def _runs(home: Path) -> list[tuple[str, str]]:
     """Return name and status of every MLflow run, including failed ones."""
     with sqlite3.connect(home / "mlflow.db") as store:
-        found = store.execute("SELECT name, status FROM runs").fetchall()
+        rows = store.execute("SELECT name, status FROM runs").fetchall()
     store.close()
-    return found
+    return rows
 
 
 def _changed(lean: Path, to: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> Path:
@@ -78,15 +78,15 @@ def test_a_feature_that_looks_ahead_stops_the_run_before_anything_is_fitted(lean
     home, settings = tmp_path / "home", tmp_path / "quick.toml"
     settings.write_text(QUICK, encoding="utf-8")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", LOOKS_AHEAD, "train", str(lean), "--config", str(settings)],
         env=environment | {"RENEWCAST_HOME": str(home)}, cwd=ROOT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "nothing was trained: contract.ahead changes when" in done.stderr
-    assert "Fix: fix the feature, which looks past its as_of" in done.stderr
-    assert done.stdout == ""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "nothing was trained: contract.ahead changes when" in result.stderr
+    assert "Fix: fix the feature, which looks past its as_of" in result.stderr
+    assert result.stdout == ""
     assert not (home / "champion.json").exists()
     assert list((home / "bundles").rglob("manifest.json")) == []
     ((name, status),) = _runs(home)
@@ -104,14 +104,14 @@ def test_a_feature_that_reveals_one_outcome_stops_that_target_only(lean: Path, t
         industry = pa.array(["x" if a in running else "SECRET" for a in accounts["account_id"].to_pylist()])
         return accounts.set_column(accounts.column_names.index("industry"), "industry", industry)
 
-    done = train(_changed(lean, tmp_path / "leaky", "accounts", status), tmp_path / "home", "--json")
-    targets = json.loads(done.stdout)["targets"]
+    result = train(_changed(lean, tmp_path / "leaky", "accounts", status), tmp_path / "home", "--json")
+    targets = json.loads(result.stdout)["targets"]
     assert "version" not in targets["churn"]
     assert all(line.startswith("account.industry ") for line in targets["churn"]["leaks"])
     assert targets["expansion"]["leaks"] == []
     assert targets["expansion"]["version"] == "1"
     assert not list((tmp_path / "home" / "bundles" / "churn").glob("*"))
-    assert "SECRET" not in done.stdout + done.stderr
+    assert "SECRET" not in result.stdout + result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +152,11 @@ def test_the_same_data_again_replaces_the_champion_only_if_a_person_promotes_it(
     promoted = [target for target, result in first["targets"].items() if result["promoted"]]
     assert promoted
     before = (home / "champion.json").read_bytes()
-    said = " ".join(train(lean, home).stdout.replace("│", " ").split())
+    text = " ".join(train(lean, home).stdout.replace("│", " ").split())
     assert (home / "champion.json").read_bytes() == before
     for target in promoted:
-        assert f"`renewcast promote {target} 2 --why TEXT` makes it the champion" in said
-        assert "has used every outcome of the test" in said
+        assert f"`renewcast promote {target} 2 --why TEXT` makes it the champion" in text
+        assert "has used every outcome of the test" in text
         renewcast("promote", target, "2", "--why", "other settings", "--by", "Ada", home=home)
         assert json.loads((home / "champion.json").read_text(encoding="utf-8"))[target]["version"] == "2"
     changes = json.loads(renewcast("runs", "--json", home=home).stdout)["changes"]

@@ -177,8 +177,8 @@ def as_parquet(tables: Mapping[str, pa.Table], to: Path) -> str:
 def _each_once(table: pa.Table) -> pa.Table:
     """Keep the first arrived row of each event."""
     frame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    known = frame["loaded_at"].fillna(frame["occurred_at"]).clip(lower=frame["occurred_at"])
-    order = known.sort_values(kind="stable").index
+    loaded_at = frame["loaded_at"].fillna(frame["occurred_at"]).clip(lower=frame["occurred_at"])
+    order = loaded_at.sort_values(kind="stable").index
     same = [c for c in table.column_names if c != "loaded_at"]
     rows = frame.loc[order].drop_duplicates(same).index.sort_values()
     return table.take(pa.array(rows.to_numpy()))

@@ -178,7 +178,7 @@ def publish_fixture() -> Callable[..., Path]:
 
 
 @dataclass(frozen=True)
-class House:
+class ScoredHome:
     """A home in which AS_OF was scored, with its file, and a snapshot of EARLIER in which NPS was lower."""
 
     home: Home
@@ -186,15 +186,15 @@ class House:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, signals: OpenSignals, champions: Champions) -> House:
-    root = tmp_path_factory.mktemp("house")
+def scored_home(tmp_path_factory: pytest.TempPathFactory, signals: OpenSignals, champions: Champions) -> ScoredHome:
+    root = tmp_path_factory.mktemp("scored")
     home = Home(root / "home")
     champions.promote(home, "1")
     summary = score(signals, AS_OF, root / "rows.ndjson", home)
     snapshots = SnapshotFiles(home)
     publish_kpis(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
     publish(home, champions.frame.assign(**{"outcomes.nps_last": 2.0}), EARLIER)
-    return House(home, summary)
+    return ScoredHome(home, summary)
 
 
 def _no_store_in_use(event: str, arguments: tuple[Any, ...]) -> None:
@@ -220,17 +220,17 @@ def copy_home_fixture() -> Callable[[Home, Path], Home]:
 
 
 @pytest.fixture
-def own_home(house: House, tmp_path: Path) -> Home:
+def own_home(scored_home: ScoredHome, tmp_path: Path) -> Home:
     """A copy of the shared home that a test may break."""
-    return copy_home(house.home, tmp_path / "own")
+    return copy_home(scored_home.home, tmp_path / "own")
 
 
 SETTINGS = ServiceSettings(open_locally=True, retry_seconds=0.05)
 
 
 @pytest.fixture(scope="session")
-def app(house: House) -> FastAPI:
-    return create_app(house.home, SETTINGS)
+def app(scored_home: ScoredHome) -> FastAPI:
+    return create_app(scored_home.home, SETTINGS)
 
 
 @pytest.fixture(scope="session")

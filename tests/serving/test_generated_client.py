@@ -38,13 +38,13 @@ def test_a_generated_client_calls_the_service(client: TestClient, own_home: Home
     python = environment(PINS)
     (tmp_path / "openapi.json").write_bytes(client.get("/openapi-3.0.json").content)
     (tmp_path / "config.yml").write_text("package_name_override: renewcast_client\npost_hooks: []\n")
-    made = subprocess.run(
+    generation = subprocess.run(
         [python, "-m", "openapi_python_client", "generate", "--path", "openapi.json", "--config", "config.yml", "--meta", "none",
          "--output-path", "renewcast_client"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert made.returncode == 0, made.stdout + made.stderr
-    assert "Error" not in made.stdout
+    assert generation.returncode == 0, generation.stdout + generation.stderr
+    assert "Error" not in generation.stdout
     local = os.environ | {"RENEWCAST_HOME": str(own_home.root), "RENEWCAST_OPEN_LOCALLY": "true"}
     serve = [sys.executable, "-m", "renewcast", "serve", "--port", "0"]
     with subprocess.Popen(serve, cwd=ROOT, env=local, stderr=subprocess.PIPE, text=True) as process:
@@ -52,12 +52,12 @@ def test_a_generated_client_calls_the_service(client: TestClient, own_home: Home
             assert process.stderr is not None
             port = json.loads(process.stderr.readline())["port"]
             calls = [python, "-c", CALLS, str(tmp_path), f"http://127.0.0.1:{port}"]
-            done = subprocess.run(calls, capture_output=True, text=True, check=False, timeout=120)
+            result = subprocess.run(calls, capture_output=True, text=True, check=False, timeout=120)
         finally:
             process.terminate()
             process.communicate(timeout=60)
-    assert done.returncode == 0, done.stderr
-    one, kept, page = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    one, stored, page = json.loads(result.stdout)
     assert (one["account_id"], one["churn"]["status"]) == ("a05", "scored")
-    assert kept["id"].startswith("int_")
+    assert stored["id"].startswith("int_")
     assert page["data"] == []

@@ -26,14 +26,14 @@ BAD = ("a\nb", "a\x1b[2J", "a\x85", "a\u2028", "a\n", "", "x" * 513)
 def test_bodies_with_an_unsafe_id_are_refused(client: TestClient, body_of: Any, bad: str) -> None:
     own = copy.deepcopy(body_of("a05"))
     own["signals"]["usage"][0]["account_id"] = bad
-    asked = [
+    requests = [
         ("/v1/predictions", {"account_id": bad}),
         ("/v1/predictions", {**body_of("a05"), "account_id": bad}),
         ("/v1/predictions", own),
         ("/v1/interventions", {"account_id": bad, "kind": "call", "occurred_at": "2026-07-01"}),
         ("/v1/outcomes", {"account_id": bad, "kind": "lost", "occurred_at": "2026-07-01"}),
     ]
-    for path, body in asked:
+    for path, body in requests:
         answer = client.post(path, json=body)
         assert answer.status_code == 422, path
         assert "account_id" in answer.text

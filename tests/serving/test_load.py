@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 def test_nothing_accepted_is_lost_and_every_response_is_declared(own_home: Home, store: str) -> None:
     command = [sys.executable, "bench/load.py", "--seconds", "30", "--store", store, "--home", str(own_home.root)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=550)
-    payload = json.loads(done.stdout[done.stdout.index("{") :])
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=550)
+    payload = json.loads(result.stdout[result.stdout.index("{") :])
     assert (payload["wrong"], payload["lost"], payload["exit code"]) == ([], [], 0)
     assert payload["befell"]["worker killed"] > 0
     assert payload["accepted"]["intervention"] > 0
-    assert done.returncode == 0
+    assert result.returncode == 0

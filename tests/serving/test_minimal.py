@@ -39,12 +39,12 @@ def test_it_serves_explained_predictions_with_minimal_packages(
         try:
             assert process.stderr is not None
             port = json.loads(process.stderr.readline())["port"]
-            asked = [sys.executable, "-c", ASKS, f"http://127.0.0.1:{port}", json.dumps(body_of("a05"))]
-            known, fresh = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True, timeout=120).stdout)
+            client_command = [sys.executable, "-c", ASKS, f"http://127.0.0.1:{port}", json.dumps(body_of("a05"))]
+            available, fresh = json.loads(subprocess.run(client_command, capture_output=True, text=True, check=True, timeout=120).stdout)
         finally:
             process.terminate()
             _, log = process.communicate(timeout=60)
     assert process.returncode == 0, log
-    assert known["churn"]["status"] == "scored"
-    assert known["reasons"]
-    assert fresh["churn"]["probability"] == pytest.approx(known["churn"]["probability"])
+    assert available["churn"]["status"] == "scored"
+    assert available["reasons"]
+    assert fresh["churn"]["probability"] == pytest.approx(available["churn"]["probability"])

@@ -30,9 +30,9 @@ def refused(client: TestClient, caplog: pytest.LogCaptureFixture) -> Callable[..
         payload: dict[str, Any] = answer.json()
         Problem.model_validate(payload, strict=True)
         assert payload["status"] == status
-        said = [answer.text, str(answer.headers), caplog.text, *map(JsonFormatter().format, caplog.records)]
-        ours = [text for text, record in zip(said[3:], caplog.records, strict=True) if record.name.startswith("serving")]
-        assert not any(MARKER in text for text in [*said[:2], *ours])
+        texts = [answer.text, str(answer.headers), caplog.text, *map(JsonFormatter().format, caplog.records)]
+        ours = [text for text, record in zip(texts[3:], caplog.records, strict=True) if record.name.startswith("serving")]
+        assert not any(MARKER in text for text in [*texts[:2], *ours])
         assert "Traceback" not in answer.text
         return payload
 

@@ -20,10 +20,10 @@ CONFIG: dict[str, Any] = {
     # Some rules cannot be said in a schema, such as that a date is one, or that signals need an as_of: 422 says them.
     "checks": {
         "positive_data_acceptance": {"expected-statuses": ["2xx", "404", "422"]},
-        # It would call by itself, over the network; the door's own tests ask without a key, and with a wrong one.
+        # It would call by itself, over the network; the tests of authentication send no key or a wrong one.
         "ignored_auth": {"enabled": False},
     },
-    # What is wrong with an item is said in the item's own result.
+    # Errors of an item are in its own result.
     "operations": [
         {
             "include-operation-id": "createPredictions",
@@ -36,7 +36,7 @@ described = schemathesis.openapi.from_dict(
     create_app(Home(Path("nowhere"))).openapi(), config=schemathesis.Config.from_dict(CONFIG)
 )
 # Not by Schemathesis' own parametrize, under which all operations have one name, and xdist runs one of that name only.
-OPERATIONS = [found.ok() for found in described.get_all_operations()]
+OPERATIONS = [result.ok() for result in described.get_all_operations()]
 
 
 def name(part: Any) -> str:

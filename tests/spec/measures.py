@@ -44,7 +44,7 @@ class Case(SpecCase):
     source: dict[str, Any]
     options: dict[str, str]
 
-    def found(self) -> dict[tuple[str | None, str], dict[str, Any]]:
+    def results(self) -> dict[tuple[str | None, str], dict[str, Any]]:
         """Return the computed KPIs by group (None: the whole portfolio) and KPI."""
         as_of = parse_instant(self.options["as_of"])
         signals = read_signals(from_tables(self.source, "a spec", text=True), parse_instant("2027-01-01"), parse_instant("2020-01-01"))
@@ -56,9 +56,9 @@ class Case(SpecCase):
 
     def differences(self) -> list[str]:
         """Describe each value that differs from the expected one."""
-        found, wrong = self.found(), []
+        result, wrong = self.results(), []
         for row in self.expected.dicts():
-            kpi = found[None if row.get("group", NOTHING) == NOTHING else row["group"], row["measure"]]
+            kpi = result[None if row.get("group", NOTHING) == NOTHING else row["group"], row["measure"]]
             for name in (*NUMBERS, "unknown"):
                 if name in row and not _same(kpi[name], row[name], name):
                     wrong.append(f"{row['measure']}: {name} is {kpi[name]}, expected {row[name]}")
@@ -96,12 +96,12 @@ def _case(tables: ModuleType, case_text: CaseText) -> Case:
     return Case(case_text.topic, case_text.title, case_text.prose, (*rows, options), expected, source, options.dicts()[0])
 
 
-def _same(got: Any, expected: str, name: str) -> bool:
+def _same(actual: Any, expected: str, name: str) -> bool:
     if expected in (UNKNOWN, NOTHING):
-        return got is None
+        return actual is None
     if name == "unknown":
-        return bool(got == expected)
-    return got is not None and abs(float(got) - float(Fraction(expected))) < 1e-9
+        return bool(actual == expected)
+    return actual is not None and abs(float(actual) - float(Fraction(expected))) < 1e-9
 
 
 def definitions() -> str:

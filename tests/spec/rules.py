@@ -50,7 +50,7 @@ class Case(SpecCase):
     def _given(self, name: str) -> list[dict[str, str]]:
         return next((table.dicts() for table in self.tables if table.name == name), [])
 
-    def judged(self) -> tuple[list[str], RuleResults]:
+    def evaluate(self) -> tuple[list[str], RuleResults]:
         """Return the accounts and the result of the rules."""
         cells: dict[tuple[str, str], dict[str, float]] = {}
         common: dict[str, float] = {}
@@ -88,24 +88,24 @@ class Case(SpecCase):
         arr = number_column(history.now, "contract.arr")
         return ModelView(column("churn", None), column("expansion", None), probability * arr)
 
-    def found(self) -> list[dict[str, Any]]:
+    def results(self) -> list[dict[str, Any]]:
         """Return the results of the rules, with the columns and the order of the expectation."""
         if self.expected.name == "alerts":
             return self._alerts()
-        accounts, judged = self.judged()
+        accounts, evaluation = self.evaluate()
         rows: list[dict[str, Any]] = []
         for row, account in enumerate(accounts):
-            rows += [{"account_id": account} | result for result in _results(self.expected.name, judged, row)]
+            rows += [{"account_id": account} | result for result in _results(self.expected.name, evaluation, row)]
         return rows
 
     def _alerts(self) -> list[dict[str, Any]]:
-        given = pd.DataFrame(self._given("scores"))
-        given["account_id"] = given.get("account_id", pd.Series([ACCOUNT] * len(given)))
-        dates = sorted(given["as_of"].unique())
-        accounts = sorted(given["account_id"].unique())
+        frame = pd.DataFrame(self._given("scores"))
+        frame["account_id"] = frame.get("account_id", pd.Series([ACCOUNT] * len(frame)))
+        dates = sorted(frame["as_of"].unique())
+        accounts = sorted(frame["account_id"].unique())
         score, risk = np.full((2, len(accounts), len(dates)), np.nan)
         band = np.full(score.shape, "insufficient_data", dtype=object)
-        for cell in given.to_dict("records"):
+        for cell in frame.to_dict("records"):
             at = accounts.index(cell["account_id"]), dates.index(cell["as_of"])
             score[at] = np.nan if cell.get("score", UNKNOWN) == UNKNOWN else float(cell["score"])
             risk[at] = np.nan if cell.get("risk", UNKNOWN) == UNKNOWN else float(cell["risk"])
@@ -126,19 +126,19 @@ class Case(SpecCase):
         ]
 
 
-def _results(name: str, judged: RuleResults, row: int) -> list[dict[str, Any]]:
+def _results(name: str, results: RuleResults, row: int) -> list[dict[str, Any]]:
     if name == "health":
-        points = {f"{d}": v for d, v in judged.health.dimensions.iloc[row].items()}
+        points = {f"{d}": v for d, v in results.health.dimensions.iloc[row].items()}
         return [
             {
-                "score": judged.health.score.iloc[row],
-                "band": judged.health.band.iloc[row],
-                "coverage": judged.health.coverage.iloc[row],
+                "score": results.health.score.iloc[row],
+                "band": results.health.band.iloc[row],
+                "coverage": results.health.coverage.iloc[row],
                 **points,
             }
         ]
     if name == "breakdown":
-        return judged.health.breakdown(row)[["signal", "grade", "points", "weight", "adds"]].to_dict("records")
+        return results.health.breakdown(row)[["signal", "grade", "points", "weight", "adds"]].to_dict("records")
     if name == "warnings":
         return [
             {
@@ -149,10 +149,10 @@ def _results(name: str, judged: RuleResults, row: int) -> list[dict[str, Any]]:
                 "since": w.since.date().isoformat(),
                 "before_renewal": "yes" if w.before_renewal else "no",
             }
-            for w in judged.warnings[row]
+            for w in results.warnings[row]
         ]
     if name == "onboarding":
-        onboarding = judged.onboarding[row]
+        onboarding = results.onboarding[row]
         return [
             {
                 "day": onboarding.day,
@@ -164,7 +164,7 @@ def _results(name: str, judged: RuleResults, row: int) -> list[dict[str, Any]]:
             }
         ]
     if name == "expansion":
-        expansion = judged.expansion
+        expansion = results.expansion
         return [
             {
                 "points": expansion.score[row],
@@ -175,8 +175,8 @@ def _results(name: str, judged: RuleResults, row: int) -> list[dict[str, Any]]:
             }
         ]
     about = {
-        "proposed": "yes" if judged.playbook.proposed[row] else "no",
-        "withdrawn": judged.playbook.withdrawn[row] or NOTHING,
+        "proposed": "yes" if results.playbook.proposed[row] else "no",
+        "withdrawn": results.playbook.withdrawn[row] or NOTHING,
     }
     plays = [
         {
@@ -189,7 +189,7 @@ def _results(name: str, judged: RuleResults, row: int) -> list[dict[str, Any]]:
             "overdue": "yes" if play.overdue else "no",
             "because": ", ".join(play.because),
         }
-        for play in judged.plays_of(row)
+        for play in results.plays_of(row)
     ]
     nothing = dict.fromkeys(("act", "kind", "cause", "who", "severity", "due", "overdue", "because"), NOTHING)
     return [about | play for play in plays or [nothing]]
@@ -213,13 +213,13 @@ def _case(case_text: CaseText) -> Case:
     return Case(case_text.topic, case_text.title, case_text.prose, tuple(tables), expected)
 
 
-def same(got: Any, expected: str) -> bool:
+def same(actual: Any, expected: str) -> bool:
     """Return whether a value equals the one in the spec."""
-    if isinstance(got, str) or got is None:
-        return str(got if got is not None else UNKNOWN) == expected
+    if isinstance(actual, str) or actual is None:
+        return str(actual if actual is not None else UNKNOWN) == expected
     if expected == UNKNOWN:
-        return bool(pd.isna(got))
+        return bool(pd.isna(actual))
     try:
-        return not pd.isna(got) and abs(float(got) - float(expected)) < 5e-3
+        return not pd.isna(actual) and abs(float(actual) - float(expected)) < 5e-3
     except ValueError:
         return False

@@ -54,20 +54,20 @@ class Case(SpecCase):
 
     @property
     def options(self) -> dict[str, str]:
-        given = next((t.dicts()[0] for t in self.tables if t.name == OPTIONS), {})
-        return OPTION_DEFAULTS | given
+        overrides = next((t.dicts()[0] for t in self.tables if t.name == OPTIONS), {})
+        return OPTION_DEFAULTS | overrides
 
     def source(self) -> dict[str, pa.Table]:
         """Return the tables with defaults, as text: the engine parses them like those of a CSV file."""
-        given = {t.name: t for t in self.tables if t.name != OPTIONS}
-        given.setdefault("accounts", Table("accounts", ("account_id",), ((ACCOUNT,),)))
-        rows = {name: [_defaults(name) | row for row in table.dicts()] for name, table in given.items()}
+        tables_by_name = {t.name: t for t in self.tables if t.name != OPTIONS}
+        tables_by_name.setdefault("accounts", Table("accounts", ("account_id",), ((ACCOUNT,),)))
+        rows = {name: [_defaults(name) | row for row in table.dicts()] for name, table in tables_by_name.items()}
         if not {"subscriptions", "orders"} & set(rows):
             rows["subscriptions"] = [
                 _defaults("subscriptions") | {"account_id": r["account_id"], "started_at": r["created_at"]}
                 for r in rows["accounts"]
             ]
-        columns = {n: tuple(_defaults(n) | dict.fromkeys(given[n].columns if n in given else ())) for n in rows}
+        columns = {n: tuple(_defaults(n) | dict.fromkeys(tables_by_name[n].columns if n in tables_by_name else ())) for n in rows}
         return {
             n: pa.table({c: pa.array([_cell(r[c]) for r in rows[n]], pa.string()) for c in columns[n]}) for n in rows
         }

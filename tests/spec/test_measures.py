@@ -9,8 +9,8 @@ import pytest
 
 
 def test_kpis_equal_those_computed_by_hand(measure_case: Any) -> None:
-    found = measure_case.differences()
-    assert not found, f"{measure_case.prose}\n" + "\n".join(found)
+    mismatches = measure_case.differences()
+    assert not mismatches, f"{measure_case.prose}\n" + "\n".join(mismatches)
 
 
 CASE = "# T\n\n## C\n\nP.\n\n```options\nas_of | period\n------+-------\n2026-07-01 | quarter\n```\n\n```measures\nmeasure | value\n--------+------\nnrr | 1\n```\n"

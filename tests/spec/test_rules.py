@@ -10,12 +10,12 @@ import pytest
 
 def test_rules_give_the_results_of_the_spec(rules: ModuleType, rule_case: Any) -> None:
     expected = [{"account_id": rules.ACCOUNT} | row for row in rule_case.expected.dicts()]
-    shown = {column for row in expected for column in row}
-    found = rule_case.found()
-    results = [{name: value for name, value in row.items() if name in shown} for row in found]
+    columns = {column for row in expected for column in row}
+    result = rule_case.results()
+    results = [{name: value for name, value in row.items() if name in columns} for row in result]
     assert len(results) == len(expected), f"{rule_case.prose}\nfound {results}"
-    for got, row in zip(results, expected, strict=True):
-        wrong = [f"{name} is {got.get(name)}, expected {value}" for name, value in row.items() if not rules.same(got.get(name), value)]
+    for actual, row in zip(results, expected, strict=True):
+        wrong = [f"{name} is {actual.get(name)}, expected {value}" for name, value in row.items() if not rules.same(actual.get(name), value)]
         assert not wrong, f"{rule_case.prose}\n{row}\n" + "\n".join(wrong)
 
 

@@ -26,27 +26,27 @@ def _computed(tables: ModuleType, case: Any) -> pd.DataFrame:
 def _differences(tables: ModuleType, case: Any, frame: pd.DataFrame) -> list[str]:
     """Describe each difference between the snapshot and the case."""
     keys = zip(frame["account_id"], (t.isoformat() for t in frame["as_of"]), strict=True)
-    got = dict(zip(keys, frame.to_dict("records"), strict=True))
-    found = []
+    rows = dict(zip(keys, frame.to_dict("records"), strict=True))
+    results = []
     for key, values in tables.expected_rows(case):
-        name, row = " at ".join(key), got.pop(key, None)
+        name, row = " at ".join(key), rows.pop(key, None)
         if (row is None) != (values is None):
-            found.append(f"{name}: {'no row' if row is None else 'a row'} where {'one' if row is None else 'none'} is expected")
+            results.append(f"{name}: {'no row' if row is None else 'a row'} where {'one' if row is None else 'none'} is expected")
         for feature, value in (values or {}).items() if row is not None else ():
             if not _same(row[feature], value):
-                found.append(f"{name}: {feature} is {row[feature]}, expected {'unknown' if value is None else value}")
-    return found + [f"{' at '.join(key)}: a row that the case does not show" for key in got]
+                results.append(f"{name}: {feature} is {row[feature]}, expected {'unknown' if value is None else value}")
+    return results + [f"{' at '.join(key)}: a row that the case does not show" for key in rows]
 
 
-def _same(got: Any, expected: float | str | None) -> bool:
-    if expected is None or pd.isna(got):
-        return expected is None and bool(pd.isna(got))
-    return bool(got == expected) if isinstance(expected, str) else math.isclose(got, expected, rel_tol=1e-12, abs_tol=1e-12)
+def _same(actual: Any, expected: float | str | None) -> bool:
+    if expected is None or pd.isna(actual):
+        return expected is None and bool(pd.isna(actual))
+    return bool(actual == expected) if isinstance(expected, str) else math.isclose(actual, expected, rel_tol=1e-12, abs_tol=1e-12)
 
 
 def test_the_snapshot_equals_that_of_the_spec(tables: ModuleType, case: Any) -> None:
-    found = _differences(tables, case, _computed(tables, case))
-    assert not found, f"{case.prose}\n" + "\n".join(found)
+    mismatches = _differences(tables, case, _computed(tables, case))
+    assert not mismatches, f"{case.prose}\n" + "\n".join(mismatches)
 
 
 CASE = """\
@@ -93,5 +93,5 @@ def two_accounts(tables: ModuleType) -> pd.DataFrame:
 )
 def test_a_different_snapshot_is_reported(tables: ModuleType, two_accounts: pd.DataFrame, row: str, difference: str | None) -> None:
     (case,) = tables.read_topic("t", CASE.replace(SHOWN, row)).cases
-    found = "\n".join(_differences(tables, case, two_accounts))
-    assert difference in found if difference else not found
+    mismatches = "\n".join(_differences(tables, case, two_accounts))
+    assert difference in mismatches if difference else not mismatches

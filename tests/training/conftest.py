@@ -46,11 +46,11 @@ def make_signals() -> Iterator[Callable[..., OpenSignals]]:
 
     def make(through: datetime, **tables: list[dict[str, object]]) -> OpenSignals:
         connection = ibis.duckdb.connect()
-        made = {
+        tables_by_name = {
             name: connection.create_table(name, pa.Table.from_pylist(rows, SCHEMAS[name]), temp=True)
             for name, rows in tables.items()
         }
-        opened.append(OpenSignals(connection, made, through.replace(tzinfo=UTC), "a test"))
+        opened.append(OpenSignals(connection, tables_by_name, through.replace(tzinfo=UTC), "a test"))
         return opened[-1]
 
     yield make
@@ -102,20 +102,20 @@ def small_portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
 
 
 @pytest.fixture
-def judged_rows() -> Callable[..., ScoredTestRows]:
+def evaluation_rows() -> Callable[..., ScoredTestRows]:
     """A hundred accounts on four dates, every fourth of them big (ARR 100, the others 1), a fifth of the rows with the
     outcome. Candidates by name: what each predicts for every row."""
     dates, accounts = 4, 100
     happened = (np.random.default_rng(0).random(dates * accounts) < 0.2).astype(np.float64)
 
-    def made(y: npt.NDArray[np.float64] = happened, **p: npt.NDArray[np.float64]) -> ScoredTestRows:
+    def scored_rows(y: npt.NDArray[np.float64] = happened, **p: npt.NDArray[np.float64]) -> ScoredTestRows:
         names = np.array([f"a{i}" for _ in range(dates) for i in range(accounts)], dtype=object)
         when = pd.Series(pd.date_range("2026-01-05", periods=dates, freq="7D", tz="UTC").repeat(accounts))
         big = np.tile(np.arange(accounts) % 4 == 0, dates)
         segment = np.where(big, "big", "small").astype(object)
         return ScoredTestRows(names, when, segment, y, np.where(big, 100.0, 1.0), p, 0.2)
 
-    return made
+    return scored_rows
 
 
 @pytest.fixture(scope="session")
@@ -127,5 +127,5 @@ def last_rows() -> Callable[..., pd.DataFrame]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: Callable[..., pd.DataFrame] = module.last_rows
-    return found
+    function: Callable[..., pd.DataFrame] = module.last_rows
+    return function

@@ -35,12 +35,12 @@ def last_rows(subscriptions: pd.DataFrame, term_started: bool = False) -> pd.Dat
             ends.setdefault((row.account_id, row.ended_at), []).append(chain)
     last = rows.loc[[c[-1] for c in chains]].reset_index(drop=True)
     first = rows["started_at"].loc[[c[0] for c in chains]].reset_index(drop=True)
-    found = last.assign(started_at=first, seats=last["seats"].astype("Int64"))
+    result = last.assign(started_at=first, seats=last["seats"].astype("Int64"))
     if term_started:
         began = []
         for chain in chains:
             renewal = rows["renewal_at"][chain[-1]]
             term = [i for i in chain if rows["renewal_at"][i] == renewal]
             began.append(rows["started_at"][term[0] if term else chain[-1]])
-        found["term_started_at"] = pd.Series(began)
-    return found
+        result["term_started_at"] = pd.Series(began)
+    return result

@@ -62,32 +62,32 @@ def _changed(prepared: LabelledSnapshots, rows: npt.NDArray[np.bool_]) -> Labell
 def test_the_test_period_does_not_affect_the_model(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     """Neither settings, nor shares, nor medians and spreads, nor slopes: whatever the test's rows say, the same model
     goes into it."""
-    found = _held(prepared, parts).model
+    model = _held(prepared, parts).model
     test = parts.mask("test", prepared.frame["as_of"])
     other = _held(_changed(prepared, test), parts).model
     assert test.any()
-    assert other.trees.text == found.trees.text
-    assert (other.linear.strength, other.share) == (found.linear.strength, found.share)
-    assert other.linear.scorer_parameters() == found.linear.scorer_parameters()
+    assert other.trees.text == model.trees.text
+    assert (other.linear.strength, other.share) == (model.linear.strength, model.share)
+    assert other.linear.scorer_parameters() == model.linear.scorer_parameters()
 
 
 def test_the_calibration_period_does_not_affect_the_fit(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
-    found = _held(prepared, parts).model
+    model = _held(prepared, parts).model
     other = _held(_changed(prepared, parts.mask("calibration", prepared.frame["as_of"])), parts).model
-    assert (other.trees.text, other.linear.scorer_parameters()) == (found.trees.text, found.linear.scorer_parameters())
+    assert (other.trees.text, other.linear.scorer_parameters()) == (model.trees.text, model.linear.scorer_parameters())
 
 
 def test_training_rows_affect_the_model(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     """This shows that the tests above can fail."""
-    found = _held(prepared, parts).model
+    model = _held(prepared, parts).model
     other = _held(_changed(prepared, parts.mask("train", prepared.frame["as_of"])), parts).model
-    assert other.trees.text != found.trees.text
-    assert other.linear.scorer_parameters() != found.linear.scorer_parameters()
+    assert other.trees.text != model.trees.text
+    assert other.linear.scorer_parameters() != model.linear.scorer_parameters()
 
 
 def test_models_are_evaluated_on_dates_after_their_training_data(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
-    found = _held(prepared, parts)
+    model = _held(prepared, parts)
     learnt = max(parts.calibration) + timedelta(days=HORIZON)
-    assert found.tested.as_of.min() >= learnt
+    assert model.tested.as_of.min() >= learnt
     assert learnt >= max(parts.train) + 2 * timedelta(days=HORIZON)
-    assert set(found.tested.p) >= {BLEND, HEALTH_SCORE}
+    assert set(model.tested.p) >= {BLEND, HEALTH_SCORE}

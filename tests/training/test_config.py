@@ -17,12 +17,12 @@ def test_a_file_overrides_defaults_and_arguments_override_the_file(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [("trails = 3", "trails"), ("trials = 0", "trials"), ("trials = ", "TOML"), ("horizon_days = 'x'", "horizon_days")],
 )
-def test_invalid_settings_are_reported(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_settings_are_reported(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "c.toml").write_text(text)
-    with pytest.raises(BadRequest, match=said):
+    with pytest.raises(BadRequest, match=message):
         read_config(tmp_path / "c.toml")
 
 

@@ -30,15 +30,15 @@ def test_counts_for_one_date_and_many_equal_set_sizes(rows: list[tuple[int, int,
     base = BucketCalendar(grid, 7).first
     account, key, happened, lag = (np.array(c, dtype=np.int64) for c in zip(*rows, strict=True)) if rows else [np.zeros(0, np.int64)] * 4
     happened = happened + base
-    known = happened + lag
-    spells = merge_keys(account, key, known, happened)
+    loaded_at = happened + lag
+    spells = merge_keys(account, key, loaded_at, happened)
     for i, date in enumerate(grid.as_ofs):
         single = Grid.single(date)
-        at_once = distinct_counts_on_one_date(account, key, known, happened, NEEDS, BucketCalendar(single, 7), _panel(single))
+        at_once = distinct_counts_on_one_date(account, key, loaded_at, happened, NEEDS, BucketCalendar(single, 7), _panel(single))
         for measure, days in NEEDS:
             end = base + i - measure.ago // 7
             among = [
-                {k for a, k, o, s in zip(account, key, happened, known, strict=True) if a == who and s <= end and (not days or o > end - days // 7)}
+                {k for a, k, o, s in zip(account, key, happened, loaded_at, strict=True) if a == who and s <= end and (not days or o > end - days // 7)}
                 for who in range(ACCOUNTS)
             ]
             many = distinct_counts(spells, BucketCalendar(grid, 7), days, measure.ago, _panel(grid)).reshape(ACCOUNTS, DATES)[:, i]

@@ -107,8 +107,8 @@ def _expected(aggregation: str, rows: list[Row]) -> pd.DataFrame:
     """Expected values, row by row: of each event the latest version before the date."""
     expected = []
     for as_of in GRID.as_ofs:
-        known = [r for r in rows if max(r["occurred_at"], r["loaded_at"]) < as_of]
-        newest = {r["event_id"]: r for r in sorted(known, key=lambda r: r["loaded_at"])}
+        available = [r for r in rows if max(r["occurred_at"], r["loaded_at"]) < as_of]
+        newest = {r["event_id"]: r for r in sorted(available, key=lambda r: r["loaded_at"])}
         for account in "abc":
             figures: Row = {"account_id": account, "as_of": pd.Timestamp(as_of)}
             for days in WINDOWS:

@@ -21,9 +21,9 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "reference" / "generat
 
 
 def _output(*arguments: str) -> str:
-    done = CliRunner().invoke(renewcast.app, ["features", *arguments])
-    assert done.exit_code == 0, done.output
-    return done.output
+    result = CliRunner().invoke(renewcast.app, ["features", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def test_the_page_equals_the_output_of_the_command() -> None:

@@ -43,8 +43,8 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         {"account_id": "a", "occurred_at": "2026-06-29", "kind": "email", "outcome": "ignored"},
     ],
     "support": [
-        {"account_id": a, "ticket_id": t, "occurred_at": at, "resolved_at": done, "severity": "low", "csat": csat, "escalated": e}
-        for a, t, at, done, csat, e in (
+        {"account_id": a, "ticket_id": t, "occurred_at": at, "resolved_at": resolved, "severity": "low", "csat": csat, "escalated": e}
+        for a, t, at, resolved, csat, e in (
             ("b", "0", "2024-01-05", "2024-01-06", 5.0, False),
             ("a", "1", "2026-06-01", "2026-06-20", 2.0, True),
             ("a", "2", "2026-06-01", "2026-07-01", 1.0, False),
@@ -88,8 +88,8 @@ def _values(make_signals: Any, catalogue: Catalogue) -> dict[str, float]:
 
 
 def test_the_example_file_is_computed_as_declared(make_signals: Any) -> None:
-    found = _values(make_signals, with_custom_features(EXAMPLE))
-    assert found == pytest.approx(
+    values = _values(make_signals, with_custom_features(EXAMPLE))
+    assert values == pytest.approx(
         {
             "own.exports_28d": 2,
             "own.exports_91d": 3,

@@ -33,8 +33,8 @@ def _daily(days: range, each: int = 4, **more: Any) -> list[dict[str, Any]]:
 
 
 def _feeds(to_arrow: Any, until: datetime | None = None, **tables: list[dict[str, Any]]) -> Feeds:
-    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
-    return feed_health(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test"), until)
+    signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
+    return feed_health(from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test"), until)
 
 
 def _usage(to_arrow: Any, rows: list[dict[str, Any]]) -> FeedHealth:
@@ -136,8 +136,8 @@ def test_kinds_are_compared_separately_and_unknown_kinds_are_not_named(to_arrow:
 
 def test_text_is_parsed_to_the_contract_types(tmp_path: Path, to_arrow: Any) -> None:
     rows = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": _daily(range(140), minutes=5.0)}
-    for name, given in rows.items():
-        pc.write_csv(to_arrow(name, given), tmp_path / f"{name}.csv")
+    for name, inputs in rows.items():
+        pc.write_csv(to_arrow(name, inputs), tmp_path / f"{name}.csv")
     typed, text = _feeds(to_arrow, usage=rows["usage"]), feed_health(open_source(tmp_path))
     assert text.tables == typed.tables
 
@@ -170,10 +170,10 @@ def test_the_facts_are_plain_json(to_arrow: Any) -> None:
     assert usage["stale"] is False
 
 
-@pytest.mark.parametrize(("starts", "judged"), [(1, False), (5, False), (6, True)])
-def test_few_contracts_have_no_rhythm(to_arrow: Any, starts: int, judged: bool) -> None:
+@pytest.mark.parametrize(("starts", "has_rhythm"), [(1, False), (5, False), (6, True)])
+def test_few_contracts_have_no_rhythm(to_arrow: Any, starts: int, has_rhythm: bool) -> None:
     begun = [{"account_id": "a", "started_at": f"2025-01-{1 + i:02d}", "arr": 1.0} for i in range(starts)] * 2
     result = _feeds(to_arrow, subscriptions=begun, usage=_daily(range(400))).tables["subscriptions"]
     assert result.silent_days > 300
-    assert (result.patience_days is not None, result.stale) == (judged, judged)
-    assert any("a usual gap is at most" in line for line in result.troubles()) == judged
+    assert (result.patience_days is not None, result.stale) == (has_rhythm, has_rhythm)
+    assert any("a usual gap is at most" in line for line in result.troubles()) == has_rhythm

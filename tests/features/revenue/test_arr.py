@@ -80,18 +80,18 @@ def test_facts_equal_the_snapshot(portfolios: Any, contractual: bool) -> None:
 
 
 def test_each_kind_of_movement(make_signals: Make) -> None:
-    before, gone = {"started_at": "2025-01-01", "arr": 100.0}, {"ended_at": "2026-05-01", "end_reason": "cancelled"}
+    before, removed = {"started_at": "2025-01-01", "arr": 100.0}, {"ended_at": "2026-05-01", "end_reason": "cancelled"}
     again = {"started_at": "2026-05-20", "arr": 130.0, "plan": "x"}
     result = _moves(
         _signals(
             make_signals,
             [
                 {"account_id": "stays", **before},
-                {"account_id": "left", **before, **gone},
-                {"account_id": "unpaid", **before, **gone, "end_reason": "nonpayment"},
-                {"account_id": "late", **before, **gone},
+                {"account_id": "left", **before, **removed},
+                {"account_id": "unpaid", **before, **removed, "end_reason": "nonpayment"},
+                {"account_id": "late", **before, **removed},
                 {"account_id": "late", **again},
-                {"account_id": "back", **before, **gone},
+                {"account_id": "back", **before, **removed},
                 {"account_id": "back", **again, "started_at": "2026-06-20"},
                 {"account_id": "new", **again},
                 {"account_id": "adds", **before},
@@ -125,8 +125,8 @@ def test_churn_is_pending_until_the_grace_period_ends(make_signals: Make) -> Non
     signals = _signals(
         make_signals, [{"account_id": "a", "started_at": "2025-01-01", "ended_at": "2026-06-15", "arr": 100.0}]
     )
-    for known, pending in (("2026-07-01", True), ("2026-07-15", True), ("2026-07-15T00:00:01", False)):
-        (row,) = _moves(signals, known_at=datetime.fromisoformat(known).replace(tzinfo=UTC)).values()
+    for available, pending in (("2026-07-01", True), ("2026-07-15", True), ("2026-07-15T00:00:01", False)):
+        (row,) = _moves(signals, known_at=datetime.fromisoformat(available).replace(tzinfo=UTC)).values()
         assert (row["pending"], row["churned"], row["in_grace"]) == (pending, 0.0 if pending else 100.0, 100.0 if pending else 0.0)
 
 
@@ -147,9 +147,9 @@ def test_movements_add_up_and_agree_with_facts_and_labels(make_signals: Make) ->
     assert _adds_up(moved)
     assert _adds_up(at_end)
     for instant, which in ((START, "start"), (END, "end")):
-        known = facts(signals, instant).set_index("account_id")["arr"]
+        arr = facts(signals, instant).set_index("account_id")["arr"]
         there = moved[moved[f"active_{which}"]].set_index("account_id")[f"arr_{which}"]
-        pd.testing.assert_series_equal(known, there, check_names=False)
+        pd.testing.assert_series_equal(arr, there, check_names=False)
     lost = moved[moved["active_start"]].reset_index(drop=True)
     labels = label(signals, lost[["account_id"]].assign(as_of=START), horizon_days=(END - START).days)
     assert (labels["churn"] == 1).tolist() == lost["kind"].notna().tolist()

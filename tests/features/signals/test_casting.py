@@ -30,9 +30,9 @@ NOON = datetime(2026, 6, 20, 10)
 def _read(column: str, values: Any, table: str = "subscriptions") -> list[Any]:
     """Return the values read from one column of an otherwise valid table."""
     rows = len(values)
-    given: dict[str, Any] = {"account_id": ["a"] * rows, "started_at": [datetime(2025, 1, 1)] * rows, "arr": [1.0] * rows}
+    columns: dict[str, Any] = {"account_id": ["a"] * rows, "started_at": [datetime(2025, 1, 1)] * rows, "arr": [1.0] * rows}
     tables = {"accounts": pa.table({"account_id": ["a"], "created_at": [datetime(2024, 1, 1)]})}
-    tables[table] = pa.table(given | {column: values, "plan": [f"{i:03d}" for i in range(rows)]})
+    tables[table] = pa.table(columns | {column: values, "plan": [f"{i:03d}" for i in range(rows)]})
     signals = read_signals(from_tables(tables, "a test"), datetime(2199, 1, 1, tzinfo=UTC))
     return signals.tables[table].order_by("plan")[column].to_pyarrow().to_pylist()
 
@@ -111,13 +111,13 @@ FAR = ["9999-12-31", "2200-01-01", "1899-12-31 23:59:59", "0001-01-01", "2199-12
 
 @pytest.mark.parametrize("typed", [False, True])
 def test_an_optional_instant_out_of_range_is_unknown_and_counted(typed: bool) -> None:
-    given = pa.array(FAR) if not typed else pa.array([datetime.fromisoformat(v) if v else None for v in FAR], pa.timestamp("us"))
+    column = pa.array(FAR) if not typed else pa.array([datetime.fromisoformat(v) if v else None for v in FAR], pa.timestamp("us"))
     rows = len(FAR)
     tables = {
         "accounts": pa.table({"account_id": ["a"], "created_at": [datetime(1900, 1, 1)]}),
         "support": pa.table(
             {"account_id": ["a"] * rows, "ticket_id": [str(i) for i in range(rows)], "severity": ["low"] * rows,
-             "occurred_at": [datetime(1900, 1, 1)] * rows, "loaded_at": given}
+             "occurred_at": [datetime(1900, 1, 1)] * rows, "loaded_at": column}
         ),
         "subscriptions": pa.table({"account_id": ["a"], "started_at": [datetime(2025, 1, 1)], "arr": [1.0]}),
     }

@@ -42,11 +42,11 @@ def arrow(tables: Rows) -> dict[str, Any]:
         "int": pa.int64(),
         "bool": pa.bool_(),
     }
-    found = {}
+    results = {}
     for name, rows in tables.items():
         schema = pa.schema([(c.name, types[c.kind]) for c in TABLES[name].columns])
-        found[name] = pa.Table.from_pylist(rows, schema)
-    return found
+        results[name] = pa.Table.from_pylist(rows, schema)
+    return results
 
 
 def when(text: str) -> datetime:
@@ -94,8 +94,8 @@ def test_overwriting_a_term_later_does_not_change_earlier_features(
         **other, "renewal_at": other["term_started_at"] + pd.Timedelta(days=days).to_pytimedelta(),
         "ended_at": ended, "end_reason": "cancelled" if ended else None, "notice_at": notice,
     }  # fmt: skip
-    expected, found = (_everything(of(rows)) for rows in (overwritten(), overwritten(**later)))
-    for one, two in zip(expected, found, strict=True):
+    expected, result = (_everything(of(rows)) for rows in (overwritten(), overwritten(**later)))
+    for one, two in zip(expected, result, strict=True):
         pd.testing.assert_frame_equal(one, two)
 
 
@@ -200,15 +200,15 @@ def test_reading_split_subscriptions_again_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("notice", "known"), [("2026-06-30", "2026-06-30"), ("2026-07-01", None), ("2026-08-01", None)]
+    ("notice", "notice_at"), [("2026-06-30", "2026-06-30"), ("2026-07-01", None), ("2026-08-01", None)]
 )
-def test_notice_is_known_once_given(notice: str, known: str | None) -> None:
+def test_notice_is_known_once_given(notice: str, notice_at: str | None) -> None:
     signals = of(overwritten(notice_at=when(notice), term_started_at=None, ended_at=when("2026-12-31")))
     result = facts(signals, AS_OF).set_index("account_id")
-    expected = pd.NaT if known is None else pd.Timestamp(known, tz="UTC")
+    expected = pd.NaT if notice_at is None else pd.Timestamp(notice_at, tz="UTC")
     assert result.loc["a", "notice_at"] is expected or result.loc["a", "notice_at"] == expected
     (row,) = account_rows(signals, "a", AS_OF, AS_OF)["subscriptions"]
-    assert (row["notice_at"] or "")[:10] == (known or "")
+    assert (row["notice_at"] or "")[:10] == (notice_at or "")
     assert row["ended_at"] is None
     signals.close()
 

@@ -26,8 +26,8 @@ Rows = list[dict[str, Any]]
 
 
 def _source(to_arrow: Any, **tables: Rows) -> Source:
-    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
-    return from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
+    signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
+    return from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test")
 
 
 def _at(*days: str, **more: Any) -> Rows:
@@ -97,9 +97,9 @@ def test_the_check_command_reports_findings_and_feeds(tmp_path: Path) -> None:
     )
     (tmp_path / "usage.csv").write_text("account_id,occurred_at\na,2026-06-01\nb,2026-06-28\n")
     (tmp_path / "engagement.csv").write_text("account_id,occurred_at,kind\na,2026-06-01,meeting\na,2190-06-30,meeting\n")
-    done = CliRunner().invoke(renewcast.app, ["check", str(tmp_path), "--json"])
-    assert done.exit_code == 0, done.output
-    output = json.loads(done.stdout)
+    result = CliRunner().invoke(renewcast.app, ["check", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    output = json.loads(result.stdout)
     assert output["errors"] == []
     assert output["feeds"]["end"].startswith("2026-06-28")
     assert output["feeds"]["decided_by"] == "usage"
@@ -108,6 +108,6 @@ def test_the_check_command_reports_findings_and_feeds(tmp_path: Path) -> None:
     assert findings["engagement", "occurred_at"]["rows"] == 1
     assert findings["subscriptions", "ended_at"]["rows"] == 1
     assert findings["subscriptions", None]["positions"] == [3, 4]
-    seen = CliRunner().invoke(renewcast.app, ["check", str(tmp_path), "--data-through", "2026-06-15"]).stdout
-    assert "data through 2026-06-15" in " ".join(seen.split())
-    assert "look" in seen
+    text = CliRunner().invoke(renewcast.app, ["check", str(tmp_path), "--data-through", "2026-06-15"]).stdout
+    assert "data through 2026-06-15" in " ".join(text.split())
+    assert "look" in text

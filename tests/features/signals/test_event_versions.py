@@ -39,17 +39,17 @@ Rows = list[dict[str, Any]]
 
 
 def _signals(to_arrow: Any, through: datetime | None = AS_OF, **tables: Rows) -> OpenSignals:
-    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
-    source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
+    signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
+    source = from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test")
     return read_signals(source, through and through + timedelta(days=400), LONG_AGO)
 
 
 def _text_source(**tables: Rows) -> Source:
     """Return tables with only the given columns, as in a CSV file."""
-    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
+    signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
     arrow = {
         n: pa.table({c: pa.array([None if r.get(c) is None else str(r[c]) for r in rows], pa.string()) for c in rows[0]})
-        for n, rows in given.items()
+        for n, rows in signal_tables.items()
     }
     return from_tables(arrow, "a test", text=True)
 
@@ -117,8 +117,8 @@ def test_at_each_date_the_version_loaded_last_before_it_counts(to_arrow: Any, se
     grid = Grid(AS_OF - timedelta(days=70), 14, 6)
     whole = snapshot(signals, grid)[["account_id", "as_of", *PLAIN]]
     for day in grid.as_ofs:
-        known = {name: _as_known(rows, name, day) for name, rows in tables.items()}
-        expected = snapshot(_signals(to_arrow, **known), Grid.single(day))[["account_id", "as_of", *PLAIN]]
+        visible = {name: _as_known(rows, name, day) for name, rows in tables.items()}
+        expected = snapshot(_signals(to_arrow, **visible), Grid.single(day))[["account_id", "as_of", *PLAIN]]
         result = whole[whole["as_of"] == pd.Timestamp(day)].reset_index(drop=True)
         pd.testing.assert_frame_equal(result, expected, check_exact=True)
 
@@ -137,11 +137,11 @@ def test_row_counts_and_bucket_counts_are_equal(portfolios: ModuleType, contract
     tables = portfolios.portfolio(contractual=contractual)
     built = []
     for several in (False, True):
-        given = dict(tables)
+        tables_by_name = dict(tables)
         for name in EVENT_TABLES:
-            if name in given and "loaded_at" in TABLES[name].names:
-                given[name] = pa.concat_tables([_one_version(given[name], name), _long_ago(given[name], name, several)])
-        signals = read_signals(from_tables(given, "a test"), AS_OF, LONG_AGO)
+            if name in tables_by_name and "loaded_at" in TABLES[name].names:
+                tables_by_name[name] = pa.concat_tables([_one_version(tables_by_name[name], name), _long_ago(tables_by_name[name], name, several)])
+        signals = read_signals(from_tables(tables_by_name, "a test"), AS_OF, LONG_AGO)
         assert len(signals.versioned) == (7 + (not contractual) if several else 0)
         built.append(snapshot(signals, Grid(AS_OF - timedelta(days=500), 28, 14)))
     pd.testing.assert_frame_equal(*built, check_exact=True)
@@ -201,9 +201,9 @@ def test_an_escalated_ticket_counts_once_and_is_closed_with_its_last_row() -> No
         bare = [{k: v for k, v in row.items() if k != "loaded_at"} for row in order]
         result = _now(read_signals(_text_source(support=bare), AS_OF), *names)
         assert tuple(result[f"a {n}"] for n in names) == (1, 0, 1, 1)
-        (found,) = check_source(_text_source(support=bare)).findings
-        assert (found.table, found.column, found.rows) == ("support", "ticket_id", 3)
-        assert "loaded_at" in found.cure
+        (results,) = check_source(_text_source(support=bare)).findings
+        assert (results.table, results.column, results.rows) == ("support", "ticket_id", 3)
+        assert "loaded_at" in results.cure
 
 
 def test_rows_that_differ_outside_the_contract_are_separate_events() -> None:
@@ -247,9 +247,9 @@ def test_ids_of_several_accounts_are_reported(to_arrow: Any) -> None:
     ]
     signals = _signals(to_arrow, usage=rows)
     assert _now(signals, "usage.events_91d") == {"a usage.events_91d": 0, "b usage.events_91d": 1, "c usage.events_91d": 0}
-    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": rows}
-    (found,) = check_source(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")).findings
-    assert (found.table, found.column, found.rows, found.positions) == ("usage", "event_id", 2, (1, 2))
+    signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": rows}
+    (result,) = check_source(from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test")).findings
+    assert (result.table, result.column, result.rows, result.positions) == ("usage", "event_id", 2, (1, 2))
 
 
 def _feed(folder: Path, to_arrow: Any, *files: tuple[Rows, list[str] | None]) -> Path:

@@ -78,7 +78,7 @@ _quiet = settings(
 
 
 @pytest.fixture
-def lay(tmp_path: Path, to_arrow: Any) -> Callable[..., Path]:
+def write_files(tmp_path: Path, to_arrow: Any) -> Callable[..., Path]:
     """Return a function that writes a source with usage in several files."""
 
     def write(*files: list[dict[str, Any]], at: str = "source") -> Path:
@@ -107,19 +107,19 @@ def _built(place: Path, *, copied: bool = False, rollup_folder: Path | None = No
 @_quiet
 @given(_rows, st.randoms(use_true_random=False), st.integers(1, 40))
 def test_reading_in_place_equals_copying(
-    lay: Any, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], rng: random.Random, at_once: int
+    write_files: Any, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], rng: random.Random, at_once: int
 ) -> None:
     monkeypatch.setattr(rollup, "PART_ROWS", at_once)
     monkeypatch.setattr(snapshots, "PARALLEL_MIN_BUCKETS", at_once)
     monkeypatch.setattr(snapshots, "available_cpus", lambda: 2)
     again = [dict(r, loaded_at=rng.choice([r["loaded_at"], AS_OF.isoformat()])) for r in rng.sample(rows, len(rows) // 2)]
-    place = lay(rows, again) if again else lay(rows)
+    place = write_files(rows, again) if again else write_files(rows)
     pd.testing.assert_frame_equal(_built(place), _built(place, copied=True), check_exact=True)
 
 
 @_quiet
 @given(st.lists(_rows, min_size=2, max_size=4), st.randoms(use_true_random=False))
-def test_stored_state_does_not_change_results(lay: Any, tmp_path: Path, files: list[Any], rng: random.Random) -> None:
+def test_stored_state_does_not_change_results(write_files: Any, tmp_path: Path, files: list[Any], rng: random.Random) -> None:
     rollup_folder = tmp_path / "rollup_folder"
     shutil.rmtree(rollup_folder, ignore_errors=True)
     # Rows of earlier files are repeated, with the same or another arrival.
@@ -129,7 +129,7 @@ def test_stored_state_does_not_change_results(lay: Any, tmp_path: Path, files: l
             dict(r, loaded_at=rng.choice([r["loaded_at"], AS_OF.isoformat()])) for r in rng.sample(old, len(old) // 3)
         ]
     for i in range(1, len(files) + 1):
-        place = lay(*files[:i])
+        place = write_files(*files[:i])
         pd.testing.assert_frame_equal(_built(place, rollup_folder=rollup_folder), _built(place, copied=True), check_exact=True)
     earlier = Grid(AS_OF - timedelta(days=35), 7, 2)
     pd.testing.assert_frame_equal(
@@ -142,11 +142,11 @@ SECOND = [_row("b", 2, 1, "g", 0, 2.0), _row("a", 30, 2, "f", 28, 1.0)]
 
 
 @pytest.mark.parametrize("bare", [0, 1])
-def test_a_column_that_some_files_lack_is_unknown_there_only(lay: Any, tmp_path: Path, bare: int) -> None:
+def test_a_column_that_some_files_lack_is_unknown_there_only(write_files: Any, tmp_path: Path, bare: int) -> None:
     rollup_folder = tmp_path / "rollup_folder"
-    whole = _built(lay(FIRST, SECOND), copied=True)
+    whole = _built(write_files(FIRST, SECOND), copied=True)
     for files in ([FIRST], [FIRST, SECOND]):
-        place = lay(*files)
+        place = write_files(*files)
         file = place / "usage" / f"{bare}.parquet"
         if file.exists():
             pq.write_table(pq.read_table(file).drop_columns(["minutes", "feature"]), file)
@@ -158,18 +158,18 @@ def test_a_column_that_some_files_lack_is_unknown_there_only(lay: Any, tmp_path:
     assert minutes == 2.0 if bare == 0 else pd.isna(minutes) or minutes == 0.0
 
 
-def test_only_new_files_are_read(lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_new_files_are_read(write_files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rollup_folder, read = tmp_path / "rollup_folder", []
     of_files = rollup.Feed.of_files
     monkeypatch.setattr(rollup.Feed, "of_files", lambda self, files, end: (read.append([f.name for f in files]), of_files(self, files, end))[1])
-    _built(lay(FIRST), rollup_folder=rollup_folder)
-    _built(lay(FIRST), rollup_folder=rollup_folder)
+    _built(write_files(FIRST), rollup_folder=rollup_folder)
+    _built(write_files(FIRST), rollup_folder=rollup_folder)
     assert read == [["0.parquet"]]
-    _built(lay(FIRST, SECOND), rollup_folder=rollup_folder)
+    _built(write_files(FIRST, SECOND), rollup_folder=rollup_folder)
     assert read[1] == ["1.parquet"]
 
 
-def test_only_new_files_are_checked(lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_new_files_are_checked(write_files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rollup_folder, looked = tmp_path / "rollup_folder", []
     restricted_to = Source.restricted_to
 
@@ -179,41 +179,41 @@ def test_only_new_files_are_checked(lay: Any, tmp_path: Path, monkeypatch: pytes
         return restricted_to(self, name, files)
 
     monkeypatch.setattr(Source, "restricted_to", recorded)
-    _built(lay(FIRST), rollup_folder=rollup_folder)
-    _built(lay(FIRST, SECOND), rollup_folder=rollup_folder)
-    _built(lay(FIRST, SECOND), rollup_folder=rollup_folder)
+    _built(write_files(FIRST), rollup_folder=rollup_folder)
+    _built(write_files(FIRST, SECOND), rollup_folder=rollup_folder)
+    _built(write_files(FIRST, SECOND), rollup_folder=rollup_folder)
     assert looked == [["0.parquet"], ["1.parquet"], []]
 
 
-def test_violations_in_a_new_file_have_positions_in_the_whole_source(lay: Any, tmp_path: Path) -> None:
+def test_violations_in_a_new_file_have_positions_in_the_whole_source(write_files: Any, tmp_path: Path) -> None:
     rollup_folder = tmp_path / "rollup_folder"
-    _built(lay(FIRST), rollup_folder=rollup_folder)
+    _built(write_files(FIRST), rollup_folder=rollup_folder)
     broken = [_row("a", 3, 1, "f", 0, -1.0), _row("z", 3, 1, "f", 0, 1.0)]
     with pytest.raises(SignalsError, match=rf"(?s)minutes.*row {len(FIRST) + 1}\).*account_id.*row {len(FIRST) + 2}\)"):
-        _built(lay(FIRST, broken), rollup_folder=rollup_folder)
+        _built(write_files(FIRST, broken), rollup_folder=rollup_folder)
     with pytest.raises(SignalsError, match="minutes"):
-        _built(lay(FIRST, broken), rollup_folder=rollup_folder)
+        _built(write_files(FIRST, broken), rollup_folder=rollup_folder)
 
 
-def test_rows_after_the_cutoff_are_not_recorded_as_valid(lay: Any, tmp_path: Path) -> None:
+def test_rows_after_the_cutoff_are_not_recorded_as_valid(write_files: Any, tmp_path: Path) -> None:
     rollup_folder = tmp_path / "rollup_folder"
     later = [_row("a", -3, 1, "f", 0, -1.0), _row("a", 3, 1, "f", 0, 1.0)]
-    place = lay(FIRST, later)
+    place = write_files(FIRST, later)
     _built(place, rollup_folder=rollup_folder)
     with pytest.raises(SignalsError, match="minutes"):
         read_signals(open_source(place), AS_OF + timedelta(days=7), copied_up_to=0, rollup_folder=rollup_folder)
 
 
 @pytest.mark.parametrize("change", ["a file is gone", "a file was changed", "the state is broken", "a piece is missing"])
-def test_damaged_or_outdated_state_is_rebuilt(lay: Any, tmp_path: Path, change: str) -> None:
+def test_damaged_or_outdated_state_is_rebuilt(write_files: Any, tmp_path: Path, change: str) -> None:
     rollup_folder = tmp_path / "rollup_folder"
-    _built(lay(FIRST, SECOND), rollup_folder=rollup_folder)
+    _built(write_files(FIRST, SECOND), rollup_folder=rollup_folder)
     if change == "a file is gone":
-        place = lay(FIRST)
+        place = write_files(FIRST)
     elif change == "a file was changed":
-        place = lay(FIRST[:50], SECOND)
+        place = write_files(FIRST[:50], SECOND)
     else:
-        place = lay(FIRST, SECOND)
+        place = write_files(FIRST, SECOND)
         victim = next(rollup_folder.rglob("state.json" if change == "the state is broken" else "*-1.arrow"))
         if change == "the state is broken":
             victim.write_text("{")
@@ -222,18 +222,18 @@ def test_damaged_or_outdated_state_is_rebuilt(lay: Any, tmp_path: Path, change: 
     pd.testing.assert_frame_equal(_built(place, rollup_folder=rollup_folder), _built(place, copied=True), check_exact=True)
 
 
-def test_too_many_keys_for_bitsets_become_rows(lay: Any, tmp_path: Path) -> None:
+def test_too_many_keys_for_bitsets_become_rows(write_files: Any, tmp_path: Path) -> None:
     rollup_folder = tmp_path / "rollup_folder"
     many = [_row("a", 10, 1, f"f{i}", 0, 1.0) for i in range(70)]
-    _built(lay(FIRST), rollup_folder=rollup_folder)
-    place = lay(FIRST, many)
+    _built(write_files(FIRST), rollup_folder=rollup_folder)
+    place = write_files(FIRST, many)
     frame = _built(place, rollup_folder=rollup_folder)
     assert frame["usage.features_used_28d"].max() == 71
     pd.testing.assert_frame_equal(frame, _built(place, copied=True), check_exact=True)
 
 
-def test_a_file_without_statistics_is_read(lay: Any, tmp_path: Path) -> None:
-    place = lay(FIRST)
+def test_a_file_without_statistics_is_read(write_files: Any, tmp_path: Path) -> None:
+    place = write_files(FIRST)
     table = pq.read_table(place / "usage" / "0.parquet")
     pq.write_table(table, place / "usage" / "0.parquet", write_statistics=False)
     pq.write_table(pa.concat_tables([table.slice(0, 3)]), place / "usage" / "1.parquet")

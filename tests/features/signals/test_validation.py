@@ -20,8 +20,8 @@ SUBSCRIPTIONS = [{"account_id": "a", "started_at": "2025-01-01", "arr": 10.0}]
 
 
 def _check(to_arrow: Any, **tables: list[dict[str, Any]]) -> list[str]:
-    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
-    return [str(f) for f in check_source(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")).errors]
+    signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
+    return [str(f) for f in check_source(from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test")).errors]
 
 
 def _use(**more: Any) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def test_row_order_and_repeated_rows_do_not_change_a_snapshot(
     again = {n: [*some, *rng.choices(some, k=3)] if some and n != "subscriptions" else some for n, some in rows.items()}
     for some in again.values():
         rng.shuffle(some)
-    plain, mixed = (_snapshot(make_signals, base, _of(base, drawn)) for drawn in (rows, again))
+    plain, mixed = (_snapshot(make_signals, base, _of(base, sampled)) for sampled in (rows, again))
     pd.testing.assert_frame_equal(plain, mixed, check_exact=True)
 
 

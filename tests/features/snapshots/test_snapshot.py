@@ -91,13 +91,13 @@ def test_counts_sums_and_distinct_users_equal_the_definition(make_signals: Any, 
     grid = Grid(AS_OF - timedelta(days=14), 7, 5)
     frame = snapshot(signals, grid).set_index(["account_id", "as_of"])
     for as_of in grid.as_ofs:
-        got = frame.loc[("a", pd.Timestamp(as_of))]
+        row = frame.loc[("a", pd.Timestamp(as_of))]
         for days in (7, 28, 91, 182, 364):
-            assert got[f"usage.events_{days}d"] == _reference(rows, as_of, days)["events"]
+            assert row[f"usage.events_{days}d"] == _reference(rows, as_of, days)["events"]
         for days in (28, 91):
-            assert got[f"usage.quantity_{days}d"] == pytest.approx(_reference(rows, as_of, days)["quantity"], abs=1e-9)
+            assert row[f"usage.quantity_{days}d"] == pytest.approx(_reference(rows, as_of, days)["quantity"], abs=1e-9)
             users = _reference(rows, as_of, days)["users"]
-            assert got[f"usage.active_users_{days}d"] == users
+            assert row[f"usage.active_users_{days}d"] == users
 
 
 @_quiet

@@ -129,9 +129,9 @@ class TestSpark:
 
 
 def _json_output(arguments: list[str]) -> Any:
-    done = CliRunner().invoke(renewcast.app, arguments)
-    assert done.exit_code == 0, done.output
-    return _rounded(json.loads(done.stdout))
+    result = CliRunner().invoke(renewcast.app, arguments)
+    assert result.exit_code == 0, result.output
+    return _rounded(json.loads(result.stdout))
 
 
 def _rounded(value: Any) -> Any:

@@ -75,8 +75,8 @@ def _sqlite(folder: Path) -> str:
 def _duckdb(folder: Path) -> str:
     with duckdb.connect(folder / "signals.duckdb") as connection:
         for name, rows in TABLES.items():
-            connection.register("laid", pa.Table.from_pylist(rows))
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM laid")
+            connection.register("source_rows", pa.Table.from_pylist(rows))
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM source_rows")
     return f"duckdb:///{folder / 'signals.duckdb'}"
 
 
@@ -98,9 +98,9 @@ def _mapped_sqlite(folder: Path) -> str:
 
 
 def _body(_folder: Path) -> Source:
-    asked = PredictionRequest.model_validate({"account_id": "a", "as_of": "2026-07-01", "signals": TABLES})
-    assert asked.signals is not None
-    rows = {name: asked.signals.rows(name) for name in TABLES}
+    request = PredictionRequest.model_validate({"account_id": "a", "as_of": "2026-07-01", "signals": TABLES})
+    assert request.signals is not None
+    rows = {name: request.signals.rows(name) for name in TABLES}
     return from_tables({name: _arrow(name, sent or [], "a") for name, sent in rows.items()}, "the body")
 
 

@@ -32,22 +32,22 @@ def test_unknown_values_are_a_dash(unknown: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "shown"),
+    ("value", "unit", "text"),
     [
         (0.1234, "share", "12.3%"), (1.1, "share", "110.0%"), (1_204_000.4, "currency", "1,204,000"), (12, "accounts", "12"),
         (17.4, "days", "17 days"), (41, "points", "41.0"), (4.256, "of 5", "4.26"), (-0.0001, "share", "0.0%"), (-0.2, "currency", "0"),
     ],
 )  # fmt: skip
-def test_a_value_is_shown_by_its_unit(value: float, unit: str, shown: str) -> None:
-    assert in_unit(value, unit) == shown
+def test_a_value_is_shown_by_its_unit(value: float, unit: str, text: str) -> None:
+    assert in_unit(value, unit) == text
 
 
 @pytest.mark.parametrize(
-    ("days", "shown"),
+    ("days", "text"),
     [(0.0, "today"), (0.99, "today"), (1.0, "in 1 day"), (1.5, "in 1 day"), (89.9, "in 89 days"), (-0.01, "1 day past"), (-1.0, "1 day past"), (-1.5, "2 days past")],
 )
-def test_days_to_a_date_are_complete_days(days: float, shown: str) -> None:
-    assert days_ahead(days) == shown
+def test_days_to_a_date_are_complete_days(days: float, text: str) -> None:
+    assert days_ahead(days) == text
 
 
 @given(st.integers(-4000, 4000), st.floats(0, 86_399))

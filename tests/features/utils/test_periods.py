@@ -60,10 +60,10 @@ def test_every_form_of_a_quarter_reads_the_same_and_is_printed_once(year: int, n
 
 @given(YEAR, st.integers(1, 12))
 def test_months(year: int, month: int) -> None:
-    found = calendar_period(f"{year}-{month:02d}")
-    assert (found.name, found.start) == (f"{year}-{month:02d}", _at(year, month, 1))
-    assert (found.end.day, (found.end - timedelta(days=1)).month) == (1, month)
-    assert calendar_period(f"{found.end.year}-{found.end.month:02d}").before() == found
+    period = calendar_period(f"{year}-{month:02d}")
+    assert (period.name, period.start) == (f"{year}-{month:02d}", _at(year, month, 1))
+    assert (period.end.day, (period.end - timedelta(days=1)).month) == (1, month)
+    assert calendar_period(f"{period.end.year}-{period.end.month:02d}").before() == period
 
 
 @given(st.datetimes(_at(1701, 1, 1).replace(tzinfo=None), _at(8999, 1, 1).replace(tzinfo=None)))
@@ -110,12 +110,12 @@ def test_days_from_now() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "options",
     [{"name": "soon"}, {"name": "2026Q2"}, {"name": "2026-08"}, {"days": 45}, {"name": "2026Q4", "days": 30}],
 )
-def test_what_cannot_be_forecast_is_refused(asked: dict[str, object]) -> None:
+def test_what_cannot_be_forecast_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(BadRequest):
-        forecast_period(NOW, **asked)  # type: ignore[arg-type]
+        forecast_period(NOW, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", ["2026Q3", "2026q3", "2026-Q3", "Q3 2026"])

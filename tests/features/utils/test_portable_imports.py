@@ -23,5 +23,5 @@ print("imported")
 
 
 def test_everything_imports_without_posix_modules() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert (done.returncode, done.stdout) == (0, "imported\n"), done.stderr[-2000:]
+    result = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (result.returncode, result.stdout) == (0, "imported\n"), result.stderr[-2000:]

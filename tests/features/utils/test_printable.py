@@ -38,11 +38,11 @@ def test_every_character_that_unicode_calls_control_or_format_is_escaped() -> No
 
 @given(HOSTILE)
 def test_escapes_identify_the_original_characters(text: str) -> None:
-    shown = printable_line(text)
-    assert not hidden_in(shown)
-    assert "\n" not in shown
-    assert all(repr(c)[1:-1] in shown for c in text if hidden_in(c) or c in "\n\t")
-    assert printable(shown) is shown
+    printed = printable_line(text)
+    assert not hidden_in(printed)
+    assert "\n" not in printed
+    assert all(repr(c)[1:-1] in printed for c in text if hidden_in(c) or c in "\n\t")
+    assert printable(printed) is printed
 
 
 @given(HOSTILE)
@@ -54,12 +54,12 @@ def test_a_console_prints_text_literally(text: str) -> None:
         table.add_row(text)
         for each in (text, Text(text, style="red"), table, Panel(Text(text)), f"{text}[red]x[/]:smile:"):
             console.print(each, style="bold" if styled else None)
-        shown = out.getvalue()
+        printed = out.getvalue()
         if styled:
             for code in ("\x1b[31m", "\x1b[1m", "\x1b[1;31m", "\x1b[1;3m", "\x1b[0m"):
-                shown = shown.replace(code, "")
-        assert not hidden_in(shown)
-        assert "[red]x[/]:smile:" in shown
+                printed = printed.replace(code, "")
+        assert not hidden_in(printed)
+        assert "[red]x[/]:smile:" in printed
 
 
 def test_a_table_with_escapes_is_aligned() -> None:

@@ -29,7 +29,7 @@ HOSTILE = {
     "a list of tables": "[[a" + ".a" * 60 + "]]",
     "a dotted key within": "a = {b" + ".a" * DEEP + " = 1}",
     "lists within the limits of the parser": "a = " + "[" * 60 + "]" * 60,
-    "tables upon tables": "\n".join("[" + ".".join("a" * n) + "]\nb = 1" for n in range(1, 40)),
+    "nested tables": "\n".join("[" + ".".join("a" * n) + "]\nb = 1" for n in range(1, 40)),
     "a number": "a = " + "9" * 100_000,
     "a size": "#" * (SIZE_LIMIT + 1),
     "control characters": "a = '\x1b[2J\x00'",

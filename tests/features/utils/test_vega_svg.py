@@ -29,9 +29,9 @@ def test_a_chart_fills_its_place_and_says_what_it_shows() -> None:
 
 
 def test_two_charts_share_no_id_and_each_refers_to_its_own() -> None:
-    found = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (_chart("one", 4), _chart("two", 4), _chart("two", 5))]
-    assert all(found)
-    assert not set.intersection(*found)
+    values = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (_chart("one", 4), _chart("two", 4), _chart("two", 5))]
+    assert all(values)
+    assert not set.intersection(*values)
     svg = _chart("one", 4)
-    assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= found[0]
+    assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= values[0]
     assert svg == _chart("one", 4)

@@ -40,21 +40,21 @@ def numbers(start: int, stop: int) -> list[str]:
     return [str(i) for i in range(start, stop)]
 
 
-def is_same(known: PortfolioIdentity, found: SignalsPortfolio) -> bool:
-    return known.overlap(found).is_same
+def is_same(identity: PortfolioIdentity, result: SignalsPortfolio) -> bool:
+    return identity.overlap(result).is_same
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    known=st.integers(1, 1500), gone=st.floats(0, 0.75), new=st.integers(0, 2500), most=st.sampled_from([512, 65_536])
+    accounts=st.integers(1, 1500), lost_share=st.floats(0, 0.75), new=st.integers(0, 2500), most=st.sampled_from([512, 65_536])
 )
-def test_growing_portfolios_are_accepted_and_others_rejected(known: int, gone: float, new: int, most: int) -> None:
+def test_growing_portfolios_are_accepted_and_others_rejected(accounts: int, lost_share: float, new: int, most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(portfolio_identity, "HOME_SAMPLE", most)
-        home = PortfolioIdentity.of(portfolio(numbers(0, known)))
-        later = portfolio(numbers(int(known * gone), known + new))
+        home = PortfolioIdentity.of(portfolio(numbers(0, accounts)))
+        later = portfolio(numbers(int(accounts * lost_share), accounts + new))
         assert is_same(home, later)
-        assert is_same(home.with_signals(later), portfolio(numbers(0, known)))
+        assert is_same(home.with_signals(later), portfolio(numbers(0, accounts)))
         others = home.overlap(portfolio([f"x{i}" for i in range(max(new, 200))]))
         assert not others.is_same or others.shared is None
         assert len(home.sampled[0]) <= most
@@ -101,10 +101,10 @@ def test_large_portfolios_are_sampled_without_plain_ids() -> None:
     assert home.accounts == pytest.approx(100_000, rel=0.02)
     bundle = home.for_bundle()
     assert len(bundle.model_dump_json()) < 40_000
-    for known in (home, bundle):
-        assert is_same(known, portfolio(ids[:60_000]))
-        assert is_same(known, portfolio(ids[40_000:] + [f"later-{i}" for i in range(30_000)]))
-        assert not is_same(known, portfolio([f"other-{i}" for i in range(5000)]))
+    for available in (home, bundle):
+        assert is_same(available, portfolio(ids[:60_000]))
+        assert is_same(available, portfolio(ids[40_000:] + [f"later-{i}" for i in range(30_000)]))
+        assert not is_same(available, portfolio([f"other-{i}" for i in range(5000)]))
     assert PortfolioIdentity.model_validate_json(text) == home
 
 
@@ -175,9 +175,9 @@ def test_other_bundles_are_rejected_and_lost_files_restored(
     write_pointer(home, ChampionPointer(promoted_at=datetime(2026, 1, 1, tzinfo=UTC), churn=champion_entry(home, bundle), rubric=rubric.name))
     assert load_champion(home, catalogue).bundles["churn"].manifest.portfolio == identity.for_bundle()
     home.portfolio_file.unlink()
-    found = read_identity(home)
-    assert found is not None
-    assert found.id == identity.id
+    restored = read_identity(home)
+    assert restored is not None
+    assert restored.id == identity.id
     write_identity_file(home, PortfolioIdentity.of(portfolio(numbers(0, 9), name="globex")))
     with pytest.raises(BundleError, match=r"trained on the portfolio a test .contractual., but this home belongs to globex"):
         load_champion(home, catalogue)

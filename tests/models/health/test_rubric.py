@@ -185,12 +185,12 @@ def test_better_signals_never_lower_a_score(shipped: Rubric, data: st.DataObject
 def test_missing_dimensions_keep_the_relative_weights_of_the_others(shipped: Rubric, data: st.DataObject) -> None:
     whole = shipped.score(_drawn(data, shipped).fillna(1.0)).weights[0]
     names = np.array([dimension for dimension, _ in shipped.signals])
-    gone = data.draw(st.sampled_from(sorted(set(names))))
+    removed = data.draw(st.sampled_from(sorted(set(names))))
     frame = _drawn(data, shipped).fillna(1.0)
-    frame[[signal.feature for dimension, signal in shipped.signals if dimension == gone]] = np.nan
+    frame[[signal.feature for dimension, signal in shipped.signals if dimension == removed]] = np.nan
     left = shipped.score(frame).weights[0]
-    np.testing.assert_allclose(left[names == gone], 0.0)
-    stays = names != gone
+    np.testing.assert_allclose(left[names == removed], 0.0)
+    stays = names != removed
     np.testing.assert_allclose(left[stays] / left[stays].sum(), whole[stays] / whole[stays].sum())
     assert left.sum() == pytest.approx(100)
 

@@ -75,10 +75,10 @@ def sign_once(home: Home, review: str, signer: Signer, data_fingerprint: str | N
 
 def sign(home: Home, review: str, effective: str | None = "2026-10-15", **more: Any) -> Any:
     """Sign as author and reviewer, and return the decision."""
-    given = {"owner": "owner", "data_fingerprint": DATA} | more
-    first = sign_once(home, review, AUTHOR, effective=effective, **given)
+    fields = {"owner": "owner", "data_fingerprint": DATA} | more
+    first = sign_once(home, review, AUTHOR, effective=effective, **fields)
     assert first.pending is not None
-    return sign_once(home, review, REVIEWER, **more | {"data_fingerprint": given["data_fingerprint"]}).decision
+    return sign_once(home, review, REVIEWER, **more | {"data_fingerprint": fields["data_fingerprint"]}).decision
 
 
 def roll_back(home: Home, why: str | None = None) -> Any:

@@ -99,20 +99,20 @@ def test_different_terms_need_a_new_first_signature(home: Home, more: dict[str, 
     """A decision needs the same terms from two people."""
     review = write_review(home)
     old = begin(home, review)
-    given = {"owner": "owner", "data_fingerprint": DATA} | more
+    fields = {"owner": "owner", "data_fingerprint": DATA} | more
     before = read_history(home)
     name = "the decision" if "reject" in more else next(iter(more))
     with pytest.raises(TermsDiffer, match=f"Ada has already signed different terms \\({name}"):
-        sign(home, review, GRACE, **given)
+        sign(home, review, GRACE, **fields)
     assert read_history(home) == before, "no signature is replaced without --replace"
-    given["replace"] = True
-    signed = sign(home, review, GRACE, **given)
+    fields["replace"] = True
+    signed = sign(home, review, GRACE, **fields)
     assert signed.decision is None
     assert signed.instead_of == old
     assert "Ada had signed" in signed.words()
     assert len(read_history(home).pending) == 1
     with pytest.raises(SameSigner):
-        sign(home, review, GRACE, **given)
+        sign(home, review, GRACE, **fields)
     decision = sign(home, review, ADA, reject=bool(more.get("reject")), data_fingerprint=DATA).decision
     assert decision is not None
     assert (decision.author, decision.reviewer) == ("Grace", "Ada")
@@ -120,10 +120,10 @@ def test_different_terms_need_a_new_first_signature(home: Home, more: dict[str, 
 
 def test_signing_fails_if_the_shown_signature_was_replaced(home: Home) -> None:
     review = write_review(home)
-    shown = begin(home, review).signature.sha256
+    sha256 = begin(home, review).signature.sha256
     begin(home, review, MARY, effective="2026-12-01", replace=True)
     with pytest.raises(ReviewChanged, match="not the one that was shown"):
-        sign(home, review, GRACE, data_fingerprint=DATA, first=shown)
+        sign(home, review, GRACE, data_fingerprint=DATA, first=sha256)
 
 
 def test_first_signatures_lapse_after_changes(home: Home) -> None:
@@ -218,11 +218,11 @@ def test_rollback_needs_the_newest_version_of_the_review(home: Home) -> None:
     first = sign_rollback(home, ADA, review=one, why="a mistake")
     assert first.pending is not None
     assert find_review(home, one).pending == first.pending
-    done = sign_rollback(home, GRACE, review=one, first=first.pending.signature.sha256).decision
-    assert done is not None
-    assert (done.takes_back, done.why) == (read_history(home).decisions[0].id, "a mistake")
+    result = sign_rollback(home, GRACE, review=one, first=first.pending.signature.sha256).decision
+    assert result is not None
+    assert (result.takes_back, result.why) == (read_history(home).decisions[0].id, "a mistake")
     assert find_review(home, one).state == "open"
-    # And once more, with the same review.
+    # The same review again.
     begin(home, one)
     assert sign(home, one, GRACE, data_fingerprint=DATA).decision is not None
 
@@ -278,8 +278,8 @@ def signature(role: Any, key: str, name: str, at: datetime, previous: str | None
 @st.composite
 def pendings(draw: Any) -> PendingDecision:
     what = draw(terms())
-    made = signature("author", "key_1", draw(NAMES), draw(INSTANTS), None, what.model_dump(mode="json"))
-    return PendingDecision(**what.model_dump(), id="cal_0123456789abcdef", signature=made)
+    signed = signature("author", "key_1", draw(NAMES), draw(INSTANTS), None, what.model_dump(mode="json"))
+    return PendingDecision(**what.model_dump(), id="cal_0123456789abcdef", signature=signed)
 
 
 @st.composite

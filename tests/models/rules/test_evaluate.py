@@ -25,23 +25,23 @@ def _portfolio(accounts: int = 60, seed: int = 5) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def judged() -> RuleResults:
+def results() -> RuleResults:
     return apply_rules(PortfolioHistory(_portfolio()), RUBRIC)
 
 
-def test_every_account_is_reported(judged: RuleResults) -> None:
-    for result in (judged.alerts, judged.warnings, judged.onboarding, judged.plays):
+def test_every_account_is_reported(results: RuleResults) -> None:
+    for result in (results.alerts, results.warnings, results.onboarding, results.plays):
         assert len(result) == 60
-    assert judged.score.shape == judged.band.shape == (60, 9)
-    assert judged.score[:, -1].tolist() == pytest.approx(judged.health.score.tolist(), nan_ok=True)
+    assert results.score.shape == results.band.shape == (60, 9)
+    assert results.score[:, -1].tolist() == pytest.approx(results.health.score.tolist(), nan_ok=True)
 
 
-def test_the_order_of_rows_does_not_change_results(judged: RuleResults) -> None:
+def test_the_order_of_rows_does_not_change_results(results: RuleResults) -> None:
     shuffled = apply_rules(PortfolioHistory(_portfolio().sample(frac=1.0, random_state=1)), RUBRIC)
     assert (shuffled.alerts, shuffled.warnings, shuffled.onboarding, shuffled.plays) == (
-        judged.alerts, judged.warnings, judged.onboarding, judged.plays,
+        results.alerts, results.warnings, results.onboarding, results.plays,
     )  # fmt: skip
-    np.testing.assert_array_equal(shuffled.score, judged.score)
+    np.testing.assert_array_equal(shuffled.score, results.score)
 
 
 def test_an_alert_is_raised_at_one_date_only() -> None:
@@ -74,5 +74,5 @@ def test_a_risk_score_above_the_threshold_raises_an_alert() -> None:
     assert [any(a.code == "churn_risk" for a in each) for each in result.alerts] == [True, False, False]
 
 
-def test_the_versions_of_the_rules_are_reported(judged: RuleResults) -> None:
-    assert set(judged.versions) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments"}
+def test_the_versions_of_the_rules_are_reported(results: RuleResults) -> None:
+    assert set(results.versions) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments"}

@@ -50,8 +50,8 @@ def test_the_effect_equals_a_manual_calculation() -> None:
     assert result.uplift == pytest.approx(0.1)
     assert result.save_rate == pytest.approx(0.5)
     # Newcombe's interval of 45/50 - 40/50, by its formula.
-    treated, held = estimate_share(45, 50), estimate_share(40, 50)
-    assert result.low == pytest.approx(0.1 - ((0.9 - treated.low) ** 2 + (held.high - 0.8) ** 2) ** 0.5)
+    treated, values = estimate_share(45, 50), estimate_share(40, 50)
+    assert result.low == pytest.approx(0.1 - ((0.9 - treated.low) ** 2 + (values.high - 0.8) ** 2) ** 0.5)
     assert result.low < 0 < result.high
 
 
@@ -62,9 +62,9 @@ def test_harmful_plays_have_no_save_rate() -> None:
     assert result.high < 0
 
 
-@pytest.mark.parametrize(("held", "treated"), [((10, 6), (50, 5)), ((60, 2), (50, 5)), ((40, 10), (10, 2))])
-def test_too_few_accounts_give_no_effect_and_a_reason(held: tuple[int, int], treated: tuple[int, int]) -> None:
-    result = report_interventions(arm("h", True, *held) + arm("t", False, *treated))
+@pytest.mark.parametrize(("held_out", "treated"), [((10, 6), (50, 5)), ((60, 2), (50, 5)), ((40, 10), (10, 2))])
+def test_too_few_accounts_give_no_effect_and_a_reason(held_out: tuple[int, int], treated: tuple[int, int]) -> None:
+    result = report_interventions(arm("h", True, *held_out) + arm("t", False, *treated))
     assert result.effect is None
     assert result.why_no_effect is not None
     assert "are needed" in result.why_no_effect
@@ -83,10 +83,10 @@ def test_an_outcome_closes_its_intervention() -> None:
         InterventionRecord("a", ago(30), False, id="two"),
         InterventionRecord("b", ago(30), True, id="held"),
     ]
-    one, two, held = close_by_outcomes(interventions, [("a", ago(5), "lost", "one"), ("a", ago(3), "saved", None), ("b", ago(2), "saved", None)])
+    one, two, values = close_by_outcomes(interventions, [("a", ago(5), "lost", "one"), ("a", ago(3), "saved", None), ("b", ago(2), "saved", None)])
     assert (one.result, one.closed_at) == ("lost", ago(5))
     assert (two.result, two.closed_at) == ("saved", ago(3)), "without an id, the outcome closes the latest open intervention"
-    assert held.closed_at is None, "an outcome does not close a held-out intervention"
+    assert values.closed_at is None, "an outcome does not close a held-out intervention"
     assert close_by_outcomes(interventions, [("z", ago(1), "saved", None), ("a", ago(60), "saved", None), ("a", ago(1), "lost", "other")]) == interventions
 
 

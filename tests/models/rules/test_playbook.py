@@ -121,12 +121,12 @@ def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
 def test_executives_take_the_most_arr_at_risk() -> None:
     ids, facts, view = portfolio(400, 3)
     book = decide(ids, facts, view)
-    taken = [row for row, p in enumerate(book.plays) if p is not None and p.who == EXECUTIVES]
+    rows = [row for row, p in enumerate(book.plays) if p is not None and p.who == EXECUTIVES]
     candidates = [row for row, p in enumerate(book.plays) if p is not None and p.kind == "save" and p.severity == "high"]
-    assert len(taken) == 20 < len(candidates)
-    assert min(view.value[taken]) == pytest.approx(book.executives_from)
-    assert all(not view.value[row] > book.executives_from for row in set(candidates) - set(taken))
-    for row in set(candidates) - set(taken):
+    assert len(rows) == 20 < len(candidates)
+    assert min(view.value[rows]) == pytest.approx(book.executives_from)
+    assert all(not view.value[row] > book.executives_from for row in set(candidates) - set(rows))
+    for row in set(candidates) - set(rows):
         play = book.plays[row]
         assert play is not None
         assert play.who == "csm"

@@ -103,18 +103,18 @@ def test_explainers_replace_lightgbm_unless_they_return_none(
 ) -> None:
     schema = json.loads((bundle.folder / "schema.json").read_text())
     calibrator = {"kind": "sigmoid"} | KINDS["sigmoid"]
-    asked: list[tuple[int, ...]] = []
+    calls: list[tuple[int, ...]] = []
 
     def declines(model: str, columns: int) -> Callable[[np.ndarray], None]:
         assert (model, columns) == (model_text, 7)
-        return lambda matrix: asked.append(matrix.shape)
+        return lambda matrix: calls.append(matrix.shape)
 
     plain = Scorer.from_texts(model_text, schema, calibrator)
     declined = Scorer.from_texts(model_text, schema, calibrator, declines)
     matrix = plain.encode(portfolio).matrix
-    assert asked == []
+    assert calls == []
     np.testing.assert_array_equal(declined.contributions(matrix), plain.contributions(matrix))
-    assert asked == [(300, 7)]
+    assert calls == [(300, 7)]
     # A bundle's explains by tables: the same but for the last bits.
     np.testing.assert_allclose(bundle.scorer.contributions(matrix), plain.contributions(matrix), rtol=0, atol=1e-9)
     wrong = Scorer.from_texts(model_text, schema, calibrator, lambda *_: lambda matrix: np.zeros((len(matrix), 8)))

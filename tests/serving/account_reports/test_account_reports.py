@@ -50,8 +50,8 @@ def rich(tables: Any, make_signals: Callable[..., OpenSignals]) -> OpenSignals:
 
 
 @pytest.fixture(scope="module")
-def facts(house: Any, rich: OpenSignals) -> AccountFacts:
-    return account_facts_from_signals(rich, "a00", calendar_period(QUARTER), AS_OF, house.home, load_champion(house.home))
+def facts(scored_home: Any, rich: OpenSignals) -> AccountFacts:
+    return account_facts_from_signals(rich, "a00", calendar_period(QUARTER), AS_OF, scored_home.home, load_champion(scored_home.home))
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +204,10 @@ def test_a_review_of_a_published_snapshot_lists_its_gaps(client: TestClient) -> 
     assert client.get("/v1/accounts/a00/qbr?quarter=summer").status_code == 422
 
 
-def test_a_report_is_as_of_the_end_of_its_quarter_or_of_the_signals(rich: OpenSignals, house: Any) -> None:
+def test_a_report_is_as_of_the_end_of_its_quarter_or_of_the_signals(rich: OpenSignals, scored_home: Any) -> None:
     assert report_instant(rich, calendar_period("2026Q1")) == datetime(2026, 4, 1, tzinfo=UTC)
     assert report_instant(rich, calendar_period("2026Q3")) == datetime(2026, 7, 2, tzinfo=UTC)
     with pytest.raises(BadRequest, match="before the period begins"):
         report_instant(rich, calendar_period("2026Q4"))
     with pytest.raises(UnknownAccount):
-        account_facts_from_signals(rich, "a39", calendar_period(QUARTER), AS_OF, house.home, load_champion(house.home))
+        account_facts_from_signals(rich, "a39", calendar_period(QUARTER), AS_OF, scored_home.home, load_champion(scored_home.home))

@@ -23,19 +23,19 @@ def until_done(warmer: CacheWarmer) -> int:
     return steps
 
 
-def test_each_snapshot_is_prepared_once_and_again_when_it_is_replaced(own_home: Home, publish: Any, frame: Any, house: Any) -> None:
+def test_each_snapshot_is_prepared_once_and_again_when_it_is_replaced(own_home: Home, publish: Any, frame: Any, scored_home: Any) -> None:
     live = LiveStateManager(own_home, ServiceSettings(open_locally=True))
-    done: list[str] = []
-    warmer = CacheWarmer(live, {name: lambda scored, name=name: done.append(f"{name} {scored.as_of:%m-%d}") for name in ("one", "two")})
+    prepared: list[str] = []
+    warmer = CacheWarmer(live, {name: lambda scored, name=name: prepared.append(f"{name} {scored.as_of:%m-%d}") for name in ("one", "two")})
     assert warmer.work() is False, "nothing was taken up yet"
     live.current()
     assert until_done(warmer) == 2
     assert [warmer.work() for _ in range(3)] == [False] * 3
-    assert done == ["one 07-01", "two 07-01"]
+    assert prepared == ["one 07-01", "two 07-01"]
     publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC))
     live.current()
     until_done(warmer)
-    assert done[2:] == ["one 07-08", "two 07-08"]
+    assert prepared[2:] == ["one 07-08", "two 07-08"]
 
 
 def test_a_failing_step_is_logged_and_the_others_run(
@@ -45,9 +45,9 @@ def test_a_failing_step_is_logged_and_the_others_run(
     monkeypatch.setattr(cache_warmer, "log_event", lambda event, *_, **fields: result.append((event, fields.get("step"))))
     live = LiveStateManager(own_home, ServiceSettings(open_locally=True))
     live.current()
-    done: list[str] = []
-    until_done(CacheWarmer(live, {"bad": lambda _: 1 / 0, "good": lambda _: done.append("good")}))
-    assert done == ["good"]
+    prepared: list[str] = []
+    until_done(CacheWarmer(live, {"bad": lambda _: 1 / 0, "good": lambda _: prepared.append("good")}))
+    assert prepared == ["good"]
     assert result == [("warm_failed", "bad"), ("warm", None)]
 
 

@@ -21,9 +21,9 @@ Body = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def rows(house: Any) -> dict[str, dict[str, Any]]:
+def rows(scored_home: Any) -> dict[str, dict[str, Any]]:
     """The scored file's rows by account."""
-    lines = house.summary.out.read_text(encoding="utf-8").splitlines()
+    lines = scored_home.summary.out.read_text(encoding="utf-8").splitlines()
     return {row["account_id"]: row for row in map(json.loads, lines)}
 
 
@@ -33,11 +33,11 @@ def test_every_account_has_the_numbers_of_the_scored_file(client: TestClient, ro
         Prediction.model_validate(payload)
         assert (payload["account_id"], payload["as_of"]) == (account, row["as_of"])
         for target in TARGETS:
-            said = payload[target]
-            assert said["status"] == row[f"{target}_status"]
-            assert said["probability"] == row[f"{target}_probability"]
-            assert (said["interval"] or [None, None]) == [row[f"{target}_low"], row[f"{target}_high"]]
-            assert (said["risk_score"], said["band"]) == (row[f"{target}_risk_score"], row[f"{target}_band"])
+            answer = payload[target]
+            assert answer["status"] == row[f"{target}_status"]
+            assert answer["probability"] == row[f"{target}_probability"]
+            assert (answer["interval"] or [None, None]) == [row[f"{target}_low"], row[f"{target}_high"]]
+            assert (answer["risk_score"], answer["band"]) == (row[f"{target}_risk_score"], row[f"{target}_band"])
         assert payload["expansion"]["ready"] == row["expansion_ready"]
         assert (payload["health"]["score"], payload["health"]["band"]) == (row["health_score"], row["health_band"])
         reasons = [row[f"reason_{k}"] for k in range(1, 6) if row[f"reason_{k}"] is not None]
@@ -69,8 +69,8 @@ def test_the_same_signals_in_a_body_give_the_same_probability(
     ]
 
 
-def test_contributions_add_up_to_the_log_odds_behind_the_probability(client: TestClient, house: Any) -> None:
-    champion = load_champion(house.home)
+def test_contributions_add_up_to_the_log_odds_behind_the_probability(client: TestClient, scored_home: Any) -> None:
+    champion = load_champion(scored_home.home)
     for account in ("a01", "a22"):
         payload = client.get(AT.format(account)).json()
         for target, reasons in (("churn", payload["reasons"]), ("expansion", payload["expansion"]["reasons"])):

@@ -29,19 +29,19 @@ HOSTILE = st.text(st.sampled_from("ab \n\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e")
 
 
 @pytest.fixture(scope="module")
-def payload(house: Any, signals: Any) -> dict[str, Any]:
-    """What commands print, as their JSON has it."""
-    home: Home = house.home
-    found: dict[str, Any] = {}
+def payload(scored_home: Any, signals: Any) -> dict[str, Any]:
+    """The JSON output of the commands."""
+    home: Home = scored_home.home
+    results: dict[str, Any] = {}
     with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
-        asked = {"worklist": "/v1/worklist", "renewals": "/v1/renewals", "plan": "/v1/accounts/a05/plan"}
-        for name, path in asked.items():
+        paths = {"worklist": "/v1/worklist", "renewals": "/v1/renewals", "plan": "/v1/accounts/a05/plan"}
+        for name, path in paths.items():
             answer = client.get(path)
             if answer.status_code == 200:
-                found[name] = answer.json()
-    assessed = assess_portfolio(signals, house.summary.as_of, home, load_champion(home))[0]
-    found |= {"health": health_board(assessed), "risks": risks_board(assessed), "disagreements": disagreements_board(assessed)}
-    return found
+                results[name] = answer.json()
+    assessed = assess_portfolio(signals, scored_home.summary.as_of, home, load_champion(home))[0]
+    results |= {"health": health_board(assessed), "risks": risks_board(assessed), "disagreements": disagreements_board(assessed)}
+    return results
 
 
 PRINTERS = {
@@ -77,9 +77,9 @@ def lines(what: str, payload: Any) -> list[str]:
 def test_a_name_never_starts_a_new_line(payload: dict[str, Any], what: str, name: str) -> None:
     if what not in payload:
         pytest.skip("nothing was kept for it")
-    shown, plain = lines(what, named(payload[what], name)), lines(what, named(payload[what], "plain"))
-    assert len(shown) == len(plain)
-    assert not any(c in line for line in shown for c in "\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e")
+    displayed, plain = lines(what, named(payload[what], name)), lines(what, named(payload[what], "plain"))
+    assert len(displayed) == len(plain)
+    assert not any(c in line for line in displayed for c in "\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e")
 
 
 def test_every_table_uses_the_project_table_class() -> None:

@@ -31,10 +31,10 @@ RECORD = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_c
 
 
 @pytest.fixture(scope="module")
-def guarded(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def guarded(scored_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.sqlite'}"
     settings = ServiceSettings(retry_seconds=0.05, store=SecretStr(store))
-    with TestClient(create_app(house.home, settings), client=ELSEWHERE) as client:
+    with TestClient(create_app(scored_home.home, settings), client=ELSEWHERE) as client:
         yield client
 
 
@@ -84,12 +84,12 @@ def test_both_headers_accept_a_key(guarded: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "read", "written"), [("predict", 200, 403), ("write", 403, 201), ("admin", 200, 201)]
+    ("scope", "read", "write"), [("predict", 200, 403), ("write", 403, 201), ("admin", 200, 201)]
 )
-def test_a_key_allows_what_its_scope_allows(guarded: TestClient, scope: str, read: int, written: int) -> None:
+def test_a_key_allows_what_its_scope_allows(guarded: TestClient, scope: str, read: int, write: int) -> None:
     _, secret = _key(guarded, scope)
     assert guarded.get(PATH, headers=_bearer(secret)).status_code == read
-    assert guarded.post("/v1/interventions", json=RECORD, headers=_bearer(secret)).status_code == written
+    assert guarded.post("/v1/interventions", json=RECORD, headers=_bearer(secret)).status_code == write
 
 
 def test_a_revoked_key_is_refused_from_the_next_request_on(guarded: TestClient) -> None:
@@ -104,9 +104,9 @@ def test_a_revoked_key_is_refused_from_the_next_request_on(guarded: TestClient) 
 def test_a_key_is_looked_up_again_only_after_a_change(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
 
-    def look(connection: Any, shown: str) -> Any:
-        looked.append(shown)
-        return find_key(connection, shown)
+    def look(connection: Any, displayed: str) -> Any:
+        looked.append(displayed)
+        return find_key(connection, displayed)
 
     monkeypatch.setattr("serving.http.authentication.find_key", look)
     name, secret = _key(guarded, "predict")

@@ -55,15 +55,15 @@ def connect() -> Iterator[Callable[[], socket.socket]]:
 
 def read_problem(connection: socket.socket) -> tuple[int, Any]:
     """Return the status and the problem that a connection gets before it is closed; status 0 without a response."""
-    said = b""
+    response = b""
     try:
         while part := connection.recv(65536):
-            said += part
+            response += part
     except ConnectionError:
         pass
-    if not said:
+    if not response:
         return 0, None
-    head, _, body = said.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     assert b"application/problem+json" in head
     assert b"connection: close" in head.lower()
     return int(head.split()[1]), json.loads(body)
@@ -87,9 +87,9 @@ def test_a_connection_serves_several_requests_in_order(connect: Any) -> None:
         time.sleep(2 * LIMITS.head_seconds)
         assert answered(connection), "a connection at rest is no request that does not come"
         connection.sendall(GET * 2)
-        said = b""
-        while said.count(b"hello") < 2:
-            said += connection.recv(65536)
+        response = b""
+        while response.count(b"hello") < 2:
+            response += connection.recv(65536)
 
 
 def test_a_silent_connection_is_closed(connect: Any) -> None:
@@ -191,18 +191,18 @@ def test_valid_and_invalid_hosts(connect: Any, host: bytes) -> None:
 def test_no_request_follows_an_upgrade(connect: Any) -> None:
     with connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n" + GET)
-        said = b""
+        response = b""
         while part := connection.recv(65536):
-            said += part
-        assert said.count(b"HTTP/1.1 200") == 1
+            response += part
+        assert response.count(b"HTTP/1.1 200") == 1
 
 
 def test_one_address_does_not_take_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = LIMITS.model_copy(update={"connections": 50, "connections_per_address": 3, "head_seconds": 30.0})
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.9")
     with serving(limits) as connect:
-        held = [connect("127.0.0.2") for _ in range(3)]
-        assert all(map(answered, held))
+        connections = [connect("127.0.0.2") for _ in range(3)]
+        assert all(map(answered, connections))
         with connect("127.0.0.2") as beyond:
             beyond.sendall(GET)
             status, problem = read_problem(beyond)
@@ -212,14 +212,14 @@ def test_one_address_does_not_take_all_connections(monkeypatch: pytest.MonkeyPat
             assert read_problem(far_beyond) == (0, None)
         for address in ("127.0.0.3", *["127.0.0.9"] * 10):
             assert answered(connect(address)), "another address has its own; a proxy speaks for many"
-        assert all(map(answered, held))
-        for each in (held.pop(), *more):
+        assert all(map(answered, connections))
+        for each in (connections.pop(), *more):
             each.close()
         for _ in range(100):
             if answered_or_none(connect("127.0.0.2")):
                 return
             time.sleep(0.02)
-        raise AssertionError("there is room again")
+        raise AssertionError("a connection is free again")
 
 
 def test_a_request_that_is_not_http_gets_a_problem(connect: Any) -> None:
@@ -231,21 +231,21 @@ def test_a_request_that_is_not_http_gets_a_problem(connect: Any) -> None:
 
 def test_connections_beyond_the_limit_are_refused_and_others_continue() -> None:
     with serving(LIMITS.model_copy(update={"head_seconds": 30.0})) as connect:
-        held = [connect() for _ in range(LIMITS.connections)]
-        assert all(map(answered, held))
+        connections = [connect() for _ in range(LIMITS.connections)]
+        assert all(map(answered, connections))
         with connect() as beyond:
             beyond.sendall(GET)
             status, problem = read_problem(beyond)
             assert (status, problem["code"], problem["retry_after"]) == (503, "too_many_connections", 5)
-        assert all(map(answered, held))
+        assert all(map(answered, connections))
         more = [connect() for _ in range(REFUSED_CONNECTIONS)]
         with connect() as far_beyond:
             assert read_problem(far_beyond) == (0, None)
-        for each in (held.pop(), *more):
+        for each in (connections.pop(), *more):
             each.close()
         for _ in range(100):
             with connect() as later:
                 if answered(later):
                     return
                 time.sleep(0.02)
-        raise AssertionError("there is room again")
+        raise AssertionError("a connection is free again")

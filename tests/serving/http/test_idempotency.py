@@ -31,7 +31,7 @@ OTHER = RECORD | {"account_id": "a06"}
 
 
 @pytest.fixture
-def asked(own_home: Home) -> Iterator[TestClient]:
+def service(own_home: Home) -> Iterator[TestClient]:
     settings = ServiceSettings(open_locally=True, retry_seconds=0.05)
     with TestClient(create_app(own_home, settings), client=("127.0.0.1", 1), raise_server_exceptions=False) as client:
         yield client
@@ -53,33 +53,33 @@ def _marks(client: TestClient) -> int:
         return connection.execute(select(func.count()).select_from(idempotency)).scalar_one()
 
 
-def test_the_same_key_and_body_return_the_first_response(asked: TestClient) -> None:
-    first, again = _post(asked, "k1"), _post(asked, "k1")
+def test_the_same_key_and_body_return_the_first_response(service: TestClient) -> None:
+    first, again = _post(service, "k1"), _post(service, "k1")
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.content == again.content
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
-    assert _count(asked) == 1
-    assert _post(asked, "k2").json() != first.json()
-    assert _count(asked) == 2
+    assert _count(service) == 1
+    assert _post(service, "k2").json() != first.json()
+    assert _count(service) == 2
 
 
-def test_another_body_with_the_same_key_is_refused(asked: TestClient) -> None:
-    _post(asked, "k1")
-    result = _post(asked, "k1", OTHER)
+def test_another_body_with_the_same_key_is_refused(service: TestClient) -> None:
+    _post(service, "k1")
+    result = _post(service, "k1", OTHER)
     assert (result.status_code, result.json()["code"]) == (422, "idempotency_key_reused")
-    elsewhere = asked.post("/v1/outcomes", json=RECORD, headers={"Idempotency-Key": "k1"})
+    elsewhere = service.post("/v1/outcomes", json=RECORD, headers={"Idempotency-Key": "k1"})
     assert elsewhere.status_code == 422
-    assert _count(asked) == 1
+    assert _count(service) == 1
 
 
-def test_an_error_response_is_returned_again(asked: TestClient) -> None:
-    first, again = _post(asked, "k1", {"account_id": 7}), _post(asked, "k1", {"account_id": 7})
+def test_an_error_response_is_returned_again(service: TestClient) -> None:
+    first, again = _post(service, "k1", {"account_id": 7}), _post(service, "k1", {"account_id": 7})
     assert (first.status_code, again.status_code) == (422, 422)
     assert first.content == again.content
 
 
-def test_a_repeated_request_is_refused_while_the_first_runs(asked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_request_is_refused_while_the_first_runs(service: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*_: Any, **__: Any) -> Any:
@@ -89,61 +89,61 @@ def test_a_repeated_request_is_refused_while_the_first_runs(asked: TestClient, m
 
     monkeypatch.setattr("serving.routers.interventions._refuse_future", slow)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(_post, asked, "k1")
+        first = pool.submit(_post, service, "k1")
         assert begun.wait(10)
-        result = _post(asked, "k1")
+        result = _post(service, "k1")
         go_on.set()
         assert first.result().status_code == 500
     assert (result.status_code, result.json()["code"]) == (409, "still_running")
     assert int(result.headers["retry-after"]) > 0
     # What failed for the service's own reasons may be tried again.
     monkeypatch.undo()
-    assert _post(asked, "k1").status_code == 201
-    assert _count(asked) == 1
+    assert _post(service, "k1").status_code == 201
+    assert _count(service) == 1
 
 
-def test_the_claim_of_a_killed_process_expires(asked: TestClient) -> None:
-    _post(asked, "k1")
-    store: Store = asked.app.state.store  # type: ignore[attr-defined]
+def test_the_claim_of_a_killed_process_expires(service: TestClient) -> None:
+    _post(service, "k1")
+    store: Store = service.app.state.store  # type: ignore[attr-defined]
     with store.begin() as connection:
         at = connection.execute(select(idempotency.c.created_at)).scalar_one()
         connection.execute(idempotency.update().values(status=None, body=None, running_until=at + MARGIN + timedelta(seconds=60)))
-    assert _post(asked, "k1").status_code == 409
+    assert _post(service, "k1").status_code == 409
     with store.begin() as connection:
         connection.execute(idempotency.update().values(running_until=at))
-    assert _post(asked, "k1").status_code == 201
-    assert _count(asked) == 1, "what the killed process had kept is found again"
+    assert _post(service, "k1").status_code == 201
+    assert _count(service) == 1, "the result of the killed process is reused"
 
 
 @pytest.mark.parametrize(("path", "body"), [("interventions", RECORD), ("outcomes", OUTCOME), ("jobs", {})])
 def test_an_item_whose_response_was_lost_is_created_once(
-    asked: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, body: Any
+    service: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, body: Any
 ) -> None:
     def down(*_: Any) -> None:
         raise StoreDown("the store cannot be reached")
 
     monkeypatch.setattr(IdempotencyKeys, "store_response", down)
-    response = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
+    response = service.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
     assert (response.status_code, response.json()["code"]) == (503, "store_unavailable")
     assert int(response.headers["retry-after"]) > 0
     monkeypatch.undo()
-    store: Store = asked.app.state.store  # type: ignore[attr-defined]
+    store: Store = service.app.state.store  # type: ignore[attr-defined]
     with store.begin() as connection:
-        kept = list(connection.execute(select(TABLE[path].c.id)).scalars())
+        stored = list(connection.execute(select(TABLE[path].c.id)).scalars())
         connection.execute(idempotency.update().values(running_until=None))
-    assert len(kept) == 1
-    again = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
-    assert again.json()["id"] == kept[0]
+    assert len(stored) == 1
+    again = service.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
+    assert again.json()["id"] == stored[0]
     with store.read() as connection:
-        assert list(connection.execute(select(TABLE[path].c.id)).scalars()) == kept
+        assert list(connection.execute(select(TABLE[path].c.id)).scalars()) == stored
 
 
-def test_concurrent_repetitions_run_once(asked: TestClient) -> None:
+def test_concurrent_repetitions_run_once(service: TestClient) -> None:
     with ThreadPoolExecutor(8) as pool:
-        result = list(pool.map(lambda _: _post(asked, "k1").status_code, range(24)))
+        result = list(pool.map(lambda _: _post(service, "k1").status_code, range(24)))
     assert set(result) <= {201, 409}
     assert 201 in result
-    assert _count(asked) == 1
+    assert _count(service) == 1
 
 
 def test_keys_of_different_callers_are_independent(own_home: Home) -> None:
@@ -158,14 +158,14 @@ def test_keys_of_different_callers_are_independent(own_home: Home) -> None:
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "a\tb", ""])
-def test_a_key_that_cannot_be_used_is_refused(asked: TestClient, key: str) -> None:
-    result = _post(asked, key)
+def test_a_key_that_cannot_be_used_is_refused(service: TestClient, key: str) -> None:
+    result = _post(service, key)
     assert result.status_code == 422
     assert [fault["pointer"] for fault in result.json()["errors"]] == ["/header/Idempotency-Key"]
-    assert _count(asked) == 0
+    assert _count(service) == 0
 
 
-def test_an_interrupted_request_is_neither_run_nor_stored(asked: TestClient) -> None:
+def test_an_interrupted_request_is_neither_run_nor_stored(service: TestClient) -> None:
     """The part of the body that arrived may be valid by chance; the caller sends the whole body again."""
     whole = json.dumps(RECORD).encode()
     came = iter([{"type": "http.request", "body": whole, "more_body": True}, {"type": "http.disconnect"}])
@@ -183,11 +183,11 @@ def test_an_interrupted_request_is_neither_run_nor_stored(asked: TestClient) -> 
         "root_path": "", "query_string": b"", "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
     }  # fmt: skip
-    asyncio.run(asked.app(scope, receive, send))
-    assert _count(asked) == 0
-    assert _marks(asked) == 0
+    asyncio.run(service.app(scope, receive, send))
+    assert _count(service) == 0
+    assert _marks(service) == 0
     assert sent[0]["status"] == 400
-    assert _post(asked, "k1", OTHER).status_code == 201
+    assert _post(service, "k1", OTHER).status_code == 201
 
 
 def test_a_body_that_exceeds_the_limit_while_read_gets_413(own_home: Home) -> None:
@@ -224,18 +224,18 @@ def test_an_unauthorized_request_stores_nothing(own_home: Home) -> None:
         assert _marks(client) == 0
 
 
-def test_a_404_response_is_not_stored(asked: TestClient) -> None:
+def test_a_404_response_is_not_stored(service: TestClient) -> None:
     """The account may exist a moment later."""
     ask = {"url": "/v1/predictions", "headers": {"Idempotency-Key": "k1"}}
-    assert asked.post(**ask, json={"account_id": "a999"}).status_code == 404
-    response = asked.post(**ask, json={"account_id": "a05"})
+    assert service.post(**ask, json={"account_id": "a999"}).status_code == 404
+    response = service.post(**ask, json={"account_id": "a05"})
     assert response.status_code == 200
-    assert asked.post(**ask, json={"account_id": "a05"}).headers["idempotent-replayed"] == "true"
+    assert service.post(**ask, json={"account_id": "a05"}).headers["idempotent-replayed"] == "true"
 
 
-def test_every_operation_with_a_body_takes_a_key(asked: TestClient) -> None:
-    for path, item in asked.get("/openapi.json").json()["paths"].items():
+def test_every_operation_with_a_body_takes_a_key(service: TestClient) -> None:
+    for path, item in service.get("/openapi.json").json()["paths"].items():
         if "post" in item:
-            taken = {each["name"] for each in item["post"]["parameters"] if each["in"] == "header"}
-            assert taken == {"Idempotency-Key"}, path
+            headers = {each["name"] for each in item["post"]["parameters"] if each["in"] == "header"}
+            assert headers == {"Idempotency-Key"}, path
             assert "409" in item["post"]["responses"], path

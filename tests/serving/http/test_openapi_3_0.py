@@ -135,15 +135,15 @@ def test_responses_match_the_description(client: TestClient, openapi: dict[str, 
     answer = client.request(method, path, json=body)
     schema = openapi["paths"][template][method.lower()]["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
     whole = {"allOf": [schema], "components": openapi["components"]}
-    found = [error.message for error in OAS30ReadValidator(whole).iter_errors(answer.json())]
+    errors = [error.message for error in OAS30ReadValidator(whole).iter_errors(answer.json())]
     # A reference that may be null says so next to it, which validators treat differently and importers read.
-    assert [message for message in found if not message.startswith("None ")] == []
+    assert [message for message in errors if not message.startswith("None ")] == []
 
 
 def test_the_view_for_crms_can_be_mapped_field_by_field(openapi: dict[str, Any]) -> None:
-    shown = openapi["components"]["schemas"]["PredictionOrFlatPrediction"]
-    assert {"churn", "health", "churn_probability", "health_score", "reason_1_text"} <= set(shown["properties"])
-    assert shown["properties"]["churn_probability"]["type"] == "number"
+    schema = openapi["components"]["schemas"]["PredictionOrFlatPrediction"]
+    assert {"churn", "health", "churn_probability", "health_score", "reason_1_text"} <= set(schema["properties"])
+    assert schema["properties"]["churn_probability"]["type"] == "number"
 
 
 TURNED: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -188,19 +188,19 @@ def document(schema: dict[str, Any]) -> dict[str, Any]:
     return {"openapi": "3.1.0", "info": info, "paths": {"/": {"get": get}}, "components": {"schemas": shapes}}
 
 
-@pytest.mark.parametrize(("given", "expected"), TURNED, ids=[str(given)[:60] for given, _ in TURNED])
-def test_single_schemas(given: dict[str, Any], expected: dict[str, Any]) -> None:
-    full = document(given)
+@pytest.mark.parametrize(("schema", "expected"), TURNED, ids=[str(schema)[:60] for schema, _ in TURNED])
+def test_single_schemas(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+    full = document(schema)
     before = copy.deepcopy(full)
     turned = to_openapi_3_0(full)
-    assert full == before, "what is given is not changed"
+    assert full == before, "the input is not changed"
     assert turned["paths"]["/"]["get"]["responses"]["200"]["content"]["application/json"]["schema"] == expected
     OpenAPIV30SpecValidator(turned).validate()
 
 
 def test_a_choice_between_objects_requires_their_common_fields() -> None:
     full = document({"anyOf": [REF, {"$ref": "#/components/schemas/B"}]})
-    made = to_openapi_3_0(full)["components"]["schemas"]
-    assert set(made) == {"AOrB"}
-    assert made["AOrB"]["required"] == ["x"]
-    assert made["AOrB"]["properties"]["z"] == {"type": "integer", "enum": [1]}
+    schemas = to_openapi_3_0(full)["components"]["schemas"]
+    assert set(schemas) == {"AOrB"}
+    assert schemas["AOrB"]["required"] == ["x"]
+    assert schemas["AOrB"]["properties"]["z"] == {"type": "integer", "enum": [1]}

@@ -32,8 +32,8 @@ def samples(client: TestClient) -> Samples:
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
 
 
-def of(found: Samples, name: str, **labels: str) -> float | None:
-    return found.get((f"renewcast_{name}", tuple(sorted(labels.items()))))
+def of(result: Samples, name: str, **labels: str) -> float | None:
+    return result.get((f"renewcast_{name}", tuple(sorted(labels.items()))))
 
 
 @pytest.fixture
@@ -49,20 +49,20 @@ def test_requests_are_counted_and_timed_by_template_method_and_status(counted: T
     counted.get(f"/{MARKER}")
     counted.delete("/v1/predictions")
     counted.request(MARKER, "/livez")
-    found = samples(counted)
+    metrics = samples(counted)
     at = {"method": "GET", "route": "/v1/accounts/{account_id}/prediction"}
-    assert of(found, "requests_total", **at, status="200") == 2
-    assert of(found, "requests_total", **at, status="404") == 1
-    assert of(found, "requests_total", method="GET", route="unmatched", status="404") == 1
-    assert of(found, "requests_total", method="DELETE", route="/v1/predictions", status="405") == 1
-    assert of(found, "requests_total", method="other", route="/livez", status="405") == 1
-    assert of(found, "request_seconds_count", **at) == of(found, "request_seconds_bucket", **at, le="+Inf") == 3
-    buckets = [v for (name, labels), v in found.items() if name == "renewcast_request_seconds_bucket" and ("route", at["route"]) in labels]
+    assert of(metrics, "requests_total", **at, status="200") == 2
+    assert of(metrics, "requests_total", **at, status="404") == 1
+    assert of(metrics, "requests_total", method="GET", route="unmatched", status="404") == 1
+    assert of(metrics, "requests_total", method="DELETE", route="/v1/predictions", status="405") == 1
+    assert of(metrics, "requests_total", method="other", route="/livez", status="405") == 1
+    assert of(metrics, "request_seconds_count", **at) == of(metrics, "request_seconds_bucket", **at, le="+Inf") == 3
+    buckets = [v for (name, labels), v in metrics.items() if name == "renewcast_request_seconds_bucket" and ("route", at["route"]) in labels]
     assert buckets == sorted(buckets), "each bucket holds the smaller ones"
-    total = of(found, "request_seconds_sum", **at)
+    total = of(metrics, "request_seconds_sum", **at)
     assert total is not None
     assert 0 < total < math.inf
-    assert not any(secret in str(found) for secret in (MARKER, "a05"))
+    assert not any(secret in str(metrics) for secret in (MARKER, "a05"))
 
 
 def test_a_running_request_is_in_flight(counted: TestClient) -> None:
@@ -90,41 +90,41 @@ def test_a_running_request_is_in_flight(counted: TestClient) -> None:
 
 
 def test_the_champion_and_the_snapshot_are_metrics(counted: TestClient) -> None:
-    found = samples(counted)
+    metrics = samples(counted)
     for target in ("churn", "expansion"):
-        assert of(found, "champion_info", target=target, version="1") == 1
-    assert of(found, "snapshot_accounts") == 39
+        assert of(metrics, "champion_info", target=target, version="1") == 1
+    assert of(metrics, "snapshot_accounts") == 39
     age = (datetime.now(UTC) - datetime(2026, 7, 1, tzinfo=UTC)).total_seconds()
-    assert of(found, "snapshot_age_seconds") == pytest.approx(age, abs=60)
-    assert of(found, "degraded") == 0
+    assert of(metrics, "snapshot_age_seconds") == pytest.approx(age, abs=60)
+    assert of(metrics, "degraded") == 0
 
 
 def test_a_new_champion_replaces_the_old_one_in_the_metrics(counted: TestClient, own_home: Home, champions: Any) -> None:
     samples(counted)
     champions.promote(own_home, "2", targets=("churn",))
-    found = samples(counted)
-    assert of(found, "champion_info", target="churn", version="2") == 1
-    assert of(found, "champion_info", target="churn", version="1") is None
-    assert of(found, "champion_info", target="expansion", version="1") is None
+    metrics = samples(counted)
+    assert of(metrics, "champion_info", target="churn", version="2") == 1
+    assert of(metrics, "champion_info", target="churn", version="1") is None
+    assert of(metrics, "champion_info", target="expansion", version="1") is None
 
 
 def test_a_broken_bundle_is_counted_while_the_old_one_stays(counted: TestClient, own_home: Home, champions: Any) -> None:
     assert of(samples(counted), "refusals_total", what="champion") == 0
     champions.promote(own_home, "2")
     (own_home.bundle_folder("churn", "2") / "model.txt").write_text("broken")
-    found = samples(counted)
-    assert (of(found, "refusals_total", what="champion") or 0) >= 1
-    assert of(found, "refusals_total", what="snapshot") == 0
-    assert of(found, "degraded") == 1
-    assert of(found, "champion_info", target="churn", version="1") == 1
+    metrics = samples(counted)
+    assert (of(metrics, "refusals_total", what="champion") or 0) >= 1
+    assert of(metrics, "refusals_total", what="snapshot") == 0
+    assert of(metrics, "degraded") == 1
+    assert of(metrics, "champion_info", target="churn", version="1") == 1
 
 
 def test_an_empty_home_has_metrics_without_an_age(tmp_path: Any) -> None:
     with TestClient(create_app(Home(tmp_path), ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
-        found = samples(client)
-    assert of(found, "snapshot_age_seconds") is None
-    assert of(found, "snapshot_accounts") is None
-    assert of(found, "degraded") == 1
+        metrics = samples(client)
+    assert of(metrics, "snapshot_age_seconds") is None
+    assert of(metrics, "snapshot_accounts") is None
+    assert of(metrics, "degraded") == 1
 
 
 def test_two_applications_in_one_process_count_separately(counted: TestClient, client: TestClient) -> None:

@@ -70,17 +70,17 @@ def post(app: FastAPI, receive: Any, path: str = "/v1/predictions", **more: str)
 
 @pytest.mark.parametrize("more", [{}, {"idempotency_key": "k1"}], ids=["plain", "with a key to repeat it"])
 def test_a_body_without_a_content_length_is_counted_while_it_is_read(tmp_path: Any, more: dict[str, str]) -> None:
-    taken = 0
+    events = 0
 
     async def pieces() -> Any:
-        nonlocal taken
-        taken += 1
+        nonlocal events
+        events += 1
         return {"type": "http.request", "body": b" " * 500, "more_body": True}
 
     start, body = post(create_app(Home(tmp_path), LIMITS), pieces, **more)
     assert start["status"] == 413
     assert json.loads(body["body"])["code"] == "body_too_large"
-    assert taken == 5, "nothing is read beyond the limit"
+    assert events == 5, "nothing is read beyond the limit"
 
 
 def test_an_unexpected_error_is_a_problem_without_a_traceback(

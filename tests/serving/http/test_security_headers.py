@@ -39,9 +39,9 @@ def test_json_is_never_executed_framed_or_cached(client: TestClient, path: str) 
 
 def test_a_browser_gets_a_problem_as_a_page_and_a_program_as_json(client: TestClient) -> None:
     path = "/v1/accounts/a999/health"
-    shown, result = client.get(path, headers=BROWSER), client.get(path).json()
-    assert shown.headers["content-type"] == "text/html; charset=utf-8"
-    assert result["detail"].replace("'", "&#39;") in shown.text
+    displayed, result = client.get(path, headers=BROWSER), client.get(path).json()
+    assert displayed.headers["content-type"] == "text/html; charset=utf-8"
+    assert result["detail"].replace("'", "&#39;") in displayed.text
     assert client.get(path, headers={"Accept": "text/html, application/json"}).json()["code"] == result["code"]
 
 

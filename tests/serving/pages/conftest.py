@@ -44,7 +44,7 @@ def hostile_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def paged_home(
-    house: Any,
+    scored_home: Any,
     frame: pd.DataFrame,
     publish: Callable[..., Path],
     copy_home: Callable[[Home, Path], Home],
@@ -52,7 +52,7 @@ def paged_home(
 ) -> Home:
     """The shared home, one week later, with hostile ids and names."""
     root = tmp_path_factory.mktemp("paged") / "home"
-    home = copy_home(house.home, root)
+    home = copy_home(scored_home.home, root)
     renamed = hostile_frame(frame)
     publish(home, renamed, WEEK)
     names = dict(HOSTILE.values())
@@ -104,14 +104,14 @@ def live(paged_home: Home) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A browser; skipped where there is none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser_path is None:
         pytest.skip("there is no Chromium on this machine")
     from playwright.sync_api import sync_playwright
 
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=quiet)
+        browser = playwright.chromium.launch(executable_path=browser_path, args=quiet)
         yield browser
         browser.close()
 
@@ -126,9 +126,9 @@ class Visit:
     troubles: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("console", lambda said: said.type in ("error", "warning") and self.troubles.append(said.text))
+        self.page.on("console", lambda message: message.type in ("error", "warning") and self.troubles.append(message.text))
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("request", lambda asked: asked.url.startswith(self.address) or self.troubles.append(asked.url))
+        self.page.on("request", lambda requested: requested.url.startswith(self.address) or self.troubles.append(requested.url))
 
     def open(self, path: str) -> Any:
         return self.page.goto(self.address + path)

@@ -34,15 +34,15 @@ def test_report_pages_match_the_json_and_contain_no_scripts(paged: TestClient, a
         return
     payload = paged.get(html.unescape(json[1]), headers=EXACT).json()
     assert payload["account_id"] == account
-    shown = _text(page.text)
+    text = _text(page.text)
     for part in payload["sections"]:
-        assert part["title"] in shown
+        assert part["title"] in text
         for figure in part["figures"]:
-            assert re.sub(r"\s+", " ", figure["words"]) in shown
+            assert re.sub(r"\s+", " ", figure["words"]) in text
         for item in part["items"]:
-            assert re.sub(r"\s+", " ", item["text"]) in shown
+            assert re.sub(r"\s+", " ", item["text"]) in text
     for line in (*payload["questions"], *payload["gaps"]):
-        assert re.sub(r"\s+", " ", line[1:]) in shown
+        assert re.sub(r"\s+", " ", line[1:]) in text
 
 
 def test_a_plan_matches_its_schema_at_any_date(paged: TestClient) -> None:
@@ -56,10 +56,10 @@ def test_a_plan_matches_its_schema_at_any_date(paged: TestClient) -> None:
 
 
 def test_a_quarter_is_accepted_in_several_formats(paged: TestClient) -> None:
-    shown = paged.get("/accounts/a05/qbr?quarter=2026Q3")
-    assert shown.status_code == 200
+    page = paged.get("/accounts/a05/qbr?quarter=2026Q3")
+    assert page.status_code == 200
     for form in ("2026-q3", "Q3 2026"):
-        assert paged.get("/accounts/a05/qbr", params={"quarter": form}).text == shown.text
+        assert paged.get("/accounts/a05/qbr", params={"quarter": form}).text == page.text
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,6 @@ def test_not_found_errors_are_pages(paged: TestClient, path: str, status: int) -
 
 def test_the_account_page_links_to_both_reports_and_back(paged: TestClient) -> None:
     page = paged.get("/accounts/a05").text
-    for pack, asked in (("qbr", {"quarter": "2026Q3"}), ("plan", None)):
-        assert f'href="{report_href("a05", pack, asked)}"' in page
+    for pack, requested in (("qbr", {"quarter": "2026Q3"}), ("plan", None)):
+        assert f'href="{report_href("a05", pack, requested)}"' in page
         assert 'href="/accounts/a05"' in paged.get(report_href("a05", pack)).text

@@ -56,39 +56,39 @@ def test_search_and_links_work_for_hostile_account_ids(paged: TestClient, accoun
 
 
 def test_the_portfolio_page_matches_the_json(paged: TestClient) -> None:
-    payload, shown = paged.get("/v1/portfolio", headers=EXACT).json(), _text(paged.get("/").text)
+    payload, displayed = paged.get("/v1/portfolio", headers=EXACT).json(), _text(paged.get("/").text)
     whole = payload["whole"]
-    assert f"Accounts {whole['accounts']}" in shown
-    assert f"Mean health {words.number(whole['mean_health'], 1)}" in shown
-    assert f"ARR at risk {words.short_money(whole['expected_churned_arr'])}" in shown
+    assert f"Accounts {whole['accounts']}" in displayed
+    assert f"Mean health {words.number(whole['mean_health'], 1)}" in displayed
+    assert f"ARR at risk {words.short_money(whole['expected_churned_arr'])}" in displayed
     for each in payload["by_health_band"][:3]:
         figures = (each["accounts"], words.short_money(each["arr"]), words.percent(each["mean_churn_probability"]))
-        assert f"{each['band']} {' '.join(map(str, figures))}" in shown
+        assert f"{each['band']} {' '.join(map(str, figures))}" in displayed
 
 
 def test_an_account_page_matches_the_json(paged: TestClient) -> None:
     payload = paged.get("/v1/accounts/a05/prediction", headers=EXACT).json()
     health = paged.get("/v1/accounts/a05/health", headers=EXACT).json()
-    shown = _text(paged.get("/accounts/a05").text)
-    assert f"days {words.percent(payload['churn']['probability'])}" in shown
-    assert words.number(health["score"], 1) in shown
+    text = _text(paged.get("/accounts/a05").text)
+    assert f"days {words.percent(payload['churn']['probability'])}" in text
+    assert words.number(health["score"], 1) in text
     for reason in payload["reasons"]:
-        assert reason["text"] in shown
-        assert words.signed(reason["contribution_log_odds"], 2) in shown
+        assert reason["text"] in text
+        assert words.signed(reason["contribution_log_odds"], 2) in text
     for dimension in health["breakdown"]:
         adds = words.number(dimension["adds"], 1)
-        assert f"{dimension['dimension']} {words.number(dimension['weight'])} {words.number(dimension['points'])} {adds}" in shown
+        assert f"{dimension['dimension']} {words.number(dimension['weight'])} {words.number(dimension['points'])} {adds}" in text
     for item in payload["expansion"]["gate"]:
-        assert f"{words.plain(item['state'])} {GATE[item['item']]}" in shown
+        assert f"{words.plain(item['state'])} {GATE[item['item']]}" in text
 
 
 def test_the_displayed_log_odds_add_up(paged: TestClient) -> None:
     """The base, the reasons and all other factors add up to the last digit."""
 
-    def figure(shown: str) -> float:
-        return float(shown.replace("−", "-").replace("±", "").replace(",", ""))
+    def figure(displayed: str) -> float:
+        return float(displayed.replace("−", "-").replace("±", "").replace(",", ""))
 
-    seen = 0
+    recorded = 0
     for account in (f"a{i:02}" for i in range(36)):
         page = paged.get(f"/accounts/{account}").text.partition('<h2 id="why">')[2].partition("</section>")[0]
         number = r"([−+±][\d.,]+)"
@@ -98,8 +98,8 @@ def test_the_displayed_log_odds_add_up(paged: TestClient) -> None:
         base, rest, whole = map(figure, payload.groups())
         reasons = [figure(each) for each in re.findall(rf'<span class="number">{number}</span><span class="text">', page)]
         assert base + sum(reasons) + rest == pytest.approx(whole, abs=1e-9)
-        seen += bool(reasons)
-    assert seen >= 10
+        recorded += bool(reasons)
+    assert recorded >= 10
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_the_displayed_log_odds_add_up(paged: TestClient) -> None:
 def test_accounts_are_sorted_with_unknown_values_last(paged: TestClient, sort: str, value: Any, way: str) -> None:
     listed = _accounts(paged.get(f"/?sort={sort}&way={way}&size=100&health=").text)
     assert len(listed) == len(set(listed)) == 39
-    asked = [href for href in listed if re.fullmatch(r"/accounts/a\d\d", href)]
-    values = [value(paged.get(f"/v1{href}/prediction", headers=EXACT).json()) for href in asked]
-    known = [v for v in values if v is not None]
-    assert values[: len(known)] == known
-    assert known == sorted(known, reverse=way == "down")
+    links = [href for href in listed if re.fullmatch(r"/accounts/a\d\d", href)]
+    values = [value(paged.get(f"/v1{href}/prediction", headers=EXACT).json()) for href in links]
+    available = [v for v in values if v is not None]
+    assert values[: len(available)] == available
+    assert available == sorted(available, reverse=way == "down")
 
 
 @pytest.mark.parametrize(("name", "key"), [("health", "health_band"), ("risk", "risk_band"), ("segment", "segment")])
@@ -126,13 +126,13 @@ def test_a_filter_selects_its_group_and_the_groups_are_disjoint(paged: TestClien
     payload = paged.get("/v1/portfolio", headers=EXACT).json()
     groups = {"health": "by_health_band", "risk": "by_churn_band", "segment": "by_segment"}[name]
     field = "segment" if name == "segment" else "band"
-    seen: list[str] = []
+    visited: list[str] = []
     for group in payload[groups]:
         if group[field] is not None:
             listed = _accounts(paged.get("/", params={name: group[field], "size": 100}).text)
             assert len(listed) == group["accounts"]
-            seen += listed
-    assert len(seen) == len(set(seen))
+            visited += listed
+    assert len(visited) == len(set(visited))
 
 
 def test_pagination_lists_each_account_once(paged: TestClient) -> None:
@@ -164,8 +164,8 @@ def test_not_found_errors_are_pages(paged: TestClient, path: str, status: int) -
 
 
 def test_an_earlier_snapshot_can_be_shown(paged: TestClient) -> None:
-    shown = _text(paged.get("/?as_of=2026-06-01").text)
-    assert "As of 1 Jun 2026" in shown
+    text = _text(paged.get("/?as_of=2026-06-01").text)
+    assert "As of 1 Jun 2026" in text
     assert "as_of=2026-06-01" in html.unescape(paged.get("/?as_of=2026-06-01").text), "links stay at that date"
 
 
@@ -197,11 +197,11 @@ def test_the_worklist_and_renewals_pages_match_the_json(paged: TestClient) -> No
     assert _accounts(page)[: len(payload["accounts"])] == [html.escape(account_href(a["account_id"])) for a in payload["accounts"]]
     assert f"ARR at risk covered {words.short_money(payload['reached_arr_at_risk']['worklist'])}" in _text(page)
     due = paged.get("/v1/renewals?period=2027Q1", headers=EXACT).json()
-    shown = _text(paged.get("/renewals?period=2027Q1").text)
+    text = _text(paged.get("/renewals?period=2027Q1").text)
     assert '<option value="2027Q1" selected>' in paged.get("/renewals?period=2027-q1").text
     assert due["whole"]["accounts"] > 0
-    assert f"Due {words.short_money(due['whole']['arr'])} {due['whole']['accounts']} accounts" in shown
-    assert f"Overdue {words.short_money(due['whole']['overdue_arr'])} {due['whole']['overdue_accounts']} accounts" in shown
+    assert f"Due {words.short_money(due['whole']['arr'])} {due['whole']['accounts']} accounts" in text
+    assert f"Overdue {words.short_money(due['whole']['overdue_arr'])} {due['whole']['overdue_accounts']} accounts" in text
     listed = _accounts(paged.get("/renewals?period=2027Q1").text)
     assert listed == [html.escape(account_href(a["account_id"])) for a in due["accounts"]][:50]
 
@@ -231,8 +231,8 @@ def test_example_bodies_of_the_reference_are_accepted(paged: TestClient) -> None
             body = json.loads(json.dumps(body_example(schema, payload["components"]["schemas"])))
             answer = paged.post(path, json=body, headers=EXACT)
             # 403: signing a review needs an admin key, which this client lacks; the key is checked after the body.
-            taken = (200, 201, 202, 404, 403) if path.startswith("/v1/reviews") else (200, 201, 202, 404)
-            assert answer.status_code in taken, (path, body, answer.text)
+            statuses = (200, 201, 202, 404, 403) if path.startswith("/v1/reviews") else (200, 201, 202, 404)
+            assert answer.status_code in statuses, (path, body, answer.text)
 
 
 def test_the_portfolio_page_shows_stored_kpis(

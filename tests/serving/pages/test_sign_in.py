@@ -25,10 +25,10 @@ PAGE = "/v1/portfolio"
 
 
 @pytest.fixture(scope="module")
-def opened(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def opened(scored_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.sqlite'}"
     settings = ServiceSettings(retry_seconds=0.05, store=SecretStr(store))
-    with TestClient(create_app(house.home, settings), client=ELSEWHERE, headers=BROWSER, follow_redirects=False) as client:
+    with TestClient(create_app(scored_home.home, settings), client=ELSEWHERE, headers=BROWSER, follow_redirects=False) as client:
         yield client
 
 
@@ -55,14 +55,14 @@ def _sign_in(client: TestClient, secret: str, **more: str) -> Any:
 
 
 def test_an_anonymous_browser_is_redirected_to_sign_in_and_back(guarded: TestClient) -> None:
-    asked = "/v1/accounts/a%2Fb%20c/prediction?as_of=2026-07-01&view=flat"
-    led = guarded.get(asked)
+    url = "/v1/accounts/a%2Fb%20c/prediction?as_of=2026-07-01&view=flat"
+    led = guarded.get(url)
     assert led.status_code == 303
     form = guarded.get(led.headers["location"])
     assert form.status_code == 200
     assert 'value="/v1/accounts/a%2Fb%20c/prediction?as_of=2026-07-01&amp;view=flat"' in form.text
     _, secret = _key(guarded)
-    assert _sign_in(guarded, secret, next=asked).headers["location"] == asked
+    assert _sign_in(guarded, secret, next=url).headers["location"] == url
     assert guarded.get(PAGE).status_code == 200
 
 
@@ -145,7 +145,7 @@ def test_a_session_has_the_scopes_of_its_key(guarded: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "taken"),
+    ("headers", "accepted"),
     [
         ({"Sec-Fetch-Site": "same-origin"}, True),
         ({"Sec-Fetch-Site": "none"}, True),
@@ -158,13 +158,13 @@ def test_a_session_has_the_scopes_of_its_key(guarded: TestClient) -> None:
         ({}, True),
     ],
 )  # fmt: skip
-def test_forms_of_other_sites_are_refused(guarded: TestClient, headers: dict[str, str], taken: bool) -> None:
+def test_forms_of_other_sites_are_refused(guarded: TestClient, headers: dict[str, str], accepted: bool) -> None:
     _, secret = _key(guarded, "predict", "write")
-    assert (guarded.post("/sign-in", data={"key": secret}, headers=headers).status_code == 303) is taken
+    assert (guarded.post("/sign-in", data={"key": secret}, headers=headers).status_code == 303) is accepted
     _sign_in(guarded, secret)
     body = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
-    assert (guarded.post("/v1/interventions", json=body, headers=headers).status_code == 201) is taken
-    assert (guarded.post("/sign-out", headers=headers).status_code == 303) is taken
+    assert (guarded.post("/v1/interventions", json=body, headers=headers).status_code == 201) is accepted
+    assert (guarded.post("/sign-out", headers=headers).status_code == 303) is accepted
 
 
 def test_a_link_from_another_site_is_followed_from_a_local_page(guarded: TestClient) -> None:

@@ -54,8 +54,8 @@ def test_unknown_signals_have_no_weight_and_no_contribution(client: TestClient) 
     assert unknown
     assert all((s["value"], s["grade"], s["weight"], s["adds"]) == (None, None, 0.0, 0.0) for s in unknown)
     for each in payload:
-        known = sum(s["base_weight"] for d in each["breakdown"] for s in d["signals"] if s["points"] is not None)
-        assert known / 100 == pytest.approx(each["coverage"], abs=1e-6)
+        weight = sum(s["base_weight"] for d in each["breakdown"] for s in d["signals"] if s["points"] is not None)
+        assert weight / 100 == pytest.approx(each["coverage"], abs=1e-6)
 
 
 def test_an_account_without_enough_data_has_no_score(client: TestClient) -> None:

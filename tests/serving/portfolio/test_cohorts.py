@@ -23,9 +23,9 @@ def ask(client: TestClient, **query: Any) -> dict[str, Any]:
     return payload
 
 
-def test_retention_matches_the_signals(client: TestClient, signals: OpenSignals, house: Any) -> None:
+def test_retention_matches_the_signals(client: TestClient, signals: OpenSignals, scored_home: Any) -> None:
     payload = ask(client)["retention"]
-    assert payload == cohorts(signals, house.summary.as_of, 90)
+    assert payload == cohorts(signals, scored_home.summary.as_of, 90)
     assert sum(each["accounts"] for each in payload["cohorts"]) == payload["whole"]["accounts"] == 40
     assert payload["whole"]["lost"] == 1, "a39 has churned"
 
@@ -55,12 +55,12 @@ def test_missing_retention_is_null_and_lifetimes_are_returned(client: TestClient
     assert "Not available for this snapshot" in page.text
 
 
-def test_an_invalid_sidecar_is_refused_without_a_traceback(own_home: Any, house: Any) -> None:
+def test_an_invalid_sidecar_is_refused_without_a_traceback(own_home: Any, scored_home: Any) -> None:
     from serving.app.app import create_app
     from serving.common.settings import ServiceSettings
     from serving.snapshots.snapshot_files import SnapshotFiles
 
-    path = sidecar_path(SnapshotFiles(own_home), house.summary.as_of, COHORTS)
+    path = sidecar_path(SnapshotFiles(own_home), scored_home.summary.as_of, COHORTS)
     path.write_text("{")
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         answer = client.get("/v1/portfolio/cohorts")

@@ -54,11 +54,11 @@ def test_limits_follow_from_the_metrics() -> None:
 
 
 def test_limits_name_unevaluated_horizons_and_feed_problems() -> None:
-    none, known = MetricEstimate(value=None), MetricEstimate(value=0.7, low=0.6, high=0.8)
+    none, available = MetricEstimate(value=None), MetricEstimate(value=0.7, low=0.6, high=0.8)
     figures = {"rate": None, "expected": None, "ratio": none}
     pieces = [
-        SubsetMetrics(name="30 days", rows=9, accounts=9, happened=9, roc_auc=known, **figures),
-        SubsetMetrics(name="60 days", rows=9, accounts=9, happened=9, roc_auc=known, note="judged on earlier dates", **figures),
+        SubsetMetrics(name="30 days", rows=9, accounts=9, happened=9, roc_auc=available, **figures),
+        SubsetMetrics(name="60 days", rows=9, accounts=9, happened=9, roc_auc=available, note="judged on earlier dates", **figures),
         SubsetMetrics(name="180 days", rows=0, accounts=0, happened=0, roc_auc=none, judged=False, note="too short a history", **figures),
     ]
     card = _card().model_copy(update={"by_horizon": pieces, "feeds": ["usage.minutes rose 60-fold: seconds?"]})
@@ -70,7 +70,7 @@ def test_limits_name_unevaluated_horizons_and_feed_problems() -> None:
 
 
 @pytest.mark.parametrize(
-    ("figure", "said"),
+    ("figure", "text"),
     [
         (None, "–"),
         ({"value": None, "low": None, "high": None}, "–"),
@@ -78,8 +78,8 @@ def test_limits_name_unevaluated_horizons_and_feed_problems() -> None:
         ({"value": 0.8123, "low": 0.7, "high": 0.9}, "0.812 (0.70 to 0.90)"),
     ],
 )
-def test_a_metric_is_formatted_with_its_interval(figure: Any, said: str) -> None:
-    assert figure_words(figure) == said
+def test_a_metric_is_formatted_with_its_interval(figure: Any, text: str) -> None:
+    assert figure_words(figure) == text
 
 
 def test_a_card_lists_promotions_and_escapes_their_text(own_home: Home) -> None:
@@ -106,8 +106,8 @@ def test_a_card_lists_promotions_and_escapes_their_text(own_home: Home) -> None:
 def test_both_formats_explain_contributions_and_the_evaluated_model(own_home: Home) -> None:
     """Trees and the linear part follow two conventions, and the champion is a refit of the evaluated model."""
     cards = model_cards(own_home, load_champion(own_home))[:1]
-    seen = ReliabilityBin(said=0.004, happened=MetricEstimate(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
-    card = _card().model_copy(update={"reliability": [seen]})
+    reliability_bin = ReliabilityBin(said=0.004, happened=MetricEstimate(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
+    card = _card().model_copy(update={"reliability": [reliability_bin]})
     cards[0] |= {"card": card.model_dump(mode="json"), "limits": limits(card)}
     for text in (cards_html(cards), card_markdown(cards)):
         assert "path-dependent TreeSHAP" in text
@@ -134,7 +134,7 @@ def test_segments_are_compared_with_baselines_and_lift_is_shown(own_home: Home) 
 
 
 def test_involuntary_churn_is_shown_with_metrics_or_a_reason(own_home: Home) -> None:
-    def shown(kinds: InvoluntaryChurnCard | None) -> tuple[str, str]:
+    def render(kinds: InvoluntaryChurnCard | None) -> tuple[str, str]:
         cards = model_cards(own_home, load_champion(own_home))[:1]
         cards[0]["card"] = _card().model_copy(update={"involuntary": kinds}).model_dump(mode="json")
         return cards_html(cards), card_markdown(cards)
@@ -143,20 +143,20 @@ def test_involuntary_churn_is_shown_with_metrics_or_a_reason(own_home: Home) -> 
         figures = {n: MetricEstimate(value=auc, low=auc - 0.1, high=auc + 0.1) for n in ("roc_auc", "brier", "log_loss")}
         return CandidateMetrics(candidate=name, metrics=figures)
 
-    judged = InvoluntaryChurnCard(
+    card = InvoluntaryChurnCard(
         words="the share is estimated per account", known_share=0.15, trained_on={"involuntary": 40, "voluntary": 200},
         tested_on={"involuntary": 12, "voluntary": 60}, rate=0.2, expected=0.16, ratio=MetricEstimate(value=1.25, low=0.8, high=1.7),
         rivals=[rival("share_by_account", 0.7), rival("constant_share", 0.5)],
     )  # fmt: skip
-    page, text = shown(judged)
+    page, text = render(card)
     assert "The share is estimated per account." in text
     assert "| Share per account | 0.700 (0.60 to 0.80) |" in text
     assert "12 accounts churned through nonpayment and 60 for other reasons. Involuntary share of churned snapshots: observed 20.0%" in text
     assert "Observed divided by predicted: 1.25 (0.80 to 1.70)." in text
     assert "Constant share" in page
     none = {"rate": None, "expected": None, "ratio": MetricEstimate(value=None), "rivals": []}
-    page, text = shown(judged.model_copy(update=none | {"words": f"not judged: too few {HOSTILE}"}))
+    page, text = render(card.model_copy(update=none | {"words": f"not judged: too few {HOSTILE}"}))
     assert "Not judged: too few" in page
     assert "<script" not in page
-    assert "A constant share" not in page + text
-    assert "Voluntary and involuntary" not in "".join(shown(None))
+    assert "Constant share" not in page + text
+    assert "Voluntary and involuntary" not in "".join(render(None))

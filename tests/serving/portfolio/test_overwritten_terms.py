@@ -36,9 +36,9 @@ def test_a_few_overwritten_accounts_are_left_out_and_counted(make_signals: Calla
     signals = portfolio(make_signals, overwritten)
     by = {m["measure"]: m for m in kpi_report(signals, PERIOD, load_rubric(), 90)["measures"]}
     whole = 100.0 * (101 - overwritten)
-    for code, kept in (("nrr", whole - 100.0), ("grr", whole - 100.0), ("expansion_rate", 0.0)):
+    for code, stored in (("nrr", whole - 100.0), ("grr", whole - 100.0), ("expansion_rate", 0.0)):
         payload = [by[code][name] for name in ("numerator", "denominator", "left_out", "unknown")]
-        assert payload == [kept, whole, overwritten, None]
+        assert payload == [stored, whole, overwritten, None]
 
 
 def test_many_overwritten_accounts_make_a_kpi_unknown(make_signals: Callable[..., OpenSignals]) -> None:

@@ -28,20 +28,20 @@ AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def found(house: Any, signals: OpenSignals) -> Assessment:
-    return assess_portfolio(signals, AS_OF, house.home, load_champion(house.home))[0]
+def assessment(scored_home: Any, signals: OpenSignals) -> Assessment:
+    return assess_portfolio(signals, AS_OF, scored_home.home, load_champion(scored_home.home))[0]
 
 
-def test_every_account_is_listed_with_the_lowest_score_first(found: Assessment) -> None:
-    board = health_board(found)
-    assert sorted(board["account_id"]) == found.account_ids
-    known = board["health_score"].dropna()
-    assert known.is_monotonic_increasing
-    assert board["health_score"].iloc[len(known) :].isna().all()
+def test_every_account_is_listed_with_the_lowest_score_first(assessment: Assessment) -> None:
+    board = health_board(assessment)
+    assert sorted(board["account_id"]) == assessment.account_ids
+    scores = board["health_score"].dropna()
+    assert scores.is_monotonic_increasing
+    assert board["health_score"].iloc[len(scores) :].isna().all()
 
 
-def test_red_comes_before_yellow_and_green_only_with_a_reason(found: Assessment) -> None:
-    board = risks_board(found)
+def test_red_comes_before_yellow_and_green_only_with_a_reason(assessment: Assessment) -> None:
+    board = risks_board(assessment)
     order = [("red", "yellow", "green", "insufficient_data").index(band) for band in board["health_band"]]
     assert order == sorted(order)
     calm = board[~board["health_band"].isin(["red", "yellow"])]
@@ -50,36 +50,36 @@ def test_red_comes_before_yellow_and_green_only_with_a_reason(found: Assessment)
     assert (pd.to_datetime(board.loc[called_for, "due"]) >= pd.Timestamp(2026, 7, 1)).all()
 
 
-def test_only_green_accounts_are_proposed_and_a_closed_gate_has_a_reason(found: Assessment) -> None:
-    board = expansions_board(found)
+def test_only_green_accounts_are_proposed_and_a_closed_gate_has_a_reason(assessment: Assessment) -> None:
+    board = expansions_board(assessment)
     assert (board.loc[board["proposed"], "health_band"] == "green").all()
     shut = board["closed_by"].notna()
     assert not board.loc[shut, "proposed"].any()
 
 
-def test_only_accounts_in_onboarding_are_listed(found: Assessment) -> None:
-    board = onboarding_board(found)
+def test_only_accounts_in_onboarding_are_listed(assessment: Assessment) -> None:
+    board = onboarding_board(assessment)
     assert "a38" in set(board["account_id"])
-    assert len(board) == sum(o.under_way for o in found.judged.onboarding)
+    assert len(board) == sum(o.under_way for o in assessment.judged.onboarding)
 
 
-def test_disagreements_are_in_different_bands_widest_gap_first(found: Assessment) -> None:
-    board = disagreements_board(found)
-    assert len(board) == sum(a in ("model_worse", "model_better") for a in found.agreement)
+def test_disagreements_are_in_different_bands_widest_gap_first(assessment: Assessment) -> None:
+    board = disagreements_board(assessment)
+    assert len(board) == sum(a in ("model_worse", "model_better") for a in assessment.agreement)
     gaps = board["gap"].abs().fillna(0.0).to_numpy()
     assert (np.diff(gaps) <= 0).all()
 
 
-def test_views_and_accounts_are_printed_within_eighty_columns(found: Assessment) -> None:
+def test_views_and_accounts_are_printed_within_eighty_columns(assessment: Assessment) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     for board, columns in (
-        (health_board(found), HEALTH),
-        (risks_board(found), RISKS),
-        (expansions_board(found), EXPANSIONS),
-        (onboarding_board(found), ONBOARDING),
+        (health_board(assessment), HEALTH),
+        (risks_board(assessment), RISKS),
+        (expansions_board(assessment), EXPANSIONS),
+        (onboarding_board(assessment), ONBOARDING),
     ):
         print_rule_table(board, columns, "a view", console)
-    print_account(found, 5, console)
+    print_account(assessment, 5, console)
     text = console.export_text()
     assert "a05 as of 2026-07-01" in text
     assert "adds" in text

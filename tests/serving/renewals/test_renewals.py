@@ -37,7 +37,7 @@ def at_home(home: Home) -> TestClient:
 
 
 @pytest.fixture(scope="module")
-def due_home(house: Any, champions: Any, publish: Any, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def due_home(scored_home: Any, champions: Any, publish: Any, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with a snapshot in which ten accounts renew in 40 days, five in 100, and two are overdue."""
     home = Home(tmp_path_factory.mktemp("due") / "home")
     champions.promote(home, "1")
@@ -81,8 +81,8 @@ def test_the_breakdowns_add_up_to_the_total(client: TestClient, division: str) -
     for name in ("accounts", "arr", "overdue_accounts", "overdue_arr", "not_forecast_accounts"):
         assert sum(part[name] for part in parts) == pytest.approx(whole[name])
     for name in ("renewed_arr", "lost_arr", "expanded_arr", "contracted_arr"):
-        known = [part[name]["expected"] for part in parts if part[name]]
-        assert sum(known) == pytest.approx(whole[name]["expected"])
+        available = [part[name]["expected"] for part in parts if part[name]]
+        assert sum(available) == pytest.approx(whole[name]["expected"])
 
 
 def test_accounts_without_a_forecast_are_counted_separately(client: TestClient) -> None:
@@ -129,8 +129,8 @@ def test_missing_inputs_are_noted(client: TestClient) -> None:
 
 def test_the_forecast_is_cached_until_a_new_backtest(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     times = []
-    made = published_forecast.forecast_renewals
-    monkeypatch.setattr(published_forecast, "forecast_renewals", lambda *given: times.append(1) or made(*given))
+    original = published_forecast.forecast_renewals
+    monkeypatch.setattr(published_forecast, "forecast_renewals", lambda *inputs: times.append(1) or original(*inputs))
     figure = PastFigure(expected=1.0, low=0.0, high=2.0, happened=3.0)
     miss = PastCountForecast(expected=5.0, happened=12.0, variance=4.0, drawn=3.0)
     quarter = PastQuarter(
@@ -148,8 +148,8 @@ def test_the_forecast_is_cached_until_a_new_backtest(own_home: Home, monkeypatch
     assert payload["shared_error"] > first[0]["shared_error"]
 
 
-def test_stored_inputs_are_read(house: Any) -> None:
-    snapshots = SnapshotFiles(house.home)
+def test_stored_inputs_are_read(scored_home: Any) -> None:
+    snapshots = SnapshotFiles(scored_home.home)
     for name in (ACCOUNTS, RENEWALS, "interventions"):
         assert sidecar_path(snapshots, AS_OF, name).is_file()
 

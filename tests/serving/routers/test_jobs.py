@@ -41,7 +41,7 @@ def store(own_home: Home) -> Any:
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
-def test_the_result_is_the_file_that_score_writes(own_home: Home, house: Any, tmp_path: Path, form: str) -> None:
+def test_the_result_is_the_file_that_score_writes(own_home: Home, scored_home: Any, tmp_path: Path, form: str) -> None:
     with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
         accepted = client.post("/v1/jobs", json={"format": form})
         assert accepted.status_code == 202
@@ -52,9 +52,9 @@ def test_the_result_is_the_file_that_score_writes(own_home: Home, house: Any, tm
         file = tmp_path / f"x.{form}"
         file.write_bytes(answer.content)
         read = {"csv": pd.read_csv, "ndjson": lambda f: pd.read_json(f, lines=True), "parquet": pd.read_parquet}[form]
-        found, expected = read(file), pd.read_json(house.summary.out, lines=True)
-        assert found["account_id"].tolist() == expected["account_id"].tolist()
-        assert found["churn_probability"].to_numpy() == pytest.approx(expected["churn_probability"].to_numpy(), nan_ok=True)
+        results, expected = read(file), pd.read_json(scored_home.summary.out, lines=True)
+        assert results["account_id"].tolist() == expected["account_id"].tolist()
+        assert results["churn_probability"].to_numpy() == pytest.approx(expected["churn_probability"].to_numpy(), nan_ok=True)
 
 
 def test_a_failed_job_has_a_reason(own_home: Home) -> None:
@@ -121,35 +121,35 @@ def test_a_running_job_is_not_taken_from_its_worker(store: Store) -> None:
 def test_a_claim_lasts_while_its_worker_works(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for the job, however long it takes, and check its progress meanwhile."""
     monkeypatch.setattr(jobs, "CLAIM_DURATION", timedelta(seconds=0.4))
-    seen: list[tuple[int, int | None, bool]] = []
+    visited: list[tuple[int, int | None, bool]] = []
     worker = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store, every=0.05)
-    written = job_worker.write_frame
+    original = job_worker.write_frame
 
-    def slowly(*given: Any) -> None:
+    def slowly(*inputs: Any) -> None:
         time.sleep(1.2)
         with store.begin() as connection:
             result = jobs.find(connection, job.id)
-            seen.append((result.rows_done, result.rows_total, jobs.claim(connection, datetime.now(UTC)) is None))
-        written(*given)
+            visited.append((result.rows_done, result.rows_total, jobs.claim(connection, datetime.now(UTC)) is None))
+        original(*inputs)
 
     monkeypatch.setattr(job_worker, "write_frame", slowly)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
     assert worker.work()
-    assert seen == [(39, 39, True)]
+    assert visited == [(39, 39, True)]
 
 
 def test_a_worker_without_its_claim_changes_nothing(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
-    second, written = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store), job_worker.write_frame
+    second, files = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store), job_worker.write_frame
 
-    def taken_over(*given: Any) -> None:
-        monkeypatch.setattr(job_worker, "write_frame", written)
+    def taken_over(*inputs: Any) -> None:
+        monkeypatch.setattr(job_worker, "write_frame", files)
         with store.begin() as connection:
             connection.execute(tables.jobs.update().values(running_until=datetime.now(UTC)))
         assert second.work()
-        written(*given)
+        files(*inputs)
 
     monkeypatch.setattr(job_worker, "write_frame", taken_over)
     assert JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store).work()

@@ -158,8 +158,8 @@ def test_different_terms_are_rejected_and_named(client: TestClient, admin: dict[
     response = client.post(ADDRESS, json=BODY | {"owner": "another"}, headers=other)
     assert (response.status_code, response.json()["code"]) == (409, "changed_since_review")
     assert "owner: owner, not another" in response.json()["detail"]
-    seen = BODY | {"owner": "another", "first_signature": first}
-    assert client.post(ADDRESS, json=seen, headers=other).json()["state"] == "pending", "who has seen it may replace it"
+    body = BODY | {"owner": "another", "first_signature": first}
+    assert client.post(ADDRESS, json=body, headers=other).json()["state"] == "pending", "who has seen it may replace it"
 
 
 def test_a_body_cannot_contain_names(client: TestClient, admin: dict[str, str]) -> None:
@@ -259,10 +259,10 @@ def test_the_measures_command_uses_the_version_in_force(
     monkeypatch.setattr("models.home.current_home", lambda: home)
 
     def version(as_of: str, *more: str) -> str:
-        asked = ["portfolio", str(tmp_path), "--as-of", as_of, "--period", "month", "--json", *more]
-        done = CliRunner().invoke(renewcast.app, asked)
-        assert done.exit_code == 0, done.output
-        return str(json.loads(done.stdout)["rubric_version"])
+        arguments = ["portfolio", str(tmp_path), "--as-of", as_of, "--period", "month", "--json", *more]
+        result = CliRunner().invoke(renewcast.app, arguments)
+        assert result.exit_code == 0, result.output
+        return str(json.loads(result.stdout)["rubric_version"])
 
     approved = read_history(home).decisions[-1].version.version
     assert approved != load_rubric().version
@@ -286,10 +286,10 @@ def cli(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: DATA)
     monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
 
-    def run(*asked: object) -> str:
-        done = CliRunner().invoke(renewcast.app, [*map(str, asked)])
-        assert done.exit_code == 0, (asked, done.output, done.exception)
-        return str(done.stdout)
+    def run(*requested: object) -> str:
+        result = CliRunner().invoke(renewcast.app, [*map(str, requested)])
+        assert result.exit_code == 0, (requested, result.output, result.exception)
+        return str(result.stdout)
 
     return run
 
@@ -306,12 +306,12 @@ def press(client: TestClient, form: str, button: str, key: str, **typed: str) ->
     The values of the fields are posted to the address of the form, with the origin of the page.
     """
     client.post("/sign-in", data={"key": key, "next": "/"})
-    found = re.search(rf'<form class="signature" id="{form}"([^>]*)>(.*?)</form>', client.get(f"/reviews/{NAME}").text, re.S)
-    assert found, f"the page has no form {form}"
-    data = dict(re.findall(r'data-(\w+)="([^"]*)"', found[1]))
-    assert re.search(rf'<button name="decide" value="{button}">', found[2])
+    match = re.search(rf'<form class="signature" id="{form}"([^>]*)>(.*?)</form>', client.get(f"/reviews/{NAME}").text, re.S)
+    assert match, f"the page has no form {form}"
+    data = dict(re.findall(r'data-(\w+)="([^"]*)"', match[1]))
+    assert re.search(rf'<button name="decide" value="{button}">', match[2])
     fields = {}
-    for tag in re.findall(r"<input [^>]*>", found[2]):
+    for tag in re.findall(r"<input [^>]*>", match[2]):
         name, value = (re.search(rf'{what}="([^"]*)"', tag) for what in ("name", "value"))
         assert name
         fields[name[1]] = value[1] if value else ""
@@ -358,18 +358,18 @@ def keep_as_it_is(home: Home) -> None:
     file.write_text(json.dumps(payload))
 
 
-@pytest.mark.parametrize("door", ["command", "page"])
+@pytest.mark.parametrize("channel", ["command", "page"])
 @pytest.mark.parametrize("what", ["change", "keep", "reject change", "reject keep", "rollback"])
 def test_all_commands_and_pages_work_after_every_decision(
-    cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path, what: str, door: str
+    cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path, what: str, channel: str
 ) -> None:
     if "keep" in what:
         keep_as_it_is(home)
     ada, grace = (key_of(home, name)["X-API-Key"] for name in ("Ada", "Grace"))
     rejects = what.startswith("reject")
-    if door == "command":
-        said = sign_by_cli(cli, [ada, grace], NAME, *(["--reject", "--why", "not now"] if rejects else ["--owner", "owner"]))
-        assert ("was rejected" if rejects else "is approved") in said
+    if channel == "command":
+        output = sign_by_cli(cli, [ada, grace], NAME, *(["--reject", "--why", "not now"] if rejects else ["--owner", "owner"]))
+        assert ("was rejected" if rejects else "is approved") in output
         if what == "rollback":
             assert "One signature is missing" in cli("approve", "--rollback", "--why", "a mistake", "--key", grace)
             assert "is in force again" in cli("approve", "--rollback", "--key", ada)
@@ -377,8 +377,8 @@ def test_all_commands_and_pages_work_after_every_decision(
         with TestClient(create_app(home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
             typed = {"why": "not now"} if rejects else {"owner": "owner"}
             assert press(client, "first", "reject" if rejects else "approve", ada, **typed)["state"] == "pending"
-            done = press(client, "second", "reject" if rejects else "same", grace)
-            assert done["state"] == ("rejected" if rejects else "approved")
+            result = press(client, "second", "reject" if rejects else "same", grace)
+            assert result["state"] == ("rejected" if rejects else "approved")
             if what == "rollback":
                 assert press(client, "back", "same", grace, why="a mistake")["state"] == "pending"
                 assert press(client, "second", "same", ada)["state"] == "rolled_back"
@@ -387,7 +387,7 @@ def test_all_commands_and_pages_work_after_every_decision(
     assert (last.author, last.reviewer) == (("Grace", "Ada") if what == "rollback" else ("Ada", "Grace"))
     assert len({each.key for each in last.signatures}) == 2
     everything_answers(cli, home, folder, tmp_path / "rows.csv", "2026Q3" if what == "change" else load_rubric().version)
-    # What was taken back can be signed again, by the same door.
+    # What was taken back can be signed again, in the same way.
     assert json.loads(cli("reviews", "--json"))["reviews"][0]["state"] == {
         "rollback": "open"
     }.get(what, "rejected" if rejects else "approved")
@@ -408,15 +408,15 @@ def test_a_history_with_keys_left_out_by_an_earlier_release_is_read(
     file.write_text(json.dumps(review))
     ada, grace = (key_of(home, name)["X-API-Key"] for name in ("Ada", "Grace"))
     sign_by_cli(cli, [ada, grace], NAME, "--owner", "owner")
-    kept = json.loads(home.rubric_history.read_text())
-    assert "later" in kept["decisions"][0]["meaning"]
+    history = json.loads(home.rubric_history.read_text())
+    assert "later" in history["decisions"][0]["meaning"]
 
     def without_unknowns(value: Any) -> Any:
         if isinstance(value, dict):
             return {k: without_unknowns(v) for k, v in value.items() if v is not None}
         return [without_unknowns(v) for v in value] if isinstance(value, list) else value
 
-    old = without_unknowns({"schema_version": 1, "decisions": kept["decisions"]})
+    old = without_unknowns({"schema_version": 1, "decisions": history["decisions"]})
     del old["decisions"][0]["signatures"]
     assert "later" not in old["decisions"][0]["meaning"]
     home.rubric_history.write_text(json.dumps(old))

@@ -45,7 +45,7 @@ def test_a_flat_answer_says_what_the_nested_one_says(client: TestClient, account
     assert {name: result[name] for name in expected} == expected
 
 
-def test_every_account_has_the_same_fields_and_every_field_is_a_scalar(client: TestClient, house: Any) -> None:
+def test_every_account_has_the_same_fields_and_every_field_is_a_scalar(client: TestClient, scored_home: Any) -> None:
     scored = client.app.state.live.current().latest  # type: ignore[attr-defined]
     result = [flat_view(scored.answer(account), Prediction) for account in scored.assessment.account_ids]
     assert {tuple(each) for each in result} == {tuple(field.name for field in flat_columns(Prediction))}
@@ -86,7 +86,7 @@ def test_a_prefix_without_the_view_that_it_belongs_to_is_a_mistake(client: TestC
     assert answer.json()["errors"][0]["code"] == "flat_missing"
 
 
-def test_every_door_knows_the_view(client: TestClient, body_of: Any) -> None:
+def test_every_endpoint_offers_the_flat_view(client: TestClient, body_of: Any) -> None:
     by_get = client.get(AT.format("a05"), params=FLAT).json()
     assert client.post("/v1/predictions", params=FLAT, json={"account_id": "a05"}).json() == by_get
     items = {"items": [{"account_id": "a05"}]}
@@ -98,6 +98,6 @@ def test_every_door_knows_the_view(client: TestClient, body_of: Any) -> None:
 
 
 def test_the_fields_are_documented(client: TestClient) -> None:
-    shown = client.get("/openapi.json").json()["components"]["schemas"]["FlatPrediction"]
-    assert list(shown["properties"]) == [field.name for field in flat_columns(Prediction)]
-    assert all(shown["properties"][field.name]["description"] for field in flat_columns(Prediction))
+    schema = client.get("/openapi.json").json()["components"]["schemas"]["FlatPrediction"]
+    assert list(schema["properties"]) == [field.name for field in flat_columns(Prediction)]
+    assert all(schema["properties"][field.name]["description"] for field in flat_columns(Prediction))

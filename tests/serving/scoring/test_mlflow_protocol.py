@@ -26,8 +26,8 @@ CHURN = "/invocations"
 
 
 @pytest.fixture(scope="module")
-def scorer(house: Any) -> Scorer:
-    return load_champion(house.home).bundles["churn"].scorer
+def scorer(scored_home: Any) -> Scorer:
+    return load_champion(scored_home.home).bundles["churn"].scorer
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,8 @@ def ask(client: TestClient, body: Any, path: str = CHURN, status: int = 200) -> 
 def same(result: dict[str, Any], scorer: Scorer, frame: pd.DataFrame) -> None:
     expected = scorer.predict(frame)
     for name in ("probability", "low", "high"):
-        found = np.array([row[name] for row in result["predictions"]])
-        assert np.abs(found - getattr(expected, name)).max() <= 1e-12
+        results = np.array([row[name] for row in result["predictions"]])
+        assert np.abs(results - getattr(expected, name)).max() <= 1e-12
 
 
 @pytest.mark.parametrize("how", ["dataframe_split", "split with an index", "dataframe_records", "without nulls", "instances", "inputs", "inputs as records"])
@@ -89,9 +89,9 @@ def test_columns_are_matched_by_name_and_not_by_position(client: TestClient, sco
 def test_predictions_equal_those_of_the_portfolio(client: TestClient, frame: pd.DataFrame, rows: pd.DataFrame) -> None:
     records = ask(client, {"dataframe_records": bodies(rows)["dataframe_records"]})["predictions"]
     for account, row in zip(frame["account_id"], records, strict=True):
-        said = client.get(f"/v1/accounts/{account}/prediction").json()["churn"]
-        if said["status"] == "scored":
-            assert (row["probability"], [row["low"], row["high"]]) == (said["probability"], said["interval"])
+        answer = client.get(f"/v1/accounts/{account}/prediction").json()["churn"]
+        if answer["status"] == "scored":
+            assert (row["probability"], [row["low"], row["high"]]) == (answer["probability"], answer["interval"])
 
 
 def test_each_row_is_scored_independently(client: TestClient, rows: pd.DataFrame) -> None:
@@ -104,13 +104,13 @@ def test_each_row_is_scored_independently(client: TestClient, rows: pd.DataFrame
 
 
 @pytest.mark.parametrize("place", ["query", "params", "both"])
-def test_the_target_is_chosen_in_the_query_or_in_params(client: TestClient, house: Any, rows: pd.DataFrame, place: str) -> None:
+def test_the_target_is_chosen_in_the_query_or_in_params(client: TestClient, scored_home: Any, rows: pd.DataFrame, place: str) -> None:
     body = {"inputs": bodies(rows)["inputs"]}
     if place != "query":
         body["params"] = {"target": "expansion"}
     result = ask(client, body, CHURN if place == "params" else f"{CHURN}?target=expansion")
     assert result["model"]["name"] == "expansion"
-    same(result, load_champion(house.home).bundles["expansion"].scorer, rows)
+    same(result, load_champion(scored_home.home).bundles["expansion"].scorer, rows)
 
 
 def test_unknown_columns_missing_columns_and_unknown_categories_have_warnings(
@@ -178,15 +178,15 @@ def test_rows_without_most_inputs_of_the_model_are_rejected(client: TestClient, 
     assert result["errors"][0]["code"] == "inputs_unknown"
     assert "of the model's gain lies in features that are unknown in every row" in result["detail"]
     # One row that knows them is enough: the others are accounts of the same portfolio.
-    known = rows.dropna().iloc[:1].to_dict("records")
-    assert len(ask(client, {"instances": [{USE: 1}, *known]})["predictions"]) == 2
+    complete_rows = rows.dropna().iloc[:1].to_dict("records")
+    assert len(ask(client, {"instances": [{USE: 1}, *complete_rows]})["predictions"]) == 2
 
 
-def test_the_number_of_rows_is_limited(house: Any, rows: pd.DataFrame) -> None:
-    known = rows.dropna().iloc[0].to_dict()
-    with TestClient(create_app(house.home, ServiceSettings(open_locally=True, body_limit_rows=2)), client=("127.0.0.1", 1)) as client:
-        assert len(ask(client, {"instances": [known] * 2})["predictions"]) == 2
-        result = ask(client, {"instances": [known] * 3}, status=422)
+def test_the_number_of_rows_is_limited(scored_home: Any, rows: pd.DataFrame) -> None:
+    complete_rows = rows.dropna().iloc[0].to_dict()
+    with TestClient(create_app(scored_home.home, ServiceSettings(open_locally=True, body_limit_rows=2)), client=("127.0.0.1", 1)) as client:
+        assert len(ask(client, {"instances": [complete_rows] * 2})["predictions"]) == 2
+        result = ask(client, {"instances": [complete_rows] * 3}, status=422)
     assert result["errors"] == [{"pointer": "/instances", "code": "too_many_rows", "detail": "at most 2 rows"}]
 
 
@@ -201,9 +201,9 @@ def test_without_a_model_nothing_is_scored_and_ping_says_so(own_home: Home, cham
 
 
 @pytest.fixture(scope="module")
-def port(house: Any) -> Iterator[int]:
+def port(scored_home: Any) -> Iterator[int]:
     """The service on a real port, as a separate application in a thread."""
-    app = create_app(house.home, ServiceSettings(open_locally=True))
+    app = create_app(scored_home.home, ServiceSettings(open_locally=True))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -216,7 +216,7 @@ def port(house: Any) -> Iterator[int]:
 
 
 @pytest.mark.filterwarnings("ignore::Warning")  # what MLflow's own modules warn of when they are loaded
-def test_mlflows_own_client_gets_the_probabilities(port: int, scorer: Scorer, rows: pd.DataFrame, house: Any) -> None:
+def test_mlflows_own_client_gets_the_probabilities(port: int, scorer: Scorer, rows: pd.DataFrame, scored_home: Any) -> None:
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
     client = ScoringServerClient("127.0.0.1", port)
@@ -224,7 +224,7 @@ def test_mlflows_own_client_gets_the_probabilities(port: int, scorer: Scorer, ro
     assert client.get_version()
     for target in ("churn", "expansion"):
         result = client.invoke(rows, params={"target": target}).get_predictions()
-        expected = load_champion(house.home).bundles[target].scorer.predict(rows)
+        expected = load_champion(scored_home.home).bundles[target].scorer.predict(rows)
         assert list(result.columns) == ["probability", "low", "high"]
         assert np.abs(result["probability"] - expected.probability).max() <= 1e-12
         assert np.abs(result["high"] - expected.high).max() <= 1e-12
@@ -242,9 +242,9 @@ def test_columns_are_encoded_like_a_data_frame(scorer: Scorer, rows: pd.DataFram
     some[number] = [None, float("inf"), float("-inf"), float("nan"), True, 3.5]
     some = some.drop(columns=scorer.features[-1])
     expected = scorer.encode(some.astype({number: float}))
-    found = _encoded(scorer, {name: some[name].tolist() for name in some.columns}, len(some), "/x")
-    np.testing.assert_array_equal(found.matrix, expected.matrix)
-    assert found.missing == expected.missing == (scorer.features[-1],)
-    assert {name: rows.tolist() for name, rows in found.unseen.items()} == {
+    encoded = _encoded(scorer, {name: some[name].tolist() for name in some.columns}, len(some), "/x")
+    np.testing.assert_array_equal(encoded.matrix, expected.matrix)
+    assert encoded.missing == expected.missing == (scorer.features[-1],)
+    assert {name: rows.tolist() for name, rows in encoded.unseen.items()} == {
         name: rows.tolist() for name, rows in expected.unseen.items()
     }

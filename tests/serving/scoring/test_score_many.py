@@ -93,11 +93,11 @@ def rows_of(body: dict[str, Any]) -> int:
     return sum(map(len, body["signals"].values()))
 
 
-def test_the_row_limit_applies_to_all_items_and_a_smaller_item_can_still_fit(house: Any, body_of: Body) -> None:
+def test_the_row_limit_applies_to_all_items_and_a_smaller_item_can_still_fit(scored_home: Any, body_of: Body) -> None:
     first, second = body_of("a05"), body_of("a17")
     settings = ServiceSettings(open_locally=True, body_limit_rows=rows_of(first) + rows_of(second) - 1)
     small = {**first, "signals": {name: first["signals"][name] for name in ("accounts", "subscriptions")}}
-    with TestClient(create_app(house.home, settings), client=("127.0.0.1", 1)) as client:
+    with TestClient(create_app(scored_home.home, settings), client=("127.0.0.1", 1)) as client:
         result = ask(client, [first, second, small])
     assert [each["status"] for each in result] == [200, 422, 200]
     assert result[1]["problem"]["errors"] == [
@@ -106,7 +106,7 @@ def test_the_row_limit_applies_to_all_items_and_a_smaller_item_can_still_fit(hou
 
 
 def test_items_after_the_time_limit_are_reported_and_earlier_ones_answered(
-    house: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch
+    scored_home: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = []
 
@@ -117,7 +117,7 @@ def test_items_after_the_time_limit_are_reported_and_earlier_ones_answered(
         raise score_payload._too_slow()
 
     monkeypatch.setattr(score_payload.SignalsScorer, "__call__", work)
-    with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=1.5, retry_seconds=0.05)), client=("127.0.0.1", 1)) as client:
+    with TestClient(create_app(scored_home.home, ServiceSettings(open_locally=True, request_seconds=1.5, retry_seconds=0.05)), client=("127.0.0.1", 1)) as client:
         began = time.monotonic()
         result = ask(client, [{"account_id": "a05"}, body_of("a05"), {"account_id": "a17"}, "no item"])
         assert time.monotonic() - began < 1.5
@@ -142,5 +142,5 @@ def test_an_unexpected_error_affects_one_item_only(client: TestClient, monkeypat
 
 
 def test_an_item_has_the_schema_of_a_single_request(client: TestClient) -> None:
-    shown = client.get("/openapi.json").json()["components"]["schemas"]["BatchRequest"]["properties"]["items"]
-    assert shown["items"] == {"$ref": f"#/components/schemas/{PredictionRequest.__name__}"}
+    schema = client.get("/openapi.json").json()["components"]["schemas"]["BatchRequest"]["properties"]["items"]
+    assert schema["items"] == {"$ref": f"#/components/schemas/{PredictionRequest.__name__}"}

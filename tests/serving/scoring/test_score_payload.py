@@ -64,12 +64,12 @@ def test_signals_that_the_contract_ignores_change_nothing(
 def test_a_missing_table_is_unknown_and_an_empty_table_has_no_events(
     ask: Callable[..., Any], body: dict[str, Any]
 ) -> None:
-    said = []
+    messages = []
     for usage in (None, []):
         body["signals"]["usage"] = usage
-        said.append(" ".join(reason["text"] for reason in ask(body)["reasons"]))
-    assert "in the last 28 days: not known" in said[0]
-    assert "in the last 28 days: 0 " in said[1]
+        messages.append(" ".join(reason["text"] for reason in ask(body)["reasons"]))
+    assert "in the last 28 days: not known" in messages[0]
+    assert "in the last 28 days: 0 " in messages[1]
 
 
 def test_skipped_and_undeclared_parts_are_named(
@@ -100,27 +100,27 @@ def test_another_input_gives_another_id(
     assert ask(body)["prediction_id"] != plain["prediction_id"]
 
 
-def _job(house: Any, body: dict[str, Any], rows_limit: int = 1000) -> SignalsScorer:
-    home: Home = house.home
+def _job(scored_home: Any, body: dict[str, Any], rows_limit: int = 1000) -> SignalsScorer:
+    home: Home = scored_home.home
     return SignalsScorer(PredictionRequest.model_validate(body), LiveStateManager(home, ServiceSettings()).current(), rows_limit=rows_limit)
 
 
-def test_slow_signals_are_interrupted_and_the_service_continues(house: Any, body: dict[str, Any]) -> None:
-    with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=0.1)), client=("127.0.0.1", 1)) as client:
+def test_slow_signals_are_interrupted_and_the_service_continues(scored_home: Any, body: dict[str, Any]) -> None:
+    with TestClient(create_app(scored_home.home, ServiceSettings(open_locally=True, request_seconds=0.1)), client=("127.0.0.1", 1)) as client:
         answer = client.post("/v1/predictions", json=body)
         assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
         # On a busy machine even this may take longer than the tenth of a second that a request has here.
         assert any(client.get("/livez").status_code == 200 for _ in range(50))
 
 
-def test_too_many_rows_are_rejected(house: Any, body_of: Body) -> None:
+def test_too_many_rows_are_rejected(scored_home: Any, body_of: Body) -> None:
     with pytest.raises(InvalidBody, match="rows") as caught:
-        _job(house, body_of("a05"), rows_limit=3)()
+        _job(scored_home, body_of("a05"), rows_limit=3)()
     assert caught.value.faults[0].pointer == "/signals"
 
 
-def test_interrupted_scoring_ends(house: Any, body_of: Body) -> None:
-    job = _job(house, body_of("a05"))
+def test_interrupted_scoring_ends(scored_home: Any, body_of: Body) -> None:
+    job = _job(scored_home, body_of("a05"))
     job.interrupt()
     with pytest.raises(TooSlow):
         job()
@@ -133,10 +133,10 @@ def test_an_inactive_account_has_no_numbers(client: TestClient, body_of: Any, en
     payload = client.post("/v1/predictions", json=body).json()
     Prediction.model_validate(payload)
     for target in TARGETS:
-        said = payload[target]
-        assert said["status"] == "out_of_scope"
-        assert {said[name] for name in ("probability", "interval", "risk_score", "band", "percentile")} == {None}
-        assert all(each["probability"] is None for each in said["by_horizon"])
+        answer = payload[target]
+        assert answer["status"] == "out_of_scope"
+        assert {answer[name] for name in ("probability", "interval", "risk_score", "band", "percentile")} == {None}
+        assert all(each["probability"] is None for each in answer["by_horizon"])
     assert (payload["health"]["score"], payload["health"]["band"]) == (None, "insufficient_data")
     assert (payload["reasons"], payload["plays"], payload["alerts"], payload["early_warnings"]) == ([], [], [], [])
     assert {"code": "not_active", "table": "subscriptions"} in payload["warnings"]
@@ -165,8 +165,8 @@ def test_executives_act_as_in_the_published_portfolio_and_never_without_one(
         for account in fresh:
             payload = alone.post("/v1/predictions", json=body_of(account)).json()
             assert all(p["who"] != "executives" for p in payload["plays"])
-            handed = any(p["who"] == "csm" and p["severity"] == "high" for p in payload["plays"])
-            assert ({"code": "executives_room_not_known"} in payload["warnings"]) == handed
+            exceeds_capacity = any(p["who"] == "csm" and p["severity"] == "high" for p in payload["plays"])
+            assert ({"code": "executives_room_not_known"} in payload["warnings"]) == exceeds_capacity
 
 
 def test_fields_outside_the_contract_distinguish_events() -> None:

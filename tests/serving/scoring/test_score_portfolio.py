@@ -35,8 +35,8 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def test_one_row_per_active_account_in_the_agreed_columns(house: Any) -> None:
-    lines = house.summary.out.read_text(encoding="utf-8").splitlines()
+def test_one_row_per_active_account_in_the_agreed_columns(scored_home: Any) -> None:
+    lines = scored_home.summary.out.read_text(encoding="utf-8").splitlines()
     # Strictly JSON: the words NaN and Infinity are refused.
     rows = [json.loads(line, parse_constant=lambda word: pytest.fail(word)) for line in lines]
     assert all(list(row) == COLUMNS for row in rows)
@@ -44,22 +44,22 @@ def test_one_row_per_active_account_in_the_agreed_columns(house: Any) -> None:
     assert {row["as_of"] for row in rows} == {"2026-07-01"}
     assert rows[-1]["churn_status"] == "insufficient_history"
     assert rows[-1]["churn_probability"] is None
-    assert house.summary.rows == 39
-    assert dict(house.summary.versions) == {"churn": "1", "expansion": "1"}
+    assert scored_home.summary.rows == 39
+    assert dict(scored_home.summary.versions) == {"churn": "1", "expansion": "1"}
 
 
 @pytest.fixture(scope="module")
-def files(house: Any, signals: OpenSignals, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def files(scored_home: Any, signals: OpenSignals, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same scoring in every format."""
     folder = tmp_path_factory.mktemp("files")
     result: list[float] = []
     others = [
-        score(signals, house.summary.as_of, folder / f"rows{suffix}", house.home, lambda share, _: result.append(share)).out
+        score(signals, scored_home.summary.as_of, folder / f"rows{suffix}", scored_home.home, lambda share, _: result.append(share)).out
         for suffix in (".csv", ".parquet")
     ]
     assert result == [*sorted(result[: len(result) // 2])] * 2, "progress only goes forward"
     assert (result[0], result[-1]) == (0.0, 1.0)
-    return {path.suffix: path for path in [house.summary.out, *others]}
+    return {path.suffix: path for path in [scored_home.summary.out, *others]}
 
 
 def test_the_three_formats_read_back_equal(files: dict[str, Path]) -> None:
@@ -80,7 +80,7 @@ def test_the_three_formats_read_back_equal(files: dict[str, Path]) -> None:
 
 
 def test_shuffled_and_repeated_rows_give_identical_files(
-    make_signals: Callable[..., OpenSignals], tables: Any, files: dict[str, Path], own_home: Home, tmp_path: Path, house: Any
+    make_signals: Callable[..., OpenSignals], tables: Any, files: dict[str, Path], own_home: Home, tmp_path: Path, scored_home: Any
 ) -> None:
     rng = random.Random(3)
     # Two equal rows of subscriptions without an id of their own are two subscriptions.
@@ -88,29 +88,29 @@ def test_shuffled_and_repeated_rows_give_identical_files(
     mixed = {name: rows + again[name] for name, rows in tables.items()}
     for rows in mixed.values():
         rng.shuffle(rows)
-    given = make_signals(mixed, "2026-07-01")
+    source = make_signals(mixed, "2026-07-01")
     for suffix in (".csv", ".parquet"):
-        summary = score(given, house.summary.as_of, tmp_path / f"again{suffix}", own_home)
+        summary = score(source, scored_home.summary.as_of, tmp_path / f"again{suffix}", own_home)
         assert summary.out.read_bytes() == files[suffix].read_bytes()
-    assert summary.published.read_bytes() == house.summary.published.read_bytes()
+    assert summary.published.read_bytes() == scored_home.summary.published.read_bytes()
 
 
 def test_later_signals_do_not_change_the_answers_of_an_earlier_date(
-    make_signals: Callable[..., OpenSignals], tables: Any, own_home: Home, tmp_path: Path, house: Any
+    make_signals: Callable[..., OpenSignals], tables: Any, own_home: Home, tmp_path: Path, scored_home: Any
 ) -> None:
     later = tables | {
         "usage": [*tables["usage"], {"account_id": "a01", "occurred_at": "2026-07-20", "user_id": "u1", "minutes": 900.0}]
     }
-    summary = score(make_signals(later), house.summary.as_of, tmp_path / "rows.ndjson", own_home)
-    assert summary.out.read_bytes() == house.summary.out.read_bytes()
-    assert summary.published.read_bytes() == house.summary.published.read_bytes()
+    summary = score(make_signals(later), scored_home.summary.as_of, tmp_path / "rows.ndjson", own_home)
+    assert summary.out.read_bytes() == scored_home.summary.out.read_bytes()
+    assert summary.published.read_bytes() == scored_home.summary.published.read_bytes()
 
 
-def test_a_continuing_risk_has_its_first_date(signals: OpenSignals, house: Any) -> None:
+def test_a_continuing_risk_has_its_first_date(signals: OpenSignals, scored_home: Any) -> None:
     """Its key is the same every week. The test follows one alert through the last weeks of the signals."""
-    champion, keys = load_champion(house.home), dict[str, list[str]]()
+    champion, keys = load_champion(scored_home.home), dict[str, list[str]]()
     for weeks in (2, 1, 0):
-        assessment, _, _ = assess_portfolio(signals, AS_OF - timedelta(weeks=weeks), house.home, champion)
+        assessment, _, _ = assess_portfolio(signals, AS_OF - timedelta(weeks=weeks), scored_home.home, champion)
         for account, alerts in zip(assessment.account_ids, assessment.judged.alerts, strict=True):
             keys.setdefault(account, []).extend(f"{a.key} {a.by}" for a in alerts if a.code == "churn_risk")
     oldest = AS_OF - timedelta(weeks=WEEKS)
@@ -120,21 +120,21 @@ def test_a_continuing_risk_has_its_first_date(signals: OpenSignals, house: Any) 
 
 
 def test_without_a_champion_only_the_health_score_is_known(
-    signals: OpenSignals, tmp_path: Path, house: Any
+    signals: OpenSignals, tmp_path: Path, scored_home: Any
 ) -> None:
     home = Home(tmp_path / "new")
-    summary = score(signals, house.summary.as_of, tmp_path / "rows.ndjson", home)
+    summary = score(signals, scored_home.summary.as_of, tmp_path / "rows.ndjson", home)
     rows = [json.loads(line) for line in summary.out.read_text().splitlines()]
     assert {row["churn_status"] for row in rows} == {"no_model"}
     assert {row["churn_probability"] for row in rows} == {None}
     assert {row["health_rubric"] for row in rows} == {"five-dimensions"}
     assert "no champion yet" in summary.words()
     assert "churn without a model" in summary.words()
-    assert SnapshotFiles(home).dates() == [house.summary.as_of]
+    assert SnapshotFiles(home).dates() == [scored_home.summary.as_of]
 
 
 def test_stale_feeds_and_formula_like_ids_have_notes_and_are_unchanged(
-    make_signals: Callable[..., OpenSignals], tables: Any, own_home: Home, tmp_path: Path, house: Any
+    make_signals: Callable[..., OpenSignals], tables: Any, own_home: Home, tmp_path: Path, scored_home: Any
 ) -> None:
     ids = {"a01": "=1+1", "a02": "@sum"}
     renamed = {
@@ -142,7 +142,7 @@ def test_stale_feeds_and_formula_like_ids_have_notes_and_are_unchanged(
         for name, rows in tables.items()
     }
     renamed["outcomes"] = [row for row in renamed["outcomes"] if row["occurred_at"] < "2025"]
-    summary = score(make_signals(renamed, "2026-07-01"), house.summary.as_of, tmp_path / "rows.csv", own_home)
+    summary = score(make_signals(renamed, "2026-07-01"), scored_home.summary.as_of, tmp_path / "rows.csv", own_home)
     assert any("formula: account_id (2)" in note for note in summary.notes)
     assert any("the newest outcomes row is 912 days old" in note for note in summary.notes)
     with summary.out.open(newline="") as file:
@@ -150,25 +150,25 @@ def test_stale_feeds_and_formula_like_ids_have_notes_and_are_unchanged(
 
 
 @pytest.mark.parametrize("name", ["rows.xlsx", "rows", "rows.CSV"])
-def test_an_unsupported_format_is_rejected(signals: OpenSignals, own_home: Home, house: Any, name: str) -> None:
+def test_an_unsupported_format_is_rejected(signals: OpenSignals, own_home: Home, scored_home: Any, name: str) -> None:
     with pytest.raises(BadRequest, match=r"\.csv, \.parquet, \.ndjson"):
-        score(signals, house.summary.as_of, own_home.root / name, own_home)
+        score(signals, scored_home.summary.as_of, own_home.root / name, own_home)
     assert not (own_home.root / name).exists()
 
 
-def test_a_failure_leaves_no_files(signals: OpenSignals, own_home: Home, house: Any, tmp_path: Path) -> None:
+def test_a_failure_leaves_no_files(signals: OpenSignals, own_home: Home, scored_home: Any, tmp_path: Path) -> None:
     shutil.rmtree(own_home.snapshots)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(HomeError):
-        score(signals, house.summary.as_of, tmp_path / "file" / "rows.csv", own_home)
+        score(signals, scored_home.summary.as_of, tmp_path / "file" / "rows.csv", own_home)
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadRequest, match="is a folder"):
-        score(signals, house.summary.as_of, tmp_path / "folder.csv", own_home)
+        score(signals, scored_home.summary.as_of, tmp_path / "folder.csv", own_home)
     with pytest.raises(BadRequest, match="no account is active"):
-        score(signals, house.summary.as_of.replace(year=2020), tmp_path / "rows.csv", own_home)
+        score(signals, scored_home.summary.as_of.replace(year=2020), tmp_path / "rows.csv", own_home)
     (own_home.bundle_folder("churn", "1") / "model.txt").write_text("changed")
     with pytest.raises(BundleError, match=r"model\.txt was changed"):
-        score(signals, house.summary.as_of, tmp_path / "rows.csv", own_home)
+        score(signals, scored_home.summary.as_of, tmp_path / "rows.csv", own_home)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.csv", "own"]
     assert SnapshotFiles(own_home).dates() == []
 

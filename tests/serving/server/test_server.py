@@ -45,8 +45,8 @@ def _ask(port: int, path: str, body: Any = None) -> tuple[int, Any]:
             return error.code, json.load(error)
 
 
-def test_a_process_serves_and_stops_on_a_signal(house: Any) -> None:
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(house.home.root)]
+def test_a_process_serves_and_stops_on_a_signal(scored_home: Any) -> None:
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(scored_home.home.root)]
     local = os.environ | {"RENEWCAST_OPEN_LOCALLY": "true"}
     with subprocess.Popen(command, cwd=ROOT, env=local, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -74,8 +74,8 @@ def test_a_process_serves_and_stops_on_a_signal(house: Any) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_port_in_use_gives_one_message(tmp_path: Path, host: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
         with pytest.raises(BadRequest, match=rf"(?s)cannot listen on {host}, port {port}: .*in use.*--port"):
             run_server(host, port, Home(tmp_path))
 

@@ -65,8 +65,8 @@ class Supervised:
 
     def wait_for(self, what: Callable[[list[dict[str, object]]], list[object]], many: int = 1) -> list[object]:
         for _ in range(1200):
-            if len(found := what(self.lines())) >= many:
-                return found
+            if len(result := what(self.lines())) >= many:
+                return result
             time.sleep(0.05)
         raise AssertionError(self._log.read_text())
 

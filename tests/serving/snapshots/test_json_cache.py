@@ -15,11 +15,11 @@ from serving.snapshots.json_cache import JsonCache
 
 
 def test_a_cached_text_is_reused() -> None:
-    made: list[int] = []
+    computed: list[int] = []
 
     def make() -> dict[str, int]:
-        made.append(1)
-        return {"n": len(made)}
+        computed.append(1)
+        return {"n": len(computed)}
 
     texts = JsonCache()
     assert texts.cached("prediction", "a") is None
@@ -44,7 +44,7 @@ def test_the_oldest_texts_are_removed_first() -> None:
         texts.get(name, make=lambda name=name: name * 8)
     assert [texts.cached(name) is not None for name in "abc"] == [False, True, True]
     assert texts.get("long", make=lambda: "x" * 100) == b'"' + b"x" * 100 + b'"'
-    assert texts.cached("long") is None, "it is longer than the limit, so it is not kept and replaces nothing"
+    assert texts.cached("long") is None, "it is longer than the limit, so it is not cached and replaces nothing"
     assert [texts.cached(name) is not None for name in "bc"] == [True, True]
 
 

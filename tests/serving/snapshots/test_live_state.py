@@ -51,10 +51,10 @@ def test_no_request_fails_while_champions_change(served: TestClient, own_home: H
         return answer.status_code, answer.json().get("model", {}).get("version")
 
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(ask, k) for k in range(40)]
+        futures = [pool.submit(ask, k) for k in range(40)]
         champions.promote(own_home, "2", seed=2)
-        asked += [pool.submit(ask, k) for k in range(40)]
-        answers = [each.result() for each in asked]
+        futures += [pool.submit(ask, k) for k in range(40)]
+        answers = [each.result() for each in futures]
     assert {status for status, _ in answers} == {200}
     assert {version for _, version in answers} <= {"1", "2"}
     assert served.get(AT).json()["model"]["version"] == "2"
@@ -122,10 +122,10 @@ def test_a_snapshot_that_cannot_be_used_is_refused(served: TestClient, own_home:
     assert payload["status"] == "degraded"
     assert "version" in payload["reasons"][0]
     assert "renewcast score" in payload["reasons"][0]
-    asked = served.get(AT, params={"as_of": "2026-07-08"})
-    assert asked.status_code == 503
-    assert asked.json()["code"] == "home_unavailable"
-    assert str(own_home.root) not in asked.text
+    response = served.get(AT, params={"as_of": "2026-07-08"})
+    assert response.status_code == 503
+    assert response.json()["code"] == "home_unavailable"
+    assert str(own_home.root) not in response.text
 
 
 def test_a_service_with_a_broken_champion_responds_with_503(
@@ -162,36 +162,36 @@ def test_without_a_snapshot_only_signals_in_a_body_are_scored(
 ) -> None:
     shutil.rmtree(own_home.snapshots)
     with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as bare:
-        asked = bare.get(AT)
+        response = bare.get(AT)
         fresh = bare.post("/v1/predictions", json=body_of("a05")).json()
         ready = bare.get("/readyz").json()
-    assert asked.status_code == 503
-    assert "renewcast score" in asked.json()["detail"]
+    assert response.status_code == 503
+    assert "renewcast score" in response.json()["detail"]
     assert ready["status"] == "degraded"
     assert ready["as_of"] is None
     assert fresh["churn"]["probability"] == client.get(AT).json()["churn"]["probability"]
 
 
 def test_an_empty_home_is_not_ready_until_something_is_scored(
-    tmp_path: Any, house: Any, body_of: Callable[[str], Any], copy_home: Callable[[Home, Any], Home]
+    tmp_path: Any, scored_home: Any, body_of: Callable[[str], Any], copy_home: Callable[[Home, Any], Home]
 ) -> None:
     home = Home(tmp_path / "new")
     with TestClient(create_app(home, QUICK), client=("127.0.0.1", 1)) as client:
         for answer in (client.get(AT), client.get("/readyz"), client.post("/v1/predictions", json=body_of("a05"))):
             assert answer.status_code == 503
-        copy_home(house.home, home.root)
+        copy_home(scored_home.home, home.root)
         assert client.get(AT).json()["churn"]["status"] == "scored"
 
 
 def test_nothing_is_loaded_while_nothing_changes(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = LiveStateManager(own_home, QUICK)
-    first = kept.current()
+    live_state = LiveStateManager(own_home, QUICK)
+    first = live_state.current()
     monkeypatch.setattr(live_state_module, "load_champion", lambda *_: pytest.fail("loaded again"))
     monkeypatch.setattr(live_state_module, "score_published", lambda *_: pytest.fail("scored again"))
-    kept._reload_at = 0.0
-    again = kept.current()
+    live_state._reload_at = 0.0
+    again = live_state.current()
     assert again.latest is first.latest
     assert again.champion is first.champion
 
@@ -199,14 +199,14 @@ def test_nothing_is_loaded_while_nothing_changes(
 def test_a_change_with_the_same_timestamp_is_detected_later(
     own_home: Home, champions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = LiveStateManager(own_home, QUICK)
+    live_state = LiveStateManager(own_home, QUICK)
     monkeypatch.setattr(live_state_module, "TIMESTAMP_RESOLUTION", 3600.0)
-    kept.current()
-    assert kept._reload_at < time.monotonic() + 3601
+    live_state.current()
+    assert live_state._reload_at < time.monotonic() + 3601
     monkeypatch.setattr(live_state_module, "TIMESTAMP_RESOLUTION", 0.0)
-    kept._reload_at = 0.0
-    kept.current()
-    assert kept._reload_at == float("inf")
+    live_state._reload_at = 0.0
+    live_state.current()
+    assert live_state._reload_at == float("inf")
 
 
 def test_other_dates_are_cached_up_to_the_limit_and_assessed_once(own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
@@ -214,11 +214,11 @@ def test_other_dates_are_cached_up_to_the_limit_and_assessed_once(own_home: Home
     snapshots = state.cached_snapshots
     assert isinstance(snapshots, SnapshotCache)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(snapshots.get, [JUNE] * 4))
-    assert all(each is found[0] for each in found)
+        states = list(pool.map(snapshots.get, [JUNE] * 4))
+    assert all(each is states[0] for each in states)
     publish(own_home, frame, datetime(2026, 5, 1, tzinfo=UTC))
     snapshots.get(datetime(2026, 5, 1, tzinfo=UTC))
-    assert snapshots.get(JUNE) is not found[0], "one place, which the other date took"
+    assert snapshots.get(JUNE) is not states[0], "one place, which the other date took"
 
 
 def test_an_earlier_snapshot_that_is_broken_leaves_only_the_change_unknown(own_home: Home) -> None:

@@ -46,11 +46,11 @@ def test_the_groups_add_up_to_the_total(totals: dict[str, Any], division: str) -
 
 def test_the_summary_matches_the_accounts(totals: dict[str, Any], nested: list[dict[str, Any]]) -> None:
     p = [each["churn"]["probability"] for each in nested]
-    known = [value for value in p if value is not None]
+    available = [value for value in p if value is not None]
     whole = totals["whole"]
     assert whole["accounts"] == len(nested) == 39
-    assert whole["expected_churned_accounts"] == pytest.approx(sum(known))
-    assert whole["mean_churn_probability"] == pytest.approx(np.mean(known))
+    assert whole["expected_churned_accounts"] == pytest.approx(sum(available))
+    assert whole["mean_churn_probability"] == pytest.approx(np.mean(available))
     assert whole["churn_unknown"] == p.count(None) == 1
     scores = [each["health"]["score"] for each in nested if each["health"]["score"] is not None]
     assert whole["mean_health"] == pytest.approx(np.mean(scores))
@@ -59,8 +59,8 @@ def test_the_summary_matches_the_accounts(totals: dict[str, Any], nested: list[d
         ("by_churn_band", lambda each: each["churn"]["band"]),
         ("by_segment", lambda each: each["segment"]),
     ):
-        found = {part.get("band", part.get("segment")): part["accounts"] for part in totals[division]}
-        assert found == {key: sum(read(each) == key for each in nested) for key in found}
+        result = {part.get("band", part.get("segment")): part["accounts"] for part in totals[division]}
+        assert result == {key: sum(read(each) == key for each in nested) for key in result}
     assert totals["expansion_ready"] == sum(each["expansion"]["ready"] for each in nested)
     assert totals["coverage"]["health"] == pytest.approx(np.mean([each["health"]["coverage"] for each in nested]))
     assert totals["coverage"]["churn"] == {"scored": 38, "insufficient_history": 1}

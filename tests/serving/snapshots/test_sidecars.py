@@ -71,8 +71,8 @@ def test_size_names_and_numbers_are_checked(snapshots: SnapshotFiles, monkeypatc
     assert not sidecar_path(snapshots, AT, "accounts").exists()
 
 
-def test_a_scoring_stores_the_facts_of_every_account(house: Any) -> None:
-    result = read_sidecar(SnapshotFiles(house.home), AT, ACCOUNTS)
+def test_a_scoring_stores_the_facts_of_every_account(scored_home: Any) -> None:
+    result = read_sidecar(SnapshotFiles(scored_home.home), AT, ACCOUNTS)
     assert result is not None
     assert result["contractual"] is True
     assert sorted(result["accounts"]) == [f"a{i:02d}" for i in range(39)]

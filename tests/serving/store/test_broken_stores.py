@@ -161,14 +161,14 @@ def read_only(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 def test_a_read_only_store_still_answers_reads(own_home: Any, tmp_path: Path, read_only: Callable[[Path], Path], in_use: bool) -> None:
     folder = tmp_path / "s"
     folder.mkdir()
-    made = folder / "store.sqlite"
-    secret = _made(made)
-    holding = sqlite3.connect(made, isolation_level=None)
+    database = folder / "store.sqlite"
+    secret = _made(database)
+    holding = sqlite3.connect(database, isolation_level=None)
     if in_use:
         holding.execute("UPDATE api_keys SET name = 'changed'")
     else:
         holding.close()
-    path = read_only(made)
+    path = read_only(database)
     settings = ServiceSettings(store=SecretStr(f"sqlite:///{path}"), retry_seconds=0.05)
     with TestClient(create_app(own_home, settings), client=("192.0.2.1", 1), headers={"X-API-Key": secret}) as client:
         for _ in range(2):

@@ -64,24 +64,24 @@ def test_a_transaction_is_atomic(store: Store) -> None:
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), st.integers(-14, 14))
 def test_times_round_trip(at: datetime, hours: int) -> None:
     column, given_at = UtcMicroseconds(), at.replace(tzinfo=timezone(timedelta(hours=hours)))
-    kept = column.process_bind_param(given_at, None)  # type: ignore[arg-type]
-    assert isinstance(kept, int)
-    assert column.process_result_value(kept, None) == given_at  # type: ignore[arg-type]
+    stored = column.process_bind_param(given_at, None)  # type: ignore[arg-type]
+    assert isinstance(stored, int)
+    assert column.process_result_value(stored, None) == given_at  # type: ignore[arg-type]
 
 
 def test_sequence_numbers_are_unique_and_visible_in_order(store: Store) -> None:
     """A reader that has read up to a number has read everything below it."""
-    seen: list[int] = []
+    visited: list[int] = []
 
     def take(many: int) -> None:
         with store.begin() as connection:
             first = next_sequence(connection, "things", many)
-            seen.extend(range(first, first + many))
+            visited.extend(range(first, first + many))
 
     store.upgrade()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(take, [1, 3, 2, 5, 1, 4, 2, 2]))
-    assert sorted(seen) == list(range(1, 21))
+    assert sorted(visited) == list(range(1, 21))
 
 
 def test_several_processes_can_open_an_empty_store(address: str) -> None:
@@ -182,17 +182,17 @@ def test_only_one_thread_waits_for_a_silent_server(silent: str, monkeypatch: pyt
     store = Store(silent)
     assert store.error is None
 
-    def asked(_: int) -> float:
+    def ask_server(_: int) -> float:
         started = time.monotonic()
         with pytest.raises(StoreDown), store.read():
             pass
         return time.monotonic() - started
 
-    assert asked(0) < 10
+    assert ask_server(0) < 10
     assert store.error == "the store cannot be reached"
     with ThreadPoolExecutor(8) as pool:
-        waited = sorted(pool.map(asked, range(8)))
-    assert waited[6] < 1 < waited[7], "one has asked the server, the others no one"
+        waited = sorted(pool.map(ask_server, range(8)))
+    assert waited[6] < 1 < waited[7], "one thread asked the server, the others did not"
 
 
 def test_a_store_that_is_back_is_used_immediately(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,6 +215,6 @@ def test_every_wait_for_postgresql_is_limited(postgres_address: str) -> None:
         assert result == {"statement_timeout": "1min", "lock_timeout": "5s", "application_name": "renewcast"}
         lock_publishing(connection)
         assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "1min", "but for that wait itself"
-        asked = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
-        assert {"connect_timeout", "tcp_user_timeout", "keepalives_idle"} <= set(asked)
+        parameters = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
+        assert {"connect_timeout", "tcp_user_timeout", "keepalives_idle"} <= set(parameters)
     store.close()

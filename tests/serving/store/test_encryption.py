@@ -41,14 +41,14 @@ def _delivered(store: Store) -> list[str]:
 def test_a_secret_is_encrypted_and_deliveries_are_signed_with_it(store: Store, tmp_path: Path) -> None:
     with store.begin() as connection:
         _, secret = add_endpoint(connection, HOOK, [])
-        kept = connection.execute(select(webhook_endpoints.c.secret)).scalar_one()
+        stored = connection.execute(select(webhook_endpoints.c.secret)).scalar_one()
     assert secret.startswith("whsec_")
-    assert secret[6:] not in kept
-    assert len(kept) <= 200
+    assert secret[6:] not in stored
+    assert len(stored) <= 200
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
     assert _delivered(store) == [secret]
     with pytest.raises(SecretKeyError, match="changed"):
-        store.cipher.decrypt(kept, "whe_another")
+        store.cipher.decrypt(stored, "whe_another")
 
 
 def test_secrets_of_an_older_store_are_encrypted_and_erased(address: str, tmp_path: Path) -> None:

@@ -141,8 +141,8 @@ def test_a_replaced_batch_can_be_published_again(listening: Store) -> None:
 def test_concurrent_publications_of_a_batch_publish_it_once(listening: Store) -> None:
     week = _answers("2026-07-01", " ".join(["lg=", "hr!"] * 200))
     with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda _: publish_batch(listening, week), range(4)))
-    assert sorted(each.predictions for each in done) == [0, 0, 0, 400]
+        result = list(pool.map(lambda _: publish_batch(listening, week), range(4)))
+    assert sorted(each.predictions for each in result) == [0, 0, 0, 400]
 
 
 def test_following_next_reads_everything_once(store: Store) -> None:

@@ -30,7 +30,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1, and its key."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     now = datetime.now(UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -42,7 +42,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     files = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    files[0].write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
     return files
@@ -58,17 +58,17 @@ def serve(request: pytest.FixtureRequest, certificate: tuple[Path, Path], monkey
 
     def start(answer: Callable[[socket.socket], None]) -> str:
         def run() -> None:
-            taken, _ = listening.accept()
-            with taken:
-                taken.settimeout(10)
+            used, _ = listening.accept()
+            with used:
+                used.settimeout(10)
                 try:
                     if request.param == "https":
                         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                         context.load_cert_chain(*certificate)
-                        with context.wrap_socket(taken, server_side=True) as wrapped:
+                        with context.wrap_socket(used, server_side=True) as wrapped:
                             answer(wrapped)
                     else:
-                        answer(taken)
+                        answer(used)
                 except OSError:
                     return
 

@@ -165,20 +165,20 @@ def test_an_endpoint_that_answers_410_is_disabled(store: Store, receiver: Receiv
 
 
 def test_a_failed_delivery_to_a_disabled_endpoint_is_not_retried(store: Store) -> None:
-    clock, gone = Clock(), threading.Event()
+    clock, removed = Clock(), threading.Event()
     _listening(store, "http://gone.example/")
     _happens(store, clock.now, "alr_1", "alr_2")
 
     def sending(delivery: Delivery, *_: Any) -> int:
         if delivery.event_id == "alr_1":
             return 410
-        assert gone.wait(10)
+        assert removed.wait(10)
         return 500
 
     worker = DeliveryWorker(store, True, clock, sending=sending)
     assert worker.deliver() == 2
     assert _rows(store)[0].given_up
-    gone.set()
+    removed.set()
     _until(lambda: _rows(store)[1].given_up)
     assert _rows(store)[1].due_at is None
 

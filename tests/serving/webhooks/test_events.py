@@ -54,9 +54,9 @@ def test_the_person_and_the_reason_are_not_sent(listening: Store) -> None:
 
 
 def test_drift_is_sent_once_for_the_same_signals(listening: Store) -> None:
-    found = DriftFinding("churn", "2", AT, ["the ranking has faded"])
-    assert enqueue_drift(listening, [found]) == 1
-    assert enqueue_drift(listening, [found]) == 0
+    finding = DriftFinding("churn", "2", AT, ["the ranking has faded"])
+    assert enqueue_drift(listening, [finding]) == 1
+    assert enqueue_drift(listening, [finding]) == 0
     assert enqueue_drift(listening, [DriftFinding("churn", "2", AT.replace(day=8), ["the ranking has faded"])]) == 1
     assert enqueue_drift(listening, [DriftFinding("churn", "3", AT, ["the ranking has faded"])]) == 1
     result = _bodies(listening)[0]

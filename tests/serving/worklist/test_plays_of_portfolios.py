@@ -173,9 +173,9 @@ def test_the_command_prints_the_shares(simulated: tuple[Path, OpenSignals], scor
     monkeypatch.setenv("RENEWCAST_HOME", str(place / "home"))
     current_home.cache_clear()
     arguments = ["risks", str(place / "signals"), "--as-of", "2026-09-30", "--summary"]
-    done = CliRunner().invoke(renewcast.app, [*arguments, "--json"])
-    assert done.exit_code == 0, done.output
-    payload = json.loads(done.stdout)
+    result = CliRunner().invoke(renewcast.app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    payload = json.loads(result.stdout)
     expected = plays_summary(scored.assessment, dict(_standing(place, scored)))
     assert payload == {"as_of": "2026-09-30", **json.loads(json.dumps(expected))}
     words = CliRunner().invoke(renewcast.app, arguments).stdout
@@ -276,8 +276,8 @@ def test_recorded_actions_take_plays_off_every_list_immediately(
         for account in (first, second):
             response = client.post("/v1/interventions", json={"account_id": account, "occurred_at": later, "play": "call"})
             assert response.status_code == 201
-        done = {"account_id": second, "occurred_at": later, "result": "saved", "intervention_id": response.json()["id"]}
-        assert client.post("/v1/outcomes", json=done).status_code == 201
+        process = {"account_id": second, "occurred_at": later, "result": "saved", "intervention_id": response.json()["id"]}
+        assert client.post("/v1/outcomes", json=process).status_code == 201
         listed = client.get("/v1/worklist", params={"capacity": 1000}).json()
         assert not {first, second} & {item["account_id"] for item in listed["accounts"]}
         assert listed["done"] >= 1
@@ -311,9 +311,9 @@ def test_every_interface_carries_over_the_same_due_dates(twice: tuple[Home, Scor
     assert result["plays"] == expected[started.account_id]
     assert not any(play["overdue"] for play in result["plays"])
     arguments = ["health", str(home.root.parent / "signals"), "--as-of", "2026-09-30", "--account", started.account_id, "--json"]
-    done = CliRunner().invoke(renewcast.app, arguments)
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["plays"] == expected[started.account_id]
+    process = CliRunner().invoke(renewcast.app, arguments)
+    assert process.exit_code == 0, process.output
+    assert json.loads(process.stdout)["plays"] == expected[started.account_id]
     # Scoring without --publish gives the same.
     score(signals, AS_OF, home.root / "again.csv", home)
     again = score_published(SnapshotFiles(home), champion, AS_OF)

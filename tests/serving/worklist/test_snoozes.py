@@ -162,8 +162,8 @@ def test_snoozing_requires_write_scope(own_home: Home) -> None:
             assert snooze(guarded, "a05", headers={"X-API-Key": secret}).status_code == status
         form = {"days": "7"}
         assert guarded.post("/accounts/a05", data=form, headers={"X-API-Key": reader}).status_code == 403
-        shown = guarded.get("/accounts/a05", headers={"X-API-Key": reader, **BROWSER}).text
-        assert 'class="snooze"' not in shown
+        text = guarded.get("/accounts/a05", headers={"X-API-Key": reader, **BROWSER}).text
+        assert 'class="snooze"' not in text
 
 
 @pytest.mark.parametrize("days", [7, 14, 30])
@@ -177,9 +177,9 @@ def test_the_form_on_the_page_snoozes(client: TestClient, days: int) -> None:
     answer = client.post(form[1], data={"days": str(days), "play": "low_engagement"}, headers=own)
     assert (answer.status_code, answer.headers["location"]) == (303, form[1])
     day = date.fromisoformat(in_days(days))
-    shown = client.get(form[1], headers=BROWSER).text
-    assert f"Snoozed until {day.day} {day:%b %Y}" in shown
-    assert f"snoozed until {day.isoformat()}" in shown
+    text = client.get(form[1], headers=BROWSER).text
+    assert f"Snoozed until {day.day} {day:%b %Y}" in text
+    assert f"snoozed until {day.isoformat()}" in text
 
 
 @pytest.mark.parametrize("days", ["", "0", "8", "-7", "seven", "7.0", "91"])

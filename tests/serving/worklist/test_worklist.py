@@ -57,10 +57,10 @@ def test_a_file_has_every_field_also_with_several_reasons(client: TestClient, tm
     for item in payload["accounts"]:
         item["play"]["because"] = ["churn_high", "competitor"]
     write_frame(worklist_frame(payload), tmp_path / "worklist.csv")
-    written = pd.read_csv(tmp_path / "worklist.csv")
-    assert set(written.columns) == set(WORKLIST_COLUMNS)
-    assert set(written["play_because"]) == {"churn_high; competitor"}
-    assert written["play_act"].tolist() == [item["play"]["act"] for item in payload["accounts"]]
+    frame = pd.read_csv(tmp_path / "worklist.csv")
+    assert set(frame.columns) == set(WORKLIST_COLUMNS)
+    assert set(frame["play_because"]) == {"churn_high; competitor"}
+    assert frame["play_act"].tolist() == [item["play"]["act"] for item in payload["accounts"]]
 
 
 def test_the_most_arr_at_risk_comes_first(client: TestClient) -> None:
@@ -158,7 +158,7 @@ def test_a_store_without_versions_is_read_each_time(own_home: Home, monkeypatch:
         assert ask(client, capacity=3)["under_way"] == 1
 
 
-def test_a_csm_sees_only_their_accounts(own_home: Home, house: Any) -> None:
+def test_a_csm_sees_only_their_accounts(own_home: Home, scored_home: Any) -> None:
     with at_home(own_home) as client:
         assert client.get("/v1/worklist", params={"csm": "a999"}).status_code == 422
         assert client.get("/v1/worklist", params={"capacity": -1}).status_code == 422

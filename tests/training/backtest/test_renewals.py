@@ -80,8 +80,8 @@ def champions(p: float, q: float, through: datetime) -> Any:
 
 
 def test_a_quarter_by_hand(prepared: LabelledSnapshots) -> None:
-    found = forecast_past_quarters(prepared, 9, EVERY, champions(0.25, 0.1, BEFORE))
-    (quarter,) = (each for each in found.quarters if each.period == "2026Q1")
+    forecasts = forecast_past_quarters(prepared, 9, EVERY, champions(0.25, 0.1, BEFORE))
+    (quarter,) = (each for each in forecasts.quarters if each.period == "2026Q1")
     assert quarter.by == "champion"
     # All but "later" are due. "lapses" returns within the grace period; "unsigned" keeps its ARR.
     assert (quarter.accounts, quarter.arr) == (7, 930.0)
@@ -101,9 +101,9 @@ def test_a_quarter_by_hand(prepared: LabelledSnapshots) -> None:
 
 
 def test_a_quarter_whose_renewals_have_not_settled_is_left_out(prepared: LabelledSnapshots) -> None:
-    found = forecast_past_quarters(prepared, 9, EVERY, champions(0.25, 0.1, datetime(2025, 6, 2, tzinfo=UTC)))
-    assert [quarter.period for quarter in found.quarters] == ["2026Q1"], "2026Q2 is not over"
-    assert "2025Q3" in found.skipped or "2025Q4" in found.skipped, "no one was due then, and that is said"
+    forecasts = forecast_past_quarters(prepared, 9, EVERY, champions(0.25, 0.1, datetime(2025, 6, 2, tzinfo=UTC)))
+    assert [quarter.period for quarter in forecasts.quarters] == ["2026Q1"], "2026Q2 is not over"
+    assert "2025Q3" in forecasts.skipped or "2025Q4" in forecasts.skipped, "no renewal was due, which is reported"
 
 
 def test_a_champion_trained_on_the_outcome_is_not_used(prepared: LabelledSnapshots) -> None:

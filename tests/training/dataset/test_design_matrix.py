@@ -55,8 +55,8 @@ def portfolio() -> tuple[pd.DataFrame, dict[int, Floats]]:
         }
     )
     through = FIRST + timedelta(weeks=WEEKS)
-    known = {h: frame["as_of"] + timedelta(days=h + 30) <= through for h in HORIZONS}
-    return frame, {h: np.where(known[h], (when < h).astype(float), np.nan) for h in HORIZONS}
+    labelled = {h: frame["as_of"] + timedelta(days=h + 30) <= through for h in HORIZONS}
+    return frame, {h: np.where(labelled[h], (when < h).astype(float), np.nan) for h in HORIZONS}
 
 
 def test_no_label_window_ends_after_the_limit(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
@@ -116,8 +116,8 @@ def test_probabilities_never_fall_with_the_horizon(
     assert (np.diff(result, axis=0) >= -1e-12).all()
     # And each is about right: the mean over rows whose outcome is known.
     for days, p in zip(HORIZONS, np.array(list(scorer.by_horizon(scorer.encode(frame).matrix).values())), strict=True):
-        known = np.isfinite(labels[days])
-        assert p[known].mean() == pytest.approx(labels[days][known].mean(), abs=0.05)
+        labelled = np.isfinite(labels[days])
+        assert p[labelled].mean() == pytest.approx(labels[days][labelled].mean(), abs=0.05)
 
 
 def test_contributions_in_the_scorer_add_up(portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend) -> None:
@@ -134,13 +134,13 @@ def test_contributions_in_the_scorer_add_up(portfolio: tuple[pd.DataFrame, dict[
 def test_the_horizon_is_not_a_reason(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
     """Accounts leave at any time, whatever their renewal: a longer horizon makes it likelier for all of them, which is no
     reason of any of them."""
-    frame, known = portfolio
+    frame, available = portfolio
     rng = np.random.default_rng(8)
     when = rng.exponential(np.where(frame["usage.mood"] > 0, 120.0, 400.0))
-    labels = {h: np.where(np.isfinite(known[h]), when < h, np.nan).astype(np.float64) for h in HORIZONS}
+    labels = {h: np.where(np.isfinite(available[h]), when < h, np.nan).astype(np.float64) for h in HORIZONS}
     design = build_design(frame, labels, 90, 30, CATALOGUE)
-    found = choose_blend(fit_linear(design, CATALOGUE, "churn"), fit_boosted_trees(design, CATALOGUE, "churn", trials=1), design)
-    scorer = Scorer.from_texts(found.trees.text, found.encoding.schema | found.scorer_parameters(), IDENTITY)
+    blended = choose_blend(fit_linear(design, CATALOGUE, "churn"), fit_boosted_trees(design, CATALOGUE, "churn", trials=1), design)
+    scorer = Scorer.from_texts(blended.trees.text, blended.encoding.schema | blended.scorer_parameters(), IDENTITY)
     matrix = scorer.encode(frame).matrix
     parts = scorer.contributions(matrix)
     assert parts.sum(axis=1) == pytest.approx(scorer.raw(matrix), abs=1e-6)
@@ -173,12 +173,12 @@ def test_reasons_are_compared_between_refits(
     frame, labels = portfolio
     design = build_design(frame, labels, 90, 30, CATALOGUE)
     latest = frame[frame["as_of"] == frame["as_of"].max()]
-    found = reason_stability(blend, design, latest, CATALOGUE, "churn", 3)
-    assert found is not None
-    assert found == reason_stability(blend, design, latest, CATALOGUE, "churn", 3)
-    assert found.accounts == ACCOUNTS
-    assert found.same_first > 0.6
-    assert 1 / 3 <= found.overlap <= 1
-    assert found.rank_correlation > 0.6
-    assert 0 < found.spread < 1
+    stability = reason_stability(blend, design, latest, CATALOGUE, "churn", 3)
+    assert stability is not None
+    assert stability == reason_stability(blend, design, latest, CATALOGUE, "churn", 3)
+    assert stability.accounts == ACCOUNTS
+    assert stability.same_first > 0.6
+    assert 1 / 3 <= stability.overlap <= 1
+    assert stability.rank_correlation > 0.6
+    assert 0 < stability.spread < 1
     assert reason_stability(blend, design, latest, CATALOGUE, "churn", 1) is None

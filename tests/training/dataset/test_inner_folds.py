@@ -20,8 +20,8 @@ def test_folds_share_no_account_and_hold_out_later_rows(small_portfolio: Portfol
     for fold in folds:
         assert not set(accounts[fold.fit]) & set(accounts[fold.held_out])
         assert frame["as_of"][fold.held_out].min() >= middle
-    held = np.sum([fold.held_out for fold in folds], axis=0)
-    assert held.tolist() == (frame["as_of"] >= middle).astype(int).tolist()
+    counts = np.sum([fold.held_out for fold in folds], axis=0)
+    assert counts.tolist() == (frame["as_of"] >= middle).astype(int).tolist()
 
 
 def test_the_fold_of_an_account_is_fixed(small_portfolio: Portfolio) -> None:
@@ -41,9 +41,9 @@ def test_folds_of_one_class_are_left_out(small_portfolio: Portfolio) -> None:
 
 def test_search_dates_are_four_weeks_apart_and_include_the_newest() -> None:
     weekly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC").repeat(2))
-    kept = weekly[search_date_mask(weekly)].unique()
-    assert kept.max() == weekly.max()
-    assert set(np.diff(kept) / pd.Timedelta(days=1)) == {SEARCH_STEP_DAYS}
+    dates = weekly[search_date_mask(weekly)].unique()
+    assert dates.max() == weekly.max()
+    assert set(np.diff(dates) / pd.Timedelta(days=1)) == {SEARCH_STEP_DAYS}
     monthly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="30D", tz="UTC"))
     assert search_date_mask(monthly).all()
     assert search_date_mask(monthly[:1]).all()

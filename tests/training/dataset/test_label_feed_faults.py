@@ -47,8 +47,8 @@ def feeds_of(to_arrow: Any) -> Callable[..., Feeds]:
             term = {"account_id": account, "started_at": at, "arr": 100.0 + day % 7}
             order = {"account_id": account, "occurred_at": at, "amount": 100.0 + day % 7}
             session = {"account_id": account, "occurred_at": at, "user_id": "u", "minutes": 20.0 + day % 5}
-            kept = ((table, term if table == "subscriptions" else order, subscriptions), ("usage", session, usage))
-            for name, row, change in kept:
+            tables_of_rows = ((table, term if table == "subscriptions" else order, subscriptions), ("usage", session, usage))
+            for name, row, change in tables_of_rows:
                 if (changed := change(day, row)) is not None:
                     rows[name].append(changed)
         source = from_tables({name: to_arrow(name, some) for name, some in rows.items()}, "a test")

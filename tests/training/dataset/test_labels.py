@@ -113,11 +113,11 @@ def test_contracts(case: dict[str, str], make_signals: Callable[..., OpenSignals
     rows = [_subscription("x", text) for text in case["subscriptions"].split(" + ")]
     other = [_subscription("w", "0..170 7"), _subscription("y", "5..105 9")]
     signals = make_signals(NEVER_CENSORED, subscriptions=[other[0], *rows, other[1]])
-    found = label(signals, _keys(["x"], _day("100"))).iloc[0]
-    assert _shown(found["churn"], found["churn_kind"]) == case["churn"]
-    assert _shown(found["expansion"], found["expansion_kind"]) == case["grows"]
-    assert _shown(found["contraction"], None) == case["shrinks"]
-    assert ("-" if np.isnan(found["arr"]) else f"{found['arr']:g}") == case["arr"]
+    labels = label(signals, _keys(["x"], _day("100"))).iloc[0]
+    assert _shown(labels["churn"], labels["churn_kind"]) == case["churn"]
+    assert _shown(labels["expansion"], labels["expansion_kind"]) == case["grows"]
+    assert _shown(labels["contraction"], None) == case["shrinks"]
+    assert ("-" if np.isnan(labels["arr"]) else f"{labels['arr']:g}") == case["arr"]
 
 
 def test_accounts_are_independent(make_signals: Callable[..., OpenSignals]) -> None:
@@ -125,16 +125,16 @@ def test_accounts_are_independent(make_signals: Callable[..., OpenSignals]) -> N
     cases = _cases(CONTRACTS)
     rows = [_subscription(f"{i}", t) for i, case in enumerate(cases) for t in case["subscriptions"].split(" + ")]
     names = [f"{i}" for i in range(len(cases))]
-    found = label(make_signals(NEVER_CENSORED, subscriptions=rows), _keys(names, _day("100")))
-    assert [_shown(c, k) for c, k in zip(found["churn"], found["churn_kind"], strict=True)] == [
+    labels = label(make_signals(NEVER_CENSORED, subscriptions=rows), _keys(names, _day("100")))
+    assert [_shown(c, k) for c, k in zip(labels["churn"], labels["churn_kind"], strict=True)] == [
         c["churn"] for c in cases
     ]
-    assert [_shown(e, k) for e, k in zip(found["expansion"], found["expansion_kind"], strict=True)] == [
+    assert [_shown(e, k) for e, k in zip(labels["expansion"], labels["expansion_kind"], strict=True)] == [
         c["grows"] for c in cases
     ]
     shuffled = [rows[i] for i in np.random.default_rng(1).permutation(len(rows))]
     again = label(make_signals(NEVER_CENSORED, subscriptions=shuffled), _keys(names[::-1], _day("100")))
-    pd.testing.assert_frame_equal(found, again.iloc[::-1].reset_index(drop=True))
+    pd.testing.assert_frame_equal(labels, again.iloc[::-1].reset_index(drop=True))
 
 
 def _day_by_day(
@@ -153,9 +153,9 @@ def _day_by_day(
         was_running = bool(running)
         if churned:
             break
-    held = [sum(running) for running in runs.values() if running]
-    grown = any(arr >= 1.05 * base - 1e-6 and arr > base for arr in held)
-    shrunk = not churned and any(arr <= 0.95 * base + 1e-6 and arr < base for arr in held)
+    values = [sum(running) for running in runs.values() if running]
+    grown = any(arr >= 1.05 * base - 1e-6 and arr > base for arr in values)
+    shrunk = not churned and any(arr <= 0.95 * base + 1e-6 and arr < base for arr in values)
     return int(churned), int(grown), int(shrunk)
 
 
@@ -179,11 +179,11 @@ def test_labels_match_a_day_by_day_reference(make_signals: Callable[..., OpenSig
         for s, e, arr in lines
     ]
     as_ofs = (5, 20, 33, 40)
-    found = label(
+    labelled = label(
         make_signals(NEVER_CENSORED, subscriptions=rows), _keys(list(accounts), *[_day(f"{t}") for t in as_ofs]), 30, 7
     )
     expected = [_day_by_day(lines, t, 30, 7) for t in as_ofs for lines in accounts.values()]
-    labels = found[["churn", "expansion", "contraction"]]
+    labels = labelled[["churn", "expansion", "contraction"]]
     assert [None if row.isna().all() else tuple(row.astype(int)) for _, row in labels.iterrows()] == expected
     assert labels.mean().between(0.05, 0.95).all()
 
@@ -206,8 +206,8 @@ def test_month_ends_and_leap_days(case: dict[str, str], make_signals: Callable[.
     ended = datetime.fromisoformat(case["ended_at"])
     rows = [{"account_id": "x", "started_at": datetime(2020, 2, 29), "ended_at": ended, "arr": 1.0}]
     keys = _keys(["x"], datetime.fromisoformat(case["as_of"]))
-    found = label(make_signals(NEVER_CENSORED, subscriptions=rows), keys, horizon_days=int(case["horizon"])).iloc[0]
-    assert _shown(found["churn"], None) == case["churn"]
+    labels = label(make_signals(NEVER_CENSORED, subscriptions=rows), keys, horizon_days=int(case["horizon"])).iloc[0]
+    assert _shown(labels["churn"], None) == case["churn"]
 
 
 ORDERS = """
@@ -238,11 +238,11 @@ def test_orders(case: dict[str, str], make_signals: Callable[..., OpenSignals]) 
         for day, amount in (order.split(":") for order in case["orders"].split(" + "))
     ]
     other: dict[str, object] = {"account_id": "w", "occurred_at": _day("120"), "amount": 5.0}
-    found = label(make_signals(_day("190"), orders=[other, *rows]), _keys(["x"], _day("100"))).iloc[0]
-    assert _shown(found["churn"], found["churn_kind"]) == case["churn"]
-    assert _shown(found["expansion"], found["expansion_kind"]) == case["grows"]
-    assert _shown(found["contraction"], None) == case["shrinks"]
-    assert ("-" if np.isnan(found["arr"]) else f"{found['arr']:g}") == case["arr"]
+    labels = label(make_signals(_day("190"), orders=[other, *rows]), _keys(["x"], _day("100"))).iloc[0]
+    assert _shown(labels["churn"], labels["churn_kind"]) == case["churn"]
+    assert _shown(labels["expansion"], labels["expansion_kind"]) == case["grows"]
+    assert _shown(labels["contraction"], None) == case["shrinks"]
+    assert ("-" if np.isnan(labels["arr"]) else f"{labels['arr']:g}") == case["arr"]
 
 
 CENSORED = """
@@ -258,18 +258,18 @@ data_through | churn | grows | shrinks | because
 def test_censoring(case: dict[str, str], make_signals: Callable[..., OpenSignals]) -> None:
     """An account that grows on day 120 and runs on."""
     rows = [_subscription("x", "0..120 100 10"), _subscription("x", "120.. 200 20")]
-    found = label(make_signals(_day(case["data_through"]), subscriptions=rows), _keys(["x"], _day("100"))).iloc[0]
-    assert _shown(found["churn"], None) == case["churn"]
-    assert _shown(found["expansion"], None) == case["grows"]
-    assert _shown(found["contraction"], None) == case["shrinks"]
+    labels = label(make_signals(_day(case["data_through"]), subscriptions=rows), _keys(["x"], _day("100"))).iloc[0]
+    assert _shown(labels["churn"], None) == case["churn"]
+    assert _shown(labels["expansion"], None) == case["grows"]
+    assert _shown(labels["contraction"], None) == case["shrinks"]
 
 
 def test_early_churn_is_censored_like_staying(make_signals: Callable[..., OpenSignals]) -> None:
     """Otherwise the last weeks would contain churned accounts only."""
     rows = [_subscription("gone", "0..110 1"), _subscription("stays", "0.. 1")]
-    found = label(make_signals(_day("200"), subscriptions=rows), _keys(["gone", "stays"], _day("100")))
-    assert found["churn"].isna().all()
-    assert found["churn_kind"].tolist() == [None, None]
+    labels = label(make_signals(_day("200"), subscriptions=rows), _keys(["gone", "stays"], _day("100")))
+    assert labels["churn"].isna().all()
+    assert labels["churn_kind"].tolist() == [None, None]
 
 
 def test_contraction_is_unknown_until_churn_is_decided(make_signals: Callable[..., OpenSignals]) -> None:
@@ -297,9 +297,9 @@ def test_longer_horizons_include_all_outcomes(make_signals: Callable[..., OpenSi
     rows = [_subscription(f"{i}", t) for i, case in enumerate(cases) for t in case["subscriptions"].split(" + ")]
     signals = make_signals(NEVER_CENSORED, subscriptions=rows)
     keys = _keys([f"{i}" for i in range(len(cases))], _day("80"), _day("100"))
-    found = [label(signals, keys, horizon_days=h)[["churn", "expansion"]].fillna(0) for h in (1, 30, 90, 400)]
-    assert all((short <= long).all(axis=None) for short, long in pairwise(found))
-    assert (found[0] < found[-1]).any().all()
+    values = [label(signals, keys, horizon_days=h)[["churn", "expansion"]].fillna(0) for h in (1, 30, 90, 400)]
+    assert all((short <= long).all(axis=None) for short, long in pairwise(values))
+    assert (values[0] < values[-1]).any().all()
 
 
 def test_no_keys_and_no_rows(make_signals: Callable[..., OpenSignals]) -> None:
@@ -334,6 +334,6 @@ def test_a_large_portfolio_is_labelled_in_seconds(make_signals: Callable[..., Op
     signals = make_signals(NEVER_CENSORED, subscriptions=rows)
     keys = _keys([f"{i}" for i in range(1_500)], *[DAY_0 + timedelta(days=7 * w) for w in range(156)])
     begin = time.perf_counter()
-    found = label(signals, keys)
-    assert len(found) == 234_000
+    labels = label(signals, keys)
+    assert len(labels) == 234_000
     assert time.perf_counter() - begin < 10

@@ -19,10 +19,10 @@ from training.dataset.time_split import split_dates
 from training.simulation import simulate
 
 FIRST = datetime(2023, 1, 2)
-Made = Callable[..., OpenSignals]
+MakeSignals = Callable[..., OpenSignals]
 
 
-def _portfolio(make: Made, days: int = 730) -> OpenSignals:
+def _portfolio(make: MakeSignals, days: int = 730) -> OpenSignals:
     """Of 120 accounts, 40 leave (one every fortnight), 30 grow (one every three weeks), 50 stay as they are."""
     rows: list[dict[str, Any]] = []
     for i in range(120):
@@ -37,7 +37,7 @@ def _portfolio(make: Made, days: int = 730) -> OpenSignals:
     return make(FIRST + timedelta(days=days), subscriptions=rows)
 
 
-def test_accounts_with_an_outcome_are_counted_once(make_signals: Made) -> None:
+def test_accounts_with_an_outcome_are_counted_once(make_signals: MakeSignals) -> None:
     horizon, labelled = count_at_horizon(_portfolio(make_signals), TrainConfig())
     assert labelled is not None
     assert horizon.targets["churn"].accounts == 120
@@ -47,13 +47,13 @@ def test_accounts_with_an_outcome_are_counted_once(make_signals: Made) -> None:
 
 
 @pytest.mark.parametrize("days", HORIZONS)
-def test_the_last_usable_date_has_a_known_outcome(make_signals: Made, days: int) -> None:
+def test_the_last_usable_date_has_a_known_outcome(make_signals: MakeSignals, days: int) -> None:
     signals = _portfolio(make_signals)
     horizon, _ = count_at_horizon(signals, TrainConfig(horizon_days=days))
     assert horizon.last == signals.data_through - timedelta(days=days + 30)
 
 
-def test_counts_agree_with_training(make_signals: Made) -> None:
+def test_counts_agree_with_training(make_signals: MakeSignals) -> None:
     signals = _portfolio(make_signals)
     for days in HORIZONS:
         horizon, labelled = count_at_horizon(signals, TrainConfig(horizon_days=days))
@@ -67,7 +67,7 @@ def test_counts_agree_with_training(make_signals: Made) -> None:
                 assert any("more days of history" in line for line in there.missing)
 
 
-def test_a_short_history_reports_the_missing_days(make_signals: Made) -> None:
+def test_a_short_history_reports_the_missing_days(make_signals: MakeSignals) -> None:
     horizon, labelled = count_at_horizon(_portfolio(make_signals, 100), TrainConfig())
     assert labelled is None
     assert (horizon.first, horizon.last, horizon.ready) == (None, None, ())
@@ -75,7 +75,7 @@ def test_a_short_history_reports_the_missing_days(make_signals: Made) -> None:
     assert json.loads(json.dumps(horizon.as_dict()))["churn"]["with_outcome"] == 0
 
 
-def test_orders_have_no_grace(make_signals: Made) -> None:
+def test_orders_have_no_grace(make_signals: MakeSignals) -> None:
     rows = [{"account_id": "a", "occurred_at": FIRST + timedelta(days=d), "amount": 1.0} for d in range(0, 400, 10)]
     signals = make_signals(FIRST + timedelta(days=400), orders=rows)
     horizon, _ = count_at_horizon(signals, TrainConfig(horizon_days=60))
@@ -83,7 +83,7 @@ def test_orders_have_no_grace(make_signals: Made) -> None:
     assert horizon.last == (FIRST + timedelta(days=340)).replace(tzinfo=UTC)
 
 
-def test_a_large_portfolio_is_counted_on_a_coarser_grid(make_signals: Made) -> None:
+def test_a_large_portfolio_is_counted_on_a_coarser_grid(make_signals: MakeSignals) -> None:
     signals = _portfolio(make_signals)
     fine, _ = count_at_horizon(signals, TrainConfig())
     # Not validated: no portfolio of a test has ten thousand rows.

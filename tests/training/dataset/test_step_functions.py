@@ -13,31 +13,31 @@ instants = st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 13), st.integer
 
 
 @given(changes, instants)
-def test_values_and_extremes(given_changes: list[tuple[int, int, int]], asked: list[tuple[int, int, int]]) -> None:
-    codes, times, by = (np.array(column, dtype=np.int64) for column in zip(*given_changes, strict=True))
-    account, start, length = (np.array(column, dtype=np.int64) for column in zip(*asked, strict=True))
+def test_values_and_extremes(changes: list[tuple[int, int, int]], queries: list[tuple[int, int, int]]) -> None:
+    codes, times, by = (np.array(column, dtype=np.int64) for column in zip(*changes, strict=True))
+    account, start, length = (np.array(column, dtype=np.int64) for column in zip(*queries, strict=True))
     steps = StepFunctions(codes, times, by)
 
     def value(code: int, time: int) -> int:
-        return sum(b for c, t, b in given_changes if c == code and t <= time)
+        return sum(b for c, t, b in changes if c == code and t <= time)
 
-    assert steps.at(account, start).tolist() == [value(c, t) for c, t, _ in asked]
-    assert steps.before(account, start).tolist() == [value(c, t - 1) for c, t, _ in asked]
-    found = steps.extremes(account, start, start + length)
-    for i, (c, t, n) in enumerate(asked):
-        first = min((when for code, when, _ in given_changes if code == c), default=99)
-        held = [value(c, when) for when in range(max(t, first), t + n)]
-        assert found.has_value[i] == bool(held)
-        if held:
-            assert (found.lowest[i], found.highest[i]) == (min(held), max(held))
+    assert steps.at(account, start).tolist() == [value(c, t) for c, t, _ in queries]
+    assert steps.before(account, start).tolist() == [value(c, t - 1) for c, t, _ in queries]
+    extremes = steps.extremes(account, start, start + length)
+    for i, (c, t, n) in enumerate(queries):
+        first = min((when for code, when, _ in changes if code == c), default=99)
+        values = [value(c, when) for when in range(max(t, first), t + n)]
+        assert extremes.has_value[i] == bool(values)
+        if values:
+            assert (extremes.lowest[i], extremes.highest[i]) == (min(values), max(values))
 
 
 def test_levels_can_be_excluded() -> None:
     """0 from day 1, 7 from day 2, 3 from day 5: without the 7 the highest is 3."""
     steps = StepFunctions(np.zeros(3, np.int64), np.array([1, 2, 5]), np.array([0, 7, -4]))
     one = np.zeros(1, np.int64)
-    found = steps.extremes(one, one + 1, one + 9, only=steps.values != 7)
-    assert (found.lowest[0], found.highest[0]) == (0, 3)
+    extremes = steps.extremes(one, one + 1, one + 9, only=steps.values != 7)
+    assert (extremes.lowest[0], extremes.highest[0]) == (0, 3)
     nothing = steps.extremes(one, one + 2, one + 5, only=steps.values != 7)
     assert not nothing.has_value[0]
 

@@ -17,10 +17,10 @@ from training.dataset.labels import label
 from training.dataset.sufficiency import MINIMUM_ACCOUNTS, MINIMUM_OUTCOMES, Sufficiency, missing_share, sufficiency
 
 FIRST = datetime(2023, 1, 2)
-Made = Callable[..., OpenSignals]
+MakeSignals = Callable[..., OpenSignals]
 
 
-def facts(make: Made, catalogue: dict[str, Feature], accounts: int, days: int, churn_each: float) -> Sufficiency:
+def facts(make: MakeSignals, catalogue: dict[str, Feature], accounts: int, days: int, churn_each: float) -> Sufficiency:
     """Accounts from the first day on, of which a share of `churn_each` ends in each 90 days, snapshot every week."""
     rng = np.random.default_rng(0)
     through = FIRST + timedelta(days=days)
@@ -41,67 +41,67 @@ def facts(make: Made, catalogue: dict[str, Feature], accounts: int, days: int, c
     return sufficiency(signals, labels, as_ofs, "churn", missing_share(frame, catalogue))
 
 
-def test_a_realistic_portfolio_is_sufficient(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+def test_a_realistic_portfolio_is_sufficient(make_signals: MakeSignals, small_catalogue: dict[str, Feature]) -> None:
     """600 accounts over two years, of which 5% leave in a quarter."""
-    found = facts(make_signals, small_catalogue, 600, 730, 0.05)
-    assert found.missing == ()
-    assert found.require() is found.split
-    assert found.accounts > 500
-    for name, part in found.slices.items():
+    result = facts(make_signals, small_catalogue, 600, 730, 0.05)
+    assert result.missing == ()
+    assert result.require() is result.split
+    assert result.accounts > 500
+    for name, part in result.slices.items():
         assert part.accounts_with_outcome >= MINIMUM_OUTCOMES[name]
         assert part.accounts_without_outcome > part.accounts_with_outcome
         assert part.rows_with_outcome >= part.accounts_with_outcome
         assert part.rows >= part.accounts
-    assert found.slices["train"].last < found.slices["calibration"].first < found.slices["test"].first
+    assert result.slices["train"].last < result.slices["calibration"].first < result.slices["test"].first
 
 
 def test_a_small_short_portfolio_is_refused_with_all_reasons(
-    make_signals: Made, small_catalogue: dict[str, Feature]
+    make_signals: MakeSignals, small_catalogue: dict[str, Feature]
 ) -> None:
-    found = facts(make_signals, small_catalogue, 60, 122, 0)
+    result = facts(make_signals, small_catalogue, 60, 122, 0)
     with pytest.raises(InsufficientData) as refused:
-        found.require()
+        result.require()
     history, accounts = refused.value.missing
     assert "more days of history" in history
     assert f"{MINIMUM_ACCOUNTS - 60} more accounts (60 are active" in accounts
 
 
-def test_too_few_outcomes_are_counted_per_slice(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
-    found = facts(make_signals, small_catalogue, 150, 730, 0.02)
+def test_too_few_outcomes_are_counted_per_slice(make_signals: MakeSignals, small_catalogue: dict[str, Feature]) -> None:
+    result = facts(make_signals, small_catalogue, 150, 730, 0.02)
     lacking = [
         f"{MINIMUM_OUTCOMES[name] - part.accounts_with_outcome} more accounts with churn among the {name} dates"
-        for name, part in found.slices.items()
+        for name, part in result.slices.items()
         if part.accounts_with_outcome < MINIMUM_OUTCOMES[name]
     ]
     assert lacking
-    assert [line.split(" (")[0] for line in found.missing] == lacking
+    assert [line.split(" (")[0] for line in result.missing] == lacking
 
 
-def test_a_missing_class_is_reported_in_every_slice(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
-    found = facts(make_signals, small_catalogue, 150, 730, 0)
-    assert len(found.missing) == 3
-    assert all("only one outcome occurs there" in line for line in found.missing)
+def test_a_missing_class_is_reported_in_every_slice(make_signals: MakeSignals, small_catalogue: dict[str, Feature]) -> None:
+    result = facts(make_signals, small_catalogue, 150, 730, 0)
+    assert len(result.missing) == 3
+    assert all("only one outcome occurs there" in line for line in result.missing)
 
 
 def test_censored_rows_are_counted_separately(
-    make_signals: Made, small_catalogue: dict[str, Feature]
+    make_signals: MakeSignals, small_catalogue: dict[str, Feature]
 ) -> None:
     """Rows of accounts that have left have no label; with those that have one they make up all rows of the slice."""
-    found = facts(make_signals, small_catalogue, 150, 730, 0.2)
-    for part in found.slices.values():
+    result = facts(make_signals, small_catalogue, 150, 730, 0.2)
+    for part in result.slices.values():
         assert part.censored > 0
         assert part.rows + part.censored == part.dates * 150
 
 
-def test_missing_families_and_stale_feeds_are_reported(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
-    found = facts(make_signals, small_catalogue, 60, 122, 0.05)
-    assert found.missing_share == {"usage": 1.0, "contract": 0.5}
-    assert found.stale_days == {"usage": pytest.approx(20)}
-    assert found.notes == ("usage: the newest row is 20 days older than the end of the data",)
-    assert found.history_days == pytest.approx(115)
+def test_missing_families_and_stale_feeds_are_reported(make_signals: MakeSignals, small_catalogue: dict[str, Feature]) -> None:
+    result = facts(make_signals, small_catalogue, 60, 122, 0.05)
+    assert result.missing_share == {"usage": 1.0, "contract": 0.5}
+    assert result.stale_days == {"usage": pytest.approx(20)}
+    assert result.notes == ("usage: the newest row is 20 days older than the end of the data",)
+    assert result.history_days == pytest.approx(115)
 
 
-def test_staleness_depends_on_the_rhythm_of_the_feed(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+def test_staleness_depends_on_the_rhythm_of_the_feed(make_signals: MakeSignals, small_catalogue: dict[str, Feature]) -> None:
     """A month of silence is long for orders of every week, and nothing for one of every half year."""
     for every, stale in ((7, True), (180, False)):
         orders = [{"account_id": "a0", "occurred_at": FIRST + timedelta(days=d), "amount": 1.0} for d in range(0, 700, every)]
@@ -111,13 +111,13 @@ def test_staleness_depends_on_the_rhythm_of_the_feed(make_signals: Made, small_c
         as_ofs = [FIRST.replace(tzinfo=UTC) + timedelta(days=d) for d in range(7, 400, 7)]
         keys = pd.DataFrame({"account_id": "a0", "as_of": pd.DatetimeIndex(as_ofs).as_unit("us")})
         frame = keys.assign(**dict.fromkeys(small_catalogue, np.nan))
-        found = sufficiency(signals, label(signals, keys), as_ofs, "churn", missing_share(frame, small_catalogue))
-        assert found.stale_days == {"orders": pytest.approx(30)}
-        assert bool(found.notes) == stale
+        report = sufficiency(signals, label(signals, keys), as_ofs, "churn", missing_share(frame, small_catalogue))
+        assert report.stale_days == {"orders": pytest.approx(30)}
+        assert bool(report.notes) == stale
 
 
-def test_facts_are_json_values(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
-    found = facts(make_signals, small_catalogue, 600, 730, 0.05)
-    payload = json.loads(json.dumps(found.as_dict(), allow_nan=False))
-    assert payload["slices"]["test"]["accounts_with_outcome"] == found.slices["test"].accounts_with_outcome
+def test_facts_are_json_values(make_signals: MakeSignals, small_catalogue: dict[str, Feature]) -> None:
+    result = facts(make_signals, small_catalogue, 600, 730, 0.05)
+    payload = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    assert payload["slices"]["test"]["accounts_with_outcome"] == result.slices["test"].accounts_with_outcome
     assert payload["missing"] == []

@@ -37,29 +37,29 @@ def sample(
 
 def test_sigmoid_recovers_slope_and_level() -> None:
     raw, y, keys = sample(lambda z: 0.6 * z + 0.5)
-    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected_rate=y.mean())
-    assert found["kind"] == "sigmoid"
-    assert found["parameters"]["a"] == pytest.approx(0.6, abs=0.06)
-    assert found["parameters"]["b"] == pytest.approx(0.5, abs=0.1)
-    assert len(found["resamples"]) == 200
+    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected_rate=y.mean())
+    assert calibrated["kind"] == "sigmoid"
+    assert calibrated["parameters"]["a"] == pytest.approx(0.6, abs=0.06)
+    assert calibrated["parameters"]["b"] == pytest.approx(0.5, abs=0.1)
+    assert len(calibrated["resamples"]) == 200
     # The resamples' spread is that of the parameter: the truth lies within it.
-    slopes = [r["a"] for r in found["resamples"]]
+    slopes = [r["a"] for r in calibrated["resamples"]]
     assert np.quantile(slopes, 0.005) < 0.6 < np.quantile(slopes, 0.995)
 
 
 def test_beta_recovers_its_parameters_and_is_chosen() -> None:
     """Log-odds that bend: no sigmoid has this shape."""
     raw, y, keys = sample(lambda z: 0.3 - 1.6 * np.logaddexp(0, -z - 2) + 0.3 * np.logaddexp(0, z + 2))
-    found = calibrate(raw + 2, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
-    assert found["kind"] == "beta"
-    assert list(found["parameters"].values()) == pytest.approx([1.6, 0.3, 0.3], abs=0.15)
+    calibrated = calibrate(raw + 2, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
+    assert calibrated["kind"] == "beta"
+    assert list(calibrated["parameters"].values()) == pytest.approx([1.6, 0.3, 0.3], abs=0.15)
 
 
 def test_isotonic_is_chosen_for_a_step() -> None:
     raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0))
-    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
-    assert found["kind"] == "isotonic"
-    p = apply_calibrator(found, np.array([-4.0, 0.0]))
+    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
+    assert calibrated["kind"] == "isotonic"
+    p = apply_calibrator(calibrated, np.array([-4.0, 0.0]))
     assert p == pytest.approx([scipy.special.expit(-4.0), scipy.special.expit(-0.5)], abs=0.02)
 
 
@@ -85,8 +85,8 @@ def test_repeated_rows_of_an_account_do_not_choose_the_kind() -> None:
     y = (rng.random(600) < scipy.special.expit(raw)).astype(float)
     dates = pd.Series(np.repeat(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC"), 600))
     accounts = [f"{i}" for i in range(600)] * 10
-    found = calibrate(np.tile(raw, 10), np.tile(y, 10), accounts, dates, y.mean(), resamples=5)
-    assert found["kind"] == "sigmoid"
+    calibrated = calibrate(np.tile(raw, 10), np.tile(y, 10), accounts, dates, y.mean(), resamples=5)
+    assert calibrated["kind"] == "sigmoid"
 
 
 @pytest.mark.parametrize("shape", [lambda z: z + 1, lambda z: np.where(z > -2, 0.5, -3.0)], ids=["sigmoid", "isotonic"])
@@ -94,18 +94,18 @@ def test_the_level_is_halfway_between_training_and_the_slice(shape: Callable[[Fl
     """The level moves half of the way between the rates, and the resamples cover the whole range."""
     raw, y, keys = sample(shape)
     expected = 0.15
-    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected, resamples=60)
-    assert apply_calibrator(found, raw).mean() == pytest.approx(halfway(expected, y.mean()), abs=1e-3)
-    levels = [apply_calibrator({"kind": found["kind"], "parameters": r}, raw).mean() for r in found["resamples"]]
+    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected, resamples=60)
+    assert apply_calibrator(calibrated, raw).mean() == pytest.approx(halfway(expected, y.mean()), abs=1e-3)
+    levels = [apply_calibrator({"kind": calibrated["kind"], "parameters": r}, raw).mean() for r in calibrated["resamples"]]
     assert min(levels) == pytest.approx(expected, abs=0.02)
     assert max(levels) == pytest.approx(y.mean(), abs=0.02)
-    assert expected < apply_calibrator(found, raw).mean() < y.mean()
+    assert expected < apply_calibrator(calibrated, raw).mean() < y.mean()
 
 
 def test_calibrated_log_odds_do_not_change() -> None:
     raw, y, keys = sample()
-    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=20)
-    assert apply_calibrator(found, raw) == pytest.approx(scipy.special.expit(raw), abs=0.03)
+    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=20)
+    assert apply_calibrator(calibrated, raw) == pytest.approx(scipy.special.expit(raw), abs=0.03)
 
 
 def test_resamples_include_the_change_of_the_level() -> None:
@@ -116,8 +116,8 @@ def test_resamples_include_the_change_of_the_level() -> None:
     )
     assert still["parameters"] == moving["parameters"]
     level = scipy.special.logit(apply_calibrator(moving, raw).mean())
-    found = [scipy.special.logit(apply_calibrator({"kind": "sigmoid", "parameters": r}, raw).mean()) for r in moving["resamples"]]
-    assert np.quantile(found, [0.1, 0.9]) - level == pytest.approx(1.28 * 0.6 * np.array([-1, 1]), rel=0.2)
+    calibration = [scipy.special.logit(apply_calibrator({"kind": "sigmoid", "parameters": r}, raw).mean()) for r in moving["resamples"]]
+    assert np.quantile(calibration, [0.1, 0.9]) - level == pytest.approx(1.28 * 0.6 * np.array([-1, 1]), rel=0.2)
 
 
 def test_halfway_is_between_and_symmetric() -> None:
@@ -139,8 +139,8 @@ def test_weighted_fits_agree_with_scikit_learn() -> None:
     """Every set of weights in one go gives what one fit for each gives."""
     raw, y, _ = sample(rows=3_000)
     weights = np.random.default_rng(0).poisson(1.0, (5, len(y))).astype(float)
-    found = newton_logistic.fit(np.column_stack([raw, np.ones_like(raw)]), y, weights, np.zeros(2), np.zeros(2))
-    for parameters, w in zip(found, weights, strict=True):
+    result = newton_logistic.fit(np.column_stack([raw, np.ones_like(raw)]), y, weights, np.zeros(2), np.zeros(2))
+    for parameters, w in zip(result, weights, strict=True):
         one = LogisticRegression(C=np.inf, tol=1e-10).fit(raw[:, None], y, sample_weight=w)
         assert parameters == pytest.approx([one.coef_[0, 0], one.intercept_[0]], abs=1e-5)
 
@@ -149,8 +149,8 @@ def test_a_perfect_ranking_gives_finite_parameters() -> None:
     raw = np.linspace(-6, 2, 400)
     y = (raw > 1).astype(float)
     keys = pd.DataFrame({"account": [f"{i}" for i in range(400)], "as_of": pd.Timestamp("2024-01-01", tz="UTC")})
-    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"])
-    assert all(np.isfinite(list(r.values())).all() for r in [found["parameters"], *found["resamples"]])
+    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"])
+    assert all(np.isfinite(list(r.values())).all() for r in [calibrated["parameters"], *calibrated["resamples"]])
 
 
 def test_one_class_is_refused() -> None:

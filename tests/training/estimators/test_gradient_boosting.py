@@ -34,9 +34,9 @@ def fit(portfolio: Portfolio, catalogue: dict[str, Feature], trials: int = 3, th
     return fit_boosted_trees(rows(portfolio, catalogue), catalogue, "churn", trials, threads=threads)
 
 
-def trees(found: BoostedTrees) -> str:
+def trees(result: BoostedTrees) -> str:
     """The model without the list of its parameters, which names the number of threads."""
-    return found.text.split("\nparameters:")[0]
+    return result.text.split("\nparameters:")[0]
 
 
 def test_threads_do_not_change_the_result(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
@@ -52,27 +52,27 @@ def test_every_lightgbm_call_uses_the_same_number_of_threads(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps that number for the whole process, where the other target is trained at the same time."""
-    asked: list[int] = []
+    calls: list[int] = []
     predict, construct = lightgbm.Booster.predict, lightgbm.Dataset.construct
 
-    def predicting(self: lightgbm.Booster, *given: Any, **settings: Any) -> Any:
-        asked.append(settings["num_threads"])
-        return predict(self, *given, **settings)
+    def predicting(self: lightgbm.Booster, *inputs: Any, **settings: Any) -> Any:
+        calls.append(settings["num_threads"])
+        return predict(self, *inputs, **settings)
 
     def constructing(self: lightgbm.Dataset) -> lightgbm.Dataset:
-        asked.append(self.params["num_threads"])
+        calls.append(self.params["num_threads"])
         return construct(self)
 
     monkeypatch.setattr(lightgbm.Booster, "predict", predicting)
     monkeypatch.setattr(lightgbm.Dataset, "construct", constructing)
     frame, _ = small_portfolio
-    found = fit(small_portfolio, small_catalogue)
-    refit_boosted_trees(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn").raw(frame)
-    fit_from_start(found, rows(small_portfolio, small_catalogue), np.zeros(len(frame)))
-    scorer = Scorer.from_texts(found.text, found.encoding.schema, IDENTITY)
+    model = fit(small_portfolio, small_catalogue)
+    refit_boosted_trees(model, rows(small_portfolio, small_catalogue), small_catalogue, "churn").raw(frame)
+    fit_from_start(model, rows(small_portfolio, small_catalogue), np.zeros(len(frame)))
+    scorer = Scorer.from_texts(model.text, model.encoding.schema, IDENTITY)
     scorer.contributions(scorer.encode(frame).matrix)
-    assert len(asked) > 10
-    assert set(asked) == {THREADS}
+    assert len(calls) > 10
+    assert set(calls) == {THREADS}
 
 
 def test_trees_rank_held_out_rows_and_refit_on_more(
@@ -80,32 +80,32 @@ def test_trees_rank_held_out_rows_and_refit_on_more(
 ) -> None:
     frame, y = small_portfolio
     early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
-    found = fit((frame[early].reset_index(drop=True), y[early]), small_catalogue)
-    assert roc_auc_score(y[~early], found.raw(frame[~early])) > 0.7
-    more = refit_boosted_trees(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn")
-    assert more.settings["trees"] == found.settings["trees"]
-    assert trees(more) != trees(found)
+    model = fit((frame[early].reset_index(drop=True), y[early]), small_catalogue)
+    assert roc_auc_score(y[~early], model.raw(frame[~early])) > 0.7
+    more = refit_boosted_trees(model, rows(small_portfolio, small_catalogue), small_catalogue, "churn")
+    assert more.settings["trees"] == model.settings["trees"]
+    assert trees(more) != trees(model)
 
 
 def test_held_out_rows_are_predicted_out_of_sample(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     design = rows(small_portfolio, small_catalogue)
-    found, thin = fit(small_portfolio, small_catalogue), design.search_rows()
-    held = [fold.held_out for fold in thin.folds()]
-    assert [len(part) for part in found.held_out_log_odds] == [int(part.sum()) for part in held]
-    y = np.concatenate([thin.y[part] for part in held])
-    assert 0.65 < roc_auc_score(y, np.concatenate(found.held_out_log_odds)) < 1.0
+    result, thin = fit(small_portfolio, small_catalogue), design.search_rows()
+    masks = [fold.held_out for fold in thin.folds()]
+    assert [len(part) for part in result.held_out_log_odds] == [int(part.sum()) for part in masks]
+    y = np.concatenate([thin.y[part] for part in masks])
+    assert 0.65 < roc_auc_score(y, np.concatenate(result.held_out_log_odds)) < 1.0
 
 
 def test_trees_that_start_from_perfect_log_odds_add_little(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     design = rows(small_portfolio, small_catalogue)
-    found = fit(small_portfolio, small_catalogue)
-    known = np.where(design.y == 1, 6.0, -6.0)
-    added = fit_from_start(found, design, known).raw(small_portfolio[0])
-    assert added.std() < 0.3 * found.raw(small_portfolio[0]).std()
+    model = fit(small_portfolio, small_catalogue)
+    offsets = np.where(design.y == 1, 6.0, -6.0)
+    added = fit_from_start(model, design, offsets).raw(small_portfolio[0])
+    assert added.std() < 0.3 * model.raw(small_portfolio[0]).std()
 
 
 def test_risk_never_falls_along_a_monotone_feature(
@@ -144,10 +144,10 @@ def test_progress_is_reported_and_an_interrupt_ends_the_search(
 ) -> None:
     result: list[tuple[int, int]] = []
 
-    def stop(done: int, of: int, best: float) -> None:
-        result.append((done, of))
+    def stop(process: int, of: int, best: float) -> None:
+        result.append((process, of))
         assert best > 0
-        if done == 2:
+        if process == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -157,11 +157,11 @@ def test_progress_is_reported_and_an_interrupt_ends_the_search(
 
 def test_the_scorer_gives_the_same_log_odds(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, _ = small_portfolio
-    found = fit(small_portfolio, small_catalogue)
-    scorer = Scorer.from_texts(found.text, found.encoding.schema, IDENTITY)
+    model = fit(small_portfolio, small_catalogue)
+    scorer = Scorer.from_texts(model.text, model.encoding.schema, IDENTITY)
     matrix = scorer.encode(frame).matrix
-    assert scorer.raw(matrix) == pytest.approx(found.raw(frame), abs=1e-9)
-    assert scorer.contributions(matrix).sum(axis=1) == pytest.approx(found.raw(frame), abs=1e-6)
+    assert scorer.raw(matrix) == pytest.approx(model.raw(frame), abs=1e-9)
+    assert scorer.contributions(matrix).sum(axis=1) == pytest.approx(model.raw(frame), abs=1e-6)
 
 
 def test_regularization_is_scaled_to_the_search_rows(
@@ -171,18 +171,18 @@ def test_regularization_is_scaled_to_the_search_rows(
     frame, y = small_portfolio
     weekly = frame.assign(as_of=frame["as_of"].min() + (frame["as_of"] - frame["as_of"].min()) / 4)
     design = rows((weekly, y), small_catalogue)
-    judged = fit_boosted_trees(design, small_catalogue, "churn", 1)
-    asked: list[int] = []
+    model = fit_boosted_trees(design, small_catalogue, "churn", 1)
+    calls: list[int] = []
     trained = lightgbm.train
 
-    def training(settings: Any, data: lightgbm.Dataset, *given: Any, **more: Any) -> Any:
-        asked.append(settings["min_data_in_leaf"])
-        return trained(settings, data, *given, **more)
+    def training(settings: Any, data: lightgbm.Dataset, *inputs: Any, **more: Any) -> Any:
+        calls.append(settings["min_data_in_leaf"])
+        return trained(settings, data, *inputs, **more)
 
     monkeypatch.setattr(lightgbm, "train", training)
-    fit_from_start(judged, design, np.zeros(len(design.y)))
-    *searched, needed = asked
+    fit_from_start(model, design, np.zeros(len(design.y)))
+    *searched, needed = calls
     by = design.weight.mean() / design.search_rows().weight.mean()
     assert by < 0.5
-    assert needed == judged.settings["min_data_in_leaf"]
+    assert needed == model.settings["min_data_in_leaf"]
     assert set(searched) == {round(needed * by)}

@@ -28,10 +28,10 @@ def rows(frame: pd.DataFrame, y: Floats, catalogue: dict[str, Feature]) -> Desig
 def test_the_model_ranks_held_out_rows(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
-    found = fit_linear(rows(frame[early].reset_index(drop=True), y[early], small_catalogue), small_catalogue)
-    assert found.strength in STRENGTHS
-    assert found.strength == min(found.losses, key=lambda s: found.losses[s])
-    assert roc_auc_score(y[~early], found.raw(frame[~early])) > 0.7
+    model = fit_linear(rows(frame[early].reset_index(drop=True), y[early], small_catalogue), small_catalogue)
+    assert model.strength in STRENGTHS
+    assert model.strength == min(model.losses, key=lambda s: model.losses[s])
+    assert roc_auc_score(y[~early], model.raw(frame[~early])) > 0.7
 
 
 def test_the_order_of_rows_does_not_matter(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
@@ -46,20 +46,20 @@ def test_unknown_values_are_predicted(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio
-    found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
+    model = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
     strange = frame.head(3).assign(
         **{"usage.bent": np.nan, "contract.arr": [np.inf, -1e12, 1e12], "contract.plan": ["new", None, "rare"]}
     )
-    assert np.isfinite(found.raw(strange)).all()
+    assert np.isfinite(model.raw(strange)).all()
 
 
 def test_progress_is_reported_and_can_stop_the_fit(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     result: list[tuple[int, int]] = []
 
-    def stop(done: int, of: int, best: float) -> None:
-        result.append((done, of))
-        if done == 2:
+    def stop(process: int, of: int, best: float) -> None:
+        result.append((process, of))
+        if process == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -75,10 +75,10 @@ def test_one_class_is_refused(small_portfolio: Portfolio, small_catalogue: dict[
 
 def test_signed_log_is_symmetric() -> None:
     values = np.array([-1e6, -0.01, 0.0, 0.01, 1e6])
-    drawn = signed_log(values)
-    assert drawn == pytest.approx(-drawn[::-1])
-    assert (np.diff(drawn) > 0).all()
-    assert drawn[3] == pytest.approx(0.01, abs=1e-4)
+    transformed = signed_log(values)
+    assert transformed == pytest.approx(-transformed[::-1])
+    assert (np.diff(transformed) > 0).all()
+    assert transformed[3] == pytest.approx(0.01, abs=1e-4)
 
 
 def test_no_slope_contradicts_its_constraint(
@@ -94,23 +94,23 @@ def test_no_slope_contradicts_its_constraint(
         else f
         for name, f in small_catalogue.items()
     }
-    held = fit_linear(rows(frame, y, against), against, "churn").scorer_parameters()["numbers"]
+    numbers = fit_linear(rows(frame, y, against), against, "churn").scorer_parameters()["numbers"]
     signs = {"raises_risk": 1, "lowers_risk": -1}
-    assert all(held[name][0] * signs[str(against[name].direction)] >= 0 for name in held)
-    assert any(held[name][0] == 0 for name in held)
+    assert all(numbers[name][0] * signs[str(against[name].direction)] >= 0 for name in numbers)
+    assert any(numbers[name][0] == 0 for name in numbers)
 
 
 def test_the_scorer_gives_the_same_linear_log_odds(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio
-    found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
-    payload = json.loads(json.dumps({"start": found.scorer_parameters()}))
-    start = LinearTerms.of(payload, "start", found.encoding.features, found.encoding.categories)
+    model = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
+    payload = json.loads(json.dumps({"start": model.scorer_parameters()}))
+    start = LinearTerms.of(payload, "start", model.encoding.features, model.encoding.categories)
     assert start is not None
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
-    matrix = found.encoding.matrix(holes)
-    assert start.intercept + start.parts(matrix).sum(axis=1) == pytest.approx(found.raw_of(matrix), abs=1e-9)
+    matrix = model.encoding.matrix(holes)
+    assert start.intercept + start.parts(matrix).sum(axis=1) == pytest.approx(model.raw_of(matrix), abs=1e-9)
 
 
 def test_each_contribution_is_zero_on_average(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
@@ -126,13 +126,13 @@ def test_each_contribution_is_zero_on_average(small_portfolio: Portfolio, small_
     due = {days: y * (np.nan_to_num(until, nan=50.0) < days) for days in (30, 90, 180)}
     due[90][:500] = np.nan
     design = build_design(frame.assign(**{RENEWAL_FEATURE: until}), due, 90, 0, catalogue)
-    found = fit_linear(design, catalogue)
-    payload = json.loads(json.dumps({"start": found.scorer_parameters()}))
-    start = LinearTerms.of(payload, "start", found.encoding.columns, found.encoding.categories)
+    model = fit_linear(design, catalogue)
+    payload = json.loads(json.dumps({"start": model.scorer_parameters()}))
+    start = LinearTerms.of(payload, "start", model.encoding.columns, model.encoding.categories)
     assert start is not None
     main, weight = design.matrix[design.main], design.weight[design.main]
     parts = start.parts(main)
-    assert start.intercept + parts.sum(axis=1) == pytest.approx(found.raw_of(main), abs=1e-9)
+    assert start.intercept + parts.sum(axis=1) == pytest.approx(model.raw_of(main), abs=1e-9)
     assert np.average(parts, axis=0, weights=weight) == pytest.approx(np.zeros(parts.shape[1]), abs=1e-9)
-    assert np.abs(parts).max(axis=0)[found.encoding.columns.index("contract.plan")] > 0.05
-    assert start.intercept == pytest.approx(np.average(found.raw_of(main), weights=weight), abs=1e-9)
+    assert np.abs(parts).max(axis=0)[model.encoding.columns.index("contract.plan")] > 0.05
+    assert start.intercept == pytest.approx(np.average(model.raw_of(main), weights=weight), abs=1e-9)

@@ -67,7 +67,7 @@ def test_keys_are_no_features() -> None:
     """An account's id and date decide where its row is held out, and nothing else."""
     frame, happened = _accounts()
     keyed = frame.assign(account_id=np.arange(len(frame)).astype(str), as_of=pd.Timestamp("2026-01-01", tz="UTC"))
-    with_keys, without = (RenewalClassifier(trials=1).fit(given, happened) for given in (keyed, frame))
+    with_keys, without = (RenewalClassifier(trials=1).fit(inputs, happened) for inputs in (keyed, frame))
     assert list(with_keys.feature_names_in_) == ["use", "plan", "noise"]
     assert (with_keys.predict_proba(keyed) == without.predict_proba(frame)).all()
     assert (with_keys.predict_proba(frame) == without.predict_proba(frame)).all()
@@ -104,6 +104,6 @@ def test_cross_validation_and_cloning_work() -> None:
 )
 def test_invalid_input_is_refused(directions: dict[str, int] | None, labels: str | None, words: str) -> None:
     frame, happened = _accounts(60)
-    given = happened if labels is None else np.full(60, labels)
+    chosen_labels = happened if labels is None else np.full(60, labels)
     with pytest.raises(ValueError, match=words):
-        RenewalClassifier(directions=directions).fit(frame, given)
+        RenewalClassifier(directions=directions).fit(frame, chosen_labels)

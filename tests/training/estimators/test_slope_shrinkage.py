@@ -32,9 +32,9 @@ def test_a_slope_far_from_1_is_retained_more() -> None:
 
 
 def test_the_error_matches_repeated_samples() -> None:
-    found = np.array([slope_and_error(*sample(600, 0.8, seed)) for seed in range(200)])
-    assert found[:, 0].mean() == pytest.approx(0.8, abs=0.03)
-    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.15)
+    result = np.array([slope_and_error(*sample(600, 0.8, seed)) for seed in range(200)])
+    assert result[:, 0].mean() == pytest.approx(0.8, abs=0.03)
+    assert result[:, 1].mean() == pytest.approx(result[:, 0].std(), rel=0.15)
 
 
 def test_more_weeks_of_an_account_add_no_evidence() -> None:
@@ -56,7 +56,7 @@ def test_shrinkage_improves_predictions_with_few_outcomes() -> None:
         raw, y, names = sample(100, 1.0, seed)
         dates = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC")[np.arange(100) % 10])
         new = sample(4_000, 1.0, seed + 1_000)[0]
-        for scaled, found in errors.items():
+        for scaled, result in errors.items():
             p = apply_calibrator(calibrate(raw, y, names, dates, resamples=0, scaled=scaled), new)
-            found.append(float(((p - scipy.special.expit(new)) ** 2).mean()))
+            result.append(float(((p - scipy.special.expit(new)) ** 2).mean()))
     assert np.mean(errors[True]) < 0.7 * np.mean(errors[False])

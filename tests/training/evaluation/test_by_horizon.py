@@ -34,9 +34,9 @@ def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) ->
     through = (last + timedelta(days=MAIN)).to_pydatetime()
 
     def labels(days: int) -> pd.DataFrame:
-        known = (frame["as_of"] + timedelta(days=days) <= through).to_numpy()
+        labelled = (frame["as_of"] + timedelta(days=days) <= through).to_numpy()
         facts = frame[["account_id", "as_of"]].assign(arr=1.0, active=True)
-        return facts.assign(churn=np.where(known, happened, np.nan))
+        return facts.assign(churn=np.where(labelled, happened, np.nan))
 
     signals: Any = SimpleNamespace(data_through=through)
     grid: Any = SimpleNamespace(as_ofs=sorted(frame["as_of"].dt.to_pydatetime().tolist()))
@@ -67,9 +67,9 @@ def _evaluate(prepared: LabelledSnapshots, model: Blend) -> dict[str, HorizonMet
 def test_shorter_horizons_use_the_test_dates_and_longer_ones_earlier_unused_dates(
     prepared: LabelledSnapshots, model: Blend
 ) -> None:
-    found, before = _evaluate(prepared, model), _split(prepared, LONGER - MAIN)
-    assert list(found) == ["14 days", "60 days"]
-    short, long = found.values()
+    result, before = _evaluate(prepared, model), _split(prepared, LONGER - MAIN)
+    assert list(result) == ["14 days", "60 days"]
+    short, long = result.values()
     assert (short.enough, short.note, short.words) == (True, "", "")
     assert long.enough
     assert long.roc_auc[0] > 0.6
@@ -90,18 +90,18 @@ def test_shorter_horizons_use_the_test_dates_and_longer_ones_earlier_unused_date
 def test_a_history_that_is_too_short_is_reported(prepared: LabelledSnapshots, model: Blend) -> None:
     late = (prepared.frame["as_of"] >= _split(prepared).train[2]).to_numpy()
     dates: Any = SimpleNamespace(as_ofs=sorted(set(prepared.frame["as_of"][late].dt.to_pydatetime())))
-    found = evaluate_by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0.2, 0)[-1]
-    assert not found.enough
-    assert found.words.startswith("60 days: not evaluated (its outcome is not known yet at the test dates, and data known by")
-    assert np.isnan(found.roc_auc[0])
-    assert found.as_dict()["roc_auc"][0] is None
+    evaluation = evaluate_by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0.2, 0)[-1]
+    assert not evaluation.enough
+    assert evaluation.words.startswith("60 days: not evaluated (its outcome is not known yet at the test dates, and data known by")
+    assert np.isnan(evaluation.roc_auc[0])
+    assert evaluation.as_dict()["roc_auc"][0] is None
 
 
 def test_too_few_outcomes_are_reported(prepared: LabelledSnapshots, model: Blend) -> None:
     none = prepared.further_labels[SHORTER].assign(churn=0.0)
-    found = _evaluate(replace(prepared, further_labels={**prepared.further_labels, SHORTER: none}), model)["14 days"]
-    assert not found.enough
-    assert "0 accounts with the outcome" in found.note
+    evaluation = _evaluate(replace(prepared, further_labels={**prepared.further_labels, SHORTER: none}), model)["14 days"]
+    assert not evaluation.enough
+    assert "0 accounts with the outcome" in evaluation.note
 
 
 def test_a_horizon_without_training_outcomes_is_reported(prepared: LabelledSnapshots, model: Blend) -> None:

@@ -39,34 +39,34 @@ def tested() -> tuple[pd.DataFrame, np.ndarray]:
 
 def test_the_better_model_shows_on_new_outcomes(tested: Any) -> None:
     frame, y = tested
-    found = compare_with_champion(_champion(LAST), np.where(y == 1, 0.9, 0.1), frame, y, 30, CONFIG)
-    assert found.difference is not None
-    assert found.difference[2] < 0
-    found = compare_with_champion(_champion(LAST), np.where(y == 1, 0.1, 0.9), frame, y, 30, CONFIG)
-    assert found.difference is not None
-    assert found.difference[1] > 0
+    comparison = compare_with_champion(_champion(LAST), np.where(y == 1, 0.9, 0.1), frame, y, 30, CONFIG)
+    assert comparison.difference is not None
+    assert comparison.difference[2] < 0
+    comparison = compare_with_champion(_champion(LAST), np.where(y == 1, 0.1, 0.9), frame, y, 30, CONFIG)
+    assert comparison.difference is not None
+    assert comparison.difference[1] > 0
 
 
 def test_a_champion_of_the_same_data_is_not_compared(tested: Any) -> None:
     frame, y = tested
-    found = compare_with_champion(_champion(LAST + 120 * DAY), np.full(len(y), 0.3), frame, y, 30, CONFIG)
-    assert (found.difference, found.unreadable) == (None, False)
-    assert found.reason == "it was trained through 2026-06-29 and has used every outcome of the test"
+    comparison = compare_with_champion(_champion(LAST + 120 * DAY), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+    assert (comparison.difference, comparison.unreadable) == (None, False)
+    assert comparison.reason == "it was trained through 2026-06-29 and has used every outcome of the test"
 
 
 def test_too_few_new_outcomes_are_reported(tested: Any) -> None:
     frame, y = tested
     few = y * (frame["account_id"].isin(["a0", "a3", "a6"])).to_numpy()
-    found = compare_with_champion(_champion(LAST), np.full(len(y), 0.3), frame, few, 30, CONFIG)
-    assert found.difference is None
-    assert "only 3 accounts have test outcomes that it has not used; at least 10 are needed" in found.reason
+    comparison = compare_with_champion(_champion(LAST), np.full(len(y), 0.3), frame, few, 30, CONFIG)
+    assert comparison.difference is None
+    assert "only 3 accounts have test outcomes that it has not used; at least 10 are needed" in comparison.reason
 
 
 def test_champions_of_another_horizon_are_not_compared(tested: Any) -> None:
     frame, y = tested
-    found = compare_with_champion(_champion(LAST, horizon_days=60), np.full(len(y), 0.3), frame, y, 30, CONFIG)
-    assert found.difference is None
-    assert found.reason == "it predicts 60 days ahead (grace 30), not 90 (grace 30)"
+    comparison = compare_with_champion(_champion(LAST, horizon_days=60), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+    assert comparison.difference is None
+    assert comparison.reason == "it predicts 60 days ahead (grace 30), not 90 (grace 30)"
 
 
 def test_unreadable_and_missing_champions(tmp_path: Path, tested: Any) -> None:
@@ -76,9 +76,9 @@ def test_unreadable_and_missing_champions(tmp_path: Path, tested: Any) -> None:
     write_pointer(home, ChampionPointer.model_validate_json(result))
     assert load_champions(home, CATALOGUE) == {"churn": UnreadableChampion("7")}
     frame, y = tested
-    found = compare_with_champion(UnreadableChampion("7"), np.full(len(y), 0.3), frame, y, 30, CONFIG)
-    assert found.unreadable
-    assert "version 7, can no longer be read" in found.reason
+    comparison = compare_with_champion(UnreadableChampion("7"), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+    assert comparison.unreadable
+    assert "version 7, can no longer be read" in comparison.reason
 
 
 def test_a_broken_pointer_is_reported_before_fitting(tmp_path: Path) -> None:

@@ -23,24 +23,24 @@ def candidates(strength: float = 1.5, seed: int = 0) -> tuple[Floats, dict[str, 
     y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
     rate = y.mean()
     noise = scipy.special.expit(scipy.special.logit(rate) + rng.normal(0, 0.3, ROWS))
-    found = {
+    probabilities = {
         "blend": scipy.special.expit(log_odds),
         "logistic_regression": scipy.special.expit(log_odds * 0.99),
         "health_score": noise,
         "base_rate": np.full(ROWS, rate),
     }
-    return y, found, [f"{i % 500}" for i in range(ROWS)]
+    return y, probabilities, [f"{i % 500}" for i in range(ROWS)]
 
 
 @lru_cache
-def judged(strength: float = 1.5, resamples: int = 60, **renamed: str) -> Comparison:
-    y, found, accounts = candidates(strength)
-    found = {name: found[renamed.get(name, name)] for name in found}
-    return compare_candidates(y, found, accounts, np.ones(ROWS), float(y.mean()), resamples=resamples)
+def compare(strength: float = 1.5, resamples: int = 60, **renamed: str) -> Comparison:
+    y, probabilities, accounts = candidates(strength)
+    probabilities = {name: probabilities[renamed.get(name, name)] for name in probabilities}
+    return compare_candidates(y, probabilities, accounts, np.ones(ROWS), float(y.mean()), resamples=resamples)
 
 
 def test_intervals_contain_their_values() -> None:
-    judgement = judged()
+    judgement = compare()
     for row in judgement.rows:
         for metric in row.metrics:
             if np.isfinite(metric.low):
@@ -49,13 +49,13 @@ def test_intervals_contain_their_values() -> None:
 
 
 def test_differences_are_paired() -> None:
-    judgement = judged()
+    judgement = compare()
     for loss in ("brier", "log_loss"):
-        found = judgement.difference("health_score", loss)
-        assert found is not None
+        evaluated = judgement.difference("health_score", loss)
+        assert evaluated is not None
         apart = judgement["blend"][loss].value - judgement["health_score"][loss].value
-        assert found.value == pytest.approx(apart)
-        assert found.better
+        assert evaluated.value == pytest.approx(apart)
+        assert evaluated.better
     # The truth and its near copy: far closer to each other than either is known.
     near = judgement.difference("logistic_regression")
     own = judgement["blend"]["log_loss"]
@@ -64,7 +64,7 @@ def test_differences_are_paired() -> None:
 
 
 def test_a_candidate_does_not_differ_from_itself() -> None:
-    same = judged(logistic_regression="blend").difference("logistic_regression")
+    same = compare(logistic_regression="blend").difference("logistic_regression")
     assert same is not None
     assert (same.value, same.low, same.high) == (0, 0, 0)
     assert not same.better
@@ -72,21 +72,21 @@ def test_a_candidate_does_not_differ_from_itself() -> None:
 
 
 def test_a_worse_candidate_is_marked() -> None:
-    found = judged(blend="health_score", health_score="blend").difference("health_score")
-    assert found is not None
-    assert found.worse
+    result = compare(blend="health_score", health_score="blend").difference("health_score")
+    assert result is not None
+    assert result.worse
 
 
 @pytest.mark.parametrize(("strength", "grade"), [(0.0, "none"), (0.45, "weak"), (0.8, "fair"), (1.5, "good")])
 def test_grades_follow_the_ranking(strength: float, grade: str) -> None:
-    judgement = judged(strength)
+    judgement = compare(strength)
     assert judgement.grade == grade
     assert judgement.words
 
 
 def test_a_good_ranking_with_wrong_probabilities_is_only_fair() -> None:
-    y, found, accounts = candidates()
-    timid = scipy.special.expit(-1.5 + 0.3 * scipy.special.logit(found["blend"]))
+    y, result, accounts = candidates()
+    timid = scipy.special.expit(-1.5 + 0.3 * scipy.special.logit(result["blend"]))
     judgement = compare_candidates(y, {"blend": timid}, accounts, np.ones(ROWS), float(y.mean()), resamples=100)
     assert judgement["blend"]["roc_auc"].value > 0.75
     assert judgement.grade == "fair"
@@ -94,7 +94,7 @@ def test_a_good_ranking_with_wrong_probabilities_is_only_fair() -> None:
 
 def test_sizes_and_rates_are_reported() -> None:
     y, _, accounts = candidates()
-    judgement = judged()
+    judgement = compare()
     with_outcome = {a for a, happened in zip(accounts, y, strict=True) if happened}
     assert judgement.size == {
         "rows": ROWS,
@@ -106,13 +106,13 @@ def test_sizes_and_rates_are_reported() -> None:
 
 
 def test_results_are_reproducible_json_values() -> None:
-    text = json.dumps(judged(resamples=20).as_dict(), allow_nan=False)
-    judged.cache_clear()
-    assert text == json.dumps(judged(resamples=20).as_dict(), allow_nan=False)
+    text = json.dumps(compare(resamples=20).as_dict(), allow_nan=False)
+    compare.cache_clear()
+    assert text == json.dumps(compare(resamples=20).as_dict(), allow_nan=False)
     assert json.loads(text)["grade"] == "good"
 
 
 def test_one_class_is_refused() -> None:
-    y, found, accounts = candidates()
+    y, result, accounts = candidates()
     with pytest.raises(InsufficientData, match="only one outcome occurs at the test dates"):
-        compare_candidates(np.zeros_like(y), found, accounts, np.ones(ROWS), 0.1)
+        compare_candidates(np.zeros_like(y), result, accounts, np.ones(ROWS), 0.1)

@@ -9,8 +9,8 @@ from training.evaluation.interval_width import UNEXPLAINED_SPREAD, true_probabil
 from training.evaluation.reason_stability import ReasonStability
 
 
-def _same(drawn: float) -> ReasonStability:
-    return ReasonStability(4, 100, 0.8, 0.6, 0.9, drawn)
+def _same(width: float) -> ReasonStability:
+    return ReasonStability(4, 100, 0.8, 0.6, 0.9, width)
 
 
 @given(st.floats(0, 5), st.floats(0, 5))

@@ -27,35 +27,35 @@ def judgement(subject: str = "truth", rival: str = "noise") -> Comparison:
     rng = np.random.default_rng(0)
     log_odds = rng.normal(-2, 1.5, ROWS)
     y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
-    found = {
+    probabilities = {
         "truth": scipy.special.expit(log_odds),
         "extreme": scipy.special.expit(2 * log_odds + 2),
         "noise": scipy.special.expit(scipy.special.logit(y.mean()) + rng.normal(0, 0.1, ROWS)),
         "average": np.full(ROWS, y.mean()),
     }
-    candidates = {LIGHTGBM: found[subject], LOGISTIC_REGRESSION: found[rival], HEALTH_SCORE: found["noise"]}
-    candidates |= {BASE_RATE: found["average"]}
+    candidates = {LIGHTGBM: probabilities[subject], LOGISTIC_REGRESSION: probabilities[rival], HEALTH_SCORE: probabilities["noise"]}
+    candidates |= {BASE_RATE: probabilities["average"]}
     accounts = [f"{i % 300}" for i in range(ROWS)]
     return compare_candidates(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
 
 
 def gates(
-    found: Comparison, enough: Sufficiency, leaks: Sequence[str] | None, against: ChampionComparison | None = None
+    result: Comparison, enough: Sufficiency, leaks: Sequence[str] | None, against: ChampionComparison | None = None
 ) -> tuple[Gate, ...]:
     """Gates of a training with sound feeds."""
-    return all_gates(found, enough, leaks, against, feeds=[])
+    return all_gates(result, enough, leaks, against, feeds=[])
 
 
 def failed(
-    found: Comparison, enough: Sufficiency = ENOUGH, leaks: list[str] | None = None, run: bool = True
+    result: Comparison, enough: Sufficiency = ENOUGH, leaks: list[str] | None = None, run: bool = True
 ) -> list[str]:
-    return [gate.name for gate in gates(found, enough, (leaks or []) if run else None) if not gate.passed]
+    return [gate.name for gate in gates(result, enough, (leaks or []) if run else None) if not gate.passed]
 
 
 def test_a_good_candidate_passes_all() -> None:
-    found = gates(judgement(), ENOUGH, [])
-    assert all_passed(found)
-    assert [gate.name for gate in found] == [
+    results = gates(judgement(), ENOUGH, [])
+    assert all_passed(results)
+    assert [gate.name for gate in results] == [
         "no_leak",
         "feeds_sound",
         "enough_data",
@@ -64,7 +64,7 @@ def test_a_good_candidate_passes_all() -> None:
         "no_loss_to_health_score",
         "calibration_slope",
     ]
-    assert all(gate.words for gate in found)
+    assert all(gate.words for gate in results)
 
 
 def test_an_empty_list_of_gates_is_not_passed() -> None:
@@ -105,13 +105,13 @@ def test_the_champion_is_compared_too(apart: tuple[float, float, float], loses: 
 
 
 def test_a_person_may_override_a_missing_comparison() -> None:
-    found = gates(judgement(), ENOUGH, [], ChampionComparison("3", None, "it has seen them"))
-    (gate,) = (g for g in found if not g.passed)
+    results = gates(judgement(), ENOUGH, [], ChampionComparison("3", None, "it has seen them"))
+    (gate,) = (g for g in results if not g.passed)
     assert (gate.name, gate.figure) == ("no_loss_to_champion", None)
     assert gate.undecided
     assert "version 3: it has seen them" in gate.words
-    assert not all_passed(found)
-    assert blocking_gates([asdict(g) for g in found]) == []
+    assert not all_passed(results)
+    assert blocking_gates([asdict(g) for g in results]) == []
 
 
 def test_a_person_cannot_override_other_failed_gates() -> None:
@@ -142,10 +142,10 @@ def test_gate_texts_include_the_numbers() -> None:
 
 
 def test_a_missing_comparison_fails_the_gate() -> None:
-    found = judgement()
-    alone = replace(found, differences=tuple(d for d in found.differences if d.against == BASE_RATE))
+    evaluated = judgement()
+    alone = replace(evaluated, differences=tuple(d for d in evaluated.differences if d.against == BASE_RATE))
     assert failed(alone) == ["no_loss_to_logistic_regression", "no_loss_to_health_score"]
-    assert "beats_base_rate" in failed(replace(found, differences=()))
+    assert "beats_base_rate" in failed(replace(evaluated, differences=()))
 
 
 def test_probabilities_that_are_too_extreme_fail() -> None:

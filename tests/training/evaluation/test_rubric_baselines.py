@@ -54,22 +54,22 @@ def _turned(prepared: LabelledSnapshots, rows: npt.NDArray[np.bool_]) -> Labelle
 
 
 def test_scores_use_the_learned_weights(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
-    found = score_rubrics(prepared, [rubric], parts)["learns"]
-    assert found.weights is not None
-    assert found.weights.weights["falling"] > 80
-    assert found.scores.rubric.learned == found.weights.weights
-    assert not np.allclose(found.scores.score, rubric.score(prepared.frame).score, equal_nan=True)
+    scores = score_rubrics(prepared, [rubric], parts)["learns"]
+    assert scores.weights is not None
+    assert scores.weights.weights["falling"] > 80
+    assert scores.scores.rubric.learned == scores.weights.weights
+    assert not np.allclose(scores.scores.score, rubric.score(prepared.frame).score, equal_nan=True)
 
 
 def test_learned_weights_do_not_use_the_test(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
     """Outcomes of the test, and of the dates whose windows end within it, change nothing of what it judges."""
     as_of = prepared.frame["as_of"]
-    known = (as_of + timedelta(days=HORIZON) <= parts.test[0]).to_numpy()
-    between = ~known & (as_of < parts.test[0]).to_numpy()
+    labelled = (as_of + timedelta(days=HORIZON) <= parts.test[0]).to_numpy()
+    between = ~labelled & (as_of < parts.test[0]).to_numpy()
     assert between.any()
     first = score_rubrics(prepared, [rubric], parts)["learns"]
-    assert score_rubrics(_turned(prepared, ~known), [rubric], parts)["learns"].weights == first.weights
-    assert score_rubrics(_turned(prepared, known), [rubric], parts)["learns"].weights != first.weights
+    assert score_rubrics(_turned(prepared, ~labelled), [rubric], parts)["learns"].weights == first.weights
+    assert score_rubrics(_turned(prepared, labelled), [rubric], parts)["learns"].weights != first.weights
     result, other = (
         health_facts(one, score_rubrics(one, [rubric], parts), parts).rubrics["learns"].meaning
         for one in (prepared, _turned(prepared, between))

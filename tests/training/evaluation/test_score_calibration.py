@@ -24,11 +24,11 @@ def _world(accounts: int, weeks: int = 8, seed: int = 0) -> tuple[np.ndarray, np
 
 
 def test_the_curve_is_recovered_and_never_increases() -> None:
-    found = fit_score_calibration(*_world(800))
-    assert found is not None
+    calibration = fit_score_calibration(*_world(800))
+    assert calibration is not None
     truth = 0.6 * (1 - SCORES / 100)
-    assert abs(np.array(found.rate) - truth)[10:90].max() < 0.08
-    rate, low, high = found.at([0, 35, 72, 100, np.nan])
+    assert abs(np.array(calibration.rate) - truth)[10:90].max() < 0.08
+    rate, low, high = calibration.at([0, 35, 72, 100, np.nan])
     assert (np.diff(rate[:4]) <= 0).all()
     assert (low[:4] <= rate[:4]).all()
     assert (rate[:4] <= high[:4]).all()
@@ -36,35 +36,35 @@ def test_the_curve_is_recovered_and_never_increases() -> None:
 
 
 def test_the_interval_has_its_nominal_coverage() -> None:
-    truth, held = 0.6 * (1 - SCORES / 100), []
+    truth, values = 0.6 * (1 - SCORES / 100), []
     for seed in range(12):
-        found = fit_score_calibration(*_world(150, seed=seed))
-        assert found is not None
-        held.append(((np.array(found.low) <= truth) & (truth <= np.array(found.high)))[10:90].mean())
-    assert 0.65 < np.mean(held) < 0.97
+        calibration = fit_score_calibration(*_world(150, seed=seed))
+        assert calibration is not None
+        values.append(((np.array(calibration.low) <= truth) & (truth <= np.array(calibration.high)))[10:90].mean())
+    assert 0.65 < np.mean(values) < 0.97
 
 
 def test_bands_have_observed_rates() -> None:
     score, band, churned, names, dates = _world(300)
-    found = fit_score_calibration(score, band, churned, names, dates)
-    assert found is not None
-    for result in found.bands:
+    calibration = fit_score_calibration(score, band, churned, names, dates)
+    assert calibration is not None
+    for result in calibration.bands:
         assert result.rate == pytest.approx(churned[band == result.band].mean())
         assert result.low is not None
         assert result.high is not None
         assert result.low <= result.rate <= result.high
-    assert [result.band for result in found.bands] == ["green", "yellow", "red"]
+    assert [result.band for result in calibration.bands] == ["green", "yellow", "red"]
 
 
 def test_the_curve_is_evaluated_on_later_dates() -> None:
     score, band, churned, names, dates = _world(600)
     later = (dates > dates.median()).to_numpy()
-    found = fit_score_calibration(score, band, churned, names, dates, (~later, later))
-    assert found is not None
-    assert found.later is not None
-    assert found.later.rows == later.sum()
-    assert found.later.calibration_error < 0.06
-    assert found.later.brier < found.later.brier_base_rate
+    calibration = fit_score_calibration(score, band, churned, names, dates, (~later, later))
+    assert calibration is not None
+    assert calibration.later is not None
+    assert calibration.later.rows == later.sum()
+    assert calibration.later.calibration_error < 0.06
+    assert calibration.later.brier < calibration.later.brier_base_rate
 
 
 def test_rows_in_neither_mask_are_ignored_in_the_evaluation() -> None:
@@ -73,11 +73,11 @@ def test_rows_in_neither_mask_are_ignored_in_the_evaluation() -> None:
     day = dates.rank(method="dense").to_numpy()
     before, between, after = day <= 4, day == 5, day > 5
     turned = np.where(between, 1 - churned, churned)
-    found, other = (fit_score_calibration(score, band, y, names, dates, (before, after)) for y in (churned, turned))
-    assert found is not None
+    result, other = (fit_score_calibration(score, band, y, names, dates, (before, after)) for y in (churned, turned))
+    assert result is not None
     assert other is not None
-    assert found.later == other.later
-    assert found.rate != other.rate
+    assert result.later == other.later
+    assert result.rate != other.rate
 
 
 def test_too_few_churns_give_no_curve() -> None:
@@ -88,11 +88,11 @@ def test_too_few_churns_give_no_curve() -> None:
 
 
 def test_json_round_trip_and_an_increasing_curve_is_refused() -> None:
-    found = fit_score_calibration(*_world(200))
-    assert found is not None
-    assert ScoreCalibration.model_validate_json(found.model_dump_json()) == found
+    calibration = fit_score_calibration(*_world(200))
+    assert calibration is not None
+    assert ScoreCalibration.model_validate_json(calibration.model_dump_json()) == calibration
     with pytest.raises(ValueError, match="never increase"):
-        ScoreCalibration.model_validate(found.model_dump() | {"rate": found.rate[::-1]})
+        ScoreCalibration.model_validate(calibration.model_dump() | {"rate": calibration.rate[::-1]})
 
 
 def test_weights_follow_the_association_with_retention() -> None:
@@ -102,11 +102,11 @@ def test_weights_follow_the_association_with_retention() -> None:
     points["empty"] = np.nan
     odds = -0.06 * (points["strong"] - 50) - 0.02 * (points["weak"] - 50) - 1.5
     churned = (rng.random(n) < 1 / (1 + np.exp(-odds))).to_numpy(dtype=float)
-    found = learn_weights(points, churned, np.array([f"a{i}" for i in range(n)], dtype=object))
-    assert found is not None
-    assert sum(found.weights.values()) == pytest.approx(100)
-    assert found.weights["strong"] > 2 * found.weights["weak"] > 0
-    assert found.weights["noise"] == found.weights["empty"] == 0
+    learned = learn_weights(points, churned, np.array([f"a{i}" for i in range(n)], dtype=object))
+    assert learned is not None
+    assert sum(learned.weights.values()) == pytest.approx(100)
+    assert learned.weights["strong"] > 2 * learned.weights["weak"] > 0
+    assert learned.weights["noise"] == learned.weights["empty"] == 0
 
 
 def test_without_evidence_nothing_is_learned() -> None:

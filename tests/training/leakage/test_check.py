@@ -45,8 +45,8 @@ def churn_of(i: int) -> datetime | None:
     return BEGAN + (140 + 17 * i) * DAY if i < CHURNED else None
 
 
-def made() -> Rows:
-    """Forty accounts over fourteen months, of which fourteen churn, one after the other; nothing tells which."""
+def generate_rows() -> Rows:
+    """Forty accounts over fourteen months, of which fourteen churn, one after the other; no column shows which."""
     rows: Rows = {name: [] for name in ("accounts", "subscriptions", "usage", "support", "billing")}
     for i in range(ACCOUNTS):
         account, end = f"a{i:02}", churn_of(i)
@@ -67,7 +67,7 @@ def made() -> Rows:
 
 @pytest.fixture
 def world() -> Rows:
-    return made()
+    return generate_rows()
 
 
 @pytest.fixture(scope="module")
@@ -77,20 +77,20 @@ def source_of(to_arrow: Any) -> Callable[[Rows], Source]:
 
 def backdated(*, loaded: bool) -> list[dict[str, Any]]:
     """Payments that failed, entered a fortnight after each churn and dated before it."""
-    found = []
+    values = []
     for i in range(CHURNED):
         end = churn_of(i)
         assert end is not None
         for k in range(2, 90, 3):
             row = {"account_id": f"a{i:02}", "kind": "payment_failed", "occurred_at": (end - k * DAY).isoformat()}
-            found.append(row | ({"loaded_at": (end + 14 * DAY).isoformat()} if loaded else {}))
-    return found
+            values.append(row | ({"loaded_at": (end + 14 * DAY).isoformat()} if loaded else {}))
+    return values
 
 
 @pytest.fixture(scope="module")
 def plain(source_of: Any) -> LeakReport:
     """The leak report of the unaltered data."""
-    return check_source_for_leaks(source_of(made()), FEW)
+    return check_source_for_leaks(source_of(generate_rows()), FEW)
 
 
 def subjects(report: LeakReport) -> set[str]:

@@ -62,13 +62,13 @@ def _on(day: int) -> str:
 def _past(name: str, table: pa.Table) -> Counter[tuple[Any, ...]]:
     """What was known before the date: each event with what had been filled in by then, once."""
     contract = TABLES[name]
-    found: set[tuple[Any, ...]] = set()
-    for row, known in zip(table.to_pylist(), known_us(contract, table), strict=True):
-        if known < AT:
+    changed: set[tuple[Any, ...]] = set()
+    for row, available in zip(table.to_pylist(), known_us(contract, table), strict=True):
+        if available < AT:
             later = {c.name: c.known_from for c in contract.columns if c.known_from is not None}
             ends = {end: row[end] is not None and row[end].replace(tzinfo=UTC) < AS_OF for end in later.values()}
-            found.add(tuple(v if c not in later or ends[later[c]] else None for c, v in row.items()))
-    return Counter(found)
+            changed.add(tuple(v if c not in later or ends[later[c]] else None for c, v in row.items()))
+    return Counter(changed)
 
 
 @pytest.mark.parametrize("name", [n for n in TABLES if n != "accounts"])

@@ -52,11 +52,11 @@ def contracts(folder: Path) -> pd.DataFrame:
     return pq.read_table(folder / "subscriptions.parquet").to_pandas()
 
 
-def made(rows: list[dict[str, Any]], end: datetime = END) -> OpenSignals:
+def signals_of(rows: list[dict[str, Any]], end: datetime = END) -> OpenSignals:
     frame = pd.DataFrame(rows)
     for name in ("started_at", "ended_at", "renewal_at"):
-        given = frame[name] if name in frame else pd.Series(pd.NaT, index=frame.index)
-        frame[name] = pd.to_datetime(given, utc=True).dt.tz_convert(None)
+        values = frame[name] if name in frame else pd.Series(pd.NaT, index=frame.index)
+        frame[name] = pd.to_datetime(values, utc=True).dt.tz_convert(None)
     accounts = pa.Table.from_pylist(
         [{"account_id": a, "created_at": datetime(2018, 1, 1)} for a in frame["account_id"].unique()]
     )
@@ -71,19 +71,19 @@ def test_both_checks_find_overwritten_contracts(simulated: Path, last_rows: Last
     assert "churn and expansion cannot be learned" in finding.what
     assert "one row per term" in finding.cure
     assert "term_started_at" in finding.cure
-    found = compare_due_shares(signals, 90, 30)
-    assert found.differs
-    assert found.high < found.at_end - 0.15
+    shares = compare_due_shares(signals, 90, 30)
+    assert shares.differs
+    assert shares.high < shares.at_end - 0.15
     signals.close()
 
 
 @pytest.mark.parametrize("horizon", [30, 90, 180])
 def test_complete_contracts_are_no_finding(simulated: Path, horizon: int) -> None:
     signals = of(simulated)
-    found = compare_due_shares(signals, horizon, 30)
-    assert not found.lacking
-    assert not found.differs
-    assert found.low <= found.at_end + 0.1
+    shares = compare_due_shares(signals, horizon, 30)
+    assert not shares.lacking
+    assert not shares.differs
+    assert shares.low <= shares.at_end + 0.1
     assert contract_findings(signals) == []
     signals.close()
 
@@ -130,7 +130,7 @@ def _whole(kind: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["monthly", "young", "three years", "evergreen", "same day"])
 def test_unusual_portfolios_are_no_finding(kind: str) -> None:
-    signals = made(_whole(kind))
+    signals = signals_of(_whole(kind))
     assert contract_findings(signals) == []
     assert not compare_due_shares(signals, 90, 30).differs
     signals.close()
@@ -138,7 +138,7 @@ def test_unusual_portfolios_are_no_finding(kind: str) -> None:
 
 def test_renewal_dates_of_active_accounts_only_are_a_finding() -> None:
     rows = [row | {"ended_at": END - 40 * DAY, "renewal_at": None} for row in _whole("three years")[:40]]
-    signals = made([*rows, *_whole("three years")[40:]])
+    signals = signals_of([*rows, *_whole("three years")[40:]])
     (finding,) = leaking_contracts(signals)
     assert (finding.column, finding.rows) == ("renewal_at", 40)
     assert "churn cannot be learned" in finding.what
@@ -155,7 +155,7 @@ def test_one_row_per_subscription_is_a_finding(days: int) -> None:
         period = start + ((stop - start) // DAY // days) * days * DAY
         row = {"account_id": f"a{i}", "started_at": start, "arr": 1000.0 + i, "renewal_at": period + days * DAY}
         rows.append(row | ({} if i % 4 else {"ended_at": stop}))
-    signals = made(rows)
+    signals = signals_of(rows)
     (finding,) = leaking_contracts(signals)
     assert finding.column == "renewal_at"
     assert "churn and expansion cannot be learned" in finding.what
@@ -165,7 +165,7 @@ def test_one_row_per_subscription_is_a_finding(days: int) -> None:
 
 def test_prices_that_never_changed_are_a_finding() -> None:
     rows = [row | {"seats": 5 + i % 7} for i, row in enumerate(_whole("same day"))]
-    signals = made(rows)
+    signals = signals_of(rows)
     (finding,) = contract_findings(signals)
     assert finding.column == "arr"
     assert "expansion and contraction cannot be learned" in finding.what

@@ -35,12 +35,12 @@ def rows() -> pd.DataFrame:
 
 def named(frame: pd.DataFrame, values: Any, kind: Any = "number") -> list[tuple[str, str]]:
     catalogue = Catalogue((feature("usage.it", kind), feature("usage.good")))
-    found = find_separating_features(frame.assign(**{"usage.it": values, "usage.good": frame["good"]}), frame["churn"], catalogue, "churn")
-    assert found.lacking == ""
-    assert (found.accounts_with, found.accounts_without) == (CHURNING, ACCOUNTS - CHURNING)
-    assert all(f.subject == "usage.it" and f.target == "churn" for f in found.findings)
-    assert len(found.findings) <= 1
-    return [(f.severity, f.words) for f in found.findings]
+    features = find_separating_features(frame.assign(**{"usage.it": values, "usage.good": frame["good"]}), frame["churn"], catalogue, "churn")
+    assert features.lacking == ""
+    assert (features.accounts_with, features.accounts_without) == (CHURNING, ACCOUNTS - CHURNING)
+    assert all(f.subject == "usage.it" and f.target == "churn" for f in features.findings)
+    assert len(features.findings) <= 1
+    return [(f.severity, f.words) for f in features.findings]
 
 
 def test_a_good_feature_is_no_leak(rows: pd.DataFrame) -> None:
@@ -64,8 +64,8 @@ def test_an_overwritten_number_is_reported(rows: pd.DataFrame) -> None:
 @pytest.mark.parametrize("kind", ["number", "category"])
 def test_a_feature_known_for_one_outcome_only_is_reported(rows: pd.DataFrame, kind: Any) -> None:
     share = np.random.default_rng(1).random(len(rows))
-    known = np.where(rows["ever"], share < 0.97, share < 0.02)
-    filled: Any = np.where(known, 3.0, np.nan) if kind == "number" else np.where(known, "SECRET", None)
+    has_value = np.where(rows["ever"], share < 0.97, share < 0.02)
+    filled: Any = np.where(has_value, 3.0, np.nan) if kind == "number" else np.where(has_value, "SECRET", None)
     ((severity, words),) = named(rows, filled, kind)
     assert severity == "failure"
     assert "is known for" in words
@@ -74,8 +74,8 @@ def test_a_feature_known_for_one_outcome_only_is_reported(rows: pd.DataFrame, ki
 
 def test_a_half_filled_feature_is_a_note(rows: pd.DataFrame) -> None:
     share = np.random.default_rng(1).random(len(rows))
-    found = named(rows, np.where(np.where(rows["ever"], share < 0.6, share < 0.01), 3.0, np.nan))
-    assert [severity for severity, _ in found] == ["note"]
+    result = named(rows, np.where(np.where(rows["ever"], share < 0.6, share < 0.01), 3.0, np.nan))
+    assert [severity for severity, _ in result] == ["note"]
 
 
 def test_a_separating_category_is_reported_without_its_value(rows: pd.DataFrame) -> None:
@@ -99,9 +99,9 @@ def test_a_category_per_account_is_no_leak(rows: pd.DataFrame) -> None:
 def test_too_few_accounts_are_not_checked(rows: pd.DataFrame) -> None:
     few = rows[~rows["ever"] | (rows["account_id"] < f"a{MINIMUM_ACCOUNTS - 1:02}")].reset_index(drop=True)
     result = few.assign(**{"usage.it": few["churn"]})
-    found = find_separating_features(result, few["churn"], Catalogue((feature("usage.it"),)), "churn")
-    assert found.findings == ()
-    assert found.lacking.startswith(f"{MINIMUM_ACCOUNTS - 1} accounts with churn and 50 without")
+    features = find_separating_features(result, few["churn"], Catalogue((feature("usage.it"),)), "churn")
+    assert features.findings == ()
+    assert features.lacking.startswith(f"{MINIMUM_ACCOUNTS - 1} accounts with churn and 50 without")
 
 
 def test_rows_with_unknown_outcomes_are_left_out(rows: pd.DataFrame) -> None:

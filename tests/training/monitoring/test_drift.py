@@ -44,8 +44,8 @@ def test_a_unit_change_and_a_silent_feed_are_detected() -> None:
 
 def test_expected_psi_matches_simulation() -> None:
     rng = np.random.default_rng(1)
-    found = [psi(pd.Series(rng.normal(size=300)), pd.Series(rng.normal(size=200))) for _ in range(200)]
-    assert np.mean(found) == pytest.approx(expected_psi(300, 200), rel=0.2)
+    values = [psi(pd.Series(rng.normal(size=300)), pd.Series(rng.normal(size=200))) for _ in range(200)]
+    assert np.mean(values) == pytest.approx(expected_psi(300, 200), rel=0.2)
 
 
 def test_psi_of_no_rows_is_undefined() -> None:

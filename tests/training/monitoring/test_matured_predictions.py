@@ -32,18 +32,18 @@ def _matured(stretch: float, times: float = 1.0) -> MaturedMetrics:
 
 
 def test_calibrated_probabilities_have_no_fault() -> None:
-    seen = _matured(1.0)
-    assert seen.faults() == []
-    assert seen.slope[0] == pytest.approx(1, abs=0.1)
+    matured = _matured(1.0)
+    assert matured.faults() == []
+    assert matured.slope[0] == pytest.approx(1, abs=0.1)
 
 
 def test_extreme_probabilities_at_the_right_level_are_a_fault() -> None:
-    seen = _matured(2.5)
-    assert not seen.off
-    assert seen.ratio[0] == pytest.approx(1, abs=0.02)
-    assert seen.slope[2] < SLOPE_BOUNDS[0]
-    value, low, high = seen.slope
-    assert seen.faults() == [
+    matured = _matured(2.5)
+    assert not matured.off
+    assert matured.ratio[0] == pytest.approx(1, abs=0.02)
+    assert matured.slope[2] < SLOPE_BOUNDS[0]
+    value, low, high = matured.slope
+    assert matured.faults() == [
         "within 90 days the probabilities are too extreme: high ones are too high and low ones too low (calibration "
         f"slope {value:.2f}, {low:.2f} to {high:.2f}; 1 is ideal)"
     ]
@@ -55,9 +55,9 @@ def test_moderate_probabilities_are_a_fault() -> None:
 
 
 def test_a_good_slope_that_differs_from_one_is_no_fault() -> None:
-    seen = _matured(1 / 0.9)
-    assert 0.8 < seen.slope[0] < 1.25
-    assert seen.faults() == []
+    matured = _matured(1 / 0.9)
+    assert 0.8 < matured.slope[0] < 1.25
+    assert matured.faults() == []
 
 
 def test_a_wrong_level_is_a_fault() -> None:
@@ -73,7 +73,7 @@ def test_predictions_of_champions_are_pooled() -> None:
         accounts = np.array([f"{name}{i}" for i in range(n)], dtype=object)
         parts.append(MaturedPredictions(p, (rng.random(n) < p).astype(np.float64), accounts))
     together = evaluate_by_horizon([{30: parts[0], 90: parts[0]}, {90: parts[1]}])
-    assert [(seen.days, seen.rows) for seen in together] == [(30, 300), (90, 500)]
+    assert [(recorded.days, recorded.rows) for recorded in together] == [(30, 300), (90, 500)]
     assert together[1].happened == sum(int(part.y.sum()) for part in parts)
 
 

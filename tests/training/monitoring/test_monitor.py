@@ -84,9 +84,9 @@ def look(
         keys = {"account_id": names * grid.n, "as_of": dates.repeat(ACCOUNTS)}
         return pd.DataFrame(keys | {"usage.noise": np.tile(np.arange(ACCOUNTS, dtype=float), grid.n)})
 
-    def run(trained: dict[str, int], gone: str = "") -> tuple[ChampionMonitoring, Grid]:
+    def run(trained: dict[str, int], missing: str = "") -> tuple[ChampionMonitoring, Grid]:
         home = Home(tmp_path)
-        made = {v: _bundle(home, v, 0.01 * int(v), through) for v, through in trained.items()}
+        bundles = {v: _bundle(home, v, 0.01 * int(v), through) for v, through in trained.items()}
         history = tuple(
             ChampionChange(at=_day(d + 0.2), what="promoted", target="churn", champion=_pointed(v), who="Ada", why="a test")
             for v, d in trained.items()
@@ -95,13 +95,13 @@ def look(
 
         def load(folder: Path, *_: object) -> Any:
             version = folder.name.partition("-")[0]
-            if version == gone:
+            if version == missing:
                 raise BundleError("it is gone")
-            return made[version]
+            return bundles[version]
 
         monkeypatch.setattr(monitor, "snapshot", snapshot)
         monkeypatch.setattr(monitor, "load_bundle", load)
-        bundle = made[history[-1].champion.version]
+        bundle = bundles[history[-1].champion.version]
         return monitor._monitor_champion(signals, bundle, pointer, home, CATALOGUE), grids[0]
 
     return run
@@ -121,8 +121,8 @@ def test_with_monthly_training_previous_champions_are_evaluated(look: Any) -> No
     assert dates == {"1": (_day(588), _day(616)), "2": (_day(616), _day(644)), "3": (_day(644), _day(672))}
     first, second, third = (former.matured for former in watched.former)
     # A date of day 588 + 28 n; what is 60 days old by day 700 has matured.
-    assert [seen.expected for seen in first] == pytest.approx([0.01])
-    assert [seen.expected for seen in second] == pytest.approx([0.02])
+    assert [recorded.expected for recorded in first] == pytest.approx([0.01])
+    assert [recorded.expected for recorded in second] == pytest.approx([0.02])
     assert third == ()
     (together,) = watched.together
     assert together.rows == first[0].rows + second[0].rows
@@ -133,9 +133,9 @@ def test_with_monthly_training_previous_champions_are_evaluated(look: Any) -> No
 
 
 def test_a_missing_bundle_is_skipped(look: Any) -> None:
-    watched = look({"1": 560, "2": 616, "3": 672}, gone="1")[0]
+    watched = look({"1": 560, "2": 616, "3": 672}, missing="1")[0]
     assert [former.matured is None for former in watched.former] == [True, False]
-    assert [seen.expected for seen in watched.together] == pytest.approx([0.02])
+    assert [recorded.expected for recorded in watched.together] == pytest.approx([0.02])
 
 
 def test_a_first_champion_has_no_previous_champions(look: Any) -> None:

@@ -26,9 +26,9 @@ def test_one_worker_runs_targets_in_sequence() -> None:
 
     def work(target: Target, _tell: Progress) -> int:
         under_way.append(target)
-        seen = len(under_way)
+        count = len(under_way)
         under_way.remove(target)
-        return seen
+        return count
 
     assert run_in_parallel(TARGETS, work, no_progress, 1) == dict.fromkeys(TARGETS, 1)
 

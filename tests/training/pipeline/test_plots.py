@@ -14,15 +14,15 @@ from training.evaluation.test_predictions import ScoredTestRows
 from training.pipeline.plots import plot_arr_at_capacity, plot_beeswarm, plot_dimensions, plot_gain, plot_reliability
 
 
-def test_drawing_twice_gives_the_same_picture(judged_rows: Callable[..., ScoredTestRows]) -> None:
+def test_drawing_twice_gives_the_same_picture(evaluation_rows: Callable[..., ScoredTestRows]) -> None:
     rng = np.random.default_rng(0)
-    y = judged_rows().y
+    y = evaluation_rows().y
     p = np.clip(0.1 + 0.3 * y + 0.4 * rng.random(len(y)), 0, 1)
-    data = judged_rows(**{BASE_RATE: np.full(len(y), 0.2), "logistic_regression": p**1.2, BLEND: p})
+    data = evaluation_rows(**{BASE_RATE: np.full(len(y), 0.2), "logistic_regression": p**1.2, BLEND: p})
     names = tuple(list(CATALOGUE)[::9])
     matrix = rng.normal(size=(60, len(names)))
 
-    def drawn() -> list[bytes]:
+    def plots() -> list[bytes]:
         figures = [
             plot_reliability("churn", data),
             plot_gain("churn", data),
@@ -35,6 +35,6 @@ def test_drawing_twice_gives_the_same_picture(judged_rows: Callable[..., ScoredT
             figure.savefig(file, format="png")
         return [file.getvalue() for file in files]
 
-    once = drawn()
+    once = plots()
     assert all(len(picture) > 5_000 for picture in once)
-    assert once == drawn()
+    assert once == plots()

@@ -23,17 +23,17 @@ def test_linear_algebra_uses_one_thread_and_a_refusal_stores_nothing(tmp_path: P
     pd.DataFrame({"account_id": ["a", "b"], "created_at": first}).to_parquet(signals / "accounts.parquet")
     pd.DataFrame({"account_id": ["a", "b"], "started_at": first, "arr": 1e3}).to_parquet(signals / "subscriptions.parquet")
     pd.DataFrame({"account_id": "a", "occurred_at": days}).to_parquet(signals / "usage.parquet")
-    seen: dict[str, set[int]] = {}
+    recorded: dict[str, set[int]] = {}
 
     def threads() -> dict[str, int]:
         return {each["filepath"]: each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
 
     def record_threads(_share: float, what: str) -> None:
-        seen[what] = set(threads().values())
+        recorded[what] = set(threads().values())
 
     before = threads()
     with pytest.raises(InsufficientData, match="not enough data to train"):
         train(signals, Home(tmp_path / "home"), TrainConfig(), progress=record_threads)
-    assert list(seen.values())[-1] == {1}
+    assert list(recorded.values())[-1] == {1}
     assert threads() == before
     assert not list((tmp_path / "home").rglob("model.txt"))

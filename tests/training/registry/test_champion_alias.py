@@ -26,22 +26,22 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWar
 def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, tuple[str, ...]]:
     """A home whose registry holds two versions for churn, and the runs that made them."""
     home = Home(tmp_path_factory.mktemp("registered"))
-    made = []
+    computed = []
     for version in (1, 2):
         with mlflow_tracking.run(home, f"training {version}") as run:
             client = run.mlflow.MlflowClient()
             if version == 1:
                 client.create_registered_model(NAME)
             client.create_model_version(NAME, source=f"{home.artifacts.as_uri()}/model", run_id=run.run_id)
-            made.append(run.run_id)
-    return home, tuple(made)
+            computed.append(run.run_id)
+    return home, tuple(computed)
 
 
 @pytest.fixture
 def home(registered: tuple[Home, tuple[str, ...]]) -> Iterator[Home]:
     """The same home, with version 1 as champion and the alias set to it."""
-    home, made = registered
-    _point(home, "1", made[0])
+    home, created = registered
+    _point(home, "1", created[0])
     assert sync_alias(home)
     yield home
     (home.root / "champion.json").unlink()
@@ -101,10 +101,10 @@ def test_an_unreachable_registry_is_a_warning(
     home: Home, registered: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with socket.socket() as taken:
+    with socket.socket() as used:
         # The port is bound, but nothing listens.
-        taken.bind(("127.0.0.1", 0))
-        away = Home(home.root, f"http://127.0.0.1:{taken.getsockname()[1]}")
+        used.bind(("127.0.0.1", 0))
+        away = Home(home.root, f"http://127.0.0.1:{used.getsockname()[1]}")
         _promote(away, "2", registered[1][1])
     assert _champion(home) == "2"
     assert "The champion is version 2 for churn; the alias" in caplog.text

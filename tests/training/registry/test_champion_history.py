@@ -80,10 +80,10 @@ def _pointed(version: str) -> ChampionEntry:
 @pytest.mark.parametrize("table", CASES.values(), ids=list(CASES))
 def test_each_champion_has_its_dates(table: str) -> None:
     lines = [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()[1:]]
-    made = {version: (created, through) for _, version, created, through, _ in lines}
+    versions = {version: (created, through) for _, version, created, through, _ in lines}
 
     def load(champion: ChampionEntry) -> Bundle:
-        created, through = made[champion.version]
+        created, through = versions[champion.version]
         if created == "-":
             raise BundleError("it is gone")
         bundle: Bundle = _bundle(created, through)
@@ -94,13 +94,13 @@ def test_each_champion_has_its_dates(table: str) -> None:
         for at, version, *_ in lines
     )
     pointer = ChampionPointer(churn=history[-1].champion, promoted_at=history[-1].at, history=history)
-    found = champion_periods(pointer, "churn", DAY_0 + timedelta(days=60 if "-900" not in table else 0), load)
+    periods = champion_periods(pointer, "churn", DAY_0 + timedelta(days=60 if "-900" not in table else 0), load)
     wanted = [(version, *answers.split("..")) for _, version, _, _, answers in lines if answers]
     assert [
         (one.champion.version, f"{(one.since - DAY_0).days}", f"{(one.until - DAY_0).days}" if one.until else "")
-        for one in found
+        for one in periods
     ] == wanted
-    assert [one.bundle is None for one in found] == [made[one.champion.version][0] == "-" for one in found]
+    assert [one.bundle is None for one in periods] == [versions[one.champion.version][0] == "-" for one in periods]
 
 
 def test_without_a_history_the_champion_is_in_use_since_its_training() -> None:
@@ -119,5 +119,5 @@ def test_periods_of_one_champion_are_grouped_and_the_present_one_is_last() -> No
             for at, version in (("0", "1"), ("10", "2"), ("20", "1"))
         ),
     )
-    found = periods_by_champion(champion_periods(pointer, "churn", DAY_0, lambda _: _bundle("0", "0")))
-    assert [(one.version, len(part)) for one, part in found.items()] == [("2", 1), ("1", 2)]
+    periods = periods_by_champion(champion_periods(pointer, "churn", DAY_0, lambda _: _bundle("0", "0")))
+    assert [(one.version, len(part)) for one, part in periods.items()] == [("2", 1), ("1", 2)]

@@ -30,9 +30,9 @@ class _Bundle:
 @pytest.fixture
 def followed(monkeypatch: pytest.MonkeyPatch) -> list[ChampionPointer | None]:
     """The pointers that the alias has followed."""
-    seen: list[ChampionPointer | None] = []
-    monkeypatch.setattr(promotion, "sync_alias", lambda home: seen.append(read_pointer(home)))
-    return seen
+    visited: list[ChampionPointer | None] = []
+    monkeypatch.setattr(promotion, "sync_alias", lambda home: visited.append(read_pointer(home)))
+    return visited
 
 
 def _home(tmp_path: Path) -> Home:

@@ -73,9 +73,9 @@ def test_without_accounts_a_ratio_is_null() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), min_size=2, max_size=40))
 def test_a_share_has_a_valid_interval_and_does_not_depend_on_row_order(rows: list[tuple[str, bool]]) -> None:
-    def share(given: list[tuple[str, bool]]) -> Any:
-        accounts = np.array([account for account, _ in given], dtype=object)
-        return AccountResamples(accounts).ratio([churns for _, churns in given], np.ones(len(given)), 1)
+    def share(pairs: list[tuple[str, bool]]) -> Any:
+        accounts = np.array([account for account, _ in pairs], dtype=object)
+        return AccountResamples(accounts).ratio([churns for _, churns in pairs], np.ones(len(pairs)), 1)
 
     result = share(rows)
     assert result == share(rows[::-1])

@@ -17,20 +17,20 @@ END = date(2026, 9, 30)
 
 @pytest.fixture(scope="session")
 def shares() -> list[float]:
-    """The progress reported while ``written`` was simulated."""
+    """The progress reported while ``summary`` was simulated."""
     return []
 
 
 @pytest.fixture(scope="session")
-def written(tmp_path_factory: pytest.TempPathFactory, shares: list[float]) -> SimulationSummary:
+def summary(tmp_path_factory: pytest.TempPathFactory, shares: list[float]) -> SimulationSummary:
     out = tmp_path_factory.mktemp("simulation") / "signals"
     return simulate(out, accounts=80, weeks=60, seed=3, end=END, progress=lambda share, what: shares.append(share))
 
 
 @pytest.fixture(scope="session")
-def tables(written: SimulationSummary) -> dict[str, pd.DataFrame]:
-    found = {file.stem: pd.read_parquet(file) for file in Path(written.folder).iterdir()}
-    return found | {"truth": pd.read_parquet(written.truth)}
+def tables(summary: SimulationSummary) -> dict[str, pd.DataFrame]:
+    result = {file.stem: pd.read_parquet(file) for file in Path(summary.folder).iterdir()}
+    return result | {"truth": pd.read_parquet(summary.truth)}
 
 
 @pytest.fixture(scope="session")

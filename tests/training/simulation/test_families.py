@@ -30,14 +30,14 @@ def past() -> SimulatedHistory:
 
 @pytest.fixture(scope="module")
 def truth(past: SimulatedHistory) -> pd.DataFrame:
-    found = true_probabilities(past.traits, past.after[-1], past.end, random_stream(5, "truth"), futures=60)
-    ids = [f"A{i + 1:05d}" for i in found.account]
-    hidden = past.after[-1].take(found.account)
+    probabilities = true_probabilities(past.traits, past.after[-1], past.end, random_stream(5, "truth"), futures=60)
+    ids = [f"A{i + 1:05d}" for i in probabilities.account]
+    hidden = past.after[-1].take(probabilities.account)
     return pd.DataFrame(
         {
-            "churn": found.churn,
-            "expansion": found.expansion,
-            "segment": past.traits.segment[found.account],
+            "churn": probabilities.churn,
+            "expansion": probabilities.expansion,
+            "segment": past.traits.segment[probabilities.account],
             "champion": hidden.champion,
             "rival": hidden.rival,
             "seats": hidden.seats,
@@ -59,8 +59,8 @@ def _assert_goes_with(signal: pd.Series, truth: pd.DataFrame, what: str, sign: i
     """Check that the signal ranks accounts like (or opposite to) the truth within segments, by three standard errors."""
     both = truth.assign(signal=signal.reindex(truth.index)).dropna(subset="signal")
     ranks = both.groupby("segment")[["signal", what]].rank(pct=True)
-    found = ranks.corr().iloc[0, 1]
-    assert sign * found > 3 / np.sqrt(len(both)), (found, len(both))
+    correlation = ranks.corr().iloc[0, 1]
+    assert sign * correlation > 3 / np.sqrt(len(both)), (correlation, len(both))
 
 
 def _count(rows: pd.DataFrame, kinds: list[str], truth: pd.DataFrame) -> pd.Series:

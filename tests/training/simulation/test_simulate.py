@@ -29,23 +29,23 @@ def test_only_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     assert first.rows == again.rows
 
 
-def test_the_tables_follow_the_data_contract(written: SimulationSummary) -> None:
-    report = check_source(open_source(written.folder))
+def test_the_tables_follow_the_data_contract(summary: SimulationSummary) -> None:
+    report = check_source(open_source(summary.folder))
     assert not report.errors
     assert not report.notes
     assert set(report.rows) == {*EVENTS, "accounts", "subscriptions"}
 
 
-def test_files_contain_plain_strings_and_timestamps(written: SimulationSummary) -> None:
-    schema = pq.read_schema(written.folder / "usage.parquet")
+def test_files_contain_plain_strings_and_timestamps(summary: SimulationSummary) -> None:
+    schema = pq.read_schema(summary.folder / "usage.parquet")
     assert {str(field.type) for field in schema} == {"string", "timestamp[us, tz=UTC]", "double"}
 
 
-def test_the_summary_counts_the_written_rows(written: SimulationSummary, tables: dict[str, pd.DataFrame]) -> None:
-    assert written.rows == {name: len(table) for name, table in tables.items()}
-    assert written.accounts == 80
-    assert 0 < written.monthly_churn < 0.05
-    assert written.truth == written.folder.parent / "signals-truth.parquet"
+def test_the_summary_counts_the_written_rows(summary: SimulationSummary, tables: dict[str, pd.DataFrame]) -> None:
+    assert summary.rows == {name: len(table) for name, table in tables.items()}
+    assert summary.accounts == 80
+    assert 0 < summary.monthly_churn < 0.05
+    assert summary.truth == summary.folder.parent / "signals-truth.parquet"
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -87,10 +87,10 @@ def test_open_items_have_no_result(tables: dict[str, pd.DataFrame]) -> None:
     assert (contracts["ended_at"].isna() == contracts["end_reason"].isna()).all()
 
 
-def test_the_truth_file_has_the_active_accounts_of_each_date(written: SimulationSummary, tables: dict[str, pd.DataFrame]) -> None:
+def test_the_truth_file_has_the_active_accounts_of_each_date(summary: SimulationSummary, tables: dict[str, pd.DataFrame]) -> None:
     rows = tables["subscriptions"]
-    assert [as_of.date() for as_of in sorted(tables["truth"]["as_of"].unique())] == list(written.as_ofs)
-    assert written.as_ofs[-1] == END.date()
+    assert [as_of.date() for as_of in sorted(tables["truth"]["as_of"].unique())] == list(summary.as_ofs)
+    assert summary.as_ofs[-1] == END.date()
     for as_of, probabilities in tables["truth"].groupby("as_of"):
         runs = rows[(rows["started_at"] < as_of) & ~(rows["ended_at"] < as_of)]
         assert sorted(probabilities["account_id"]) == sorted(runs["account_id"].unique())
@@ -107,7 +107,7 @@ def test_activity_drops_on_weekends_and_holidays(tables: dict[str, pd.DataFrame]
     assert christmas.mean() < 0.5 * ordinary.mean()
 
 
-def test_progress_is_reported_from_zero_to_one(written: SimulationSummary, shares: list[float]) -> None:
+def test_progress_is_reported_from_zero_to_one(summary: SimulationSummary, shares: list[float]) -> None:
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
 

@@ -23,8 +23,8 @@ def data(rows: int = 4_000, slope: float = 1.0, level: float = 0.0, seed: int = 
     return Predictions(y, scipy.special.expit(log_odds), rng.lognormal(9, 1, rows))
 
 
-def once(found: Predictions) -> Floats:
-    return np.ones((1, len(found.y)))
+def once(result: Predictions) -> Floats:
+    return np.ones((1, len(result.y)))
 
 
 outcomes = st.lists(
@@ -35,37 +35,37 @@ outcomes = st.lists(
 @given(outcomes)
 def test_metrics_agree_with_scikit_learn_with_ties_and_weights(rows: list[tuple[float, int, int]]) -> None:
     y, p, w = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
-    found = Predictions(y, p / 10, np.ones_like(y))
+    predictions = Predictions(y, p / 10, np.ones_like(y))
     both = 0 < (w * y).sum() < w.sum()
     if not both:
-        assert np.isnan(metrics.roc_auc(found, w[None])[0])
+        assert np.isnan(metrics.roc_auc(predictions, w[None])[0])
         return
-    assert metrics.roc_auc(found, w[None])[0] == pytest.approx(roc_auc_score(y, p, sample_weight=w))
-    assert metrics.pr_auc(found, w[None])[0] == pytest.approx(average_precision_score(y, p, sample_weight=w))
-    assert metrics.brier(found, w[None])[0] == pytest.approx(brier_score_loss(y, p / 10, sample_weight=w))
-    assert metrics.log_loss(found, w[None])[0] == pytest.approx(sklearn_log_loss(y, p / 10, sample_weight=w))
+    assert metrics.roc_auc(predictions, w[None])[0] == pytest.approx(roc_auc_score(y, p, sample_weight=w))
+    assert metrics.pr_auc(predictions, w[None])[0] == pytest.approx(average_precision_score(y, p, sample_weight=w))
+    assert metrics.brier(predictions, w[None])[0] == pytest.approx(brier_score_loss(y, p / 10, sample_weight=w))
+    assert metrics.log_loss(predictions, w[None])[0] == pytest.approx(sklearn_log_loss(y, p / 10, sample_weight=w))
 
 
 def test_a_weight_of_two_equals_two_rows() -> None:
-    found = data(300)
+    predictions = data(300)
     twice = np.random.default_rng(1).integers(0, 3, 300)
-    again = [np.repeat(column, twice) for column in (found.y, found.p, found.arr)]
+    again = [np.repeat(column, twice) for column in (predictions.y, predictions.p, predictions.arr)]
     copied = Predictions(*again)
     for metric in (metrics.roc_auc, metrics.pr_auc, metrics.brier, metrics.calibration_slope, metrics.captured_arr):
-        assert metric(found, twice[None].astype(float)) == pytest.approx(metric(copied, once(copied)), abs=1e-6)
+        assert metric(predictions, twice[None].astype(float)) == pytest.approx(metric(copied, once(copied)), abs=1e-6)
 
 
 def test_ranking_metrics_depend_on_ranks_only() -> None:
-    found = data()
-    squashed = Predictions(found.y, found.p**3, found.arr)
+    result = data()
+    squashed = Predictions(result.y, result.p**3, result.arr)
     for metric in (metrics.roc_auc, metrics.pr_auc, metrics.captured, metrics.captured_arr, metrics.lift):
-        assert metric(squashed, once(found)) == pytest.approx(metric(found, once(found)))
+        assert metric(squashed, once(result)) == pytest.approx(metric(result, once(result)))
 
 
 def test_reversing_the_ranking_reverses_the_auc() -> None:
-    found = data()
-    turned = Predictions(found.y, 1 - found.p, found.arr)
-    assert metrics.roc_auc(turned, once(found))[0] == pytest.approx(1 - metrics.roc_auc(found, once(found))[0])
+    result = data()
+    turned = Predictions(result.y, 1 - result.p, result.arr)
+    assert metrics.roc_auc(turned, once(result))[0] == pytest.approx(1 - metrics.roc_auc(result, once(result))[0])
 
 
 def test_guessing_scores_like_guessing() -> None:
@@ -110,18 +110,18 @@ def test_miscalibration_increases_the_losses() -> None:
 def test_captured_counts_outcomes_and_their_arr() -> None:
     """Of ten accounts two leave, ranked first and fifth: the top tenth has half of the leavers, and 90 of the 100."""
     y = np.array([1, 0, 0, 0, 1, 0, 0, 0, 0, 0.0])
-    found = Predictions(y, np.linspace(0.9, 0.1, 10), np.array([90, 5, 5, 5, 10, 5, 5, 5, 5, 5.0]))
-    assert metrics.captured(found, once(found))[0] == pytest.approx([0.25, 0.5, 0.5])
-    assert metrics.captured_arr(found, once(found))[0] == pytest.approx([0.45, 0.9, 0.9])
-    assert metrics.lift(found, once(found))[0] == pytest.approx([5, 5, 2.5])
+    predictions = Predictions(y, np.linspace(0.9, 0.1, 10), np.array([90, 5, 5, 5, 10, 5, 5, 5, 5, 5.0]))
+    assert metrics.captured(predictions, once(predictions))[0] == pytest.approx([0.25, 0.5, 0.5])
+    assert metrics.captured_arr(predictions, once(predictions))[0] == pytest.approx([0.45, 0.9, 0.9])
+    assert metrics.lift(predictions, once(predictions))[0] == pytest.approx([5, 5, 2.5])
 
 
 def test_one_class_has_no_metrics_that_need_two() -> None:
-    found = Predictions(np.zeros(20), np.linspace(0.1, 0.5, 20), np.ones(20))
+    predictions = Predictions(np.zeros(20), np.linspace(0.1, 0.5, 20), np.ones(20))
     for metric in (metrics.roc_auc, metrics.pr_auc, metrics.calibration_slope, metrics.calibration_intercept):
-        assert np.isnan(metric(found, once(found))[0])
-    assert np.isnan(metrics.captured(found, once(found))).all()
-    assert np.isfinite(metrics.brier(found, once(found))[0])
+        assert np.isnan(metric(predictions, once(predictions))[0])
+    assert np.isnan(metrics.captured(predictions, once(predictions))).all()
+    assert np.isfinite(metrics.brier(predictions, once(predictions))[0])
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_every_metric_documents_a_good_value(name: str) -> None:
 
 
 def test_ranking_metrics_match_the_single_functions() -> None:
-    found = data(300)
-    found = Predictions(found.y, found.p.round(1), found.arr)
+    predictions = data(300)
+    predictions = Predictions(predictions.y, predictions.p.round(1), predictions.arr)
     weights = np.random.default_rng(2).integers(0, 3, (4, 300)).astype(float)
-    for name, values in metrics.ranking_metrics(found, weights).items():
-        assert values == pytest.approx(getattr(metrics, name)(found, weights)), name
+    for name, values in metrics.ranking_metrics(predictions, weights).items():
+        assert values == pytest.approx(getattr(metrics, name)(predictions, weights)), name

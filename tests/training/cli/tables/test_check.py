@@ -23,13 +23,13 @@ EMAIL = [{"account_id": "a1", "occurred_at": f"2024-0{m}-01", "kind": "email", "
 
 
 def _printed(to_arrow: Any, width: int, **tables: list[dict[str, Any]]) -> str:
-    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
-    source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
+    signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
+    source = from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test")
     report, feeds = check_source(source), feed_health(source)
     enough = check_sufficiency(source) if report.ok else None
-    said = verdict(enough, feeds) if enough else broken_contract_verdict(len(report.errors), 90)
+    conclusion = verdict(enough, feeds) if enough else broken_contract_verdict(len(report.errors), 90)
     out = StringIO()
-    print_check(report, feeds, enough, said, Console(file=out, width=width))
+    print_check(report, feeds, enough, conclusion, Console(file=out, width=width))
     return out.getvalue()
 
 
@@ -44,8 +44,8 @@ def test_the_table_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> 
 
 
 def test_overwritten_contracts_are_not_enough_for_any_target(to_arrow: Any) -> None:
-    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
-    source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
+    signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
+    source = from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test")
     report, feeds = check_source(source), feed_health(source)
     enough = replace(check_sufficiency(source), overwritten=True)
     out = StringIO()

@@ -78,9 +78,9 @@ def test_a_model_not_promoted_shows_reason_and_next_step() -> None:
     assert "failed gates: calibration_slope" in failed
     assert "renewcast promote" not in failed
     assert color == "red"
-    asked, color = _standing(_model(open_))
-    assert "version 4 is registered; it could not be compared with the champion, version 3: no news" in asked
-    assert "`renewcast promote churn 4 --why TEXT` makes it the champion" in asked
+    requested, color = _standing(_model(open_))
+    assert "version 4 is registered; it could not be compared with the champion, version 3: no news" in requested
+    assert "`renewcast promote churn 4 --why TEXT` makes it the champion" in requested
     assert color == "yellow"
     passed = Gate("no_leak", True, 0.0, 0.0, "no feature sees the future")
     assert _standing(_model(passed))[0] == "version 4 is now the champion"

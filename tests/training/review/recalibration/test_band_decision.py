@@ -28,45 +28,45 @@ def jumps(wrong: SyntheticHistory) -> ReviewRows:
 
 
 def test_a_limit_moves_towards_the_jump_by_at_most_the_cap(jumps: ReviewRows) -> None:
-    found = propose_bands(jumps, BANDS, capacity=None, resamples=100)
-    assert found.decision == "change", found.reasons
-    green, yellow = found.limits
+    proposal = propose_bands(jumps, BANDS, capacity=None, resamples=100)
+    assert proposal.decision == "change", proposal.reasons
+    green, yellow = proposal.limits
     assert (yellow.new, yellow.clear) == (45.0, "up")
     assert yellow.fitted.low <= 52 <= yellow.fitted.high
     assert (green.new, green.clear) == (70.0, None)
-    assert found.new == {"green": 70.0, "yellow": 45.0, "red": 0.0}
-    json.dumps(found.as_dict(), allow_nan=False)
+    assert proposal.new == {"green": 70.0, "yellow": 45.0, "red": 0.0}
+    json.dumps(proposal.as_dict(), allow_nan=False)
 
 
 def test_churn_falls_from_red_to_green_and_rows_add_up(jumps: ReviewRows) -> None:
-    found = propose_bands(jumps, BANDS, capacity=None, resamples=50)
-    for bands in (found.before, found.after):
+    proposal = propose_bands(jumps, BANDS, capacity=None, resamples=50)
+    for bands in (proposal.before, proposal.after):
         assert [b.band for b in bands] == ["green", "yellow", "red"]
         rates = [b.rate_earlier.value for b in bands]
         assert rates == sorted(rates)
-        assert sum(b.earlier.rows for b in bands) == found.earlier.rows
+        assert sum(b.earlier.rows for b in bands) == proposal.earlier.rows
 
 
 def test_a_red_queue_over_capacity_is_not_proposed(jumps: ReviewRows) -> None:
-    found = propose_bands(jumps, BANDS, capacity=1, resamples=50)
-    assert found.decision == "keep"
-    assert found.queue_after.typical > found.queue_before.typical
-    assert "queue" in found.reasons[0]
+    proposal = propose_bands(jumps, BANDS, capacity=1, resamples=50)
+    assert proposal.decision == "keep"
+    assert proposal.queue_after.typical > proposal.queue_before.typical
+    assert "queue" in proposal.reasons[0]
 
 
 def test_limits_at_the_jumps_are_not_changed(jumps: ReviewRows) -> None:
-    found = propose_bands(jumps, Bands(green=70, yellow=52, red=0), capacity=None, resamples=50)
-    assert found.decision == "keep", found.reasons
-    assert found.candidate == {"green": 70.0, "yellow": 52.0, "red": 0.0}
+    proposal = propose_bands(jumps, Bands(green=70, yellow=52, red=0), capacity=None, resamples=50)
+    assert proposal.decision == "keep", proposal.reasons
+    assert proposal.candidate == {"green": 70.0, "yellow": 52.0, "red": 0.0}
 
 
 def test_with_forty_churns_there_is_not_enough_evidence(few: SyntheticHistory) -> None:
-    found = propose_bands(few.rows, BANDS, capacity=5, resamples=50)
-    assert found.decision == "not_enough_evidence"
-    assert found.new == {"green": 70.0, "yellow": 40.0, "red": 0.0}
+    proposal = propose_bands(few.rows, BANDS, capacity=5, resamples=50)
+    assert proposal.decision == "not_enough_evidence"
+    assert proposal.new == {"green": 70.0, "yellow": 40.0, "red": 0.0}
 
 
 def test_without_rows_no_change_is_proposed(few: SyntheticHistory) -> None:
-    found = propose_bands(few.rows.only(np.zeros(len(few.rows), dtype=bool)), BANDS, capacity=5, resamples=50)
-    assert found.decision == "not_enough_evidence"
-    json.dumps(found.as_dict(), allow_nan=False)
+    proposal = propose_bands(few.rows.only(np.zeros(len(few.rows), dtype=bool)), BANDS, capacity=5, resamples=50)
+    assert proposal.decision == "not_enough_evidence"
+    json.dumps(proposal.as_dict(), allow_nan=False)

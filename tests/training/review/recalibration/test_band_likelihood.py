@@ -19,15 +19,15 @@ def counts(rates: list[float], limits: tuple[int, int], rows: int = 10_000, seed
 
 
 def test_jumps_are_found() -> None:
-    whole, drawn = counts([0.3, 0.1, 0.02], (37, 66))
+    whole, sampled = counts([0.3, 0.1, 0.02], (37, 66))
     assert whole.best()[0].tolist() == pytest.approx([37, 66], abs=2)
-    assert np.abs(drawn.best() - [37, 66]).max() <= 6
+    assert np.abs(sampled.best() - [37, 66]).max() <= 6
 
 
 def test_counts_match_the_rows() -> None:
-    whole, drawn = counts([0.3, 0.1, 0.02], (37, 66), rows=2_000)
+    whole, sampled = counts([0.3, 0.1, 0.02], (37, 66), rows=2_000)
     assert whole.rows.sum() == 2_000
-    assert drawn.rows.sum(axis=1) == pytest.approx(np.full(20, 2_000))
+    assert sampled.rows.sum(axis=1) == pytest.approx(np.full(20, 2_000))
 
 
 def test_rising_churn_rates_give_no_limits() -> None:

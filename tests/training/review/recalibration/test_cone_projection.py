@@ -18,9 +18,9 @@ def test_no_point_of_the_cone_is_nearer(seed: int) -> None:
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(3, 3))
     information, goal = root @ root.T + 0.1 * np.eye(3), rng.normal(size=3)
-    found = project_on_cone(goal, information, share_cone(LOW, HIGH))
-    assert (share_cone(LOW, HIGH) @ found >= -1e-8).all()
-    near = (found - goal) @ information @ (found - goal)
+    projected = project_on_cone(goal, information, share_cone(LOW, HIGH))
+    assert (share_cone(LOW, HIGH) @ projected >= -1e-8).all()
+    near = (projected - goal) @ information @ (projected - goal)
     for _ in range(30):
         share = LOW + rng.random(3) * (HIGH - LOW)
         share /= share.sum()

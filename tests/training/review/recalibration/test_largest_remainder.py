@@ -22,8 +22,8 @@ def test_rounding() -> None:
 def test_bounds_and_sum(values: list[float], step: float) -> None:
     change = np.array(values) - np.mean(values)
     low, high = np.minimum(np.full(len(change), -5.0), change), np.maximum(np.full(len(change), 5.0), change)
-    found = round_to_steps(change, step, low, high)
-    assert found.sum() == 0
-    assert ((found >= low - 1e-9) & (found <= high + 1e-9)).all()
-    assert np.abs(found - change).max() <= step * len(change)
-    assert found / step == pytest.approx(np.round(found / step))
+    rounded = round_to_steps(change, step, low, high)
+    assert rounded.sum() == 0
+    assert ((rounded >= low - 1e-9) & (rounded <= high + 1e-9)).all()
+    assert np.abs(rounded - change).max() <= step * len(change)
+    assert rounded / step == pytest.approx(np.round(rounded / step))

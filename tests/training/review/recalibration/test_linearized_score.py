@@ -25,13 +25,13 @@ def test_only_dimensions_without_weight() -> None:
 @given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3))
 @settings(max_examples=20, deadline=None)
 def test_derivatives_of_slope_times_score(slopes: list[float]) -> None:
-    points, known = POINTS[:3], ~np.isnan(POINTS[:3])
+    points, available = POINTS[:3], ~np.isnan(POINTS[:3])
     at = np.array(slopes)
-    found = linearized_score(points, known, at, OWN)
+    linearized = linearized_score(points, available, at, OWN)
     # A thousandth of the current weights is mixed into the weights that distribute a missing dimension.
-    assert found.value == pytest.approx(at.sum() * weighted_score(points, at), rel=2e-2)
-    assert found.value[[0, 2]] == pytest.approx(at.sum() * weighted_score(points, at)[[0, 2]])
+    assert linearized.value == pytest.approx(at.sum() * weighted_score(points, at), rel=2e-2)
+    assert linearized.value[[0, 2]] == pytest.approx(at.sum() * weighted_score(points, at)[[0, 2]])
     for j in range(3):
         move = np.eye(3)[j] * 1e-6
-        up, down = (linearized_score(points, known, at + sign * move, OWN).value for sign in (1, -1))
-        assert found.slopes[:, j] == pytest.approx((up - down) / 2e-6, rel=1e-3, abs=1e-2)
+        up, down = (linearized_score(points, available, at + sign * move, OWN).value for sign in (1, -1))
+        assert linearized.slopes[:, j] == pytest.approx((up - down) / 2e-6, rel=1e-3, abs=1e-2)

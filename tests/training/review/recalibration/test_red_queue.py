@@ -36,10 +36,10 @@ def rows() -> ReviewRows:
 
 
 def test_red_accounts_are_counted_by_date() -> None:
-    found = red_queue(rows(), 40, 1)
+    queue = red_queue(rows(), 40, 1)
     # Red: 1, 1, 2, 3; b enters on the third Monday, a again on the fourth; c was red on its first date.
-    assert (found.typical, found.most, found.latest, found.entering) == (1.5, 3, 3, 0.5)
-    assert found.over
+    assert (queue.typical, queue.most, queue.latest, queue.entering) == (1.5, 3, 3, 0.5)
+    assert queue.over
 
 
 def test_a_higher_limit_never_shortens_the_queue() -> None:
@@ -48,5 +48,5 @@ def test_a_higher_limit_never_shortens_the_queue() -> None:
 
 
 def test_without_scores_the_queue_is_empty() -> None:
-    found = red_queue(rows().only(np.zeros(10, dtype=bool)), 40, 5)
-    assert (found.typical, found.most, found.over) == (0.0, 0, False)
+    queue = red_queue(rows().only(np.zeros(10, dtype=bool)), 40, 5)
+    assert (queue.typical, queue.most, queue.over) == (0.0, 0, False)

@@ -47,9 +47,9 @@ def test_a_scoring_of_some_rows_is_compared_on_these_rows() -> None:
 
 def test_a_score_is_calibrated_on_earlier_rows() -> None:
     later = np.array([10.0, 50.0, 90.0, np.nan])
-    found = calibrated_by_score(SCORE, CHURNED, np.ones(N), later)
-    assert found[:3] == pytest.approx(1 / (1 + np.exp(0.05 * (later[:3] - 20))), abs=0.04)
-    assert np.isnan(found[3])
+    calibrated = calibrated_by_score(SCORE, CHURNED, np.ones(N), later)
+    assert calibrated[:3] == pytest.approx(1 / (1 + np.exp(0.05 * (later[:3] - 20))), abs=0.04)
+    assert np.isnan(calibrated[3])
 
 
 def test_a_model_without_earlier_rows_is_not_calibrated() -> None:
@@ -58,6 +58,6 @@ def test_a_model_without_earlier_rows_is_not_calibrated() -> None:
     assert calibrated_by_model(nothing, CHURNED, np.ones(N), ACCOUNTS, later)[0] == 0.2
     # The model was overconfident on earlier rows, so later probabilities are less extreme.
     log_odds = 2 * np.log(CHANCE / (1 - CHANCE))
-    found = calibrated_by_model(1 / (1 + np.exp(-log_odds)), CHURNED, np.ones(N), ACCOUNTS, later)
-    assert found[0] == pytest.approx(1 / (1 + np.exp(-np.log(0.25) / 2)), abs=0.04)
-    assert np.isnan(found[1])
+    calibrated = calibrated_by_model(1 / (1 + np.exp(-log_odds)), CHURNED, np.ones(N), ACCOUNTS, later)
+    assert calibrated[0] == pytest.approx(1 / (1 + np.exp(-np.log(0.25) / 2)), abs=0.04)
+    assert np.isnan(calibrated[1])

@@ -45,6 +45,6 @@ def test_the_newest_outcomes_are_not_known(few: SyntheticHistory) -> None:
 
 def test_a_score_needs_data_for_half_of_its_weight() -> None:
     points = np.array([[80.0, np.nan, 40.0], [np.nan, np.nan, 40.0]])
-    found = score_points(points, np.array([50.0, 20.0, 30.0]))
-    assert found[0] == pytest.approx((40 + 12) / 0.8)
-    assert np.isnan(found[1])
+    result = score_points(points, np.array([50.0, 20.0, 30.0]))
+    assert result[0] == pytest.approx((40 + 12) / 0.8)
+    assert np.isnan(result[1])

@@ -82,17 +82,17 @@ def test_figures_are_consistent(proposed: WeightProposal) -> None:
 
 
 def test_with_forty_churns_there_is_not_enough_evidence(few: SyntheticHistory) -> None:
-    found = propose_weights(few.rows, IN_FORCE, resamples=50)
-    assert found.decision == "not_enough_evidence"
-    assert found.new == IN_FORCE
-    assert "churned" in found.reasons[0]
+    proposal = propose_weights(few.rows, IN_FORCE, resamples=50)
+    assert proposal.decision == "not_enough_evidence"
+    assert proposal.new == IN_FORCE
+    assert "churned" in proposal.reasons[0]
 
 
 def test_correct_weights_are_not_changed(wrong: SyntheticHistory) -> None:
     true = {name: round(weight) for name, weight in wrong.weights.items()}
-    found = propose_weights(wrong.rows, true, resamples=100)
-    assert found.decision == "keep", found.reasons
-    assert found.new == true
+    proposal = propose_weights(wrong.rows, true, resamples=100)
+    assert proposal.decision == "keep", proposal.reasons
+    assert proposal.new == true
 
 
 def test_duplicated_rows_add_no_evidence(few: SyntheticHistory) -> None:
@@ -126,36 +126,36 @@ def test_a_dimension_with_more_churn_for_more_points_is_named() -> None:
     weights = {"usage": 60.0, "support": 20.0, "community": 20.0}
     rows = simulate_synthetic_history(weights, weights, 300, 5, every_weeks=8).rows
     points = rows.points.assign(usage=100 - rows.points["usage"])
-    found = propose_weights(replace(rows, points=points), weights, resamples=50)
-    signs = {d.name: d.sign for d in found.dimensions}
+    proposal = propose_weights(replace(rows, points=points), weights, resamples=50)
+    signs = {d.name: d.sign for d in proposal.dimensions}
     assert signs["usage"] == "with_churn"
     assert signs["support"] == "with_staying"
-    assert any(reason.startswith("usage: more points mean more churn") for reason in found.reasons)
+    assert any(reason.startswith("usage: more points mean more churn") for reason in proposal.reasons)
 
 
 def test_a_dimension_without_data_keeps_its_weight(few: SyntheticHistory) -> None:
     rows = replace(few.rows, points=few.rows.points.assign(outcomes=np.nan))
-    found = propose_weights(rows, IN_FORCE, resamples=50)
-    (outcomes,) = [d for d in found.dimensions if d.name == "outcomes"]
+    proposal = propose_weights(rows, IN_FORCE, resamples=50)
+    (outcomes,) = [d for d in proposal.dimensions if d.name == "outcomes"]
     assert outcomes.not_judged == "no account has data for it"
     assert outcomes.candidate == outcomes.shrunk == 20.0
     assert np.isnan(outcomes.fitted.value)
-    assert sum(found.candidate.values()) == pytest.approx(100)
-    assert sum(d.fitted.value for d in found.dimensions if not d.not_judged) == pytest.approx(80)
+    assert sum(proposal.candidate.values()) == pytest.approx(100)
+    assert sum(d.fitted.value for d in proposal.dimensions if not d.not_judged) == pytest.approx(80)
 
 
 def test_without_rows_no_change_is_proposed(few: SyntheticHistory) -> None:
-    found = propose_weights(few.rows.only(np.zeros(len(few.rows), dtype=bool)), IN_FORCE, resamples=50)
-    assert found.decision == "not_enough_evidence"
-    assert found.new == IN_FORCE
-    assert found.judged == ()
-    json.dumps(found.as_dict(), allow_nan=False)
+    proposal = propose_weights(few.rows.only(np.zeros(len(few.rows), dtype=bool)), IN_FORCE, resamples=50)
+    assert proposal.decision == "not_enough_evidence"
+    assert proposal.new == IN_FORCE
+    assert proposal.judged == ()
+    json.dumps(proposal.as_dict(), allow_nan=False)
 
 
 def test_with_a_cap_of_zero_nothing_changes(wrong: SyntheticHistory) -> None:
-    found = propose_weights(wrong.rows, IN_FORCE, cap=0.0, resamples=20)
-    assert found.decision == "keep"
-    assert found.candidate == IN_FORCE
+    proposal = propose_weights(wrong.rows, IN_FORCE, cap=0.0, resamples=20)
+    assert proposal.decision == "keep"
+    assert proposal.candidate == IN_FORCE
 
 
 def test_weights_of_other_dimensions_are_refused(few: SyntheticHistory) -> None:
@@ -174,22 +174,22 @@ def test_weights_of_other_dimensions_are_refused(few: SyntheticHistory) -> None:
     ],
 )
 def test_allowed_ranges(clear: list[int], least: list[float], most: list[float]) -> None:
-    found = allowed_range(np.array([50.0, 30.0, 15.0]), np.array(clear), 5.0)
-    assert found[:, 0].tolist() == least
-    assert found[:, 1].tolist() == most
+    allowed = allowed_range(np.array([50.0, 30.0, 15.0]), np.array(clear), 5.0)
+    assert allowed[:, 0].tolist() == least
+    assert allowed[:, 1].tolist() == most
 
 
 @pytest.mark.slow
 def test_error_rates_over_many_histories() -> None:
     """Ten seeds each: correct weights rarely change, wrong ones move in the right direction, intervals cover the truth."""
     true = {"usage": 15.0, "engagement": 20.0, "support": 30.0, "outcomes": 10.0, "relationship": 25.0}
-    held, changed = [], {"right": 0, "wrong": 0}
+    values, changed = [], {"right": 0, "wrong": 0}
     for seed in range(10):
         for kind, weights in (("right", IN_FORCE), ("wrong", true)):
-            found = propose_weights(simulate_synthetic_history(weights, IN_FORCE, 500, seed, every_weeks=8).rows, IN_FORCE, resamples=100)
-            held += [d.fitted.low <= weights[d.name] <= d.fitted.high for d in found.dimensions]
-            changed[kind] += found.decision == "change"
+            proposal = propose_weights(simulate_synthetic_history(weights, IN_FORCE, 500, seed, every_weeks=8).rows, IN_FORCE, resamples=100)
+            values += [d.fitted.low <= weights[d.name] <= d.fitted.high for d in proposal.dimensions]
+            changed[kind] += proposal.decision == "change"
     assert changed["right"] <= 2
     # With 500 churns about a third of the wrong weights change, with 2,000 nearly all: bench/RESULTS.md.
     assert changed["wrong"] >= 1
-    assert 0.8 <= np.mean(held) <= 0.98
+    assert 0.8 <= np.mean(values) <= 0.98

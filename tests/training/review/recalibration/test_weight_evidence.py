@@ -19,12 +19,12 @@ def sample(accounts: int, seed: int = 0, slope: float = 0.08) -> tuple[Floats, F
     return points, stayed, np.ones(accounts), np.array([f"a{i}" for i in range(accounts)], dtype=object)
 
 
-def found(accounts: int, seed: int = 0, slope: float = 0.08) -> CoefficientEstimates:
+def estimate(accounts: int, seed: int = 0, slope: float = 0.08) -> CoefficientEstimates:
     return estimate_coefficients(*sample(accounts, seed, slope), OWN * slope, OWN, 200, 0)
 
 
 def test_the_interval_covers_the_truth_and_narrows() -> None:
-    few, many = found(500), found(20_000)
+    few, many = estimate(500), estimate(20_000)
     for j, true in enumerate(100 * OWN):
         low, high = many.interval(j, 0.9)
         assert low - 3 <= true <= high + 3
@@ -34,7 +34,7 @@ def test_the_interval_covers_the_truth_and_narrows() -> None:
 
 def test_without_signal_any_weight_is_possible() -> None:
     """A ratio of two estimates near zero would give a misleading interval."""
-    nothing = found(2_000, slope=0.0)
+    nothing = estimate(2_000, slope=0.0)
     assert all(nothing.interval(j, 0.9)[1] - nothing.interval(j, 0.9)[0] > 60 for j in range(3))
     assert not nothing.cleared(OWN, 0.05).any()
 
@@ -49,12 +49,12 @@ def test_duplicated_rows_add_no_evidence() -> None:
 
 
 def test_clearly_wrong_weights_have_a_direction() -> None:
-    assert found(20_000).cleared(np.array([0.2, 0.3, 0.5]), 0.05).tolist() == [1, 0, -1]
-    assert found(20_000).cleared(OWN, 0.01).tolist() == [0, 0, 0]
+    assert estimate(20_000).cleared(np.array([0.2, 0.3, 0.5]), 0.05).tolist() == [1, 0, -1]
+    assert estimate(20_000).cleared(OWN, 0.01).tolist() == [0, 0, 0]
 
 
 def test_false_alarms_stay_below_the_rate() -> None:
-    alarms = [bool(found(500, seed).cleared(OWN, 0.1).any()) for seed in range(60)]
+    alarms = [bool(estimate(500, seed).cleared(OWN, 0.1).any()) for seed in range(60)]
     # 0.1 plus three standard errors of 60 trials.
     assert np.mean(alarms) <= 0.1 + 3 * np.sqrt(0.09 / 60)
 
@@ -74,7 +74,7 @@ def test_one_newton_step_matches_a_full_refit() -> None:
 
 def test_weights_of_resamples_stay_within_bounds() -> None:
     low, high = np.array([0.4, 0.2, 0.1]), np.array([0.5, 0.4, 0.3])
-    drawn = found(500).weights(low, high)
-    assert drawn.sum(axis=1) == pytest.approx(100)
-    assert (drawn >= 100 * low - 1e-6).all()
-    assert (drawn <= 100 * high + 1e-6).all()
+    sampled = estimate(500).weights(low, high)
+    assert sampled.sum(axis=1) == pytest.approx(100)
+    assert (sampled >= 100 * low - 1e-6).all()
+    assert (sampled <= 100 * high + 1e-6).all()

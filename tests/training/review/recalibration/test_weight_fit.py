@@ -38,15 +38,15 @@ def test_scikit_learns_own_checks_pass() -> None:
 
 
 def test_the_true_weights_are_found() -> None:
-    found = WeightFit(OWN, prior_events=0).fit(*sample(60_000))
-    assert found.weights_ == pytest.approx(TRUE, abs=3.0)
-    assert found.slope_ == pytest.approx(0.06, abs=0.004)
+    fitted = WeightFit(OWN, prior_events=0).fit(*sample(60_000))
+    assert fitted.weights_ == pytest.approx(TRUE, abs=3.0)
+    assert fitted.slope_ == pytest.approx(0.06, abs=0.004)
 
 
 def test_the_true_weights_are_found_with_missing_points() -> None:
     """Filling in an average would shrink the weights of dimensions with many missing points to 0."""
-    found = WeightFit(OWN, prior_events=0).fit(*sample(60_000, unknown=0.3))
-    assert found.weights_ == pytest.approx(TRUE, abs=3.0)
+    fitted = WeightFit(OWN, prior_events=0).fit(*sample(60_000, unknown=0.3))
+    assert fitted.weights_ == pytest.approx(TRUE, abs=3.0)
 
 
 def test_without_a_prior_the_fit_is_a_logistic_regression() -> None:
@@ -55,16 +55,16 @@ def test_without_a_prior_the_fit_is_a_logistic_regression() -> None:
     points, stayed = sample(20_000)
     plain = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(points / 20, stayed).coef_[0] / 20
     assert (plain > 0).all()
-    found = WeightFit(OWN, prior_events=0).fit(points, stayed)
-    assert found.weights_ == pytest.approx(100 * plain / plain.sum(), abs=0.02)
+    fitted = WeightFit(OWN, prior_events=0).fit(points, stayed)
+    assert fitted.weights_ == pytest.approx(100 * plain / plain.sum(), abs=0.02)
 
 
 def test_a_strong_prior_gives_the_current_weights_and_their_slope() -> None:
     points, stayed = sample()
     for prior in (1e9, np.inf):
-        found = WeightFit(OWN, prior_events=prior).fit(points, stayed)
-        assert found.weights_ == pytest.approx(OWN, abs=1e-3)
-        assert found.slope_ > 0.02
+        fitted = WeightFit(OWN, prior_events=prior).fit(points, stayed)
+        assert fitted.weights_ == pytest.approx(OWN, abs=1e-3)
+        assert fitted.slope_ > 0.02
 
 
 def test_with_as_many_events_as_the_prior_it_goes_half_way() -> None:
@@ -85,10 +85,10 @@ def test_a_stronger_prior_stays_closer_to_the_current_weights() -> None:
 @settings(max_examples=15, deadline=None)
 def test_weights_are_valid_and_within_the_cap(cap: float, seed: int, prior: float) -> None:
     points, stayed = sample(500, seed, unknown=0.1)
-    found = WeightFit(OWN, prior_events=prior, cap=cap).fit(points, stayed).weights_
-    assert found.sum() == pytest.approx(100)
-    assert (found >= 0).all()
-    assert np.abs(found - OWN).max() <= cap + 1e-6
+    weights = WeightFit(OWN, prior_events=prior, cap=cap).fit(points, stayed).weights_
+    assert weights.sum() == pytest.approx(100)
+    assert (weights >= 0).all()
+    assert np.abs(weights - OWN).max() <= cap + 1e-6
 
 
 @given(st.permutations(range(4)))
@@ -112,25 +112,25 @@ def test_neither_the_unit_nor_the_order_of_rows_matters() -> None:
 def test_no_weight_is_negative() -> None:
     points, stayed = sample()
     points[:, 0] = 100 - points[:, 0]
-    found = WeightFit(OWN, prior_events=0).fit(points, stayed)
-    assert found.weights_[0] == 0.0
-    assert found.weights_.sum() == pytest.approx(100)
+    fitted = WeightFit(OWN, prior_events=0).fit(points, stayed)
+    assert fitted.weights_[0] == 0.0
+    assert fitted.weights_.sum() == pytest.approx(100)
 
 
 def test_without_a_positive_slope_the_current_weights_stay() -> None:
     points, stayed = sample()
-    found = WeightFit(OWN).fit(100 - points, stayed)
-    assert found.slope_ == 0.0
-    assert found.weights_ == pytest.approx(OWN)
-    assert found.predict_proba(points)[:, 1] == pytest.approx(stayed.mean(), abs=1e-3)
+    fitted = WeightFit(OWN).fit(100 - points, stayed)
+    assert fitted.slope_ == 0.0
+    assert fitted.weights_ == pytest.approx(OWN)
+    assert fitted.predict_proba(points)[:, 1] == pytest.approx(stayed.mean(), abs=1e-3)
 
 
 def test_the_weight_of_a_missing_dimension_is_distributed() -> None:
-    found = WeightFit(OWN, prior_events=0).fit(*sample())
-    weights = found.weights_
-    (log_odds,) = found.decision_function([[40.0, np.nan, 80.0, np.nan]])
+    fitted = WeightFit(OWN, prior_events=0).fit(*sample())
+    weights = fitted.weights_
+    (log_odds,) = fitted.decision_function([[40.0, np.nan, 80.0, np.nan]])
     score = (weights[0] * 40 + weights[2] * 80) / (weights[0] + weights[2])
-    assert log_odds == pytest.approx(found.intercept_ + found.slope_ * score)
+    assert log_odds == pytest.approx(fitted.intercept_ + fitted.slope_ * score)
 
 
 def test_invalid_parameters_are_refused() -> None:
