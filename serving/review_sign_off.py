@@ -27,6 +27,15 @@ RESEND_WITHIN = timedelta(days=2)
 def signer_from_key(store: Store, secret: str) -> Signer:
     """Return the signer that an API key belongs to.
 
+    Parameters
+    ----------
+    store : the store with the keys.
+    secret : the API key.
+
+    Returns
+    -------
+    Signer
+
     Raises
     ------
     BadRequest
@@ -111,7 +120,19 @@ def _active_keys(store: Store) -> set[str]:
 
 
 def current_fingerprint(home: Home, review: str, address: str | None = None, progress: Progress = no_progress) -> str:
-    """Return the fingerprint of a review's signals as they are now, up to its ``data_through``."""
+    """Return the fingerprint of a review's signals as they are now, up to its ``data_through``.
+
+    Parameters
+    ----------
+    home : the home.
+    review : the id or the folder of the review.
+    address : the address of the signals; by default that in the review.
+    progress : called with the share done.
+
+    Returns
+    -------
+    str
+    """
     # Imported here, since sending webhooks needs no query engine.
     from features.signals.fingerprint import fingerprint
     from features.signals.signals import open_signals
@@ -131,6 +152,11 @@ def notify_missed_approvals(home: Home, store: Store) -> None:
     """Queue webhooks for recent approvals whose process ended before it could.
 
     Errors of the home or the store are ignored, so that the service starts all the same.
+
+    Parameters
+    ----------
+    home : the home, with the history of decisions.
+    store : the store, with the webhooks.
     """
     try:
         since = datetime.now(UTC) - RESEND_WITHIN

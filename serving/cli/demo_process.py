@@ -18,9 +18,19 @@ PATIENCE_SECONDS = 60
 
 
 def start(place: Path, port: int) -> str:
-    """Start the service, wait until it is ready, and return its address.
+    """Start the service and wait until it is ready.
 
-    Its log and process id are written to ``place``. Requests from this machine need no API key.
+    Requests from this machine need no API key.
+
+    Parameters
+    ----------
+    place : the folder of its log and process id.
+    port : the port.
+
+    Returns
+    -------
+    str
+        The address of the service.
 
     Raises
     ------

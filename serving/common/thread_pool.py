@@ -28,9 +28,19 @@ class ThreadPool:
         self._places = threading.Semaphore(workers + waiting)
 
     async def run(self, work: Callable[[], T], job: Interruptible) -> T:
-        """Return the result of ``work()``, run in a thread.
+        """Run a function in a thread.
 
-        If the caller is cancelled, ``job`` is interrupted. Its place becomes free only when the thread has ended.
+        If the caller is cancelled, the job is interrupted. Its place becomes free only when the thread has ended.
+
+        Parameters
+        ----------
+        work : the function.
+        job : what is interrupted.
+
+        Returns
+        -------
+        T
+            The result of the function.
 
         Raises
         ------

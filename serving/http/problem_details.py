@@ -139,7 +139,17 @@ def http_problem_response(headers: Mapping[str, str], status: int, more: Mapping
 
 
 def renewcast_problem_response(request: Request, error: RenewcastError) -> Response:
-    """Return the problem response for one of our own errors."""
+    """Return the problem response for one of our own errors.
+
+    Parameters
+    ----------
+    request : the request.
+    error : the error.
+
+    Returns
+    -------
+    Response
+    """
     return _response(request.headers, problem_body(error, request.app.state.home, request.app.state.settings))
 
 

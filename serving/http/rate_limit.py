@@ -109,7 +109,13 @@ class SignInLimiter:
         return self._failed.peek("").wait
 
     def count(self, address: str, *, succeeded: bool) -> None:
-        """Record the result of an attempt."""
+        """Record the result of an attempt to sign in.
+
+        Parameters
+        ----------
+        address : the address of the caller.
+        succeeded : whether the key was valid.
+        """
         if not succeeded:
             self._failed.take("")
             return

@@ -29,7 +29,18 @@ DATE_CHOICES = 104
 
 
 def sidecar_or_none(scored: ScoredSnapshot, name: str) -> dict[str, Any] | None:
-    """Read a sidecar of the snapshot; None if it is missing or not valid, so that the page shows the rest."""
+    """Read a sidecar of the snapshot.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    name : the name of the sidecar.
+
+    Returns
+    -------
+    dict or None
+        None if it is missing or not valid, so that the page shows the rest.
+    """
     try:
         return read_sidecar(scored.snapshots, scored.as_of, name)
     except RenewcastError as error:

@@ -51,7 +51,18 @@ def health_parts(frame: pd.DataFrame, health: HealthScores, contractual: bool) -
 
 
 def advocates(frame: pd.DataFrame, health: HealthScores, people: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the accounts with green health and a latest NPS answer of 9 or 10 (`Advocate`), largest ARR first."""
+    """Return the accounts with green health and a latest NPS answer of 9 or 10 (`Advocate`), largest ARR first.
+
+    Parameters
+    ----------
+    frame : the snapshot's rows.
+    health : their health scores, in the same order.
+    people : name and csm of each account.
+
+    Returns
+    -------
+    list of dict
+    """
     arr = number_column(frame, ARR_FEATURE)
     table = pd.DataFrame(
         {

@@ -87,7 +87,17 @@ def _promotions(home: Home, target: Target, version: str) -> list[dict[str, Any]
 
 
 def intended_uses(target: Target, days: int) -> list[str]:
-    """Return the intended uses of the model, and what not to use it for, a sentence each."""
+    """Return the intended uses of the model, and what not to use it for, a sentence each.
+
+    Parameters
+    ----------
+    target : the target of the model.
+    days : its horizon.
+
+    Returns
+    -------
+    list of str
+    """
     event = "churns (no contract after the grace period)" if target == "churn" else "expands"
     purpose = (
         "prioritizing accounts at risk"

@@ -183,7 +183,16 @@ class InvocationScorer:
 
 
 def bundle_for(state: LiveState, target: Target | None = None) -> Bundle:
-    """Return the champion's bundle for a target; any bundle without a target.
+    """Return a bundle of the champion.
+
+    Parameters
+    ----------
+    state : the state of the service.
+    target : the target; None for any.
+
+    Returns
+    -------
+    Bundle
 
     Raises
     ------

@@ -329,9 +329,19 @@ def champion_horizon(champion: Champion) -> int:
 
 
 def newest_events(signals: OpenSignals, as_of: datetime) -> dict[str, datetime | None]:
-    """Return the newest event of each feed that was known before ``as_of``, UTC; None for a feed without events.
+    """Return the newest event of each feed.
 
     Interventions are left out, because a period without interventions does not make a feed stale.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    as_of : only what was known before this instant counts.
+
+    Returns
+    -------
+    dict of str to datetime or None
+        UTC; None for a feed without events.
     """
     instant = as_of.astimezone(UTC).replace(tzinfo=None)
     newest: dict[str, datetime | None] = {}

@@ -59,7 +59,15 @@ def run_server(host: str, port: int, home: Home, workers: int = 1) -> None:
 
 
 def run_worker(listening: socket.socket, home: Home, supervisor: Connection, first: bool) -> None:
-    """Serve as one of several processes. It reports to ``supervisor`` and stops when the supervisor has ended."""
+    """Serve as one of several processes, until the supervisor has ended.
+
+    Parameters
+    ----------
+    listening : the socket that all processes share.
+    home : the home.
+    supervisor : where the process reports to.
+    first : whether it is the first process.
+    """
     json_logs.log_to_stderr()
     serve_requests(listening, home, supervisor, first)
 

@@ -24,6 +24,12 @@ SCORE_AGAIN = "score it again: renewcast score SIGNALS --as-of DATE --out FILE"
 def write_lookback(path: Path, past: pd.DataFrame, features: Sequence[str]) -> None:
     """Write ``features`` and `models.rules.evaluate.RISK_COLUMN` of earlier rows atomically.
 
+    Parameters
+    ----------
+    path : the file.
+    past : the earlier rows.
+    features : the features to write.
+
     Raises
     ------
     HomeError : the path cannot be written.
@@ -33,7 +39,17 @@ def write_lookback(path: Path, past: pd.DataFrame, features: Sequence[str]) -> N
 
 
 def read_lookback(path: Path, as_of: datetime) -> pd.DataFrame | None:
-    """Return the earlier rows at ``path``, or None if there are none.
+    """Read earlier rows.
+
+    Parameters
+    ----------
+    path : the file.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    DataFrame or None
+        None if there is no file.
 
     Raises
     ------

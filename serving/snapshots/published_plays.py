@@ -62,8 +62,17 @@ def read_due_dates(snapshots: SnapshotFiles, as_of: datetime) -> OpenPlays:
 
 
 def read_executive_plays(snapshots: SnapshotFiles, as_of: datetime) -> ExecutiveAssignments:
-    """Return the plays that were assigned to executives in the week up to a published snapshot; empty without the
-    sidecar.
+    """Return the plays that were assigned to executives in the week up to a published snapshot.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    ExecutiveAssignments
+        Empty without the sidecar.
 
     Raises
     ------
@@ -82,7 +91,16 @@ def read_executive_plays(snapshots: SnapshotFiles, as_of: datetime) -> Executive
 
 
 def executive_plays_before(snapshots: SnapshotFiles, as_of: datetime) -> ExecutiveAssignments:
-    """Return the plays that the publication before ``as_of``, and those in the week before it, assigned to executives.
+    """Return the plays that the previous publication, and those in the week before it, assigned to executives.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    ExecutiveAssignments
 
     Raises
     ------

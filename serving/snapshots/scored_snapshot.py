@@ -139,7 +139,19 @@ def _assessed(published: PublishedSnapshot, champion: Champion, snapshots: Snaps
 
 
 def assess_earlier(snapshots: SnapshotFiles, champion: Champion, as_of: datetime) -> Assessment | None:
-    """Return the assessment of about 30 days before ``as_of``, or None if there is none that can be read."""
+    """Assess the snapshot of about 30 days before.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    champion : the bundles and the rubric in use.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    Assessment or None
+        None if there is none that can be read.
+    """
     wanted = as_of - timedelta(days=CHANGE_DAYS)
     near = [date for date in snapshots.dates() if abs(date - wanted) <= timedelta(days=CHANGE_TOLERANCE_DAYS)]
     if not near:

@@ -51,8 +51,17 @@ class SignalHistory:
     def changes(self, row: int, health: HealthScores) -> list[dict[str, Any]]:
         """Return the signals that changed one account's score within a week, the largest change first.
 
-        Each has ``feature``, ``before`` and ``now`` in its unit, and ``points`` of the score. All changes add up to the
-        change of the score, apart from rounding.
+        All changes add up to the change of the score, apart from rounding.
+
+        Parameters
+        ----------
+        row : the account's place in the snapshot.
+        health : the scores of the snapshot.
+
+        Returns
+        -------
+        list of dict
+            ``feature``, ``before`` and ``now`` in its unit, and ``points`` of the score.
         """
         if self.adds is None:
             return []

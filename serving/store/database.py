@@ -263,9 +263,20 @@ class Store:
 
 
 def next_sequence(connection: Connection, name: str, many: int = 1) -> int:
-    """Reserve ``many`` consecutive numbers and return the first, 1 or above.
+    """Reserve consecutive numbers.
 
     No other transaction gets these numbers. Others wait until this transaction ends.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    name : the name of the sequence.
+    many : how many numbers.
+
+    Returns
+    -------
+    int
+        The first of them, 1 or above.
     """
     # Imported here, since the dialect of PostgreSQL takes a while to import, and few stores use it.
     dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")

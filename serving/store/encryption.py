@@ -48,7 +48,17 @@ class Cipher:
         self._keys: dict[str, bytes] = {}
 
     def encrypt(self, text: str, owner: str) -> str:
-        """Encrypt ``text`` for the row of ``owner``. It cannot be decrypted in another row.
+        """Encrypt a text for one row. It cannot be decrypted in another row.
+
+        Parameters
+        ----------
+        text : the text.
+        owner : the id of the row.
+
+        Returns
+        -------
+        str
+            The token.
 
         Raises
         ------
@@ -64,7 +74,17 @@ class Cipher:
         return ".".join((_VERSION, name, urlsafe_b64encode(encrypted).decode()))
 
     def decrypt(self, token: str, owner: str) -> str:
-        """Return the text that `encrypt` encrypted for ``owner``.
+        """Decrypt a token.
+
+        Parameters
+        ----------
+        token : the token that `encrypt` returned.
+        owner : the id of its row.
+
+        Returns
+        -------
+        str
+            The text.
 
         Raises
         ------

@@ -48,6 +48,15 @@ class IdempotencyKeys:
     def claim(self, key: str, fingerprint: str) -> StoredResponse | Claim:
         """Claim a key, or return the response to its first request.
 
+        Parameters
+        ----------
+        key : the digest of the caller and the key that it sent.
+        fingerprint : the hash of the request.
+
+        Returns
+        -------
+        StoredResponse or Claim
+
         Raises
         ------
         IdempotencyKeyReused : the key was used for a request with another ``fingerprint``.
@@ -66,7 +75,13 @@ class IdempotencyKeys:
                 return _claim_existing(connection, key, row, now)
 
     def store_response(self, claim: Claim, response: StoredResponse) -> None:
-        """Store the response of the request."""
+        """Store the response of the request.
+
+        Parameters
+        ----------
+        claim : the claim of the request's key.
+        response : the response.
+        """
         headers = json.dumps(response.headers)
         self._update(claim, running_until=None, status=response.status, headers=headers, body=response.body)
 

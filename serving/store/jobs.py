@@ -97,6 +97,15 @@ def accept(connection: Connection, request: Mapping[str, Any], by: str, name: st
 def find(connection: Connection, job_id: str) -> Job:
     """Return a job by its id.
 
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    job_id : the id of the job.
+
+    Returns
+    -------
+    Job
+
     Raises
     ------
     UnknownId : there is none, or it finished long ago.
@@ -108,7 +117,18 @@ def find(connection: Connection, job_id: str) -> Job:
 
 
 def claim(connection: Connection, now: datetime) -> Job | None:
-    """Claim the oldest unclaimed job until `CLAIM_DURATION` after ``now`` (UTC); None if there is none."""
+    """Claim the oldest unclaimed job until `CLAIM_DURATION` from now.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    now : the time, UTC.
+
+    Returns
+    -------
+    Job or None
+        None if there is none.
+    """
     open_ = or_(jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.running_until <= now))
     query = select(jobs).where(open_).order_by(jobs.c.created_at, jobs.c.id).limit(1)
     row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
@@ -123,17 +143,42 @@ def claim(connection: Connection, now: datetime) -> Job | None:
 
 
 def extend_claim(connection: Connection, job: Job, now: datetime) -> bool:
-    """Extend the claim until `CLAIM_DURATION` after ``now`` (UTC). Return False if another worker has it."""
+    """Extend a claim until `CLAIM_DURATION` from now.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    job : the claimed job.
+    now : the time, UTC.
+
+    Returns
+    -------
+    bool
+        False if another worker has it.
+    """
     return _update(connection, job, running_until=now + CLAIM_DURATION)
 
 
 def report_progress(connection: Connection, job: Job, done: int, total: int) -> None:
-    """Report the progress of a claimed job, and extend the claim."""
+    """Report the progress of a claimed job, and extend the claim.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    job : the claimed job.
+    done, total : the rows that are done, and all rows.
+    """
     _update(connection, job, rows_done=done, rows_total=total, running_until=datetime.now(UTC) + CLAIM_DURATION)
 
 
 def release(connection: Connection, job: Job) -> None:
-    """Return a job to the queue that cannot be done now. This does not count as an attempt."""
+    """Return a job to the queue that cannot be done now. This does not count as an attempt.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    job : the claimed job.
+    """
     _update(connection, job, state="queued", running_until=None, attempts=job.attempt - 1)
 
 
@@ -157,7 +202,14 @@ def finish(connection: Connection, job: Job, file: str, rows: int, notes: str | 
 
 
 def fail(connection: Connection, job: Job, reason: str) -> None:
-    """Mark a job as failed. ``reason`` must contain no values of accounts."""
+    """Mark a job as failed.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    job : the claimed job.
+    reason : why; it must contain no values of accounts.
+    """
     _update(connection, job, state="failed", finished_at=datetime.now(UTC), reason=reason, running_until=None)
 
 
@@ -168,7 +220,18 @@ def _update(connection: Connection, job: Job, **values: Any) -> bool:
 
 
 def delete_expired(connection: Connection, now: datetime) -> list[str]:
-    """Delete jobs that finished more than `RETENTION` before ``now``. Return the names of their files."""
+    """Delete jobs that finished more than `RETENTION` ago.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    now : the time, UTC.
+
+    Returns
+    -------
+    list of str
+        The names of their files.
+    """
     old = jobs.c.finished_at < now - RETENTION
     files = [file for file in connection.execute(select(jobs.c.file).where(old)).scalars() if file]
     connection.execute(delete(jobs).where(old))

@@ -31,6 +31,15 @@ class ResultPage:
 def find_prediction(connection: Connection, prediction_id: str) -> dict[str, Any]:
     """Return a published prediction.
 
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    prediction_id : the id of the prediction.
+
+    Returns
+    -------
+    dict for JSON
+
     Raises
     ------
     UnknownId : there is none with this id.
@@ -66,7 +75,18 @@ def list_predictions(connection: Connection, cursor: str | None, since: datetime
 
 
 def list_alerts(connection: Connection, cursor: str | None, limit: int, account_id: str | None = None) -> ResultPage:
-    """Return alerts of one account or all, in the order in which they were raised; see `list_predictions`."""
+    """Return alerts in the order in which they were raised.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    cursor, limit : as in `list_predictions`.
+    account_id : only the alerts of this account.
+
+    Returns
+    -------
+    ResultPage
+    """
     of = alerts.c
     after = _after(cursor)
     query = select(of.document, of.account_id, of.sequence).where(of.sequence > after)
@@ -99,7 +119,16 @@ def _unpacked(document: bytes) -> dict[str, Any]:
 def list_records(connection: Connection, account_id: str, limit: int) -> list[dict[str, Any]]:
     """Return the interventions, outcomes and snoozes of an account, the latest first.
 
-    Each has ``what``, ``occurred_at`` (UTC) and the fields that were sent.
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    account_id : the account.
+    limit : the number of records.
+
+    Returns
+    -------
+    list of dict
+        ``what``, ``occurred_at`` (UTC) and the fields that were sent.
     """
     of = records.c
     query = select(of.what, of.occurred_at, of.document).where(of.account_id == account_id)

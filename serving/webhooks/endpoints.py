@@ -119,6 +119,11 @@ def list_endpoints(connection: Connection) -> list[Endpoint]:
 def remove_endpoint(connection: Connection, endpoint_id: str) -> None:
     """Remove an endpoint and its pending deliveries.
 
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    endpoint_id : the id of the endpoint.
+
     Raises
     ------
     BadRequest : there is no such endpoint.
@@ -130,6 +135,11 @@ def remove_endpoint(connection: Connection, endpoint_id: str) -> None:
 def enable_endpoint(connection: Connection, endpoint_id: str) -> None:
     """Enable an endpoint again, for events from now on.
 
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    endpoint_id : the id of the endpoint.
+
     Raises
     ------
     BadRequest : there is no such endpoint.
@@ -140,7 +150,14 @@ def enable_endpoint(connection: Connection, endpoint_id: str) -> None:
 
 
 def disable_endpoint(connection: Connection, endpoint_id: str, reason: str) -> None:
-    """Disable an endpoint, and give up its pending deliveries."""
+    """Disable an endpoint, and give up its pending deliveries.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    endpoint_id : the id of the endpoint.
+    reason : why, for the list of endpoints.
+    """
     now = datetime.now(UTC)
     has_id = webhook_endpoints.c.id == endpoint_id
     connection.execute(webhook_endpoints.update().where(has_id).values(disabled_at=now, reason=reason))

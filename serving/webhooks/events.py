@@ -50,7 +50,17 @@ def promotion_events(changes: Iterable[ChampionChange]) -> list[Occurrence]:
 
 
 def enqueue_promotions(store: Store, changes: Iterable[ChampionChange]) -> int:
-    """Queue changes of the champion, and return the number of deliveries.
+    """Queue changes of the champion.
+
+    Parameters
+    ----------
+    store : the store.
+    changes : the changes.
+
+    Returns
+    -------
+    int
+        The number of deliveries.
 
     Raises
     ------
@@ -61,9 +71,19 @@ def enqueue_promotions(store: Store, changes: Iterable[ChampionChange]) -> int:
 
 
 def enqueue_drift(store: Store, findings: Iterable[DriftFinding]) -> int:
-    """Queue drift findings, and return the number of deliveries.
+    """Queue drift findings.
 
     A finding for the same champion and the same end of the signals is delivered only once.
+
+    Parameters
+    ----------
+    store : the store.
+    findings : the findings.
+
+    Returns
+    -------
+    int
+        The number of deliveries.
 
     Raises
     ------

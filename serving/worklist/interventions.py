@@ -128,7 +128,18 @@ def _stayed(signals: OpenSignals, given: pd.DataFrame, as_of: datetime) -> list[
 
 
 def interventions_document(signals: OpenSignals, as_of: datetime) -> dict[str, Any]:
-    """Return the content of the sidecar `INTERVENTIONS`: a list of rows."""
+    """Build the sidecar `INTERVENTIONS`.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    as_of : only what was known before this instant counts.
+
+    Returns
+    -------
+    dict for JSON
+        The names of the columns, and the rows.
+    """
     return {"columns": list(_ROW), "rows": [_plain(one) for one in interventions_from_signals(signals, as_of)]}
 
 
@@ -138,7 +149,17 @@ def _plain(one: InterventionRecord) -> list[Any]:
 
 
 def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[InterventionRecord] | None:
-    """Read the interventions that `score` stored; None if it stored none.
+    """Read the interventions that `score` stored.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    list of InterventionRecord or None
+        None if it stored none.
 
     Raises
     ------
@@ -168,7 +189,17 @@ def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[I
 
 
 def read_recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> RecordedActions:
-    """Read the actions that happened before ``as_of``, from the home's store if none is given.
+    """Read the actions that callers recorded.
+
+    Parameters
+    ----------
+    home : the home.
+    as_of : only what happened before this instant counts.
+    store : the store; by default that of the home.
+
+    Returns
+    -------
+    RecordedActions
 
     Raises
     ------
@@ -202,13 +233,34 @@ def read_recorded_until_next(
 
 
 def next_publication(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:
-    """Return the date of the publication after ``as_of``; None if it is the latest."""
+    """Return the date of the next publication.
+
+    Parameters
+    ----------
+    snapshots : the snapshot files of the home.
+    as_of : the date of the snapshot.
+
+    Returns
+    -------
+    datetime or None
+        None if this snapshot is the latest.
+    """
     return min((each for each in snapshots.dates() if each > as_of), default=None)
 
 
 def snooze_day(as_of: datetime, until: datetime | None) -> date:
-    """Return the day (UTC) for which snoozes are evaluated: that of ``as_of``, or today if nothing was published since
-    (``until`` is None)."""
+    """Return the day (UTC) for which snoozes are evaluated.
+
+    Parameters
+    ----------
+    as_of : the date of the snapshot.
+    until : the date of the next publication; None if there is none.
+
+    Returns
+    -------
+    date
+        The day of ``as_of``, or today if nothing was published since.
+    """
     return as_of.date() if until is not None else max(as_of, datetime.now(UTC)).date()
 
 

@@ -49,7 +49,18 @@ class WorklistCache:
         self._cache = ComputeOnceCache(CACHE_SIZE)
 
     def of(self, store: Store, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
-        """Return a worklist, as `published_worklist` does."""
+        """Return a worklist of the snapshot, with all recorded actions.
+
+        Parameters
+        ----------
+        store : the store, with the recorded actions.
+        capacity, csm, save_rate : as in `serving.worklist.rank.build_worklist`.
+
+        Returns
+        -------
+        dict for JSON
+            A `serving.worklist.schemas.WorklistResponse`. Do not modify it.
+        """
         version, actions = self._recorded(store)
         if version is None:
             return self._work(actions, capacity, csm, save_rate)
@@ -112,7 +123,18 @@ def worklist_cache(scored: ScoredSnapshot) -> WorklistCache:
 def published_worklist(
     scored: ScoredSnapshot, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
 ) -> dict[str, Any]:
-    """Return the worklist (`serving.worklist.schemas.WorklistResponse`) with all recorded actions. Do not modify it.
+    """Return the worklist of a snapshot, with all recorded actions.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    store : the store, with the recorded actions.
+    capacity, csm, save_rate : as in `serving.worklist.rank.build_worklist`.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.worklist.schemas.WorklistResponse`. Do not modify it.
 
     Raises
     ------

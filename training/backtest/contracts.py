@@ -28,7 +28,17 @@ class ContractBook:
 
     @classmethod
     def of(cls, signals: OpenSignals, grace_days: int) -> ContractBook:
-        """Read the contracts."""
+        """Read the contracts.
+
+        Parameters
+        ----------
+        signals : validated signals.
+        grace_days : a gap of at most this many days does not end a spell.
+
+        Returns
+        -------
+        ContractBook
+        """
         columns = ("account_id", "started_at", "ended_at", "arr", "renewal_at", "end_reason")
         rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
         codes, accounts = pd.factorize(rows["account_id"])

@@ -25,7 +25,18 @@ from training.pipeline.final_model import fit_final_model
 
 
 def load_champion_scorers(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, datetime]]:
-    """Load the champions: by target, the scorer and the end of its training data."""
+    """Load the champions.
+
+    Parameters
+    ----------
+    home : the home.
+    catalogue : the features.
+
+    Returns
+    -------
+    dict
+        By target, the scorer and the end of its training data.
+    """
     try:
         bundles = load_champion(home, catalogue).bundles
     except BundleError:
@@ -40,9 +51,23 @@ def models_as_of(
     champions: dict[Target, tuple[Scorer, datetime]],
     recipes: dict[Target, Blend],
 ) -> tuple[dict[Target, Scorer], str]:
-    """Return the champions if they were trained before ``start``, else models refitted on the data known by then.
+    """Return the models for a past quarter.
 
-    Without enough outcomes for expansion, only churn has a model.
+    These are the champions if they were trained before it, else models refitted on the data known by then. Without
+    enough outcomes for expansion, only churn has a model.
+
+    Parameters
+    ----------
+    prepared : labeled snapshots of the whole history.
+    start : the first day of the quarter.
+    config : the training settings.
+    champions : from `load_champion_scorers`.
+    recipes : fitted blends by target, whose settings the refits use.
+
+    Returns
+    -------
+    dict of str to Scorer, str
+        The models by target, and champion or refit.
     """
     if "churn" in champions and all(through <= start for _, through in champions.values()):
         return {target: scorer for target, (scorer, _) in champions.items()}, "champion"

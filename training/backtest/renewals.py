@@ -66,6 +66,20 @@ def backtest(
 ) -> PastForecasts:
     """Forecast past quarters, compare them with outcomes, and store the result in the home.
 
+    Parameters
+    ----------
+    address : the address of the signals.
+    home : the home, which also stores the result.
+    data_through : only what was known before this instant is read; None for all.
+    progress : called with the share done.
+    engine : the query engine.
+    quarters : the number of quarters.
+    config : the training settings of the refits.
+
+    Returns
+    -------
+    PastForecasts
+
     Raises
     ------
     BadRequest

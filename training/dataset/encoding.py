@@ -44,9 +44,17 @@ class Encoding(Scorer):
         return (*self.features, *(HORIZON_COLUMNS if self.horizons else ()))
 
     def matrix(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Return n snapshots as float64 (n, columns), NaN where unknown.
+        """Encode snapshots as numbers.
 
-        ``days`` is the horizon, the main one if None.
+        Parameters
+        ----------
+        frame : n snapshots with the columns of the features.
+        days : the horizon; None for the main one.
+
+        Returns
+        -------
+        array of shape (n, columns)
+            NaN where unknown.
         """
         return self._at(self.encode(frame).matrix, days)
 

@@ -40,7 +40,19 @@ def overwritten_rows(as_of: pd.Series[Any], arr: npt.ArrayLike) -> Bools:
 
 
 def mask_terms(frame: pd.DataFrame, rows: Bools, catalogue: Catalogue) -> pd.DataFrame:
-    """Return snapshots in which every feature that reads terms is unknown in ``rows``; the same frame if none."""
+    """Make every feature that reads contract terms unknown in some rows.
+
+    Parameters
+    ----------
+    frame : snapshots, n rows.
+    rows : the rows, shape (n,).
+    catalogue : the features.
+
+    Returns
+    -------
+    DataFrame
+        The same frame if there are no such rows.
+    """
     if not rows.any():
         return frame
     hidden: dict[str, Any] = {}
@@ -70,7 +82,18 @@ def mask_overwritten_terms(frame: pd.DataFrame, catalogue: Catalogue) -> pd.Data
 
 
 def mask_growth(labels: pd.DataFrame, rows: Bools) -> pd.DataFrame:
-    """Return labels without expansion, contraction and ARR in ``rows``; the same frame if none."""
+    """Remove expansion, contraction and ARR from some rows of labels.
+
+    Parameters
+    ----------
+    labels : labels, n rows.
+    rows : the rows, shape (n,).
+
+    Returns
+    -------
+    DataFrame
+        The same frame if there are no such rows.
+    """
     if not rows.any():
         return labels
     hidden = labels.assign(**{name: labels[name].mask(rows) for name in ("expansion", "contraction", "arr")})

@@ -44,9 +44,19 @@ class Spells:
         return self.codes, self._end[:-1], self._unpaid[:-1]
 
     def ends(self, codes: Ints, times: Ints) -> tuple[Ints, Bools]:
-        """Return the end of the spell that runs just before each (account, instant), and whether nonpayment ended it.
+        """Return the end of the spell that runs just before each instant.
 
-        The accounts must be active at these instants. If several subscriptions end together, one unpaid is enough.
+        If several subscriptions end together, one unpaid is enough.
+
+        Parameters
+        ----------
+        codes, times : account number and instant of each query, shape (n,) each. The accounts must be active at these
+            instants.
+
+        Returns
+        -------
+        array of int, array of bool
+            The ends, and whether nonpayment ended the spell.
         """
         spell = self._line.count(codes, times, including=False) - 1
         return self._end[spell], self._unpaid[spell]

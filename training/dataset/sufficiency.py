@@ -164,9 +164,16 @@ def count_outcomes(
     grace_days: int,
     data_through: datetime,
 ) -> OutcomeCounts:
-    """Count the outcomes per slice and list what is missing; needs no feature.
+    """Count the outcomes per slice and list what is missing.
 
-    Parameters are those of `sufficiency`; `data_through` is the instant up to which the source is complete.
+    Parameters
+    ----------
+    labels, as_ofs, target, horizon_days, grace_days : as in `sufficiency`.
+    data_through : the instant up to which the source is complete.
+
+    Returns
+    -------
+    OutcomeCounts
     """
     missing: list[str] = []
     parts: TimeSplit | None = None

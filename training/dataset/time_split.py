@@ -164,9 +164,19 @@ def require_purged(ends: pd.Series[pd.Timestamp], first: datetime) -> None:
 
 
 def row_weight(every_days: float, horizon_days: int) -> float:
-    """Return the weight of a snapshot row, 0 to 1: the share of its label window that does not overlap the next one.
+    """Return the weight of a snapshot row: the share of its label window that does not overlap the next one.
 
     Rows of one account that are a week apart cover nearly the same 90 days; together they count as one.
+
+    Parameters
+    ----------
+    every_days : days between snapshots.
+    horizon_days : the length of the label window.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
     """
     return min(1.0, every_days / horizon_days)
 

@@ -95,7 +95,18 @@ class HeldOutRows:
 
 
 def held_out_rows(linear: LinearModel, trees: BoostedTrees, design: Design) -> HeldOutRows | None:
-    """Return the held-out predictions of both models, fitted on ``design``; None if no rows were held out."""
+    """Return the held-out predictions of both models.
+
+    Parameters
+    ----------
+    linear, trees : the models, fitted on ``design``.
+    design : the training rows.
+
+    Returns
+    -------
+    HeldOutRows or None
+        None if no rows were held out.
+    """
     search = design.search_rows()
     held_out = [np.flatnonzero(fold.held_out) for fold in search.folds()]
     if not held_out:
@@ -139,9 +150,19 @@ def fit_blend(
 def refit_blend(
     model: Blend, design: Design, features: Mapping[str, Feature], target: Target, seed: int | None = None
 ) -> Blend:
-    """Refit with the settings and share of ``model`` on other training rows, without a search.
+    """Refit a blend on other training rows, without a search.
 
-    ``seed`` is the seed of the trees, that of ``model`` if None.
+    Parameters
+    ----------
+    model : the blend, whose settings and share are used.
+    design : the training rows.
+    features : the features by name.
+    target : the target, which sets the directions of the features.
+    seed : the seed of the trees; by default that of ``model``.
+
+    Returns
+    -------
+    Blend
     """
     trees = model.trees if seed is None else replace(model.trees, settings=model.trees.settings | {"seed": seed})
     return Blend(

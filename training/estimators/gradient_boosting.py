@@ -148,9 +148,19 @@ def fit_boosted_trees(
 
 
 def fit_from_start(model: BoostedTrees, design: Design, start: Floats) -> BoostedTrees:
-    """Fit trees with the settings of ``model`` that start from log-odds of the training rows, ``start`` (m,).
+    """Fit trees that start from given log-odds.
 
     Only the number of trees is chosen again, on the held-out later rows.
+
+    Parameters
+    ----------
+    model : the trees, whose settings are used.
+    design : the m training rows.
+    start : the log-odds of these rows, shape (m,).
+
+    Returns
+    -------
+    BoostedTrees
     """
     rows = design.search_rows()
     search = _Search(rows, {}, start[design.search_mask])
@@ -163,9 +173,18 @@ def fit_from_start(model: BoostedTrees, design: Design, start: Floats) -> Booste
 def refit_boosted_trees(
     model: BoostedTrees, design: Design, features: Mapping[str, Feature], target: Target
 ) -> BoostedTrees:
-    """Refit with the settings and number of trees of ``model`` on other training rows, without a search.
+    """Refit trees on other training rows, without a search.
 
-    The other parameters are those of `fit_boosted_trees`.
+    Parameters
+    ----------
+    model : the trees, whose settings and number are used.
+    design : the training rows.
+    features : the features by name.
+    target : the target, which sets the directions of the features.
+
+    Returns
+    -------
+    BoostedTrees
     """
     settings = model.settings | {
         "monotone_constraints": monotone_constraints(design.encoding.columns, features, target)

@@ -61,7 +61,18 @@ def expected_slice_rate(
 
 
 def nonnegative_slope(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> float:
-    """Return the slope of the outcomes on the log-odds, or 0 if it would reverse the ranking."""
+    """Return the slope of the outcomes on the log-odds, or 0 if it would reverse the ranking.
+
+    Parameters
+    ----------
+    raw : log-odds, shape (n,).
+    y : labels, 0 or 1, shape (n,).
+    accounts : the account of each row.
+
+    Returns
+    -------
+    float
+    """
     return max(slope_and_error(raw, y, accounts)[0], 0.0)
 
 

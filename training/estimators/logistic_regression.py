@@ -149,9 +149,18 @@ def fit_linear(
 def refit_linear(
     model: LinearModel, design: Design, features: Mapping[str, Feature], target: Target | None = None
 ) -> LinearModel:
-    """Refit with the ridge of ``model`` on other training rows, without a search.
+    """Refit a linear model on other training rows, without a search.
 
-    The other parameters are those of `fit_linear`.
+    Parameters
+    ----------
+    model : the model, whose ridge is used.
+    design : the training rows.
+    features : the features by name.
+    target : the target, which sets the directions of the features.
+
+    Returns
+    -------
+    LinearModel
     """
     pipeline, average = _fitted(design, model.strength, features, target)
     return LinearModel(design.encoding, pipeline, model.strength, model.losses, average)

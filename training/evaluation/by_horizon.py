@@ -118,7 +118,17 @@ def _evaluated(days: int, test: LabelledSlice, p: Floats, seed: int, note: str =
 
 
 def not_evaluated(days: int, reason: str) -> HorizonMetrics:
-    """Return undefined metrics for a horizon that could not be evaluated, with the reason."""
+    """Return undefined metrics for a horizon that could not be evaluated.
+
+    Parameters
+    ----------
+    days : the horizon.
+    reason : why it could not be evaluated.
+
+    Returns
+    -------
+    HorizonMetrics
+    """
     nan = float("nan")
     return HorizonMetrics(_name(days), 0, 0, 0, nan, nan, False, UNDEFINED, UNDEFINED, UNDEFINED, note=reason)
 

@@ -59,9 +59,19 @@ def sampled_accounts(
 
 
 def sampled_tables(signals: OpenSignals, accounts: Sequence[str], rows: int = MAXIMUM_ROWS) -> ContractTables:
-    """Read the rows of ``accounts``, with one filtered scan (and one count) per table.
+    """Read the rows of some accounts, with one filtered scan (and one count) per table.
 
     In every event table, ``loaded_at`` is the instant from which a row was known.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    accounts : the accounts.
+    rows : about how many rows of a table to read at most.
+
+    Returns
+    -------
+    ContractTables
     """
     create_table(
         signals.connection, SAMPLED_ACCOUNTS.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())})

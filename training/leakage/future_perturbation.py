@@ -136,7 +136,18 @@ def _next_version_us(contract: TableSchema, table: pa.Table, some: pa.Table) -> 
 
 
 def known_us(contract: TableSchema, table: pa.Table) -> Ints:
-    """Return when each row became known (had happened and arrived), in microseconds since 1970; shape (n,)."""
+    """Return when each row became known: it had happened and arrived.
+
+    Parameters
+    ----------
+    contract : the table of the contract.
+    table : n rows.
+
+    Returns
+    -------
+    array of shape (n,)
+        Microseconds since 1970.
+    """
     at = instants_us(table[contract.at], 0)
     return np.maximum(at, instants_us(table["loaded_at"], 0)) if "loaded_at" in contract.names else at
 

@@ -25,7 +25,19 @@ UNKNOWN_SHARE = 0.3
 
 
 def random_rows(contract: TableSchema, like: pa.Table, at: Ints, rng: np.random.Generator) -> pa.Table:
-    """Return rows at the given instants with random values; account and arrival are left empty."""
+    """Return rows with random values; account and arrival are left empty.
+
+    Parameters
+    ----------
+    contract : the table of the contract.
+    like : rows whose values may occur.
+    at : the instants of the rows, microseconds since 1970.
+    rng : the random numbers.
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     schema, columns = like.schema, {}
     for column in contract.columns:
         starts = next((start for start, end in contract.intervals if end == column.name), None)
@@ -49,7 +61,19 @@ def _of_periods(contract: TableSchema) -> str:
 def random_values(
     contract: TableSchema, column: Column, like: pa.Table, many: int, rng: np.random.Generator
 ) -> pa.Array:
-    """Return random values of a column: from the contract's list, from those that occur, and within its bounds."""
+    """Return random values of a column: from the contract's list, from those that occur, and within its bounds.
+
+    Parameters
+    ----------
+    contract, column : the column, and its table of the contract.
+    like : rows whose values may occur.
+    many : how many values.
+    rng : the random numbers.
+
+    Returns
+    -------
+    pyarrow.Array
+    """
     existing = pc.unique(like[column.name].drop_null())[:MAXIMUM_VALUES]
     if column.values:
         values = pa.array(rng.choice(np.array(column.values, dtype=object), many), pa.string())
@@ -78,7 +102,17 @@ def micros(instant: datetime) -> int:
 
 
 def instants_us(column: pa.ChunkedArray, unknown: int) -> Ints:
-    """Return instants as microseconds since 1970; shape (n,)."""
+    """Return instants as microseconds since 1970.
+
+    Parameters
+    ----------
+    column : n instants.
+    unknown : the value for null.
+
+    Returns
+    -------
+    array of shape (n,)
+    """
     return np.asarray(pc.fill_null(column.cast(pa.int64()), unknown).to_numpy(), dtype=np.int64)
 
 
@@ -88,6 +122,17 @@ def as_instants(us: Ints) -> pa.Array:
 
 
 def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
-    """Return the table with other values in one of its columns."""
+    """Return the table with other values in one of its columns.
+
+    Parameters
+    ----------
+    table : the table.
+    name : the name of the column.
+    values : its new values.
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     index = table.schema.get_field_index(name)
     return table.set_column(index, table.schema.field(index), values.cast(table.schema.field(index).type))

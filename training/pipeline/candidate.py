@@ -116,7 +116,19 @@ class Candidate:
         return all_passed(self.gates)
 
     def write(self, folder: Path, version: str, release: Release, card: ModelCard | None = None) -> Bundle:
-        """Write the bundle to release, with its model card."""
+        """Write the bundle to release.
+
+        Parameters
+        ----------
+        folder : the folder of the bundle.
+        version : the version of the model.
+        release : the contents that all bundles of the run share.
+        card : the model card, if there is one.
+
+        Returns
+        -------
+        Bundle
+        """
         prepared, blend = release.data.prepared, self.final.blend
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         encoding = blend.encoding

@@ -109,7 +109,17 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
 
 
 def reliability_bins(tested: ScoredTestRows, seed: int = 0) -> list[card.ReliabilityBin]:
-    """Return predicted and observed rates by decile of the probabilities, with intervals from resampled accounts."""
+    """Return predicted and observed rates by decile of the probabilities, with intervals from resampled accounts.
+
+    Parameters
+    ----------
+    tested : outcomes and probabilities of the test rows.
+    seed : the seed of the resamples.
+
+    Returns
+    -------
+    list of ReliabilityBin
+    """
     data = Predictions(tested.y, tested.p[BLEND], tested.arr)
     bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
     result = []

@@ -87,7 +87,19 @@ class TrainReport:
     def of(
         cls, data: TrainingData, leaks: LeakReport, models: Mapping[Target, RegisteredModel], run_id: str
     ) -> TrainReport:
-        """Create the report of a run."""
+        """Create the report of a run.
+
+        Parameters
+        ----------
+        data : the training data.
+        leaks : the result of the leakage checks.
+        models : the registered models, by target.
+        run_id : the MLflow run.
+
+        Returns
+        -------
+        TrainReport
+        """
         prepared = data.prepared
         return cls(
             origin=prepared.signals.origin,

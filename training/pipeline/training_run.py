@@ -69,6 +69,18 @@ class TrainingRun:
     ) -> TrainingRun:
         """Read the rubrics and champions from the home.
 
+        Parameters
+        ----------
+        home : the home.
+        config : the training settings.
+        catalogue : the features.
+        portfolio : the name of the portfolio; None for that of the home.
+        progress : called with the share done.
+
+        Returns
+        -------
+        TrainingRun
+
         Raises
         ------
         BundleError
@@ -79,6 +91,15 @@ class TrainingRun:
 
     def prepare(self, signals: OpenSignals, feeds: Feeds) -> TrainingData:
         """Build and label the snapshots.
+
+        Parameters
+        ----------
+        signals : validated signals.
+        feeds : what each feed contained before the signals were read.
+
+        Returns
+        -------
+        TrainingData
 
         Raises
         ------
@@ -111,7 +132,17 @@ class TrainingRun:
         return leaks
 
     def score_rubrics(self, data: TrainingData, leaks: LeakReport) -> ScoredRubrics:
-        """Score all snapshots by every rubric, with its current weights."""
+        """Score all snapshots by every rubric, with its current weights.
+
+        Parameters
+        ----------
+        data : the labeled snapshots, with the facts about them.
+        leaks : the result of the leakage checks.
+
+        Returns
+        -------
+        ScoredRubrics
+        """
         # The current versions of the rubrics are used. Weights that a review fitted on test outcomes make a rubric
         # look better than it is, so it is a harder rival, never an easier one.
         now, ready = data.prepared.signals.data_through, leak_free_targets(data.trainable(), leaks)
@@ -121,7 +152,18 @@ class TrainingRun:
         return ScoredRubrics(self.versions.at(self.rubric, now), scored, parts)
 
     def fit(self, data: TrainingData, leaks: LeakReport, rubrics: ScoredRubrics) -> Mapping[Target, Candidate]:
-        """Fit, evaluate and gate a candidate for each target that has enough data and no leak."""
+        """Fit, evaluate and gate a candidate for each target that has enough data and no leak.
+
+        Parameters
+        ----------
+        data : the labeled snapshots, with the facts about them.
+        leaks : the result of the leakage checks.
+        rubrics : the scores of all snapshots by every rubric.
+
+        Returns
+        -------
+        mapping of target to Candidate
+        """
         health = rubrics.contenders()
 
         def fit_target(target: Target, progress: Progress) -> Candidate:
@@ -132,7 +174,17 @@ class TrainingRun:
         return run_in_parallel(leak_free_targets(data.trainable(), leaks), fit_target, self._part(0.45, 0.9), workers)
 
     def release(self, data: TrainingData, rubrics: ScoredRubrics) -> Release:
-        """Collect the shared contents of the bundles, and store the portfolio's identity in the home."""
+        """Collect the shared contents of the bundles, and store the portfolio's identity in the home.
+
+        Parameters
+        ----------
+        data : the labeled snapshots, with the facts about them.
+        rubrics : the scores of all snapshots by every rubric.
+
+        Returns
+        -------
+        Release
+        """
         self.progress(0.9, "calibrating the health scores")
         facts = health_facts(data.prepared, rubrics.scored, rubrics.parts, self.config.seed)
         self.progress(0.92, "registering the models")
@@ -140,7 +192,18 @@ class TrainingRun:
         return Release(data, rubrics.rubric, facts, identity)
 
     def register(self, release: Release, leaks: LeakReport, candidates: Mapping[Target, Candidate]) -> TrainReport:
-        """Write and register every candidate in one MLflow run, with the reports of the training."""
+        """Write and register every candidate in one MLflow run, with the reports of the training.
+
+        Parameters
+        ----------
+        release : the contents that all bundles share.
+        leaks : the result of the leakage checks.
+        candidates : the candidates by target.
+
+        Returns
+        -------
+        TrainReport
+        """
         with self._recorded(release, leaks) as record:
             models = {
                 target: self._register(record, release, leaks, candidate) for target, candidate in candidates.items()

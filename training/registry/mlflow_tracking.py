@@ -63,7 +63,13 @@ class Run:
         self.mlflow.log_params(dict(values))
 
     def metrics(self, prefix: str, values: Mapping[str, float]) -> None:
-        """Log metrics under ``prefix/``; undefined ones are left out."""
+        """Log metrics; undefined ones are left out.
+
+        Parameters
+        ----------
+        prefix : the part of their names before the slash.
+        values : the metrics by name.
+        """
         finite = {f"{prefix}/{k}": float(v) for k, v in values.items() if v is not None and v == v}
         self.mlflow.log_metrics(finite)
 
@@ -72,13 +78,25 @@ class Run:
         self.mlflow.set_tags(dict(values))
 
     def tag_version(self, target: Target, version: str, values: Mapping[str, str]) -> None:
-        """Tag a registered version."""
+        """Tag a registered version.
+
+        Parameters
+        ----------
+        target, version : the registered version.
+        values : the tags by name.
+        """
         client = self.mlflow.MlflowClient()
         for key, value in values.items():
             client.set_model_version_tag(registered_model_name(target), version, key, value)
 
     def document(self, name: str, content: Mapping[str, Any] | str) -> None:
-        """Log a JSON document, or a text."""
+        """Log a JSON document, or a text.
+
+        Parameters
+        ----------
+        name : the file name.
+        content : the content.
+        """
         if isinstance(content, str):
             self.mlflow.log_text(content, name)
         else:

@@ -74,6 +74,17 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
     The bundles in the home decide, not the registry: a version can be promoted even if its registry is unreachable or
     no longer in use. If two registries assigned the same number, the newer version is promoted.
 
+    Parameters
+    ----------
+    home : the home.
+    target, version : the model.
+    who, why : the person who decides, and the reason; both are stored.
+
+    Returns
+    -------
+    Bundle
+        The new champion.
+
     Raises
     ------
     BadRequest
@@ -95,6 +106,17 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
 
 def rollback(home: Home, target: Target, who: str, why: str) -> ChampionEntry:
     """Roll back to the previous champion.
+
+    Parameters
+    ----------
+    home : the home.
+    target : the target.
+    who, why : the person who decides, and the reason; both are stored.
+
+    Returns
+    -------
+    ChampionEntry
+        The champion after it.
 
     Raises
     ------

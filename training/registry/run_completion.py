@@ -20,6 +20,11 @@ RUN_ID_LENGTH = 8
 def mark_started(home: Home, run_id: str) -> None:
     """Mark a run as not completed.
 
+    Parameters
+    ----------
+    home : the home.
+    run_id : the MLflow run.
+
     Raises
     ------
     HomeError
@@ -29,7 +34,13 @@ def mark_started(home: Home, run_id: str) -> None:
 
 
 def mark_completed(home: Home, run_id: str) -> None:
-    """Remove the marker of a run, if there is one. If that fails, `renewcast runs` tries again."""
+    """Remove the marker of a run, if there is one. If that fails, `renewcast runs` tries again.
+
+    Parameters
+    ----------
+    home : the home.
+    run_id : the MLflow run.
+    """
     with suppress(OSError):
         _marker(home, run_id).unlink(missing_ok=True)
 

@@ -105,7 +105,17 @@ class AccountResamples:
     def ratio_difference(
         self, one: tuple[npt.ArrayLike, npt.ArrayLike], two: tuple[npt.ArrayLike, npt.ArrayLike], events: int
     ) -> ReviewFigure:
-        """Subtract the second ratio from the first, on the same resamples."""
+        """Subtract the second ratio from the first, on the same resamples.
+
+        Parameters
+        ----------
+        one, two : numerator and denominator of each ratio: one value per row.
+        events : the number of events that the figure is based on.
+
+        Returns
+        -------
+        ReviewFigure
+        """
         left, right = ([self._sums(values) for values in pair] for pair in (one, two))
         if not left[1].sum() or not right[1].sum():
             return undefined_figure(events)
@@ -115,7 +125,17 @@ class AccountResamples:
     def ratio_quotient(
         self, one: tuple[npt.ArrayLike, npt.ArrayLike], two: tuple[npt.ArrayLike, npt.ArrayLike], events: int
     ) -> ReviewFigure:
-        """Divide the first ratio by the second (a lift), on the same resamples."""
+        """Divide the first ratio by the second (a lift), on the same resamples.
+
+        Parameters
+        ----------
+        one, two : numerator and denominator of each ratio: one value per row.
+        events : the number of events that the figure is based on.
+
+        Returns
+        -------
+        ReviewFigure
+        """
         left, right = ([self._sums(values) for values in pair] for pair in (one, two))
         if not left[1].sum() or not right[0].sum():
             return undefined_figure(events)
@@ -125,7 +145,17 @@ class AccountResamples:
         return ReviewFigure.of(float(value), drawn, events)
 
     def evaluate(self, metric: Callable[[Floats], Floats], events: int) -> ReviewFigure:
-        """Compute a metric of row weights from `training.statistics.metrics`."""
+        """Compute a metric with its interval.
+
+        Parameters
+        ----------
+        metric : returns one value per row of weights, shape (b, n); see `training.statistics.metrics`.
+        events : the number of events that the figure is based on.
+
+        Returns
+        -------
+        ReviewFigure
+        """
         value = float(metric(np.ones((1, len(self.accounts))))[0])
         return ReviewFigure.of(value, self.bootstrap.values(metric), events)
 

@@ -70,41 +70,111 @@ def log_odds(p: Floats) -> Floats:
 
 
 def base_rate(data: Predictions, weights: Floats) -> Floats:
-    """Share of rows with the outcome: the reference for every other metric."""
+    """Share of rows with the outcome: the reference for every other metric.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
+    """
     return _ratio(weights @ data.y, weights.sum(axis=1))
 
 
 def roc_auc(data: Predictions, weights: Floats) -> Floats:
-    """Probability that a row with the outcome ranks above one without. 0.5 is guessing, 0.7 useful, 0.8 good."""
+    """Probability that a row with the outcome ranks above one without. 0.5 is guessing, 0.7 useful, 0.8 good.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
+    """
     return _roc_auc(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
 def pr_auc(data: Predictions, weights: Floats) -> Floats:
-    """Average precision down the ranking. The base rate is guessing, twice the base rate useful, 1 perfect."""
+    """Average precision down the ranking. The base rate is guessing, twice the base rate useful, 1 perfect.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
+    """
     return _pr_auc(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
 def brier(data: Predictions, weights: Floats) -> Floats:
-    """Mean squared error of the probabilities. Lower is better; the base rate p alone scores p (1 - p)."""
+    """Mean squared error of the probabilities. Lower is better; the base rate p alone scores p (1 - p).
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
+    """
     return _ratio(weights @ (data.p - data.y) ** 2, weights.sum(axis=1))
 
 
 def brier_skill(data: Predictions, weights: Floats, known_rate: float) -> Floats:
-    """Brier skill score against a constant `known_rate`, the rate in the training data.
+    """Brier skill score against a constant, the rate in the training data.
 
     Above 0 is better than that constant; 0.05 is useful where outcomes are rare, 1 perfect.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+    known_rate : the constant, 0 to 1.
+
+    Returns
+    -------
+    array of shape (b,)
     """
     return 1 - _ratio(brier(data, weights), _ratio(weights @ (known_rate - data.y) ** 2, weights.sum(axis=1)))
 
 
 def brier_skill_in_hindsight(data: Predictions, weights: Floats) -> Floats:
-    """Brier skill score against the rate of the test rows, unknown at the time: a harder reference. Above 0 is good."""
+    """Brier skill score against the rate of the test rows, unknown at the time: a harder reference. Above 0 is good.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
+    """
     rate = base_rate(data, weights)
     return 1 - _ratio(brier(data, weights), rate * (1 - rate))
 
 
 def log_loss(data: Predictions, weights: Floats) -> Floats:
-    """Mean log loss in nats. Lower is better; confident mistakes cost most. Compare it with that of the base rate."""
+    """Mean log loss in nats. Lower is better; confident mistakes cost most. Compare it with that of the base rate.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
+    """
     return _ratio(weights @ newton_logistic.row_log_loss(data.log_odds, data.y), weights.sum(axis=1))
 
 
@@ -112,6 +182,15 @@ def calibration_error(data: Predictions, weights: Floats) -> Floats:
     """Expected calibration error: mean distance between predicted and observed rate over tenths of the rows.
 
     0 is perfect, under a fifth of the base rate good. It is never exactly 0, because small tenths scatter.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
     """
     inside = np.eye(BINS)[data.bins]
     gaps = np.abs(weights @ (inside * (data.p - data.y)[:, None]))
@@ -122,6 +201,15 @@ def calibration_slope(data: Predictions, weights: Floats) -> Floats:
     """Slope of the observed log-odds on the predicted log-odds (Cox 1958).
 
     1 is right. Below 1, the probabilities are too extreme; above 1, too close to the average. 0.8 to 1.25 is good.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
     """
     if np.ptp(data.log_odds) < 1e-9:
         return np.full(len(weights), np.nan)
@@ -136,6 +224,15 @@ def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
     """Log-odds to add to every prediction to match the observed rate (calibration in the large).
 
     0 is right. Above 0, the predictions are too low. Within 0.2 is good.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b,)
     """
     design = np.ones((len(data.y), 1))
     parameters = newton_logistic.fit(design, data.y, weights, np.zeros(1), np.full(1, 1e-6), offset=data.log_odds)
@@ -143,34 +240,71 @@ def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
 
 
 def captured(data: Predictions, weights: Floats) -> Floats:
-    """Share of the outcomes among the top 5, 10 and 20% of the rows, shape (b, 3).
+    """Share of the outcomes among the top 5, 10 and 20% of the rows.
 
     The share of rows is guessing; three times as much is good. A group of equal probabilities counts in proportion.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b, 3)
     """
     return _captured_shares(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
 def captured_arr(data: Predictions, weights: Floats) -> Floats:
-    """Share of the ARR of the rows with the outcome that lies among the top 5, 10 and 20% of the rows, shape (b, 3).
+    """Share of the ARR of the rows with the outcome that lies among the top 5, 10 and 20% of the rows.
 
     The share of rows is guessing; three times as much is good.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b, 3)
     """
     return _captured_shares(*data.ranked(weights, data.y * data.arr, np.ones_like(data.y)))
 
 
 def lift(data: Predictions, weights: Floats) -> Floats:
-    """Outcome rate among the top 5, 10 and 20% of the rows, divided by the overall rate, shape (b, 3).
+    """Outcome rate among the top 5, 10 and 20% of the rows, divided by the overall rate.
 
     1 is guessing, 2 useful, 3 good.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    array of shape (b, 3)
     """
     ratios: Floats = captured(data, weights) / np.array(TOP_SHARES)
     return ratios
 
 
 def ranking_metrics(data: Predictions, weights: Floats) -> dict[str, Floats]:
-    """Return all metrics of the ranking by name, with the same values as their functions.
+    """Compute all metrics of the ranking, with the same values as their functions.
 
     Sorting the weights is most of their cost, and is done once here.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    dict of str to array
+        The metrics by name.
     """
     happened, money, every = data.ranked(weights, data.y, data.y * data.arr, np.ones_like(data.y))
     shares = _captured_shares(happened, every)

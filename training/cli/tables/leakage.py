@@ -35,7 +35,13 @@ def print_leaks(report: LeakReport, console: Console) -> None:
 
 
 def print_findings(findings: tuple[LeakFinding, ...], console: Console) -> None:
-    """Print one line per finding, failures first."""
+    """Print one line per finding, failures first.
+
+    Parameters
+    ----------
+    findings : the findings.
+    console : the terminal.
+    """
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=5)
     grid.add_column()

@@ -40,14 +40,39 @@ CONFIG = {
 
 
 def svg(chart: alt.TopLevelMixin, title: str) -> Markup:
-    """Draw a chart as SVG that scales with the page, has a title, and shares no id with other charts."""
+    """Draw a chart as SVG that scales with the page, has a title, and shares no id with other charts.
+
+    Parameters
+    ----------
+    chart : the chart.
+    title : the title, which is also the text alternative.
+
+    Returns
+    -------
+    Markup
+        The SVG.
+    """
     return draw_svg(chart.to_dict(), title, CONFIG)
 
 
 def interval_chart(
     points: Sequence[IntervalPoint], axis: str, title: str, *, shares: bool = False, mark_at: float | None = None
 ) -> Markup:
-    """Draw one row per point: the value as a dot, its interval as a line, and a dashed line at ``mark_at``."""
+    """Draw one row per point: the value as a dot, and its interval as a line.
+
+    Parameters
+    ----------
+    points : the values with their intervals.
+    axis : the title of the axis.
+    title : the title, which is also the text alternative.
+    shares : whether the values are shares, shown in percent.
+    mark_at : the value at which a dashed line is drawn.
+
+    Returns
+    -------
+    Markup
+        The SVG.
+    """
     table = pd.DataFrame(
         [
             {"name": n, "value": v, "low": low, "high": high, "color": c}
@@ -134,7 +159,20 @@ def weight_chart(
 def line_chart(
     points: Sequence[IntervalPoint], x_axis: str, y_axis: str, title: str, level: float | None = None
 ) -> Markup:
-    """Draw values over an ordered axis, with their intervals and a dashed line at ``level``."""
+    """Draw values over an ordered axis, with their intervals.
+
+    Parameters
+    ----------
+    points : the values with their intervals.
+    x_axis, y_axis : the titles of the axes.
+    title : the title, which is also the text alternative.
+    level : the value at which a dashed line is drawn.
+
+    Returns
+    -------
+    Markup
+        The SVG.
+    """
     table = pd.DataFrame(
         [{"x": n, "value": v, "low": low, "high": high} for n, v, low, high, _ in points if v is not None]
     )
@@ -217,7 +255,20 @@ def model_reliability_chart(points: Sequence[tuple[float, IntervalPoint]], title
 
 
 def bar_chart(rows: Sequence[tuple[str, float, str]], axis: str, title: str, mark_at: float | None = None) -> Markup:
-    """Draw one bar per row with its value next to it, and a dashed line at ``mark_at``."""
+    """Draw one bar per row with its value next to it.
+
+    Parameters
+    ----------
+    rows : the label, value and color of each bar.
+    axis : the title of the axis.
+    title : the title, which is also the text alternative.
+    mark_at : the value at which a dashed line is drawn.
+
+    Returns
+    -------
+    Markup
+        The SVG.
+    """
     table = pd.DataFrame([{"name": n, "value": v, "color": c} for n, v, c in rows])
     if table.empty:
         return Markup("")
@@ -243,7 +294,19 @@ def bar_chart(rows: Sequence[tuple[str, float, str]], axis: str, title: str, mar
 def migration_matrix(
     cells: Sequence[tuple[str, str, int]], rows: Sequence[str], columns: Sequence[str], title: str
 ) -> Markup:
-    """Draw the number of accounts that changed from one band to another; darker cells hold more accounts."""
+    """Draw the number of accounts that changed from one band to another; darker cells hold more accounts.
+
+    Parameters
+    ----------
+    cells : band before, band after, and number of accounts.
+    rows, columns : the bands in order.
+    title : the title, which is also the text alternative.
+
+    Returns
+    -------
+    Markup
+        The SVG.
+    """
     if not cells:
         return Markup("")
     table = pd.DataFrame(cells, columns=["before", "after", "accounts"])
