@@ -94,14 +94,14 @@ def micros_since_origin(instant: Any, rows: Rows, width: int) -> Any:
     return epoch_us(instant) - rows.first_s % (width * DAY_SECONDS) * 1_000_000
 
 
-def span(known: Any, at: Any, rows: Rows, width: int) -> Any:
+def span(known_at: Any, at: Any, rows: Rows, width: int) -> Any:
     """Pack the bucket of the event and the number of buckets until it became known into one number.
 
     `unpack_span` reverses it.
 
     Parameters
     ----------
-    known, at : the instants when the row became known, and of the event.
+    known_at, at : the instants when the row became known, and of the event.
     rows : rows with the columns of the grid.
     width : the days of a bucket.
 
@@ -110,7 +110,7 @@ def span(known: Any, at: Any, rows: Rows, width: int) -> Any:
     ibis.IntegerValue
     """
     happened = bucket(at, rows, width)
-    return happened * 2**LAG_BITS + (bucket(known, rows, width) - happened) + 2 ** (LAG_BITS - 1)
+    return happened * 2**LAG_BITS + (bucket(known_at, rows, width) - happened) + 2 ** (LAG_BITS - 1)
 
 
 def pack_span(happened: Ints, lag: Ints) -> Ints:

@@ -66,8 +66,8 @@ def source_schema(source: Source, name: str) -> SourceSchema:
     return tuple(source.tables[name].schema().items())
 
 
-def conformed_columns(given: ibis.Table, table: TableSchema, text: bool) -> dict[str, ibis.Value]:
-    """Return expressions over ``given`` for the contract's columns of ``table``.
+def conformed_columns(source_rows: ibis.Table, table: TableSchema, text: bool) -> dict[str, ibis.Value]:
+    """Return expressions over ``source_rows`` for the contract's columns of ``table``.
 
     Missing columns and unreadable values are null. Instants are timestamps in UTC without a time zone. Text columns are
     parsed if the contract expects another type. An optional instant out of range (`out_of_range`) is null; a required
@@ -75,21 +75,21 @@ def conformed_columns(given: ibis.Table, table: TableSchema, text: bool) -> dict
 
     Parameters
     ----------
-    given : the unbound source table.
+    source_rows : the unbound source table.
     table : the contract's table.
     text : whether every column is text, in which an empty value is null.
     """
     return {
-        column.name: _cast(given[column.name], column, text)
-        if column.name in given.columns
+        column.name: _cast(source_rows[column.name], column, text)
+        if column.name in source_rows.columns
         else ibis.null(IBIS_TYPES[column.kind])
         for column in table.columns
     }
 
 
-def out_of_range(given: ibis.Table, column: Column, text: bool) -> ibis.BooleanValue:
-    """Return whether an instant column of ``given`` is before `FIRST_YEAR` or from `END_YEAR` on."""
-    value = given[column.name]
+def out_of_range(source_rows: ibis.Table, column: Column, text: bool) -> ibis.BooleanValue:
+    """Return whether an instant column of ``source_rows`` is before `FIRST_YEAR` or from `END_YEAR` on."""
+    value = source_rows[column.name]
     if text or value.type().is_string():
         value = value.cast("string")
         inside = value.re_search(f"^{_YEARS_INSIDE}{_DATE_AND_TIME}")
@@ -135,9 +135,9 @@ def _whole(number: ibis.Value) -> ibis.Value:
     return ibis.ifelse(whole.cast("float64") == number, whole, None)
 
 
-def _may_have_fraction(given: dt.DataType) -> bool:
+def _may_have_fraction(dtype: dt.DataType) -> bool:
     """Return whether numbers of this type may have a fraction."""
-    return bool(given.is_floating() or (given.is_decimal() and given.scale != 0))
+    return bool(dtype.is_floating() or (dtype.is_decimal() and dtype.scale != 0))
 
 
 def _matching_text(value: ibis.Value, kind: str) -> ibis.Value:
@@ -174,25 +174,25 @@ def known_instant(table: ibis.Table) -> ibis.Value:
     return ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
 
 
-def is_compatible(given: dt.DataType, column: Column) -> bool:
+def is_compatible(dtype: dt.DataType, column: Column) -> bool:
     """Return whether a column of this type can be cast to the contract's kind without ambiguity; text is parsed."""
-    if given.is_null() or given.is_string():
+    if dtype.is_null() or dtype.is_string():
         return True
-    whole = given.is_integer() or (given.is_decimal() and given.scale == 0)
+    whole = dtype.is_integer() or (dtype.is_decimal() and dtype.scale == 0)
     match column.kind:
         case "string":
-            return bool(whole or given.is_uuid())
+            return bool(whole or dtype.is_uuid())
         case "instant":
-            return bool(given.is_timestamp() or given.is_date())
+            return bool(dtype.is_timestamp() or dtype.is_date())
         case "float":
-            return bool(given.is_numeric())
+            return bool(dtype.is_numeric())
         case "int":
             # Checked per row: a number with a fraction is an unreadable value.
-            return bool(whole or _may_have_fraction(given))
+            return bool(whole or _may_have_fraction(dtype))
         case "bool":
-            return bool(given.is_boolean())
+            return bool(dtype.is_boolean())
 
 
-def _has_time_zone(given: dt.DataType) -> bool:
+def _has_time_zone(dtype: dt.DataType) -> bool:
     """Return whether instants have a time zone; only on DuckDB, because Spark's are read without one."""
-    return isinstance(given, dt.Timestamp) and given.timezone is not None
+    return isinstance(dtype, dt.Timestamp) and dtype.timezone is not None

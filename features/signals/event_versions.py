@@ -38,10 +38,12 @@ def extra_columns(contract: TableSchema, schema: SourceSchema, partitions: Colle
     return tuple(name for name, _ in schema if name not in contract.names and name not in partitions)
 
 
-def extra_values(given: ibis.Table, names: tuple[str, ...]) -> dict[str, ibis.Value]:
+def extra_values(source_rows: ibis.Table, names: tuple[str, ...]) -> dict[str, ibis.Value]:
     """Return the columns ``names`` outside the contract as values that every engine can compare."""
     return {
-        f"{EXTRA_PREFIX}{i}": given[name].cast("string") if given[name].type().is_nested() else given[name]
+        f"{EXTRA_PREFIX}{i}": source_rows[name].cast("string")
+        if source_rows[name].type().is_nested()
+        else source_rows[name]
         for i, name in enumerate(names)
     }
 
@@ -84,8 +86,8 @@ def version_order(rows: ibis.Table, contract: TableSchema) -> list[Any]:
 
 def repeated_ids(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     """Return one row for event table ``name``: ``n``, the rows with an id, and ``ids``, the distinct ids."""
-    given, contract = source_table(name, schema), TABLES[name]
-    rows = given.select(**conformed_columns(given, contract, text))
+    source_rows, contract = source_table(name, schema), TABLES[name]
+    rows = source_rows.select(**conformed_columns(source_rows, contract, text))
     identity = rows[contract.identity]
     return rows.aggregate(n=identity.count(), ids=identity.nunique())
 

@@ -65,10 +65,12 @@ class Feed:
         """Name of the view with the additional column `features.sources.sql_functions.HASH`."""
         return f"{self.view}_rows"
 
-    def create_views(self, given: ibis.Table, text: bool) -> None:
+    def create_views(self, source_rows: ibis.Table, text: bool) -> None:
         """Create the views of the source table."""
         rows = _with_known_at(
-            given.select(**conformed_columns(given, TABLES[self.name], text), **self._extras_of(given))
+            source_rows.select(
+                **conformed_columns(source_rows, TABLES[self.name], text), **self._extras_of(source_rows)
+            )
         )
         happened, known = (
             ibis.literal(t.astimezone(UTC).replace(tzinfo=None)) for t in (self.cutoff, max(self.cutoff, self.arrival))
@@ -80,10 +82,12 @@ class Feed:
     def of_files(self, files: Sequence[Path], ending: str) -> str:
         """Create a view like `rows` for these files, regardless of instants."""
         raw = f"given_{self.name}_{ending}"
-        given = create_parquet_view(self.connection, raw, files, partition_base(self.files), self.name)
+        source_rows = create_parquet_view(self.connection, raw, files, partition_base(self.files), self.name)
         view = f"{self.view}_{ending}"
         rows = _with_known_at(
-            given.select(**conformed_columns(given, TABLES[self.name], text=False), **self._extras_of(given))
+            source_rows.select(
+                **conformed_columns(source_rows, TABLES[self.name], text=False), **self._extras_of(source_rows)
+            )
         )
         self.connection.create_view(view, rows, overwrite=True)
         self._create_hash_view(f"{view}_rows", view)
@@ -95,10 +99,12 @@ class Feed:
             f'CREATE OR REPLACE VIEW "{name}" AS SELECT *, hash({self._same}) AS "{HASH}" FROM "{view}"'
         )
 
-    def _extras_of(self, given: ibis.Table) -> dict[str, ibis.Value]:
+    def _extras_of(self, source_rows: ibis.Table) -> dict[str, ibis.Value]:
         """Return the extra columns as text, because types may differ between files; null if a file lacks a column."""
         return {
-            f"{EXTRA_PREFIX}{i}": given[name].cast("string") if name in given.columns else ibis.null("string")
+            f"{EXTRA_PREFIX}{i}": source_rows[name].cast("string")
+            if name in source_rows.columns
+            else ibis.null("string")
             for i, name in enumerate(self.extras)
         }
 

@@ -60,7 +60,7 @@ class Assessment:
     frame : the rows of the snapshot, sorted by account_id.
     as_of : the instant of the snapshot, UTC.
     target_scores : the scores of each target.
-    judged : the results of the rules: health and its history, alerts, warnings, onboarding, expansion, plays.
+    rule_results : the results of the rules: health and its history, alerts, warnings, onboarding, expansion, plays.
     stale : days since the newest event of each stale feed, by table.
     jumped : the columns (``table.column``) whose unit seems to have changed. Values derived from them are unreliable.
     unusable : the unknown inputs of each model that is not used, because most of its gain lies in unknown features.
@@ -70,7 +70,7 @@ class Assessment:
     frame: pd.DataFrame
     as_of: pd.Timestamp
     target_scores: Mapping[Target, TargetScores]
-    judged: RuleResults
+    rule_results: RuleResults
     stale: Mapping[str, int]
     jumped: tuple[str, ...] = ()
     unusable: Mapping[Target, UnknownInputs] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Assessment:
     @property
     def health(self) -> HealthScores:
         """The health scores."""
-        return self.judged.health
+        return self.rule_results.health
 
     @cached_property
     def health_score(self) -> Floats:
@@ -117,7 +117,7 @@ class Assessment:
         Every item of the gate is met, the model's band is high, and no reason withdraws the proposal
         (`models.rules.playbook`).
         """
-        return self.judged.playbook.proposed
+        return self.rule_results.playbook.proposed
 
     @cached_property
     def agreement(self) -> Texts:
@@ -217,7 +217,7 @@ def assess(
     catalogue : the features. Default: those of the deployment (`features.custom.current_catalogue.current_catalogue`).
     withheld : the reason to report no probabilities, as in `models.predictions.target_predictions.score_target`.
     executives_from : for accounts that are scored alone, the ARR at risk from which executives act, as in the
-        assessment of the portfolio (``judged.playbook.executives_from``). Without it the CSM acts.
+        assessment of the portfolio (``rule_results.playbook.executives_from``). Without it the CSM acts.
     open_plays : plays that were published before and have not been done, and when they were first due.
     assignments : plays that were assigned to executives before, and when. They use capacity for a week.
     is_unknown : returns True if a feature is unknown for every account. Default for a whole portfolio: computed from
@@ -267,7 +267,7 @@ def assess(
         churn.probability * number_column(frame, ARR_FEATURE),
         None if churn.explanation is None else churn.explanation.by_dimension,
     )
-    judged = apply_rules(
+    rule_results = apply_rules(
         history,
         champion.rubric,
         peers,
@@ -279,7 +279,7 @@ def assess(
         assignments,
     )
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
-    return Assessment(champion, frame, as_of, target_scores, judged, stale, tuple(jumped), unusable)
+    return Assessment(champion, frame, as_of, target_scores, rule_results, stale, tuple(jumped), unusable)
 
 
 def _check(frame: pd.DataFrame) -> None:

@@ -114,7 +114,7 @@ def _answer(
     churn, expansion = assessment.target_scores["churn"], assessment.target_scores["expansion"]
     change = {s.target: _change(assessment, s.target, row, earlier, account_id) for s in (churn, expansion)}
     horizon = next((o.bundle.manifest.horizon_days for o in (churn, expansion) if o.bundle is not None), None)
-    gate = [{"item": item, "state": states[row]} for item, states in assessment.judged.expansion.gate.items()]
+    gate = [{"item": item, "state": states[row]} for item, states in assessment.rule_results.expansion.gate.items()]
     parts = {
         "prediction_id": prediction_id(assessment, row),
         "account_id": account_id,
@@ -131,14 +131,14 @@ def _answer(
             {
                 **_target(expansion, row, change["expansion"], why["expansion"]),
                 "gate": gate,
-                "find_out": list(assessment.judged.expansion.to_find_out(row)),
-                "signals": _signs(assessment.judged.expansion, row),
+                "find_out": list(assessment.rule_results.expansion.to_find_out(row)),
+                "signals": _signs(assessment.rule_results.expansion, row),
                 "reasons": _reasons(why["expansion"]),
                 "model": model_payload(expansion.bundle),
             },
         ),
         "health": fill_section(schema, "health", assessment, row, _health(assessment, row, why["churn"])),
-        **_rules(assessment.judged, row),
+        **_rules(assessment.rule_results, row),
         "reasons": _reasons(why["churn"]),
         "warnings": _warnings(assessment, row),
         "model": model_payload(churn.bundle),
@@ -234,7 +234,7 @@ def _health(assessment: Assessment, row: int, why: AccountExplanation | None) ->
         "rubric_version": rubric.version,
         "meant": _meant(assessment, row),
         "explained_by": _explained_by(assessment, row, why),
-        "history": _history(assessment.judged, row),
+        "history": _history(assessment.rule_results, row),
         "dimensions": {name: None if points is None else round(points, 1) for name, points in dimensions.items()},
     }
 
@@ -256,21 +256,23 @@ def _explained_by(assessment: Assessment, row: int, why: AccountExplanation | No
     return assessment.explained_by(row, why.by_dimension)
 
 
-def _history(judged: RuleResults, row: int) -> list[dict[str, Any]]:
+def _history(rule_results: RuleResults, row: int) -> list[dict[str, Any]]:
     """Return the score at each date when the account was active, with the rubric version in force on that date."""
     return [
         {"as_of": format_instant(date.to_pydatetime()), "score": number_or_null(score), "band": band}
-        for date, score, band in zip(judged.dates, judged.reported_score[row], judged.reported_band[row], strict=True)
+        for date, score, band in zip(
+            rule_results.dates, rule_results.reported_score[row], rule_results.reported_band[row], strict=True
+        )
         if band != INSUFFICIENT
     ]
 
 
-def _rules(judged: RuleResults, row: int) -> dict[str, Any]:
+def _rules(rule_results: RuleResults, row: int) -> dict[str, Any]:
     return {
-        "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
-        "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in judged.warnings[row]],
-        "onboarding": _listed(asdict(judged.onboarding[row])),
-        "plays": [play.as_dict() for play in judged.plays_of(row)],
+        "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in rule_results.alerts[row]],
+        "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in rule_results.warnings[row]],
+        "onboarding": _listed(asdict(rule_results.onboarding[row])),
+        "plays": [play.as_dict() for play in rule_results.plays_of(row)],
     }
 
 

@@ -47,7 +47,7 @@ def _versions(source: ValueSource) -> list[str | None]:
 def _warnings_of(source: ValueSource, standing: str) -> list[str | None]:
     return [
         join_codes(sign.code for sign in each if sign.standing == standing)
-        for each in source.assessment.judged.warnings
+        for each in source.assessment.rule_results.warnings
     ]
 
 
@@ -225,26 +225,26 @@ class ExpansionPrediction(TargetPrediction):
             after="/expansion_withdrawn",
             kind="text",
             read=lambda source: [
-                join_codes(source.assessment.judged.expansion.to_find_out(row))
+                join_codes(source.assessment.rule_results.expansion.to_find_out(row))
                 for row in range(len(source.assessment.frame))
             ],
         ),
     ] = Field(description="The items of the gate whose state is unknown: what to find out.")
     withdrawn: Annotated[
         str | None,
-        FieldValues(lambda source: source.assessment.judged.playbook.withdrawn),
+        FieldValues(lambda source: source.assessment.rule_results.playbook.withdrawn),
         FlatField(),
         TableField(after="/expansion_type"),
     ] = Field(description="Why no expansion is proposed although gate and band allow it.")
     type: Annotated[
         ExpansionType | None,
-        FieldValues(lambda source: source.assessment.judged.expansion.type),
+        FieldValues(lambda source: source.assessment.rule_results.expansion.type),
         FlatField(after="ready"),
         TableField(after="/onboarding_missed"),
     ] = Field(description="The kind of expansion that the signals point to; if there are several, the easiest one.")
     points: Annotated[
         int,
-        FieldValues(lambda source: source.assessment.judged.expansion.score),
+        FieldValues(lambda source: source.assessment.rule_results.expansion.score),
         FlatField(),
         TableField(after="/expansion_find_out"),
     ] = Field(description="The points of the signs of readiness in the expansion rules.")
@@ -314,7 +314,7 @@ class HealthScore(ResponseModel):
     ] = Field(description="The share of the rubric's weight for which there is data, 0 to 1.")
     change_7d: Annotated[
         float | None,
-        FieldValues(lambda source: source.assessment.judged.change_7d),
+        FieldValues(lambda source: source.assessment.rule_results.change_7d),
         FlatField(after="band"),
         TableField(after="meant_churn"),
     ] = Field(description="The change of the score since about a week before, in points.")
@@ -383,11 +383,11 @@ class OnboardingProgress(ResponseModel):
         TableField(
             kind="text",
             read=lambda source: [
-                join_codes(step.code for step in each.missed) for each in source.assessment.judged.onboarding
+                join_codes(step.code for step in each.missed) for each in source.assessment.rule_results.onboarding
             ],
         ),
     ]
-    unknown: list[str] = Field(description="The steps that cannot be judged because data is missing.")
+    unknown: list[str] = Field(description="The steps that cannot be evaluated because data is missing.")
     days_to_first_value: int | None
     late: bool | None = Field(description="Whether the first value takes, or took, longer than the target.")
 
@@ -459,9 +459,9 @@ class Prediction(ResponseModel):
     expansion: Annotated[ExpansionPrediction, NestedFields(lambda assessment: assessment.target_scores["expansion"])]
     health: HealthScore
     segment: Annotated[
-        str | None, FieldValues(lambda source: source.assessment.judged.segments), FlatField(), TableField()
+        str | None, FieldValues(lambda source: source.assessment.rule_results.segments), FlatField(), TableField()
     ] = Field(description="The segment by ARR; null if the ARR is unknown.")
-    touch: Annotated[str | None, FieldValues(lambda source: source.assessment.judged.touch), FlatField()] = Field(
+    touch: Annotated[str | None, FieldValues(lambda source: source.assessment.rule_results.touch), FlatField()] = Field(
         description="The service model of the segment."
     )
     alerts: Annotated[
@@ -474,7 +474,8 @@ class Prediction(ResponseModel):
             name="alerts_raised",
             kind="text",
             read=lambda source: [
-                join_codes(alert.code for alert in each if alert.raised) for each in source.assessment.judged.alerts
+                join_codes(alert.code for alert in each if alert.raised)
+                for each in source.assessment.rule_results.alerts
             ],
         ),
     ]
@@ -494,7 +495,7 @@ class Prediction(ResponseModel):
         list[RecommendedPlay],
         ListedFields(
             prefix="play",
-            values=lambda assessment: map(assessment.judged.plays_of, range(len(assessment.frame))),
+            values=lambda assessment: map(assessment.rule_results.plays_of, range(len(assessment.frame))),
             flat=1,
             table=1,
             flat_after="/reason_3_direction",

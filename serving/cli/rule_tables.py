@@ -158,7 +158,7 @@ def _show(
 
     at, rubric = format_instant(found.as_of), found.health.rubric.name
     title = f"{what} as of {at}, by {rubric}: {len(board):,} accounts"
-    about = {"as_of": at, "rubric": rubric, "rules": dict(found.judged.versions)}
+    about = {"as_of": at, "rubric": rubric, "rules": dict(found.rule_results.versions)}
     write_result(
         as_json,
         lambda: about | {"accounts": plain_rows(board)},

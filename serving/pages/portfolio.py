@@ -140,7 +140,7 @@ def _headings(asked: AccountListQuery, roster: AccountList) -> list[dict[str, An
 def _rows(
     scored: ScoredSnapshot, roster: AccountList, found: AccountPage, work: Mapping[str, str]
 ) -> list[dict[Any, Any]]:
-    judged = scored.assessment.judged
+    judged = scored.assessment.rule_results
     shown = roster.frame.iloc[found.rows].astype(object)
     shown = shown.where(shown.notna(), None)
     rows = []

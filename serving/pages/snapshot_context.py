@@ -141,7 +141,7 @@ def weekly_health(scored: ScoredSnapshot) -> list[dict[str, Any]]:
     Each week has ``date`` (ISO), ``mean`` (points, None without scores), and the numbers of green, yellow and red
     accounts.
     """
-    judged = scored.assessment.judged
+    judged = scored.assessment.rule_results
     weeks = []
     for place, week in enumerate(judged.dates):
         scores, bands = judged.score[:, place], judged.band[:, place]

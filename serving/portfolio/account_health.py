@@ -90,7 +90,7 @@ def account_health(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
         **prediction["health"],
         "bands": {"green": rules.bands.green, "yellow": rules.bands.yellow, "red": rules.bands.red},
         "minimum_coverage": rules.minimum_coverage,
-        "weakest": scored.assessment.judged.weakest[row],
+        "weakest": scored.assessment.rule_results.weakest[row],
         "breakdown": _breakdown(scored, row, prediction["health"]["dimensions"]),
     }
 

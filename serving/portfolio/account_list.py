@@ -98,7 +98,7 @@ class AccountList:
         risk, low, high (0 to 1), loss (risk times arr), renewal (days until; below 0 is past), health_band,
         risk_band, ready, differs, play, alerted (bool).
         """
-        assessment, judged = self._assessment, self._assessment.judged
+        assessment, judged = self._assessment, self._assessment.rule_results
         churn = assessment.target_scores["churn"]
         arr = number_column(assessment.frame, ARR_FEATURE)
         people = [self._people.get(account, {}) for account in assessment.account_ids]

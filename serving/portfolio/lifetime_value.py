@@ -91,7 +91,7 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
     table = pd.DataFrame(
         {
             "account_id": assessment.account_ids,
-            "segment": assessment.judged.segments,
+            "segment": assessment.rule_results.segments,
             "arr": arr,
             "lifetime_years": years,
             "value": arr * margin * years,

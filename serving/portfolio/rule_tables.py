@@ -34,7 +34,7 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
     churn_probability, churn_band, meant_churn (the observed churn rate after such a score), agreement of model and
     health score, alerts (the text of raised alerts), and history (the weekly scores, oldest first, "-" for none).
     """
-    judged, health = assessment.judged, assessment.health
+    judged, health = assessment.rule_results, assessment.health
     frame = pd.DataFrame(
         {
             **_who(assessment),
@@ -103,7 +103,7 @@ def risks_board(assessment: Assessment, off_the_list: Mapping[str, InterventionS
     no play to run).
     """
     off = off_the_list or {}
-    judged = assessment.judged
+    judged = assessment.rule_results
     risk = [confirmed_warnings(each) for each in judged.warnings]
     columns = portfolio_columns(assessment, ("early_warnings", "watch", "play", "play_kind", "play_by", "play_due"))
     frame = pd.DataFrame(
@@ -145,7 +145,7 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
     (codes), why (their text), a column per item of the gate ("met", "not_met", "unknown"), closed_by (the items not
     met), find_out (the unknown items), and withdrawn (why nothing is proposed although gate and band allow it).
     """
-    judged = assessment.judged
+    judged = assessment.rule_results
     expansion = judged.expansion
     rules = expansion.rules.signals
     rows = range(len(assessment.frame))
@@ -182,7 +182,7 @@ def onboarding_board(assessment: Assessment) -> pd.DataFrame:
     step), cannot_tell (steps without data), days_to_first_value, late (whether first value takes longer than the
     target).
     """
-    onboarding = assessment.judged.onboarding
+    onboarding = assessment.rule_results.onboarding
     frame = pd.DataFrame(
         {
             **_who(assessment),
@@ -217,7 +217,7 @@ def plays_summary(
     always 0) and overdue (published before, due, and not done), each as ``{"accounts", "share"}`` of all accounts;
     executive_capacity; kinds, who and off_the_list (accounts by each); and expansion: proposed and withdrawn.
     """
-    judged, off = assessment.judged, off_the_list or {}
+    judged, off = assessment.rule_results, off_the_list or {}
     n = len(assessment.account_ids)
     plays = [None if a in off else p for a, p in zip(assessment.account_ids, judged.plays, strict=True)]
     low = assessment.target_scores["churn"].band == "low"
@@ -263,7 +263,7 @@ def plays_summary(
 def _who(assessment: Assessment) -> dict[str, Any]:
     return {
         "account_id": assessment.account_ids,
-        "segment": text_column(assessment.judged.segments),
+        "segment": text_column(assessment.rule_results.segments),
         "arr": number_column(assessment.frame, ARR_FEATURE),
     }
 

@@ -65,7 +65,7 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     grace = GRACE_DAYS if churn.bundle is None else churn.bundle.manifest.grace_days
     expansion = None if growth.bundle is None else _probabilities(growth)
     due = find_due_accounts(as_of, period, until, arr, _probabilities(churn), expansion, grace)
-    segment = assessment.judged.segments
+    segment = assessment.rule_results.segments
     csm = np.array([_person(inputs, account, "csm") for account in assessment.account_ids], dtype=object)
     habits = inputs.habits or HistoricalRates.none()
     leaving, grown = bias_distributions(inputs.past.quarters if inputs.past else ())
@@ -172,7 +172,7 @@ def _accounts(
                 "account_id": account,
                 "name": _person(inputs, account, "name"),
                 "csm": csm[row],
-                "segment": assessment.judged.segments[row],
+                "segment": assessment.rule_results.segments[row],
                 "arr": amount,
                 "renewal_at": dates[row],
                 "overdue": bool(due.overdue[row]),

@@ -118,7 +118,7 @@ class SignalsScorer:
         other_kind = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
         unknown = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
         latest = self._state.latest
-        playbook = None if latest is None else latest.assessment.judged.playbook
+        playbook = None if latest is None else latest.assessment.rule_results.playbook
         scored = score_weeks(
             signals,
             self._as_of,
@@ -139,7 +139,9 @@ class SignalsScorer:
                 *warnings,
             ]
         else:
-            if latest is None and any(p.severity == "high" and p.who == CSM for p in assessment.judged.plays_of(0)):
+            if latest is None and any(
+                p.severity == "high" and p.who == CSM for p in assessment.rule_results.plays_of(0)
+            ):
                 # Executives have capacity for few accounts, and without a portfolio this account cannot be ranked.
                 warnings = [{"code": "executives_room_not_known"}, *warnings]
             if other_kind:

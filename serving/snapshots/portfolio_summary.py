@@ -102,7 +102,7 @@ def summarize_portfolio(assessment: Assessment) -> dict[str, Any]:
         "whole": _group(assessment, np.ones(len(assessment.frame), dtype=bool)),
         "by_health_band": _by(assessment, "band", health.band.to_numpy(dtype=object), HEALTH_BANDS),
         "by_churn_band": _by(assessment, "band", seen["churn"].band, (*reversed(BANDS), None)),
-        "by_segment": _by(assessment, "segment", assessment.judged.segments, (*segment_names(), None)),
+        "by_segment": _by(assessment, "segment", assessment.rule_results.segments, (*segment_names(), None)),
         "expansion_ready": int(assessment.ready.sum()),
         "base_rates": {target: None if b is None else b.manifest.base_rate for target, b in bundles.items()},
         "coverage": {

@@ -22,7 +22,7 @@ LOOKBACK = timedelta(weeks=WEEKS)
 
 def plays_document(assessment: Assessment) -> dict[str, Any]:
     """Return the sidecar `PLAYS` of an assessed portfolio."""
-    judged = assessment.judged
+    judged = assessment.rule_results
     first = {
         account: {play.cause: play.due.isoformat() for play in plays}
         for row, account in enumerate(assessment.account_ids)

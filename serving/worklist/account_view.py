@@ -66,7 +66,7 @@ class WorklistAccounts:
         days = DEFAULT_HORIZON_DAYS if churn.bundle is None else churn.bundle.manifest.horizon_days
         probability = churn.probability
         rules = read_rules("plays", PlaysFile)
-        plays = assessment.judged.plays
+        plays = assessment.rule_results.plays
         takes = {tier.who: tier.within_days for tier in rules.tiers}
         within = np.array([0 if p is None else takes.get(p.who, 0) for p in plays], dtype=np.float64)
         person_rows = [people.get(account, {}) for account in assessment.account_ids]
@@ -129,11 +129,11 @@ def lowest_health_key(score: Floats) -> Floats:
 
 def _because(assessment: Assessment, row: int) -> PlayReason | None:
     """Return what triggered an account's play."""
-    play = assessment.judged.plays[row]
+    play = assessment.rule_results.plays[row]
     if play is None:
         return None
     if play.kind == "onboarding" or play.kind == "renewal":
         return play.kind
-    if confirmed_warnings(assessment.judged.warnings[row]):
+    if confirmed_warnings(assessment.rule_results.warnings[row]):
         return "warning"
     return "health" if any(code.startswith("health_") for code in play.because) else "model"

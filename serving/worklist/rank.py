@@ -151,12 +151,12 @@ def _items(assessment: Assessment, accounts: WorklistAccounts, rows: Ints, rate:
     items = []
     for row in rows.tolist():
         play = accounts.plays[row]
-        signs = join_codes(s.says for s in confirmed_warnings(assessment.judged.warnings[row]))
-        missed = join_codes(step.says for step in assessment.judged.onboarding[row].missed)
+        signs = join_codes(s.says for s in confirmed_warnings(assessment.rule_results.warnings[row]))
+        missed = join_codes(step.says for step in assessment.rule_results.onboarding[row].missed)
         items.append(
             _who(assessment, accounts, row)
             | {
-                "segment": assessment.judged.segments[row],
+                "segment": assessment.rule_results.segments[row],
                 "days_to_renewal": None if np.isnan(accounts.until[row]) else int(np.floor(accounts.until[row])),
                 "expected_saved_arr": _times(_number(accounts.value[row]), rate),
                 "health_score": _number(accounts.score[row]),

@@ -65,26 +65,26 @@ def broken_contract_verdict(findings: int, horizon_days: int) -> Verdict:
     return Verdict((), horizon_days, f"not usable: the data contract is violated in {places}", {}, todo)
 
 
-def verdict(enough: SufficiencyReport, feeds: Feeds) -> Verdict:
+def verdict(sufficiency: SufficiencyReport, feeds: Feeds) -> Verdict:
     """Return the verdict on a source that satisfies the data contract.
 
     Parameters
     ----------
-    enough : the data for training, by horizon and target.
+    sufficiency : the data for training, by horizon and target.
     feeds : what each feed contains.
 
     Returns
     -------
     Verdict
     """
-    requested = enough.requested
-    if enough.overwritten:
+    requested = sufficiency.requested
+    if sufficiency.overwritten:
         summary = "not suitable for training: contracts look overwritten, so every earlier date shows who will leave"
         terms = ("the terms of contracts as they were",)
         return Verdict((), requested.days, summary, dict.fromkeys(TARGETS, terms), (EXPORT, *_fix_feeds(feeds)))
     ready = requested.ready
     missing = {t: counts.missing for t, counts in requested.targets.items() if counts.missing}
-    lost = [each.cure for each in enough.findings if each.column == "term_started_at"]
+    lost = [each.cure for each in sufficiency.findings if each.column == "term_started_at"]
     # If terms are lost, no outcome is known, regardless of how many accounts are loaded.
     unknowable = [t for t in missing if lost and t != "churn" and not requested.targets[t].accounts]
     missing |= dict.fromkeys(unknowable, ("the terms of contracts before the current one: the source overwrites them",))
@@ -99,9 +99,9 @@ def verdict(enough: SufficiencyReport, feeds: Feeds) -> Verdict:
     export = lost[:1] if unknowable else []
     todo = [
         *_fix_feeds(feeds),
-        *_other_horizons(enough),
+        *_other_horizons(sufficiency),
         *export,
-        *_more_data(enough, [t for t in missing if t not in unknowable]),
+        *_more_data(sufficiency, [t for t in missing if t not in unknowable]),
     ]
     return Verdict(ready, requested.days, summary, missing, tuple(todo))
 
@@ -128,24 +128,24 @@ def _fix_feeds(feeds: Feeds) -> list[str]:
     return lines
 
 
-def _other_horizons(enough: SufficiencyReport) -> list[str]:
+def _other_horizons(sufficiency: SufficiencyReport) -> list[str]:
     """Return, per target that is not ready, the nearest horizon with enough data."""
     lines = []
     for target in TARGETS:
-        if target in enough.requested.ready:
+        if target in sufficiency.requested.ready:
             continue
-        ready = [h.days for h in enough.horizons if target in h.ready]
+        ready = [h.days for h in sufficiency.horizons if target in h.ready]
         if ready:
-            nearest = min(ready, key=lambda days: abs(days - enough.requested.days))
+            nearest = min(ready, key=lambda days: abs(days - sufficiency.requested.days))
             lines.append(
                 f"predict {target} at {nearest} days, where there is enough data: train with --horizon {nearest}"
             )
     return lines
 
 
-def _more_data(enough: SufficiencyReport, targets: list[Target]) -> list[str]:
+def _more_data(sufficiency: SufficiencyReport, targets: list[Target]) -> list[str]:
     """Return which data these targets need."""
-    counts = [enough.requested.targets[target] for target in targets]
+    counts = [sufficiency.requested.targets[target] for target in targets]
     if not counts:
         return []
     lines = []

@@ -25,7 +25,7 @@ SLOPE_BOUNDS = (0.6, 1.6)
 
 def evaluate_gates(
     judgement: Comparison,
-    enough: Sufficiency,
+    sufficiency: Sufficiency,
     leaks: Sequence[str] | None,
     against: ChampionComparison | None = None,
     feeds: Sequence[str] | None = None,
@@ -35,7 +35,7 @@ def evaluate_gates(
     Parameters
     ----------
     judgement : comparison of the candidate with the base rate, the health score and the linear model.
-    enough : the sufficiency facts of its training data.
+    sufficiency : the sufficiency facts of its training data.
     leaks : findings of the leak check, one line each; empty: none; None: the check could not run completely.
     against : comparison with the champion; None if there is no champion.
     feeds : faults of the label feed, one line each; empty: none; None: the feed was not checked.
@@ -48,7 +48,7 @@ def evaluate_gates(
     return (
         _no_leak(leaks),
         _feeds_sound(feeds),
-        _enough(enough),
+        _enough(sufficiency),
         _beats_the_average(judgement),
         *(_no_loss(judgement, rival) for rival in rivals),
         *([] if against is None else [_no_loss_to_champion(against)]),
@@ -71,9 +71,13 @@ def _feeds_sound(feeds: Sequence[str] | None) -> Gate:
     return Gate("feeds_sound", not feeds, float(len(feeds)), 0.0, words)
 
 
-def _enough(enough: Sufficiency) -> Gate:
-    words = "missing: " + "; ".join(enough.missing) if enough.missing else "enough accounts and outcomes in every slice"
-    return Gate("enough_data", not enough.missing, float(len(enough.missing)), 0.0, words)
+def _enough(sufficiency: Sufficiency) -> Gate:
+    words = (
+        "missing: " + "; ".join(sufficiency.missing)
+        if sufficiency.missing
+        else "enough accounts and outcomes in every slice"
+    )
+    return Gate("enough_data", not sufficiency.missing, float(len(sufficiency.missing)), 0.0, words)
 
 
 def _beats_the_average(judgement: Comparison) -> Gate:

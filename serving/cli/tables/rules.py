@@ -136,7 +136,7 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
     row : the account's place in it.
     console : the terminal.
     """
-    results, health = assessment.judged, assessment.health
+    results, health = assessment.rule_results, assessment.health
     score, band = health.score.iloc[row], health.band.iloc[row]
     score_text = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
     console.print(Text(f"{assessment.account_ids[row]} as of {format_instant(assessment.as_of)}", style="bold"))

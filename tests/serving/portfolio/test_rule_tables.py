@@ -60,7 +60,7 @@ def test_only_green_accounts_are_proposed_and_a_closed_gate_has_a_reason(assessm
 def test_only_accounts_in_onboarding_are_listed(assessment: Assessment) -> None:
     board = onboarding_board(assessment)
     assert "a38" in set(board["account_id"])
-    assert len(board) == sum(o.under_way for o in assessment.judged.onboarding)
+    assert len(board) == sum(o.under_way for o in assessment.rule_results.onboarding)
 
 
 def test_disagreements_are_in_different_bands_widest_gap_first(assessment: Assessment) -> None:

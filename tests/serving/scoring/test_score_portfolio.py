@@ -111,7 +111,7 @@ def test_a_continuing_risk_has_its_first_date(signals: OpenSignals, scored_home:
     champion, keys = load_champion(scored_home.home), dict[str, list[str]]()
     for weeks in (2, 1, 0):
         assessment, _, _ = assess_portfolio(signals, AS_OF - timedelta(weeks=weeks), scored_home.home, champion)
-        for account, alerts in zip(assessment.account_ids, assessment.judged.alerts, strict=True):
+        for account, alerts in zip(assessment.account_ids, assessment.rule_results.alerts, strict=True):
             keys.setdefault(account, []).extend(f"{a.key} {a.by}" for a in alerts if a.code == "churn_risk")
     oldest = AS_OF - timedelta(weeks=WEEKS)
     lasting = [result for result in keys.values() if len(result) == 3 and result[0].split()[0] > f"churn_risk:{oldest:%Y-%m-%d}"]

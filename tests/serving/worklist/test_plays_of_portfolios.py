@@ -126,7 +126,7 @@ def test_the_shares_of_plays_stay_within_their_bounds(scored: ScoredSnapshot) ->
 
 def _reasons(scored: ScoredSnapshot, row: int) -> dict[str, bool]:
     """Return, by kind of play, whether the facts require it: bands, confirmed warnings, missed steps, renewal."""
-    assessment, rules = scored.assessment, scored.assessment.judged
+    assessment, rules = scored.assessment, scored.assessment.rule_results
     churn, health = assessment.target_scores["churn"].band[row], assessment.health.band.iloc[row]
     counts = [sign for sign in rules.warnings[row] if sign.standing == "risk"]
     hard = [sign for sign in counts if sign.severity in ("immediate", "high")]
@@ -145,7 +145,7 @@ def _reasons(scored: ScoredSnapshot, row: int) -> dict[str, bool]:
 
 
 def test_every_account_has_exactly_the_plays_its_data_requires(scored: ScoredSnapshot) -> None:
-    assessment, rules = scored.assessment, scored.assessment.judged
+    assessment, rules = scored.assessment, scored.assessment.rule_results
     kinds = set()
     for row, account in enumerate(assessment.account_ids):
         why, plays = _reasons(scored, row), rules.plays_of(row)

@@ -21,7 +21,7 @@ SHOWN_MISSING = 0.005
 
 
 def print_check(
-    report: CheckReport, feeds: Feeds, enough: SufficiencyReport | None, verdict: Verdict, console: Console
+    report: CheckReport, feeds: Feeds, sufficiency: SufficiencyReport | None, verdict: Verdict, console: Console
 ) -> None:
     """Print the feeds, the contract violations, the findings, the horizons and, last, the verdict.
 
@@ -29,7 +29,7 @@ def print_check(
     ----------
     report : the contract violations and findings.
     feeds : what each feed contains.
-    enough : the data for training; None if the source violates the contract.
+    sufficiency : the data for training; None if the source violates the contract.
     verdict : the verdict on the source.
     console : the terminal.
     """
@@ -47,9 +47,9 @@ def print_check(
         _line(console, "note", "dim", note)
     if report.ok:
         _line(console, "ok", "green", "the source meets the data contract")
-    if enough is not None:
+    if sufficiency is not None:
         console.print()
-        console.print(_horizons(enough))
+        console.print(_horizons(sufficiency))
     console.print()
     console.print(_verdict(report, verdict))
 
@@ -99,7 +99,7 @@ def _missing(feed: FeedHealth) -> str:
     return ", ".join([*partly, *([f"no {', '.join(absent)}"] if absent else [])])
 
 
-def _horizons(enough: SufficiencyReport) -> Table:
+def _horizons(sufficiency: SufficiencyReport) -> Table:
     table = _table("accounts to learn from, by horizon")
     table.add_column("horizon", justify="right", no_wrap=True)
     table.add_column("last as_of", no_wrap=True)
@@ -107,15 +107,15 @@ def _horizons(enough: SufficiencyReport) -> Table:
     for target in TARGETS:
         table.add_column(target, justify="right", no_wrap=True)
         table.add_column("enough?", no_wrap=True)
-    for horizon in enough.horizons:
+    for horizon in sufficiency.horizons:
         last = f"{horizon.last:%Y-%m-%d}" if horizon.last else "none"
         accounts = max(there.accounts for there in horizon.targets.values())
         cells = [
             cell
             for t in TARGETS
-            for cell in (f"{horizon.targets[t].with_outcome:,}", _enough(horizon.targets[t], enough.overwritten))
+            for cell in (f"{horizon.targets[t].with_outcome:,}", _enough(horizon.targets[t], sufficiency.overwritten))
         ]
-        style = "bold" if horizon is enough.requested else ""
+        style = "bold" if horizon is sufficiency.requested else ""
         table.add_row(f"{horizon.days} days", last, f"{accounts:,}", *cells, style=style)
     return table
 
