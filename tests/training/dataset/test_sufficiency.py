@@ -69,7 +69,7 @@ def test_a_small_short_portfolio_is_refused_with_all_reasons(
 def test_too_few_outcomes_are_counted_per_slice(make_signals: MakeSignals, small_catalogue: dict[str, Feature]) -> None:
     result = facts(make_signals, small_catalogue, 150, 730, 0.02)
     lacking = [
-        f"{MINIMUM_OUTCOMES[name] - part.accounts_with_outcome} more accounts with churn among the {name} dates"
+        f"{MINIMUM_OUTCOMES[name] - part.accounts_with_outcome} more accounts with churn at the {name} dates"
         for name, part in result.slices.items()
         if part.accounts_with_outcome < MINIMUM_OUTCOMES[name]
     ]
