@@ -71,10 +71,6 @@ class BiasDistribution:
         return float(np.sqrt(self.grid**2 @ self.weight))
 
 
-#: No bias: every probability is exact.
-NO_BIAS = BiasDistribution(np.zeros(1), np.ones(1))
-
-
 def bias_distribution(forecasts: Iterable[CountForecast]) -> BiasDistribution:
     """Estimate the distribution of k from past forecasts; without any, it is the prior."""
     weight = -0.5 * (_GRID / PRIOR_SCALE) ** 2

@@ -15,7 +15,6 @@ from models.targets import TARGETS, Target
 FEW = 50
 #: A table that is missing for more than this share of the history is named.
 LACKING = 0.5
-OUTCOME = {"churn": "leaves", "expansion": "grows"}
 CANDIDATES = {
     "blend": "This model",
     "base_rate": "Base rate",

@@ -136,8 +136,8 @@ async def get_plan(
     return Response(text, media_type=JSON)
 
 
-class MeasuresQuery(predictions.SnapshotQuery):
-    """The period of the measures."""
+class KpiQuery(predictions.SnapshotQuery):
+    """The period of the KPIs."""
 
     period: PeriodName = Field(
         DEFAULT_PERIOD,
@@ -155,7 +155,7 @@ class MeasuresQuery(predictions.SnapshotQuery):
         s404="There is no snapshot at this date, or it has no KPIs.", s422=NO_PARAMETER, s503=NOT_READY
     ),
 )
-def get_measures(live: LiveStateDep, query: Annotated[MeasuresQuery, Query()]) -> Response:
+def get_kpis(live: LiveStateDep, query: Annotated[KpiQuery, Query()]) -> Response:
     """Returns each KPI with its numerator and denominator, its previous value and its target, in total and by segment,
     CSM and region, as stored when the snapshot was scored."""
     return JSONResponse(published_kpis(live.current().scored(query.as_of), query.period))

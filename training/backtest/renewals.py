@@ -230,9 +230,3 @@ def _miss(p: Floats | None, spreads: Floats, happened: Floats, included: Bools) 
         return PastCountForecast(expected=0.0, happened=0.0, variance=0.0, drawn=0.0)
     miss = count_forecast(p[included], spreads[included], happened)
     return PastCountForecast(expected=miss.expected, happened=miss.happened, variance=miss.variance, drawn=miss.drawn)
-
-
-def summary_line(forecasts: PastForecasts) -> str:
-    """Return the result of a backtest in one line."""
-    inside, of = forecasts.coverage("renewed_arr")
-    return f"{of} past quarters up to {to_iso(forecasts.data_through)}: renewed ARR inside its 80% interval in {inside}"

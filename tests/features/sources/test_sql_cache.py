@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import features
 from features.aggregation.expressions import bucket_rows
 from features.aggregation.passes import BucketPass
 from features.contract.schema import TABLES
@@ -99,3 +103,20 @@ def test_a_process_uses_the_cache_that_it_enables(tmp_path: Path, monkeypatch: p
     assert sql_cache.cached_sql(bucket_rows, (gathering(),), lambda: "SELECT 4") == "SELECT 4"
     sql_cache.enable_sql_cache(file)
     assert sql_cache.cached_sql(bucket_rows, (gathering(),), never) == "SELECT 3"
+
+
+@pytest.mark.parametrize("changed", ["errors.py", "families/usage.py", "aggregation/expressions.py", "sources/sql_cache.py"])
+def test_a_change_anywhere_in_the_package_changes_the_stamp(tmp_path: Path, changed: str) -> None:
+    package = tmp_path / "features"
+    shutil.copytree(Path(features.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def stamp() -> str:
+        code = "from features.sources import sql_cache; print(sql_cache.__file__, sql_cache._stamp())"
+        file, value = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True, env={"PYTHONPATH": str(tmp_path)}).split()
+        assert Path(file).is_relative_to(tmp_path)
+        return value
+
+    before = stamp()
+    with (package / changed).open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert stamp() != before

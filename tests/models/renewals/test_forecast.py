@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from models.renewals.forecast import DueRenewals, forecast_due_renewals
-from models.renewals.forecast_bias import NO_BIAS, BiasDistribution, bias_distribution
+from models.renewals.forecast_bias import BiasDistribution, bias_distribution
 from models.renewals.historical_rates import HistoricalRates, SegmentRates
 from models.renewals.past_forecasts import FIGURES
 
@@ -20,6 +20,8 @@ RATES = HistoricalRates(
     segments={"all": SegmentRates(renewals=20, grew=5, shrank=4, grown=(1.5,) * 5, shrunk=(0.5,) * 4, level=(1.0,) * 11)}
 )
 NO_CHANGE = HistoricalRates.none()
+#: Every probability is exact.
+NO_BIAS = BiasDistribution(np.zeros(1), np.ones(1))
 WIDE = BiasDistribution(np.array([1.5]), np.ones(1))
 
 

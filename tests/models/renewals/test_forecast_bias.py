@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.renewals.forecast_bias import (
-    NO_BIAS,
     PRIOR_SCALE,
+    BiasDistribution,
     CountForecast,
     bias_distribution,
     clipped_log_odds,
@@ -38,7 +38,7 @@ def test_random_shifts_preserve_the_mean() -> None:
 
 
 def test_draws_follow_the_grid() -> None:
-    assert (NO_BIAS.draws(5, np.random.default_rng(0)) == 0.0).all()
+    assert (BiasDistribution(np.zeros(1), np.ones(1)).draws(5, np.random.default_rng(0)) == 0.0).all()
     level = bias_distribution([])
     assert level.draws(20_000, np.random.default_rng(1)).std() == pytest.approx(level.spread, rel=0.05)
 

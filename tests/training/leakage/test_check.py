@@ -97,7 +97,7 @@ def subjects(report: LeakReport) -> set[str]:
     return {finding.subject for finding in report.failures}
 
 
-def test_sound_signals_and_features_pass(plain: LeakReport) -> None:
+def test_valid_signals_and_features_pass(plain: LeakReport) -> None:
     assert plain.findings == ()
     assert plain.ok
     assert plain.leaks("churn") == []

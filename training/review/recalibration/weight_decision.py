@@ -202,7 +202,7 @@ def _without_name(name: str) -> str:
     return f"without {name}"
 
 
-def _coefficient_sign(alone: Estimate, beside: Estimate) -> CoefficientSign:
-    if alone.high < 0 or beside.high < 0:
+def _coefficient_sign(alone: Estimate, joint: Estimate) -> CoefficientSign:
+    if alone.high < 0 or joint.high < 0:
         return "with_churn"
     return "with_staying" if alone.low > 0 else "not_clear"

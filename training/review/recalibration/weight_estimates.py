@@ -167,9 +167,9 @@ def estimate_weights(
     ends = np.array([interval(spread[:, i], INTERVAL_LEVEL) for i in range(len(at))])
     interval_ends = np.array([coefficients.interval(i, INTERVAL_LEVEL) for i in range(len(at))]) * whole / 100.0
     fitted = fit(0.0).weights_ * whole / 100.0
-    beside = [_UNDEFINED] * k
+    joint = [_UNDEFINED] * k
     for i, j in enumerate(at):
-        beside[j] = slope_per_ten_points(coefficients, i)
+        joint[j] = slope_per_ten_points(coefficients, i)
     return WeightEstimates(
         lacking,
         placed(fitted, blank),
@@ -179,7 +179,7 @@ def estimate_weights(
         placed(old[at] + moved, old),
         np.column_stack([placed(ends[:, 0], old), placed(ends[:, 1], old)]),
         clear,
-        tuple(beside),
+        tuple(joint),
         events,
     )
 
