@@ -19,7 +19,7 @@ from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.renewals.inputs import RENEWALS
-from serving.snapshots.sidecars import ACCOUNTS, COHORTS, MEASURES, read_sidecar, write_sidecar
+from serving.snapshots.sidecars import ACCOUNTS, COHORTS, KPIS, read_sidecar, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.worklist.interventions import INTERVENTIONS
 
@@ -54,7 +54,7 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
     facts = latest.metadata
     past = None if latest.past is None else many(latest.past)
     looked = [] if past is None else [name for name in past.columns if name not in ("account_id", "as_of")]
-    for name in (RENEWALS, INTERVENTIONS, MEASURES, COHORTS):
+    for name in (RENEWALS, INTERVENTIONS, KPIS, COHORTS):
         if (sidecar := read_sidecar(SnapshotFiles(home), facts.as_of, name)) is not None:
             write_sidecar(snapshots, facts.as_of, name, sidecar)
     if (sidecar := read_sidecar(SnapshotFiles(home), facts.as_of, ACCOUNTS)) is not None:

@@ -57,7 +57,7 @@ _LOGOS = "accounts active at the start"
 _NO_ACCOUNT = "no account was active"
 _NO_HEALTH = "no account has a health score"
 
-MEASURES: tuple[Kpi, ...] = (
+KPIS: tuple[Kpi, ...] = (
     Kpi(
         "nrr",
         "Net revenue retention",
@@ -300,5 +300,5 @@ MEASURES: tuple[Kpi, ...] = (
 )
 """All KPIs, in display order."""
 
-BY_CODE = {measure.code: measure for measure in MEASURES}
+BY_CODE = {kpi.code: kpi for kpi in KPIS}
 DUE_DAYS = 90

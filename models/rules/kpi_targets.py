@@ -61,7 +61,7 @@ def meets_target(target: dict[str, Any] | None, value: float | None) -> bool | N
     return {"above": value > bound, "at_least": value >= bound, "below": value < bound}[target["bound"]]
 
 
-class MeasuresFile(Rules):
+class KpiTargetsFile(Rules):
     """The content of ``measures.toml``."""
 
     targets: Annotated[tuple[KpiTarget, ...], Field(strict=False)]
@@ -74,11 +74,11 @@ class MeasuresFile(Rules):
         return self
 
 
-def measures_file() -> MeasuresFile:
+def kpi_targets_file() -> KpiTargetsFile:
     """Read the targets in force.
 
     Raises
     ------
     RulesError : the file is invalid; the message names the file and the key.
     """
-    return read_rules("measures", MeasuresFile)
+    return read_rules("measures", KpiTargetsFile)

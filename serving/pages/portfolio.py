@@ -65,7 +65,7 @@ def get_portfolio_page(
         title="Portfolio",
         section="portfolio",
         summary=scored.portfolio,
-        measures=_kpis(scored),
+        kpis=_kpis(scored),
         weeks=cached_weekly_health(scored),
         trend=health_trend_chart(scored),
         asked=asked,

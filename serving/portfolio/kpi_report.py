@@ -13,7 +13,7 @@ from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import current_catalogue
 from features.definitions.feature import Feature
 from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts
-from features.kpi.definitions import AT_INSTANT, AT_START, MEASURES, Kpi
+from features.kpi.definitions import AT_INSTANT, AT_START, KPIS, Kpi
 from features.revenue.arr import people
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import OpenSignals
@@ -23,7 +23,7 @@ from features.utils.periods import Period, period_ending
 from features.utils.progress import Progress, no_progress
 from models.health.rubric import Rubric
 from models.peer_groups.segments import ARR_FEATURE, segment_names, segment_of
-from models.rules.kpi_targets import measures_file, meets_target
+from models.rules.kpi_targets import kpi_targets_file, meets_target
 from serving.portfolio.health_kpis import advocates, health_parts
 
 DIVISIONS = ("segment", "csm", "region")
@@ -68,8 +68,8 @@ def kpi_report(
     last = _parts(signals, period.before(), at, rubric, active_days, frames)
     everyone = people(signals)
     now, last = _with_groups(now, everyone), _with_groups(last, everyone)
-    targets = {target.measure: target.over(period.years) for target in measures_file().targets}
-    missing = {m.code: why for m in MEASURES if (why := _missing(signals, m)) is not None}
+    targets = {target.measure: target.over(period.years) for target in kpi_targets_file().targets}
+    missing = {m.code: why for m in KPIS if (why := _missing(signals, m)) is not None}
     sums, sums_last = _sums(now, []), _sums(last, [])
     frame = frames[at]
     recent = _recent(signals, period, active_days, frame)
@@ -80,13 +80,13 @@ def kpi_report(
         "contractual": signals.contractual,
         "rubric": rubric.name,
         "rubric_version": rubric.version,
-        "targets_version": measures_file().version,
+        "targets_version": kpi_targets_file().version,
         "measures": [
             {
                 **_kpi(m, _value(m, sums, missing), _value(m, sums_last, missing), targets.get(m.code)),
                 "quarter": None if recent is None or m.over != "period" else _value(m, recent, missing),
             }
-            for m in MEASURES
+            for m in KPIS
         ],
         "by": {division: _groups(division, now, last, missing) for division in DIVISIONS},
         "advocates": [] if frame.empty else advocates(frame, rubric.score(frame), everyone),
@@ -177,46 +177,46 @@ def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, f
     }
 
 
-def _overwritten(measure: Kpi, sums: dict[Any, Any], *group: Any, segments: bool = False) -> str | None:
+def _overwritten(kpi: Kpi, sums: dict[Any, Any], *group: Any, segments: bool = False) -> str | None:
     """Return why a KPI is unknown if too many accounts have overwritten terms; else None.
 
     ``segments``: the KPI is by segment, so that it depends on the ARR.
     """
-    if not (measure.terms or segments):
+    if not (kpi.terms or segments):
         return None
-    key = (*group, measure.code) if group else measure.code
+    key = (*group, kpi.code) if group else kpi.code
     *_, accounts, overwritten = sums.get(key, (0, 0))
     if not overwritten > TOLERATED_SHARE * accounts:
         return None
-    when = measure.terms or (AT_INSTANT if measure.over == "instant" else AT_START)
+    when = kpi.terms or (AT_INSTANT if kpi.over == "instant" else AT_START)
     return f"the terms of {overwritten:,} of {accounts:,} accounts are unknown {when}: the source overwrites them"
 
 
-def _value(measure: Kpi, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
-    key = (*group, measure.code) if group else measure.code
+def _value(kpi: Kpi, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
+    key = (*group, kpi.code) if group else kpi.code
     numerator, denominator, net, with_value, left_out, *_ = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
-    why = missing.get(measure.code) or _overwritten(measure, sums, *group)
+    why = missing.get(kpi.code) or _overwritten(kpi, sums, *group)
     if why is None and not with_value:
-        why = "unknown for all accounts" if left_out else measure.nothing
-    elif why is None and measure.denominator and not min(denominator, net) > 0:
-        why = measure.not_above_zero
+        why = "unknown for all accounts" if left_out else kpi.nothing
+    elif why is None and kpi.denominator and not min(denominator, net) > 0:
+        why = kpi.not_above_zero
     if why is not None:
         empty = {"value": None, "numerator": None, "denominator": None}
         return {**empty, "left_out": left_out, "unknown": why}
-    value = measure.factor * numerator / denominator if measure.denominator else numerator
+    value = kpi.factor * numerator / denominator if kpi.denominator else numerator
     return {
         "value": value,
         "numerator": numerator,
-        "denominator": denominator if measure.denominator else None,
+        "denominator": denominator if kpi.denominator else None,
         "left_out": left_out,
         "unknown": None,
     }
 
 
-def _kpi(measure: Kpi, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
-    about = {name: getattr(measure, name) for name in ("title", "unit", "better", "over")}
+def _kpi(kpi: Kpi, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
+    about = {name: getattr(kpi, name) for name in ("title", "unit", "better", "over")}
     met = meets_target(target, now["value"])
-    return {"measure": measure.code, **about, **now, "last": last, "target": target, "met": met}
+    return {"measure": kpi.code, **about, **now, "last": last, "target": target, "met": met}
 
 
 def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[str, str]) -> list[dict[str, Any]]:
@@ -234,10 +234,10 @@ def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[
     out = []
     for name in [*order, *([""] if "" in groups else [])]:
         kpis = []
-        for measure in MEASURES:
-            value = _value(measure, sums, unknown, name)
-            value_last = _value(measure, sums_last, unknown_last, name)
-            kpis.append({"measure": measure.code, **value, "last": value_last["value"]})
+        for kpi in KPIS:
+            value = _value(kpi, sums, unknown, name)
+            value_last = _value(kpi, sums_last, unknown_last, name)
+            kpis.append({"measure": kpi.code, **value, "last": value_last["value"]})
         out.append({"group": name or None, "measures": kpis})
     return out
 
@@ -245,11 +245,11 @@ def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[
 def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
     """Return the KPIs that are unknown by segment, each with the reason."""
     sums = _sums(parts, [])
-    return {m.code: why for m in MEASURES if (why := _overwritten(m, sums, segments=True)) is not None}
+    return {m.code: why for m in KPIS if (why := _overwritten(m, sums, segments=True)) is not None}
 
 
-def _missing(signals: OpenSignals, measure: Kpi) -> str | None:
-    missing = [group for group in measure.needs if not any(signals.has(name) for name in group)]
+def _missing(signals: OpenSignals, kpi: Kpi) -> str | None:
+    missing = [group for group in kpi.needs if not any(signals.has(name) for name in group)]
     return f"the source has no {' or '.join(missing[0])}" if missing else None
 
 

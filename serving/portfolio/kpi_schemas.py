@@ -12,7 +12,7 @@ from models.predictions.schema import ResponseModel, ScorePoints
 from models.rules.kpi_targets import Bound
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
-from serving.snapshots.sidecars import MEASURES, read_sidecar
+from serving.snapshots.sidecars import KPIS, read_sidecar
 
 Count = Annotated[int, Field(ge=0)]
 PeriodName = Literal["quarter", "year"]
@@ -135,7 +135,7 @@ def published_kpis(scored: ScoredSnapshot, period: PeriodName) -> dict[str, Any]
     UnknownSnapshot : no KPIs were stored with the snapshot.
     HomeError : the sidecar is not valid.
     """
-    stored = read_sidecar(scored.snapshots, scored.as_of, MEASURES)
+    stored = read_sidecar(scored.snapshots, scored.as_of, KPIS)
     if stored is None or period not in stored:
         again = f"{SCORE_AGAIN} --publish"
         raise UnknownSnapshot("this snapshot has no stored KPIs", "a snapshot with KPIs", again)

@@ -13,7 +13,7 @@ from features.utils.periods import period_ending
 from models.health.rubric import Rubric
 from serving.portfolio.kpi_report import kpi_report
 from serving.portfolio.kpi_schemas import PUBLISHED_PERIODS
-from serving.snapshots.sidecars import COHORTS, MEASURES, write_sidecar
+from serving.snapshots.sidecars import COHORTS, KPIS, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
 
 
@@ -41,5 +41,5 @@ def publish_kpis(
         name: kpi_report(signals, period_ending(as_of, name), rubric, active_days, frames=frames, rollup_folder=rollups)
         for name in PUBLISHED_PERIODS
     }
-    write_sidecar(snapshots, as_of, MEASURES, kpis)
+    write_sidecar(snapshots, as_of, KPIS, kpis)
     write_sidecar(snapshots, as_of, COHORTS, cohorts(signals, as_of, active_days))

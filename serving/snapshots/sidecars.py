@@ -33,7 +33,7 @@ CACHED_FILES = 8
 #: The layout of the envelope.
 FORMAT = 1
 
-ACCOUNTS, MEASURES, COHORTS = "accounts", "measures", "cohorts"
+ACCOUNTS, KPIS, COHORTS = "accounts", "measures", "cohorts"
 """Names of sidecars: the facts of each account (`accounts_document`), which every scoring writes; and, with a published
 batch, the portfolio's KPIs by period (`serving.portfolio.kpi_report.kpi_report`), and the retention of cohorts
 (`features.kpi.cohort_retention.cohorts`)."""

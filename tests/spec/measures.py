@@ -14,13 +14,13 @@ from typing import Any
 
 from case_files import CaseText, SpecCase, SpecError, Topic, parse_table, read_folder, read_text
 
-from features.kpi.definitions import BY_CODE, MEASURES
+from features.kpi.definitions import BY_CODE, KPIS
 from features.signals.signals import read_signals
 from features.sources.base import from_tables
 from features.utils.dates import parse_instant
 from features.utils.periods import period_ending
 from models.health.rubric import load_rubric
-from models.rules.kpi_targets import KpiTarget, measures_file
+from models.rules.kpi_targets import KpiTarget, kpi_targets_file
 from serving.portfolio.kpi_report import kpi_report
 
 HERE = Path(__file__).resolve().parent / "measures"
@@ -106,10 +106,10 @@ def _same(actual: Any, expected: str, name: str) -> bool:
 
 def definitions() -> str:
     """Return every KPI with its target as a table in Markdown."""
-    targets = {target.measure: target for target in measures_file().targets}
+    targets = {target.measure: target for target in kpi_targets_file().targets}
     lines = ["| code | KPI | numerator | denominator | over | better | target |", "|---|---|---|---|---|---|---|"]
     spans = {"period": "the period", "month": "the month that ended 30 days before", "year": "a year", "instant": "at its end"}
-    for m in MEASURES:
+    for m in KPIS:
         numerator = m.numerator if m.factor == 1.0 else f"{m.factor:g} times: {m.numerator}"
         cells = (
             f"`{m.code}`", m.title, numerator, m.denominator or "none: a sum", spans[m.over], m.better or "",

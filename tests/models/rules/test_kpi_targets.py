@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.peer_groups.rule_files import RulesError, parse_rules
-from models.rules.kpi_targets import KpiTarget, MeasuresFile, measures_file, meets_target
+from models.rules.kpi_targets import KpiTarget, KpiTargetsFile, kpi_targets_file, meets_target
 
 
 def test_a_yearly_target_is_scaled_to_a_quarter() -> None:
@@ -37,11 +37,11 @@ def test_each_bound_at_its_edge(bound: str, at_the_bound: bool) -> None:
 )
 def test_an_invalid_target_is_refused(text: str, why: str) -> None:
     with pytest.raises(RulesError, match=why):
-        parse_rules(f'version = "1"\n{text}', "measures.toml", MeasuresFile)
+        parse_rules(f'version = "1"\n{text}', "measures.toml", KpiTargetsFile)
 
 
 def test_a_deployments_own_file_replaces_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {t.measure for t in measures_file().targets} >= {"nrr", "grr", "logo_retention", "nps", "csat", "adoption"}
+    assert {t.measure for t in kpi_targets_file().targets} >= {"nrr", "grr", "logo_retention", "nps", "csat", "adoption"}
     (tmp_path / "measures.toml").write_text('version = "own"\n[[targets]]\nmeasure = "nps"\nat_least = 10\n')
     monkeypatch.setenv("RENEWCAST_RULES", str(tmp_path))
-    assert [(t.measure, t.value) for t in measures_file().targets] == [("nps", 10.0)]
+    assert [(t.measure, t.value) for t in kpi_targets_file().targets] == [("nps", 10.0)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from features.kpi.definitions import MEASURES
+from features.kpi.definitions import KPIS
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
@@ -27,7 +27,7 @@ def payload(client: TestClient) -> dict[str, Any]:
 
 
 def test_every_kpi_is_listed_once_with_a_value_or_a_reason(payload: dict[str, Any]) -> None:
-    assert [m["measure"] for m in payload["measures"]] == [m.code for m in MEASURES]
+    assert [m["measure"] for m in payload["measures"]] == [m.code for m in KPIS]
     for m in payload["measures"]:
         assert (m["value"] is None) == (m["unknown"] is not None)
         assert (m["met"] is None) == (m["target"] is None or m["value"] is None)

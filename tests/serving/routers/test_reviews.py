@@ -27,7 +27,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key, revoke_key
 from serving.scoring.score_portfolio import score
-from serving.snapshots.sidecars import MEASURES, read_sidecar
+from serving.snapshots.sidecars import KPIS, read_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries
@@ -245,7 +245,7 @@ def test_a_change_since_the_review_is_a_conflict(client: TestClient, admin: dict
 def test_the_published_batch_uses_the_version_in_force(home: Home, signals: OpenSignals, tmp_path: Path) -> None:
     approve(home)
     score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
-    result = read_sidecar(SnapshotFiles(home), LATER, MEASURES)
+    result = read_sidecar(SnapshotFiles(home), LATER, KPIS)
     assert result is not None
     assert {each["rubric_version"] for each in result.values()} == {read_history(home).decisions[-1].version.version}
 
