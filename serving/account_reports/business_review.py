@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from features.utils.dates import to_iso
-from features.utils.formatting import money, percent
+from features.utils.formatting import money, percent, whole_days
 from features.utils.periods import Period
 from models.predictions.payload import format_instant
 from serving.account_reports.account_facts import AccountFacts
@@ -105,7 +105,7 @@ def partnership_section(account: AccountFacts) -> dict[str, Any]:
         fact("plan", contract.get("plan", account.values.get("contract.plan"))),
         fact("licensed seats", contract.get("seats", account.values.get("contract.seats"))),
         fact("next renewal", (contract.get("renewal_at") or None) and str(contract["renewal_at"])[:10]),
-        None if days is None else fact("days to renewal", round(days)),
+        None if days is None else fact("days to renewal", whole_days(days)),
         None if notice is None else fact("notice given", notice),
         fact("segment", prediction["segment"]),
         fact("CSM", contract.get("csm")),

@@ -196,7 +196,7 @@ def test_an_open_play_has_its_first_due_date_until_the_play_changes() -> None:
 
 #: By warning: words that its medium play must contain.
 EXPECTED_WORDS = {
-    "usage_down": "check-in", "detractor": "call whoever answered", "escalations": "tickets", "use_falling": "check-in",
+    "usage_down": "check-in", "detractor": "call the respondent", "escalations": "tickets", "use_falling": "check-in",
     "qbr_missed": "check-in", "few_features": "training", "tickets_rising": "tickets", "no_shows_rising": "check-in",
     "champion_lost": "introduction call", "competitor": "evaluation call", "new_decision_maker": "introduction call",
     "payment_failed": "new card", "budget_review": "budget", "unsigned": "signature", "sponsor_left": "introduction call",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +19,7 @@ from features.signals.signals import OpenSignals
 from features.utils.periods import calendar_period
 from models.artifacts.champion import load_champion
 from serving.account_reports.account_facts import AccountFacts
-from serving.account_reports.business_review import build_review
+from serving.account_reports.business_review import build_review, partnership_section
 from serving.account_reports.facts_from_signals import account_facts_from_signals, report_instant
 from serving.account_reports.html import report_page, write_report
 from serving.account_reports.schemas import BusinessReview
@@ -80,6 +81,13 @@ def test_a_review_shows_the_prediction_and_the_rows(review: dict[str, Any], fact
     weeks = _part(review, "use")["picture"]["points"]
     assert len(weeks) == 13
     assert weeks[-1]["date"] == "2026-07-01"
+
+
+@pytest.mark.parametrize(("days", "whole"), [(13.9, 13), (0.6, 0), (-0.4, -1)])
+def test_days_to_renewal_are_whole_days_as_on_the_account_page(facts: AccountFacts, days: float, whole: int) -> None:
+    changed = replace(facts, values={**facts.values, "contract.days_to_renewal": days})
+    figures = partnership_section(changed)["figures"]
+    assert [each["value"] for each in figures if each["label"] == "days to renewal"] == [whole]
 
 
 def test_missing_information_is_named_and_not_invented(review: dict[str, Any]) -> None:
