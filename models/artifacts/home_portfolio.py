@@ -157,7 +157,7 @@ def _compared(home: Home, portfolio: SignalsPortfolio, name: str | None) -> Port
     if identity.kind != portfolio.kind or not overlap.is_same or (name is not None and name != identity.name):
         raise _another(home, identity, portfolio, overlap)
     if gone := sorted(set(identity.tables) - set(portfolio.tables)):
-        log.warning("Tables of %s are missing that it had before: %s.", identity.name, ", ".join(gone))
+        log.warning("Tables that %s had before are missing: %s.", identity.name, ", ".join(gone))
     return identity
 
 

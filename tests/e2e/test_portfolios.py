@@ -115,7 +115,7 @@ def test_a_missing_table_gives_a_warning_or_refuses_a_model_that_depends_on_it(
     shutil.copytree(world.signals, part)
     (part / "company.parquet").unlink()
     result = renewcast("score", part, "--as-of", AS_OF, "--out", out, home=home)
-    assert "Tables missing that signals had before: company." in result.stderr
+    assert "Tables that signals had before are missing: company." in result.stderr
     for file in part.glob("*.parquet"):
         if file.stem not in ("accounts", "subscriptions", "interventions"):
             file.unlink()

@@ -34,7 +34,7 @@ def test_ids_that_are_unsafe_in_urls_are_rejected_by_row(to_arrow: Any, tmp_path
     message = str(refused.value)
     rows = [place for place, each in enumerate(ids, 1) if each in BAD]
     assert f"accounts.account_id: an id with a line break or control character in {len(rows) - 1} rows (rows {rows[0]}, {rows[1]}" in message
-    assert f"an id of over {ID_LIMIT} characters in 1 row (row {rows[-1]})" in message
+    assert f"an id longer than {ID_LIMIT} characters in 1 row (row {rows[-1]})" in message
     assert "\x1b" not in message
 
 
