@@ -46,6 +46,7 @@ True
 from __future__ import annotations
 
 import csv
+import errno
 import getpass
 import importlib
 import sys
@@ -479,7 +480,9 @@ def main() -> None:
             app()
         except RenewcastError as error:
             _fail(str(error), insufficient=isinstance(error, InsufficientData))
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+                _fail("a file name is too long for this system\nExpected: the name of a file or folder")
             # A library may turn the signal into an error of its own. The message has been printed already.
             if (code := stop_exit_code()) is None:
                 raise

@@ -15,6 +15,7 @@ from features.errors import BundleError, HomeError
 from features.utils.atomic_files import write_file
 from models.artifacts.bundle import Bundle, load_bundle
 from models.artifacts.identity_file import read_identity_file, require_same_portfolio
+from models.artifacts.statements import Author, Reason
 from models.health.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 from models.health.rubric_versions import RubricHistory, load_rubric_history
 from models.health.score_calibration import RubricFacts, ScoreCalibration
@@ -50,8 +51,8 @@ class ChampionChange(BaseModel):
     what: Literal["promoted", "rolled_back"]
     target: Target
     champion: ChampionEntry
-    who: Annotated[str, Field(min_length=1, max_length=200)]
-    why: Annotated[str, Field(min_length=1, max_length=2000)]
+    who: Author
+    why: Reason
 
 
 class ChampionPointer(BaseModel):

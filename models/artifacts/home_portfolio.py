@@ -25,6 +25,7 @@ from models.artifacts.portfolio_identity import (
     SamePortfolio,
     SignalsPortfolio,
 )
+from models.artifacts.statements import require_statement
 from models.home import Home
 from models.scorer.base import RENEWAL_FEATURE, ScorerError
 from models.scorer.strict_files import JSON_LIMIT, read_bounded, read_json
@@ -125,10 +126,9 @@ def record_same_portfolio(home: Home, signals: OpenSignals, who: str, why: str) 
     Raises
     ------
     PortfolioMismatchError : the kind of business differs, which a statement cannot change.
-    BadRequest : the home has no identity yet, or the author or reason is missing.
+    BadRequest : the home has no identity yet, or the author or reason is missing or too long.
     """
-    if not why.strip() or not who.strip():
-        raise BadRequest("the author or the reason is missing", "--why TEXT and --by NAME")
+    require_statement(who, why)
     portfolio = signals_portfolio(signals)
     with exclusive_lock(home.root / LOCK):
         identity = read_identity(home)

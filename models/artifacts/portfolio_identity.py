@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from models.artifacts.statements import Author, Reason
+
 BusinessKind = Literal["contractual", "orders"]
 AccountHashes = npt.NDArray[np.uint64]
 MonthHashes = npt.NDArray[np.uint16]
@@ -46,8 +48,8 @@ class SamePortfolio(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     at: AwareDatetime
-    who: Annotated[str, Field(min_length=1, max_length=200)]
-    why: Annotated[str, Field(min_length=1, max_length=2000)]
+    who: Author
+    why: Reason
 
 
 @dataclass(frozen=True)

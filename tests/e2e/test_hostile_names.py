@@ -101,6 +101,16 @@ def test_names_are_printed_literally(renewcast: Any, hostile: Path, home: Path) 
     assert renewcast("keys", "list", "--json", home=home).stdout.isascii()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other limits")
+@pytest.mark.parametrize("command", [("check",), ("snapshot", "--as-of", "2026-09-30", "--out", "s.csv")])
+def test_file_names_that_are_too_long_are_a_users_mistake(
+    renewcast: Any, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    result = renewcast(command[0], "a" * 400, *command[1:], home=tmp_path / "home", expect=2)
+    assert "a file name is too long" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows takes no such file names")
 def test_all_other_commands_print_names_literally(renewcast: Any, hostile: Path, home: Path) -> None:

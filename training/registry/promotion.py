@@ -27,6 +27,7 @@ from models.artifacts.champion import (
 )
 from models.artifacts.home_portfolio import read_identity
 from models.artifacts.identity_file import require_same_portfolio
+from models.artifacts.statements import require_statement
 from models.home import Home
 from models.targets import Target
 from training.evaluation.promotion_gates import blocking_gates, gate_text
@@ -88,10 +89,12 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
     Raises
     ------
     BadRequest
-        If there is no such version, its run was not completed, or it failed a gate; the message gives the details.
+        If there is no such version, its run was not completed, it failed a gate, or the author or the reason is missing
+        or too long; the message gives the details.
     BundleError
         If its bundle is broken, or was built for other features or another portfolio.
     """
+    require_statement(who, why)
     bundle = _bundle_of(home, target, version)
     if failed := blocking_gates([gate for gate in bundle.manifest.gates.values() if isinstance(gate, dict)]):
         words = "; ".join(gate_text(gate) for gate in failed)
@@ -121,10 +124,11 @@ def rollback(home: Home, target: Target, who: str, why: str) -> ChampionEntry:
     Raises
     ------
     BadRequest
-        If there is no previous champion.
+        If there is no previous champion, or the author or the reason is missing or too long.
     BundleError
         If its bundle is broken or was built for other features.
     """
+    require_statement(who, why)
     with _changing(home) as pointer:
         earlier = pointer.before(target) if pointer else None
         if pointer is None or earlier is None:

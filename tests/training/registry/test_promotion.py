@@ -55,6 +55,19 @@ def test_the_other_target_keeps_its_champion(tmp_path: Path, followed: list[Cham
     assert followed == [pointer]
 
 
+@pytest.mark.parametrize(
+    ("who", "why"), [("Ada", ""), ("Ada", "  "), (" ", "it is better"), ("Ada", "x" * 2001), ("A" * 201, "it is better")]
+)
+def test_a_decision_needs_an_author_and_a_reason_of_limited_length(tmp_path: Path, who: str, why: str) -> None:
+    home = _home(tmp_path)
+    before = home.champion_file.read_bytes()
+    with pytest.raises(BadRequest, match=r"the (author|reason)"):
+        promotion.promote_version(home, "churn", "1", who, why)
+    with pytest.raises(BadRequest, match=r"the (author|reason)"):
+        promotion.rollback(home, "churn", who, why)
+    assert home.champion_file.read_bytes() == before
+
+
 def test_nothing_to_promote_changes_nothing(tmp_path: Path, followed: list[ChampionPointer | None]) -> None:
     home = _home(tmp_path)
     before = home.champion_file.read_bytes()
