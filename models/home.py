@@ -99,6 +99,17 @@ class Home:
         """The folder of MLflow's artifacts, used with SQLite in the home."""
         return self.root / "mlartifacts"
 
+    def require_folder(self) -> Home:
+        """Check that the home is a folder, or does not exist yet.
+
+        Raises
+        ------
+        HomeError : it is a file.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise HomeError(f"{self.root} is a file", "a folder", "set RENEWCAST_HOME to a folder")
+        return self
+
     def ensure(self) -> Home:
         """Create the home if it does not exist, and check that it can be written, so that long runs fail at the start.
 
@@ -108,8 +119,7 @@ class Home:
         ------
         HomeError : the home cannot be created or written.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise HomeError(f"{self.root} is a file", "a folder", "set RENEWCAST_HOME to a folder")
+        self.require_folder()
         trial = self.root / ".writable"
         write_file(trial, b"")
         trial.unlink(missing_ok=True)

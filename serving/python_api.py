@@ -158,8 +158,8 @@ def load_champion(*, home: Address | None = None) -> Champion:
     Returns
     -------
     Champion
-        With ``versions`` (by target; empty before the first promotion), ``rubric`` and ``judged_by``. Without a
-        promoted model it holds the default rubric only.
+        With ``versions`` (by target; empty before the first promotion) and ``rubric``. Without a promoted model it
+        holds the default rubric only.
 
     Raises
     ------

@@ -270,7 +270,7 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
         "a date of type int": lambda: renewcast.snapshot(signals, 20260805),  # type: ignore[arg-type]
         "a date of type NaTType": lambda: renewcast.snapshot(signals, pd.NaT),
         "no date": lambda: renewcast.snapshot(signals, []),
-        "keys has no column as_of": lambda: renewcast.labels(signals, pd.DataFrame({"account_id": ["a"]})),
+        "the snapshots have no column as_of": lambda: renewcast.labels(signals, pd.DataFrame({"account_id": ["a"]})),
         "no such account is active": lambda: renewcast.explain(signals, "unknown", AS_OF, home=home),
         "a capacity of -1": lambda: renewcast.worklist(signals, AS_OF, capacity=-1, home=home),
         "a save rate of 2": lambda: renewcast.worklist(signals, AS_OF, save_rate=2, home=home),

@@ -23,5 +23,6 @@ def serve(
     from serving.server import slim_imports  # noqa: F401 must be imported before the modules that it replaces
     from serving.server.server import run_server
 
-    make_tree_private(current_home().root)
-    run_server(host, port, current_home(), workers)
+    home = current_home().require_folder()
+    make_tree_private(home.root)
+    run_server(host, port, home, workers)

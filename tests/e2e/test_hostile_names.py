@@ -101,6 +101,18 @@ def test_names_are_printed_literally(renewcast: Any, hostile: Path, home: Path) 
     assert renewcast("keys", "list", "--json", home=home).stdout.isascii()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("keys", "list")], ids=["serve", "keys"])
+def test_a_home_that_is_a_file_is_refused_and_left_alone(
+    renewcast: Any, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    file.chmod(0o644)
+    assert "is a file" in renewcast(*command, home=file, expect=2).stderr
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other limits")
 @pytest.mark.parametrize("command", [("check",), ("snapshot", "--as-of", "2026-09-30", "--out", "s.csv")])
 def test_file_names_that_are_too_long_are_a_users_mistake(

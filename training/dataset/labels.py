@@ -77,7 +77,8 @@ def label(signals: OpenSignals, keys: pd.DataFrame, horizon_days: int = 90, grac
         If `keys` lacks a column, H is not positive, or G is negative.
     """
     if missing := {"account_id", "as_of"} - set(keys.columns):
-        raise BadRequest(f"keys has no column {', '.join(sorted(missing))}", "one row per account_id and as_of")
+        names = ", ".join(sorted(missing))
+        raise BadRequest(f"the snapshots have no column {names}", "one row per account_id and as_of")
     if horizon_days < 1 or grace_days < 0:
         raise BadRequest(
             f"a horizon of {horizon_days} days and a grace period of {grace_days} days",

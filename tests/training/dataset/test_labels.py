@@ -310,7 +310,7 @@ def test_no_keys_and_no_rows(make_signals: Callable[..., OpenSignals]) -> None:
 
 def test_bad_arguments(make_signals: Callable[..., OpenSignals]) -> None:
     signals = make_signals(NEVER_CENSORED, subscriptions=[])
-    with pytest.raises(BadRequest, match="keys has no column as_of"):
+    with pytest.raises(BadRequest, match="the snapshots have no column as_of"):
         label(signals, pd.DataFrame({"account_id": ["x"]}))
     with pytest.raises(BadRequest, match="a horizon of 0"):
         label(signals, _keys(["x"], DAY_0), horizon_days=0)
