@@ -99,15 +99,15 @@ class Home:
         """The folder of MLflow's artifacts, used with SQLite in the home."""
         return self.root / "mlartifacts"
 
-    def require_folder(self) -> Home:
-        """Check that the home is a folder, or does not exist yet.
+    def make_private(self) -> Home:
+        """Remove access by group and others from an existing home.
 
         Raises
         ------
-        HomeError : it is a file.
+        HomeError : the home is a file, which is left alone.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise HomeError(f"{self.root} is a file", "a folder", "set RENEWCAST_HOME to a folder")
+        self._require_folder()
+        make_tree_private(self.root)
         return self
 
     def ensure(self) -> Home:
@@ -119,12 +119,15 @@ class Home:
         ------
         HomeError : the home cannot be created or written.
         """
-        self.require_folder()
+        self._require_folder()
         trial = self.root / ".writable"
         write_file(trial, b"")
         trial.unlink(missing_ok=True)
-        make_tree_private(self.root)
-        return self
+        return self.make_private()
+
+    def _require_folder(self) -> None:
+        if self.root.exists() and not self.root.is_dir():
+            raise HomeError(f"{self.root} is a file", "a folder", "set RENEWCAST_HOME to a folder")
 
 
 def home_at(root: str | os.PathLike[str] | None = None) -> Home:

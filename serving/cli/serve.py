@@ -18,11 +18,8 @@ def serve(
     """Serve the latest scored snapshot and the champion over HTTP.
 
     Workers that stop are restarted. Rate limits apply per worker."""
-    from features.utils.private_files import make_tree_private
     from models.home import current_home
     from serving.server import slim_imports  # noqa: F401 must be imported before the modules that it replaces
     from serving.server.server import run_server
 
-    home = current_home().require_folder()
-    make_tree_private(home.root)
-    run_server(host, port, home, workers)
+    run_server(host, port, current_home().make_private(), workers)

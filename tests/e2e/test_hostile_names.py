@@ -102,7 +102,10 @@ def test_names_are_printed_literally(renewcast: Any, hostile: Path, home: Path) 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("keys", "list")], ids=["serve", "keys"])
+@pytest.mark.parametrize("command",
+    [("serve", "--port", "0"), ("keys", "list"), ("rollback", "churn", "--why", "a mistake")],
+    ids=["serve", "keys", "rollback"],
+)
 def test_a_home_that_is_a_file_is_refused_and_left_alone(
     renewcast: Any, tmp_path: Path, command: tuple[str, ...]
 ) -> None:

@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 
 from features.errors import BadRequest
 from features.utils.file_lock import exclusive_lock
-from features.utils.private_files import make_tree_private
 from models.artifacts.bundle import Bundle, load_bundle
 from models.artifacts.champion import (
     HISTORY_LIMIT,
@@ -143,7 +142,7 @@ def rollback(home: Home, target: Target, who: str, why: str) -> ChampionEntry:
 @contextmanager
 def _changing(home: Home) -> Iterator[ChampionPointer | None]:
     """Lock the pointer against other changes, and yield its current content."""
-    make_tree_private(home.root)
+    home.make_private()
     with exclusive_lock(home.root / LOCK):
         yield read_pointer(home)
 
