@@ -15,13 +15,13 @@ from features.errors import BundleError, HomeError
 from features.utils.atomic_files import write_file
 from models.artifacts.bundle import Bundle, load_bundle
 from models.artifacts.identity_file import read_identity_file, require_same_portfolio
-from models.artifacts.statements import Author, Reason
 from models.health.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 from models.health.rubric_versions import RubricHistory, load_rubric_history
 from models.health.score_calibration import RubricFacts, ScoreCalibration
 from models.home import Home
 from models.json_files import read_json_file
 from models.peer_groups.peers import Peers
+from models.statements import Person, Reason
 from models.targets import TARGETS, Target
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ChampionChange(BaseModel):
     what: Literal["promoted", "rolled_back"]
     target: Target
     champion: ChampionEntry
-    who: Author
+    who: Person
     why: Reason
 
 

@@ -25,10 +25,10 @@ from models.artifacts.portfolio_identity import (
     SamePortfolio,
     SignalsPortfolio,
 )
-from models.artifacts.statements import require_statement
 from models.home import Home
 from models.scorer.base import RENEWAL_FEATURE, ScorerError
 from models.scorer.strict_files import JSON_LIMIT, read_bounded, read_json
+from models.statements import require_statement
 from models.targets import TARGETS
 
 if TYPE_CHECKING:

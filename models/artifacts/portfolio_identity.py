@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from models.artifacts.statements import Author, Reason
+from models.statements import Person, Reason
 
 BusinessKind = Literal["contractual", "orders"]
 AccountHashes = npt.NDArray[np.uint64]
@@ -48,7 +48,7 @@ class SamePortfolio(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     at: AwareDatetime
-    who: Author
+    who: Person
     why: Reason
 
 

@@ -25,6 +25,7 @@ from models.health.score_calibration import ScoreCalibration
 from models.home import Home
 from models.json_files import read_json_file
 from models.peer_groups.rule_files import read_rules_text
+from models.statements import WHY_LIMIT, Person
 
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 SIZE_LIMIT = 64 * 2**20
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 VersionName = Annotated[str, Field(pattern=NAME_PATTERN)]
-Person = Annotated[str, Field(min_length=1, max_length=200)]
 DecisionId = Annotated[str, Field(pattern=r"^cal_[0-9a-f]{16}$")]
 
 
@@ -113,7 +113,7 @@ class DecisionTerms(BaseModel):
     review: str
     rubric: VersionName
     owner: Person | None = None
-    why: Annotated[str, Field(max_length=2000)] | None = None
+    why: Annotated[str, Field(max_length=WHY_LIMIT)] | None = None
     effective: date | None = None
     takes_back: str | None = None
     hashes: ReviewedHashes | None = None

@@ -39,9 +39,8 @@ from models.health.rubric_versions import (
 from models.home import Home
 from models.reviews.person_names import same_person, tidy_name
 from models.reviews.review_store import ReviewRecord, SignOffProposal, find_review
+from models.statements import WHY_LIMIT
 
-REASON_LIMIT = 2000
-"""Maximum length of a reason in characters."""
 DECISION_NOUNS = {"approved": "approval", "rejected": "rejection", "rolled_back": "rollback"}
 """The noun for each kind of decision."""
 
@@ -648,7 +647,7 @@ def _reason(why: str | None) -> str | None:
     if why is None:
         return None
     printable = "".join(each if each.isprintable() else " " for each in why)
-    return " ".join(printable.split())[:REASON_LIMIT] or None
+    return " ".join(printable.split())[:WHY_LIMIT] or None
 
 
 def _plain_date(given: date | str) -> date:

@@ -12,6 +12,7 @@ from models.health.rubric_versions import read_history
 from models.predictions.schema import ResponseModel
 from models.reviews.review_store import ReviewRecord, find_review, list_reviews, read_document
 from models.reviews.sign_off import Signer, SignOffRequest, earliest_for_review
+from models.statements import WHO_LIMIT, WHY_LIMIT
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_PARAMETER, HomeDep, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT
@@ -30,7 +31,7 @@ REVIEWS_UNREADABLE = "The reviews or the history of decisions cannot be read; th
 
 router = APIRouter(tags=["reviews"])
 ReviewId = Annotated[str, Path(pattern=REVIEW_ID, description="The id of the review, as in the list.")]
-OwnerName = Annotated[Text, Field(min_length=1, max_length=200)]
+OwnerName = Annotated[Text, Field(min_length=1, max_length=WHO_LIMIT)]
 
 
 class ReviewSummary(ResponseModel):
@@ -146,14 +147,14 @@ class ApprovalRequest(RequestModel):
         description="The date from which the version is used. Default: the earliest possible date.",
     )
     reject: bool = Field(False, description="Reject the proposal; the rubric does not change.")
-    why: str | None = Field(None, max_length=2000)
+    why: str | None = Field(None, max_length=WHY_LIMIT)
     first_signature: Sha256 | None = Field(None, description=FIRST_SIGNATURE)
 
 
 class RollbackRequest(RequestModel):
     """A rollback of the rubric version that a review introduced."""
 
-    why: str | None = Field(None, max_length=2000)
+    why: str | None = Field(None, max_length=WHY_LIMIT)
     first_signature: Sha256 | None = Field(None, description=FIRST_SIGNATURE)
 
 

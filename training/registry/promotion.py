@@ -26,8 +26,8 @@ from models.artifacts.champion import (
 )
 from models.artifacts.home_portfolio import read_identity
 from models.artifacts.identity_file import require_same_portfolio
-from models.artifacts.statements import require_statement
 from models.home import Home
+from models.statements import require_statement
 from models.targets import Target
 from training.evaluation.promotion_gates import blocking_gates, gate_text
 from training.registry.champion_alias import sync_alias

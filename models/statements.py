@@ -9,7 +9,7 @@ from pydantic import Field
 from features.errors import BadRequest
 
 WHO_LIMIT, WHY_LIMIT = 200, 2000
-Author = Annotated[str, Field(min_length=1, max_length=WHO_LIMIT)]
+Person = Annotated[str, Field(min_length=1, max_length=WHO_LIMIT)]
 Reason = Annotated[str, Field(min_length=1, max_length=WHY_LIMIT)]
 
 
