@@ -381,16 +381,18 @@ def _flat_blocks(schema: type[BaseModel], prefix: str, path: tuple[str | int, ..
             yield _block(note, prefix, column)
 
         def inner(
-            model: type[BaseModel], own: str, _: Any, *place: int, at: str = name
+            model: type[BaseModel], own: str, _: Any, place: int | None, at: str = name
         ) -> Iterator[_Block[FlatColumn]]:
-            return _flat_blocks(model, own, (*path, at, *place))
+            return _flat_blocks(model, own, (*path, at) if place is None else (*path, at, place))
 
         yield from _nested_blocks(schema, name, prefix, "flat", inner)
 
 
 def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], Any]) -> Iterator[_Block[TableColumn]]:
-    def inner(model: type[BaseModel], own: str, note: Any, *place: int) -> Iterator[_Block[TableColumn]]:
-        return _item_blocks(model, own, note, *place) if place else _table_blocks(model, own, note.part or part)
+    def inner(model: type[BaseModel], own: str, note: Any, place: int | None) -> Iterator[_Block[TableColumn]]:
+        if place is None:
+            return _table_blocks(model, own, note.part or part)
+        return _item_blocks(model, own, note, place)
 
     for name, field in schema.model_fields.items():
         values = _note(field, FieldValues)
@@ -418,7 +420,7 @@ def _nested_blocks(
     """The columns of a field's nested model, or of the first items of its list; none if it is neither.
 
     ``blocks`` returns the columns of one model, given the model, their prefix, the field's `NestedFields` or
-    `ListedFields`, and for an item its place.
+    `ListedFields`, and the place of an item in its list, None for a nested model.
     """
     field, model = schema.model_fields[name], _nested(schema).get(name)
     items, section = _note(field, ListedFields), _note(field, NestedFields) or NestedFields()
@@ -428,7 +430,7 @@ def _nested_blocks(
         yield from _section(chain.from_iterable(each), getattr(items, f"{view}_after"))
     elif model is not None and not _is_list(field):
         own = f"{prefix}{name}_" if section.prefix is None else section.prefix
-        yield from _section(blocks(model, own, section), getattr(section, f"{view}_after"))
+        yield from _section(blocks(model, own, section, None), getattr(section, f"{view}_after"))
 
 
 def _item_blocks(model: type[BaseModel], prefix: str, items: ListedFields, place: int) -> Iterator[_Block[TableColumn]]:

@@ -26,6 +26,7 @@ from features.errors import (
     UnknownAccount,
     UnknownSnapshot,
 )
+from features.utils.formatting import count_of
 from models.home import Home
 from models.peer_groups.rule_files import RulesError
 from models.reviews.review_store import UnknownReview
@@ -273,8 +274,9 @@ async def _handle_validation_error(request: Request, error: Exception) -> Respon
     if any(each["type"] == "json_invalid" for each in errors):
         return http_problem_response(request.headers, 400)
     kind = PROBLEM_TYPES[BadRequest]
-    noun = "error" if len(errors) == 1 else "errors"
-    return problem_response(request.headers, kind, f"the request has {len(errors)} {noun}", validation_faults(errors))
+    return problem_response(
+        request.headers, kind, f"the request has {count_of(len(errors), 'error')}", validation_faults(errors)
+    )
 
 
 async def _handle_http_error(request: Request, error: Exception) -> Response:

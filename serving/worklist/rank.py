@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from features.utils.arrays import Bools, Ints, Texts
+from features.utils.formatting import whole_days
 from models.peer_groups.frame_columns import join_codes
 from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
@@ -157,7 +158,7 @@ def _items(assessment: Assessment, accounts: WorklistAccounts, rows: Ints, rate:
             _who(assessment, accounts, row)
             | {
                 "segment": assessment.rule_results.segments[row],
-                "days_to_renewal": None if np.isnan(accounts.until[row]) else int(np.floor(accounts.until[row])),
+                "days_to_renewal": whole_days(accounts.until[row]),
                 "expected_saved_arr": _times(_number(accounts.value[row]), rate),
                 "health_score": _number(accounts.score[row]),
                 "health_band": str(assessment.health.band.iloc[row]),
