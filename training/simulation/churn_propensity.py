@@ -16,11 +16,23 @@ from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import MID_MARKET
 
 
+VISIBLE_SPREAD = 1.5
+"""Standard deviation between accounts of the parts that signals show."""
+
+
 @dataclass(frozen=True)
 class ChurnPropensity:
-    """Log-odds of churn relative to an average account, and the index of the largest part."""
+    """Log-odds of churn relative to an average account.
+
+    Parameters
+    ----------
+    total : the log-odds.
+    visible : the sum of the parts that signals show.
+    worst : index of the largest of these parts.
+    """
 
     total: Floats
+    visible: Floats
     worst: Ints
 
 
@@ -35,20 +47,36 @@ def churn_propensity(traits: AccountTraits, state: LatentState, day: int) -> Chu
     alone = ~state.champion
     short: Floats = np.maximum(state.strain, 0.0)
     big: Bools = traits.segment >= MID_MARKET
+    moved = min(max(traits.market.drift * traits.market.years_before_end(day), 0.0), 0.9)
+    fading, growing = 1.0 + moved, 1.0 - moved
     parts = (
-        -0.7 * state.adoption * state.ramp(traits, day),
-        -0.4 * state.rapport,
-        0.5 * (state.trouble - 0.35) + 0.35 * state.trouble * alone,
-        -0.5 * state.value - 0.5 * state.progress,
-        0.8 * alone + np.where(big, 0.8, 0.4) * ~state.sponsor - 0.2,
-        1.0 * state.rival + 0.5 * state.rival * short - 0.1,
-        0.45 * state.strain,
+        -0.7 * state.adoption * state.ramp(traits, day) * fading,
+        -0.65 * state.rapport * fading,
+        (0.5 * (state.trouble - 0.35) + 0.35 * state.trouble * alone) * fading,
+        (-0.45 * state.value - 0.4 * state.progress) * fading,
+        (0.9 * alone + np.where(big, 0.8, 0.4) * ~state.sponsor - 0.2) * growing,
+        (1.0 * state.rival + 0.5 * state.rival * short - 0.1) * growing,
+        0.55 * state.strain * growing,
     )
-    total = parts[0]
-    worst = np.zeros(len(total), dtype=np.int64)
+    visible = parts[0]
+    worst = np.zeros(len(visible), dtype=np.int64)
     most = parts[0]
     for index, part in enumerate(parts[1:], start=1):
-        total = total + part
+        visible = visible + part
         worst = np.where(part > most, index, worst)
         most = np.maximum(most, part)
-    return ChurnPropensity(total, worst)
+    total = with_noise(visible, state.unobserved[:, 0], VISIBLE_SPREAD, traits.market.noise)
+    return ChurnPropensity(total, visible, worst)
+
+
+def with_noise(visible: Floats, unobserved: Floats, spread: float, noise: float) -> Floats:
+    """Replace a share of the variance of log-odds around 0 by a part that no signal shows.
+
+    Parameters
+    ----------
+    visible : the log-odds, around 0.
+    unobserved : the part, in standard deviations.
+    spread : the standard deviation of ``visible``.
+    noise : the share, 0 to 1.
+    """
+    return np.asarray(np.sqrt(1.0 - noise) * visible + np.sqrt(noise) * spread * unobserved, dtype=np.float64)

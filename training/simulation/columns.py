@@ -12,7 +12,10 @@ from features.utils.arrays import Bools, Ints
 
 @dataclass(frozen=True)
 class Columns:
-    """Base class of records of numpy arrays, whose first axis is the account. Arrays are not changed in place."""
+    """Base class of records of numpy arrays, whose first axis is the account. Arrays are not changed in place.
+
+    Other fields, such as the market of the accounts, are the same for all accounts.
+    """
 
     def take(self, rows: Ints | Bools) -> Self:
         """Select accounts, in the given order; repeats are allowed.
@@ -21,7 +24,8 @@ class Columns:
         ----------
         rows : indices or mask of the accounts.
         """
-        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)})
 
     def __len__(self) -> int:
         return len(np.asarray(getattr(self, fields(self)[0].name)))

@@ -13,6 +13,7 @@ from training.simulation.contract_events import ContractEvent, apply_event, cont
 from training.simulation.latent_dynamics import WeekFacts, simulate_week
 from training.simulation.latent_state import LatentState, initial_state
 from training.simulation.market_segments import CONTRACT_HOUR
+from training.simulation.presets import MIXED_B2B, PRESETS, Market
 from training.simulation.random_streams import random_stream
 from training.simulation.subscription_periods import SubscriptionLedger, SubscriptionRows
 
@@ -81,11 +82,21 @@ class SimulatedHistory:
         return np.asarray(self.left_on * 24 + CONTRACT_HOUR[self.traits.region], dtype=np.int64)
 
     @property
-    def monthly_churn(self) -> float:
-        """Average monthly churn rate over the whole history."""
+    def weekly_churn(self) -> float:
+        """Average weekly churn rate over the whole history."""
         running = sum(int(state.running.sum()) for state in self.during)
         lost = sum(int((kind <= ContractEvent.NONPAYMENT).sum()) for kind in self.kinds)
-        return lost / running * (365.25 / 12 / 7)
+        return lost / running
+
+    @property
+    def monthly_churn(self) -> float:
+        """Average monthly churn rate over the whole history."""
+        return self.weekly_churn * (365.25 / 12 / 7)
+
+    @property
+    def annual_churn(self) -> float:
+        """Share of the accounts that leave within a year at the average rate of the whole history."""
+        return 1.0 - (1.0 - self.weekly_churn) ** (365.25 / 7)
 
     @property
     def involuntary_share(self) -> float:
@@ -95,7 +106,9 @@ class SimulatedHistory:
         return float(np.mean(lost == ContractEvent.NONPAYMENT)) if len(lost) else float("nan")
 
 
-def simulate_history(accounts: int, weeks: int, seed: int, end: int) -> SimulatedHistory:
+def simulate_history(
+    accounts: int, weeks: int, seed: int, end: int, market: Market = PRESETS[MIXED_B2B]
+) -> SimulatedHistory:
     """Simulate a portfolio for ``weeks`` weeks up to day ``end``.
 
     Parameters
@@ -103,9 +116,10 @@ def simulate_history(accounts: int, weeks: int, seed: int, end: int) -> Simulate
     accounts, weeks : number of accounts and weeks.
     seed : of the random numbers.
     end : day after the last.
+    market : settings of the market; its ``end`` is set.
     """
     start = end - 7 * weeks
-    traits = draw_account_traits(accounts, weeks, start, random_stream(seed, "world"))
+    traits = draw_account_traits(accounts, weeks, start, replace(market, end=end), random_stream(seed, "world"))
     state = initial_state(traits, start, random_stream(seed, "first state"))
     rng = random_stream(seed, "life")
     ledger = SubscriptionLedger(traits, state)

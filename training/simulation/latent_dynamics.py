@@ -17,9 +17,9 @@ from training.simulation.market_segments import ENTERPRISE, MID_MARKET, SELF_SER
 from training.simulation.random_streams import mean_reverting_step, sigmoid
 
 COMPANY_EVENTS = ("funding", "hiring", "layoffs", "acquisition", "new_department")
-COMPANY_RATES = np.array([0.003, 0.008, 0.004, 0.0008, 0.004])
+COMPANY_RATES = np.array([0.004, 0.008, 0.006, 0.0015, 0.004])
 APPETITE_SHOCK = np.array([0.9, 0.6, -0.9, -0.3, 1.1, 0.0])
-STRAIN_SHOCK = np.array([-0.8, -0.2, 1.2, 0.4, 0.0, 0.0])
+STRAIN_SHOCK = np.array([-1.2, -0.5, 1.9, 1.2, -0.3, 0.0])
 PLAYS = (
     "low_adoption",
     "low_engagement",
@@ -32,8 +32,12 @@ PLAYS = (
 """The play for each part of the churn propensity, in its order."""
 HELD_OUT_SHARE = 0.25
 PLAY_PAUSE_WEEKS = 26
-PLAY_THRESHOLD = 2.0
+PLAY_THRESHOLD = 1.5
 """Churn propensity, as observed by customer success, above which a play may start."""
+PLAY_START_SHARE = 0.3
+"""Share of these accounts whose play starts in a given week."""
+UNOBSERVED_HALF_LIFE = 40
+"""Half-life in weeks of the propensities that no signal shows."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def simulate_week(
         mean_reverting_step(state.appetite, traits.ambition, 20, 0.8, rng) + APPETITE_SHOCK[company] + 0.6 * promoted
     )
     uniform = rng.random(n)
-    rival = np.where(state.rival, uniform > 0.07, uniform < sigmoid(-5.2 - 0.5 * value + 0.3 * strain))
+    rival = np.where(state.rival, uniform > 0.07, uniform < sigmoid(-5.2 - 0.5 * value + 0.3 * strain + 3.0 * acquired))
 
     invoiced, invoice_day = traits.invoice_due(day)
     failing, payment_failed, recovered = _payments(traits, state, strain, invoiced, rng)
@@ -108,6 +112,7 @@ def simulate_week(
         sponsor=sponsor,
         failing=failing,
         since_play=state.since_play + 1,
+        unobserved=mean_reverting_step(state.unobserved, 0.0, UNOBSERVED_HALF_LIFE, 1.0, rng),
     )
     propensity = churn_propensity(traits, moved, day)
     moved, play, severity, held_out = _plays(traits, moved, propensity, rng)
@@ -143,9 +148,9 @@ def _payments(
     """Simulate payments: weeks of failed payment, whether an attempt failed this week, and whether it was recovered."""
     uniform, retry = rng.random((2, len(state)))
     base = (
-        np.where(traits.billing == 1, -4.3, -3.0)
-        - 0.5 * (traits.segment >= MID_MARKET)
-        - 0.4 * (traits.segment == ENTERPRISE)
+        np.where(traits.billing == 1, traits.card_failure, -3.0)
+        - 0.5 * ((traits.billing > 1) & (traits.segment >= MID_MARKET))
+        - 0.4 * ((traits.billing > 1) & (traits.segment == ENTERPRISE))
     )
     was_failing = state.failing > 0
     recovered = was_failing & (uniform < sigmoid(-0.9 - 0.6 * strain))
@@ -159,14 +164,14 @@ def _plays(
 ) -> tuple[LatentState, Ints, Ints, Bools]:
     """Simulate interventions: the new state, the play that started (-1: none), its severity, and whether held out."""
     uniform, chance, noise = rng.random(len(state)), rng.random(len(state)), rng.standard_normal(len(state))
-    observed = propensity.total + 0.8 * noise
+    observed = propensity.visible + 0.6 * noise
     due = (
         (observed > PLAY_THRESHOLD)
         & (state.since_play > PLAY_PAUSE_WEEKS)
         & (traits.segment != SELF_SERVE)
         & state.running
     )
-    started = due & (uniform < 0.12)
+    started = due & (uniform < PLAY_START_SHARE)
     held_out = started & (chance < HELD_OUT_SHARE)
     treated = started & ~held_out
     state_after = replace(

@@ -29,7 +29,7 @@ class LatentState(Columns):
     intervention. ``running``: a contract is active. ``left``: left permanently. ``unsigned``: past the renewal date
     without a renewal. ``resume_day``: the day on which a lapsed contract resumes (0: not lapsed). ``terms``: number of
     signed terms. ``seats``, ``price`` (of a seat per year), ``plan`` (index), ``add_ons`` (ARR of each, (n, 2); 0: not
-    bought).
+    bought). ``unobserved``: propensities to churn and to expand that no signal shows, (n, 2), in standard deviations.
     """
 
     value: Floats
@@ -53,6 +53,7 @@ class LatentState(Columns):
     price: Floats
     plan: Ints
     add_ons: Floats
+    unobserved: Floats
 
     @property
     def arr(self) -> Floats:
@@ -150,4 +151,5 @@ def initial_state(traits: AccountTraits, start: int, rng: np.random.Generator) -
         price=traits.first_price,
         plan=traits.first_plan,
         add_ons=traits.first_add_ons,
+        unobserved=rng.standard_normal((n, 2)),
     )

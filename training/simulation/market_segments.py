@@ -23,8 +23,10 @@ class MarketSegment:
     """An ARR segment (one of four in docs/reference/rules.md) and the distribution of its accounts.
 
     ``arr`` is (lowest, median, highest) and ``arr_spread`` its spread on the log scale. ``plans`` are the shares of the
-    four plans, and ``terms`` the shares of 1, 12, 24 and 36 months. ``renewal_base`` is the log-odds of leaving at the
-    end of a yearly term for an average account.
+    four plans, and ``terms`` the shares of 1, 12, 24 and 36 months. ``renewal_base`` and ``monthly_base`` are the
+    log-odds of leaving at the end of a yearly and of a monthly term for an average account with a tenure of one year.
+    ``expansion`` is added to the log-odds of an expansion. ``card_failure`` is the log-odds that a monthly payment
+    fails.
     """
 
     name: str
@@ -34,6 +36,9 @@ class MarketSegment:
     plans: tuple[float, float, float, float]
     terms: tuple[float, float, float, float]
     renewal_base: float
+    monthly_base: float
+    expansion: float
+    card_failure: float
     employees: float
     accounts_per_csm: int
 
@@ -46,7 +51,10 @@ SEGMENTS = (
         arr_spread=0.6,
         plans=(0.8, 0.2, 0.0, 0.0),
         terms=(0.55, 0.45, 0.0, 0.0),
-        renewal_base=-3.0,
+        renewal_base=-2.6,
+        monthly_base=-4.3,
+        expansion=-1.0,
+        card_failure=-3.4,
         employees=12,
         accounts_per_csm=1000,
     ),
@@ -57,7 +65,10 @@ SEGMENTS = (
         arr_spread=0.4,
         plans=(0.2, 0.6, 0.2, 0.0),
         terms=(0.15, 0.85, 0.0, 0.0),
-        renewal_base=-3.3,
+        renewal_base=-3.0,
+        monthly_base=-4.6,
+        expansion=-1.15,
+        card_failure=-3.6,
         employees=70,
         accounts_per_csm=150,
     ),
@@ -68,7 +79,10 @@ SEGMENTS = (
         arr_spread=0.4,
         plans=(0.0, 0.25, 0.6, 0.15),
         terms=(0.0, 0.85, 0.1, 0.05),
-        renewal_base=-3.95,
+        renewal_base=-4.05,
+        monthly_base=-6.0,
+        expansion=-0.5,
+        card_failure=-4.4,
         employees=450,
         accounts_per_csm=40,
     ),
@@ -79,7 +93,10 @@ SEGMENTS = (
         arr_spread=0.5,
         plans=(0.0, 0.0, 0.3, 0.7),
         terms=(0.0, 0.65, 0.15, 0.2),
-        renewal_base=-4.6,
+        renewal_base=-4.8,
+        monthly_base=-6.9,
+        expansion=-0.2,
+        card_failure=-5.2,
         employees=4000,
         accounts_per_csm=15,
     ),

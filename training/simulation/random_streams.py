@@ -25,6 +25,12 @@ def sigmoid(log_odds: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-log_odds)), dtype=np.float64)
 
 
+def log_odds(probability: Floats) -> Floats:
+    """Convert probabilities to log-odds, elementwise. Probabilities below a billionth count as a billionth."""
+    p = np.clip(probability, 1e-9, 1.0 - 1e-9)
+    return np.asarray(np.log(p / (1.0 - p)), dtype=np.float64)
+
+
 def mean_reverting_step(
     value: Floats, mean: Floats | float, half_life: float, spread: float, rng: np.random.Generator
 ) -> Floats:

@@ -15,6 +15,9 @@ import pyarrow as pa
 from features.errors import BadRequest
 from training.simulation.calendar import FIRST_YEAR, LAST_YEAR, SECONDS_A_DAY, day_number
 from training.simulation.history import SimulatedHistory, simulate_history
+from training.simulation.market_options import market_from_options
+from training.simulation.order_process import draw_orders, true_order_probabilities
+from training.simulation.presets import MIXED_B2B, Pricing
 from training.simulation.random_streams import random_stream
 from training.simulation.tables.billing import billing_table, subscriptions_table
 from training.simulation.tables.company import company_table, interventions_table
@@ -22,10 +25,11 @@ from training.simulation.tables.contacts import accounts_table as account_table
 from training.simulation.tables.contacts import relationship_table
 from training.simulation.tables.engagement import engagement_table, support_table
 from training.simulation.tables.event_rows import account_ids, choice_array, float_array, timestamp_array
+from training.simulation.tables.orders import orders_table
 from training.simulation.tables.outcomes import outcomes_table
 from training.simulation.tables.usage import usage_table
 from training.simulation.tables.write import SimulationPaths, atomic_output, write_parquet
-from training.simulation.true_probabilities import true_probabilities
+from training.simulation.true_probabilities import FUTURES, TrueProbabilities, true_probabilities
 
 MIN_ACCOUNTS, MAX_ACCOUNTS = 20, 90_000
 MIN_WEEKS, MAX_WEEKS = 26, 1_040
@@ -44,6 +48,11 @@ _TABLES: dict[str, Callable[[SimulatedHistory], pa.Table | Iterable[pa.Table]]] 
     "interventions": interventions_table,
     "usage": usage_table,
 }
+_ORDER_TABLES: dict[str, Callable[[SimulatedHistory], pa.Table | Iterable[pa.Table]]] = {
+    "orders": orders_table,
+    **{name: table for name, table in _TABLES.items() if name not in {"subscriptions", "billing", "usage"}},
+}
+"""Tables of a portfolio without contracts."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,9 @@ def simulate(
     seed: int = 0,
     end: date = date(2026, 9, 30),
     progress: Callable[[float, str], None] | None = None,
+    *,
+    preset: str = MIXED_B2B,
+    **options: float | None,
 ) -> SimulationSummary:
     """Simulate a B2B SaaS portfolio, and write it as a folder of Parquet tables and ``<folder>-truth.parquet``.
 
@@ -100,6 +112,8 @@ def simulate(
     seed : of the random numbers.
     end : the day on which the data end, at 00:00 UTC.
     progress : called with the share done (0 to 1) and a description of the current step.
+    preset : name of the simulated market, one of `PRESETS`.
+    **options : other settings of the market, those of `market_from_options`.
 
     Returns
     -------
@@ -108,7 +122,7 @@ def simulate(
     Raises
     ------
     BadRequest
-        A number is out of range, or the folder contains other files.
+        A number is out of range, the preset is unknown, or the folder contains other files.
     HomeError
         The folder cannot be written.
     """
@@ -118,12 +132,16 @@ def simulate(
     _require_range("the year of the end", end.year, FIRST_YEAR, LAST_YEAR)
     target = SimulationPaths.at(out)
     report = progress or (lambda share, what: None)
-    metadata = json.dumps({"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat()})
+    market = market_from_options(preset, **options)
+    metadata = json.dumps(
+        {"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat(), "preset": preset, **options}
+    )
+    tables = _ORDER_TABLES if market.pricing is Pricing.ORDERS else _TABLES
     rows: dict[str, int] = {}
     with atomic_output(target) as (folder, truth_file):
         report(0.0, "simulating the weeks")
-        history = simulate_history(accounts, weeks, seed, day_number(end))
-        for number, (name, emit) in enumerate(_TABLES.items()):
+        history = simulate_history(accounts, weeks, seed, day_number(end), market)
+        for number, (name, emit) in enumerate(tables.items()):
             report(0.05 + 0.02 * number, f"writing {name}")
             table = emit(history)
             slices = [table] if isinstance(table, pa.Table) else table
@@ -151,6 +169,28 @@ def _require_range(what: str, value: int, lowest: int, highest: int) -> None:
         raise BadRequest(f"{what} is {value}", f"{lowest} to {highest}")
 
 
+def true_probabilities_of(
+    history: SimulatedHistory,
+    weeks_back: int = 0,
+    futures: int = FUTURES,
+    progress: Callable[[float], None] = lambda share: None,
+) -> TrueProbabilities:
+    """Estimate the true probabilities of a history, of any preset, some weeks before its end.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    weeks_back : weeks from the date to the end of the data.
+    futures : number of simulated futures per account.
+    progress : called with the share done, 0 to 1.
+    """
+    rng = random_stream(history.seed, f"truth {weeks_back}")
+    if history.traits.market.pricing is Pricing.ORDERS:
+        return true_order_probabilities(history, draw_orders(history), weeks_back, rng, futures, progress)
+    state = history.after[history.weeks - weeks_back - 1]
+    return true_probabilities(history.traits, state, history.end - 7 * weeks_back, rng, futures, progress)
+
+
 def _true_probability_tables(
     history: SimulatedHistory, back: list[int], report: Callable[[float, str], None]
 ) -> Iterable[pa.Table]:
@@ -158,12 +198,8 @@ def _true_probability_tables(
     for number, weeks_back in enumerate(back):
         as_of = history.end - 7 * weeks_back
         at_start = 0.45 + 0.55 * number / len(back)
-        truth = true_probabilities(
-            history.traits,
-            history.after[history.weeks - weeks_back - 1],
-            as_of,
-            random_stream(history.seed, f"truth {weeks_back}"),
-            progress=partial(_report_progress, report, at_start, 0.55 / len(back)),
+        truth = true_probabilities_of(
+            history, weeks_back, progress=partial(_report_progress, report, at_start, 0.55 / len(back))
         )
         yield pa.table(
             {

@@ -107,10 +107,13 @@ def _expanded_arr(traits: AccountTraits, state: LatentState, week: ContractWeek)
     """ARR after each kind of expansion, if it happened this week."""
     raised = np.where(week.due, 1.0 + traits.uplift, 1.0)
     above = PRICE[np.minimum(state.plan + 1, len(PRICE) - 1)] / PRICE[state.plan]
+    # Accounts that pay for usage are billed for other units from the end of the term on.
+    billed = np.where(week.due, week.units, state.seats)
+    arr = state.arr + (billed - state.seats) * state.price
     more = state.arr + (week.more_seats - state.seats) * state.price
-    higher = state.arr + state.seats * state.price * (above - 1.0)
+    higher = arr + billed * state.price * (above - 1.0)
     return {
         ContractEvent.SEATS: more * raised,
         ContractEvent.TIER: higher * raised,
-        ContractEvent.CROSS_SELL: state.arr * raised + week.add_on_arr,
+        ContractEvent.CROSS_SELL: arr * raised + week.add_on_arr,
     }

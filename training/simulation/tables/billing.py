@@ -8,6 +8,7 @@ import pyarrow as pa
 from features.utils.arrays import Ints
 from training.simulation.history import SimulatedHistory
 from training.simulation.market_segments import ADD_ONS, ALLOWANCE, CONTRACT_HOUR, PLANS, SELF_SERVE
+from training.simulation.presets import Pricing
 from training.simulation.random_streams import sigmoid
 from training.simulation.subscription_periods import OPEN, REASONS
 from training.simulation.tables.event_rows import (
@@ -25,7 +26,7 @@ PAID, OVERDUE, FAILED, REVIEW = range(len(KINDS))
 
 
 def subscriptions_table(history: SimulatedHistory) -> pa.Table:
-    """Build the table ``subscriptions``. Add-ons have no seats and no usage limit.
+    """Build the table ``subscriptions``. Add-ons and plans that are paid by usage have no seats and no usage limit.
 
     Parameters
     ----------
@@ -35,14 +36,15 @@ def subscriptions_table(history: SimulatedHistory) -> pa.Table:
     hour = CONTRACT_HOUR[history.traits.region[rows.account]]
     add_on = rows.product > 0
     plan = np.where(add_on, len(PLANS) + rows.product - 1, rows.plan)
-    limit = np.where(add_on, np.nan, np.round(rows.seats * ALLOWANCE[rows.plan]))
+    metered = np.full(len(rows.seats), history.traits.market.pricing is Pricing.USAGE)
+    limit = np.where(add_on | metered, np.nan, np.round(rows.seats * ALLOWANCE[rows.plan]))
     return pa.table(
         {
             "account_id": choice_array(account_ids(history), rows.account),
             "started_at": timestamp_array((rows.started * 24 + hour) * 3600),
             "ended_at": timestamp_array((rows.ended * 24 + hour) * 3600, rows.ended == OPEN),
             "arr": float_array(rows.arr),
-            "seats": pa.array(rows.seats, mask=add_on),
+            "seats": pa.array(rows.seats, mask=add_on | metered),
             "plan": choice_array(PLANS + ADD_ONS, plan),
             "usage_limit": float_array(limit),
             "renewal_at": timestamp_array((rows.renewal * 24 + hour) * 3600),

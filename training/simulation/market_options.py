@@ -1,0 +1,81 @@
+"""Markets from a preset and the options of a simulation, and the level of churn that reaches a given rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
+
+from features.errors import BadRequest
+from training.simulation.calendar import day_number
+from training.simulation.history import simulate_history
+from training.simulation.presets import MIXED_B2B, Market, Pricing, find_preset
+
+_PILOT_ACCOUNTS, _PILOT_WEEKS, _PILOT_SEED = 1_500, 78, 20
+_PILOT_END = date(2026, 9, 30)
+_LEVELS = (-4.0, 5.0)
+"""Range of the level of churn, in log-odds."""
+_STEPS = 11
+ANNUAL_CHURN_RANGE = (0.01, 0.9)
+
+
+def market_from_options(
+    preset: str = MIXED_B2B,
+    *,
+    noise: float = 0.0,
+    signal: float = 1.0,
+    drift: float = 0.0,
+    trend: float = 0.0,
+    monthly_share: float | None = None,
+    annual_churn: float | None = None,
+) -> Market:
+    """Return a preset with other settings.
+
+    Parameters
+    ----------
+    preset : name of the preset.
+    noise : share of the variance of the propensities to churn and to expand that no signal shows, 0 to 1.
+    signal : 1 for full effects of all signals, 0 for none.
+    drift : change per year of the effects on churn, 0 to 1; see `Market`.
+    trend : increase per year of the log-odds of churn, -1 to 1.
+    monthly_share : share of monthly terms in every segment, 0 to 1; that of the preset if not given.
+    annual_churn : share of the accounts that leave within a year, 0.01 to 0.9; that of the preset if not given.
+
+    Raises
+    ------
+    BadRequest
+        The preset is unknown, an option is out of range, or it has no meaning for the preset.
+    """
+    market = find_preset(preset)
+    for name, value, low, high in (
+        ("noise", noise, 0.0, 1.0),
+        ("signal", signal, 0.0, 1.0),
+        ("drift", drift, 0.0, 1.0),
+        ("trend", trend, -1.0, 1.0),
+        ("monthly-share", monthly_share, 0.0, 1.0),
+        ("annual-churn", annual_churn, *ANNUAL_CHURN_RANGE),
+    ):
+        if value is not None and not low <= value <= high:
+            raise BadRequest(f"{name} is {value}", f"{low:g} to {high:g}")
+    market = replace(market, noise=noise, signal=signal, drift=drift, trend=trend)
+    if monthly_share is not None:
+        if market.pricing is Pricing.ORDERS:
+            raise BadRequest(f"the preset {preset!r} has no contracts", "no monthly-share with this preset")
+        market = market.with_monthly_share(monthly_share)
+    if annual_churn is None:
+        return market
+    market = replace(market, annual_churn=annual_churn)
+    return market if signal == 0 else replace(market, level=_level_of(market))
+
+
+@lru_cache(maxsize=64)
+def _level_of(market: Market) -> float:
+    """Level at which the annual churn of a pilot history is closest to that of the market, by bisection."""
+    low, high = _LEVELS
+    for _ in range(_STEPS):
+        level = (low + high) / 2
+        pilot = simulate_history(
+            _PILOT_ACCOUNTS, _PILOT_WEEKS, _PILOT_SEED, day_number(_PILOT_END), replace(market, level=level)
+        )
+        low, high = (low, level) if pilot.annual_churn > market.annual_churn else (level, high)
+    return (low + high) / 2
