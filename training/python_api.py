@@ -229,8 +229,21 @@ class TrainingResult:
         return f"<TrainingResult: {versions}; promoted {promoted}>"
 
 
-def simulate(folder: Address, *, accounts: int = 500, weeks: int = 156, seed: int = 0) -> Path:
-    """Generate a synthetic B2B SaaS portfolio, to try things out.
+def simulate(
+    folder: Address,
+    *,
+    accounts: int = 500,
+    weeks: int = 156,
+    seed: int = 0,
+    preset: str = "mixed-b2b",
+    noise: float = 0.0,
+    signal: float = 1.0,
+    drift: float = 0.0,
+    trend: float = 0.0,
+    monthly_share: float | None = None,
+    annual_churn: float | None = None,
+) -> Path:
+    """Generate a synthetic B2B portfolio, to try things out or to evaluate a method against known probabilities.
 
     Parameters
     ----------
@@ -242,6 +255,21 @@ def simulate(folder: Address, *, accounts: int = 500, weeks: int = 156, seed: in
         The length of the history, at least 26. It ends on 2026-09-30.
     seed : int, default 0
         The same seed gives the same files.
+    preset : str, default "mixed-b2b"
+        The market: ``"mixed-b2b"``, ``"enterprise-annual"``, ``"smb-monthly"``, ``"usage-based"`` or ``"orders"``.
+    noise : float, default 0.0
+        The share of the variance of the propensities to churn and to expand that no signal shows, 0 to 1.
+    signal : float, default 1.0
+        The effect of the signals: 1 is full. With 0 all accounts have the same probabilities at all times.
+    drift : float, default 0.0
+        The change per year of what drives churn, 0 to 1: from usage and relationship to people, competitors and
+        budgets.
+    trend : float, default 0.0
+        The increase per year of the log-odds of churn, -1 to 1.
+    monthly_share : float, optional
+        The share of monthly contracts, 0 to 1. By default that of the preset.
+    annual_churn : float, optional
+        The share of the accounts that leave in a year, 0.01 to 0.9. By default that of the preset.
 
     Returns
     -------
@@ -251,7 +279,7 @@ def simulate(folder: Address, *, accounts: int = 500, weeks: int = 156, seed: in
     Raises
     ------
     RenewcastError
-        If a number is out of range, or the folder holds something else.
+        If a number is out of range, the preset is unknown, or the folder holds something else.
 
     Examples
     --------
@@ -262,7 +290,19 @@ def simulate(folder: Address, *, accounts: int = 500, weeks: int = 156, seed: in
     """
     from training.simulation import simulate as generate
 
-    return generate(Path(folder), accounts=accounts, weeks=weeks, seed=seed).folder
+    return generate(
+        Path(folder),
+        accounts=accounts,
+        weeks=weeks,
+        seed=seed,
+        preset=preset,
+        noise=noise,
+        signal=signal,
+        drift=drift,
+        trend=trend,
+        monthly_share=monthly_share,
+        annual_churn=annual_churn,
+    ).folder
 
 
 def check(source: Address, *, data_through: Instant | None = None, engine: str = DUCKDB) -> CheckResult:

@@ -27,14 +27,42 @@ def simulate(
     accounts: Annotated[int, typer.Option(help="Number of accounts.")] = 500,
     weeks: Annotated[int, typer.Option(help="Number of weeks of history.")] = 156,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
+    preset: Annotated[
+        str,
+        typer.Option(help="Market: mixed-b2b, enterprise-annual, smb-monthly, usage-based or orders."),
+    ] = "mixed-b2b",
+    noise: Annotated[float, typer.Option(help="Share of the differences in risk that no signal shows, 0 to 1.")] = 0.0,
+    signal: Annotated[float, typer.Option(help="Effect of the signals: 1 is full, 0 is none.")] = 1.0,
+    drift: Annotated[float, typer.Option(help="Change per year of what drives churn, 0 to 1.")] = 0.0,
+    trend: Annotated[float, typer.Option(help="Increase per year of the log-odds of churn, -1 to 1.")] = 0.0,
+    monthly_share: Annotated[
+        float | None, typer.Option(help="Share of monthly contracts, 0 to 1.", show_default="that of the preset")
+    ] = None,
+    annual_churn: Annotated[
+        float | None,
+        typer.Option(help="Share of accounts that leave in a year, 0.01 to 0.9.", show_default="that of the preset"),
+    ] = None,
 ) -> None:
-    """Generate a synthetic B2B SaaS portfolio.
+    """Generate a synthetic B2B portfolio.
 
     The true probabilities are written to OUT-truth.parquet."""
     from training.simulation import simulate as generate
 
     with progress_bar("simulating") as progress:
-        summary = generate(out, accounts=accounts, weeks=weeks, seed=seed, progress=progress)
+        summary = generate(
+            out,
+            accounts=accounts,
+            weeks=weeks,
+            seed=seed,
+            progress=progress,
+            preset=preset,
+            noise=noise,
+            signal=signal,
+            drift=drift,
+            trend=trend,
+            monthly_share=monthly_share,
+            annual_churn=annual_churn,
+        )
     typer.echo(summary.text())
 
 

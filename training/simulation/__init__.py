@@ -1,5 +1,6 @@
 """A simulated portfolio in the tables of the data contract, with true probabilities to evaluate models."""
 
-from training.simulation.simulate import SimulationSummary, simulate
+from training.simulation.presets import PRESETS
+from training.simulation.simulate import SimulationSummary, simulate, true_probabilities_of
 
-__all__ = ["SimulationSummary", "simulate"]
+__all__ = ["PRESETS", "SimulationSummary", "simulate", "true_probabilities_of"]

@@ -16,7 +16,7 @@ from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import MID_MARKET
 
 
-VISIBLE_SPREAD = 1.5
+VISIBLE_SPREAD = 1.55
 """Standard deviation between accounts of the parts that signals show."""
 
 
@@ -54,9 +54,9 @@ def churn_propensity(traits: AccountTraits, state: LatentState, day: int) -> Chu
         -0.65 * state.rapport * fading,
         (0.5 * (state.trouble - 0.35) + 0.35 * state.trouble * alone) * fading,
         (-0.45 * state.value - 0.4 * state.progress) * fading,
-        (0.9 * alone + np.where(big, 0.8, 0.4) * ~state.sponsor - 0.2) * growing,
+        (1.15 * alone + np.where(big, 0.9, 0.5) * ~state.sponsor - 0.25) * growing,
         (1.0 * state.rival + 0.5 * state.rival * short - 0.1) * growing,
-        0.55 * state.strain * growing,
+        0.65 * state.strain * growing,
     )
     visible = parts[0]
     worst = np.zeros(len(visible), dtype=np.int64)

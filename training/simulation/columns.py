@@ -25,7 +25,9 @@ class Columns:
         rows : indices or mask of the accounts.
         """
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)})
+        return replace(
+            self, **{name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)}
+        )
 
     def __len__(self) -> int:
         return len(np.asarray(getattr(self, fields(self)[0].name)))

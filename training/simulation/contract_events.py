@@ -49,8 +49,10 @@ TENURE_EFFECT, TENURE_OFFSET_YEARS = -0.5, 0.15
 """The log-odds of leaving fall with the logarithm of the tenure in years plus an offset, and are 0 after a year."""
 CONSTANT_EXPANSION = 0.008
 """Weekly probability of an expansion where no signal has an effect."""
-EXPANSION_SPREAD = 1.6
+EXPANSION_SPREAD = 1.8
 """Standard deviation between accounts of the log-odds of expansion."""
+BILL_SPEED = 0.3
+"""Share of the way (on the log scale) that a bill by usage moves to the usage of the month."""
 MONTH_IN_WEEKS = 365.25 / 12 / 7
 
 
@@ -180,7 +182,9 @@ def _metered_units(traits: AccountTraits, state: LatentState, day: int, rng: np.
         return state.seats
     years = traits.growth * np.maximum(day - np.maximum(traits.created, traits.first_day), 0) / 365.25
     use = 0.35 * state.adoption * state.ramp(traits, day) + 0.3 * (state.appetite - traits.ambition)
-    units = np.maximum(1.0, np.round(traits.first_seats * np.exp(years + use + 0.06 * noise)))
+    goal = traits.first_seats * np.exp(years + use + 0.06 * noise)
+    # Customers commit to part of their usage, so that the bill follows it within a few months.
+    units = np.maximum(1.0, np.round(state.seats * (goal / state.seats) ** BILL_SPEED))
     return np.where(traits.market.signal > 0, units, state.seats)
 
 

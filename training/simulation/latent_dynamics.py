@@ -32,7 +32,7 @@ PLAYS = (
 """The play for each part of the churn propensity, in its order."""
 HELD_OUT_SHARE = 0.25
 PLAY_PAUSE_WEEKS = 26
-PLAY_THRESHOLD = 1.5
+PLAY_THRESHOLD = 1.3
 """Churn propensity, as observed by customer success, above which a play may start."""
 PLAY_START_SHARE = 0.3
 """Share of these accounts whose play starts in a given week."""

@@ -79,15 +79,20 @@ def portfolio_figures(history: SimulatedHistory) -> PortfolioFigures:
         monthly_churn_of_monthly_terms=_monthly(lost & monthly, running & monthly),
         net_retention=np.array([net for net, _ in retention]),
         gross_retention=np.array([gross for _, gross in retention]),
-        involuntary_share=_share(kinds[:, traits.billing == 1] == ContractEvent.NONPAYMENT, lost[:, traits.billing == 1]),
+        involuntary_share=_share(
+            kinds[:, traits.billing == 1] == ContractEvent.NONPAYMENT, lost[:, traits.billing == 1]
+        ),
         lost_at_renewal=np.array(
             [
                 _share(lost & (at_term | unsigned) & number, at_term & number)
                 for number in (renewal_number == 1, renewal_number == 2, renewal_number > 2)
             ]
         ),
-        monthly_churn_by_tenure=np.array([_monthly(lost & monthly & span, running & monthly & span) for span in by_tenure]),
-        year_end_ratio=_share(left & at_year_end, occasions & at_year_end) / _share(left & ~at_year_end, occasions & ~at_year_end),
+        monthly_churn_by_tenure=np.array(
+            [_monthly(lost & monthly & span, running & monthly & span) for span in by_tenure]
+        ),
+        year_end_ratio=_share(left & at_year_end, occasions & at_year_end)
+        / _share(left & ~at_year_end, occasions & ~at_year_end),
         quarter_end_share=_share(at_term & (month % 3 == 0)[:, None], at_term),
     )
 

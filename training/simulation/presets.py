@@ -78,7 +78,9 @@ def _segments(
     segments = tuple(replace(segment, share=share) for segment, share in zip(SEGMENTS, shares, strict=True))
     if monthly is None:
         return segments
-    markets = (Market("", (segment,), 0.0).with_monthly_share(share) for segment, share in zip(segments, monthly, strict=True))
+    markets = (
+        Market("", (segment,), 0.0).with_monthly_share(share) for segment, share in zip(segments, monthly, strict=True)
+    )
     return tuple(market.segments[0] for market in markets)
 
 
@@ -89,11 +91,14 @@ PRESETS = {
     for market in (
         Market(MIXED_B2B, SEGMENTS, annual_churn=0.19),
         Market("enterprise-annual", _segments((0.0, 0.0, 0.4, 0.6), (0.0, 0.0, 0.0, 0.0)), annual_churn=0.075),
-        Market("smb-monthly", _segments((0.6, 0.4, 0.0, 0.0), (0.9, 0.8, 0.0, 0.0)), annual_churn=0.35),
+        Market("smb-monthly", _segments((0.6, 0.4, 0.0, 0.0), (0.9, 0.8, 0.0, 0.0)), annual_churn=0.34),
         Market(
-            "usage-based", _segments((0.2, 0.35, 0.3, 0.15), (1.0, 0.9, 0.6, 0.3)), annual_churn=0.2, pricing=Pricing.USAGE
+            "usage-based",
+            _segments((0.2, 0.35, 0.3, 0.15), (1.0, 0.9, 0.6, 0.3)),
+            annual_churn=0.2,
+            pricing=Pricing.USAGE,
         ),
-        Market("orders", _segments((0.45, 0.35, 0.15, 0.05)), annual_churn=0.3, pricing=Pricing.ORDERS),
+        Market("orders", _segments((0.45, 0.35, 0.15, 0.05)), annual_churn=0.24, pricing=Pricing.ORDERS),
     )
 }
 

@@ -95,7 +95,12 @@ def simulate(
     progress: Callable[[float, str], None] | None = None,
     *,
     preset: str = MIXED_B2B,
-    **options: float | None,
+    noise: float = 0.0,
+    signal: float = 1.0,
+    drift: float = 0.0,
+    trend: float = 0.0,
+    monthly_share: float | None = None,
+    annual_churn: float | None = None,
 ) -> SimulationSummary:
     """Simulate a B2B SaaS portfolio, and write it as a folder of Parquet tables and ``<folder>-truth.parquet``.
 
@@ -113,7 +118,7 @@ def simulate(
     end : the day on which the data end, at 00:00 UTC.
     progress : called with the share done (0 to 1) and a description of the current step.
     preset : name of the simulated market, one of `PRESETS`.
-    **options : other settings of the market, those of `market_from_options`.
+    noise, signal, drift, trend, monthly_share, annual_churn : settings of the market; see `market_from_options`.
 
     Returns
     -------
@@ -132,9 +137,29 @@ def simulate(
     _require_range("the year of the end", end.year, FIRST_YEAR, LAST_YEAR)
     target = SimulationPaths.at(out)
     report = progress or (lambda share, what: None)
-    market = market_from_options(preset, **options)
+    market = market_from_options(
+        preset,
+        noise=noise,
+        signal=signal,
+        drift=drift,
+        trend=trend,
+        monthly_share=monthly_share,
+        annual_churn=annual_churn,
+    )
     metadata = json.dumps(
-        {"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat(), "preset": preset, **options}
+        {
+            "accounts": accounts,
+            "weeks": weeks,
+            "seed": seed,
+            "end": end.isoformat(),
+            "preset": preset,
+            "noise": noise,
+            "signal": signal,
+            "drift": drift,
+            "trend": trend,
+            "monthly_share": monthly_share,
+            "annual_churn": annual_churn,
+        }
     )
     tables = _ORDER_TABLES if market.pricing is Pricing.ORDERS else _TABLES
     rows: dict[str, int] = {}

@@ -38,7 +38,8 @@ def test_churn_propensity_matters_most_at_the_end_of_the_term(history: Simulated
     traits, state = history.traits, history.after[-1]
 
     def churn(total: float) -> tuple[np.ndarray, np.ndarray]:
-        propensity = ChurnPropensity(np.full(len(state), total), np.zeros(len(state), dtype=np.int64))
+        log_odds = np.full(len(state), total)
+        propensity = ChurnPropensity(log_odds, log_odds, np.zeros(len(state), dtype=np.int64))
         week = contract_odds(traits, state, propensity, history.end, random_stream(0, "contracts"))
         return week.churn, week.due
 

@@ -81,9 +81,9 @@ def engagement_table(history: SimulatedHistory) -> pa.Table:
 def _outcome(kind: Ints, warm: Floats, rng: np.random.Generator) -> Ints:
     """Draw the outcome of each touch, an index into ``OUTCOMES``."""
     uniform, other = rng.random((2, len(kind)))
-    attended = uniform < sigmoid(1.3 + 1.1 * warm)
+    attended = uniform < sigmoid(1.3 + 1.3 * warm)
     missed = np.where(other < 0.5, NO_SHOW, CANCELLED)
-    answered = uniform < sigmoid(0.1 + 1.1 * warm)
+    answered = uniform < sigmoid(0.1 + 1.3 * warm)
     outcome = np.where(attended, ATTENDED, missed)
     outcome = np.where(kind == WEBINAR, np.where(attended, ATTENDED, NO_SHOW), outcome)
     outcome = np.where(kind == EMAIL, np.where(answered, REPLIED, IGNORED), outcome)
