@@ -15,7 +15,6 @@ from training.simulation.account_traits import AccountTraits
 from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import MID_MARKET
 
-
 VISIBLE_SPREAD = 1.55
 """Standard deviation between accounts of the parts that signals show."""
 

@@ -265,10 +265,7 @@ def apply_event(traits: AccountTraits, state: LatentState, week: ContractWeek, k
     signed = (kind == ContractEvent.RENEW) | (week.due & ~gone & ~unsigned)
     plan = state.plan + (kind == ContractEvent.TIER) - (kind == ContractEvent.LOWER_TIER)
     price = state.price * np.where(signed, 1.0 + traits.uplift, 1.0) * (PRICE[plan] / PRICE[state.plan])
-    if traits.market.pricing is Pricing.USAGE:
-        seats = np.where(signed, week.units, state.seats)
-    else:
-        seats = state.seats
+    seats = np.where(signed, week.units, state.seats)
     seats = np.where(kind == ContractEvent.SEATS, week.more_seats, seats)
     seats = np.where(kind == ContractEvent.FEWER_SEATS, week.fewer_seats, seats)
     rows = np.arange(len(kind))

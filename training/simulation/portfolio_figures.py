@@ -98,7 +98,7 @@ def portfolio_figures(history: SimulatedHistory) -> PortfolioFigures:
 
 
 def _terms_that_ended(history: SimulatedHistory, running: Bools, days: Ints) -> tuple[Bools, Bools, Ints]:
-    """Whether a yearly term of each account ended in each week or earlier unsigned, and the renewal's number (from 1)."""
+    """Whether a yearly term ended in each week, whether one is past its end without a renewal, and its number."""
     terms = history.grid(lambda state: state.terms)
     unsigned = history.grid(lambda state: state.unsigned)
     ends = np.stack([history.traits.renewal_day(row) for row in terms])
