@@ -147,7 +147,7 @@ def draw_account_traits(
         monthly_base=np.array([s.monthly_base for s in segments])[segment],
         expansion=np.array([s.expansion for s in segments])[segment],
         card_failure=np.array([s.card_failure for s in segments])[segment],
-        growth=0.1 + 0.08 * segment + 0.15 * rng.standard_normal(n),
+        growth=0.04 + 0.11 * segment + 0.15 * rng.standard_normal(n),
         order_rate=-2.6 + 0.8 * rng.standard_normal(n),
         order_size=np.log(arr / 12) + 0.3 * rng.standard_normal(n),
         market=market,

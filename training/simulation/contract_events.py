@@ -47,6 +47,9 @@ SEASON = np.array([0.4, -0.1, 0.1, -0.2, -0.2, 0.1, -0.2, -0.2, 0.1, -0.1, -0.1,
 """Log-odds of leaving by month from January: high at the end of the year and of the quarters."""
 TENURE_EFFECT, TENURE_OFFSET_YEARS = -0.5, 0.15
 """The log-odds of leaving fall with the logarithm of the tenure in years plus an offset, and are 0 after a year."""
+EXPANSIONS = (ContractEvent.SEATS, ContractEvent.TIER, ContractEvent.CROSS_SELL)
+SATISFIED_APPETITE = 0.8
+"""Decrease of the appetite to grow after an expansion."""
 CONSTANT_EXPANSION = 0.008
 """Weekly probability of an expansion where no signal has an effect."""
 EXPANSION_SPREAD = 1.8
@@ -279,6 +282,7 @@ def apply_event(traits: AccountTraits, state: LatentState, week: ContractWeek, k
     return replace(
         state,
         adoption=state.adoption + fill,
+        appetite=state.appetite - SATISFIED_APPETITE * np.isin(kind, EXPANSIONS),
         running=(state.running & ~gone & ~lapsed) | resumed,
         left=state.left | gone,
         unsigned=unsigned,

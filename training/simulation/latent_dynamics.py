@@ -17,9 +17,9 @@ from training.simulation.market_segments import ENTERPRISE, MID_MARKET, SELF_SER
 from training.simulation.random_streams import mean_reverting_step, sigmoid
 
 COMPANY_EVENTS = ("funding", "hiring", "layoffs", "acquisition", "new_department")
-COMPANY_RATES = np.array([0.004, 0.008, 0.006, 0.0015, 0.004])
+COMPANY_RATES = np.array([0.005, 0.008, 0.006, 0.0015, 0.004])
 APPETITE_SHOCK = np.array([0.9, 0.6, -0.9, -0.3, 1.1, 0.0])
-STRAIN_SHOCK = np.array([-1.2, -0.5, 1.9, 1.2, -0.3, 0.0])
+STRAIN_SHOCK = np.array([-1.5, -0.6, 1.9, 1.3, -0.4, 0.0])
 PLAYS = (
     "low_adoption",
     "low_engagement",
@@ -32,7 +32,7 @@ PLAYS = (
 """The play for each part of the churn propensity, in its order."""
 HELD_OUT_SHARE = 0.25
 PLAY_PAUSE_WEEKS = 26
-PLAY_THRESHOLD = 1.3
+PLAY_THRESHOLD = 1.8
 """Churn propensity, as observed by customer success, above which a play may start."""
 PLAY_START_SHARE = 0.3
 """Share of these accounts whose play starts in a given week."""
@@ -164,7 +164,7 @@ def _plays(
 ) -> tuple[LatentState, Ints, Ints, Bools]:
     """Simulate interventions: the new state, the play that started (-1: none), its severity, and whether held out."""
     uniform, chance, noise = rng.random(len(state)), rng.random(len(state)), rng.standard_normal(len(state))
-    observed = propensity.visible + 0.6 * noise
+    observed = propensity.visible + 0.4 * noise
     due = (
         (observed > PLAY_THRESHOLD)
         & (state.since_play > PLAY_PAUSE_WEEKS)
@@ -176,9 +176,9 @@ def _plays(
     treated = started & ~held_out
     state_after = replace(
         state,
-        value=state.value + 0.6 * treated,
-        rapport=state.rapport + 0.8 * treated,
-        trouble=state.trouble * np.where(treated, 0.5, 1.0),
+        value=state.value + 0.4 * treated,
+        rapport=state.rapport + 0.5 * treated,
+        trouble=state.trouble * np.where(treated, 0.7, 1.0),
         since_play=np.where(started, 0, state.since_play),
     )
     play = np.where(started, propensity.worst, -1)

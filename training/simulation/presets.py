@@ -89,13 +89,13 @@ MIXED_B2B = "mixed-b2b"
 PRESETS = {
     market.name: market
     for market in (
-        Market(MIXED_B2B, SEGMENTS, annual_churn=0.19),
-        Market("enterprise-annual", _segments((0.0, 0.0, 0.4, 0.6), (0.0, 0.0, 0.0, 0.0)), annual_churn=0.075),
-        Market("smb-monthly", _segments((0.6, 0.4, 0.0, 0.0), (0.9, 0.8, 0.0, 0.0)), annual_churn=0.34),
+        Market(MIXED_B2B, SEGMENTS, annual_churn=0.185),
+        Market("enterprise-annual", _segments((0.0, 0.0, 0.4, 0.6), (0.0, 0.0, 0.0, 0.0)), annual_churn=0.085),
+        Market("smb-monthly", _segments((0.6, 0.4, 0.0, 0.0), (0.9, 0.8, 0.0, 0.0)), annual_churn=0.33),
         Market(
             "usage-based",
             _segments((0.2, 0.35, 0.3, 0.15), (1.0, 0.9, 0.6, 0.3)),
-            annual_churn=0.2,
+            annual_churn=0.217,
             pricing=Pricing.USAGE,
         ),
         Market("orders", _segments((0.45, 0.35, 0.15, 0.05)), annual_churn=0.24, pricing=Pricing.ORDERS),

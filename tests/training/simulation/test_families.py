@@ -78,9 +78,9 @@ def test_usage_of_seats_and_features(past: SimulatedHistory, truth: pd.DataFrame
 
 def test_response_rate_and_response_time(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _frame(engagement_table(past))
-    emails = rows[rows["kind"] == "email"]
+    emails = _recent(rows[rows["kind"] == "email"], 120)
     _assert_goes_with((emails["outcome"] == "replied").groupby(emails["account_id"]).mean(), truth, "churn", -1)
-    _assert_goes_with(emails.groupby("account_id")["response_hours"].mean(), truth, "churn", +1)
+    _assert_goes_with(np.log(emails["response_hours"]).groupby(emails["account_id"]).mean(), truth, "churn", +1)
 
 
 def test_sentiment_of_tickets_and_named_competitors(past: SimulatedHistory, truth: pd.DataFrame) -> None:
@@ -129,3 +129,27 @@ def test_plays_target_accounts_at_risk_and_some_are_held_out(past: SimulatedHist
     assert 0.1 < rows["held_out"].mean() < 0.4
     assert rows.loc[rows["held_out"], ["closed_at", "result"]].isna().all(axis=None)
     assert set(rows["result"].dropna()) == {"saved", "lost"}
+
+
+def _gain(columns: list[pd.Series], truth: pd.DataFrame) -> float:
+    """The share of the variance of the true log-odds of churn within segments that a linear model on some signals explains."""
+    p = truth["churn"].clip(1e-4, 1 - 1e-4)
+    y = np.log(p / (1 - p))
+    y = y - y.groupby(truth["segment"]).transform("mean")
+    values = pd.concat([column.reindex(truth.index) for column in columns], axis=1)
+    matrix = np.column_stack([values.fillna(values.mean()), np.ones(len(y))])
+    fitted = matrix @ np.linalg.lstsq(matrix, y, rcond=None)[0]
+    return float(1 - ((y - fitted) ** 2).sum() / (y**2).sum())
+
+
+def test_engagement_plays_and_news_show_a_part_of_the_churn(past: SimulatedHistory, truth: pd.DataFrame) -> None:
+    rows = _frame(engagement_table(past))
+    replied = _recent(rows, 120)
+    replied = replied["outcome"].isin(["replied", "attended", "posted", "completed"]).groupby(replied["account_id"])
+    assert 0.02 < _gain([replied.mean(), replied.sum()], truth) < 0.3
+    plays = _frame(interventions_table(past))
+    severity = plays["severity"].astype(str).map({"low": 1, "medium": 2, "high": 3})
+    assert 0.015 < _gain([severity.groupby(plays["account_id"]).sum().reindex(truth.index, fill_value=0)], truth) < 0.2
+    news = _frame(company_table(past))
+    columns = [_count(news, [kind], truth) for kind in ("layoffs", "acquisition", "funding")]
+    assert 0.01 < _gain(columns, truth) < 0.2

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import date
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +28,29 @@ def _figures(preset: str) -> list[PortfolioFigures]:
 
 def _mean(preset: str, name: str) -> np.ndarray:
     return np.mean([getattr(figures, name) for figures in _figures(preset)], axis=0)
+
+
+def _percent(name: str, part: int | None = None) -> Callable[[str], float]:
+    return lambda preset: 100 * float(_mean(preset, name) if part is None else _mean(preset, name)[part])
+
+
+SEGMENTS = ("self-serve", "small", "mid-market", "enterprise")
+#: Figures of the table in docs/reference/simulator.md, by name.
+DOCUMENTED: dict[str, Callable[[str], float]] = {
+    "annual churn, %": _percent("annual_churn"),
+    **{f"annual churn, {name}, %": _percent("annual_churn_by_segment", k) for k, name in enumerate(SEGMENTS)},
+    **{f"net retention, {name}, %": _percent("net_retention", k) for k, name in enumerate(SEGMENTS)},
+    **{f"gross retention, {name}, %": _percent("gross_retention", k) for k, name in enumerate(SEGMENTS)},
+    "monthly churn of monthly terms, %": _percent("monthly_churn_of_monthly_terms"),
+    "involuntary share, monthly payments, %": _percent("involuntary_share"),
+    "lost at the first renewal, %": _percent("lost_at_renewal", 0),
+    "lost at the second renewal, %": _percent("lost_at_renewal", 1),
+    "lost at later renewals, %": _percent("lost_at_renewal", 2),
+    "monthly churn in months 1 to 3, %": _percent("monthly_churn_by_tenure", 0),
+    "monthly churn in months 4 to 12, %": _percent("monthly_churn_by_tenure", 1),
+    "monthly churn later, %": _percent("monthly_churn_by_tenure", 2),
+    "churn in December and January, relative": lambda preset: float(_mean(preset, "year_end_ratio")),
+}
 
 
 @pytest.mark.parametrize(
@@ -89,3 +115,24 @@ def test_a_fifth_to_two_fifths_of_the_churn_of_monthly_payers_is_involuntary(pre
 
 def test_monthly_contracts_of_small_companies_lose_three_to_seven_percent_a_month() -> None:
     assert 0.03 < _mean("smb-monthly", "monthly_churn_of_monthly_terms") < 0.07
+
+
+def _row(line: str) -> tuple[str, str, str, str]:
+    preset, figure, published, simulated = (cell.strip() for cell in line.strip("|\n").split("|")[:4])
+    return preset.strip("`"), figure, published, simulated
+
+
+def _documented() -> list[tuple[str, str, str, str]]:
+    page = Path(__file__).parents[3] / "docs/reference/simulator.md"
+    table = page.read_text().split("## Beside published figures")[1].split("\n## ")[0]
+    return [_row(line) for line in table.splitlines() if line.startswith("| `")]
+
+
+@pytest.mark.parametrize(("preset", "figure", "published", "simulated"), _documented())
+def test_the_documented_table_is_what_the_simulator_does(preset: str, figure: str, published: str, simulated: str) -> None:
+    value = DOCUMENTED[figure](preset)
+    mean, low, high = (float(number) for number in re.findall(r"[\d.]+", simulated))
+    assert low <= mean <= high
+    # Other seeds than those of the table: the mean of three lies in the range of the five, or close to it.
+    margin = 0.1 * mean + 0.5 * (high - low)
+    assert low - margin < value < high + margin, value
