@@ -13,11 +13,13 @@ from features.errors import BadRequest
 from features.families import (
     accounts,
     billing,
+    calendar,
     company,
     engagement,
     interventions,
     orders,
     outcomes,
+    peers,
     relationship,
     subscriptions,
     support,
@@ -94,10 +96,12 @@ CATALOGUE = Catalogue(
     + outcomes.FEATURES
     + relationship.FEATURES
     + subscriptions.FEATURES
+    + peers.FEATURES
     + billing.FEATURES
     + orders.FEATURES
     + company.FEATURES
     + accounts.FEATURES
     + interventions.FEATURES
+    + calendar.FEATURES
 )
 """All built-in features."""

@@ -229,6 +229,11 @@ class Measure:
         """The same measure as of ``ago`` days earlier."""
         return self if ago == self.ago else replace(self, ago=ago)
 
+    def covering(self, term: Term, days: int) -> Term:
+        """``term`` where the feed of this measure covers ``days``; otherwise unknown."""
+        needs = term.needs | {(self, days)}
+        return Term(needs, lambda t: np.where(_covered(t, self, days + self.ago), term.build(t), np.nan))
+
     def over_available(self, days: int) -> Term:
         """This measure over the part of the window that the feed covers; unknown before the feed starts."""
         return self._since_feed_start(days)

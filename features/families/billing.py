@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.definitions.aggregations import Count, Newest, Rows
+from features.definitions.aggregations import Count, Newest, Rows, Term
 from features.definitions.feature import Family, Feature
-from features.definitions.windows import HALF_YEAR, OCCASIONAL, RARE, YEAR
+from features.definitions.windows import HALF_YEAR, OCCASIONAL, QUARTER, RARE, YEAR
 
 _feature = Family("billing", "commercial")
 
@@ -23,6 +23,13 @@ FAILED = Count("billing", "failed", where=_kind("payment_failed"))
 PAID = Count("billing", "paid", where=_kind("invoice_paid"))
 REVIEWS = Count("billing", "reviews", where=_kind("budget_review"))
 LAST_FAILED = Newest("billing", "last_failed", where=_kind("payment_failed"))
+LAST_OVERDUE = Newest("billing", "last_overdue", where=_kind("invoice_overdue"))
+
+
+def _problems(ago: int) -> Term:
+    """Return overdue invoices and failed payments in the quarter that ended ``ago`` days ago."""
+    return OVERDUE.lagged(ago).over(QUARTER) + FAILED.lagged(ago).over(QUARTER)
+
 
 FEATURES: tuple[Feature, ...] = (
     *_feature.over(
@@ -49,5 +56,14 @@ FEATURES: tuple[Feature, ...] = (
     _feature(
         "days_since_failed", LAST_FAILED.days_since(), "failed payments", "days", "days since the last failed payment",
         direction="lowers_risk",
+    ),
+    _feature(
+        "days_since_overdue", LAST_OVERDUE.days_since(), "overdue invoices", "days", "days since the last overdue invoice",
+        direction="lowers_risk",
+    ),
+    _feature(
+        "problems_change_91d", _problems(0) - _problems(QUARTER), "payment problems", "more problems",
+        "change in overdue invoices and failed payments from the previous quarter to the last",
+        direction="raises_risk", chance="lowers_chance",
     ),
 )

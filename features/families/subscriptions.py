@@ -8,6 +8,7 @@ from typing import Any
 from features.definitions.aggregations import TENURE, Count, IntervalSum, Measure, Newest, Oldest, Term, from_column
 from features.definitions.feature import Family, Feature
 from features.definitions.windows import HALF_YEAR, YEAR
+from features.families.peers import TERM_FEATURES
 
 _feature = Family("subscriptions", "commercial", "contract")
 _account = Family("accounts", "commercial", "contract")
@@ -38,6 +39,11 @@ def _none(measure: Measure) -> Term:
 def _known(measure: IntervalSum) -> Term:
     """Return the sum over active subscriptions; unknown if the terms of any of them are unknown."""
     return measure.all_time().where(_none(UNKNOWN.lagged(measure.ago)))
+
+
+def _past(name: str) -> Term:
+    """Return a column of `features.snapshots.own_outcomes`; unknown if terms of the account were overwritten."""
+    return from_column(name).where(_none(OVERWRITTEN))
 
 
 LICENSED, INCLUDED = _known(SEATS), _known(USAGE_LIMIT)
@@ -93,8 +99,56 @@ FEATURES: tuple[Feature, ...] = (
         "downgrades_364d", DOWNGRADES.over(YEAR).where(_none(OVERWRITTEN)), "contract growth", "changes",
         "downgrades in the last 364 days", direction="raises_risk",
     ),
+    _feature(
+        "past_churns", from_column("past_churns"), "past churns", "churns",
+        "times that the account left for more than 30 days and returned", direction="raises_risk",
+    ),
+    _feature(
+        "days_since_return", from_column("days_since_return"), "past churns", "days",
+        "days since the account returned after it had left", direction="lowers_risk",
+    ),
+    _feature(
+        "expansions_364d", UPGRADES.covering(_past("past_expansions_year"), YEAR), "past expansions", "expansions",
+        "expansions by 5% or more in the last 364 days", chance="raises_chance",
+    ),
+    _feature(
+        "expansions_so_far", _past("past_expansions"), "past expansions", "expansions", "expansions by 5% or more so far",
+        chance="raises_chance",
+    ),
+    _feature(
+        "days_since_expansion", _past("days_since_expansion"), "past expansions", "days",
+        "days since the last expansion by 5% or more", chance="lowers_chance",
+    ),
+    _feature(
+        "contractions_364d", DOWNGRADES.covering(_past("past_contractions_year"), YEAR), "past contractions", "contractions",
+        "contractions by 5% or more in the last 364 days", direction="raises_risk",
+    ),
+    _feature(
+        "contractions_so_far", _past("past_contractions"), "past contractions", "contractions",
+        "contractions by 5% or more so far", direction="raises_risk",
+    ),
+    _feature(
+        "days_since_contraction", _past("days_since_contraction"), "past contractions", "days",
+        "days since the last contraction by 5% or more", direction="lowers_risk",
+    ),
+    _feature(
+        "last_change_ratio", _past("last_change_ratio"), "contract growth", "ratio",
+        "annual recurring revenue after the last expansion or contraction relative to before", direction="lowers_risk",
+    ),
+    _feature(
+        "last_renewal_ratio", _past("last_renewal_ratio"), "renewals", "ratio",
+        "annual recurring revenue after the last renewal relative to before", direction="lowers_risk",
+    ),
     _feature.category("plan", "plan", "plan", "plan"),
 )
+OUTCOME_FEATURES = frozenset(
+    f"contract.{name}"
+    for name in (
+        "past_churns", "days_since_return", "expansions_364d", "expansions_so_far", "days_since_expansion",
+        "contractions_364d", "contractions_so_far", "days_since_contraction", "last_change_ratio", "last_renewal_ratio",
+    )
+)
+"""The features from `features.snapshots.own_outcomes`."""
 
 _NO_TERMS = frozenset({PRODUCTS, STARTED, NOTICES, LAST_NOTICE})
 _FROM_COLUMNS = frozenset(
@@ -109,7 +163,8 @@ def terms_read(catalogue: Mapping[str, Feature]) -> tuple[str, ...]:
     ----------
     catalogue : features by name. Custom features count if they use a measure of subscriptions.
     """
-    return tuple(name for name, feature in catalogue.items() if name in _FROM_COLUMNS or _reads_terms(feature))
+    read = _FROM_COLUMNS | TERM_FEATURES
+    return tuple(name for name, feature in catalogue.items() if name in read or _reads_terms(feature))
 
 
 def _reads_terms(feature: Feature) -> bool:

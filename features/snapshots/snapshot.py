@@ -18,6 +18,9 @@ from features.aggregation.versioned_rows import with_versions
 from features.aggregation.window_columns import feed_starts, window_columns
 from features.catalogue.catalogue import CATALOGUE, KEYS, Catalogue
 from features.definitions.feature import Feature
+from features.families.peers import FEATURES as PEER_FEATURES
+from features.families.subscriptions import OUTCOME_FEATURES
+from features.revenue.contract_outcomes import contract_outcomes, subscription_rows
 from features.signals.signals import OpenSignals
 from features.snapshots.active_accounts import (
     accounts_of,
@@ -26,7 +29,9 @@ from features.snapshots.active_accounts import (
     order_needs,
     panel_columns,
 )
-from features.sources.engine import available_cpus, create_table
+from features.snapshots.own_outcomes import own_outcome_columns
+from features.snapshots.peer_rates import PeerTotals, Portfolio, peer_columns
+from features.sources.engine import available_cpus, collect, create_table
 from features.utils.arrays import Ints
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 from features.utils.progress import Progress, no_progress
@@ -42,6 +47,7 @@ def snapshot(
     horizon_days: int = 90,
     catalogue: Catalogue = CATALOGUE,
     rollup_folder: Path | None = None,
+    peer_totals: PeerTotals | None = None,
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
     """One row per active account and date of ``grid``, from what was known before that date.
@@ -54,6 +60,8 @@ def snapshot(
     catalogue : the features to compute.
     rollup_folder : a folder for the roll-ups of large feeds, so that the next run only reads new files (see
         `features.aggregation.incremental_state`); None to store nothing. It changes no result.
+    peer_totals : the totals of the whole portfolio (`portfolio_totals`), if the signals are only a part of it; by
+        default the signals are the portfolio.
     progress : receives the progress of the computation.
 
     Returns
@@ -87,9 +95,53 @@ def snapshot(
         starts = feed_starts(*rolled[name].starts, grid, history)
         columns |= {start: at_s[panel.place[1]] for start, at_s in starts.items()}
         rolled.pop(name)
+    columns |= _outcome_columns(signals, features, accounts, panel, columns, peer_totals)
     frame = _feature_frame(features, columns, accounts, panel, catalogue)
     progress(1.0, "snapshots ready")
     return frame
+
+
+def portfolio_totals(signals: OpenSignals, grid: Grid) -> PeerTotals | None:
+    """Return the portfolio's totals at the dates of ``grid``, for the snapshot of a part of it.
+
+    None without subscriptions.
+    """
+    if not signals.contractual:
+        return None
+    _create_grid_table(signals, grid)
+    accounts = accounts_of(signals)
+    ids = Panel(accounts["account_id"].combine_chunks(), grid, np.zeros(0, dtype=np.int64))
+    dates = np.array([epoch_seconds(at) for at in grid.as_ofs], dtype=np.int64)
+    return _portfolio(signals, accounts, ids).totals(dates)
+
+
+def _outcome_columns(
+    signals: OpenSignals,
+    features: tuple[Feature, ...],
+    accounts: pa.Table,
+    panel: Panel,
+    columns: dict[str, Values],
+    totals: PeerTotals | None,
+) -> dict[str, Values]:
+    """Return the columns from past outcomes, of the account itself and of its peers, that the features need."""
+    names = {f.name for f in features}
+    own, peers = bool(names & OUTCOME_FEATURES), bool(names & {f.name for f in PEER_FEATURES})
+    if not signals.contractual or not (own or peers):
+        return {}
+    portfolio, account = _portfolio(signals, accounts, panel), panel.place[0]
+    as_of_s = columns["as_of_s"].astype(np.int64)
+    result: dict[str, Values] = {}
+    if own:
+        result |= own_outcome_columns(portfolio.outcomes, account, as_of_s * 1_000_000)
+    if peers:
+        result |= peer_columns(portfolio, account, as_of_s, columns["plan"], totals)
+    return result
+
+
+def _portfolio(signals: OpenSignals, accounts: pa.Table, panel: Panel) -> Portfolio:
+    rows, owner = panel.rows_of(collect(signals.connection, subscription_rows))
+    texts = {name: accounts[name].to_numpy(zero_copy_only=False) for name in ("account_id", "industry", "region")}
+    return Portfolio(contract_outcomes(rows.combine_chunks(), owner), texts.pop("account_id"), texts)
 
 
 def _create_grid_table(signals: OpenSignals, grid: Grid) -> None:

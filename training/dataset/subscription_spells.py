@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from features.utils.arrays import Bools, Ints
-from training.dataset.step_functions import NEVER, Timeline
+from features.utils.timeline import Timeline
+from training.dataset.step_functions import NEVER
 
 
 class Spells:
