@@ -15,6 +15,7 @@ import pyarrow as pa
 from features.contract.schema import ID_COLUMNS, TABLES, Column
 from features.custom.current_catalogue import current_catalogue
 from features.errors import SignalsError
+from features.families.peers import FEATURES as PEER_FEATURES
 from features.signals.signals import read_signals
 from features.signals.validation import check_source
 from features.snapshots.snapshot import computable
@@ -26,6 +27,7 @@ from models.rules.plays import CSM
 from serving.common.errors import Fault, InvalidBody, TooSlow
 from serving.schemas.signal_rows import SignalRow, printable_names
 from serving.scoring.score_portfolio import score_weeks
+from serving.snapshots.published_peer_totals import read_peer_totals
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -51,7 +53,7 @@ class SignalsScorer:
 
     The signals count as complete up to ``as_of``: a table in the request is known, all others are unknown. Feeds are
     never stale, because the events of one account say nothing about a feed. The account is compared with the peers of
-    the latest snapshot. It has no percentile. Executives act if its ARR at risk is at least that of the last account in
+    the latest snapshot, which also gives the churn and expansion rates of these peers. It has no percentile. Executives act if its ARR at risk is at least that of the last account in
     the latest snapshot for which they have capacity. Without a snapshot the CSM acts, and there is a warning.
 
     Parameters
@@ -118,7 +120,11 @@ class SignalsScorer:
         other_kind = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
         unknown = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
         latest = self._state.latest
-        playbook = None if latest is None else latest.assessment.rule_results.playbook
+        # Only the portfolio knows the rates of an account's peers.
+        totals = None if latest is None else read_peer_totals(latest)
+        if totals is None:
+            unknown |= {f.name for f in PEER_FEATURES}
+        playbook = None if latest is None else latest.assessment.judged.playbook
         scored = score_weeks(
             signals,
             self._as_of,
@@ -127,6 +133,7 @@ class SignalsScorer:
             inactive=self._body.account_id,
             progress=self._check_interrupt,
             peers=self._state.peers,
+            peer_totals=totals,
             withheld=OUT_OF_SCOPE if other_kind else None,
             executives_from=None if playbook is None else playbook.executives_from,
             assignments=None if playbook is None else playbook.assignments,

@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -19,10 +19,10 @@ from features.contract.schema import EVENT_TABLES
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
 from features.signals.signals import OpenSignals
+from features.snapshots.peer_rates import PeerTotals
 from features.snapshots.snapshot import snapshot
 from features.sources.engine import known_before
 from features.utils.atomic_files import UNFINISHED, write_file
-from features.utils.dates import WEEK_DAYS, Grid
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion, load_champion, read_pointer
 from models.artifacts.home_portfolio import require_portfolio
@@ -35,12 +35,12 @@ from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, suffix_of, write_frame
 from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, WithheldStatus, risk_points
 from models.rules.evaluate import RISK_COLUMN, history_features
-from models.rules.history import WEEKS
 from models.rules.playbook import ExecutiveAssignments, OpenPlays
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
 from serving.portfolio.publish_kpis import publish_kpis
 from serving.renewals.inputs import RENEWALS, renewals_document
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
+from serving.snapshots.published_peer_totals import PEER_TOTALS, peer_totals_document, scored_weeks
 from serving.snapshots.published_plays import PLAYS, executive_plays_before, plays_document, previous_publication
 from serving.snapshots.scored_snapshot import ScoredSnapshot, assess_earlier
 from serving.snapshots.sidecars import ACCOUNTS, accounts_document, write_sidecar
@@ -153,6 +153,8 @@ def score(
     write_sidecar(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
     if signals.contractual:
         write_sidecar(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
+    if (peers := peer_totals_document(signals, as_of)) is not None:
+        write_sidecar(snapshots, as_of, PEER_TOTALS, peers)
     write_sidecar(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
     write_sidecar(snapshots, as_of, PLAYS, plays_document(assessment))
     if store is not None:
@@ -281,6 +283,7 @@ def score_weeks(
     *,
     inactive: str | None = None,
     rollups: Path | None = None,
+    peer_totals: PeerTotals | None = None,
     progress: Progress = no_progress,
     **context: Unpack[AssessmentContext],
 ) -> ScoredWeeks:
@@ -292,6 +295,7 @@ def score_weeks(
     ----------
     inactive : an account that is returned without a probability if no account is active.
     rollups : the folder in which roll-ups of the signals are cached. Default: no cache.
+    peer_totals : the totals of the portfolio if the signals are only a part of it, as in `snapshot`.
     context : peers, feeds and other arguments of `models.predictions.assessment.assess`.
 
     Raises
@@ -301,10 +305,11 @@ def score_weeks(
     progress(0.0, "taking the snapshot")
     rows = snapshot(
         signals,
-        Grid(as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS),
+        scored_weeks(as_of),
         horizon_days=champion_horizon(champion),
         catalogue=catalogue,
         rollup_folder=rollups,
+        peer_totals=peer_totals,
         progress=lambda done, what: progress(0.8 * done, what),
     )
     progress(0.85, "scoring")

@@ -6,9 +6,11 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
+from features.catalogue.catalogue import CATALOGUE
 from features.signals.signals import read_signals
 from features.sources.base import from_tables
 from models.home import Home
@@ -19,7 +21,9 @@ from serving.common.errors import InvalidBody, TooSlow
 from serving.common.settings import ServiceSettings
 from serving.schemas.predictions import PredictionRequest
 from serving.schemas.signal_rows import ROW_MODELS
+from serving.scoring import score_payload
 from serving.scoring.score_payload import SignalsScorer, _arrow
+from serving.scoring.score_portfolio import score_weeks
 from serving.snapshots.live_state import LiveStateManager
 
 Body = Callable[[str], dict[str, Any]]
@@ -119,8 +123,47 @@ def test_too_many_rows_are_rejected(scored_home: Any, body_of: Body) -> None:
     assert caught.value.faults[0].pointer == "/signals"
 
 
-def test_interrupted_scoring_ends(scored_home: Any, body_of: Body) -> None:
-    job = _job(scored_home, body_of("a05"))
+@pytest.mark.parametrize("account", ["a05", "a38"])
+def test_past_outcomes_and_peers_are_those_of_the_published_snapshot(
+    house: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch, account: str
+) -> None:
+    frames = []
+
+    def spy(*arguments: Any, **more: Any) -> Any:
+        weeks = score_weeks(*arguments, **more)
+        frames.append(weeks.assessment.frame)
+        return weeks
+
+    monkeypatch.setattr(score_payload, "score_weeks", spy)
+    _job(house, body_of(account))()
+    latest = LiveStateManager(house.home, ServiceSettings()).current().latest
+    assert latest is not None
+    published = latest.assessment.frame
+    names = [name for name in CATALOGUE if name.split(".")[0] in ("contract", "peers", "portfolio")]
+    assert published["peers.plan_churn_364d"].notna().all()
+    rows = [frame.set_index("account_id").loc[[account], names] for frame in (frames[0], published)]
+    pd.testing.assert_frame_equal(*rows, check_exact=True)
+
+
+def test_without_a_published_snapshot_the_rates_of_peers_are_unknown(
+    house: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_payload, "read_peer_totals", lambda latest: None)
+    unknown: list[bool] = []
+
+    def spy(*arguments: Any, **more: Any) -> Any:
+        weeks = score_weeks(*arguments, **more)
+        unknown.append(more["is_unknown"]("peers.plan_churn_364d"))
+        unknown.append(bool(weeks.assessment.frame["peers.plan_churn_364d"].isna().all()))
+        return weeks
+
+    monkeypatch.setattr(score_payload, "score_weeks", spy)
+    _job(house, body_of("a05"))()
+    assert unknown == [True, True]
+
+
+def test_interrupted_scoring_ends(house: Any, body_of: Body) -> None:
+    job = _job(house, body_of("a05"))
     job.interrupt()
     with pytest.raises(TooSlow):
         job()
