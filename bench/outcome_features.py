@@ -39,16 +39,30 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "gaps between orders": frozenset({"orders.empty_quarters", "orders.reactivated"}),
     "peers": frozenset(n for n in CATALOGUE if n.startswith("peers.")),
     "portfolio level": frozenset(n for n in CATALOGUE if n.startswith("portfolio.")),
-    "calendar": frozenset(n for n in CATALOGUE if n.startswith("calendar.") and "renewal" not in n),
-    "renewal month": frozenset(n for n in CATALOGUE if n.startswith("calendar.renewal")),
+    "calendar": frozenset({"year_sin", "year_cos", "days_to_quarter_end"}),
+    "renewal month": frozenset({"renewal_year_sin", "renewal_year_cos"}),
 }
+"""The last two are not in the catalogue, because they harm (bench/RESULTS.md); see `with_calendar`."""
 EVERY_DAYS, HORIZON_DAYS = 28, 90
 RESAMPLES = 1_000
 
 
+def with_calendar(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the snapshots with the time of the year at the date and at the renewal, as a point on a circle."""
+    date = frame["as_of"].dt.tz_convert(None)
+    renewal = date + pd.to_timedelta(frame["contract.days_to_renewal"], unit="D")
+    columns: dict[str, pd.Series[float]] = {
+        "days_to_quarter_end": (date + pd.offsets.QuarterEnd(0) - date).dt.days.astype(np.float64)
+    }
+    for name, at in {"year": date, "renewal_year": renewal}.items():
+        angle = 2.0 * np.pi * (at.dt.dayofyear - 1) / 365.25
+        columns |= {f"{name}_sin": np.sin(angle), f"{name}_cos": np.cos(angle)}
+    return frame.assign(**columns)
+
+
 def predict(train: pd.DataFrame, y: Floats, test: pd.DataFrame, names: list[str]) -> Floats:
     """Return the probabilities of the test rows, shape (n,)."""
-    numbers = [n for n in names if CATALOGUE[n].kind == "number" and train[n].nunique() > 1]
+    numbers = [n for n in names if pd.api.types.is_numeric_dtype(train[n]) and train[n].nunique() > 1]
     past, now = train[numbers].to_numpy(np.float64), test[numbers].to_numpy(np.float64)
     linear = make_pipeline(
         QuantileTransformer(n_quantiles=50, output_distribution="normal", subsample=None),
@@ -67,7 +81,7 @@ def predict(train: pd.DataFrame, y: Floats, test: pd.DataFrame, names: list[str]
 
 def backtest(prepared: LabelledSnapshots, target: Target, cutoffs: int, step: int) -> pd.DataFrame:
     """Return the predictions at the cut-offs: account, y and one column for each set of features."""
-    frame, y = prepared.frame, prepared.labels[target].to_numpy(np.float64)
+    frame, y = with_calendar(prepared.frame), prepared.labels[target].to_numpy(np.float64)
     base = [n for n in CATALOGUE if not any(n in group for group in GROUPS.values())]
     present = {name: [n for n in group if frame[n].nunique() > 1] for name, group in GROUPS.items()}
     sets = {"without": base} | {name: base + sorted(group) for name, group in present.items() if group}

@@ -13,7 +13,6 @@ from features.errors import BadRequest
 from features.families import (
     accounts,
     billing,
-    calendar,
     company,
     engagement,
     interventions,
@@ -102,6 +101,5 @@ CATALOGUE = Catalogue(
     + company.FEATURES
     + accounts.FEATURES
     + interventions.FEATURES
-    + calendar.FEATURES
 )
 """All built-in features."""

@@ -48,7 +48,9 @@ def _portfolio() -> dict[str, list[dict[str, Any]]]:
 def _rates(make_signals: Any, tables: Any, grid: Grid | None = None, totals: PeerTotals | None = None) -> pd.DataFrame:
     signals = make_signals(tables, "2025-01-01")
     try:
-        return snapshot(signals, grid or Grid.single(AS_OF), peer_totals=totals).set_index("account_id")[["as_of", *NAMES]]
+        return snapshot(signals, grid or Grid.single(AS_OF), peer_totals=totals).set_index("account_id")[
+            ["as_of", *NAMES]
+        ]
     finally:
         signals.close()
 
