@@ -55,7 +55,7 @@ def with_calendar(frame: pd.DataFrame) -> pd.DataFrame:
         "days_to_quarter_end": (date + pd.offsets.QuarterEnd(0) - date).dt.days.astype(np.float64)
     }
     for name, at in {"year": date, "renewal_year": renewal}.items():
-        angle = 2.0 * np.pi * (at.dt.dayofyear - 1) / 365.25
+        angle = 2.0 * np.pi * (at.dt.day_of_year - 1) / 365.25
         columns |= {f"{name}_sin": np.sin(angle), f"{name}_cos": np.cos(angle)}
     return frame.assign(**columns)
 
@@ -79,13 +79,13 @@ def predict(train: pd.DataFrame, y: Floats, test: pd.DataFrame, names: list[str]
     return np.asarray(expit(np.mean(odds, axis=0)), dtype=np.float64)
 
 
-def backtest(prepared: LabelledSnapshots, target: Target, cutoffs: int, step: int) -> pd.DataFrame:
-    """Return the predictions at the cut-offs: account, y and one column for each set of features."""
+def backtest(prepared: LabelledSnapshots, target: Target, cutoffs: int, step: int, chosen: list[str]) -> pd.DataFrame:
+    """Return the predictions at the cut-offs: account, date, y and one column for each set of features."""
     frame, y = with_calendar(prepared.frame), prepared.labels[target].to_numpy(np.float64)
     base = [n for n in CATALOGUE if not any(n in group for group in GROUPS.values())]
     present = {name: [n for n in group if frame[n].nunique() > 1] for name, group in GROUPS.items()}
-    sets = {"without": base} | {name: base + sorted(group) for name, group in present.items() if group}
-    sets["all"] = base + sorted(n for group in present.values() for n in group)
+    sets = {"without": base} | {name: base + sorted(present[name]) for name in chosen if present[name]}
+    sets["all of the catalogue"] = base + sorted(n for group in present.values() for n in group if n in CATALOGUE)
     parts = []
     for at in sorted(frame["as_of"].unique())[::-1][: cutoffs * step : step]:
         known = frame["as_of"] + pd.Timedelta(days=HORIZON_DAYS + prepared.grace_days) <= at
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("sources", nargs="*", default=["crm-simulated", "online-retail"])
     parser.add_argument("--cutoffs", type=int, default=6)
     parser.add_argument("--step", type=int, default=2, help="cut-offs are this many times 28 days apart")
+    parser.add_argument("--groups", nargs="*", default=list(GROUPS), choices=list(GROUPS))
     options = parser.parse_args()
     print("| data | target | features | cut-offs | AUC | log loss | change of log loss (90%) |")
     print("|---|---|---|---|---|---|---|")
@@ -136,7 +137,7 @@ def main() -> None:
         prepared = read_labelled_snapshots(address, None, TrainConfig(every_days=EVERY_DAYS, horizons=()))
         prepared.signals.close()
         for target in TARGETS:
-            report(address.stem, target, backtest(prepared, target, options.cutoffs, options.step))
+            report(address.stem, target, backtest(prepared, target, options.cutoffs, options.step, options.groups))
 
 
 if __name__ == "__main__":

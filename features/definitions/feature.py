@@ -35,6 +35,8 @@ class Feature:
     column : the panel's column of a category.
     definition : the definition of a custom feature, which distinguishes it from another of the same name and words;
         empty for built-in features.
+    shared : whether accounts share the value at a date (a rate of the portfolio or of a group), so that it changes from
+        date to date for many accounts together. Monitoring does not report its drift.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Feature:
     term: Term | None = field(default=None, compare=False, repr=False)
     column: str | None = None
     definition: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Family:
         own_past: str | None = None,
         monotone: bool = False,
         dimension: Dimension | None = None,
+        shared: bool = False,
     ) -> Feature:
         """Declare the number ``{label}.{name}``."""
         return Feature(
@@ -89,6 +93,7 @@ class Family:
             self._name(own_past) if own_past else None,
             monotone,
             term,
+            shared=shared,
         )
 
     def category(self, name: str, column: str, concept: str, words: str) -> Feature:

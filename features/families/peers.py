@@ -1,7 +1,8 @@
-"""Peers: recent churn and expansion rates of the portfolio, and of other accounts on the same plan, industry or region.
+"""Peers: churn of other accounts on the same plan, industry or region, and recent rates of the portfolio.
 
-Owners (``csm``) are no peers: the contract has only their latest assignment, and accounts are often reassigned when
-they leave, so the rates would reveal the future.
+Expansion rates of peers are left out because they raised the log loss (bench/RESULTS.md). Owners (``csm``) are no
+peers: the contract has only their latest assignment, and accounts are often reassigned when they leave, so the rates
+would reveal the future.
 """
 
 from __future__ import annotations
@@ -16,17 +17,10 @@ _portfolio = Family("subscriptions", "commercial", "portfolio")
 _GROUPS = {"plan": "on the same plan", "industry": "in the same industry", "region": "in the same region"}
 
 
-def _of_group(group: str, which: str) -> tuple[Feature, Feature]:
-    others = f"of other accounts {which} in the last {YEAR} days"
-    return (
-        _peers(
-            f"{group}_churn_{YEAR}d", from_column(f"{group}_churn_{YEAR}"), "churn of peers", "per year",
-            f"churn rate {others}", direction="raises_risk",
-        ),
-        _peers(
-            f"{group}_expansion_{YEAR}d", from_column(f"{group}_expansion_{YEAR}"), "expansion of peers", "per year",
-            f"expansion rate {others}", chance="raises_chance",
-        ),
+def _of_group(group: str, which: str) -> Feature:
+    return _peers(
+        f"{group}_churn_{YEAR}d", from_column(f"{group}_churn_{YEAR}"), "churn of peers", "per year",
+        f"churn rate of other accounts {which} in the last {YEAR} days", direction="raises_risk", shared=True,
     )
 
 
@@ -34,17 +28,17 @@ def _of_portfolio(days: int) -> tuple[Feature, Feature]:
     return (
         _portfolio(
             f"churn_{days}d", from_column(f"portfolio_churn_{days}"), "churn of the portfolio", "per year",
-            f"churn rate of all accounts in the last {days} days", direction="raises_risk",
+            f"churn rate of all accounts in the last {days} days", direction="raises_risk", shared=True,
         ),
         _portfolio(
             f"expansion_{days}d", from_column(f"portfolio_expansion_{days}"), "expansion of the portfolio", "per year",
-            f"expansion rate of all accounts in the last {days} days", chance="raises_chance",
+            f"expansion rate of all accounts in the last {days} days", chance="raises_chance", shared=True,
         ),
     )
 
 
 FEATURES: tuple[Feature, ...] = (
-    *(feature for group, which in _GROUPS.items() for feature in _of_group(group, which)),
+    *(_of_group(group, which) for group, which in _GROUPS.items()),
     *(feature for days in (HALF_YEAR, YEAR) for feature in _of_portfolio(days)),
 )
 TERM_FEATURES = frozenset(f.name for f in FEATURES if "expansion" in f.name or f.name.startswith("peers.plan"))

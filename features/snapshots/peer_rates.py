@@ -1,4 +1,4 @@
-"""Recent churn and expansion rates of the portfolio and of an account's peers: other accounts like it.
+"""Recent churn and expansion rates of the portfolio, and churn rates of an account's peers: other accounts like it.
 
 A rate is the number of outcomes per year in which an account was active. At a date, the outcomes are those that became
 certain (see `features.revenue.contract_outcomes`) in the window before it. The account itself is left out of the rates
@@ -179,7 +179,7 @@ def peer_columns(
             if kind == PORTFOLIO:
                 everything[days] = others
             else:
-                columns |= {f"{kind}_{o}_{days}": _shrunk(others, everything[days], o) for o in OUTCOMES}
+                columns[f"{kind}_churn_{days}"] = _shrunk_churn(others, everything[days])
     return columns
 
 
@@ -197,10 +197,9 @@ def _portfolio_rate(sums: Sums, outcome: str) -> Floats:
     return np.where(years >= MINIMUM_YEARS, number / np.maximum(years, MINIMUM_YEARS), np.nan)
 
 
-def _shrunk(others: Sums, everything: Sums, outcome: str) -> Floats:
-    years = others[:, 0] / YEAR_SECONDS
-    number = others[:, 1 + OUTCOMES.index(outcome)]
-    rate = (number + PRIOR_YEARS * _portfolio_rate(everything, outcome)) / (years + PRIOR_YEARS)
+def _shrunk_churn(others: Sums, everything: Sums) -> Floats:
+    years, number = others[:, 0] / YEAR_SECONDS, others[:, 1]
+    rate = (number + PRIOR_YEARS * _portfolio_rate(everything, "churn")) / (years + PRIOR_YEARS)
     return np.where(years >= MINIMUM_YEARS, rate, np.nan)
 
 

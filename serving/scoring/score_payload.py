@@ -53,8 +53,9 @@ class SignalsScorer:
 
     The signals count as complete up to ``as_of``: a table in the request is known, all others are unknown. Feeds are
     never stale, because the events of one account say nothing about a feed. The account is compared with the peers of
-    the latest snapshot, which also gives the churn and expansion rates of these peers. It has no percentile. Executives act if its ARR at risk is at least that of the last account in
-    the latest snapshot for which they have capacity. Without a snapshot the CSM acts, and there is a warning.
+    the latest snapshot, which also gives the churn rates of these peers. It has no percentile. Executives act if its
+    ARR at risk is at least that of the last account in the latest snapshot for which they have capacity. Without a
+    snapshot the CSM acts, and there is a warning.
 
     Parameters
     ----------

@@ -189,7 +189,8 @@ class _Past:
         frame = self.frame(bundle.manifest.horizon_days)
         as_of = frame["as_of"]
         then, now = frame[(as_of >= reference) & (as_of < trained)], frame[as_of == as_of.max()]
-        moved = {name: psi(then[name], now[name]) for name in scorer.features if name in frame}
+        shared = {name for name, feature in self._catalogue.items() if feature.shared}
+        moved = {name: psi(then[name], now[name]) for name in scorer.features if name in frame and name not in shared}
         # Largest drift first; undefined values last.
         ordered = dict(sorted(moved.items(), key=lambda item: -np.nan_to_num(item[1], nan=-1.0)))
         limit = SHIFT_LIMIT + expected_psi(len(then), len(now))

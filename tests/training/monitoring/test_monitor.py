@@ -28,7 +28,7 @@ class _Scorer:
     """Tells everyone the same, 30 days ahead."""
 
     horizons = ()
-    features = ("usage.noise",)
+    features = ("usage.noise", "portfolio.churn_182d")
 
     def __init__(self, p: float) -> None:
         self._p = p
@@ -82,7 +82,9 @@ def look(
         dates = pd.DatetimeIndex(grid.as_ofs).as_unit("us")
         names = [f"a{i}" for i in range(ACCOUNTS)]
         keys = {"account_id": names * grid.n, "as_of": dates.repeat(ACCOUNTS)}
-        return pd.DataFrame(keys | {"usage.noise": np.tile(np.arange(ACCOUNTS, dtype=float), grid.n)})
+        rate = np.repeat(np.arange(grid.n, dtype=float), ACCOUNTS)
+        noise = np.tile(np.arange(ACCOUNTS, dtype=float), grid.n)
+        return pd.DataFrame(keys | {"usage.noise": noise, "portfolio.churn_182d": rate})
 
     def run(trained: dict[str, int], missing: str = "") -> tuple[ChampionMonitoring, Grid]:
         home = Home(tmp_path)
@@ -143,4 +145,5 @@ def test_a_first_champion_has_no_previous_champions(look: Any) -> None:
     assert watched.former == ()
     # Undefined figures are NaN, which equals nothing.
     assert repr(watched.together) == repr(watched.matured)
+    # A rate of the portfolio is the same for all accounts of a date, and always differs between dates.
     assert set(watched.drifted.feature_psi) == {"usage.noise"}
