@@ -36,7 +36,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "notebooks" / "examples"
 GROUPS: Mapping[str, frozenset[str]] = {
     "own outcomes": OUTCOME_FEATURES,
     "payments": frozenset({"billing.days_since_overdue", "billing.problems_change_91d"}),
-    "gaps between orders": frozenset({"orders.empty_quarters", "orders.reactivated"}),
+    "gaps between orders": frozenset({"orders.reactivated"}),
     "peers": frozenset(n for n in CATALOGUE if n.startswith("peers.")),
     "portfolio level": frozenset(n for n in CATALOGUE if n.startswith("portfolio.")),
     "calendar": frozenset({"year_sin", "year_cos", "days_to_quarter_end"}),

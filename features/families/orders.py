@@ -30,8 +30,6 @@ PRODUCTS = Distinct("orders", "products", column="product", where=_bought, key=l
 LAST = Newest("orders", "last", where=_bought)
 FIRST = Oldest("orders", "first", where=_bought)
 
-PURCHASES = Count("orders", "purchases", where=_bought)
-
 ARR = AMOUNT.over_available(CALENDAR_YEAR).at_least(0.0)
 """The ARR of an account without a contract: the amount ordered in the last 365 days, and zero if it returned more."""
 
@@ -45,19 +43,11 @@ def _season(measure: Distinct | Sum) -> Term:
     return measure.lagged(CALENDAR_YEAR - QUARTER).over(QUARTER)
 
 
-def _empty(quarters_ago: int) -> Term:
-    """Return whether a past quarter had no order although the account had ordered before it; 0 if unknown."""
-    begin = (quarters_ago + 1) * QUARTER
-    ordered_before = (FIRST.days_since() * -1.0) < float(-begin)
-    return ((PURCHASES.lagged(quarters_ago * QUARTER).over(QUARTER) < 1.0) * ordered_before).otherwise(0.0)
-
-
-def _quarters_without_order() -> Term:
-    """Return how many of the seven quarters before the last had no order after the first; unknown before the first."""
-    term = FIRST.days_since() * 0.0
-    for ago in range(1, 8):
-        term = term + _empty(ago)
-    return term
+def _reactivated() -> Term:
+    """Return whether the account ordered in the last quarter, not in the one before, and at some time before that."""
+    now, before = ORDERS.over(QUARTER), ORDERS.lagged(QUARTER).over(QUARTER)
+    ordered_earlier = (FIRST.days_since() * -1.0) < float(-2 * QUARTER)
+    return (now * -1.0 < 0.0) * (before < 1.0) * ordered_earlier
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -120,11 +110,7 @@ FEATURES: tuple[Feature, ...] = (
         "amount ordered in the coming quarter's months a year ago", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "empty_quarters", _quarters_without_order(), "past gaps", "quarters",
-        "quarters without an order among the seven before the last, since the first order", direction="raises_risk",
-    ),
-    _feature(
-        "reactivated", (_empty(1) * (PURCHASES.over(QUARTER) * -1.0 < 0.0)).where(FIRST.days_since() + 1.0), "past gaps",
-        "yes or no", "ordered again in the last quarter after a quarter without an order",
+        "reactivated", _reactivated(), "past gaps", "yes or no",
+        "ordered again in the last quarter after a quarter without an order",
     ),
 )

@@ -64,7 +64,7 @@ def test_rates_are_those_of_the_other_accounts_shrunk_to_the_portfolio(make_sign
     north, portfolio = 18 * YEARS + 182 / 365, lost / (everyone - own)
     expected = (lost + PRIOR_YEARS * portfolio) / (north + PRIOR_YEARS)
     assert frame.loc["n05", "peers.region_churn_364d"] == pytest.approx(expected)
-    # In the south nobody left, so the rate is below the portfolio's.
+    # In the south no account left, so the rate is below the portfolio's.
     south = PRIOR_YEARS * portfolio / (9 * YEARS + PRIOR_YEARS)
     assert frame.loc["s05", "peers.region_churn_364d"] == pytest.approx(south)
     assert frame["portfolio.expansion_364d"].tolist() == pytest.approx([1 / everyone] * 31)
