@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import scipy.special
+from training.evaluation.interval_width import UNEXPLAINED_SPREAD
 
 from features.utils.arrays import Bools, Floats
 from models.scorer.scorer import INTERVAL, NORMAL_80
 from training.estimators import level_shift
 from training.estimators.calibration import apply_calibrator, calibrate
-from training.evaluation.interval_width import UNEXPLAINED_SPREAD
 from training.statistics import newton_logistic
 
 ACCOUNTS, WEEKS, GAP, SLICE, AHEAD, BASE = 600, 130, 17, 13, 13, -3.0

@@ -31,7 +31,7 @@ class TrainConfig(BaseModel):
         the first snapshot.
     trials : trials of the search for LightGBM's settings.
     resamples : account bootstrap resamples for each interval of the evaluation.
-    refits : refits on resampled accounts that measure the stability of the reasons; skipped below 2.
+    folds : account folds of the ensemble, and its members.
     seed : seed of every random number.
     threads : threads for LightGBM, 0 for all. Does not change the result. On portfolios of this size, and next to other
         processes, one thread is fastest.
@@ -53,7 +53,7 @@ class TrainConfig(BaseModel):
     warmup_days: Annotated[int, Field(ge=0)] = 28
     trials: Annotated[int, Field(ge=1, le=500)] = 12
     resamples: Annotated[int, Field(ge=50, le=10_000)] = 500
-    refits: Annotated[int, Field(ge=0, le=100)] = 4
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
     seed: int = 0
     threads: Annotated[int, Field(ge=0)] = 1
     rubric: str = DEFAULT_RUBRIC

@@ -34,6 +34,7 @@ from features.utils.atomic_files import new_folder
 from features.utils.validation_errors import first_validation_error
 from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
+from models.explain.comparables import Comparables
 from models.explain.treeshap import LazyTreeShap
 from models.health.rubric import Rubric, rubric_from_text
 from models.health.rubric_schema import RubricError
@@ -47,9 +48,9 @@ from models.targets import Target
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-FORMAT_VERSION: Final = 4
-READABLE_VERSIONS: Final = (3, FORMAT_VERSION)
-"""Bundles of version 3 have no portfolio identity."""
+FORMAT_VERSION: Final = 5
+READABLE_VERSIONS: Final = (3, 4, FORMAT_VERSION)
+"""Bundles of version 3 have no portfolio identity, and those of versions 3 and 4 a single model in place of members."""
 MANIFEST = "manifest.json"
 FILES: dict[str, int] = {
     "model.txt": MODEL_LIMIT,
@@ -75,7 +76,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format_version: Literal[3, 4] = FORMAT_VERSION
+    format_version: Literal[3, 4, 5] = FORMAT_VERSION
     target: Target
     version: str
     horizon_days: Annotated[int, Field(gt=0)]
@@ -129,6 +130,7 @@ class Bundle:
     rubric: Rubric
     health: HealthFacts
     card: ModelCard | None = None
+    comparables: Comparables = field(default_factory=Comparables)
 
     @cached_property
     def gains(self) -> Mapping[str, float]:
@@ -158,7 +160,8 @@ def bundle_schema(
     categories : the values of each categorical feature; the code of a value is its index in the list.
     peers : the latest training portfolio (`Peers.of` over all numeric features of the catalogue).
     catalogue : the kind and unit of each feature, and the definition of custom features.
-    more : other keys that the scorer reads: "start" (the linear model added to the trees), "trees_share", "horizons".
+    more : other keys that are read with the model: "members" (the trees and the linear model of each), "horizons",
+        "involuntary", "comparables".
     """
     entries: list[dict[str, Any]] = []
     for name in features:
@@ -256,10 +259,14 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
                 )
         schema = read_json(contents["schema.json"], "schema.json")
         calibrator = read_json(contents["calibrator.json"], "calibrator.json")
-        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, LazyTreeShap)
+        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, LazyTreeShap.by_member)
     except (ScorerError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder}: {error}", "a bundle written by `renewcast train`", RETRAIN) from error
     _check_catalogue(folder, schema, catalogue)
+    try:
+        comparables = Comparables.from_json(schema.get("comparables"), scorer.members, len(scorer.features))
+    except ScorerError as error:
+        raise BundleError(f"{folder}: {error}", cure=RETRAIN) from error
     try:
         peers = Peers.from_json(schema.get("reference"))
     except ValueError as error:
@@ -278,7 +285,7 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         raise BundleError(f"{folder / CARD}: {error}", cure=REPLACE) from error
     if facts := health.of(rubric.name, rubric.version):
         rubric = replace(rubric, learned=facts.learned.weights if facts.learned else None)
-    return Bundle(folder, manifest, scorer, peers, rubric, health, card)
+    return Bundle(folder, manifest, scorer, peers, rubric, health, card, comparables)
 
 
 def _check_names(folder: Path) -> None:

@@ -137,18 +137,38 @@ class InvoluntaryChurnCard(_CardPart):
     rivals: list[CandidateMetrics]
 
 
+class ReasonCounts(_CardPart):
+    """The reasons that answers give, on the newest training snapshot.
+
+    Parameters
+    ----------
+    members : the members of the ensemble; most of them must agree on a reason.
+    given : mean number of reasons per account.
+    at_least_two : share of accounts with at least two reasons.
+    """
+
+    members: _Count
+    given: Annotated[float, Field(ge=0)]
+    at_least_two: _Share
+
+
 class ModelCard(_CardPart):
     """One model's card.
 
     Parameters
     ----------
     run_id : the id of the MLflow run.
-    slices : the training, calibration and test data.
+    slices : the data: "train" is known at the first origin of the backtest, "backtest" is predicted, and "all" trains
+        the model in use. In old cards: train, calibration and test.
+    newest_snapshots : the newest training snapshot (ISO date) by horizon in days; empty in old cards.
     missing_share : by table, the share of the history's rows without data.
     rivals : the model (named ``subject``) and the candidates that it had to beat, on the test dates.
     features_read : the number of features that the model reads; ``weights`` has the most important ones, and
         ``dimensions`` all of them by dimension.
-    same_first : the share of accounts whose first reason is the same after a refit; None if not evaluated.
+    same_first : the share of accounts whose first reason is the same in two members of the ensemble (in old cards,
+        after a refit); None if not evaluated.
+    reasons : the reasons that answers give; None in old cards.
+    due : metrics among the accounts whose renewal is due; empty if there are too few, and in old cards.
     notes : findings of the leak check that are not leaks.
     involuntary : how churn by nonpayment is distinguished; None for expansion and in old cards.
     feeds : problems of the feeds of the training data.
@@ -185,6 +205,9 @@ class ModelCard(_CardPart):
     notes: list[str]
     involuntary: InvoluntaryChurnCard | None = None
     feeds: list[str] = Field(default_factory=list)
+    newest_snapshots: dict[str, str] = Field(default_factory=dict)
+    reasons: ReasonCounts | None = None
+    due: list[CandidateMetrics] = Field(default_factory=list)
 
     @classmethod
     def from_json(cls, content: bytes) -> ModelCard:

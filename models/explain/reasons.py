@@ -3,6 +3,9 @@
 Correlated features belong to one concept and are summed before they are ranked, so that "active users" over three
 windows is one reason, not three. Contributions are in log-odds before calibration and add up:
 base + reasons + rest = raw score.
+
+Contributions are measured from those of comparable accounts (`models.explain.comparables`). A reason is given only if
+most members of the ensemble agree on it: its sign, and its place among the largest contributions.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.utils.arrays import Floats, Ints
+from models.explain.comparables import Comparables
 from models.explain.reason_text import reason_words
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
@@ -27,11 +31,19 @@ if TYPE_CHECKING:
 
 #: Reasons given per account.
 MAX_REASONS = 5
+#: A reason must have its sign and a place among the MAX_REASONS largest contributions in this share of the members.
+MINIMUM_STABILITY = 0.8
+#: With fewer reasons than this, the answer says so.
+FEW_REASONS = 2
 
 
 @dataclass(frozen=True)
 class ConceptReason:
-    """The contribution of one concept; ``code`` is the feature of the concept that contributes most."""
+    """The contribution of one concept.
+
+    ``code`` is the feature of the concept that contributes most; ``stability`` is the share of the ensemble's members,
+    0 to 1, that agree on the reason.
+    """
 
     code: str
     concept: str
@@ -39,14 +51,15 @@ class ConceptReason:
     direction: str
     text: str
     contribution_log_odds: float
+    stability: float = 1.0
 
 
 @dataclass(frozen=True)
 class AccountExplanation:
     """The explanation of one account: ``base`` + the reasons' contributions + ``rest`` = ``raw``, all in log-odds.
 
-    ``reasons`` holds at most MAX_REASONS, largest first; ``rest`` is the sum of all other concepts; ``by_dimension``
-    gives the contributions, without the base, summed by dimension.
+    ``base`` is the mean of comparable accounts; ``reasons`` holds at most MAX_REASONS, largest first; ``rest`` is the
+    sum of all other concepts; ``by_dimension`` gives the contributions, without the base, summed by dimension.
     """
 
     base: float
@@ -54,6 +67,13 @@ class AccountExplanation:
     rest: float
     raw: float
     by_dimension: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def note(self) -> str | None:
+        """A remark if there are fewer than FEW_REASONS stable reasons; None otherwise."""
+        if not self.reasons:
+            return "No stable reason: the models of the ensemble disagree, or the account is close to its peers."
+        return "Only one stable reason." if len(self.reasons) < FEW_REASONS else None
 
 
 @dataclass(frozen=True)
@@ -65,10 +85,12 @@ class TargetExplainer:
     frame : the accounts' rows, in order.
     names : the booster's features, in order.
     raw : log-odds, shape (n,).
-    contribute : returns the contributions of k rows given by position: log-odds of shape (k, features + 1), the last
-        column the base. It is called on demand, since contributions cost more than predictions.
+    contribute : returns the contributions of k rows given by position, from each of m members: log-odds of shape
+        (m, k, features + 1), the last column the base. It is called on demand, since contributions cost more than
+        predictions.
     peers, segments : for the comparison with comparable accounts.
     catalogue : the features, by name; it has every one of ``names``.
+    comparables : the contributions of comparable accounts.
     """
 
     target: Target
@@ -79,44 +101,54 @@ class TargetExplainer:
     peers: Peers
     segments: npt.NDArray[np.object_]
     catalogue: Mapping[str, Feature]
+    comparables: Comparables = field(default_factory=Comparables)
 
     def explain(self, rows: npt.ArrayLike) -> list[AccountExplanation]:
         """Explain the accounts at these positions, in the given order. Results do not depend on the other rows."""
         positions = np.asarray(rows, dtype=np.int64)
         if not len(positions):
             return []
-        parts = self.contribute(positions)
-        by_concept = _sum_by_group(parts, self._concepts, len(self._members))
+        by_member = self._relative(positions)
+        sums = self._concept_sums(by_member)
+        parts, by_concept = by_member.mean(axis=0), sums.mean(axis=0)
+        agreed = stability(sums)
         by_dimension = self._by_dimension(parts)
         return [
-            self._explained(int(row), contributions, sums, dimensions)
-            for row, contributions, sums, dimensions in zip(positions, parts, by_concept, by_dimension, strict=True)
+            self._explained(int(row), parts[i], by_concept[i], agreed[i], by_dimension[i])
+            for i, row in enumerate(positions)
         ]
+
+    def by_concept(self, rows: npt.ArrayLike) -> Floats:
+        """Return the contribution of each of c concepts to the log-odds of k accounts, by member: shape (m, k, c)."""
+        return self._concept_sums(self._relative(np.asarray(rows, dtype=np.int64)))
 
     def by_dimension(self, rows: npt.ArrayLike) -> list[dict[str, float]]:
         """Return the contribution of each dimension to the log-odds of the accounts at these positions."""
         positions = np.asarray(rows, dtype=np.int64)
-        return self._by_dimension(self.contribute(positions)) if len(positions) else []
+        return self._by_dimension(self._relative(positions).mean(axis=0)) if len(positions) else []
+
+    def _concept_sums(self, by_member: Floats) -> Floats:
+        return np.stack([_sum_by_group(member, self._concepts, len(self._concept_features)) for member in by_member])
+
+    def _relative(self, positions: Ints) -> Floats:
+        return self.comparables.relative(self.contribute(positions), self.segments[positions])
 
     def _by_dimension(self, parts: Floats) -> list[dict[str, float]]:
         owners, names = self._dimensions
         return [dict(zip(names, sums, strict=True)) for sums in _sum_by_group(parts, owners, len(names)).tolist()]
 
     def _explained(
-        self, row: int, parts: Floats, by_concept: Floats, dimensions: dict[str, float]
+        self, row: int, parts: Floats, by_concept: Floats, agreed: Floats, dimensions: dict[str, float]
     ) -> AccountExplanation:
-        ranked = np.argsort(-np.abs(by_concept), kind="stable")
-        concepts = tuple(self._members)
-        reasons = tuple(
-            self._reason(row, concepts[i], parts, float(by_concept[i]))
-            for i in ranked[:MAX_REASONS]
-            if by_concept[i] != 0.0
-        )
-        rest = float(sum(by_concept[i] for i in ranked[MAX_REASONS:]))
+        concepts = tuple(self._concept_features)
+        largest = np.argsort(-np.abs(by_concept), kind="stable")[:MAX_REASONS]
+        stable = [i for i in largest if by_concept[i] != 0.0 and agreed[i] >= MINIMUM_STABILITY]
+        reasons = tuple(self._reason(row, concepts[i], parts, float(by_concept[i]), float(agreed[i])) for i in stable)
+        rest = float(np.delete(by_concept, stable).sum())
         return AccountExplanation(float(parts[-1]), reasons, rest, float(self.raw[row]), dimensions)
 
-    def _reason(self, row: int, concept: str, parts: Floats, amount: float) -> ConceptReason:
-        members = self._members[concept]
+    def _reason(self, row: int, concept: str, parts: Floats, amount: float, agreed: float) -> ConceptReason:
+        members = self._concept_features[concept]
         # The feature with the largest contribution in the direction of the concept.
         leading = max(members, key=lambda member: parts[member] * np.sign(amount))
         feature = self.catalogue[self.names[leading]]
@@ -131,10 +163,10 @@ class TargetExplainer:
             ratio if isinstance(ratio, float) else np.nan,
             direction,
         )
-        return ConceptReason(feature.name, concept, feature.dimension, direction, text, amount)
+        return ConceptReason(feature.name, concept, feature.dimension, direction, text, amount, agreed)
 
     @cached_property
-    def _members(self) -> dict[str, list[int]]:
+    def _concept_features(self) -> dict[str, list[int]]:
         """The positions of each concept's features; concepts are in the order of their first feature."""
         members: dict[str, list[int]] = {}
         for position, name in enumerate(self.names):
@@ -143,9 +175,9 @@ class TargetExplainer:
 
     @cached_property
     def _concepts(self) -> Ints:
-        """The index of each feature's concept in `_members`."""
+        """The index of each feature's concept in `_concept_features`."""
         concepts = np.empty(len(self.names), dtype=np.int64)
-        for concept, members in enumerate(self._members.values()):
+        for concept, members in enumerate(self._concept_features.values()):
             concepts[members] = concept
         return concepts
 
@@ -173,6 +205,25 @@ class TargetExplainer:
     def _median(self, feature: Feature, segment: str | None) -> float:
         spread = self.peers.spread(feature.name, segment) if feature.kind == "number" else None
         return float("nan") if spread is None else spread.median
+
+
+def stability(by_member: Floats) -> Floats:
+    """Return the share of members that agree on each concept as a reason.
+
+    A member agrees if its contribution has the sign of the mean and is among its MAX_REASONS largest.
+
+    Parameters
+    ----------
+    by_member : contributions of c concepts to n accounts from m members, shape (m, n, c).
+
+    Returns
+    -------
+    Floats
+        Shape (n, c), 0 to 1.
+    """
+    same_sign = np.sign(by_member) == np.sign(by_member.mean(axis=0))
+    ranks = np.argsort(np.argsort(-np.abs(by_member), axis=2, kind="stable"), axis=2, kind="stable")
+    return np.asarray((same_sign & (ranks < MAX_REASONS)).mean(axis=0), dtype=np.float64)
 
 
 def _sum_by_group(parts: Floats, groups: Ints, count: int) -> Floats:

@@ -36,7 +36,7 @@ BATCH_ROWS = 4096
 class TreeShap:
     """TreeSHAP of a sum of trees; immutable once built."""
 
-    def __init__(self, trees: Sequence[Tree], features: int) -> None:
+    def __init__(self, trees: Sequence[Tree], features: int, table_bytes: int = MAX_TABLE_BYTES) -> None:
         self._features = features
         self._thresholds = ThresholdBins.of(trees)
         self.base = 0.0
@@ -46,14 +46,14 @@ class TreeShap:
             self.base += float((tree.leaf_rows / total * tree.value).sum())
             if len(tree.feature):
                 groups += group_leaves(tree_leaves(tree, self._thresholds), self._thresholds, MAX_ROW_CLASSES)
-        tabulated, left_out = _split_by_size(groups, MAX_TABLE_BYTES // 8)
+        tabulated, left_out = _split_by_size(groups, table_bytes // 8)
         untabulated = [leaf for group in left_out for leaf in group.leaves]
         most = max((len(leaf.conditions) for leaf in untabulated), default=0)
         if len(untabulated) * most * (most + 1) // 2 > MAX_FACTORS:
-            raise ScorerError(f"model.txt has too many deep leaves for tables of {MAX_TABLE_BYTES:,} bytes")
+            raise ScorerError(f"model.txt has too many deep leaves for tables of {table_bytes:,} bytes")
         counts = self._thresholds.counts
-        if 8 * sum(counts[column] for group in tabulated for column in group.classes) > MAX_TABLE_BYTES:
-            raise ScorerError(f"model.txt has too many thresholds for tables of {MAX_TABLE_BYTES:,} bytes")
+        if 8 * sum(counts[column] for group in tabulated for column in group.classes) > table_bytes:
+            raise ScorerError(f"model.txt has too many thresholds for tables of {table_bytes:,} bytes")
         self._untabulated = UntabulatedLeaves(untabulated, self._thresholds)
         self._tables = ContributionTables(tabulated, self._thresholds)
 
@@ -85,20 +85,26 @@ class TreeShap:
 
 
 class LazyTreeShap:
-    """TreeSHAP of a model's text for `models.scorer.scorer`, built on first use and safe to share between threads."""
+    """TreeSHAP of some trees of a model's text, built on first use and safe to share between threads."""
 
-    def __init__(self, model: str, features: int) -> None:
-        self._model, self._features = model, features
+    def __init__(self, model: str, features: int, trees: range, table_bytes: int = MAX_TABLE_BYTES) -> None:
+        self._model, self._features, self._range, self._table_bytes = model, features, trees, table_bytes
         self._lock = Lock()
         self._shap: TreeShap | None = None
         self._tried = False
+
+    @classmethod
+    def by_member(cls, model: str, features: int, members: Sequence[range]) -> list[LazyTreeShap]:
+        """Return one instance per member of an ensemble, for `models.scorer.scorer.Scorer.from_texts`."""
+        return [cls(model, features, trees, MAX_TABLE_BYTES // len(members)) for trees in members]
 
     def __call__(self, matrix: Floats) -> Floats | None:
         """Return contributions as `TreeShap` does, or None if LightGBM has to compute them."""
         with self._lock:
             if not self._tried:
                 try:
-                    self._shap = TreeShap.of(self._model, self._features)
+                    trees = read_trees(self._model, self._features)[self._range.start : self._range.stop]
+                    self._shap = TreeShap(trees, self._features, self._table_bytes)
                 except ScorerError:
                     self._shap = None
                 self._tried, self._model = True, ""

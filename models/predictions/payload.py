@@ -201,7 +201,7 @@ def _explained(why: AccountExplanation | None) -> dict[str, Any] | None:
     if why is None:
         return None
     parts = {"base_log_odds": why.base, "rest_log_odds": why.rest, "raw_log_odds": why.raw}
-    return {**parts, "by_dimension": dict(why.by_dimension)}
+    return {**parts, "by_dimension": dict(why.by_dimension), "note": why.note}
 
 
 def _reasons(why: AccountExplanation | None) -> list[dict[str, Any]]:

@@ -54,13 +54,14 @@ def _warnings_of(source: ValueSource, standing: str) -> list[str | None]:
 class LogOddsParts(ResponseModel):
     """The parts of the model's raw log-odds, before calibration: base + contributions of the reasons + rest = raw."""
 
-    base_log_odds: float
-    rest_log_odds: float
+    base_log_odds: Annotated[float, Field(description="The mean log-odds of comparable accounts.")]
+    rest_log_odds: Annotated[float, Field(description="The sum of the contributions that are not given as reasons.")]
     raw_log_odds: float
     by_dimension: dict[str, float] = Field(
         description="The sum of the contributions of each dimension's features. The dimensions are those of the health "
         "score, and some others. base + sum of the dimensions = raw."
     )
+    note: str | None = Field(description="A remark if there are fewer than two stable reasons; null otherwise.")
 
 
 class Reason(ResponseModel):
@@ -80,7 +81,13 @@ class Reason(ResponseModel):
         FlatField(after="", description="Reason {} for the churn probability, in words; the largest comes first."),
         TableField(name=""),
     ]
-    contribution_log_odds: float
+    contribution_log_odds: Annotated[
+        float, Field(description="The contribution compared with that of comparable accounts, before calibration.")
+    ]
+    stability: Annotated[
+        float,
+        Field(ge=0, le=1, description="The share of the ensemble's models that agree on the reason; at least 0.8."),
+    ]
 
 
 class ModelReference(ResponseModel):

@@ -120,8 +120,8 @@ def score_target(
     scorer = bundle.scorer
     encoded, old_enough = _encoded(frame, bundle), _old_enough(frame)
     scored = old_enough & (withheld is None)
-    raw = scorer.raw(encoded.matrix)
-    p, low, high = (np.where(scored, values, np.nan) for values in scorer.calibrate(raw))
+    raw, error = scorer.estimate(encoded.matrix)
+    p, low, high = (np.where(scored, values, np.nan) for values in scorer.calibrate(raw, error))
     points = whole_points(risk_score(p, bundle.manifest.base_rate))
     target = bundle.manifest.target
     return TargetScores(
@@ -139,10 +139,11 @@ def score_target(
             frame,
             scorer.features,
             raw,
-            lambda rows: scorer.contributions(encoded.matrix[rows], raw[rows]),
+            lambda rows: scorer.member_contributions(encoded.matrix[rows], raw[rows]),
             peers,
             segments,
             catalogue,
+            bundle.comparables,
         ),
         encoded.missing,
         encoded.unseen,

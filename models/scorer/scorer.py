@@ -9,7 +9,7 @@ The three files of a bundle that it reads are plain data: ``model.txt`` (LightGB
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from .encoding import (
     read_horizons,
 )
 from .linear_terms import LinearTerms
+from .members import ErrorModel, LogOdds, Member, read_members
 from .strict_files import JSON_LIMIT, MODEL_LIMIT, read_bounded, read_json
 
 #: Maps a matrix (n, columns) to the trees' contributions (n, columns + 1), the base last; None if it cannot.
@@ -62,18 +63,17 @@ class Scorer:
         booster: lightgbm.Booster,
         schema: Mapping[str, Any],
         calibrator: Mapping[str, Any],
-        explainer: Explainer | None = None,
     ) -> None:
-        self._explainer = explainer
+        self._explainers: tuple[Explainer, ...] = ()
         self.features, self.categories = read_features(schema)
         self.horizons, self.main_horizon = read_horizons(schema)
         self._booster = booster
         columns = (*self.features, *(HORIZON_COLUMNS if self.horizons else ()))
-        self._start = LinearTerms.of(schema, "start", columns, self.categories)
+        self._members = read_members(schema, columns, self.categories, booster.num_trees())
         self._involuntary = LinearTerms.of(schema, "involuntary", columns, self.categories)
         self._share = _read_trees_share(schema)
         self._calibrator, self._calibrators = read_calibrators(calibrator)
-        self._spread = _read_spread(calibrator)
+        self._error = ErrorModel.of(calibrator)
         if tuple(booster.feature_name()) != columns:
             where = describe_difference(booster, columns)
             raise ScorerError(f"model.txt and schema.json do not name the same features in the same order: {where}")
@@ -101,12 +101,13 @@ class Scorer:
         model: str,
         schema: Mapping[str, Any],
         calibrator: Mapping[str, Any],
-        explainer: Callable[[str, int], Explainer] | None = None,
+        explainer: Callable[[str, int, Sequence[range]], Sequence[Explainer]] | None = None,
     ) -> Scorer:
         """Create a scorer from LightGBM's text and parsed JSON.
 
-        ``explainer`` takes the text and its number of columns, and returns a function that computes the trees'
-        contributions. LightGBM computes them without an explainer, or if its function returns None.
+        ``explainer`` takes the text, its number of columns and the positions of each member's trees, and returns a
+        function for each member that computes the contributions of its trees. LightGBM computes them without an
+        explainer, or if its function returns None.
 
         Parameters
         ----------
@@ -133,8 +134,16 @@ class Scorer:
             booster = lightgbm.Booster(model_str=model)
         except lightgbm.basic.LightGBMError as error:
             raise ScorerError(f"model.txt cannot be read by LightGBM {lightgbm.__version__}: {error}") from error
-        tree_explainer = None if explainer is None else explainer(model, booster.num_feature())
-        return cls(booster, schema, calibrator, tree_explainer)
+        scorer = cls(booster, schema, calibrator)
+        if explainer is not None:
+            positions = [range(member.first, member.first + member.trees) for member in scorer._members]
+            scorer._explainers = tuple(explainer(model, booster.num_feature(), positions))
+        return scorer
+
+    @property
+    def members(self) -> int:
+        """The number of models in the ensemble; 1 for a single model."""
+        return len(self._members)
 
     def encode(self, frame: Any) -> Encoded:
         """Encode a pandas table according to the schema, by column name, never by position.
@@ -171,7 +180,7 @@ class Scorer:
         return Encoded(matrix, tuple(missing), unseen)
 
     def raw(self, matrix: Floats, days: int | None = None) -> Floats:
-        """Return the log-odds before calibration: those of the trees, and of the linear model if there is one.
+        """Return the log-odds before calibration: the mean of the members.
 
         ``matrix`` from `encode`, (n, features) -> (n,). ``days`` is the horizon, by default the main one.
 
@@ -179,19 +188,45 @@ class Scorer:
         ------
         ScorerError : the model does not have that horizon.
         """
-        columns = self._at(matrix, days)
-        answer = self._share * self._predict(columns, (len(columns),), raw_score=True)
-        if self._start is not None:
-            answer = answer + (self._start.intercept + self._start.parts(columns).sum(axis=1))
+        answer: Floats = self.member_raw(matrix, days).mean(axis=0)
         return answer
+
+    def member_raw(self, matrix: Floats, days: int | None = None) -> Floats:
+        """Return the log-odds of each of k members, (n, features) -> (k, n); see `raw`."""
+        columns = self._at(matrix, days)
+        answer = np.zeros((len(self._members), len(columns)))
+        for own, member in zip(answer, self._members, strict=True):
+            if member.trees:
+                own += self._share * self._predict(columns, (len(columns),), member, raw_score=True)
+            if member.start is not None:
+                own += member.start.intercept + member.start.parts(columns).sum(axis=1)
+        return answer
+
+    def estimate(self, matrix: Floats) -> LogOdds:
+        """Return the log-odds of the main horizon with their standard error, (n, features) -> (n,) each."""
+        members = self.member_raw(matrix)
+        return LogOdds(members.mean(axis=0), self._error.errors(members))
 
     def prepare(self) -> None:
         """Prepare what the first call of `contributions` needs, so that this call does not take longer."""
-        if self._explainer is not None:
-            self._explainer(self._at(np.empty((0, len(self.features))), None))
+        for explainer in self._explainers:
+            explainer(self._at(np.empty((0, len(self.features))), None))
 
     def contributions(self, matrix: Floats, raw: Floats | None = None) -> Floats:
-        """Return the contribution of each feature to the log-odds of the main horizon.
+        """Return the contribution of each feature to the log-odds of the main horizon: the mean of the members.
+
+        Parameters are those of `member_contributions`.
+
+        Returns
+        -------
+        Floats
+            Shape (n, features + 1); the last column is the base.
+        """
+        answer: Floats = self.member_contributions(matrix, raw).mean(axis=0)
+        return answer
+
+    def member_contributions(self, matrix: Floats, raw: Floats | None = None) -> Floats:
+        """Return the contribution of each feature to the log-odds of the main horizon, for each of k members.
 
         For the trees, contributions are TreeSHAP values (Lundberg et al. 2020, path-dependent as in LightGBM). For the
         linear model, they are the slope times the distance from the average training row of the main horizon
@@ -207,44 +242,41 @@ class Scorer:
         Returns
         -------
         Floats
-            Shape (n, features + 1); the last column is the base. The base differs between accounts only if the trees
-            combine features with the length of the horizon.
+            Shape (k, n, features + 1); the last column is the base. The base differs between accounts only if the
+            trees combine features with the length of the horizon.
 
         Raises
         ------
         ScorerError : base + sum differs from the raw score by more than 1e-6.
         """
         columns = self._at(matrix, None)
-        tree_parts = None if self._explainer is None else self._explainer(columns)
-        if tree_parts is None:
-            tree_parts = self._predict(columns, (len(columns), columns.shape[1] + 1), pred_contrib=True)
-        parts = self._share * tree_parts
-        if self._start is not None:
-            parts[:, :-1] += self._start.parts(columns)
-            parts[:, -1] += self._start.intercept
-        if self.horizons:
-            own = len(self.features)
-            constant = own + HORIZON_COLUMNS.index(HORIZON_LENGTH)
-            of_renewal = parts[:, own:-1].sum(axis=1) - parts[:, constant]
-            parts[:, -1] += parts[:, constant]
-            parts = np.hstack([parts[:, :own], parts[:, -1:]])
-            parts[:, self.features.index(RENEWAL_FEATURE) if RENEWAL_FEATURE in self.features else -1] += of_renewal
-        off = float(np.abs(parts.sum(axis=1) - (self.raw(matrix) if raw is None else raw)).max(initial=0.0))
+        answer = np.stack([self._member_parts(columns, i) for i in range(len(self._members))])
+        sums = answer.sum(axis=2).mean(axis=0)
+        off = float(np.abs(sums - (self.raw(matrix) if raw is None else raw)).max(initial=0.0))
         if not off <= MAX_SUM_ERROR:
             raise ScorerError(f"the contributions differ from the raw score by {off:.3g}, more than {MAX_SUM_ERROR:g}")
-        return parts
+        return answer
 
-    def calibrate(self, raw: Floats) -> Calibrated:
+    def calibrate(self, raw: Floats, error: Floats | None = None) -> Calibrated:
         """Convert log-odds (n,) to probabilities with an 80% interval.
 
-        All horizons share the calibrator, so that a longer horizon never has a lower probability. The interval covers
-        two kinds of uncertainty, whose half widths are added in quadrature: that of the calibrator (the 10th to the
-        90th percentile of calibrators of the same kind fitted on resamples of accounts, with the level shifted as far
-        as levels have shifted in the history), and the variation between accounts that the signals do not explain
-        (``spread``, a standard deviation in log-odds).
+        The interval is that of the outcome rate among accounts with the same features. All horizons share the
+        calibrator, so that a longer horizon never has a lower probability. The interval covers two kinds of
+        uncertainty, whose half widths are added in quadrature: that of the calibrator (the 10th to the 90th percentile
+        of calibrators of the same kind fitted on resamples of accounts, with the level shifted as far as levels have
+        shifted in the history), and that of the model.
+
+        Parameters
+        ----------
+        raw : log-odds before calibration.
+        error : their standard error from `estimate`; None to leave out the uncertainty of the model.
         """
         z = np.ascontiguousarray(raw, dtype=np.float64)
-        chunks = [self._calibrated(z[start : start + BATCH_ROWS]) for start in range(0, max(len(z), 1), BATCH_ROWS)]
+        half = None if error is None else np.ascontiguousarray(NORMAL_80 * error, dtype=np.float64)
+        chunks = []
+        for start in range(0, max(len(z), 1), BATCH_ROWS):
+            rows = slice(start, start + BATCH_ROWS)
+            chunks.append(self._calibrated(z[rows], None if half is None else half[rows]))
         return Calibrated(*(np.concatenate(part) for part in zip(*chunks, strict=True)))
 
     def probability(self, raw: Floats) -> Floats:
@@ -280,8 +312,10 @@ class Scorer:
         own = len(self.features)
         trees = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
         line = np.zeros(len(trees))
-        if self._start is not None:
-            line[:own] = self._start.strengths(np.array([spread.get(name, 1.0) for name in self.features]))
+        spreads = np.array([spread.get(name, 1.0) for name in self.features])
+        strengths = [member.start.strengths(spreads) for member in self._members if member.start is not None]
+        if strengths:
+            line[:own] = np.mean(strengths, axis=0)
         share = self._share if line.any() else 1.0
         total = np.zeros(own)
         for part, weight in ((trees, share), (line, 1.0 - share)):
@@ -293,18 +327,41 @@ class Scorer:
         return dict(zip(self.features, (total / whole if whole > 0 else total).tolist(), strict=True))
 
     def predict(self, frame: Any) -> Calibrated:
-        """Run `encode`, `raw` and `calibrate`."""
-        return self.calibrate(self.raw(self.encode(frame).matrix))
+        """Run `encode`, `estimate` and `calibrate`."""
+        return self.calibrate(*self.estimate(self.encode(frame).matrix))
 
-    def _calibrated(self, z: Floats) -> Calibrated:
+    def _calibrated(self, z: Floats, half: Floats | None) -> Calibrated:
         probabilities = np.clip(self._calibrators(z), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
         point, (low, high) = probabilities[0], np.quantile(probabilities[1:], INTERVAL, axis=0)
         low, high = np.minimum(low, point), np.maximum(high, point)
-        if self._spread:
-            center, half = log_odds(point), NORMAL_80 * self._spread
-            low = logistic(center - np.hypot(half, center - log_odds(low)))
-            high = logistic(center + np.hypot(half, log_odds(high) - center))
+        if half is not None:
+            center = log_odds(point)
+            below, above = log_odds(self.probability(z - half)), log_odds(self.probability(z + half))
+            low = logistic(center - np.hypot(center - below, center - log_odds(low)))
+            high = logistic(center + np.hypot(above - center, log_odds(high) - center))
         return Calibrated(point, low, high)
+
+    def _member_parts(self, columns: Floats, number: int) -> Floats:
+        """Return the contributions of one member, (n, columns) -> (n, features + 1)."""
+        member = self._members[number]
+        parts = np.zeros((len(columns), columns.shape[1] + 1))
+        if member.trees:
+            tree_parts = self._explainers[number](columns) if self._explainers else None
+            if tree_parts is None:
+                tree_parts = self._predict(columns, parts.shape, member, pred_contrib=True)
+            parts += self._share * tree_parts
+        if member.start is not None:
+            parts[:, :-1] += member.start.parts(columns)
+            parts[:, -1] += member.start.intercept
+        if not self.horizons:
+            return parts
+        own = len(self.features)
+        constant = own + HORIZON_COLUMNS.index(HORIZON_LENGTH)
+        of_renewal = parts[:, own:-1].sum(axis=1) - parts[:, constant]
+        parts[:, -1] += parts[:, constant]
+        parts = np.hstack([parts[:, :own], parts[:, -1:]])
+        parts[:, self.features.index(RENEWAL_FEATURE) if RENEWAL_FEATURE in self.features else -1] += of_renewal
+        return parts
 
     def _at(self, matrix: Floats, days: int | None) -> Floats:
         """Append the columns about the horizon to the matrix."""
@@ -319,10 +376,12 @@ class Scorer:
             raise ScorerError(f"the model has the horizons {', '.join(map(str, self.horizons))} days")
         return np.hstack([matrix, horizon_columns(matrix, self.features, horizon)])
 
-    def _predict(self, matrix: Floats, shape: tuple[int, ...], **what: bool) -> Floats:
+    def _predict(self, matrix: Floats, shape: tuple[int, ...], member: Member, **what: bool) -> Floats:
         if len(matrix) == 0:
             return np.empty(shape)
-        answer = self._booster.predict(matrix, **what, num_threads=THREADS)
+        answer = self._booster.predict(
+            matrix, start_iteration=member.first, num_iteration=member.trees, num_threads=THREADS, **what
+        )
         return np.asarray(answer, dtype=np.float64).reshape(shape)
 
 
@@ -331,10 +390,3 @@ def _read_trees_share(schema: Mapping[str, Any]) -> float:
     if not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1:
         raise ScorerError("schema.json: trees_share is a number from 0 to 1")
     return float(share)
-
-
-def _read_spread(stored: Mapping[str, Any]) -> float:
-    spread = stored.get("spread", 0.0)
-    if not isinstance(spread, int | float) or isinstance(spread, bool) or not 0 <= spread <= 10:
-        raise ScorerError("calibrator.json: spread is a number from 0 to 10")
-    return float(spread)

@@ -18,6 +18,7 @@ LACKING = 0.5
 CANDIDATES = {
     "blend": "This model",
     "base_rate": "Base rate",
+    "renewal_due": "Renewal date only",
     "health_score": "Health score",
     "logistic_regression": "Logistic regression",
     "lightgbm": "Trees only (LightGBM)",
@@ -121,7 +122,7 @@ CONTRIBUTIONS_NOTE = (
 
 def limits(card: ModelCard) -> list[str]:
     """Return the limits of a model that follow from its metrics, a sentence each."""
-    test, sentences = card.slices.get("test"), []
+    test, sentences = card.slices.get("backtest", card.slices.get("test")), []
     if test is not None:
         wide = ". This is few, so the intervals are wide" if test.accounts_with_outcome < FEW else ""
         sentences.append(
@@ -129,7 +130,10 @@ def limits(card: ModelCard) -> list[str]:
             f"{test.first} to {test.last}{wide}. Other periods may differ: `renewcast monitor` tracks this."
         )
         sentences.append(
-            "The metrics are of the evaluated model, fitted on the training slice. The model in use has the same "
+            "The metrics are of the same recipe, refitted at past dates on what was known then. The model in use was "
+            "fitted on every known outcome, and was not tested itself."
+            if "backtest" in card.slices
+            else "The metrics are of the evaluated model, fitted on the training slice. The model in use has the same "
             "settings. It was refitted on outcomes known before the test period and calibrated on the test dates, and "
             "was not tested itself."
         )
@@ -146,7 +150,13 @@ def limits(card: ModelCard) -> list[str]:
     if lacking := [name for name, share in card.missing_share.items() if share > LACKING]:
         sentences.append(f"Most of the history of {_listed(lacking)} is missing, so the model learned little from it.")
     sentences += [f"A feed had problems at training time: {line}" for line in card.feeds]
-    if card.same_first is not None:
+    if card.reasons is not None:
+        sentences.append(
+            f"Answers give only reasons on which most of the {card.reasons.members} models of the ensemble agree: at "
+            f"least two for {card.reasons.at_least_two:.0%} of accounts. Reasons are associations in this data, not "
+            "causes."
+        )
+    elif card.same_first is not None:
         sentences.append(
             f"The top reason is stable across refits for {card.same_first:.0%} of accounts. Reasons are associations "
             "in this data, not causes."

@@ -176,7 +176,7 @@ class InvocationScorer:
         for start in range(0, len(matrix), CHUNK):
             if self._interrupted.is_set():
                 raise TooSlow("the rows took too long to score", cure="send fewer rows, or try again later")
-            scores = scorer.calibrate(scorer.raw(matrix[start : start + CHUNK]))
+            scores = scorer.calibrate(*scorer.estimate(matrix[start : start + CHUNK]))
             rows = zip(scores.probability.tolist(), scores.low.tolist(), scores.high.tolist(), strict=True)
             predictions += [{"probability": p, "low": low, "high": high} for p, low, high in rows]
         return predictions

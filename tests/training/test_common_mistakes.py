@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from training.dataset.time_split import TimeSplit, split_dates
+from training.evaluation.benchmark import Benchmark, run_benchmark
 
 from features.definitions.feature import Feature
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.target_rows import TargetRows
-from training.dataset.time_split import TimeSplit, split_dates
 from training.evaluation.baselines import BLEND, HEALTH_SCORE
-from training.evaluation.benchmark import Benchmark, run_benchmark
 
 # Each fits several times.
 pytestmark = pytest.mark.slow

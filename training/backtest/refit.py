@@ -8,6 +8,7 @@ from datetime import datetime
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, InsufficientData
+from features.utils.dates import to_iso
 from models.artifacts.bundle import bundle_schema
 from models.artifacts.champion import load_champion
 from models.home import Home
@@ -15,13 +16,11 @@ from models.peer_groups.peers import Peers
 from models.scorer.scorer import Scorer
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
-from training.dataset.design_matrix import Design
 from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.sufficiency import MINIMUM_OUTCOMES
 from training.dataset.target_rows import TargetRows
-from training.dataset.time_split import split_dates
-from training.estimators.blend import Blend, fit_blend, refit_blend
-from training.evaluation.interval_width import true_probability_spread
-from training.pipeline.final_model import fit_final_model
+from training.estimators.ensemble import EnsembleSettings
+from training.estimators.fitted_model import fit_model
 
 
 def load_champion_scorers(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, datetime]]:
@@ -49,7 +48,7 @@ def models_as_of(
     start: datetime,
     config: TrainConfig,
     champions: dict[Target, tuple[Scorer, datetime]],
-    recipes: dict[Target, Blend],
+    settings: dict[Target, EnsembleSettings],
 ) -> tuple[dict[Target, Scorer], str]:
     """Return the models for a past quarter.
 
@@ -71,48 +70,44 @@ def models_as_of(
     """
     if "churn" in champions and all(through <= start for _, through in champions.values()):
         return {target: scorer for target, (scorer, _) in champions.items()}, "champion"
-    models = {"churn": refit_model(prepared, "churn", start, config, recipes)}
+    models = {"churn": refit_model(prepared, "churn", start, config, settings)}
     with contextlib.suppress(InsufficientData):
-        models["expansion"] = refit_model(prepared, "expansion", start, config, recipes)
+        models["expansion"] = refit_model(prepared, "expansion", start, config, settings)
     return {target: models[target] for target in TARGETS if target in models}, "refit"
 
 
 def refit_model(
-    prepared: LabelledSnapshots, target: Target, start: datetime, config: TrainConfig, recipes: dict[Target, Blend]
+    prepared: LabelledSnapshots,
+    target: Target,
+    start: datetime,
+    config: TrainConfig,
+    settings: dict[Target, EnsembleSettings],
 ) -> Scorer:
     """Refit the recipe of a champion on labels whose windows had ended at ``start``.
 
     Parameters
     ----------
-    recipes : by target, the model whose settings are reused. If a target has none, its settings are searched and the
-        model is added.
+    settings : by target, the settings of the ensemble to reuse. If a target has none, they are searched and added.
 
     Raises
     ------
     InsufficientData
-        If the history before ``start`` is too short or has too few outcomes.
+        If the history before ``start`` has too few outcomes.
     """
-    main, grace, catalogue = config.horizon_days, prepared.grace_days, prepared.catalogue
-    parts = split_dates([at for at in prepared.grid.as_ofs if at < start], main, grace, start).final()
-    rows = TargetRows(prepared, target, {}, main)
-
-    def fit(design: Design) -> Blend:
-        if target in recipes:
-            return refit_blend(recipes[target], design, catalogue, target)
-        return fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
-
-    final = fit_final_model(rows, parts, start, fit, config.seed)
-    model = final.blend
+    catalogue = prepared.catalogue
+    model = fit_model(TargetRows(prepared, target, {}, config.horizon_days), start, config, settings.get(target))
+    if model.outcomes < MINIMUM_OUTCOMES["train"]:
+        missing = MINIMUM_OUTCOMES["train"] - model.outcomes
+        raise InsufficientData([f"{missing} more accounts with {target} by {to_iso(start)}"])
     # Stored only after everything else has succeeded.
-    recipes.setdefault(target, model)
+    settings.setdefault(target, model.ensemble.settings)
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
-    encoding = model.encoding
+    ensemble = model.ensemble
     schema = bundle_schema(
-        encoding.features,
-        encoding.levels,
-        Peers.of(final.latest.frame.head(1), numbers),
+        ensemble.encoding.features,
+        ensemble.encoding.levels,
+        Peers.of(prepared.latest.head(1), numbers),
         catalogue,
-        model.scorer_parameters(),
+        ensemble.scorer_parameters(),
     )
-    plain = json.loads(json.dumps([schema, final.calibrator | {"spread": true_probability_spread(None)}]))
-    return Scorer.from_texts(model.trees.text, *plain)
+    return Scorer.from_texts(ensemble.text, *json.loads(json.dumps([schema, model.calibrator])))

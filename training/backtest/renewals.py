@@ -2,7 +2,7 @@
 
 The forecast at a quarter's start must come from models trained on earlier outcomes only. The champion is used if it was
 trained before that start. Otherwise its recipe is refitted on labels whose windows had ended by then, with a short
-search, the same split and the same calibration. The backtest thus tests the recipe rather than one model. The shared
+search and the same calibration. The backtest thus tests the recipe rather than one model. The shared
 error of each forecast is estimated from the quarters that had matured before it, never from later ones.
 """
 
@@ -47,12 +47,12 @@ from training.backtest.refit import load_champion_scorers, models_as_of
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 from training.dataset.overwritten_terms import overwritten_rows
-from training.estimators.blend import Blend
+from training.estimators.ensemble import EnsembleSettings
 
 #: Number of past quarters, the newest ones.
 QUARTERS = 6
 #: A coarse grid and a short search: a backtest fits many models.
-BACKTEST_CONFIG = TrainConfig(every_days=14, trials=2, refits=0)
+BACKTEST_CONFIG = TrainConfig(every_days=14, trials=2)
 
 
 def backtest(
@@ -132,12 +132,12 @@ def forecast_past_quarters(
     periods = _settled(prepared, quarters)
     forecasts: list[PastQuarter] = []
     skipped: dict[str, str] = {}
-    recipes: dict[Target, Blend] = {}
+    settings: dict[Target, EnsembleSettings] = {}
     for place, period in enumerate(periods):
         progress(place / max(len(periods), 1), f"forecasting {period.name} from its start")
         matured = [q for q in forecasts if _matured(_period(q), grace) <= period.start]
         try:
-            scorers, by = models_as_of(prepared, period.start, config, champions, recipes)
+            scorers, by = models_as_of(prepared, period.start, config, champions, settings)
             forecasts.append(_quarter(prepared, period, scorers, by, book, matured))
         except InsufficientData as error:
             skipped[period.name] = "; ".join(error.missing)
@@ -220,7 +220,7 @@ def _quarter(
 
 def _probabilities(scorer: Scorer, frame: pd.DataFrame) -> ModelProbabilities:
     matrix = scorer.encode(frame).matrix
-    calibrated = scorer.calibrate(scorer.raw(matrix))
+    calibrated = scorer.calibrate(*scorer.estimate(matrix))
     probabilities = scorer.by_horizon(matrix) or {BACKTEST_CONFIG.horizon_days: calibrated.probability}
     return ModelProbabilities(probabilities, calibrated.low, calibrated.high)
 

@@ -22,8 +22,8 @@ from features.utils.arrays import Bools, Floats, Ints, Objects
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.encoding import horizon_columns
 from training.dataset.encoding import Encoding, fit_encoding
-from training.dataset.inner_folds import Fold, later_folds, search_date_mask
-from training.dataset.time_split import row_weight, step_days
+from training.dataset.inner_folds import Fold, date_offsets, later_folds, search_date_mask
+from training.dataset.origins import row_weight, step_days
 
 # For speed, rows of one account and horizon that are closer than about this share of the horizon are left out. All rows
 # of the main horizon stay: more rows average out more of the noise in the signals.
@@ -72,6 +72,25 @@ class Design:
         """Return the rows of `search_mask`, with weights scaled up in proportion to the rows left out."""
         rows = self.subset(self.search_mask)
         return replace(rows, weight=np.minimum(1.0, rows.weight * (self.main.sum() / len(rows.y))))
+
+    def member_rows(self, number: int, outside: Bools) -> Design:
+        """Return the rows of one member of an ensemble.
+
+        Snapshots a week apart are nearly the same. Each member gets its own part of the dates, about four weeks apart,
+        so that together they use all dates at the cost of one fit. Weights are scaled up in proportion.
+
+        Parameters
+        ----------
+        number : the member.
+        outside : rows of the accounts that the member may use.
+        """
+        offset, sets = date_offsets(self.as_of)
+        rows = outside & (offset == number % sets)
+        main_y = self.y[rows & self.main]
+        if not 0 < main_y.sum() < len(main_y):
+            rows, sets = outside, 1
+        limit = np.where(self.main, 1.0, OTHER_HORIZON_WEIGHT)
+        return replace(self, weight=np.minimum(limit, self.weight * sets)).subset(rows)
 
     def subset(self, rows: Bools) -> Design:
         """Return some of the rows, by mask."""

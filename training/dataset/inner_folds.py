@@ -61,9 +61,40 @@ def fold_numbers(accounts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     return np.array([zlib.crc32(name.encode()) % FOLDS for name in names], dtype=np.int64)[codes]
 
 
+def balanced_folds(accounts: npt.NDArray[np.object_], folds: int) -> npt.NDArray[np.int64]:
+    """Return the fold of each row, 0 to ``folds`` - 1; the folds differ by at most one account.
+
+    Accounts are ordered by a hash of their id, so the fold does not depend on the order of the rows.
+    """
+    names, codes = np.unique(accounts.astype(str), return_inverse=True)
+    order = np.argsort([zlib.crc32(name.encode()) for name in names], kind="stable")
+    fold = np.empty(len(names), dtype=np.int64)
+    fold[order] = np.arange(len(names)) % folds
+    return fold[codes]
+
+
+def date_offsets(as_of: pd.Series[pd.Timestamp]) -> tuple[npt.NDArray[np.int64], int]:
+    """Divide dates into interleaved sets, each with dates about `SEARCH_STEP_DAYS` apart.
+
+    Returns
+    -------
+    ndarray of int
+        The set of each row, from 0.
+    int
+        The number of sets.
+    """
+    dates = pd.DatetimeIndex(as_of.unique()).sort_values()
+    every = _search_stride(dates)
+    return np.asarray(dates[::-1].get_indexer(pd.DatetimeIndex(as_of)) % every, dtype=np.int64), every
+
+
+def _search_stride(dates: pd.DatetimeIndex) -> int:
+    step = pd.Series(dates).diff().median() / pd.Timedelta(days=1) if len(dates) > 1 else SEARCH_STEP_DAYS
+    return max(1, round(SEARCH_STEP_DAYS / step))
+
+
 def search_date_mask(as_of: pd.Series[pd.Timestamp]) -> Bools:
     """Return the rows at regularly spaced dates, about four weeks apart, which include the newest date."""
     dates = pd.DatetimeIndex(as_of.unique()).sort_values()
-    step = pd.Series(dates).diff().median() / pd.Timedelta(days=1) if len(dates) > 1 else SEARCH_STEP_DAYS
-    every = max(1, round(SEARCH_STEP_DAYS / step))
+    every = _search_stride(dates)
     return as_of.isin(dates[::-1][::every]).to_numpy(dtype=bool)

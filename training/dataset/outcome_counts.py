@@ -103,7 +103,7 @@ def count_at_horizon(signals: OpenSignals, config: TrainConfig) -> tuple[Horizon
     targets = {}
     for target in TARGETS:
         counts = count_outcomes(labelled.labels, labelled.grid.as_ofs, target, days, grace, signals.data_through)
-        long_enough = counts.split is not None
+        long_enough = counts.origins is not None
         targets[target] = TargetCounts(counts.accounts, counts.accounts_with_outcome, counts.missing, long_enough)
     return HorizonCounts(days, grace, labelled.grid.first, labelled.grid.last, targets), labelled
 

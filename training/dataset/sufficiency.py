@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,13 @@ from features.feed_health.feed_health import NO_RHYTHM
 from features.feed_health.silences import patience_days
 from features.signals.signals import OpenSignals
 from models.targets import Target
-from training.dataset.time_split import TimeSplit, split_dates
+from training.dataset.origins import Origins, choose_origins
 
 # With fewer than a hundred accounts, people know each account better than a model could.
 MINIMUM_ACCOUNTS = 100
 # Accounts with, and accounts without the outcome. Thirty support one or two effects in a regularized model (ten to
-# twenty outcomes for each, Peduzzi et al. 1996). Ten let a calibrator estimate a level within a factor of two
-# (1.96 / sqrt(10) = 0.6 in log-odds), and a test distinguish an AUC of 0.75 from chance.
-MINIMUM_OUTCOMES = {"train": 30, "calibration": 10, "test": 10}
+# twenty outcomes for each, Peduzzi et al. 1996). Twenty let a backtest distinguish an AUC of 0.7 from chance.
+MINIMUM_OUTCOMES = {"train": 30, "backtest": 20}
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,17 @@ class OutcomeCounts:
     ----------
     accounts : distinct accounts with a label.
     accounts_with_outcome : those with the outcome.
-    slices : facts by slice ("train", "calibration", "test"); empty if the history is too short to be split.
+    slices : facts by slice: "train" is known at the first origin, "backtest" is predicted from the origins, and "all"
+        trains the model that ships; empty if the history is too short.
     missing : what is missing and how much, one line each; empty if there is enough.
-    split : the split, None if the history is too short.
+    origins : the origins of the backtest, None if the history is too short.
     """
 
     accounts: int
     accounts_with_outcome: int
     slices: dict[str, SliceFacts]
     missing: tuple[str, ...]
-    split: TimeSplit | None
+    origins: Origins | None
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,13 @@ class Sufficiency:
     target : "churn" or "expansion".
     history_days : days from the first snapshot date to the end of the data.
     accounts : distinct accounts with a label.
-    slices : facts by slice ("train", "calibration", "test"); empty if the history is too short to be split.
+    slices : facts by slice: "train" is known at the first origin, "backtest" is predicted from the origins, and "all"
+        trains the model that ships; empty if the history is too short.
     missing_share : share of unknown values, 0 to 1, by signal table.
     stale_days : days from the newest row of each event table to the end of the data.
     missing : what is missing and how much, one line each; empty if there is enough.
     notes : warnings that do not prevent training.
-    split : the split, None if the history is too short.
+    origins : the origins of the backtest, None if the history is too short.
     """
 
     target: Target
@@ -88,23 +90,23 @@ class Sufficiency:
     stale_days: dict[str, float]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
-    split: TimeSplit | None
+    origins: Origins | None
 
-    def require(self) -> TimeSplit:
-        """Return the split.
+    def require(self) -> Origins:
+        """Return the origins of the backtest.
 
         Raises
         ------
         InsufficientData
             If anything is missing; the error lists all of it.
         """
-        if self.missing or self.split is None:
+        if self.missing or self.origins is None:
             cure = "add history or accounts; until then, use the health score"
             raise InsufficientData(list(self.missing), cure)
-        return self.split
+        return self.origins
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the facts as JSON values, instants as ISO 8601, without the split itself."""
+        """Return the facts as JSON values, instants as ISO 8601, without the origins."""
         facts = {name: asdict(part) for name, part in self.slices.items()}
         for part in facts.values():
             part.update(first=part["first"].isoformat(), last=part["last"].isoformat())
@@ -152,7 +154,7 @@ def sufficiency(
             for name, (days, allowed) in silences.items()
             if days > allowed
         ),
-        split=counts.split,
+        origins=counts.origins,
     )
 
 
@@ -176,27 +178,43 @@ def count_outcomes(
     OutcomeCounts
     """
     missing: list[str] = []
-    parts: TimeSplit | None = None
+    labelled = labels[labels[target].notna()]
+    origins: Origins | None = None
+    dates = list(as_ofs)
     try:
-        parts = split_dates(as_ofs, horizon_days, grace_days, data_through)
+        origins = choose_origins(dates, horizon_days, grace_days, data_through)
+        if (earliest := _enough_known_at(labelled, target, horizon_days + grace_days)) is not None:
+            with suppress(InsufficientData):
+                origins = choose_origins(dates, horizon_days, grace_days, data_through, earliest)
     except InsufficientData as error:
         missing += error.missing
-    labelled = labels[labels[target].notna()]
     active = labels["account_id"][labels["active"]].nunique()
     if active < MINIMUM_ACCOUNTS:
-        missing.append(
-            f"{MINIMUM_ACCOUNTS - active} more accounts ({active} are active; at least {MINIMUM_ACCOUNTS} are needed)"
-        )
-    slices = {name: _facts(labels, target, parts, name) for name in MINIMUM_OUTCOMES} if parts else {}
-    for name, facts in slices.items():
-        missing += _missing_accounts(facts, target, name)
+        missing.append(f"{MINIMUM_ACCOUNTS - active} more accounts ({active} active ones, at least {MINIMUM_ACCOUNTS})")
+    slices: dict[str, SliceFacts] = {}
+    if origins:
+        parts = {"train": origins.train(origins.first), "backtest": origins.predicted(), "all": origins.labelled}
+        slices = {name: _facts(labels, target, dates) for name, dates in parts.items()}
+    for name in MINIMUM_OUTCOMES:
+        missing += _missing_accounts(slices[name], target, name) if slices else []
     with_outcome = labelled["account_id"][labelled[target] == 1].nunique()
-    return OutcomeCounts(labelled["account_id"].nunique(), with_outcome, slices, tuple(missing), parts)
+    return OutcomeCounts(labelled["account_id"].nunique(), with_outcome, slices, tuple(missing), origins)
 
 
-def _facts(labels: pd.DataFrame, target: Target, parts: TimeSplit, name: str) -> SliceFacts:
-    dates = parts.slices()[name]
-    rows = labels[parts.mask(name, labels["as_of"])]
+def _enough_known_at(labelled: pd.DataFrame, target: Target, gap_days: int) -> datetime | None:
+    """Return when enough accounts with the outcome, and without it, are known to train on; None if never."""
+    needed = MINIMUM_OUTCOMES["train"]
+    ends: list[datetime] = []
+    for outcome in (1.0, 0.0):
+        first = labelled[labelled[target] == outcome].groupby("account_id")["as_of"].min().sort_values()
+        if len(first) < needed:
+            return None
+        ends.append(pd.Timestamp(first.iloc[needed - 1]).to_pydatetime() + timedelta(days=gap_days))
+    return max(ends)
+
+
+def _facts(labels: pd.DataFrame, target: Target, dates: Sequence[datetime]) -> SliceFacts:
+    rows = labels[labels["as_of"].isin(pd.DatetimeIndex(list(dates)))]
     labelled = rows[rows[target].notna()]
     per_outcome = labelled.groupby(target)["account_id"].nunique()
     return SliceFacts(

@@ -1,8 +1,8 @@
-"""Labelled snapshots of one target, per slice of the time split."""
+"""Labelled snapshots of one target, by date."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,12 +13,12 @@ from features.utils.arrays import Floats, Objects
 from models.targets import Target
 from training.dataset.design_matrix import Design, build_design
 from training.dataset.labelled_snapshots import LabelledSnapshots
-from training.dataset.time_split import TimeSplit, require_purged
+from training.dataset.origins import require_purged
 
 
 @dataclass(frozen=True)
 class LabelledSlice:
-    """The n labelled rows of one slice.
+    """The n labelled rows at some dates.
 
     Parameters
     ----------
@@ -75,22 +75,13 @@ class TargetRows:
         require_purged(design.ends, before)
         return design
 
-    def slice(self, parts: TimeSplit, name: str, days: int | None = None) -> LabelledSlice:
-        """Return the rows of one slice that have a label.
-
-        Parameters
-        ----------
-        parts : the dates of the slices.
-        name : the slice: "train", "calibration" or "test".
-        days : the horizon of the labels; None for the main one.
-
-        Returns
-        -------
-        LabelledSlice
-        """
-        labels = self.prepared.labels if days is None else self.prepared.further_labels[days]
+    def rows_at(self, dates: Sequence[datetime], days: int | None = None) -> LabelledSlice:
+        """Return the rows at these dates that have a label at a horizon, the main one if None."""
+        prepared = self.prepared
+        labels = prepared.labels if days is None else prepared.further_labels[days]
         y = labels[self.target].to_numpy(dtype=np.float64)
-        mask = parts.mask(name, self.prepared.frame["as_of"]) & np.isfinite(y)
+        inside = prepared.frame["as_of"].isin(pd.DatetimeIndex(list(dates))).to_numpy(dtype=bool)
+        mask = inside & np.isfinite(y)
         return LabelledSlice(
-            self.prepared.frame[mask].reset_index(drop=True), y[mask], {n: h[mask] for n, h in self.health.items()}
+            prepared.frame[mask].reset_index(drop=True), y[mask], {n: h[mask] for n, h in self.health.items()}
         )

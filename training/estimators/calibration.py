@@ -1,4 +1,4 @@
-"""Calibration: raw log-odds to probabilities, fitted on a later slice than the model and selected out of time.
+"""Calibration: raw log-odds to probabilities, fitted on predictions of accounts that the model has not seen.
 
 There are three kinds, stored as JSON in the form that `models.scorer.scorer` reads:
 
@@ -11,16 +11,14 @@ All are nondecreasing: a negative slope would reverse the model's ranking, so ``
 
 With few accounts, slopes are shrunk toward 1 (`training.estimators.slope_shrinkage`).
 
-The level needs more than one slice. The rate of a quarter is specific to it (after Christmas, half of a shop's
-customers pause) and does not last, and neither does the rate of the training data. So the calibrated level is halfway,
-in log-odds, between the rate of the slice and the rate that training would have expected of it
-(`training.estimators.level_shift`). Compared with the slice alone, the log loss on later dates was 0.541 instead of
-0.581 (wholesaler, churn), 0.546 instead of 0.604 (its expansion), and no different where the rate was steady (simulated
-CRM).
+The level is halfway, in log-odds, between that of all rows and that of the newest ones (``shift``). The rate of a
+quarter is specific to it (after Christmas, half of a shop's customers pause) and does not last, and neither does the
+rate of earlier years. Compared with the newest rows alone, the log loss on later dates was 0.541 instead of 0.581
+(wholesaler, churn), 0.546 instead of 0.604 (its expansion), and no different where the rate was steady (simulated CRM).
 
-The resamples reflect three uncertainties: the accounts of the slice, which are resampled; the position of the level
-between the two rates, which is uniform; and the change of the level until the prediction (``move``, a standard
-deviation), which is normal.
+The resamples reflect three uncertainties: the accounts, which are resampled; the position of the level between the
+two, which is uniform; and the change of the level until the prediction (``move``, a standard deviation), which is
+normal.
 """
 
 from __future__ import annotations
@@ -67,7 +65,7 @@ def calibrate(
     y: Floats,
     accounts: Sequence[str] | npt.NDArray[np.object_],
     as_of: pd.Series[pd.Timestamp],
-    expected_rate: float | None = None,
+    shift: float = 0.0,
     resamples: int = RESAMPLES,
     seed: int = 0,
     scaled: bool = True,
@@ -77,10 +75,10 @@ def calibrate(
 
     Parameters
     ----------
-    raw : the model's log-odds on the calibration slice, shape (n,), finite.
+    raw : the model's log-odds on the calibration rows, shape (n,), finite.
     y : the labels, 0 or 1, shape (n,).
     accounts, as_of : account and date of each row.
-    expected_rate : the rate that training would expect of the slice, 0 to 1; by default the rate of the slice itself.
+    shift : how far the level of the newest rows is above that of all rows, in log-odds.
     resamples : account bootstrap resamples of the parameters, from which the interval of a probability is computed.
     scaled : whether ``raw`` are log-odds of a model, so that a slope of 1 is likely; False for a score.
     move : change of the level until the prediction, a standard deviation in log-odds
@@ -96,12 +94,10 @@ def calibrate(
     Raises
     ------
     InsufficientData
-        If the slice has one class only, or too few accounts of one class to resample.
+        If there is one class only, or too few accounts of one class to resample.
     """
     if not 0 < y.sum() < len(y):
-        raise InsufficientData(["only one outcome occurs at the calibration dates; both are needed"])
-    expected = y.mean() if expected_rate is None else expected_rate
-    gap = float(scipy.special.logit(np.clip(expected, 1e-6, 1 - 1e-6)) - scipy.special.logit(y.mean()))
+        raise InsufficientData(["both outcomes among the calibration dates: only one of them occurs there"])
     kind = _choose(raw, y, np.asarray(accounts, dtype=object), as_of)
     retained = retained_share(raw, y, accounts) if scaled and kind != "isotonic" else 1.0
     (point,) = _fit(kind, raw, y, np.ones((1, len(y))))
@@ -121,9 +117,9 @@ def calibrate(
     for parameters, share, later in zip(fits, shares, moves, strict=True):
         # The posterior spread of the slope scales with the root of the retained share.
         drawn = _recenter_slopes(kind, shrunk, parameters, point, np.sqrt(retained))
-        by = gap * share + later
+        by = shift * share + later
         resampled.append(_set_level(kind, drawn, spread, _mean(kind, parameters, spread), by))
-    final = _set_level(kind, shrunk, raw, _mean(kind, point, raw), gap * HALFWAY)
+    final = _set_level(kind, shrunk, raw, _mean(kind, point, raw), shift * HALFWAY)
     return {"kind": kind, "parameters": final, "resamples": resampled}
 
 

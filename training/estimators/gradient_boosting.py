@@ -1,16 +1,17 @@
-"""LightGBM with settings for small data: few leaves, strong regularization, monotone where the direction is certain.
+"""LightGBM with settings for small data, monotone where the direction is certain.
 
-The settings and the number of trees are chosen by a bounded search (Optuna's TPE, Bergstra et al. 2011) on later rows
-of other accounts. Then the trees are fitted on all training rows, from zero or from given log-odds. The same data and
-seed give the same booster with any number of threads.
+There are two kinds of trees. Small trees have few leaves and strong regularization; their settings and their number are
+chosen by a bounded search (Optuna's TPE, Bergstra et al. 2011) on later rows of other accounts. Large trees have fixed
+settings, close to the defaults of gradient boosting libraries, and only their number is chosen. The ensemble weights
+both (`training.estimators.ensemble`). The same data and seed give the same booster with any number of threads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -22,8 +23,6 @@ from features.utils.arrays import Bools, Floats
 from models.targets import Target
 from training.dataset.design_matrix import Design
 from training.dataset.encoding import Encoding, monotone_constraints
-from training.statistics.account_bootstrap import significantly_better
-from training.statistics.newton_logistic import row_log_loss
 
 TRIALS = 12
 MOST_TREES = 400
@@ -43,8 +42,8 @@ _FIXED: dict[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
 }
-# The first trial: a modest model that is good enough if the search finds nothing better.
-_MODEST: dict[str, Any] = {
+# The first trial: small trees that are good enough if the search finds nothing better.
+_SMALL: dict[str, Any] = {
     "leaves": 6,
     "alone": 30.0,
     "ridge": 10.0,
@@ -53,14 +52,14 @@ _MODEST: dict[str, Any] = {
     "smooth": 10.0,
     "random_cuts": True,
 }
-# Richer settings, for many clear outcomes and interacting columns. They are tried last and chosen only if significantly
-# better. On 5,000 customers of a telephone company, the Brier score fell from 0.052 to 0.038. As a part of the search
-# they reduced quality on portfolios of 300 accounts, where the lowest loss of many trials is partly chance.
-_RICH: dict[str, Any] = {
+# Large trees, for many clear outcomes and interacting columns. On 5,000 customers of a telephone company, the Brier
+# score fell from 0.052 to 0.038. As a part of the search they reduced quality on portfolios of 300 accounts, where the
+# lowest loss of many trials is partly chance; in an ensemble with the other models they did not.
+_LARGE: dict[str, Any] = {
     "leaves": 24,
     "alone": 10.0,
     "ridge": 1.0,
-    "columns": 1.0,
+    "columns": 0.5,
     "rows": 0.9,
     "smooth": 1.0,
     "random_cuts": False,
@@ -68,43 +67,46 @@ _RICH: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class BoostedTrees:
-    """A fitted booster, its encoding, and its settings.
+class TreeSettings:
+    """Settings of a booster.
 
     Parameters
     ----------
-    encoding : encoding of the snapshots.
-    booster : the fitted booster.
-    settings : LightGBM's parameters and the number of trees.
+    chosen : one point of the search (see `_suggested`).
+    trees : the number of trees.
     loss : mean log loss of the settings on the held-out later rows of the search; infinite if none could be held out.
-    held_out_log_odds : log-odds of the rows that the search held out, by fold in the order of `Design.folds`, each from
-        a fit without their accounts.
+    seed, threads : LightGBM's seed and number of threads; the latter does not change the result.
     """
+
+    chosen: Mapping[str, Any]
+    trees: int
+    loss: float
+    seed: int = 0
+    threads: int = 1
+
+    def parameters(self, design: Design, features: Mapping[str, Feature], target: Target) -> dict[str, Any]:
+        """Return LightGBM's parameters for these training rows."""
+        fixed = _fixed(design, features, target, self.seed, self.threads)
+        return fixed | _settings(self.chosen, float(design.weight.mean()))
+
+
+@dataclass(frozen=True)
+class BoostedTrees:
+    """A fitted booster, its encoding, and its settings."""
 
     encoding: Encoding
     booster: lightgbm.Booster
-    settings: dict[str, Any]
-    loss: float
-    held_out_log_odds: tuple[Floats, ...] = ()
+    settings: TreeSettings
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Return uncalibrated log-odds.
-
-        Parameters
-        ----------
-        frame : n snapshots with the columns of the features.
-        days : the horizon; None for the main one.
-
-        Returns
-        -------
-        array of shape (n,)
-            The log-odds.
-        """
+        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,)."""
         return self.raw_of(self.encoding.matrix(frame, days))
 
     def raw_of(self, matrix: Floats) -> Floats:
         """Return the log-odds of an encoded matrix (n, columns)."""
-        return _raw(self.booster, matrix, self.settings)
+        # As many threads as in training: see `models.scorer.scorer.THREADS`.
+        answer = self.booster.predict(matrix, raw_score=True, num_threads=self.settings.threads)
+        return np.asarray(answer, dtype=np.float64)
 
     @property
     def text(self) -> str:
@@ -112,7 +114,7 @@ class BoostedTrees:
         return str(self.booster.model_to_string())
 
 
-def fit_boosted_trees(
+def search_small_trees(
     design: Design,
     features: Mapping[str, Feature],
     target: Target,
@@ -120,8 +122,8 @@ def fit_boosted_trees(
     seed: int = 0,
     threads: int = 1,
     progress: Callable[[int, int, float], None] | None = None,
-) -> BoostedTrees:
-    """Search the settings, then fit on all rows.
+) -> TreeSettings:
+    """Search the settings of small trees.
 
     Parameters
     ----------
@@ -134,132 +136,72 @@ def fit_boosted_trees(
 
     Returns
     -------
-    BoostedTrees
-    """
-    fixed = _FIXED | {
-        "seed": seed,
-        "num_threads": threads,
-        "monotone_constraints": monotone_constraints(design.encoding.columns, features, target),
-    }
-    search = _Search(design.search_rows(), fixed)
-    best, held_out = search.run(trials, seed, progress)
-    settings = fixed | _settings(best.chosen, float(design.weight.mean())) | {"trees": best.trees}
-    return BoostedTrees(design.encoding, _train(design, settings), settings, best.loss, held_out)
-
-
-def fit_from_start(model: BoostedTrees, design: Design, start: Floats) -> BoostedTrees:
-    """Fit trees that start from given log-odds.
-
-    Only the number of trees is chosen again, on the held-out later rows.
-
-    Parameters
-    ----------
-    model : the trees, whose settings are used.
-    design : the m training rows.
-    start : the log-odds of these rows, shape (m,).
-
-    Returns
-    -------
-    BoostedTrees
+    TreeSettings
     """
     rows = design.search_rows()
-    search = _Search(rows, {}, start[design.search_mask])
-    settings = _rescaled(model.settings, float(design.weight.mean() / rows.weight.mean()))
-    loss, trees = search.evaluate({k: v for k, v in settings.items() if k != "trees"})
-    settings = model.settings | {"trees": trees}
-    return BoostedTrees(design.encoding, _train(design, settings, start), settings, loss)
+    search = _Search(rows, _fixed(rows, features, target, seed, threads))
+    return replace(search.run(trials, seed, progress), seed=seed, threads=threads)
 
 
-def refit_boosted_trees(
-    model: BoostedTrees, design: Design, features: Mapping[str, Feature], target: Target
+def search_large_trees(
+    design: Design, features: Mapping[str, Feature], target: Target, seed: int = 0, threads: int = 1
+) -> TreeSettings:
+    """Choose the number of large trees; the parameters are those of `search_small_trees`."""
+    rows = design.search_rows()
+    loss, trees = _Search(rows, _fixed(rows, features, target, seed, threads)).evaluate(_LARGE)
+    return TreeSettings(_LARGE, trees, loss, seed, threads)
+
+
+def fit_boosted_trees(
+    design: Design, settings: TreeSettings, features: Mapping[str, Feature], target: Target
 ) -> BoostedTrees:
-    """Refit trees on other training rows, without a search.
-
-    Parameters
-    ----------
-    model : the trees, whose settings and number are used.
-    design : the training rows.
-    features : the features by name.
-    target : the target, which sets the directions of the features.
-
-    Returns
-    -------
-    BoostedTrees
-    """
-    settings = model.settings | {
-        "monotone_constraints": monotone_constraints(design.encoding.columns, features, target)
-    }
-    return BoostedTrees(design.encoding, _train(design, settings), settings, model.loss)
+    """Fit trees on all rows of ``design``; the other parameters are those of `search_small_trees`."""
+    parameters = settings.parameters(design, features, target)
+    booster = lightgbm.train(parameters, _dataset(design, np.ones(len(design.y), dtype=bool)), settings.trees)
+    return BoostedTrees(design.encoding, booster, settings)
 
 
-def _raw(booster: lightgbm.Booster, matrix: Floats, settings: Mapping[str, Any]) -> Floats:
-    """Return log-odds, with as many threads as in training: see `models.scorer.scorer.THREADS`."""
-    return np.asarray(booster.predict(matrix, raw_score=True, num_threads=settings["num_threads"]), dtype=np.float64)
-
-
-def _train(design: Design, settings: dict[str, Any], start: Floats | None = None) -> lightgbm.Booster:
-    parameters = {k: v for k, v in settings.items() if k != "trees"}
-    all_rows = np.ones(len(design.y), dtype=bool)
-    return lightgbm.train(parameters, _dataset(design, all_rows, start), settings["trees"])
-
-
-class _SearchResult(NamedTuple):
-    """Settings, number of trees, and their log loss on the held-out later rows."""
-
-    chosen: dict[str, Any]
-    trees: int
-    loss: float
+def _fixed(design: Design, features: Mapping[str, Feature], target: Target, seed: int, threads: int) -> dict[str, Any]:
+    constraints = monotone_constraints(design.encoding.columns, features, target)
+    return _FIXED | {"seed": seed, "num_threads": threads, "monotone_constraints": constraints}
 
 
 class _Search:
     """Search over settings, each evaluated by the pooled log loss of the held-out later rows of every fold."""
 
-    def __init__(self, design: Design, fixed: dict[str, Any], start: Floats | None = None) -> None:
-        self.design, self.fixed = design, fixed
+    def __init__(self, design: Design, fixed: dict[str, Any]) -> None:
+        self.fixed = fixed
         self.weight = float(design.weight.mean())
-        self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset, Bools]] = []
+        self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset]] = []
         for fold in design.folds():
-            data = _dataset(design, fold.fit, start)
-            self.folds.append((data, _dataset(design, fold.held_out, start, data), fold.held_out))
+            data = _dataset(design, fold.fit)
+            self.folds.append((data, _dataset(design, fold.held_out, data)))
 
-    def run(
-        self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None
-    ) -> tuple[_SearchResult, tuple[Floats, ...]]:
-        """Return the best settings, and the log-odds of each fold's held-out rows with them."""
+    def run(self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None) -> TreeSettings:
+        """Return the best settings."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        study.enqueue_trial(_MODEST)
-        best = _SearchResult(_MODEST, PATIENCE, math.inf)
+        study.enqueue_trial(_SMALL)
+        best = TreeSettings(_SMALL, PATIENCE, math.inf)
         for i in range(trials if self.folds else 0):
             trial = study.ask()
             chosen = _suggested(trial)
-            loss, trees = self.evaluate(_settings(chosen, self.weight))
+            loss, trees = self.evaluate(chosen)
             study.tell(trial, loss)
             if loss < best.loss:
-                best = _SearchResult(chosen, trees, loss)
+                best = TreeSettings(chosen, trees, loss)
             if progress:
                 progress(i + 1, trials, best.loss)
-        log_odds = self.held_out_log_odds(best)
-        loss, trees = self.evaluate(_settings(_RICH, self.weight))
-        rich = _SearchResult(_RICH, trees, loss)
-        if loss < best.loss and self._better(rich_log_odds := self.held_out_log_odds(rich), log_odds):
-            return rich, rich_log_odds
-        return best, log_odds
+        return best
 
-    def _better(self, log_odds: Sequence[Floats], reference: Sequence[Floats]) -> bool:
-        """Return whether the first log-odds of the held-out rows are significantly better than the second."""
-        rows = [rows for _, _, rows in self.folds]
-        y, accounts = (np.concatenate([of[each] for each in rows]) for of in (self.design.y, self.design.accounts))
-        losses = [row_log_loss(np.concatenate(raw), y) for raw in (reference, log_odds)]
-        return significantly_better(losses[0] - losses[1], accounts)
-
-    def evaluate(self, settings: Mapping[str, Any]) -> tuple[float, int]:
+    def evaluate(self, chosen: Mapping[str, Any]) -> tuple[float, int]:
         """Return the lowest pooled loss over the number of trees, and that number."""
+        settings = self.fixed | _settings(chosen, self.weight)
         curves, sizes = [], []
-        for data, held, _ in self.folds:
+        for data, held in self.folds:
             curve: dict[str, Any] = {}
             lightgbm.train(
-                self.fixed | dict(settings),
+                settings,
                 data,
                 MOST_TREES,
                 valid_sets=[held],
@@ -278,14 +220,6 @@ class _Search:
         # LightGBM sums its metric per thread: rounding keeps the search independent of the last bits.
         pooled = np.round(np.average(level, axis=0, weights=sizes), 9)
         return float(pooled.min()), int(pooled.argmin()) + 1
-
-    def held_out_log_odds(self, result: _SearchResult) -> tuple[Floats, ...]:
-        """Return the log-odds of each fold's held-out rows with these settings."""
-        settings = self.fixed | _settings(result.chosen, self.weight)
-        return tuple(
-            _raw(lightgbm.train(settings, data, result.trees), self.design.matrix[rows], settings)
-            for data, _, rows in self.folds
-        )
 
 
 def _suggested(trial: optuna.trial.Trial) -> dict[str, Any]:
@@ -317,20 +251,11 @@ def _settings(chosen: Mapping[str, Any], weight: float) -> dict[str, Any]:
     }
 
 
-def _rescaled(settings: Mapping[str, Any], by: float) -> dict[str, Any]:
-    """Return the settings with the same regularization on rows that weigh ``by`` times less."""
-    rows = round(settings["min_data_in_leaf"] * by)
-    return {**settings, "min_data_in_leaf": rows, "path_smooth": settings["path_smooth"] * by}
-
-
-def _dataset(
-    design: Design, rows: Bools, start: Floats | None = None, like: lightgbm.Dataset | None = None
-) -> lightgbm.Dataset:
+def _dataset(design: Design, rows: Bools, like: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
     columns, levels = design.encoding.columns, design.encoding.levels
     return lightgbm.Dataset(
         design.matrix[rows],
         design.y[rows],
-        init_score=None if start is None else start[rows],
         weight=design.weight[rows],
         feature_name=list(columns),
         categorical_feature=[i for i, name in enumerate(columns) if name in levels],

@@ -1,9 +1,4 @@
-"""Level of a model's probabilities: the rate that training expects of later rows, and how far levels change over time.
-
-Level and slope are estimated separately. A model whose log-odds are too extreme, or too close to the average, ranks
-just as well, and the calibrator corrects its slope; its level must not depend on that. So its log-odds are first
-multiplied by the slope that the calibration slice requires, and then shifted until their mean over the training rows is
-the training rate. The rate expected of the slice is then the same for any scale of the log-odds.
+"""Level of a model's probabilities: how far the newest rows are above it, and how far levels change over time.
 
 The change of a level is estimated from the history: quarterly windows, each predicted by the rule that sets the level
 (halfway between the window and all before it), as far ahead as the prediction. With few windows, a weak prior adds the
@@ -21,7 +16,6 @@ import scipy.special
 
 from features.utils.arrays import Floats
 from training.estimators.calibration import HALFWAY
-from training.estimators.slope_shrinkage import slope_and_error
 from training.statistics import newton_logistic
 
 WINDOW_DAYS = 91
@@ -34,46 +28,18 @@ _PRECISION = 1.0
 _NONE = np.zeros(1)
 
 
-def expected_slice_rate(
-    raw: Floats,
-    y: Floats,
-    accounts: Sequence[str] | npt.NDArray[np.object_],
-    trained: Floats,
-    rate: float,
-    weight: Floats | None = None,
-) -> float:
-    """Return the rate that training would expect of a later slice, 0 to 1, for any scale of the model's log-odds.
+def recent_shift(expected: Floats, y: Floats, weight: Floats) -> float:
+    """Return how far the level of some rows is above the expected one, in log-odds.
+
+    A normal prior of precision 1 keeps it finite and shrinks it where there are few independent rows.
 
     Parameters
     ----------
-    raw, y, accounts : the model's log-odds on the slice, labels and accounts of its rows, shape (n,).
-    trained : the model's log-odds on the training rows, shape (m,).
-    rate : outcome rate of the training rows, strictly between 0 and 1.
-    weight : weights of the training rows, shape (m,); equal by default.
-
-    Returns
-    -------
-    float
+    expected : calibrated log-odds of the rows, shape (n,).
+    y, weight : label and weight of each row, shape (n,).
     """
-    slope = nonnegative_slope(raw, y, accounts)
-    weights = np.ones_like(trained) if weight is None else weight
-    return float(scipy.special.expit(slope * raw + _constant(slope * trained, rate, weights)).mean())
-
-
-def nonnegative_slope(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> float:
-    """Return the slope of the outcomes on the log-odds, or 0 if it would reverse the ranking.
-
-    Parameters
-    ----------
-    raw : log-odds, shape (n,).
-    y : labels, 0 or 1, shape (n,).
-    accounts : the account of each row.
-
-    Returns
-    -------
-    float
-    """
-    return max(slope_and_error(raw, y, accounts)[0], 0.0)
+    ones = np.ones((len(y), 1))
+    return float(newton_logistic.fit(ones, y, weight[None], _NONE, np.array([_PRECISION]), expected)[0, 0])
 
 
 def estimate_level_move(
@@ -89,7 +55,7 @@ def estimate_level_move(
     ----------
     offset : the model's log-odds of each row, with the right slope, shape (n,); their level does not matter.
     y, accounts, as_of : label, account and date of each row, from the first to the last date with a known outcome.
-    ahead_days : days from the middle of the slice that sets the level to the prediction.
+    ahead_days : days from the middle of the newest quarter to the prediction.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Logistic regression with a ridge penalty, one of the two models of the blend.
+"""Logistic regression with a ridge penalty, one of the models of the ensemble.
 
 On small tables a linear model is often as good as trees (docs/explanation/method.md), and its mistakes are easier to
 see.
@@ -33,6 +33,20 @@ HORIZON_SCALE = 3.0
 
 
 @dataclass(frozen=True)
+class RidgeSettings:
+    """A ridge.
+
+    Parameters
+    ----------
+    strength : its inverse strength.
+    losses : mean log loss on held-out later rows, by inverse strength that was tried.
+    """
+
+    strength: float
+    losses: Mapping[float, float]
+
+
+@dataclass(frozen=True)
 class LinearModel:
     """A fitted logistic regression.
 
@@ -40,20 +54,15 @@ class LinearModel:
     ----------
     encoding : encoding of the snapshots.
     pipeline : preparation and regression, on an encoded matrix.
-    strength : the chosen inverse strength of the ridge.
-    losses : mean log loss on held-out later rows, by inverse strength.
+    settings : the chosen ridge.
     average : weighted mean of each prepared column over the training rows of the main horizon, the reference of the
         contributions.
-    held_out_log_odds : log-odds of the rows that the search held out, by fold in the order of `Design.folds`, each from
-        a fit without their accounts.
     """
 
     encoding: Encoding
     pipeline: Pipeline
-    strength: float
-    losses: dict[float, float]
+    settings: RidgeSettings
     average: Floats
-    held_out_log_odds: tuple[Floats, ...] = ()
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
         """Return uncalibrated log-odds.
@@ -107,63 +116,52 @@ class LinearModel:
         return {"intercept": intercept, "numbers": numbers, "levels": levels}
 
 
-def fit_linear(
-    design: Design,
-    features: Mapping[str, Feature],
-    target: Target | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
-) -> LinearModel:
-    """Choose the ridge on later rows of other accounts, then fit on all rows.
+def search_ridge(design: Design, progress: Callable[[int, int, float], None] | None = None) -> RidgeSettings:
+    """Choose the ridge on later rows of other accounts.
 
     Parameters
     ----------
     design : the training rows.
-    features : the catalogue.
-    target : the target, whose certain directions constrain the signs of the slopes; None for no constraints.
     progress : called with (ridges tried, ridges to try, best log loss so far).
 
     Returns
     -------
-    LinearModel
+    RidgeSettings
     """
     rows = design.search_rows()
     sides = [(_side(rows, fold.fit), rows.matrix[fold.held_out], rows.y[fold.held_out]) for fold in rows.folds()]
     prepared = [(_preparation(rows.encoding).fit(fit.matrix), fit, held, happened) for fit, held, happened in sides]
     ready = [(p.transform(fit.matrix), fit, p.transform(held), happened) for p, fit, held, happened in prepared]
     mean_losses: dict[float, float] = {}
-    held_out: dict[float, tuple[Floats, ...]] = {}
     for i, strength in enumerate(STRENGTHS):
-        held_out[strength] = tuple(
-            np.asarray(_quick(strength).fit(x, fit.y, fit.weight).decision_function(later), dtype=np.float64)
-            for x, fit, later, _ in ready
-        )
-        losses = [row_log_loss(raw, happened) for raw, (*_, happened) in zip(held_out[strength], ready, strict=True)]
+        losses = [
+            row_log_loss(_quick(strength).fit(x, fit.y, fit.weight).decision_function(later), happened)
+            for x, fit, later, happened in ready
+        ]
         mean_losses[strength] = float(np.concatenate(losses).mean()) if losses else 0.0
         if progress:
             progress(i + 1, len(STRENGTHS), min(mean_losses.values()))
-    best = min(STRENGTHS, key=lambda strength: mean_losses[strength])
-    pipeline, average = _fitted(design, best, features, target)
-    return LinearModel(design.encoding, pipeline, best, mean_losses, average, held_out[best])
+    return RidgeSettings(min(STRENGTHS, key=lambda strength: mean_losses[strength]), mean_losses)
 
 
-def refit_linear(
-    model: LinearModel, design: Design, features: Mapping[str, Feature], target: Target | None = None
+def fit_linear(
+    design: Design, settings: RidgeSettings, features: Mapping[str, Feature], target: Target | None = None
 ) -> LinearModel:
-    """Refit a linear model on other training rows, without a search.
+    """Fit on all rows.
 
     Parameters
     ----------
-    model : the model, whose ridge is used.
     design : the training rows.
-    features : the features by name.
-    target : the target, which sets the directions of the features.
+    settings : the ridge, from `search_ridge`.
+    features : the catalogue.
+    target : the target, whose certain directions constrain the signs of the slopes; None for no constraints.
 
     Returns
     -------
     LinearModel
     """
-    pipeline, average = _fitted(design, model.strength, features, target)
-    return LinearModel(design.encoding, pipeline, model.strength, model.losses, average)
+    pipeline, average = _fitted(design, settings.strength, features, target)
+    return LinearModel(design.encoding, pipeline, settings, average)
 
 
 class _Side(NamedTuple):

@@ -1,9 +1,8 @@
 """The method behind the champions as a scikit-learn classifier, for any table of accounts.
 
-It searches a logistic regression and small trees on held-out accounts, blends them in log-odds, and calibrates the
-blend on the rows that the search held out.
+It fits a cross-fitted ensemble (`training.estimators.ensemble`), and calibrates it on its out-of-fold predictions.
 
-A champion is calibrated on a later slice than it is fitted on (`training.pipeline.candidate`). This classifier accepts
+A champion also takes its level from the newest quarter (`training.estimators.fitted_model`). This classifier accepts
 any rows, so it can be used in cross-validation and compared with other classifiers. Its user must take care of the
 order of the rows in time.
 """
@@ -16,7 +15,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scipy.special
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -32,8 +30,8 @@ from sklearn.utils.validation import (
 from features.definitions.feature import Direction, Feature
 from features.utils.arrays import Floats
 from training.dataset.design_matrix import build_design
-from training.estimators.blend import fit_blend, held_out_rows
 from training.estimators.calibration import apply_calibrator, calibrate
+from training.estimators.ensemble import fit_ensemble, search_ensemble
 from training.estimators.gradient_boosting import TRIALS
 from training.statistics.metrics import log_odds
 
@@ -55,9 +53,8 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     classes_ : the two labels, sorted.
     feature_names_in_, n_features_in_ : the columns in `fit`, without the keys.
-    blend_ : the fitted `training.estimators.blend.Blend`.
-    calibrator_ : calibrator of its log-odds (`training.estimators.calibration.calibrate`); None if no rows could be
-        held out.
+    ensemble_ : the fitted `training.estimators.ensemble.Ensemble`.
+    calibrator_ : calibrator of its log-odds (`training.estimators.calibration.calibrate`).
 
     Notes
     -----
@@ -80,16 +77,7 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.threads = threads
 
     def fit(self, X: Any, y: npt.ArrayLike) -> Self:
-        """Search, fit, blend and calibrate.
-
-        Parameters
-        ----------
-        X : the rows.
-        y : their labels, shape (n,).
-
-        Returns
-        -------
-        self
+        """Search, fit and calibrate on n rows and their labels (n,).
 
         Raises
         ------
@@ -121,13 +109,11 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         happened = (labels == self.classes_[1]).astype(np.float64)
         design = build_design(self._read(frame), {_HORIZON: happened}, _HORIZON, 0, self._features)
         seed = self.random_state
-        self.blend_ = fit_blend(design, self._features, "churn", self.trials, seed, self.threads)
-        held = held_out_rows(self.blend_.linear, self.blend_.trees, design)
-        self.calibrator_ = None
-        if held is not None:
-            raw = held.raw(self.blend_.share)
-            level = float(happened.mean())
-            self.calibrator_ = calibrate(raw, held.y, held.accounts, held.as_of, level, resamples=0, seed=seed)
+        settings = search_ensemble(design, self._features, "churn", self.trials, seed, self.threads)
+        self.ensemble_ = fit_ensemble(design, settings, self._features, "churn")
+        held = self.ensemble_.out_of_fold
+        raw = held.raw @ self.ensemble_.weights
+        self.calibrator_ = calibrate(raw, held.y, held.accounts, held.as_of, resamples=0, seed=seed)
         return self
 
     def decision_function(self, X: Any) -> Floats:
@@ -154,8 +140,7 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X has {len(columns)} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input"
             )
-        raw = self.blend_.raw(self._read(frame))
-        p = scipy.special.expit(raw) if self.calibrator_ is None else apply_calibrator(self.calibrator_, raw)
+        p = apply_calibrator(self.calibrator_, self.ensemble_.raw(self._read(frame)))
         return np.column_stack([1 - p, p])
 
     def predict(self, X: Any) -> npt.NDArray[Any]:

@@ -59,7 +59,7 @@ def evaluate_by_segment(
         captured: tuple[CapacityCapture, ...] = ()
         if metrics.enough:
             comparison = compare_candidates(
-                y, own, accounts, tested.arr[rows], tested.known_rate, candidate, RESAMPLES, seed
+                y, own, accounts, tested.arr[rows], tested.known_rate[rows], candidate, RESAMPLES, seed
             )
             captured = capacity_capture(tested, capacity, seed, rows)
         segments.append(SegmentMetrics(**vars(metrics), judgement=comparison, at_capacity=captured))

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-import numpy as np
-import pandas as pd
-
 from features.catalogue.catalogue import Catalogue
-from features.errors import BundleError
-from features.utils.arrays import Floats
+from features.errors import BundleError, InsufficientData
+from features.utils.progress import Progress, no_progress
 from models.artifacts.bundle import Bundle, load_bundle
 from models.artifacts.champion import ChampionEntry, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.dataset.sufficiency import MINIMUM_OUTCOMES
+from training.dataset.target_rows import TargetRows
+from training.estimators.ensemble import EnsembleSettings
+from training.estimators.fitted_model import fit_model
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import log_odds
 from training.statistics.newton_logistic import row_log_loss
@@ -83,23 +83,23 @@ def _read(home: Home, target: Target, pointed: ChampionEntry, catalogue: Catalog
 
 def compare_with_champion(
     champion: Bundle | UnreadableChampion,
-    p: Floats,
-    frame: pd.DataFrame,
-    y: Floats,
-    grace_days: int,
+    rows: TargetRows,
     config: TrainConfig,
+    settings: EnsembleSettings,
+    progress: Progress = no_progress,
 ) -> ChampionComparison:
-    """Compare a candidate with the champion on test rows whose label window was open when the champion was trained.
+    """Compare the recipe of a candidate with the champion, on outcomes that neither has seen.
 
-    A champion trained on the same data has no such rows: the model that ships is fitted on the test outcomes too.
+    The recipe is fitted once more on the labels that were known when the champion was trained. Both then predict the
+    snapshots whose label window was still open.
 
     Parameters
     ----------
     champion : the champion.
-    p : probabilities of the candidate on the test rows, shape (n,).
-    frame, y : the test rows and their labels, 0 or 1.
-    grace_days : G.
+    rows : labelled snapshots of the target.
     config : the settings of the training.
+    settings : the settings of the ensemble.
+    progress : receives the share done.
 
     Returns
     -------
@@ -108,22 +108,27 @@ def compare_with_champion(
     if isinstance(champion, UnreadableChampion):
         reason = f"the champion, version {champion.version}, can no longer be read"
         return ChampionComparison(champion.version, None, reason, unreadable=True)
-    manifest, horizon = champion.manifest, config.horizon_days
-    if (manifest.horizon_days, manifest.grace_days) != (horizon, grace_days):
+    manifest, horizon, grace = champion.manifest, config.horizon_days, rows.prepared.grace_days
+    if (manifest.horizon_days, manifest.grace_days) != (horizon, grace):
         theirs = f"{manifest.horizon_days} days ahead (grace {manifest.grace_days})"
-        ours = f"{horizon} (grace {grace_days})"
+        ours = f"{horizon} (grace {grace})"
         return ChampionComparison(manifest.version, None, f"it predicts {theirs}, not {ours}")
-    open_then = (frame["as_of"] + timedelta(days=horizon + grace_days) > manifest.trained_through).to_numpy()
-    accounts = frame["account_id"].to_numpy(dtype=object)
-    trained = f"it was trained through {manifest.trained_through:%Y-%m-%d}"
-    if not open_then.any():
-        return ChampionComparison(manifest.version, None, f"{trained} and has used every outcome of the test")
-    minimum, rows = MINIMUM_OUTCOMES["test"], np.flatnonzero(open_then)
-    if (happened := len(set(accounts[open_then & (y == 1)]))) < minimum:
-        words = f"{trained}, and only {happened} accounts have test outcomes that it has not used"
+    gap, through = timedelta(days=horizon + grace), manifest.trained_through
+    test = rows.rows_at([at for at in rows.prepared.grid.as_ofs if at + gap > through])
+    trained = f"it was trained through {through:%Y-%m-%d}"
+    if not len(test.y):
+        return ChampionComparison(manifest.version, None, f"{trained} and has used every known outcome")
+    minimum = MINIMUM_OUTCOMES["backtest"]
+    if (happened := len(set(test.accounts[test.y == 1]))) < minimum:
+        words = f"{trained}, and only {happened} accounts have outcomes that it has not used"
         return ChampionComparison(manifest.version, None, f"{words}; at least {minimum} are needed")
-    probability = champion.scorer.predict(frame.iloc[rows]).probability
-    losses = [row_log_loss(log_odds(of), y[rows]) for of in (p[rows], probability)]
+    try:
+        refit = fit_model(rows, through, config, settings, resamples=0, progress=progress)
+    except InsufficientData as error:
+        words = f"{trained}, and the data of that time do not suffice to fit the candidate ({'; '.join(error.missing)})"
+        return ChampionComparison(manifest.version, None, words)
+    p, champion_p = refit.probability(test.frame), champion.scorer.predict(test.frame).probability
+    losses = [row_log_loss(log_odds(of), test.y) for of in (p, champion_p)]
     difference = losses[0] - losses[1]
-    means = AccountBootstrap(accounts[rows], config.resamples, config.seed).means(difference)
+    means = AccountBootstrap(test.accounts, config.resamples, config.seed).means(difference)
     return ChampionComparison(manifest.version, (float(difference.mean()), *interval(means)))

@@ -93,7 +93,7 @@ class Comparison:
     rows : metrics per candidate, in the given order.
     differences : loss differences between the subject and every other candidate, by both losses.
     size : number of test rows, accounts, rows with the outcome, and accounts with it.
-    known_rate, window_rate : outcome rate known before the test, and rate of the test rows.
+    known_rate, window_rate : mean of the outcome rates known at the origins, and rate of the predicted rows.
     grade, words : grade of the subject, and what it means.
     """
 
@@ -154,7 +154,7 @@ def compare_candidates(
     candidates: Mapping[str, npt.ArrayLike],
     accounts: Sequence[str] | npt.NDArray[np.object_],
     arr: npt.ArrayLike,
-    known_rate: float,
+    known_rate: float | Floats,
     subject: str = BLEND,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -167,7 +167,7 @@ def compare_candidates(
     candidates : probabilities by candidate, shape (n,) each; at least those of the subject.
     accounts : account of each row; accounts are resampled whole.
     arr : ARR at as_of, currency.
-    known_rate : outcome rate known before the test, 0 to 1.
+    known_rate : outcome rate known when the predictions were made, 0 to 1, of each row (n,) or of all.
     subject : the evaluated candidate.
     resamples, seed : settings of the bootstrap; all candidates share its resamples, so differences are paired.
 
@@ -204,10 +204,11 @@ def compare_candidates(
     average = Predictions(happened, np.full(len(happened), known_rate), money)
     against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
     grade = _grade({row.candidate: row for row in rows}[subject], against_average)
-    return Comparison(subject, rows, differences, size, known_rate, float(happened.mean()), grade, GRADE_WORDS[grade])
+    known = float(np.mean(known_rate))
+    return Comparison(subject, rows, differences, size, known, float(happened.mean()), grade, GRADE_WORDS[grade])
 
 
-def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float) -> tuple[Metric, ...]:
+def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float | Floats) -> tuple[Metric, ...]:
     goods = {name: good for name, (_, good) in _SINGLE.items()}
     goods |= {f"{name}_{share * 100:.0f}": good for name, good in _BY_SHARE.items() for share in metrics.TOP_SHARES}
 

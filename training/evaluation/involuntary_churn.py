@@ -19,7 +19,7 @@ from features.definitions.feature import Feature
 from features.utils.arrays import Floats, Objects
 from models.peer_groups.segments import ARR_FEATURE
 from training.dataset.design_matrix import Design
-from training.estimators.logistic_regression import LinearModel, fit_linear
+from training.estimators.logistic_regression import LinearModel, fit_linear, search_ridge
 from training.evaluation import test_predictions
 from training.evaluation.comparison import Comparison, compare_candidates
 from training.evaluation.test_predictions import PartMetrics, part_metrics
@@ -115,6 +115,7 @@ def evaluate_involuntary(
     later_kind: Objects,
     resamples: int,
     seed: int = 0,
+    final: tuple[Design, Objects] | None = None,
 ) -> InvoluntaryChurn:
     """Fit the model of the involuntary share and evaluate it out of time.
 
@@ -124,6 +125,7 @@ def evaluate_involuntary(
     later, later_kind : churned snapshots of later dates, whose label windows begin after all training windows have
         ended, and the kind of each, shape (n,).
     resamples, seed : of the account bootstrap.
+    final : training rows and kinds of the model that ships, fitted after the evaluation; None for those of ``design``.
 
     Returns
     -------
@@ -141,6 +143,10 @@ def evaluate_involuntary(
         figures = part_metrics("involuntary", y, p, accounts, seed, resamples)
         candidates = {BY_ACCOUNT: p, CONSTANT: np.full(len(y), share)}
         comparison = compare_candidates(y, candidates, accounts, arr, share, BY_ACCOUNT, resamples, seed)
+    if final is not None:
+        design, kind = final
+        churned = design.main & (design.y == 1)
+        share, model = float((kind[churned] == "involuntary").mean()), fit_involuntary(design, kind, features)
     return InvoluntaryChurn(
         share, _by_kind(design.accounts[churned], kind[churned]), tested_on, model, figures, comparison
     )
@@ -164,7 +170,8 @@ def fit_involuntary(design: Design, kind: Objects, features: Mapping[str, Featur
     if min(_by_kind(design.accounts[churned], kind[churned]).values()) < MINIMUM_ACCOUNTS:
         return None
     unpaid = (kind == "involuntary").astype(np.float64)
-    return fit_linear(replace(design, y=unpaid).subset(churned), features)
+    rows = replace(design, y=unpaid).subset(churned)
+    return fit_linear(rows, search_ridge(rows), features)
 
 
 def _by_kind(accounts: Objects, kind: Objects) -> dict[str, int]:

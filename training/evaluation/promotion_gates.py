@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from training.dataset.sufficiency import Sufficiency
-from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION
+from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, RENEWAL_DUE
 from training.evaluation.champion_comparison import ChampionComparison
 from training.evaluation.comparison import Comparison
 from training.leakage.report import MAXIMUM_NAMED
@@ -44,7 +44,7 @@ def evaluate_gates(
     -------
     tuple of Gate
     """
-    rivals = [LOGISTIC_REGRESSION, HEALTH_SCORE]
+    rivals = [LOGISTIC_REGRESSION, HEALTH_SCORE, *([RENEWAL_DUE] if judgement.difference(RENEWAL_DUE) else [])]
     return (
         _no_leak(leaks),
         _feeds_sound(feeds),
@@ -71,13 +71,9 @@ def _feeds_sound(feeds: Sequence[str] | None) -> Gate:
     return Gate("feeds_sound", not feeds, float(len(feeds)), 0.0, words)
 
 
-def _enough(sufficiency: Sufficiency) -> Gate:
-    words = (
-        "missing: " + "; ".join(sufficiency.missing)
-        if sufficiency.missing
-        else "enough accounts and outcomes in every slice"
-    )
-    return Gate("enough_data", not sufficiency.missing, float(len(sufficiency.missing)), 0.0, words)
+def _enough(enough: Sufficiency) -> Gate:
+    words = "missing: " + "; ".join(enough.missing) if enough.missing else "enough accounts and outcomes"
+    return Gate("enough_data", not enough.missing, float(len(enough.missing)), 0.0, words)
 
 
 def _beats_the_average(judgement: Comparison) -> Gate:
@@ -93,7 +89,8 @@ def _no_loss(judgement: Comparison, rival: str) -> Gate:
     difference = judgement.difference(rival, "log_loss")
     name, against = f"no_loss_to_{rival}", rival.replace("_", " ")
     if difference is None:
-        return Gate(name, False, None, 0.0, f"it was not compared with the {against}")
+        # Only a health score can be missing: without any value it is not a candidate.
+        return Gate(name, True, None, None, f"not applicable: no account has a {against}")
     relation = _relation(difference.low, difference.high)
     return Gate(name, not difference.worse, difference.low, 0.0, f"log loss {relation} that of the {against}")
 

@@ -14,7 +14,7 @@ from features.utils.arrays import Bools, Floats, Objects
 from models.health.rubric import HealthScores, Rubric, load_rubric, rubric_files
 from models.health.score_calibration import HealthFacts, LearnedWeights, RubricFacts
 from training.dataset.labelled_snapshots import LabelledSnapshots
-from training.dataset.time_split import TimeSplit
+from training.dataset.origins import Origins
 from training.estimators.rubric_weights import learn_weights
 from training.evaluation.baselines import HEALTH_SCORE
 from training.evaluation.score_calibration import fit_score_calibration
@@ -33,17 +33,17 @@ class ScoredRubric(NamedTuple):
 
 
 def score_rubrics(
-    prepared: LabelledSnapshots, rubrics: Iterable[Rubric], parts: TimeSplit, seed: int = 0
+    prepared: LabelledSnapshots, rubrics: Iterable[Rubric], origins: Origins, seed: int = 0
 ) -> dict[str, ScoredRubric]:
     """Score all snapshots by each rubric, with learned weights where the rubric requires them.
 
-    Weights are learned on the dates whose label windows end before the test slice, so the test slice can evaluate them.
+    Weights are learned on the dates whose label windows end before the first origin, so the backtest can evaluate them.
 
     Parameters
     ----------
     prepared : labelled snapshots.
     rubrics : rubrics with different names.
-    parts : the time split.
+    origins : the origins of the backtest.
     seed : seed of the resamples.
 
     Returns
@@ -51,7 +51,7 @@ def score_rubrics(
     dict of str to ScoredRubric
     """
     churn = _churn_rows(prepared)
-    before = churn.before(parts)
+    before = churn.before(origins)
     scored: dict[str, ScoredRubric] = {}
     for rubric in sorted(rubrics, key=lambda one: one.name):
         scores, weights = rubric.score(prepared.frame), None
@@ -64,18 +64,18 @@ def score_rubrics(
 
 
 def health_facts(
-    prepared: LabelledSnapshots, scored: Mapping[str, ScoredRubric], parts: TimeSplit, seed: int = 0
+    prepared: LabelledSnapshots, scored: Mapping[str, ScoredRubric], origins: Origins, seed: int = 0
 ) -> HealthFacts:
     """Fit the observed churn per score of each rubric.
 
     The curve over the score is fitted on every labelled date. In addition, a curve fitted on the label windows before
-    the test slice is evaluated on the test slice.
+    the first origin is evaluated on the dates that the backtest predicts.
 
     Parameters
     ----------
     prepared : labelled snapshots.
     scored : `score_rubrics` of the same snapshots, by rubric.
-    parts : the time split.
+    origins : the origins of the backtest.
     seed : seed of the resamples.
 
     Returns
@@ -84,7 +84,7 @@ def health_facts(
     """
     churn = _churn_rows(prepared)
     labelled = churn.labelled
-    held = churn.before(parts)[labelled], parts.mask("test", prepared.frame["as_of"])[labelled]
+    held = churn.before(origins)[labelled], origins.predicted_mask(prepared.frame["as_of"])[labelled]
     facts: dict[str, RubricFacts] = {}
     for name, (scores, weights) in scored.items():
         meaning = fit_score_calibration(
@@ -108,12 +108,12 @@ class ScoredRubrics:
     ----------
     rubric : the one that ships.
     scored : by rubric (`score_rubrics`).
-    parts : the dates of training, calibration and test.
+    origins : the origins of the backtest.
     """
 
     rubric: Rubric
     scored: Mapping[str, ScoredRubric]
-    parts: TimeSplit
+    origins: Origins
 
     def contenders(self) -> dict[str, Floats]:
         """The score of each snapshot by name of the contender: `HEALTH_SCORE` is the rubric that ships."""
@@ -131,9 +131,9 @@ class _ChurnRows(NamedTuple):
     churned: Floats
     labelled: Bools
 
-    def before(self, parts: TimeSplit) -> Bools:
-        """Return the labelled rows whose label windows end before the test slice."""
-        ended = self.as_of + timedelta(days=parts.gap_days) <= parts.test[0]
+    def before(self, origins: Origins) -> Bools:
+        """Return the labelled rows whose label windows end before the first origin."""
+        ended = self.as_of + timedelta(days=origins.gap_days) <= origins.first
         return self.labelled & ended.to_numpy(dtype=bool)
 
 

@@ -1,4 +1,4 @@
-"""Predictions on the test rows, and the metrics of one candidate on a part of them."""
+"""Predictions of the backtest, and the metrics of one candidate on a part of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.utils.arrays import Floats, Objects
+from features.utils.arrays import Bools, Floats, Objects
 from training.evaluation.comparison import json_safe
 from training.statistics import metrics
 from training.statistics.account_bootstrap import AccountBootstrap, interval
@@ -25,14 +25,15 @@ UNDEFINED: MetricEstimate = (float("nan"), float("nan"), float("nan"))
 
 @dataclass(frozen=True)
 class ScoredTestRows:
-    """The n test rows with the probabilities of all candidates.
+    """The n predicted rows of the backtest with the probabilities of all candidates.
 
     Parameters
     ----------
     accounts, as_of, segment : account, date and segment of each row.
     y, arr : label, 0 or 1, and ARR at as_of in currency per year, shape (n,).
     p : probabilities by candidate, shape (n,) each.
-    known_rate : outcome rate known before the test, 0 to 1.
+    known_rate : outcome rate known at the origin of each row, 0 to 1, shape (n,).
+    due : which rows have their renewal within the main horizon, shape (n,).
     """
 
     accounts: Objects
@@ -41,7 +42,8 @@ class ScoredTestRows:
     y: Floats
     arr: Floats
     p: Mapping[str, Floats]
-    known_rate: float
+    known_rate: Floats
+    due: Bools
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""The candidate model of one target: evaluated on test dates, then refitted on all labels."""
+"""The candidate model of one target: its recipe is judged by a backtest, then fitted on every known label."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,29 +16,37 @@ from features.utils.progress import Progress, subprogress
 from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, write_bundle
 from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
+from models.explain.comparables import Comparables
+from models.explain.reasons import TargetExplainer
+from models.explain.treeshap import LazyTreeShap
 from models.health.rubric import Rubric
 from models.health.score_calibration import HealthFacts
+from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
+from models.peer_groups.segments import ARR_FEATURE, segment_of
+from models.scorer.scorer import Scorer
 from models.targets import Target
+from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.origins import Origins
 from training.dataset.sufficiency import Sufficiency
 from training.dataset.target_rows import TargetRows
-from training.dataset.time_split import TimeSplit
 from training.dataset.training_data import TrainingData
-from training.estimators.blend import refit_blend
+from training.estimators.fitted_model import FittedModel, fit_model
+from training.evaluation.backtest import run_backtest
 from training.evaluation.baselines import BLEND
-from training.evaluation.benchmark import Benchmark, run_benchmark
 from training.evaluation.by_horizon import HorizonMetrics
 from training.evaluation.by_segment import SegmentMetrics, evaluate_by_segment
 from training.evaluation.capacity_value import CapacityValue, capacity_value
-from training.evaluation.champion_comparison import ChampionComparison, UnreadableChampion, compare_with_champion
+from training.evaluation.champion_comparison import UnreadableChampion, compare_with_champion
 from training.evaluation.comparison import Comparison
-from training.evaluation.interval_width import true_probability_spread
+from training.evaluation.due_accounts import compare_due
 from training.evaluation.involuntary_churn import InvoluntaryChurn, evaluate_involuntary
 from training.evaluation.promotion_gates import Gate, all_passed, evaluate_gates
 from training.evaluation.reason_stability import ReasonStability, reason_stability
 from training.evaluation.test_predictions import ScoredTestRows
-from training.pipeline.final_model import FinalModel, fit_final_model
 
+#: Accounts of the newest snapshot that are explained: they give the contributions of comparable accounts.
+EXPLAINED = 1000
 OUTCOME_ACCOUNTS = "outcome_accounts"
 """Manifest key: the number of accounts with the outcome that a model was fitted on."""
 
@@ -62,20 +71,21 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """An evaluated model, and the final model to release.
+    """A judged recipe, and the final model to release.
 
     Parameters
     ----------
-    enough : the target, the dates of each slice, and the amount of data.
-    judgement : the comparison on the test dates with base rate, health scores, logistic regression and trees alone.
-    tested : the test rows and each candidate's predictions.
+    enough : the target, the origins of the backtest, and the amount of data.
+    judgement : the comparison with base rate, renewal date, health scores and single models in the backtest.
+    tested : the predicted rows of the backtest and each candidate's predictions.
     by_horizon : the evaluation at the other horizons, including those that could not be evaluated.
+    due : the comparison on the accounts whose renewal was within the horizon; None if it was not possible.
     by_segment : the evaluation by segment.
     work : the value of each candidate's ranking to a team.
     gates : the promotion gates.
-    final : the model refitted with the same settings on every outcome known before the test, and calibrated on the
-        test dates, which are used for nothing else.
-    stability : how similar the reasons of two trainings are; None if not measured.
+    final : the model fitted by the same recipe on every known outcome.
+    explainer : explains the newest snapshot.
+    stability : how far the members of the ensemble agree on the reasons.
     involuntary : the model of involuntary churn and its evaluation; None for other targets.
     """
 
@@ -83,11 +93,13 @@ class Candidate:
     judgement: Comparison
     tested: ScoredTestRows
     by_horizon: tuple[HorizonMetrics, ...]
+    due: Comparison | None
     by_segment: tuple[SegmentMetrics, ...]
     work: tuple[CapacityValue, ...]
     gates: tuple[Gate, ...]
-    final: FinalModel
-    stability: ReasonStability | None
+    final: FittedModel
+    explainer: TargetExplainer
+    stability: ReasonStability
     involuntary: InvoluntaryChurn | None = None
 
     @property
@@ -96,14 +108,14 @@ class Candidate:
         return self.enough.target
 
     @property
-    def split(self) -> TimeSplit:
-        """The dates of each slice of the evaluation."""
+    def origins(self) -> Origins:
+        """The origins of the backtest."""
         return self.enough.require()
 
     @property
     def calibrator(self) -> dict[str, Any]:
-        """The calibrator to release, with the spread of log-odds between two trainings."""
-        return self.final.calibrator | {"spread": true_probability_spread(self.stability)}
+        """The calibrator to release."""
+        return self.final.calibrator
 
     @property
     def failed_gates(self) -> tuple[str, ...]:
@@ -116,22 +128,10 @@ class Candidate:
         return all_passed(self.gates)
 
     def write(self, folder: Path, version: str, release: Release, card: ModelCard | None = None) -> Bundle:
-        """Write the bundle to release.
-
-        Parameters
-        ----------
-        folder : the folder of the bundle.
-        version : the version of the model.
-        release : the contents that all bundles of the run share.
-        card : the model card, if there is one.
-
-        Returns
-        -------
-        Bundle
-        """
-        prepared, blend = release.data.prepared, self.final.blend
+        """Write the bundle to release, with its model card."""
+        prepared, ensemble = release.data.prepared, self.final.ensemble
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
-        encoding = blend.encoding
+        encoding = ensemble.encoding
         kinds = None if self.involuntary is None else self.involuntary.scorer_parameters()
         parts = BundleContents(
             target=self.target,
@@ -145,14 +145,16 @@ class Candidate:
             metrics={m.name: _number(m.value) for m in self.judgement[BLEND].metrics}
             | {OUTCOME_ACCOUNTS: self.final.outcomes},
             gates={gate.name: asdict(gate) for gate in self.gates},
-            model_text=blend.trees.text,
+            model_text=ensemble.text,
             calibrator=self.calibrator,
             schema=bundle_schema(
                 encoding.features,
                 encoding.levels,
                 Peers.of(prepared.latest, numbers),
                 prepared.catalogue,
-                blend.scorer_parameters() | ({} if kinds is None else {"involuntary": kinds}),
+                ensemble.scorer_parameters()
+                | {"comparables": self.explainer.comparables.to_json()}
+                | ({} if kinds is None else {"involuntary": kinds}),
             ),
             rubric=release.rubric,
             health=release.health,
@@ -170,7 +172,7 @@ def fit_candidate(
     champion: Bundle | UnreadableChampion | None,
     progress: Progress,
 ) -> Candidate:
-    """Run the benchmark, fit the final model, and evaluate the gates.
+    """Run the backtest, fit the final model, and evaluate the gates.
 
     Parameters
     ----------
@@ -189,75 +191,74 @@ def fit_candidate(
     """
     config, enough = data.config, data.facts[target]
     rows = TargetRows(data.prepared, target, health, config.horizon_days)
-    benchmark = run_benchmark(rows, enough.require(), config, subprogress(progress, 0.0, 0.8))
-    comparison = _compared_with_champion(data, benchmark, champion)
-    progress(0.8, f"{target}: refitting on all known outcomes")
-    final = _refit(data, rows, benchmark)
-    stability = _stability(data, target, final, subprogress(progress, 0.9, 1.0))
+    backtest = run_backtest(rows, enough.require(), config, subprogress(progress, 0.0, 0.6))
+    comparison = None
+    if champion is not None:
+        comparing = subprogress(progress, 0.6, 0.7)
+        comparison = compare_with_champion(champion, rows, config, backtest.settings, comparing)
+    fitting = subprogress(progress, 0.7, 0.95)
+    final = fit_model(rows, data.prepared.signals.data_through, config, progress=fitting)
+    progress(0.95, f"{target}: comparing reasons")
+    explainer = explain_latest(final, data.prepared, target)
     candidate = Candidate(
         enough=enough,
-        judgement=benchmark.judgement,
-        tested=benchmark.tested,
-        by_horizon=benchmark.by_horizon,
-        by_segment=evaluate_by_segment(benchmark.tested, BLEND, config.capacity, config.seed),
-        work=capacity_value(benchmark.tested, config.capacity, config.save_rate, config.cost_per_account, config.seed),
-        gates=evaluate_gates(benchmark.judgement, enough, leaks, comparison, data.label_feed_faults),
+        judgement=backtest.judgement,
+        tested=backtest.tested,
+        by_horizon=backtest.by_horizon,
+        due=compare_due(backtest.tested, config.resamples, config.seed),
+        by_segment=evaluate_by_segment(backtest.tested, BLEND, config.capacity, config.seed),
+        work=capacity_value(backtest.tested, config.capacity, config.save_rate, config.cost_per_account, config.seed),
+        gates=evaluate_gates(backtest.judgement, enough, leaks, comparison, data.label_feed_faults),
         final=final,
-        stability=stability,
-        involuntary=_involuntary_churn(data, final) if target == "churn" else None,
+        explainer=explainer,
+        stability=reason_stability(explainer, len(explainer.frame)),
+        involuntary=_involuntary_churn(data, rows, final) if target == "churn" else None,
     )
     progress(1.0, f"{target}: done")
     return candidate
 
 
-def _compared_with_champion(
-    data: TrainingData, benchmark: Benchmark, champion: Bundle | UnreadableChampion | None
-) -> ChampionComparison | None:
-    if champion is None:
-        return None
-    p, test = benchmark.tested.p[BLEND], benchmark.test
-    return compare_with_champion(champion, p, test.frame, test.y, data.prepared.grace_days, data.config)
-
-
-def _refit(data: TrainingData, rows: TargetRows, benchmark: Benchmark) -> FinalModel:
-    parts, through = data.facts[rows.target].require().final(), data.prepared.signals.data_through
-    catalogue = data.prepared.catalogue
-    return fit_final_model(
-        rows,
-        parts,
-        through,
-        lambda design: refit_blend(benchmark.model, design, catalogue, rows.target),
-        data.config.seed,
-    )
-
-
-def _stability(data: TrainingData, target: Target, final: FinalModel, progress: Progress) -> ReasonStability | None:
-    return reason_stability(
-        final.blend,
-        final.design,
-        data.prepared.latest,
-        data.prepared.catalogue,
+def explain_latest(
+    model: FittedModel, prepared: LabelledSnapshots, target: Target, accounts: int = EXPLAINED
+) -> TargetExplainer:
+    """Return the explainer of some accounts of the newest snapshot, and the contributions of comparable accounts."""
+    ensemble, latest = model.ensemble, prepared.latest
+    schema = json.loads(json.dumps(ensemble.encoding.schema | ensemble.scorer_parameters()))
+    calibrator = json.loads(json.dumps(model.calibrator)) | {"resamples": [model.calibrator["parameters"]] * 10}
+    scorer = Scorer.from_texts(ensemble.text, schema, calibrator, LazyTreeShap.by_member)
+    frame = latest.sample(min(accounts, len(latest)), random_state=0).reset_index(drop=True)
+    matrix = scorer.encode(frame).matrix
+    segments = segment_of(number_column(frame, ARR_FEATURE))
+    contributions = scorer.member_contributions(matrix)
+    numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
+    return TargetExplainer(
         target,
-        data.config.refits,
-        data.config.seed,
-        lambda share: progress(share, f"{target}: measuring the stability of reasons"),
+        frame,
+        scorer.features,
+        scorer.raw(matrix),
+        lambda rows: contributions[:, rows],
+        Peers.of(latest, numbers),
+        segments,
+        prepared.catalogue,
+        Comparables.of(contributions, segments),
     )
 
 
-def _involuntary_churn(data: TrainingData, final: FinalModel) -> InvoluntaryChurn:
-    # The final model itself is evaluated: its last label window ends where the test begins.
+def _involuntary_churn(data: TrainingData, rows: TargetRows, final: FittedModel) -> InvoluntaryChurn:
     prepared, config = data.prepared, data.config
+    origins = data.facts["churn"].require()
     kind = prepared.labels["churn_kind"].to_numpy(dtype=object)
-    test = data.facts["churn"].require().mask("test", prepared.frame["as_of"])
-    later = test & (prepared.labels["churn"] == 1).to_numpy()
+    before = rows.training_design(origins.first)
+    later = origins.predicted_mask(prepared.frame["as_of"]) & (prepared.labels["churn"] == 1).to_numpy()
     return evaluate_involuntary(
-        final.design,
-        kind[final.design.row_index],
+        before,
+        kind[before.row_index],
         prepared.catalogue,
         prepared.frame[later].reset_index(drop=True),
         kind[later],
         config.resamples,
         config.seed,
+        (final.design, kind[final.design.row_index]),
     )
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from features.utils.dates import to_iso
 from models.artifacts import model_card as card
-from models.explain.treeshap import LazyTreeShap
-from models.scorer.scorer import Scorer
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.training_data import TrainingData
-from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
+from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION, RENEWAL_DUE
 from training.evaluation.by_segment import SegmentMetrics
 from training.evaluation.capacity_value import RANDOM
 from training.evaluation.comparison import Metric
@@ -32,11 +28,13 @@ METRICS = (
 )  # fmt: skip
 #: The metrics of the involuntary-churn model on the card.
 INVOLUNTARY_METRICS = ("roc_auc", "brier", "log_loss")
-RIVALS = (BLEND, BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
+#: The metrics among the accounts whose renewal is due.
+DUE_METRICS = ("roc_auc", "brier", "log_loss", "brier_skill")
+RIVALS = (BLEND, BASE_RATE, RENEWAL_DUE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
 #: The rivals whose AUC by segment is on the card; the run's report has all of them.
 SEGMENT_RIVALS = (HEALTH_SCORE, LOGISTIC_REGRESSION)
-#: Number of features on the card, and of accounts of the newest snapshot that are explained to rank them.
-NAMED, EXPLAINED = 20, 1000
+#: Number of features on the card.
+NAMED = 20
 #: Tail probability above a 95% interval.
 UPPER_TAIL = 0.025
 
@@ -50,10 +48,10 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
     leaks : the report of the leak check.
     run_id : the MLflow run that the candidate is registered with.
     """
-    prepared, config, blend = data.prepared, data.config, candidate.final.blend
+    prepared, config, ensemble = data.prepared, data.config, candidate.final.ensemble
     comparison = candidate.judgement
     weights, dimensions = _weights(candidate, prepared)
-    settings = blend.trees.settings
+    stability = candidate.stability
     return card.ModelCard(
         target=candidate.target,
         horizon_days=config.horizon_days,
@@ -84,10 +82,20 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
         reliability=reliability_bins(candidate.tested, config.seed),
         by_segment=[_subset_metrics(part, _segment_rivals(part)) for part in candidate.by_segment],
         by_horizon=[_subset_metrics(part, {}, part.enough, part.note) for part in candidate.by_horizon],
-        features_read=len(blend.encoding.features),
+        features_read=len(ensemble.encoding.features),
         weights=weights,
         dimensions=dimensions,
-        same_first=None if candidate.stability is None else candidate.stability.same_first,
+        same_first=stability.same_first,
+        reasons=card.ReasonCounts(
+            members=stability.members, given=stability.given, at_least_two=stability.at_least_two
+        ),
+        newest_snapshots={str(days): _day(at) for days, at in candidate.final.newest_dates().items()}
+        or {str(config.horizon_days): _day(candidate.final.dates[1])},
+        due=[
+            card.CandidateMetrics(candidate=row.candidate, metrics={name: _metric(row[name]) for name in DUE_METRICS})
+            for row in (candidate.due.rows if candidate.due else ())
+            if row.candidate in RIVALS
+        ],
         sight=[
             card.CapacityRecall(
                 candidate=w.candidate,
@@ -99,9 +107,11 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
             for w in candidate.work
             if w.candidate in (*RIVALS, RANDOM)
         ],
-        trees=int(settings.get("trees", 0)),
-        leaves=int(settings.get("num_leaves", 0)),
-        trees_share=float(blend.share),
+        trees=ensemble.trees,
+        leaves=max(
+            settings.chosen["leaves"] for settings in (ensemble.settings.small_trees, ensemble.settings.large_trees)
+        ),
+        trees_share=ensemble.trees_share,
         involuntary=None if candidate.involuntary is None else _involuntary_card(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
         feeds=data.feeds.troubles(),
@@ -180,20 +190,9 @@ def _weights(
     candidate: Candidate, prepared: LabelledSnapshots
 ) -> tuple[list[card.FeatureImportance], dict[str, float]]:
     """Return the share of each feature and dimension in the predictions of the newest snapshot."""
-    blend, catalogue = candidate.final.blend, prepared.catalogue
-    encoding = blend.encoding
-    entries: list[dict[str, Any]] = []
-    for name in encoding.features:
-        entry: dict[str, Any] = {"name": name, "kind": catalogue[name].kind, "unit": catalogue[name].unit}
-        if name in encoding.levels:
-            entry["categories"] = list(encoding.levels[name])
-        entries.append(entry)
-    schema = json.loads(json.dumps({"features": entries, **blend.scorer_parameters()}))
-    calibrator = json.loads(json.dumps(candidate.calibrator))
-    scorer = Scorer.from_texts(blend.trees.text, schema, calibrator, LazyTreeShap)
-    latest = prepared.latest
-    rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
-    moved = np.abs(scorer.contributions(scorer.encode(rows).matrix)[:, :-1]).mean(axis=0)
+    explainer, catalogue = candidate.explainer, prepared.catalogue
+    parts = explainer.contribute(np.arange(len(explainer.frame))).mean(axis=0)
+    moved = np.abs(parts[:, :-1]).mean(axis=0)
     shares = moved / (moved.sum() or 1.0)
     order = np.argsort(-shares, kind="stable")
     weights = [
@@ -205,10 +204,10 @@ def _weights(
         )
         for j in order[:NAMED]
         if shares[j] > 0
-        for name in (scorer.features[j],)
+        for name in (explainer.names[j],)
     ]
     dimensions: dict[str, float] = {}
-    for j, name in enumerate(scorer.features):
+    for j, name in enumerate(explainer.names):
         dimension = catalogue[name].dimension
         dimensions[dimension] = dimensions.get(dimension, 0.0) + float(shares[j])
     return weights, {name: min(share, 1.0) for name, share in sorted(dimensions.items(), key=lambda each: -each[1])}

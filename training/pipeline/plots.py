@@ -28,8 +28,6 @@ RIVAL_COLORS = ("#9a9a9a", "#c98a2b", "#5b9e6f", "#9b6bb0", "#b3564b", "#6aa5b8"
 PLOTTED_RIVALS = (HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
 """The rivals whose curves are drawn; more curves would be unreadable."""
 SHOWN = 15
-#: Number of accounts of the latest snapshot that are explained for the plots.
-EXPLAINED = 500
 
 
 def draw_plots(candidate: Candidate, scorer: Scorer, prepared: LabelledSnapshots) -> dict[str, Figure]:
@@ -46,10 +44,10 @@ def draw_plots(candidate: Candidate, scorer: Scorer, prepared: LabelledSnapshots
     dict of str to Figure
         The plots by file name without suffix.
     """
-    target, tested, latest, catalogue = candidate.target, candidate.tested, prepared.latest, prepared.catalogue
-    rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
-    encoded = scorer.encode(rows).matrix
-    parts = scorer.contributions(encoded)[:, :-1]
+    target, tested, catalogue = candidate.target, candidate.tested, prepared.catalogue
+    explainer = candidate.explainer
+    encoded = scorer.encode(explainer.frame).matrix
+    parts = explainer.contribute(np.arange(len(encoded))).mean(axis=0)[:, :-1]
     return {
         "reliability": plot_reliability(target, tested),
         "gain": plot_gain(target, tested),

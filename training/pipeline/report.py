@@ -15,6 +15,7 @@ from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.sufficiency import Sufficiency
 from training.dataset.training_data import TrainingData
+from training.estimators.ensemble import MODELS
 from training.leakage.report import LeakReport
 from training.pipeline.candidate import Candidate
 
@@ -35,22 +36,25 @@ class RegisteredModel:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        candidate, blend = self.candidate, self.candidate.final.blend
+        candidate, ensemble = self.candidate, self.candidate.final.ensemble
         return {
             "version": self.version,
             "bundle": str(self.folder),
-            "split": {n: [to_iso(d[0]), to_iso(d[-1])] for n, d in candidate.split.slices().items() if d},
+            "origins": [to_iso(origin) for origin in candidate.origins.dates],
+            "newest_snapshots": {str(days): to_iso(at) for days, at in candidate.final.newest_dates().items()},
             "judgement": candidate.judgement.as_dict(),
-            "stability": candidate.stability.as_dict() if candidate.stability else None,
+            "due": candidate.due.as_dict() if candidate.due else None,
+            "stability": candidate.stability.as_dict(),
             "involuntary": candidate.involuntary.as_dict() if candidate.involuntary else None,
             "by_horizon": [part.as_dict() for part in candidate.by_horizon],
             "by_segment": [part.as_dict() for part in candidate.by_segment],
             "worked": [work.as_dict() for work in candidate.work],
             "gates": [asdict(gate) for gate in candidate.gates],
             "calibrator": candidate.calibrator["kind"],
-            "horizons": list(blend.encoding.horizons),
-            "trees_share": blend.share,
-            "settings": blend.trees.settings,
+            "horizons": list(ensemble.encoding.horizons),
+            "trees_share": ensemble.trees_share,
+            "weights": dict(zip(MODELS, ensemble.weights.tolist(), strict=True)),
+            "settings": ensemble.settings.as_dict(),
         }
 
 

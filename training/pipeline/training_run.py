@@ -186,7 +186,7 @@ class TrainingRun:
         Release
         """
         self.progress(0.9, "calibrating the health scores")
-        facts = health_facts(data.prepared, rubrics.scored, rubrics.parts, self.config.seed)
+        facts = health_facts(data.prepared, rubrics.scored, rubrics.origins, self.config.seed)
         self.progress(0.92, "registering the models")
         identity = require_portfolio(self.home, data.prepared.signals, self.portfolio, keep=True, trained=True)
         return Release(data, rubrics.rubric, facts, identity)
@@ -251,7 +251,7 @@ class TrainingRun:
             written.append(candidate.write(folder, version, release, card))
             return folder
 
-        used = list(candidate.final.blend.encoding.features)
+        used = list(candidate.final.ensemble.encoding.features)
         version, folder = record.register(target, prepared.catalogue, used, write)
         record.tag_version(target, version, release.portfolio.origin)
         failed = ",".join(candidate.failed_gates)

@@ -129,20 +129,10 @@ def brier(data: Predictions, weights: Floats) -> Floats:
     return _ratio(weights @ (data.p - data.y) ** 2, weights.sum(axis=1))
 
 
-def brier_skill(data: Predictions, weights: Floats, known_rate: float) -> Floats:
-    """Brier skill score against a constant, the rate in the training data.
+def brier_skill(data: Predictions, weights: Floats, known_rate: float | Floats) -> Floats:
+    """Brier skill score against `known_rate`, the rate known when the predictions were made (of each row, or of all).
 
-    Above 0 is better than that constant; 0.05 is useful where outcomes are rare, 1 perfect.
-
-    Parameters
-    ----------
-    data : n test rows with labels, probabilities and ARR.
-    weights : weights of the rows in b resamples, shape (b, n).
-    known_rate : the constant, 0 to 1.
-
-    Returns
-    -------
-    array of shape (b,)
+    Above 0 is better than that rate; 0.05 is useful where outcomes are rare, 1 perfect.
     """
     return 1 - _ratio(brier(data, weights), _ratio(weights @ (known_rate - data.y) ** 2, weights.sum(axis=1)))
 

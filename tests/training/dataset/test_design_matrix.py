@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from training.estimators.blend import Blend, choose_blend
 
 from features.definitions.feature import Feature
 from features.errors import InsufficientData
@@ -17,7 +18,6 @@ from models.scorer.base import RENEWAL_FEATURE, TERM_FEATURE
 from models.scorer.encoding import HORIZON_COLUMNS, horizon_columns
 from models.scorer.scorer import Scorer
 from training.dataset.design_matrix import build_design
-from training.estimators.blend import Blend, choose_blend
 from training.estimators.gradient_boosting import fit_boosted_trees
 from training.estimators.logistic_regression import fit_linear
 from training.evaluation.reason_stability import reason_stability

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training.dataset.time_split import split_dates
 
 from features.errors import InsufficientData
 from features.signals.signals import OpenSignals
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import labelled_grid, read_labelled_snapshots
 from training.dataset.outcome_counts import HORIZONS, count_at_horizon
-from training.dataset.time_split import split_dates
 from training.simulation import simulate
 
 FIRST = datetime(2023, 1, 2)

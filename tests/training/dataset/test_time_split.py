@@ -8,8 +8,6 @@ import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from features.errors import BadRequest, InsufficientData
 from training.dataset.time_split import (
     LONGEST_SLICE,
     MINIMUM_CALIBRATION_DAYS,
@@ -21,6 +19,8 @@ from training.dataset.time_split import (
     split_dates,
     step_days,
 )
+
+from features.errors import BadRequest, InsufficientData
 
 FIRST = datetime(2023, 1, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

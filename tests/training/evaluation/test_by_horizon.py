@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from training.dataset.time_split import TimeSplit, split_dates
+from training.estimators.blend import Blend, fit_blend
 
 from features.definitions.feature import Feature
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.target_rows import TargetRows
-from training.dataset.time_split import TimeSplit, split_dates
-from training.estimators.blend import Blend, fit_blend
 from training.evaluation.baselines import HEALTH_SCORE, expected_rate
 from training.evaluation.by_horizon import HorizonMetrics, evaluate_by_horizon
 

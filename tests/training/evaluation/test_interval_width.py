@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from training.evaluation.interval_width import UNEXPLAINED_SPREAD, true_probability_spread
+
 from training.evaluation.reason_stability import ReasonStability
 
 

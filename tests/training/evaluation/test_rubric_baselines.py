@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from training.dataset.time_split import TimeSplit, split_dates
 
 from features.definitions.feature import Feature
 from models.health.rubric import Rubric, rubric_from_text
 from training.dataset.labelled_snapshots import LabelledSnapshots
-from training.dataset.time_split import TimeSplit, split_dates
 from training.evaluation.rubric_baselines import health_facts, score_rubrics
 
 HORIZON = 30

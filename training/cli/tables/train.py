@@ -14,8 +14,8 @@ from features.utils.dates import to_iso
 from features.utils.formatting import percent
 from models.targets import Target
 from training.cli.tables.leakage import print_findings
-from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE
-from training.evaluation.comparison import Metric
+from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, RENEWAL_DUE
+from training.evaluation.comparison import Comparison, Metric
 from training.evaluation.promotion_gates import Gate, blocking_gates, gate_text
 from training.pipeline.abort import fix_for
 from training.pipeline.candidate import Candidate
@@ -61,13 +61,14 @@ def _panel(report: TrainReport, model: RegisteredModel) -> Panel:
     candidate = model.candidate
     target, comparison = candidate.target, candidate.judgement
     size = comparison.size
-    dates = {name: f"{to_iso(d[0])} to {to_iso(d[-1])}" for name, d in candidate.split.slices().items() if d}
     step = "" if report.every_days == report.config.every_days else f" every {report.every_days} days"
+    origins, (first, last) = candidate.origins.dates, candidate.final.dates
+    refitted = f"{len(origins)} times" if len(origins) > 1 else "once"
     head = Text(
-        f"trained on snapshots{step} of {dates['train']}, calibrated on {dates['calibration']}, "
-        f"tested on {dates['test']}\n"
-        f"test: {size['rows']:,} snapshots of {size['accounts']:,} accounts, {size['accounts_with_outcome']:,} of them "
-        f"with {target}; rate {percent(comparison.window_rate)} (before: {percent(comparison.known_rate)})"
+        f"trained on snapshots{step} of {to_iso(first)} to {to_iso(last)}\n"
+        f"backtest: refitted {refitted}, from {to_iso(origins[0])} on, it predicted {size['rows']:,} snapshots of "
+        f"{size['accounts']:,} accounts, {size['accounts_with_outcome']:,} of them with {target}; "
+        f"rate {percent(comparison.window_rate)} (known before: {percent(comparison.known_rate)})"
     )
     verdict = Text(f"{comparison.grade}: {comparison.words}", style="bold")
     gates = Table.grid(padding=(0, 1))
@@ -125,12 +126,20 @@ def _more(candidate: Candidate) -> list[str]:
             f"({percent(ours.caught_arr[1], 0)} to {percent(ours.caught_arr[2], 0)}) of the ARR with the outcome"
             f"{by_health}, {percent(random.caught_arr[0], 0)} at random"
         )
-    if stability := candidate.stability:
-        lines.append(
-            f"top reason is stable across refits for {percent(stability.same_first, 0)} of accounts; "
-            f"{percent(stability.overlap, 0)} of the top three reasons are shared"
-        )
+    stability = candidate.stability
+    lines.append(
+        f"{percent(stability.at_least_two, 0)} of accounts have at least two reasons on which most of the "
+        f"{stability.members} models of the ensemble agree"
+    )
+    if candidate.due is not None:
+        lines.append(_due(candidate.due))
     return lines + [part.words for part in candidate.by_horizon if part.words]
+
+
+def _due(comparison: Comparison) -> str:
+    aucs = {row.candidate: row["roc_auc"].value for row in comparison.rows}
+    rival = f", {aucs[RENEWAL_DUE]:.2f} by the renewal date alone" if RENEWAL_DUE in aucs else ""
+    return f"among accounts with a renewal within the horizon, the ROC AUC is {aucs[BLEND]:.2f}{rival}"
 
 
 def _table(candidate: Candidate) -> Table:

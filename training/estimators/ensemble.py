@@ -1,0 +1,282 @@
+"""Cross-fitted ensemble: the model that ships.
+
+The accounts are divided into folds. Each member is fitted on the other folds, and holds three models that make
+different errors: a logistic regression, small trees and large trees (`training.estimators.gradient_boosting`). The
+members also use different dates (`training.dataset.design_matrix.Design.member_rows`). The log-odds of the ensemble are
+the mean of the members (as in bagging, Breiman 1996), so they vary less from one sample of accounts to the next than
+those of one model, and the contributions to them can be added up.
+
+Each account is predicted by the member that has not seen it. These out-of-fold predictions choose the weights of the
+three models (stacked regressions, Breiman 1996, with weights that are not negative), and the calibrator is fitted on
+them (`training.estimators.fitted_model`). The weights are shrunk to equal ones by a normal prior: with few outcomes the
+best weights are partly chance (Smith and Wallis 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.definitions.feature import Feature
+from features.utils.arrays import Bools, Floats, Objects
+from models.scorer.members import jackknife_variance
+from models.targets import Target
+from training.dataset.design_matrix import Design
+from training.dataset.encoding import Encoding
+from training.dataset.inner_folds import balanced_folds
+from training.estimators.booster_text import merge_boosters
+from training.estimators.gradient_boosting import (
+    TRIALS,
+    BoostedTrees,
+    TreeSettings,
+    fit_boosted_trees,
+    search_large_trees,
+    search_small_trees,
+)
+from training.estimators.logistic_regression import LinearModel, RidgeSettings, fit_linear, search_ridge
+from training.statistics import newton_logistic
+
+FOLDS = 5
+LINEAR, SMALL_TREES, LARGE_TREES = "linear", "small_trees", "large_trees"
+MODELS = (LINEAR, SMALL_TREES, LARGE_TREES)
+#: Standard deviation of the prior of each weight around an equal share. Chosen on the third-party CRM, the retailer
+#: and two simulated portfolios; see bench/RESULTS.md.
+WEIGHT_SPREAD = 0.3
+
+
+@dataclass(frozen=True)
+class EnsembleSettings:
+    """What a search chooses: the ridge of the linear model, and the settings of both kinds of trees."""
+
+    linear: RidgeSettings
+    small_trees: TreeSettings
+    large_trees: TreeSettings
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON values: the ridge, and the settings and number of trees of both kinds."""
+        both = {SMALL_TREES: self.small_trees, LARGE_TREES: self.large_trees}
+        return {"ridge": self.linear.strength} | {
+            name: dict(settings.chosen) | {"trees": settings.trees} for name, settings in both.items()
+        }
+
+
+@dataclass(frozen=True)
+class MemberModels:
+    """The three models of one member, fitted on the same rows."""
+
+    linear: LinearModel
+    small_trees: BoostedTrees
+    large_trees: BoostedTrees
+
+    def raw_of(self, matrix: Floats) -> Floats:
+        """Return the log-odds of each model, (n, columns) -> (n, 3), in the order of `MODELS`."""
+        return np.column_stack([model.raw_of(matrix) for model in (self.linear, self.small_trees, self.large_trees)])
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions of r training rows, each by the member that was fitted without the row's account.
+
+    The rows are those of the main horizon at dates about four weeks apart (`Design.search_mask`).
+
+    Parameters
+    ----------
+    raw : log-odds of each model, shape (r, 3), in the order of `MODELS`.
+    y, accounts, as_of : label, account and date of each row.
+    weight : weight of each row; together they count independent label windows.
+    row_index : position of each row in the frame from which the design was built.
+    """
+
+    raw: Floats
+    y: Floats
+    accounts: Objects
+    as_of: pd.Series[pd.Timestamp]
+    weight: Floats
+    row_index: np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A cross-fitted ensemble.
+
+    Parameters
+    ----------
+    members : one per fold of the accounts.
+    weights : weight of each model of `MODELS` in the log-odds, nonnegative, shape (3,).
+    settings : the settings of the models.
+    out_of_fold : predictions of training rows.
+    """
+
+    members: tuple[MemberModels, ...]
+    weights: Floats
+    settings: EnsembleSettings
+    out_of_fold: OutOfFold
+
+    @property
+    def encoding(self) -> Encoding:
+        """Encoding of the snapshots."""
+        return self.members[0].linear.encoding
+
+    @property
+    def trees(self) -> int:
+        """The number of trees of all members that count."""
+        return sum(model.booster.num_trees() for member in self.members for _, model in self._weighted_trees(member))
+
+    @property
+    def trees_share(self) -> float:
+        """The share of the trees in the weights, 0 to 1."""
+        return float(self.weights[1:].sum() / (self.weights.sum() or 1.0))
+
+    def raw(self, frame: pd.DataFrame, days: int | None = None, weights: Floats | None = None) -> Floats:
+        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,).
+
+        ``weights`` replaces the weights of the models, to compare the ensemble with its parts.
+        """
+        answer: Floats = self.member_raw(frame, days, weights).mean(axis=0)
+        return answer
+
+    def member_raw(self, frame: pd.DataFrame, days: int | None = None, weights: Floats | None = None) -> Floats:
+        """Return the log-odds of each of k members, shape (k, n); see `raw`."""
+        matrix = self.encoding.matrix(frame, days)
+        chosen = self.weights if weights is None else weights
+        return np.stack([member.raw_of(matrix) @ chosen for member in self.members])
+
+    @property
+    def text(self) -> str:
+        """The trees of all members in LightGBM's text format, scaled by their weights, one member after another."""
+        boosters = [(model.text, weight) for member in self.members for weight, model in self._weighted_trees(member)]
+        return merge_boosters(boosters or [(self.members[0].small_trees.text, 0.0)])
+
+    def scorer_parameters(self) -> dict[str, Any]:
+        """Return what the scorer needs besides the booster (`models.scorer.members`): the members and the horizons."""
+        counts = [
+            sum(model.booster.num_trees() for _, model in self._weighted_trees(member)) for member in self.members
+        ]
+        if not sum(counts):
+            counts[0] = self.members[0].small_trees.booster.num_trees()
+        members = [
+            {"trees": count, "start": member.linear.scorer_parameters(float(self.weights[0]))}
+            for count, member in zip(counts, self.members, strict=True)
+        ]
+        parameters: dict[str, Any] = {"members": members}
+        if self.encoding.horizons:
+            parameters["horizons"] = {"days": list(self.encoding.horizons), "main": self.encoding.main_horizon}
+        return parameters
+
+    def error_variance(self, frame: pd.DataFrame) -> float:
+        """Return the mean jackknife variance of the log-odds of these snapshots."""
+        return float(jackknife_variance(self.member_raw(frame)).mean()) if len(frame) else 0.0
+
+    def _weighted_trees(self, member: MemberModels) -> list[tuple[float, BoostedTrees]]:
+        both = zip(self.weights[1:].tolist(), (member.small_trees, member.large_trees), strict=True)
+        return [(weight, model) for weight, model in both if weight > 0]
+
+
+def search_ensemble(
+    design: Design,
+    features: Mapping[str, Feature],
+    target: Target,
+    trials: int = TRIALS,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> EnsembleSettings:
+    """Search the settings of the three models.
+
+    Parameters are those of `training.estimators.gradient_boosting.search_small_trees`.
+    """
+    return EnsembleSettings(
+        search_ridge(design),
+        search_small_trees(design, features, target, trials, seed, threads, progress),
+        search_large_trees(design, features, target, seed, threads),
+    )
+
+
+def fit_ensemble(
+    design: Design,
+    settings: EnsembleSettings,
+    features: Mapping[str, Feature],
+    target: Target,
+    folds: int = FOLDS,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Ensemble:
+    """Fit the members, and choose the weights of their models on the out-of-fold predictions.
+
+    Parameters
+    ----------
+    design : the training rows.
+    settings : the settings of the models, from `search_ensemble`.
+    features, target : the catalogue and the target, for the constraints.
+    folds : number of account folds, and of members; at least 2.
+    progress : receives the share done.
+
+    Returns
+    -------
+    Ensemble
+
+    Raises
+    ------
+    InsufficientData
+        If the accounts outside a fold have one outcome only.
+    """
+    fold, rows = balanced_folds(design.accounts, folds), np.flatnonzero(design.search_mask)
+    members, raw = [], np.empty((len(rows), len(MODELS)))
+    for number in range(folds):
+        members.append(_fit_member(design.member_rows(number, fold != number), settings, features, target))
+        held_out = fold[rows] == number
+        if held_out.any():
+            raw[held_out] = members[-1].raw_of(design.matrix[rows[held_out]])
+        progress((number + 1) / folds)
+    search = design.search_rows()
+    out_of_fold = OutOfFold(raw, search.y, search.accounts, search.as_of, search.weight, search.row_index)
+    return Ensemble(tuple(members), stacking_weights(raw, search.y, search.weight), settings, out_of_fold)
+
+
+def _fit_member(
+    design: Design, settings: EnsembleSettings, features: Mapping[str, Feature], target: Target
+) -> MemberModels:
+    return MemberModels(
+        fit_linear(design, settings.linear, features, target),
+        fit_boosted_trees(design, settings.small_trees, features, target),
+        fit_boosted_trees(design, settings.large_trees, features, target),
+    )
+
+
+def stacking_weights(raw: Floats, y: Floats, weight: Floats, spread: float = WEIGHT_SPREAD) -> Floats:
+    """Return the weights of m models in the log-odds, nonnegative, shape (m,).
+
+    They have the highest posterior given the labels, with a normal prior around equal weights that add up to 1. A model
+    whose weight would be negative is left out, and the others are weighted again (as in `_fitted` of the linear model).
+
+    Parameters
+    ----------
+    raw : out-of-fold log-odds of the models, shape (n, m).
+    y, weight : label and weight of each row, shape (n,).
+    spread : standard deviation of the prior of each weight.
+    """
+    count = raw.shape[1]
+    used: Bools = np.ones(count, dtype=bool)
+    weights = np.zeros(count)
+    while used.any():
+        columns = raw[:, used] - raw[:, used].mean(axis=0)
+        size = int(used.sum())
+        prior = np.append(np.full(size, 1 / count), 0.0)
+        strength = np.append(np.full(size, spread**-2), 0.0)
+        fitted = newton_logistic.fit(np.column_stack([columns, np.ones(len(y))]), y, weight[None], prior, strength)[0]
+        weights = np.zeros(count)
+        weights[used] = fitted[:-1]
+        if (weights >= 0).all():
+            return weights
+        used &= weights > 0
+    # No model ranks better than chance: equal weights, whose slope the calibrator corrects.
+    return np.full(count, 1 / count)
+
+
+def single_weights(*models: str) -> Floats:
+    """Return weights that use only these models, in equal parts."""
+    chosen: Sequence[float] = [float(name in models) for name in MODELS]
+    return np.array(chosen) / len(models)

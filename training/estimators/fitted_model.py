@@ -1,0 +1,180 @@
+"""A model fitted and calibrated on every outcome known at an instant: ranking by the ensemble, then the level.
+
+Ranking and level are learned from different dates. The ensemble and the slope of the calibrator use all dates. The
+level lasts less long than the ranking, so it is halfway, in log-odds, between that of all dates and that of the newest
+quarter with known outcomes.
+
+A training releases such a model. A backtest fits it as of past dates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import scipy.special
+
+from features.errors import InsufficientData
+from features.utils.arrays import Bools, Floats
+from features.utils.progress import Progress, no_progress, subprogress
+from training.config import TrainConfig
+from training.dataset.design_matrix import Design
+from training.dataset.target_rows import TargetRows
+from training.estimators.calibration import Calibrator, apply_calibrator, calibrate
+from training.estimators.ensemble import Ensemble, EnsembleSettings, OutOfFold, fit_ensemble, search_ensemble
+from training.estimators.level_shift import WINDOW_DAYS, estimate_level_move, recent_shift
+
+#: Degrees of freedom of the mean variance in the standard error of a score: as many as five members have.
+ERROR_WEIGHT = 4.0
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A fitted and calibrated model.
+
+    Parameters
+    ----------
+    ensemble : the model.
+    design : the training rows.
+    calibrator : fitted on the out-of-fold predictions, with the ``error`` of `models.scorer.members.ErrorModel`.
+    shift : how far the newest quarter is above the level of all dates, in log-odds.
+    rate : the outcome rate at the calibrated level, 0 to 1.
+    """
+
+    ensemble: Ensemble
+    design: Design
+    calibrator: Calibrator
+    shift: float
+    rate: float
+
+    @property
+    def outcomes(self) -> int:
+        """The number of accounts with the outcome among the training rows."""
+        design = self.design
+        return len(set(design.accounts[design.main & (design.y == 1)]))
+
+    @property
+    def dates(self) -> tuple[datetime, datetime]:
+        """The first and the newest training date of the main horizon."""
+        as_of = self.design.as_of[self.design.main]
+        return as_of.min().to_pydatetime(), as_of.max().to_pydatetime()
+
+    def newest_dates(self) -> dict[int, datetime]:
+        """Return the newest training date of each horizon, by its days."""
+        design, encoding = self.design, self.ensemble.encoding
+        if not encoding.horizons:
+            return {}
+        length = (design.ends - design.as_of) / timedelta(days=1)
+        longest = dict(zip(sorted(set(length)), encoding.horizons, strict=True))
+        return {days: design.as_of[length == each].max().to_pydatetime() for each, days in longest.items()}
+
+    def probability(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
+        """Return the calibrated probabilities of n snapshots at a horizon (the main one if None), shape (n,)."""
+        return apply_calibrator(self.calibrator, self.ensemble.raw(frame, days))
+
+    def part_probability(self, frame: pd.DataFrame, weights: Floats) -> Floats:
+        """Return the probabilities of n snapshots by other weights of the models, calibrated by the same rule."""
+        rows = self.ensemble.out_of_fold
+        calibrator = calibrate(rows.raw @ weights, rows.y, rows.accounts, rows.as_of, shift=self.shift, resamples=0)
+        return apply_calibrator(calibrator, self.ensemble.raw(frame, weights=weights))
+
+
+def fit_model(
+    rows: TargetRows,
+    through: datetime,
+    config: TrainConfig,
+    settings: EnsembleSettings | None = None,
+    resamples: int = RESAMPLES,
+    progress: Progress = no_progress,
+) -> FittedModel:
+    """Fit and calibrate a model on every label whose window has ended.
+
+    Parameters
+    ----------
+    rows : labelled snapshots of one target.
+    through : the instant up to which outcomes are known, when the model comes into use.
+    config : the settings of the training.
+    settings : the settings of the ensemble; None to search them on the same rows.
+    resamples : resamples of the calibrator, for intervals.
+    progress : receives the share done and the current step.
+
+    Returns
+    -------
+    FittedModel
+
+    Raises
+    ------
+    InsufficientData
+        If there are too few outcomes.
+    """
+    design, features, target = rows.training_design(through), rows.prepared.catalogue, rows.target
+    if settings is None:
+
+        def searching(done: int, of: int, _best: float) -> None:
+            progress(0.5 * done / of, f"{target}: searching settings, {done} of {of}")
+
+        settings = search_ensemble(design, features, target, config.trials, config.seed, config.threads, searching)
+    fitting = subprogress(progress, 0.5, 0.9)
+    ensemble = fit_ensemble(
+        design,
+        settings,
+        features,
+        target,
+        config.folds,
+        lambda share: fitting(share, f"{target}: fitting the ensemble"),
+    )
+    progress(0.9, f"{target}: calibrating")
+    calibrator, shift = fit_calibrator(ensemble, through, resamples, config.seed)
+    variance = ensemble.error_variance(_newest(rows, design))
+    calibrator |= {"error": {"variance": variance, "weight": ERROR_WEIGHT}}
+    held = ensemble.out_of_fold
+    rate = float(scipy.special.expit(scipy.special.logit(held.y.mean()) + 0.5 * shift))
+    return FittedModel(ensemble, design, calibrator, shift, rate)
+
+
+def fit_calibrator(ensemble: Ensemble, through: datetime, resamples: int, seed: int) -> tuple[Calibrator, float]:
+    """Calibrate an ensemble on its out-of-fold predictions.
+
+    Parameters
+    ----------
+    ensemble : the model.
+    through : the instant from which it predicts.
+    resamples, seed : of the intervals.
+
+    Returns
+    -------
+    Calibrator
+    float
+        How far the newest quarter is above the level of all dates, in log-odds.
+
+    Raises
+    ------
+    InsufficientData
+        If only one outcome occurs.
+    """
+    rows = ensemble.out_of_fold
+    raw = rows.raw @ ensemble.weights
+    if not 0 < rows.y.sum() < len(rows.y):
+        raise InsufficientData(["both outcomes among the training dates: only one of them occurs there"])
+    level = calibrate(raw, rows.y, rows.accounts, rows.as_of, resamples=0)
+    expected = scipy.special.logit(np.clip(apply_calibrator(level, raw), 1e-6, 1 - 1e-6))
+    recent = _recent(rows)
+    shift = recent_shift(expected[recent], rows.y[recent], rows.weight[recent])
+    middle = rows.as_of.max().to_pydatetime() - timedelta(days=WINDOW_DAYS / 2)
+    ahead = (through - middle) / timedelta(days=1)
+    move = estimate_level_move(expected, rows.y, rows.accounts, rows.as_of, ahead) if resamples else 0.0
+    fitted = calibrate(raw, rows.y, rows.accounts, rows.as_of, shift=shift, resamples=resamples, seed=seed, move=move)
+    return fitted, shift
+
+
+def _recent(rows: OutOfFold) -> Bools:
+    return ((rows.as_of.max() - rows.as_of) < timedelta(days=WINDOW_DAYS)).to_numpy(dtype=bool)
+
+
+def _newest(rows: TargetRows, design: Design) -> pd.DataFrame:
+    """Return the snapshots of the newest training date."""
+    frame = rows.prepared.frame
+    return frame[(frame["as_of"] == design.as_of.max()).to_numpy()]
