@@ -101,7 +101,8 @@ def run_backtest(rows: TargetRows, origins: Origins, config: TrainConfig, progre
         for days in rows.prepared.further_labels:
             if days in model.ensemble.encoding.horizons:
                 later = rows.rows_at(dates, days)
-                further.append(HorizonRows(days, later.y, model.probability(later.frame, days), later.accounts))
+                if len(later.y):
+                    further.append(HorizonRows(days, later.y, model.probability(later.frame, days), later.accounts))
     progress(0.95, f"{rows.target}: comparing candidates")
     assert settings is not None
     test = _pooled(slices)
