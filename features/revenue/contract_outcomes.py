@@ -15,7 +15,7 @@ Amounts are whole ten-thousandths, instants microseconds since 1970 in UTC.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ibis
@@ -237,7 +237,8 @@ class _Levels:
 
     def _where(self, condition: Bools) -> _Levels:
         names = ("account", "start", "end", "running", "arr", "known", "plan")
-        return _Levels(*(getattr(self, name)[condition] for name in names), self.plans)
+        chosen: dict[str, Any] = {name: getattr(self, name)[condition] for name in names}
+        return replace(self, **chosen)
 
 
 def _main_plans(rows: pa.Table, amount: Ints, low: Ints, high: Ints, levels: int) -> tuple[tuple[str, ...], Ints]:

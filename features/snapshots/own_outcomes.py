@@ -57,7 +57,7 @@ class _Past:
         first = self._first
         if days is not None:
             first = self._line.count(self._account, self._as_of - days * DAY_US, including=False)
-        return np.maximum(self._end - first, 0).astype(np.float64)
+        return np.asarray(np.maximum(self._end - first, 0), dtype=np.float64)
 
     def last(self, values: Floats) -> Floats:
         """Return the value of the last one; ``values`` in the order of the outcomes."""
@@ -65,7 +65,8 @@ class _Past:
 
     def days_since(self) -> Floats:
         """Return the days since the last one."""
-        return (self._as_of - self._of_last(self._line.times.astype(np.float64))) / DAY_US
+        days: Floats = (self._as_of - self._of_last(self._line.times.astype(np.float64))) / DAY_US
+        return days
 
     def _of_last(self, values: Floats) -> Floats:
         result = np.full(len(self._end), np.nan)

@@ -19,7 +19,8 @@ import numpy as np
 
 from features.definitions.aggregations import Columns
 from features.definitions.windows import HALF_YEAR, YEAR
-from features.revenue.contract_outcomes import GRACE_DAYS, NEVER, ContractOutcomes, Outcomes
+from features.revenue.arr import GRACE_DAYS
+from features.revenue.contract_outcomes import NEVER, ContractOutcomes, Outcomes
 from features.utils.arrays import Bools, Floats, Ints, Objects
 from features.utils.dates import DAY_SECONDS
 from features.utils.timeline import Timeline
