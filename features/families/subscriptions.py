@@ -42,7 +42,7 @@ def _known(measure: IntervalSum) -> Term:
 
 
 def _past(name: str) -> Term:
-    """Return a column of `features.snapshots.own_outcomes`; unknown if terms of the account were overwritten."""
+    """Return a column of `features.snapshots.outcome_history`; unknown if terms of the account were overwritten."""
     return from_column(name).where(_none(OVERWRITTEN))
 
 
@@ -148,7 +148,7 @@ OUTCOME_FEATURES = frozenset(
         "contractions_364d", "contractions_so_far", "days_since_contraction", "last_change_ratio", "last_renewal_ratio",
     )
 )
-"""The features from `features.snapshots.own_outcomes`."""
+"""The features from `features.snapshots.outcome_history`."""
 
 _NO_TERMS = frozenset({PRODUCTS, STARTED, NOTICES, LAST_NOTICE})
 _FROM_COLUMNS = frozenset(

@@ -29,7 +29,7 @@ from features.snapshots.active_accounts import (
     order_needs,
     panel_columns,
 )
-from features.snapshots.own_outcomes import own_outcome_columns
+from features.snapshots.outcome_history import own_outcome_columns
 from features.snapshots.peer_rates import PeerTotals, Portfolio, peer_columns
 from features.sources.engine import available_cpus, collect, create_table
 from features.utils.arrays import Ints
