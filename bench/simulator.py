@@ -1,4 +1,4 @@
-"""Figures of the simulator's presets beside published ones, and what each family of signals tells of the true log-odds.
+"""Figures of the simulator's presets next to published ones, and what each family of signals tells of the true odds.
 
 The first table is that of docs/reference/simulator.md. R2 is the share of the variance of the true log-odds of churn
 (or expansion) over 90 days that trees explain from the snapshot features of one family, for accounts that they were not

@@ -1,7 +1,8 @@
 """Orders of customers without a contract: their weekly rate, and the true probabilities of the next 90 days.
 
-An account orders at random moments until it leaves, which nobody sees: "buy till you die" (Schmittlein, Morrison and
-Colombo, Management Science 33, 1987). Churn is the absence of orders, as defined in docs/reference/signals.md.
+An account orders at random moments until it leaves, and the data do not say when ("buy till you die"; Schmittlein,
+Morrison and Colombo, Management Science 33, 1987). Churn is the absence of orders, as defined in
+docs/reference/signals.md.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def _row(line: str) -> tuple[str, str, str, str]:
 
 def _documented() -> list[tuple[str, str, str, str]]:
     page = Path(__file__).parents[3] / "docs/reference/simulator.md"
-    table = page.read_text().split("## Beside published figures")[1].split("\n## ")[0]
+    table = page.read_text().split("## Next to published figures")[1].split("\n## ")[0]
     return [_row(line) for line in table.splitlines() if line.startswith("| `")]
 
 
