@@ -244,7 +244,7 @@ def train(
     Examples
     --------
     >>> import renewcast
-    >>> quick = {"every_days": 14, "trials": 1, "resamples": 50, "refits": 0}
+    >>> quick = {"every_days": 14, "trials": 1, "resamples": 50, "folds": 2}
     >>> with renewcast.open_signals("training-signals", data_through="2026-09-30") as signals:
     ...     result = renewcast.train(signals, home="trained", config=quick)
     >>> 0.5 < result.metrics.loc[("expansion", "blend", "roc_auc"), "value"] < 1

@@ -51,7 +51,7 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
         signals = Path(place) / "signals"
         simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
         try:
-            report = train(signals, Home(Path(place) / "home"), TrainConfig(refits=0), through)
+            report = train(signals, Home(Path(place) / "home"), TrainConfig(), through)
         except InsufficientData as error:
             print(f"seed {seed}: {error}")
             return []

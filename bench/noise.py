@@ -22,7 +22,7 @@ from training.config import TrainConfig
 from training.pipeline.train import train
 from training.simulation import simulate
 
-SETTINGS = TrainConfig(every_days=14, trials=4, resamples=300, refits=0)
+SETTINGS = TrainConfig(every_days=14, trials=4, resamples=300)
 LEAVES_A_YEAR, GROWS_A_YEAR = 0.25, 0.5
 
 

@@ -24,7 +24,7 @@ from training.config import TrainConfig
 from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.simulation import simulate
 
-QUICK = TrainConfig(every_days=28, trials=1, refits=0)
+QUICK = TrainConfig(every_days=28, trials=1, folds=2)
 
 
 def one(accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, object]]:

@@ -42,7 +42,7 @@ from training.simulation import simulate
 THROUGH = "2026-04-01"
 """Twenty-six weeks before the end. The model has read nothing at or after it."""
 CAPACITIES = (10, 25, 50)
-QUICK = TrainConfig(every_days=14, trials=2, refits=0)
+QUICK = TrainConfig(every_days=14, trials=2)
 
 
 def champion_of(signals: Path, through: datetime) -> Champion:

@@ -32,7 +32,7 @@ NAMES = set(renewcast.__all__)
 FUNCTIONS = sorted(name for name in NAMES if inspect.isfunction(getattr(renewcast, name)))
 # MLflow's, of its own mappers.
 WITH_MLFLOW = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-QUICK = {"every_days": 14, "trials": 1, "resamples": 50, "refits": 0}
+QUICK = {"every_days": 14, "trials": 1, "resamples": 50, "folds": 2}
 Command = Callable[..., Any]
 
 

@@ -20,7 +20,7 @@ from models.home import Home
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds until the service is ready, and until it has stopped.
 PATIENCE = 120.0
-QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nrefits = 2\n"
+QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nfolds = 2\n"
 AS_OF = "2026-09-30"
 
 

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SCORED_AT = "2026-09-30"
 OWN_FEATURES = ROOT / "notebooks" / "examples" / "own-features.toml"
-QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nrefits = 2\n"
+QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nfolds = 2\n"
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -58,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_runs_versions_and_the_champion_on_a_server(server: str, world: Any, tmp_path: Path) -> None:
-    (tmp_path / "quick.toml").write_text("every_days = 28\ntrials = 1\nresamples = 50\nrefits = 0\nhorizons = [90]\n")
+    (tmp_path / "quick.toml").write_text("every_days = 28\ntrials = 1\nresamples = 50\nfolds = 2\nhorizons = [90]\n")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
     environment |= {"RENEWCAST_HOME": str(tmp_path / "home"), "MLFLOW_TRACKING_URI": server}
 

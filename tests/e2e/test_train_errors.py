@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = "every_days = 28\ntrials = 1\nresamples = 50\nrefits = 0\nhorizons = [90]\n"
+QUICK = "every_days = 28\ntrials = 1\nresamples = 50\nfolds = 2\nhorizons = [90]\n"
 LOOKS_AHEAD = """
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.definitions.feature import Feature

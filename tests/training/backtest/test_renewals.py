@@ -22,7 +22,7 @@ from training.dataset.labelled_snapshots import LabelledSnapshots
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BEFORE = datetime(2025, 12, 1, tzinfo=UTC)
-EVERY = TrainConfig(every_days=28, trials=1, refits=0)
+EVERY = TrainConfig(every_days=28, trials=1, folds=2)
 
 #    account    from          to            why           ARR    renews
 BOOK = [
