@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import ibis
@@ -17,6 +18,7 @@ import pytest
 
 from features.definitions.feature import Feature
 from features.signals.signals import OpenSignals
+from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.evaluation.test_predictions import ScoredTestRows
 
 _INSTANT = pa.timestamp("us")
@@ -63,8 +65,7 @@ def _feature(name: str, kind: Literal["number", "category"] = "number", **more: 
     return Feature(name, name.split(".")[0], "usage", name, kind, "", words=name, **directions)
 
 
-@pytest.fixture
-def small_catalogue() -> dict[str, Feature]:
+def _catalogue() -> dict[str, Feature]:
     """Five features: one that matters and is held to its direction, one that bends, noise, money, and a category."""
     return {
         f.name: f
@@ -78,8 +79,7 @@ def small_catalogue() -> dict[str, Feature]:
     }
 
 
-@pytest.fixture
-def small_portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
+def _portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
     """Snapshots of 250 accounts on twelve dates, four weeks apart, and labels that hang on them: 3,000 rows."""
     rng = np.random.default_rng(5)
     accounts, dates = 250, pd.date_range("2024-01-01", periods=12, freq="28D", tz="UTC").as_unit("us")
@@ -102,9 +102,49 @@ def small_portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
 
 
 @pytest.fixture
+def small_catalogue() -> dict[str, Feature]:
+    """`_catalogue`."""
+    return _catalogue()
+
+
+@pytest.fixture
+def small_portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
+    """`_portfolio`."""
+    return _portfolio()
+
+
+MAIN_DAYS, FURTHER_DAYS = 30, (14, 60)
+
+
+@pytest.fixture(scope="session")
+def labelled_portfolio() -> LabelledSnapshots:
+    """The small portfolio with labels at 14, 30 (the main horizon) and 60 days, as known 30 days after its last date.
+
+    The outcome is the same at each horizon whose window has ended. A third of the accounts have no renewal date. Do not
+    change it: tests share it.
+    """
+    frame, happened = _portfolio()
+    rng, accounts = np.random.default_rng(0), frame["account_id"].str[1:].astype(int).to_numpy()
+    days = rng.integers(0, 365, len(frame)).astype(float)
+    frame["contract.days_to_renewal"] = np.where(accounts % 3 == 0, np.nan, days)
+    through = (frame["as_of"].max() + timedelta(days=MAIN_DAYS)).to_pydatetime()
+
+    def labels(days: int) -> pd.DataFrame:
+        known = (frame["as_of"] + timedelta(days=days) <= through).to_numpy()
+        facts = frame[["account_id", "as_of"]].assign(arr=1.0, active=True, churn_kind="voluntary")
+        return facts.assign(churn=np.where(known, happened, np.nan))
+
+    signals: Any = SimpleNamespace(data_through=through)
+    grid: Any = SimpleNamespace(as_ofs=sorted(set(frame["as_of"].dt.to_pydatetime())))
+    catalogue: Any = _catalogue()
+    further = {days: labels(days) for days in FURTHER_DAYS}
+    return LabelledSnapshots(signals, grid, frame, labels(MAIN_DAYS), 0, catalogue, further)
+
+
+@pytest.fixture
 def evaluation_rows() -> Callable[..., ScoredTestRows]:
     """A hundred accounts on four dates, every fourth of them big (ARR 100, the others 1), a fifth of the rows with the
-    outcome. Candidates by name: what each predicts for every row."""
+    outcome, every other row due. Candidates by name: what each predicts for every row."""
     dates, accounts = 4, 100
     happened = (np.random.default_rng(0).random(dates * accounts) < 0.2).astype(np.float64)
 
@@ -113,7 +153,8 @@ def evaluation_rows() -> Callable[..., ScoredTestRows]:
         when = pd.Series(pd.date_range("2026-01-05", periods=dates, freq="7D", tz="UTC").repeat(accounts))
         big = np.tile(np.arange(accounts) % 4 == 0, dates)
         segment = np.where(big, "big", "small").astype(object)
-        return ScoredTestRows(names, when, segment, y, np.where(big, 100.0, 1.0), p, 0.2)
+        arr, due = np.where(big, 100.0, 1.0), np.arange(len(y)) % 2 == 0
+        return ScoredTestRows(names, when, segment, y, arr, p, np.full(len(y), 0.2), due)
 
     return scored_rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, InsufficientData
@@ -86,6 +86,7 @@ def compare_with_champion(
     rows: TargetRows,
     config: TrainConfig,
     settings: EnsembleSettings,
+    first_origin: datetime,
     progress: Progress = no_progress,
 ) -> ChampionComparison:
     """Compare the recipe of a candidate with the champion, on outcomes that neither has seen.
@@ -98,7 +99,8 @@ def compare_with_champion(
     champion : the champion.
     rows : labelled snapshots of the target.
     config : the settings of the training.
-    settings : the settings of the ensemble.
+    settings : the settings of the ensemble that the backtest chose at its first origin.
+    first_origin : that origin. For an older champion, the settings are searched again on what was known then.
     progress : receives the share done.
 
     Returns
@@ -123,7 +125,8 @@ def compare_with_champion(
         words = f"{trained}, and only {happened} accounts have outcomes that it has not used"
         return ChampionComparison(manifest.version, None, f"{words}; at least {minimum} are needed")
     try:
-        refit = fit_model(rows, through, config, settings, resamples=0, progress=progress)
+        known = settings if first_origin <= through else None
+        refit = fit_model(rows, through, config, known, resamples=0, progress=progress)
     except InsufficientData as error:
         words = f"{trained}, and the data of that time do not suffice to fit the candidate ({'; '.join(error.missing)})"
         return ChampionComparison(manifest.version, None, words)

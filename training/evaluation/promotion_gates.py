@@ -34,7 +34,8 @@ def evaluate_gates(
 
     Parameters
     ----------
-    judgement : comparison of the candidate with the base rate, the health score and the linear model.
+    judgement : comparison of the candidate with the base rate, the renewal date, the health score and the linear model.
+        The gates of the renewal date and the health score apply only where the data have them.
     sufficiency : the sufficiency facts of its training data.
     leaks : findings of the leak check, one line each; empty: none; None: the check could not run completely.
     against : comparison with the champion; None if there is no champion.
@@ -88,9 +89,11 @@ def _beats_the_average(judgement: Comparison) -> Gate:
 def _no_loss(judgement: Comparison, rival: str) -> Gate:
     difference = judgement.difference(rival, "log_loss")
     name, against = f"no_loss_to_{rival}", rival.replace("_", " ")
-    if difference is None:
-        # Only a health score can be missing: without any value it is not a candidate.
+    if difference is None and rival == HEALTH_SCORE:
+        # Without any value, the health score is not a candidate.
         return Gate(name, True, None, None, f"not applicable: no account has a {against}")
+    if difference is None:
+        return Gate(name, False, None, 0.0, f"it was not compared with the {against}")
     relation = _relation(difference.low, difference.high)
     return Gate(name, not difference.worse, difference.low, 0.0, f"log loss {relation} that of the {against}")
 

@@ -195,7 +195,8 @@ def fit_candidate(
     comparison = None
     if champion is not None:
         comparing = subprogress(progress, 0.6, 0.7)
-        comparison = compare_with_champion(champion, rows, config, backtest.settings, comparing)
+        first = enough.require().first
+        comparison = compare_with_champion(champion, rows, config, backtest.settings, first, comparing)
     fitting = subprogress(progress, 0.7, 0.95)
     final = fit_model(rows, data.prepared.signals.data_through, config, progress=fitting)
     progress(0.95, f"{target}: comparing reasons")

@@ -1,109 +1,51 @@
-"""Every further horizon is evaluated on data the model has not used, or reported as not evaluated with a reason."""
+"""Every further horizon is evaluated on the pooled predictions of the backtest, or reported with a reason."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, cast
-
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import pytest
-from training.dataset.time_split import TimeSplit, split_dates
-from training.estimators.blend import Blend, fit_blend
+import scipy.special
 
-from features.definitions.feature import Feature
-from training.dataset.labelled_snapshots import LabelledSnapshots
-from training.dataset.target_rows import TargetRows
-from training.evaluation.baselines import HEALTH_SCORE, expected_rate
-from training.evaluation.by_horizon import HorizonMetrics, evaluate_by_horizon
-
-MAIN, LONGER, SHORTER = 30, 60, 14
-Portfolio = tuple[pd.DataFrame, npt.NDArray[np.float64]]
+from training.evaluation.by_horizon import HorizonRows, evaluate_by_horizon
+from training.evaluation.test_predictions import part_metrics
 
 
-@pytest.fixture
-def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> LabelledSnapshots:
-    """Snapshots four weeks apart; the outcome is the same at each horizon whose window has closed."""
-    frame, happened = small_portfolio
-    frame, last = frame.copy(), frame["as_of"].max()
-    rng = np.random.default_rng(0)
-    frame["contract.days_to_renewal"] = rng.integers(0, 365, len(frame)).astype(float)
-    through = (last + timedelta(days=MAIN)).to_pydatetime()
-
-    def labels(days: int) -> pd.DataFrame:
-        labelled = (frame["as_of"] + timedelta(days=days) <= through).to_numpy()
-        facts = frame[["account_id", "as_of"]].assign(arr=1.0, active=True)
-        return facts.assign(churn=np.where(labelled, happened, np.nan))
-
-    signals: Any = SimpleNamespace(data_through=through)
-    grid: Any = SimpleNamespace(as_ofs=sorted(frame["as_of"].dt.to_pydatetime().tolist()))
-    further = {days: labels(days) for days in (SHORTER, LONGER)}
-    return LabelledSnapshots(signals, grid, frame, labels(MAIN), 0, cast("Any", small_catalogue), further)
+def _rows(days: int, accounts: int = 80, seed: int = 0, base: float = -1.0) -> HorizonRows:
+    rng = np.random.default_rng(seed)
+    log_odds = base + rng.normal(0, 1.5, accounts)
+    p = scipy.special.expit(log_odds)
+    names = np.array([f"a{i}" for i in range(accounts)], dtype=object)
+    return HorizonRows(days, (rng.random(accounts) < p).astype(np.float64), p, names)
 
 
-def _rows(prepared: LabelledSnapshots) -> TargetRows:
-    return TargetRows(prepared, "churn", {HEALTH_SCORE: np.zeros(len(prepared.frame))}, MAIN)
+def test_the_predictions_of_all_origins_are_pooled_by_horizon() -> None:
+    first, second, other = _rows(30), _rows(30, 60, 1), _rows(180, 70, 2)
+    results = evaluate_by_horizon([30, 180], [first, other, second], 0)
+    assert [(each.name, each.rows, each.enough, each.words) for each in results] == [
+        ("30 days", 140, True, ""),
+        ("180 days", 70, True, ""),
+    ]
+    y, p, accounts = (np.concatenate([getattr(part, name) for part in (first, second)]) for name in ("y", "p", "accounts"))
+    alone = part_metrics("30 days", y, p, accounts, 0)
+    assert results[0].as_dict() == alone.as_dict() | {"note": ""}
+    assert results[0].accounts == 80, "an account counts once, at however many origins"
+    assert results[0].roc_auc[0] > 0.65
 
 
-def _split(prepared: LabelledSnapshots, back: int = 0) -> TimeSplit:
-    dates = [cast("datetime", d) for d in prepared.frame["as_of"].dt.to_pydatetime()]
-    return split_dates(dates, MAIN, 0, prepared.signals.data_through - timedelta(days=back))
-
-
-@pytest.fixture
-def model(prepared: LabelledSnapshots, small_catalogue: dict[str, Feature]) -> Blend:
-    return fit_blend(_rows(prepared).training_design(_split(prepared).calibration[0]), small_catalogue, "churn", trials=1)
-
-
-def _evaluate(prepared: LabelledSnapshots, model: Blend) -> dict[str, HorizonMetrics]:
-    rows, parts = _rows(prepared), _split(prepared)
-    expected = expected_rate(model, rows.training_design(parts.calibration[0]), rows.slice(parts, "calibration"))
-    return {each.name: each for each in evaluate_by_horizon(rows, parts, model, expected, 0)}
-
-
-def test_shorter_horizons_use_the_test_dates_and_longer_ones_earlier_unused_dates(
-    prepared: LabelledSnapshots, model: Blend
-) -> None:
-    result, before = _evaluate(prepared, model), _split(prepared, LONGER - MAIN)
-    assert list(result) == ["14 days", "60 days"]
-    short, long = result.values()
-    assert (short.enough, short.note, short.words) == (True, "", "")
-    assert long.enough
-    assert long.roc_auc[0] > 0.6
-    assert f"evaluated on {before.test[0]:%Y-%m-%d} to {before.test[-1]:%Y-%m-%d}" in long.words
-
-    def flipped(labels: pd.DataFrame, days: int) -> pd.DataFrame:
-        """Flip every outcome that became known, even in part, after the first evaluated date."""
-        late = (labels["as_of"] + timedelta(days=days) > before.test[0]).to_numpy()
-        return labels.assign(churn=np.where(late, 1 - labels["churn"], labels["churn"]))
-
-    further = {days: flipped(labels, days) for days, labels in prepared.further_labels.items()}
-    other = replace(prepared, labels=flipped(prepared.labels, MAIN), further_labels=further)
-    again = _evaluate(other, model)["60 days"]
-    assert again.expected == long.expected
-    assert again.rate == pytest.approx(1 - long.rate)
-
-
-def test_a_history_that_is_too_short_is_reported(prepared: LabelledSnapshots, model: Blend) -> None:
-    late = (prepared.frame["as_of"] >= _split(prepared).train[2]).to_numpy()
-    dates: Any = SimpleNamespace(as_ofs=sorted(set(prepared.frame["as_of"][late].dt.to_pydatetime())))
-    evaluation = evaluate_by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0.2, 0)[-1]
+def test_a_horizon_without_predictions_is_reported() -> None:
+    (evaluation,) = evaluate_by_horizon([180], [_rows(30)], 0)
     assert not evaluation.enough
-    assert evaluation.words.startswith("60 days: not evaluated (its outcome is not known yet at the test dates, and data known by")
+    assert evaluation.words == (
+        "180 days: not evaluated (no predicted date has a known outcome, or there was none to learn from)"
+    )
     assert np.isnan(evaluation.roc_auc[0])
     assert evaluation.as_dict()["roc_auc"][0] is None
 
 
-def test_too_few_outcomes_are_reported(prepared: LabelledSnapshots, model: Blend) -> None:
-    none = prepared.further_labels[SHORTER].assign(churn=0.0)
-    evaluation = _evaluate(replace(prepared, further_labels={**prepared.further_labels, SHORTER: none}), model)["14 days"]
+@pytest.mark.parametrize("base", [-30.0, 30.0])
+def test_too_few_outcomes_of_either_kind_are_reported(base: float) -> None:
+    (evaluation,) = evaluate_by_horizon([30], [_rows(30, base=base)], 0)
     assert not evaluation.enough
-    assert "0 accounts with the outcome" in evaluation.note
-
-
-def test_a_horizon_without_training_outcomes_is_reported(prepared: LabelledSnapshots, model: Blend) -> None:
-    more = {**prepared.further_labels, 90: prepared.further_labels[LONGER]}
-    assert "no outcomes to learn from" in _evaluate(replace(prepared, further_labels=more), model)["90 days"].words
+    happened = 0 if base < 0 else 80
+    assert evaluation.note == f"{happened} accounts with the outcome and {80 - happened} without; at least 10 of each"
+    assert evaluation.rate == float(base > 0)

@@ -1,14 +1,14 @@
-"""A candidate is compared with the champion only on outcomes that the champion has not used."""
+"""A candidate's recipe is compared with the champion on outcomes that neither has used."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from features.catalogue.catalogue import CATALOGUE
@@ -16,67 +16,130 @@ from features.errors import BundleError
 from models.artifacts.champion import ChampionPointer, write_pointer
 from models.home import Home
 from training.config import TrainConfig
-from training.evaluation.champion_comparison import UnreadableChampion, compare_with_champion, load_champions
+from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.target_rows import TargetRows
+from training.estimators.ensemble import EnsembleSettings
+from training.estimators.fitted_model import fit_model
+from training.estimators.gradient_boosting import TreeSettings
+from training.estimators.logistic_regression import RidgeSettings
+from training.evaluation import champion_comparison
+from training.evaluation.champion_comparison import (
+    ChampionComparison,
+    UnreadableChampion,
+    compare_with_champion,
+    load_champions,
+)
 
-LAST, DAY = datetime(2026, 3, 1, tzinfo=UTC), timedelta(days=1)
-CONFIG = TrainConfig(resamples=50)
-ACCOUNTS = 60
+MAIN, DAY = 30, timedelta(days=1)
+CONFIG = TrainConfig(horizon_days=MAIN, horizons=(), grace_days=0, trials=1, folds=2, resamples=50)
+_TREES = TreeSettings(
+    {"leaves": 6, "alone": 30.0, "ridge": 10.0, "columns": 0.4, "rows": 0.7, "smooth": 10.0, "random_cuts": True}, 20, 0.5
+)
+SETTINGS = EnsembleSettings(RidgeSettings(0.3, {0.3: 0.5}), _TREES, _TREES)
 
 
-def _champion(trained_through: datetime, horizon_days: int = 90, says: float = 0.5) -> Any:
-    manifest = SimpleNamespace(version="3", horizon_days=horizon_days, grace_days=30, trained_through=trained_through)
-    scorer = SimpleNamespace(predict=lambda frame: SimpleNamespace(probability=np.full(len(frame), says)))
+@pytest.fixture(scope="module")
+def rows(labelled_portfolio: LabelledSnapshots) -> TargetRows:
+    return TargetRows(replace(labelled_portfolio, further_labels={}), "churn", {}, MAIN)
+
+
+@pytest.fixture(scope="module")
+def trained_through(labelled_portfolio: LabelledSnapshots) -> datetime:
+    """Three dates have outcomes that a champion of this day has not used."""
+    return labelled_portfolio.grid.as_ofs[9] + DAY  # type: ignore[no-any-return]
+
+
+def _champion(trained_through: datetime, horizon_days: int = MAIN, answers: Any = None) -> Any:
+    manifest = SimpleNamespace(version="3", horizon_days=horizon_days, grace_days=0, trained_through=trained_through)
+    predict = answers or (lambda frame: np.full(len(frame), 0.5))
+    scorer = SimpleNamespace(predict=lambda frame: SimpleNamespace(probability=predict(frame)))
     return SimpleNamespace(manifest=manifest, scorer=scorer)
 
 
-@pytest.fixture
-def tested() -> tuple[pd.DataFrame, np.ndarray]:
-    """Two test dates, the later one `LAST`; a third of the accounts have the outcome."""
-    dates = [LAST - 28 * DAY, LAST]
-    rows = [{"account_id": f"a{i}", "as_of": pd.Timestamp(at)} for at in dates for i in range(ACCOUNTS)]
-    return pd.DataFrame(rows), np.tile((np.arange(ACCOUNTS) % 3 == 0).astype(float), len(dates))
+def _compare(champion: Any, rows: TargetRows, first: datetime | None = None) -> ChampionComparison:
+    return compare_with_champion(champion, rows, CONFIG, SETTINGS, first or rows.prepared.grid.as_ofs[0])
 
 
-def test_the_better_model_shows_on_new_outcomes(tested: Any) -> None:
-    frame, y = tested
-    comparison = compare_with_champion(_champion(LAST), np.where(y == 1, 0.9, 0.1), frame, y, 30, CONFIG)
+def _relabelled(rows: TargetRows, churn: Any) -> TargetRows:
+    return replace(rows, prepared=replace(rows.prepared, labels=rows.prepared.labels.assign(churn=churn)))
+
+
+def test_the_recipe_is_fitted_on_what_was_known_when_the_champion_was_trained(
+    rows: TargetRows, trained_through: datetime
+) -> None:
+    """Outcomes that were unknown then can be anything: the probabilities under comparison stay the same."""
+    labels = rows.prepared.labels
+    unknown = (labels["as_of"] + MAIN * DAY > trained_through).to_numpy()
+    flipped = _relabelled(rows, np.where(unknown, 1 - labels["churn"], labels["churn"]))
+    test = rows.rows_at(sorted(set(labels["as_of"][unknown])))
+    p = fit_model(flipped, trained_through, CONFIG, SETTINGS, resamples=0).probability(test.frame)
+    loss = -np.where(test.y == 1, np.log(p), np.log1p(-p)).mean()
+    comparison = _compare(_champion(trained_through), rows)
     assert comparison.difference is not None
-    assert comparison.difference[2] < 0
-    comparison = compare_with_champion(_champion(LAST), np.where(y == 1, 0.1, 0.9), frame, y, 30, CONFIG)
+    difference, low, high = comparison.difference
+    assert difference == pytest.approx(loss - np.log(2), abs=1e-9)
+    assert low < difference < high < 0, "the champion says 50% of every account"
+
+
+def test_a_better_champion_shows(rows: TargetRows, trained_through: datetime) -> None:
+    outcomes = rows.prepared.labels.set_index(["account_id", "as_of"])["churn"]
+
+    def answers(test: Any) -> Any:
+        return 0.1 + 0.8 * outcomes.loc[list(zip(test["account_id"], test["as_of"], strict=True))].to_numpy()
+
+    comparison = _compare(_champion(trained_through, answers=answers), rows)
     assert comparison.difference is not None
     assert comparison.difference[1] > 0
 
 
-def test_a_champion_of_the_same_data_is_not_compared(tested: Any) -> None:
-    frame, y = tested
-    comparison = compare_with_champion(_champion(LAST + 120 * DAY), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+def test_settings_that_are_newer_than_the_champion_are_not_used(
+    rows: TargetRows, trained_through: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def fit(_rows: Any, through: datetime, _config: Any, settings: Any, **_more: Any) -> Any:
+        used.append((through, settings))
+        return SimpleNamespace(probability=lambda frame: np.full(len(frame), 0.3))
+
+    monkeypatch.setattr(champion_comparison, "fit_model", fit)
+    for first in (trained_through, trained_through + DAY):
+        _compare(_champion(trained_through), rows, first)
+    assert used == [(trained_through, SETTINGS), (trained_through, None)]
+
+
+def test_a_champion_of_the_same_data_is_not_compared(rows: TargetRows) -> None:
+    through = rows.prepared.signals.data_through
+    comparison = _compare(_champion(through), rows)
     assert (comparison.difference, comparison.unreadable) == (None, False)
-    assert comparison.reason == "it was trained through 2026-06-29 and has used every outcome of the test"
+    assert comparison.reason == f"it was trained through {through:%Y-%m-%d} and has used every known outcome"
 
 
-def test_too_few_new_outcomes_are_reported(tested: Any) -> None:
-    frame, y = tested
-    few = y * (frame["account_id"].isin(["a0", "a3", "a6"])).to_numpy()
-    comparison = compare_with_champion(_champion(LAST), np.full(len(y), 0.3), frame, few, 30, CONFIG)
+def test_too_few_new_outcomes_are_reported(rows: TargetRows, trained_through: datetime) -> None:
+    few = rows.prepared.labels["churn"] * rows.prepared.frame["account_id"].isin([f"a{i}" for i in range(15)])
+    comparison = _compare(_champion(trained_through), _relabelled(rows, few))
     assert comparison.difference is None
-    assert "only 3 accounts have test outcomes that it has not used; at least 10 are needed" in comparison.reason
+    assert "accounts have outcomes that it has not used; at least 20 are needed" in comparison.reason
 
 
-def test_champions_of_another_horizon_are_not_compared(tested: Any) -> None:
-    frame, y = tested
-    comparison = compare_with_champion(_champion(LAST, horizon_days=60), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+def test_too_short_a_history_at_the_time_is_reported(rows: TargetRows) -> None:
+    comparison = _compare(_champion(rows.prepared.grid.as_ofs[1]), rows)
     assert comparison.difference is None
-    assert comparison.reason == "it predicts 60 days ahead (grace 30), not 90 (grace 30)"
+    assert "do not suffice to fit the candidate (no outcome at the training dates is known)" in comparison.reason
 
 
-def test_unreadable_and_missing_champions(tmp_path: Path, tested: Any) -> None:
+def test_champions_of_another_horizon_are_not_compared(rows: TargetRows, trained_through: datetime) -> None:
+    comparison = _compare(_champion(trained_through, horizon_days=60), rows)
+    assert comparison.difference is None
+    assert comparison.reason == "it predicts 60 days ahead (grace 0), not 30 (grace 0)"
+
+
+def test_unreadable_and_missing_champions(tmp_path: Path, rows: TargetRows) -> None:
     home = Home(tmp_path)
     assert load_champions(home, CATALOGUE) == {}
     result = '{"churn": {"version": "7", "folder": "bundles/churn/7"}, "promoted_at": "2026-01-01T00:00:00Z"}'
     write_pointer(home, ChampionPointer.model_validate_json(result))
     assert load_champions(home, CATALOGUE) == {"churn": UnreadableChampion("7")}
-    frame, y = tested
-    comparison = compare_with_champion(UnreadableChampion("7"), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+    comparison = _compare(UnreadableChampion("7"), rows)
     assert comparison.unreadable
     assert "version 7, can no longer be read" in comparison.reason
 

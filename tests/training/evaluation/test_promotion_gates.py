@@ -11,7 +11,7 @@ import pytest
 import scipy.special
 
 from training.dataset.sufficiency import Sufficiency
-from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
+from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION, RENEWAL_DUE
 from training.evaluation.champion_comparison import ChampionComparison
 from training.evaluation.comparison import Comparison, compare_candidates
 from training.evaluation.promotion_gates import SLOPE_BOUNDS, Gate, all_passed, blocking_gates, gate_text, undecided
@@ -22,8 +22,8 @@ ENOUGH = Sufficiency("churn", 900.0, 300, {}, {}, {}, (), (), None)
 
 
 @lru_cache
-def judgement(subject: str = "truth", rival: str = "noise") -> Comparison:
-    """The subject, the base rate and two rivals."""
+def judgement(subject: str = "truth", rival: str = "noise", due: str | None = None) -> Comparison:
+    """The subject, the base rate, two rivals, and what the renewal date tells if there is one."""
     rng = np.random.default_rng(0)
     log_odds = rng.normal(-2, 1.5, ROWS)
     y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
@@ -34,7 +34,7 @@ def judgement(subject: str = "truth", rival: str = "noise") -> Comparison:
         "average": np.full(ROWS, y.mean()),
     }
     candidates = {LIGHTGBM: probabilities[subject], LOGISTIC_REGRESSION: probabilities[rival], HEALTH_SCORE: probabilities["noise"]}
-    candidates |= {BASE_RATE: probabilities["average"]}
+    candidates |= {BASE_RATE: probabilities["average"]} | ({RENEWAL_DUE: probabilities[due]} if due else {})
     accounts = [f"{i % 300}" for i in range(ROWS)]
     return compare_candidates(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
 
@@ -144,8 +144,25 @@ def test_gate_texts_include_the_numbers() -> None:
 def test_a_missing_comparison_fails_the_gate() -> None:
     evaluated = judgement()
     alone = replace(evaluated, differences=tuple(d for d in evaluated.differences if d.against == BASE_RATE))
-    assert failed(alone) == ["no_loss_to_logistic_regression", "no_loss_to_health_score"]
+    assert failed(alone) == ["no_loss_to_logistic_regression"]
     assert "beats_base_rate" in failed(replace(evaluated, differences=()))
+
+
+def test_without_health_data_the_gate_does_not_apply() -> None:
+    evaluated = judgement()
+    without = replace(evaluated, differences=tuple(d for d in evaluated.differences if d.against != HEALTH_SCORE))
+    result = {gate.name: gate for gate in gates(without, ENOUGH, [])}["no_loss_to_health_score"]
+    assert (result.passed, result.figure) == (True, None)
+    assert result.words == "not applicable: no account has a health score"
+    assert failed(without) == []
+
+
+def test_a_loss_to_the_renewal_date() -> None:
+    """What a CRM alone can tell: a candidate that is worse adds nothing. Without renewal dates there is no such gate."""
+    assert failed(judgement(due="noise")) == []
+    assert "no_loss_to_renewal_due" in [gate.name for gate in gates(judgement(due="noise"), ENOUGH, [])]
+    assert "no_loss_to_renewal_due" in failed(judgement("noise", "noise", "truth"))
+    assert "no_loss_to_renewal_due" not in [gate.name for gate in gates(judgement(), ENOUGH, [])]
 
 
 def test_probabilities_that_are_too_extreme_fail() -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from training.dataset.time_split import TimeSplit, split_dates
 
 from features.definitions.feature import Feature
 from models.health.rubric import Rubric, rubric_from_text
 from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.origins import Origins, choose_origins
 from training.evaluation.rubric_baselines import health_facts, score_rubrics
 
 HORIZON = 30
@@ -29,9 +29,9 @@ def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) ->
 
 
 @pytest.fixture
-def parts(prepared: LabelledSnapshots) -> TimeSplit:
+def origins(prepared: LabelledSnapshots) -> Origins:
     dates = [cast("datetime", d) for d in prepared.frame["as_of"].dt.to_pydatetime()]
-    return split_dates(dates, HORIZON, 0, max(dates) + timedelta(days=HORIZON))
+    return choose_origins(dates, HORIZON, 0, max(dates) + timedelta(days=HORIZON))
 
 
 @pytest.fixture
@@ -53,25 +53,28 @@ def _turned(prepared: LabelledSnapshots, rows: npt.NDArray[np.bool_]) -> Labelle
     return replace(prepared, labels=labels)
 
 
-def test_scores_use_the_learned_weights(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
-    scores = score_rubrics(prepared, [rubric], parts)["learns"]
+def test_scores_use_the_learned_weights(prepared: LabelledSnapshots, origins: Origins, rubric: Rubric) -> None:
+    scores = score_rubrics(prepared, [rubric], origins)["learns"]
     assert scores.weights is not None
     assert scores.weights.weights["falling"] > 80
     assert scores.scores.rubric.learned == scores.weights.weights
     assert not np.allclose(scores.scores.score, rubric.score(prepared.frame).score, equal_nan=True)
 
 
-def test_learned_weights_do_not_use_the_test(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
-    """Outcomes of the test, and of the dates whose windows end within it, change nothing of what it judges."""
+def test_learned_weights_do_not_use_the_predicted_dates(prepared: LabelledSnapshots, origins: Origins, rubric: Rubric) -> None:
+    """Outcomes of the predicted dates, and of those whose windows end within them, change no weight.
+
+    Those in between change the curve that ships, but not the one that is evaluated.
+    """
     as_of = prepared.frame["as_of"]
-    labelled = (as_of + timedelta(days=HORIZON) <= parts.test[0]).to_numpy()
-    between = ~labelled & (as_of < parts.test[0]).to_numpy()
+    labelled = (as_of + timedelta(days=HORIZON) <= origins.first).to_numpy()
+    between = ~labelled & (as_of < origins.first).to_numpy()
     assert between.any()
-    first = score_rubrics(prepared, [rubric], parts)["learns"]
-    assert score_rubrics(_turned(prepared, ~labelled), [rubric], parts)["learns"].weights == first.weights
-    assert score_rubrics(_turned(prepared, labelled), [rubric], parts)["learns"].weights != first.weights
+    first = score_rubrics(prepared, [rubric], origins)["learns"]
+    assert score_rubrics(_turned(prepared, ~labelled), [rubric], origins)["learns"].weights == first.weights
+    assert score_rubrics(_turned(prepared, labelled), [rubric], origins)["learns"].weights != first.weights
     result, other = (
-        health_facts(one, score_rubrics(one, [rubric], parts), parts).rubrics["learns"].meaning
+        health_facts(one, score_rubrics(one, [rubric], origins), origins).rubrics["learns"].meaning
         for one in (prepared, _turned(prepared, between))
     )
     assert result is not None
