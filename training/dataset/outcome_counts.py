@@ -33,7 +33,7 @@ class TargetCounts:
     accounts : distinct accounts with a label.
     with_outcome : those with the outcome.
     missing : what is missing for training, and how much, one line each; empty if there is enough.
-    long_enough : whether the history can be split into training, calibration and test.
+    long_enough : whether the history is long enough for a backtest.
     """
 
     accounts: int

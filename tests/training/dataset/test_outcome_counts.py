@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training.dataset.time_split import split_dates
 
 from features.errors import InsufficientData
 from features.signals.signals import OpenSignals
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import labelled_grid, read_labelled_snapshots
+from training.dataset.origins import choose_origins
 from training.dataset.outcome_counts import HORIZONS, count_at_horizon
 from training.simulation import simulate
 
@@ -60,10 +60,10 @@ def test_counts_agree_with_training(make_signals: MakeSignals) -> None:
         assert labelled is not None
         for there in horizon.targets.values():
             if there.long_enough:
-                split_dates(labelled.grid.as_ofs, days, 30, signals.data_through)
+                choose_origins(labelled.grid.as_ofs, days, 30, signals.data_through)
             else:
                 with pytest.raises(InsufficientData):
-                    split_dates(labelled.grid.as_ofs, days, 30, signals.data_through)
+                    choose_origins(labelled.grid.as_ofs, days, 30, signals.data_through)
                 assert any("more days of history" in line for line in there.missing)
 
 
@@ -104,6 +104,8 @@ def test_rows_match_those_of_training(tmp_path: Path) -> None:
     assert labelled.grid == prepared.grid == labelled_grid(prepared.signals, config)[0]
     keys = ["as_of", "account_id"]
     ours, theirs = (labels.sort_values(keys, ignore_index=True) for labels in (labelled.labels, prepared.labels))
-    assert ours[["account_id", "churn", "expansion"]].astype("object").equals(
-        theirs[["account_id", "churn", "expansion"]].astype("object")
+    assert (
+        ours[["account_id", "churn", "expansion"]]
+        .astype("object")
+        .equals(theirs[["account_id", "churn", "expansion"]].astype("object"))
     )
