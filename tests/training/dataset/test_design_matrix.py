@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from training.estimators.blend import Blend, choose_blend
 
 from features.definitions.feature import Feature
 from features.errors import InsufficientData
@@ -17,10 +16,11 @@ from features.utils.arrays import Floats
 from models.scorer.base import RENEWAL_FEATURE, TERM_FEATURE
 from models.scorer.encoding import HORIZON_COLUMNS, horizon_columns
 from models.scorer.scorer import Scorer
-from training.dataset.design_matrix import build_design
-from training.estimators.gradient_boosting import fit_boosted_trees
-from training.estimators.logistic_regression import fit_linear
-from training.evaluation.reason_stability import reason_stability
+from training.dataset.design_matrix import Design, build_design
+from training.dataset.inner_folds import SEARCH_STEP_DAYS
+from training.estimators import gradient_boosting
+from training.estimators.ensemble import Ensemble, fit_ensemble, search_ensemble
+from training.estimators.logistic_regression import RidgeSettings, fit_linear
 
 IDENTITY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
@@ -29,7 +29,17 @@ HORIZONS = (30, 60, 90, 180)
 
 
 def _number(name: str) -> Feature:
-    return Feature(name, name.split(".")[0], "contract", name, "number", "days", words=name, direction=None, expansion_direction=None)
+    return Feature(
+        name,
+        name.split(".")[0],
+        "contract",
+        name,
+        "number",
+        "days",
+        words=name,
+        direction=None,
+        expansion_direction=None,
+    )
 
 
 CATALOGUE = {name: _number(name) for name in (RENEWAL_FEATURE, TERM_FEATURE, "usage.mood")}
@@ -94,23 +104,75 @@ def test_later_rows_do_not_affect_the_columns(portfolio: tuple[pd.DataFrame, dic
     before = FIRST + timedelta(weeks=40)
     later = (frame["as_of"] >= pd.Timestamp(before)).to_numpy()
     strange = frame.assign(**{"usage.mood": frame["usage.mood"].where(~later, 1e9)})
-    one, other = (fit_linear(build_design(f, labels, 90, 30, CATALOGUE, before), CATALOGUE).scorer_parameters() for f in (frame, strange))
-    assert one == other
+    one, other = (build_design(f, labels, 90, 30, CATALOGUE, before) for f in (frame, strange))
+    ridge = RidgeSettings(0.1, {})
+    assert (
+        fit_linear(one, ridge, CATALOGUE).scorer_parameters() == fit_linear(other, ridge, CATALOGUE).scorer_parameters()
+    )
+
+
+def test_members_share_the_dates(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+    """Each member uses dates some four weeks apart, and all members together every row of the main horizon, at the same
+    total weight."""
+    frame, labels = portfolio
+    design = build_design(frame, labels, 90, 30, CATALOGUE)
+    everyone = np.ones(len(design.y), dtype=bool)
+    members = [design.member_rows(number, everyone) for number in range(4)]
+    together = np.concatenate([member.row_index[member.main] for member in members])
+    assert sorted(together) == sorted(design.row_index[design.main])
+    for member in members:
+        dates = np.sort(member.as_of[member.main].unique())
+        assert set(np.diff(dates) / np.timedelta64(1, "D")) == {SEARCH_STEP_DAYS}
+        assert member.weight[member.main].sum() == pytest.approx(design.weight[design.main].sum(), rel=0.1)
+        # Other horizons still weigh at most half as much.
+        assert member.weight[~member.main].max() <= 0.5
+    # A fifth member starts again with the dates of the first one.
+    assert (design.member_rows(4, everyone).row_index == members[0].row_index).all()
+
+
+def test_members_use_only_the_accounts_outside_their_fold(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+    frame, labels = portfolio
+    design = build_design(frame, labels, 90, 30, CATALOGUE)
+    outside = design.accounts != "a7"
+    assert all("a7" not in design.member_rows(number, outside).accounts for number in range(4))
+
+
+def test_a_member_without_both_outcomes_uses_all_dates(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+    """The outcomes may all be at the dates of another member."""
+    frame, labels = portfolio
+    dates = np.sort(frame["as_of"][np.isfinite(labels[90])].unique())
+    at_one_date = (frame["as_of"] == dates[-2]).to_numpy()
+    y = np.where(np.isfinite(labels[90]), labels[90] * at_one_date, np.nan)
+    design = build_design(frame, {90: y}, 90, 30, CATALOGUE)
+    everyone = np.ones(len(design.y), dtype=bool)
+    first, second = (design.member_rows(number, everyone) for number in range(2))
+    assert set(second.as_of) < set(design.as_of)
+    assert set(first.as_of) == set(design.as_of)
+    assert (first.weight == design.weight).all()
+
+
+def fit(design: Design) -> Ensemble:
+    return fit_ensemble(design, search_ensemble(design, CATALOGUE, "churn", trials=1), CATALOGUE, "churn", folds=2)
+
+
+def scorer_of(ensemble: Ensemble) -> Scorer:
+    return Scorer.from_texts(ensemble.text, ensemble.encoding.schema | ensemble.scorer_parameters(), IDENTITY)
 
 
 @pytest.fixture(scope="module")
-def blend(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> Blend:
+def ensemble(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> Ensemble:
     frame, labels = portfolio
-    design = build_design(frame, labels, 90, 30, CATALOGUE)
-    return choose_blend(fit_linear(design, CATALOGUE, "churn"), fit_boosted_trees(design, CATALOGUE, "churn", trials=1), design)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gradient_boosting, "MOST_TREES", 60)
+        return fit(build_design(frame, labels, 90, 30, CATALOGUE))
 
 
 def test_probabilities_never_fall_with_the_horizon(
-    portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend
+    portfolio: tuple[pd.DataFrame, dict[int, Floats]], ensemble: Ensemble
 ) -> None:
     frame, labels = portfolio
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.1)
-    scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.scorer_parameters(), IDENTITY)
+    scorer = scorer_of(ensemble)
     result = np.array(list(scorer.by_horizon(scorer.encode(holes).matrix).values()))
     assert result.shape == (len(HORIZONS), len(frame))
     assert (np.diff(result, axis=0) >= -1e-12).all()
@@ -120,18 +182,22 @@ def test_probabilities_never_fall_with_the_horizon(
         assert p[labelled].mean() == pytest.approx(labels[days][labelled].mean(), abs=0.05)
 
 
-def test_contributions_in_the_scorer_add_up(portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend) -> None:
+def test_contributions_in_the_scorer_add_up(
+    portfolio: tuple[pd.DataFrame, dict[int, Floats]], ensemble: Ensemble
+) -> None:
     frame, _ = portfolio
-    scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.scorer_parameters(), IDENTITY)
+    scorer = scorer_of(ensemble)
     matrix = scorer.encode(frame).matrix
     for days in HORIZONS:
-        assert scorer.raw(matrix, days) == pytest.approx(blend.raw(frame, days), abs=1e-9)
+        assert scorer.raw(matrix, days) == pytest.approx(ensemble.raw(frame, days), abs=1e-9)
     parts = scorer.contributions(matrix)
     assert parts.shape == (len(frame), len(scorer.features) + 1)
-    assert parts.sum(axis=1) == pytest.approx(blend.raw(frame), abs=1e-6)
+    assert parts.sum(axis=1) == pytest.approx(ensemble.raw(frame), abs=1e-6)
 
 
-def test_the_horizon_is_not_a_reason(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+def test_the_horizon_is_not_a_reason(
+    portfolio: tuple[pd.DataFrame, dict[int, Floats]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Accounts leave at any time, whatever their renewal: a longer horizon makes it likelier for all of them, which is no
     reason of any of them."""
     frame, available = portfolio
@@ -139,8 +205,8 @@ def test_the_horizon_is_not_a_reason(portfolio: tuple[pd.DataFrame, dict[int, Fl
     when = rng.exponential(np.where(frame["usage.mood"] > 0, 120.0, 400.0))
     labels = {h: np.where(np.isfinite(available[h]), when < h, np.nan).astype(np.float64) for h in HORIZONS}
     design = build_design(frame, labels, 90, 30, CATALOGUE)
-    blended = choose_blend(fit_linear(design, CATALOGUE, "churn"), fit_boosted_trees(design, CATALOGUE, "churn", trials=1), design)
-    scorer = Scorer.from_texts(blended.trees.text, blended.encoding.schema | blended.scorer_parameters(), IDENTITY)
+    monkeypatch.setattr(gradient_boosting, "MOST_TREES", 60)
+    scorer = scorer_of(fit(design))
     matrix = scorer.encode(frame).matrix
     parts = scorer.contributions(matrix)
     assert parts.sum(axis=1) == pytest.approx(scorer.raw(matrix), abs=1e-6)
@@ -164,21 +230,3 @@ def test_horizon_columns_never_fall_with_the_horizon(
     assert short.shape == (len(terms), len(HORIZON_COLUMNS))
     assert (np.isnan(short) == np.isnan(long)).all()
     assert not (long < short).any()
-
-
-def test_reasons_are_compared_between_refits(
-    portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend
-) -> None:
-    """With one feature that decides and another that says nothing, all trainings agree on the first reason."""
-    frame, labels = portfolio
-    design = build_design(frame, labels, 90, 30, CATALOGUE)
-    latest = frame[frame["as_of"] == frame["as_of"].max()]
-    stability = reason_stability(blend, design, latest, CATALOGUE, "churn", 3)
-    assert stability is not None
-    assert stability == reason_stability(blend, design, latest, CATALOGUE, "churn", 3)
-    assert stability.accounts == ACCOUNTS
-    assert stability.same_first > 0.6
-    assert 1 / 3 <= stability.overlap <= 1
-    assert stability.rank_correlation > 0.6
-    assert 0 < stability.spread < 1
-    assert reason_stability(blend, design, latest, CATALOGUE, "churn", 1) is None

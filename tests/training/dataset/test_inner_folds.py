@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from features.utils.arrays import Floats
-from training.dataset.inner_folds import SEARCH_STEP_DAYS, later_folds, search_date_mask
+from training.dataset.inner_folds import (
+    SEARCH_STEP_DAYS,
+    balanced_folds,
+    date_offsets,
+    later_folds,
+    search_date_mask,
+)
 
 Portfolio = tuple[pd.DataFrame, Floats]
 
@@ -47,3 +54,30 @@ def test_search_dates_are_four_weeks_apart_and_include_the_newest() -> None:
     monthly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="30D", tz="UTC"))
     assert search_date_mask(monthly).all()
     assert search_date_mask(monthly[:1]).all()
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_balanced_folds_differ_by_one_account(small_portfolio: Portfolio, folds: int) -> None:
+    """Whatever the ids are and however the rows are ordered."""
+    accounts = small_portfolio[0]["account_id"].to_numpy(dtype=object)
+    fold = balanced_folds(accounts, folds)
+    of_account = dict(zip(accounts, fold, strict=True))
+    assert [of_account[name] for name in accounts] == fold.tolist()
+    sizes = np.bincount(list(of_account.values()), minlength=folds)
+    assert len(sizes) == folds
+    assert sizes.max() - sizes.min() <= 1
+    order = np.random.default_rng(0).permutation(len(accounts))
+    assert balanced_folds(accounts[order], folds).tolist() == fold[order].tolist()
+
+
+def test_offsets_divide_the_dates_into_interleaved_sets() -> None:
+    """The first set has the dates of the search, the newest one among them."""
+    weekly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC").repeat(2))
+    offsets, sets = date_offsets(weekly)
+    assert sets == 4
+    assert set(offsets) == set(range(sets))
+    assert ((offsets == 0) == search_date_mask(weekly)).all()
+    for number in range(sets):
+        assert set(np.diff(weekly[offsets == number].unique()) / pd.Timedelta(days=1)) == {SEARCH_STEP_DAYS}
+    monthly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="30D", tz="UTC"))
+    assert date_offsets(monthly)[1] == 1

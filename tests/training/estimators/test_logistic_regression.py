@@ -15,8 +15,16 @@ from features.errors import InsufficientData
 from features.utils.arrays import Floats
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.linear_terms import LinearTerms
+from models.targets import Target
 from training.dataset.design_matrix import Design, build_design
-from training.estimators.logistic_regression import STRENGTHS, fit_linear, signed_log
+from training.estimators.logistic_regression import (
+    STRENGTHS,
+    LinearModel,
+    RidgeSettings,
+    fit_linear,
+    search_ridge,
+    signed_log,
+)
 
 Portfolio = tuple[pd.DataFrame, Floats]
 
@@ -25,35 +33,55 @@ def rows(frame: pd.DataFrame, y: Floats, catalogue: dict[str, Feature]) -> Desig
     return build_design(frame, {90: y}, 90, 0, catalogue)
 
 
+def fit(frame: pd.DataFrame, y: Floats, catalogue: dict[str, Feature], target: Target | None = None) -> LinearModel:
+    return fit_linear(rows(frame, y, catalogue), RidgeSettings(0.03, {}), catalogue, target)
+
+
 def test_the_model_ranks_held_out_rows(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
-    model = fit_linear(rows(frame[early].reset_index(drop=True), y[early], small_catalogue), small_catalogue)
-    assert model.strength in STRENGTHS
-    assert model.strength == min(model.losses, key=lambda s: model.losses[s])
+    design = rows(frame[early].reset_index(drop=True), y[early], small_catalogue)
+    ridge = search_ridge(design)
+    assert tuple(ridge.losses) == STRENGTHS
+    assert ridge.strength == min(STRENGTHS, key=lambda s: ridge.losses[s])
+    model = fit_linear(design, ridge, small_catalogue)
     assert roc_auc_score(y[~early], model.raw(frame[~early])) > 0.7
+
+
+def test_the_ridge_is_strong_where_nothing_can_be_learned(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    """The losses are those of accounts outside the fit, and ties go to the stronger ridge."""
+    frame, y = small_portfolio
+    chance = np.random.default_rng(4).permutation(y)
+    assert (
+        search_ridge(rows(frame, chance, small_catalogue)).strength
+        < search_ridge(rows(frame, y, small_catalogue)).strength
+    )
+    single = (frame["account_id"] == "a0").to_numpy(dtype=np.float64)
+    assert search_ridge(rows(frame, single, small_catalogue)).strength == min(STRENGTHS)
 
 
 def test_the_order_of_rows_does_not_matter(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     order = np.random.default_rng(0).permutation(len(frame))
-    once = fit_linear(rows(frame, y, small_catalogue), small_catalogue).raw(frame)
-    again = fit_linear(rows(frame.iloc[order].reset_index(drop=True), y[order], small_catalogue), small_catalogue).raw(frame)
+    once = fit(frame, y, small_catalogue).raw(frame)
+    again = fit(frame.iloc[order].reset_index(drop=True), y[order], small_catalogue).raw(frame)
     assert again == pytest.approx(once, abs=1e-8)
 
 
-def test_unknown_values_are_predicted(
-    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
-) -> None:
+def test_unknown_values_are_predicted(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
-    model = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
+    model = fit(frame, y, small_catalogue)
     strange = frame.head(3).assign(
         **{"usage.bent": np.nan, "contract.arr": [np.inf, -1e12, 1e12], "contract.plan": ["new", None, "rare"]}
     )
     assert np.isfinite(model.raw(strange)).all()
 
 
-def test_progress_is_reported_and_can_stop_the_fit(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+def test_progress_is_reported_and_can_stop_the_search(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
     frame, y = small_portfolio
     result: list[tuple[int, int]] = []
 
@@ -63,7 +91,7 @@ def test_progress_is_reported_and_can_stop_the_fit(small_portfolio: Portfolio, s
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_linear(rows(frame, y, small_catalogue), small_catalogue, progress=stop)
+        search_ridge(rows(frame, y, small_catalogue), stop)
     assert result == [(1, len(STRENGTHS)), (2, len(STRENGTHS))]
 
 
@@ -86,7 +114,7 @@ def test_no_slope_contradicts_its_constraint(
 ) -> None:
     frame, y = small_portfolio
     numbers = [name for name, f in small_catalogue.items() if f.kind == "number"]
-    free = fit_linear(rows(frame, y, small_catalogue), small_catalogue).scorer_parameters()["numbers"]
+    free = fit(frame, y, small_catalogue).scorer_parameters()["numbers"]
     # Hold every feature to the opposite of what the data say: nothing may be left of it.
     against: dict[str, Feature] = {
         name: replace(f, monotone=True, direction="lowers_risk" if free[name][0] > 0 else "raises_risk")
@@ -94,7 +122,7 @@ def test_no_slope_contradicts_its_constraint(
         else f
         for name, f in small_catalogue.items()
     }
-    numbers = fit_linear(rows(frame, y, against), against, "churn").scorer_parameters()["numbers"]
+    numbers = fit(frame, y, against, "churn").scorer_parameters()["numbers"]
     signs = {"raises_risk": 1, "lowers_risk": -1}
     assert all(numbers[name][0] * signs[str(against[name].direction)] >= 0 for name in numbers)
     assert any(numbers[name][0] == 0 for name in numbers)
@@ -104,7 +132,7 @@ def test_the_scorer_gives_the_same_linear_log_odds(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio
-    model = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
+    model = fit(frame, y, small_catalogue)
     payload = json.loads(json.dumps({"start": model.scorer_parameters()}))
     start = LinearTerms.of(payload, "start", model.encoding.features, model.encoding.categories)
     assert start is not None
@@ -126,7 +154,7 @@ def test_each_contribution_is_zero_on_average(small_portfolio: Portfolio, small_
     due = {days: y * (np.nan_to_num(until, nan=50.0) < days) for days in (30, 90, 180)}
     due[90][:500] = np.nan
     design = build_design(frame.assign(**{RENEWAL_FEATURE: until}), due, 90, 0, catalogue)
-    model = fit_linear(design, catalogue)
+    model = fit_linear(design, RidgeSettings(0.03, {}), catalogue)
     payload = json.loads(json.dumps({"start": model.scorer_parameters()}))
     start = LinearTerms.of(payload, "start", model.encoding.columns, model.encoding.categories)
     assert start is not None
