@@ -96,7 +96,7 @@ class SimulatedHistory:
     @property
     def annual_churn(self) -> float:
         """Share of the accounts that leave within a year at the average rate of the whole history."""
-        return 1.0 - (1.0 - self.weekly_churn) ** (365.25 / 7)
+        return float(1.0 - (1.0 - self.weekly_churn) ** (365.25 / 7))
 
     @property
     def involuntary_share(self) -> float:

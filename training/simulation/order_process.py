@@ -141,7 +141,7 @@ def _simulate_quarter(
 
 def _amounts(size: Floats, rng: np.random.Generator) -> Floats:
     """Draw the amounts of orders from the log of their usual amount."""
-    return np.round(np.exp(size + AMOUNT_SPREAD * rng.standard_normal(len(size))), 2)
+    return np.asarray(np.round(np.exp(size + AMOUNT_SPREAD * rng.standard_normal(len(size))), 2), dtype=np.float64)
 
 
 def _constant_rate(annual_churn: float) -> float:

@@ -36,7 +36,7 @@ def orders_table(history: SimulatedHistory) -> pa.Table:
         "amount": float_array(orders.amount),
         "order_id": pa.array([f"O{number:07d}" for number in range(1, n + 1)]),
         "product": choice_array(PRODUCTS, (variety * rng.random(n) ** 1.5).astype(np.int64)),
-        "quantity": float_array(1.0 + rng.poisson(4.0, n)),
+        "quantity": float_array(np.asarray(1.0 + rng.poisson(4.0, n), dtype=np.float64)),
     }
     second = random_working_time(orders.account, orders.day, history, rng)
     return event_table(history, rng, orders.account, second, columns, Arrival(nightly=0.0, late=0.0))
