@@ -4,7 +4,7 @@ There are three kinds, stored as JSON in the form that `models.scorer.scorer` re
 
 - sigmoid (Platt 1999): log-odds ``a z + b``;
 - beta (Kull, Silva Filho and Flach 2017): log-odds ``c + a log p - b log(1 - p)``, with ``p`` the raw probability;
-- isotonic (Zadrozny and Elkan 2002): a nondecreasing line through points. It overfits small slices (Niculescu-Mizil and
+- isotonic (Zadrozny and Elkan 2002): a nondecreasing line through points. It overfits small samples (Niculescu-Mizil and
   Caruana 2005), even if a comparison on a part of them favors it, so it needs a hundred accounts of either outcome.
 
 All are nondecreasing: a negative slope would reverse the model's ranking, so ``a`` and ``b`` are at least 0.
@@ -45,8 +45,9 @@ Calibrator = dict[str, Any]
 """``{"kind": ..., "parameters": {...}, "resamples": [{...}, ...]}``, parameters by name."""
 
 RESAMPLES = 200
-# Earlier part of the slice, on which the kinds are fitted before they are compared on the rest.
+# Share of the dates, the earlier ones, on which the kinds are fitted before they are compared on the others.
 EARLIER_SHARE = 0.6
+# Share of the way from the level of all rows to that of the newest ones.
 HALFWAY = 0.5
 # Minimum number of accounts with the rarer outcome for isotonic calibration.
 _ISOTONIC_ACCOUNTS = 100
@@ -88,8 +89,8 @@ def calibrate(
     Returns
     -------
     Calibrator
-        The kind is the sigmoid, unless another kind, fitted on the earlier dates of the slice, has a significantly
-        lower log loss on the later dates of other accounts.
+        The kind is the sigmoid, unless another kind, fitted on the earlier dates, has a significantly lower
+        log loss on the later dates of other accounts.
 
     Raises
     ------
@@ -123,20 +124,6 @@ def calibrate(
     return {"kind": kind, "parameters": final, "resamples": resampled}
 
 
-def halfway(rate: float, other: float) -> float:
-    """Return the rate halfway between two rates in log-odds.
-
-    Parameters
-    ----------
-    rate, other : rates strictly between 0 and 1.
-
-    Returns
-    -------
-    float
-    """
-    return float(scipy.special.expit((scipy.special.logit(rate) + scipy.special.logit(other)) / 2))
-
-
 def apply_calibrator(calibrator: Mapping[str, Any], raw: Floats) -> Floats:
     """Calibrate log-odds. The scorer computes the intervals.
 
@@ -158,8 +145,8 @@ def _choose(
 ) -> CalibratorKind:
     """Return the kind with the lowest log loss on the later dates, the sigmoid if none is significantly better.
 
-    The slice is shorter than a label window, so the same churn affects earlier and later dates. Therefore each account
-    is evaluated with a calibrator fitted on the earlier dates of other accounts.
+    Label windows overlap, so the same churn affects earlier and later dates. Therefore each account is evaluated with a
+    calibrator fitted on the earlier dates of other accounts.
     """
     dates, fold = np.sort(as_of.unique()), fold_numbers(accounts)
     later = (as_of >= dates[min(int(len(dates) * EARLIER_SHARE), len(dates) - 1)]).to_numpy(dtype=bool)
@@ -268,7 +255,7 @@ def _mean(kind: CalibratorKind, parameters: dict[str, Any], raw: Floats) -> floa
 
 
 def _set_level(kind: CalibratorKind, parameters: dict[str, Any], raw: Floats, mean: float, by: float) -> dict[str, Any]:
-    """Return the calibrator with its mean probability on the slice set to ``mean``, shifted ``by`` log-odds."""
+    """Return the calibrator with its mean probability on these rows set to ``mean``, shifted ``by`` log-odds."""
     p = np.clip(_apply(kind, parameters, raw), _EDGE, 1 - _EDGE)
     log_odds = scipy.special.logit(p)
     rate = np.full((1, len(p)), scipy.special.expit(scipy.special.logit(mean) + by))

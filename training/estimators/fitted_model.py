@@ -22,7 +22,7 @@ from features.utils.progress import Progress, no_progress, subprogress
 from training.config import TrainConfig
 from training.dataset.design_matrix import Design
 from training.dataset.target_rows import TargetRows
-from training.estimators.calibration import Calibrator, apply_calibrator, calibrate
+from training.estimators.calibration import HALFWAY, Calibrator, apply_calibrator, calibrate
 from training.estimators.ensemble import Ensemble, EnsembleSettings, OutOfFold, fit_ensemble, search_ensemble
 from training.estimators.level_shift import WINDOW_DAYS, estimate_level_move, recent_shift
 
@@ -131,7 +131,7 @@ def fit_model(
     variance = ensemble.error_variance(_newest(rows, design))
     calibrator |= {"error": {"variance": variance, "weight": ERROR_WEIGHT}}
     held = ensemble.out_of_fold
-    rate = float(scipy.special.expit(scipy.special.logit(held.y.mean()) + 0.5 * shift))
+    rate = float(scipy.special.expit(scipy.special.logit(held.y.mean()) + HALFWAY * shift))
     return FittedModel(ensemble, design, calibrator, shift, rate)
 
 

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from features.errors import InsufficientData
 from features.utils.arrays import Floats
 from models.scorer.scorer import Scorer
-from training.estimators.calibration import CalibratorKind, _fit, apply_calibrator, calibrate, halfway
+from training.estimators.calibration import CalibratorKind, _fit, apply_calibrator, calibrate
 from training.statistics import newton_logistic
 
 ROWS = 8_000
@@ -37,7 +37,7 @@ def sample(
 
 def test_sigmoid_recovers_slope_and_level() -> None:
     raw, y, keys = sample(lambda z: 0.6 * z + 0.5)
-    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected_rate=y.mean())
+    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"])
     assert calibrated["kind"] == "sigmoid"
     assert calibrated["parameters"]["a"] == pytest.approx(0.6, abs=0.06)
     assert calibrated["parameters"]["b"] == pytest.approx(0.5, abs=0.1)
@@ -50,14 +50,14 @@ def test_sigmoid_recovers_slope_and_level() -> None:
 def test_beta_recovers_its_parameters_and_is_chosen() -> None:
     """Log-odds that bend: no sigmoid has this shape."""
     raw, y, keys = sample(lambda z: 0.3 - 1.6 * np.logaddexp(0, -z - 2) + 0.3 * np.logaddexp(0, z + 2))
-    calibrated = calibrate(raw + 2, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
+    calibrated = calibrate(raw + 2, y, keys["account"].tolist(), keys["as_of"], resamples=20)
     assert calibrated["kind"] == "beta"
     assert list(calibrated["parameters"].values()) == pytest.approx([1.6, 0.3, 0.3], abs=0.15)
 
 
 def test_isotonic_is_chosen_for_a_step() -> None:
     raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0))
-    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
+    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=20)
     assert calibrated["kind"] == "isotonic"
     p = apply_calibrator(calibrated, np.array([-4.0, 0.0]))
     assert p == pytest.approx([scipy.special.expit(-4.0), scipy.special.expit(-0.5)], abs=0.02)
@@ -65,7 +65,7 @@ def test_isotonic_is_chosen_for_a_step() -> None:
 
 def test_isotonic_is_not_chosen_for_few_accounts() -> None:
     raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0), accounts=90)
-    assert calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)["kind"] != "isotonic"
+    assert calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=20)["kind"] != "isotonic"
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "beta", "isotonic"])
@@ -85,21 +85,33 @@ def test_repeated_rows_of_an_account_do_not_choose_the_kind() -> None:
     y = (rng.random(600) < scipy.special.expit(raw)).astype(float)
     dates = pd.Series(np.repeat(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC"), 600))
     accounts = [f"{i}" for i in range(600)] * 10
-    calibrated = calibrate(np.tile(raw, 10), np.tile(y, 10), accounts, dates, y.mean(), resamples=5)
+    calibrated = calibrate(np.tile(raw, 10), np.tile(y, 10), accounts, dates, resamples=5)
     assert calibrated["kind"] == "sigmoid"
 
 
 @pytest.mark.parametrize("shape", [lambda z: z + 1, lambda z: np.where(z > -2, 0.5, -3.0)], ids=["sigmoid", "isotonic"])
-def test_the_level_is_halfway_between_training_and_the_slice(shape: Callable[[Floats], Floats]) -> None:
-    """The level moves half of the way between the rates, and the resamples cover the whole range."""
+def test_the_level_is_halfway_between_all_rows_and_the_newest(shape: Callable[[Floats], Floats]) -> None:
+    """The level moves half of the way, and the resamples cover the whole range."""
     raw, y, keys = sample(shape)
-    expected = 0.15
-    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected, resamples=60)
-    assert apply_calibrator(calibrated, raw).mean() == pytest.approx(halfway(expected, y.mean()), abs=1e-3)
-    levels = [apply_calibrator({"kind": calibrated["kind"], "parameters": r}, raw).mean() for r in calibrated["resamples"]]
-    assert min(levels) == pytest.approx(expected, abs=0.02)
+    calibrated = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], shift=-0.8, resamples=60)
+    newest = scipy.special.expit(scipy.special.logit(y.mean()) - 0.8)
+    level = apply_calibrator(calibrated, raw).mean()
+    assert level == pytest.approx(scipy.special.expit(scipy.special.logit(y.mean()) - 0.4), abs=1e-3)
+    levels = [
+        apply_calibrator({"kind": calibrated["kind"], "parameters": r}, raw).mean() for r in calibrated["resamples"]
+    ]
+    assert min(levels) == pytest.approx(newest, abs=0.02)
     assert max(levels) == pytest.approx(y.mean(), abs=0.02)
-    assert expected < apply_calibrator(calibrated, raw).mean() < y.mean()
+
+
+def test_a_shift_changes_the_level_and_not_the_slope() -> None:
+    raw, y, keys = sample(lambda z: 0.6 * z + 0.5)
+    still, later = (
+        calibrate(raw, y, keys["account"].tolist(), keys["as_of"], shift=shift, resamples=0) for shift in (0.0, 0.8)
+    )
+    assert still["parameters"]["a"] == later["parameters"]["a"]
+    assert later["parameters"]["b"] > still["parameters"]["b"] + 0.3
+    assert apply_calibrator(still, raw).mean() == pytest.approx(y.mean(), abs=1e-3)
 
 
 def test_calibrated_log_odds_do_not_change() -> None:
@@ -112,18 +124,15 @@ def test_resamples_include_the_change_of_the_level() -> None:
     """The middle 80% of the levels reach 1.28 standard deviations to either side, and the probability stays."""
     raw, y, keys = sample()
     still, moving = (
-        calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=100, move=move) for move in (0.0, 0.6)
+        calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=100, move=move) for move in (0.0, 0.6)
     )
     assert still["parameters"] == moving["parameters"]
     level = scipy.special.logit(apply_calibrator(moving, raw).mean())
-    calibration = [scipy.special.logit(apply_calibrator({"kind": "sigmoid", "parameters": r}, raw).mean()) for r in moving["resamples"]]
+    calibration = [
+        scipy.special.logit(apply_calibrator({"kind": "sigmoid", "parameters": r}, raw).mean())
+        for r in moving["resamples"]
+    ]
     assert np.quantile(calibration, [0.1, 0.9]) - level == pytest.approx(1.28 * 0.6 * np.array([-1, 1]), rel=0.2)
-
-
-def test_halfway_is_between_and_symmetric() -> None:
-    assert halfway(0.2, 0.8) == pytest.approx(0.5)
-    assert halfway(0.1, 0.3) == halfway(0.3, 0.1)
-    assert halfway(0.07, 0.07) == pytest.approx(0.07)
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "beta"])

@@ -1,5 +1,5 @@
-"""The level of a model's probabilities does not hang on how extreme the model is, and what the history tells of how far
-levels move is in the interval."""
+"""The level of a model's probabilities does not depend on how extreme the model is, and the changes of the level in the
+history are in the interval."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.utils.arrays import Floats
 from training.estimators.calibration import apply_calibrator, calibrate
-from training.estimators.level_shift import USUAL_MOVE, WINDOW_DAYS, estimate_level_move, expected_slice_rate
+from training.estimators.level_shift import USUAL_MOVE, WINDOW_DAYS, estimate_level_move, recent_shift
 
 ACCOUNTS, WEEKS = 400, 13
 
@@ -33,21 +33,34 @@ def test_the_scale_of_a_model_does_not_change_the_mean_probability(
 ) -> None:
     """A model that is too extreme, too tame or off by a constant ranks the same, and gets the same level."""
     z, y, accounts, dates = portfolio(seed, level)
-    trained = np.random.default_rng(seed + 1).normal(-2.0, 1.0, 5_000)
-    rate = float(scipy.special.expit(trained).mean())
+    newest = (dates >= dates.max() - pd.Timedelta(days=28)).to_numpy()
     means = []
-    for raw, past in ((z, trained), (factor * z + shift, factor * trained + shift)):
-        expected = expected_slice_rate(raw, y, accounts, past, rate)
-        means.append(apply_calibrator(calibrate(raw, y, accounts, dates, expected, resamples=0), raw).mean())
+    for raw in (z, factor * z + shift):
+        everything = calibrate(raw, y, accounts, dates, resamples=0, scaled=False)
+        expected = scipy.special.logit(apply_calibrator(everything, raw))
+        recent = recent_shift(expected[newest], y[newest], np.ones(newest.sum()))
+        means.append(apply_calibrator(calibrate(raw, y, accounts, dates, recent, 0, scaled=False), raw).mean())
     assert means[1] == pytest.approx(means[0], rel=0.01)
 
 
-def test_the_expected_rate_depends_on_the_accounts_of_the_slice() -> None:
-    z, y, accounts, _ = portfolio(1)
-    rate = float(scipy.special.expit(z).mean())
-    assert expected_slice_rate(z, y, accounts, z, rate) == pytest.approx(rate, abs=1e-6)
-    # A slice with more accounts at risk is expected to lose more, as far as the model is right.
-    assert expected_slice_rate(z + 0.5, y, accounts, z, rate) > 1.2 * rate
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 10_000), st.floats(-1.0, 1.0))
+def test_the_shift_of_the_newest_rows_is_recovered(seed: int, level: float) -> None:
+    rng = np.random.default_rng(seed)
+    z = rng.normal(-1.5, 1.0, 20_000)
+    y = (rng.random(len(z)) < scipy.special.expit(z + level)).astype(np.float64)
+    assert recent_shift(z, y, np.ones(len(z))) == pytest.approx(level, abs=0.1)
+
+
+def test_few_independent_rows_hardly_shift_the_level() -> None:
+    """Rows count by their weights: weekly rows of the same accounts are no more evidence than those of one date."""
+    z, y, _, _ = portfolio(1, 1.0)
+    full, shared, few = (recent_shift(z, y, np.full(len(z), weight)) for weight in (1.0, 1 / WEEKS, 1e-3))
+    assert 0.7 < full < 1.3
+    assert shared == pytest.approx(recent_shift(z[:ACCOUNTS], y[:ACCOUNTS], np.ones(ACCOUNTS)), abs=1e-6)
+    assert few < shared / 2
+    # Without an outcome among the newest rows, the level falls, but stays finite.
+    assert -10 < recent_shift(z[:20], np.zeros(20), np.ones(20)) < 0
 
 
 def history(levels: list[float], seed: int = 0) -> tuple[Floats, Floats, np.ndarray, pd.Series]:
