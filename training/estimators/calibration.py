@@ -4,7 +4,7 @@ There are three kinds, stored as JSON in the form that `models.scorer.scorer` re
 
 - sigmoid (Platt 1999): log-odds ``a z + b``;
 - beta (Kull, Silva Filho and Flach 2017): log-odds ``c + a log p - b log(1 - p)``, with ``p`` the raw probability;
-- isotonic (Zadrozny and Elkan 2002): a nondecreasing line through points. It overfits small samples (Niculescu-Mizil and
+- isotonic (Zadrozny and Elkan 2002): a nondecreasing line through points. It overfits few rows (Niculescu-Mizil and
   Caruana 2005), even if a comparison on a part of them favors it, so it needs a hundred accounts of either outcome.
 
 All are nondecreasing: a negative slope would reverse the model's ranking, so ``a`` and ``b`` are at least 0.

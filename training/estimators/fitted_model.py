@@ -42,6 +42,7 @@ class FittedModel:
     calibrator : fitted on the out-of-fold predictions, with the ``error`` of `models.scorer.members.ErrorModel`.
     shift : how far the newest quarter is above the level of all dates, in log-odds.
     rate : the outcome rate at the calibrated level, 0 to 1.
+    main_horizon : the main horizon in days.
     """
 
     ensemble: Ensemble
@@ -49,6 +50,7 @@ class FittedModel:
     calibrator: Calibrator
     shift: float
     rate: float
+    main_horizon: int
 
     @property
     def outcomes(self) -> int:
@@ -64,12 +66,10 @@ class FittedModel:
 
     def newest_dates(self) -> dict[int, datetime]:
         """Return the newest training date of each horizon, by its days."""
-        design, encoding = self.design, self.ensemble.encoding
-        if not encoding.horizons:
-            return {}
+        design, horizons = self.design, self.ensemble.encoding.horizons or (self.main_horizon,)
         length = (design.ends - design.as_of) / timedelta(days=1)
-        longest = dict(zip(sorted(set(length)), encoding.horizons, strict=True))
-        return {days: design.as_of[length == each].max().to_pydatetime() for each, days in longest.items()}
+        by_length = dict(zip(sorted(set(length)), horizons, strict=True))
+        return {days: design.as_of[length == each].max().to_pydatetime() for each, days in by_length.items()}
 
     def probability(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
         """Return the calibrated probabilities of n snapshots at a horizon (the main one if None), shape (n,)."""
@@ -132,7 +132,7 @@ def fit_model(
     calibrator |= {"error": {"variance": variance, "weight": ERROR_WEIGHT}}
     held = ensemble.out_of_fold
     rate = float(scipy.special.expit(scipy.special.logit(held.y.mean()) + HALFWAY * shift))
-    return FittedModel(ensemble, design, calibrator, shift, rate)
+    return FittedModel(ensemble, design, calibrator, shift, rate, rows.main_horizon)
 
 
 def fit_calibrator(ensemble: Ensemble, through: datetime, resamples: int, seed: int) -> tuple[Calibrator, float]:

@@ -16,6 +16,9 @@ _STEPS = 60
 _TOLERANCE = 1e-6
 # Largest change of one parameter in one step; keeps the first steps from overshooting where classes hardly overlap.
 _STRIDE = 2.0
+# A step went too far if the loss rises behind it by more than this share of the rate at which it fell before. Such a
+# step is halved; otherwise steps from far away could jump over the minimum forever.
+_OVERSHOOT = 0.25
 
 
 def fit(
@@ -39,7 +42,7 @@ def fit(
     start = fit(design, y, weights.mean(axis=0)[None], prior, strength, offset) if b > 1 else prior[None]
     theta = np.tile(start, (b, 1))
     squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), k * k)
-    active = np.arange(b)
+    active, taken, falls = np.arange(b), np.zeros((b, k)), np.zeros(b)
     for step in range(_STEPS):
         w, now = weights[active], theta[active]
         if step == 0:
@@ -53,8 +56,14 @@ def fit(
             hessian = (w * p * (1 - p)) @ squares
         gradient += strength * (now - prior)
         hessian = hessian.reshape(-1, k, k) + np.diag(strength + 1e-9)
-        change = np.clip(np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0], -_STRIDE, _STRIDE)
+        change = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        change *= _STRIDE / np.maximum(np.abs(change).max(axis=1), _STRIDE)[:, None]
+        half, half_fall = 0.5 * taken[active], 0.5 * falls[active]
+        too_far = -(gradient * half).sum(axis=1) > _OVERSHOOT * half_fall
+        change[too_far] = -half[too_far]
         theta[active] = now - change
+        taken[active] = np.where(too_far[:, None], half, change)
+        falls[active] = np.where(too_far, half_fall, (gradient * change).sum(axis=1))
         active = active[np.abs(change).max(axis=1) > _TOLERANCE]
         if not len(active):
             break

@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.special
-from sklearn.linear_model import LogisticRegression
 
 from features.errors import InsufficientData
 from features.utils.arrays import Floats
 from models.scorer.scorer import Scorer
 from training.estimators.calibration import CalibratorKind, _fit, apply_calibrator, calibrate
-from training.statistics import newton_logistic
 
 ROWS = 8_000
 
@@ -142,16 +140,6 @@ def test_a_reversed_ranking_is_flattened_not_reversed(kind: CalibratorKind) -> N
     p = apply_calibrator({"kind": kind, "parameters": parameters}, raw)
     assert parameters["a"] == 0
     assert p == pytest.approx(np.full(ROWS, y.mean()), abs=1e-3)
-
-
-def test_weighted_fits_agree_with_scikit_learn() -> None:
-    """Every set of weights in one go gives what one fit for each gives."""
-    raw, y, _ = sample(rows=3_000)
-    weights = np.random.default_rng(0).poisson(1.0, (5, len(y))).astype(float)
-    result = newton_logistic.fit(np.column_stack([raw, np.ones_like(raw)]), y, weights, np.zeros(2), np.zeros(2))
-    for parameters, w in zip(result, weights, strict=True):
-        one = LogisticRegression(C=np.inf, tol=1e-10).fit(raw[:, None], y, sample_weight=w)
-        assert parameters == pytest.approx([one.coef_[0, 0], one.intercept_[0]], abs=1e-5)
 
 
 def test_a_perfect_ranking_gives_finite_parameters() -> None:
