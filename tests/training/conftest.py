@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pytest
+from threadpoolctl import threadpool_limits
 
 from features.definitions.feature import Feature
 from features.signals.signals import OpenSignals
@@ -22,6 +23,15 @@ from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.evaluation.test_predictions import ScoredTestRows
 
 _INSTANT = pa.timestamp("us")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread_of_linear_algebra() -> Iterator[None]:
+    """As in a training. Threads that share busy cores make small fits several times slower."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
 SCHEMAS = {
     "subscriptions": pa.schema(
         {

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 import scipy.special
+from threadpoolctl import threadpool_limits
 
 from features.errors import InsufficientData
 from features.utils.arrays import Bools, Floats
@@ -110,6 +111,19 @@ def fit_model(
     InsufficientData
         If there are too few outcomes.
     """
+    # As in a training (`training.pipeline.train`): sums of linear algebra depend on the number of threads.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _fit_model(rows, through, config, settings, resamples, progress)
+
+
+def _fit_model(
+    rows: TargetRows,
+    through: datetime,
+    config: TrainConfig,
+    settings: EnsembleSettings | None,
+    resamples: int,
+    progress: Progress,
+) -> FittedModel:
     design, features, target = rows.training_design(through), rows.prepared.catalogue, rows.target
     if settings is None:
 

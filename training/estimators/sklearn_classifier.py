@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
     column_or_1d,
 )
+from threadpoolctl import threadpool_limits
 
 from features.definitions.feature import Direction, Feature
 from features.utils.arrays import Floats
@@ -109,8 +110,10 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         happened = (labels == self.classes_[1]).astype(np.float64)
         design = build_design(self._read(frame), {_HORIZON: happened}, _HORIZON, 0, self._features)
         seed = self.random_state
-        settings = search_ensemble(design, self._features, "churn", self.trials, seed, self.threads)
-        self.ensemble_ = fit_ensemble(design, settings, self._features, "churn")
+        # As in a training (`training.pipeline.train`): sums of linear algebra depend on the number of threads.
+        with threadpool_limits(limits=1, user_api="blas"):
+            settings = search_ensemble(design, self._features, "churn", self.trials, seed, self.threads)
+            self.ensemble_ = fit_ensemble(design, settings, self._features, "churn")
         held = self.ensemble_.out_of_fold
         raw = held.raw @ self.ensemble_.weights
         self.calibrator_ = calibrate(raw, held.y, held.accounts, held.as_of, resamples=0, seed=seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from features.errors import InsufficientData
 from models.home import Home
@@ -31,9 +31,10 @@ def test_linear_algebra_uses_one_thread_and_a_refusal_stores_nothing(tmp_path: P
     def record_threads(_share: float, what: str) -> None:
         recorded[what] = set(threads().values())
 
-    before = threads()
-    with pytest.raises(InsufficientData, match="not enough data to train"):
-        train(signals, Home(tmp_path / "home"), TrainConfig(), progress=record_threads)
-    assert list(recorded.values())[-1] == {1}
-    assert threads() == before
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = threads()
+        with pytest.raises(InsufficientData, match="not enough data to train"):
+            train(signals, Home(tmp_path / "home"), TrainConfig(), progress=record_threads)
+        assert list(recorded.values())[-1] == {1}
+        assert threads() == before
     assert not list((tmp_path / "home").rglob("model.txt"))
