@@ -62,19 +62,48 @@ class Origins:
         return self.dates[0]
 
     def train(self, origin: datetime) -> tuple[datetime, ...]:
-        """Return the dates whose label windows had ended by the origin."""
+        """Return the training dates of an origin.
+
+        Parameters
+        ----------
+        origin : one of ``dates``.
+
+        Returns
+        -------
+        tuple of datetime
+            The dates whose label windows had ended by the origin, ascending.
+        """
         gap = timedelta(days=self.gap_days)
         return tuple(t for t in self.labelled if t + gap <= origin)
 
     def predicted(self, origin: datetime | None = None) -> tuple[datetime, ...]:
-        """Return the dates predicted from an origin: those before the next one. None: from all origins."""
+        """Return the dates predicted from an origin.
+
+        Parameters
+        ----------
+        origin : one of ``dates``; None for all of them.
+
+        Returns
+        -------
+        tuple of datetime
+            The dates with a known outcome from the origin up to the next one, ascending.
+        """
         if origin is None:
             return tuple(t for t in self.labelled if t >= self.first)
         later = [other for other in self.dates if other > origin]
         return tuple(t for t in self.labelled if t >= origin and not (later and t >= later[0]))
 
     def predicted_mask(self, as_of: pd.Series[pd.Timestamp]) -> Bools:
-        """Return which rows, by as_of (datetime, UTC), the backtest predicts."""
+        """Return which rows the backtest predicts.
+
+        Parameters
+        ----------
+        as_of : date of each row (UTC), shape (n,).
+
+        Returns
+        -------
+        array of bool, shape (n,)
+        """
         return as_of.isin(pd.DatetimeIndex(self.predicted())).to_numpy(dtype=bool)
 
 
@@ -150,15 +179,35 @@ def require_purged(ends: pd.Series[pd.Timestamp], first: datetime) -> None:
 
 
 def row_weight(every_days: float, horizon_days: int) -> float:
-    """Return the weight of a snapshot row, 0 to 1: the share of its label window that does not overlap the next one.
+    """Return the weight of a snapshot row: the share of its label window that does not overlap the next one.
 
     Rows of one account that are a week apart cover nearly the same 90 days; together they count as one.
+
+    Parameters
+    ----------
+    every_days : days between the snapshots of an account.
+    horizon_days : H.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
     """
     return min(1.0, every_days / horizon_days)
 
 
 def step_days(as_ofs: Sequence[datetime]) -> float:
-    """Return the median number of days between consecutive dates; infinity for a single date, which gives weight 1."""
+    """Return the median number of days between consecutive dates.
+
+    Parameters
+    ----------
+    as_ofs : instants, in any order.
+
+    Returns
+    -------
+    float
+        Infinity for a single date, whose rows `row_weight` gives weight 1.
+    """
     ordered = sorted(set(as_ofs))
     steps = [(b - a) / timedelta(days=1) for a, b in pairwise(ordered)]
     return float(np.median(steps)) if steps else float("inf")

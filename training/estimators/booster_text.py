@@ -19,6 +19,7 @@ def merge_boosters(boosters: Sequence[tuple[str, float]]) -> str:
     Returns
     -------
     str
+        In LightGBM's text format, with the header and the columns of the first booster.
     """
     blocks = []
     for text, weight in boosters:

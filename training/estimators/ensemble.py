@@ -73,7 +73,17 @@ class MemberModels:
     large_trees: BoostedTrees
 
     def raw_of(self, matrix: Floats) -> Floats:
-        """Return the log-odds of each model, (n, columns) -> (n, 3), in the order of `MODELS`."""
+        """Return the log-odds of each model.
+
+        Parameters
+        ----------
+        matrix : an encoded matrix, shape (n, columns).
+
+        Returns
+        -------
+        array of shape (n, 3)
+            In the order of `MODELS`.
+        """
         return np.column_stack([model.raw_of(matrix) for model in (self.linear, self.small_trees, self.large_trees)])
 
 
@@ -132,15 +142,30 @@ class Ensemble:
         return float(self.weights[1:].sum() / (self.weights.sum() or 1.0))
 
     def raw(self, frame: pd.DataFrame, days: int | None = None, weights: Floats | None = None) -> Floats:
-        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,).
+        """Return uncalibrated log-odds: the mean of the members.
 
-        ``weights`` replaces the weights of the models, to compare the ensemble with its parts.
+        Parameters
+        ----------
+        frame : n snapshots.
+        days : the horizon; None for the main one.
+        weights : replaces the weights of the models, shape (3,), to compare the ensemble with its parts.
+
+        Returns
+        -------
+        array of shape (n,)
         """
         answer: Floats = self.member_raw(frame, days, weights).mean(axis=0)
         return answer
 
     def member_raw(self, frame: pd.DataFrame, days: int | None = None, weights: Floats | None = None) -> Floats:
-        """Return the log-odds of each of k members, shape (k, n); see `raw`."""
+        """Return the uncalibrated log-odds of each of k members.
+
+        Parameters are those of `raw`.
+
+        Returns
+        -------
+        array of shape (k, n)
+        """
         matrix = self.encoding.matrix(frame, days)
         chosen = self.weights if weights is None else weights
         return np.stack([member.raw_of(matrix) @ chosen for member in self.members])
@@ -152,7 +177,13 @@ class Ensemble:
         return merge_boosters(boosters or [(self.members[0].small_trees.text, 0.0)])
 
     def scorer_parameters(self) -> dict[str, Any]:
-        """Return what the scorer needs besides the booster (`models.scorer.members`): the members and the horizons."""
+        """Return what the scorer needs besides the booster.
+
+        Returns
+        -------
+        dict
+            JSON values: the members (`models.scorer.members.read_members`), and the horizons if there are several.
+        """
         counts = [
             sum(model.booster.num_trees() for _, model in self._weighted_trees(member)) for member in self.members
         ]
@@ -168,7 +199,17 @@ class Ensemble:
         return parameters
 
     def error_variance(self, frame: pd.DataFrame) -> float:
-        """Return the mean jackknife variance of the log-odds of these snapshots."""
+        """Return the mean jackknife variance of the log-odds (`models.scorer.members.jackknife_variance`).
+
+        Parameters
+        ----------
+        frame : n snapshots.
+
+        Returns
+        -------
+        float
+            0 without snapshots.
+        """
         return float(jackknife_variance(self.member_raw(frame)).mean()) if len(frame) else 0.0
 
     def _weighted_trees(self, member: MemberModels) -> list[tuple[float, BoostedTrees]]:
@@ -188,6 +229,10 @@ def search_ensemble(
     """Search the settings of the three models.
 
     Parameters are those of `training.estimators.gradient_boosting.search_small_trees`.
+
+    Returns
+    -------
+    EnsembleSettings
     """
     return EnsembleSettings(
         search_ridge(design),
@@ -247,7 +292,7 @@ def _fit_member(
 
 
 def stacking_weights(raw: Floats, y: Floats, weight: Floats, spread: float = WEIGHT_SPREAD) -> Floats:
-    """Return the weights of m models in the log-odds, nonnegative, shape (m,).
+    """Return the weights of the models in the log-odds.
 
     They have the highest posterior given the labels, with a normal prior around equal weights that add up to 1. A model
     whose weight would be negative is left out, and the others are weighted again (as in `_fitted` of the linear model).
@@ -257,6 +302,11 @@ def stacking_weights(raw: Floats, y: Floats, weight: Floats, spread: float = WEI
     raw : out-of-fold log-odds of the models, shape (n, m).
     y, weight : label and weight of each row, shape (n,).
     spread : standard deviation of the prior of each weight.
+
+    Returns
+    -------
+    array of shape (m,)
+        Nonnegative; their sum is the slope of the log-odds, so it need not be 1.
     """
     count = raw.shape[1]
     used: Bools = np.ones(count, dtype=bool)
@@ -277,6 +327,16 @@ def stacking_weights(raw: Floats, y: Floats, weight: Floats, spread: float = WEI
 
 
 def single_weights(*models: str) -> Floats:
-    """Return weights that use only these models, in equal parts."""
+    """Return weights that use only some models, in equal parts.
+
+    Parameters
+    ----------
+    *models : names from `MODELS`.
+
+    Returns
+    -------
+    array of shape (3,)
+        The sum is 1.
+    """
     chosen: Sequence[float] = [float(name in models) for name in MODELS]
     return np.array(chosen) / len(models)

@@ -66,18 +66,44 @@ class FittedModel:
         return as_of.min().to_pydatetime(), as_of.max().to_pydatetime()
 
     def newest_dates(self) -> dict[int, datetime]:
-        """Return the newest training date of each horizon, by its days."""
+        """Return the newest training date of each horizon.
+
+        Returns
+        -------
+        dict of int to datetime
+            By the days of the horizon.
+        """
         design, horizons = self.design, self.ensemble.encoding.horizons or (self.main_horizon,)
         length = (design.ends - design.as_of) / timedelta(days=1)
         by_length = dict(zip(sorted(set(length)), horizons, strict=True))
         return {days: design.as_of[length == each].max().to_pydatetime() for each, days in by_length.items()}
 
     def probability(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Return the calibrated probabilities of n snapshots at a horizon (the main one if None), shape (n,)."""
+        """Return calibrated probabilities.
+
+        Parameters
+        ----------
+        frame : n snapshots.
+        days : the horizon; None for the main one.
+
+        Returns
+        -------
+        array of shape (n,)
+        """
         return apply_calibrator(self.calibrator, self.ensemble.raw(frame, days))
 
     def part_probability(self, frame: pd.DataFrame, weights: Floats) -> Floats:
-        """Return the probabilities of n snapshots by other weights of the models, calibrated by the same rule."""
+        """Return the probabilities by other weights of the models, calibrated by the same rule.
+
+        Parameters
+        ----------
+        frame : n snapshots.
+        weights : weight of each model of `training.estimators.ensemble.MODELS`, shape (3,).
+
+        Returns
+        -------
+        array of shape (n,)
+        """
         rows = self.ensemble.out_of_fold
         calibrator = calibrate(rows.raw @ weights, rows.y, rows.accounts, rows.as_of, shift=self.shift, resamples=0)
         return apply_calibrator(calibrator, self.ensemble.raw(frame, weights=weights))
