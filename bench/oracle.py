@@ -3,7 +3,7 @@
 For each seed: simulate, train on everything before a date, score at that date and two later ones, and compare the
 probabilities with the true ones of the simulation. The Brier skill is the expected one, given the truth q: a forecast p
 loses (p - q)^2 + q (1 - q) on average, so chance has no influence; "oracle" forecasts q itself. The competitors are
-fitted on the same rows, calibrated on the same slice by the same rule, and compared with the same truth.
+fitted and calibrated on the same rows by the same rule, and compared with the same truth.
 
     python bench/oracle.py [--accounts 1500] [--weeks 157] [--seeds 0 1 2 3 4]
 """
@@ -29,18 +29,10 @@ from models.home import Home
 from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
-from training.dataset.target_rows import TargetRows
-from training.evaluation.baselines import (
-    BLEND,
-    LIGHTGBM,
-    LIGHTGBM_FROM_HEALTH,
-    LOGISTIC_REGRESSION,
-    calibrated_probabilities,
-    expected_rate,
-    health_log_odds,
-)
+from training.estimators.fitted_model import FittedModel
+from training.evaluation.backtest import PARTS
+from training.evaluation.baselines import BLEND, RENEWAL_DUE, health_probabilities
 from training.evaluation.rubric_baselines import all_rubrics
-from training.pipeline.candidate import Candidate
 from training.pipeline.train import train
 from training.simulation import simulate
 
@@ -48,15 +40,10 @@ THROUGH = "2026-04-01"
 """Twenty-six weeks before the end. Training reads nothing at or after it."""
 
 
-RIVALS = (
-    "logistic regression",
-    "trees",
-    "five-dimensions",
-    "product-relationship-outcomes",
-    "adoption-engagement-business-relationship",
-)
-#: Contenders of the training itself, whose figures on its own test dates are reported too.
-JUDGED = (BLEND, LOGISTIC_REGRESSION, LIGHTGBM, LIGHTGBM_FROM_HEALTH)
+RUBRICS = ("five-dimensions", "product-relationship-outcomes", "adoption-engagement-business-relationship")
+RIVALS = (*PARTS, *RUBRICS)
+#: Contenders of the training itself, whose figures in its own backtest are reported too.
+JUDGED = (BLEND, RENEWAL_DUE, *PARTS)
 
 
 def skill(p: np.ndarray, q: np.ndarray) -> float:
@@ -77,27 +64,14 @@ def at(signals: Path, dates: list[datetime]) -> pd.DataFrame:
 
 
 def rivals(
-    candidate: Candidate, prepared: LabelledSnapshots, frame: pd.DataFrame, target: Target
+    model: FittedModel, prepared: LabelledSnapshots, frame: pd.DataFrame, target: Target
 ) -> dict[str, np.ndarray]:
     """Return probabilities of the competitors: the parts of the model alone, and each rubric."""
-    y = prepared.labels[target].to_numpy(dtype=np.float64)
-    rows = candidate.split.mask("test", prepared.frame["as_of"]) & np.isfinite(y)
-    slice_, available = prepared.frame[rows].reset_index(drop=True), y[rows]
-    accounts = slice_["account_id"].to_numpy(dtype=object)
-    shipped = candidate.final.blend
-    final, every = candidate.split.final(), TargetRows(prepared, target, {}, TrainConfig().horizon_days)
-    expected = expected_rate(shipped, every.training_design(final.calibration[0]), every.slice(final, "calibration"))
-    raws = {
-        "logistic regression": (shipped.linear.raw(slice_), shipped.linear.raw(frame)),
-        "trees": (shipped.trees.raw(slice_), shipped.trees.raw(frame)),
-    }
+    answer = {name: model.part_probability(frame, weights) for name, weights in PARTS.items()}
     for name, rubric in all_rubrics(load_rubric(TrainConfig().rubric, prepared.catalogue)).items():
-        raws[name] = tuple(health_log_odds(rubric.score(part).score, target) for part in (slice_, frame))
-    scaled = {"logistic regression", "trees"}
-    return {
-        name: calibrated_probabilities(early, available, accounts, slice_["as_of"], late, expected, name in scaled)
-        for name, (early, late) in raws.items()
-    }
+        past, later = (np.asarray(rubric.score(part).score, dtype=np.float64) for part in (prepared.frame, frame))
+        answer[name] = health_probabilities(model, past, later, target)
+    return answer
 
 
 def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
@@ -125,7 +99,7 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
                 p=predictions.probability,
                 low=predictions.low,
                 high=predictions.high,
-                **rivals(model.candidate, prepared, frame, target),
+                **rivals(model.candidate.final, prepared, frame, target),
             )
             both = both.merge(truth, on=["account_id", "as_of"])
             q, p = both[target].to_numpy(), both["p"].to_numpy()
@@ -143,7 +117,7 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
                     "truth inside the 80% interval": ((both["low"] <= q) & (q <= both["high"])).mean(),
                     **{f"share, {name}": skill(both[name].to_numpy(), q) / best for name in RIVALS},
                     **{
-                        f"{metric} on the test, {row.candidate}": row[metric].value
+                        f"{metric} in the backtest, {row.candidate}": row[metric].value
                         for row in model.candidate.judgement.rows
                         for metric in ("log_loss", "roc_auc")
                         if row.candidate in JUDGED
