@@ -61,7 +61,7 @@ def models_as_of(
     start : the first day of the quarter.
     config : the training settings.
     champions : from `load_champion_scorers`.
-    recipes : fitted blends by target, whose settings the refits use.
+    settings : by target, the settings of the ensemble that the refits reuse (`refit_model`).
 
     Returns
     -------

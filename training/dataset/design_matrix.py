@@ -59,9 +59,7 @@ class Design:
     ends: pd.Series[pd.Timestamp]
 
     def __post_init__(self) -> None:
-        main_y = self.y[self.main]
-        if not 0 < main_y.sum() < len(main_y):
-            raise InsufficientData(["only one outcome occurs at the training dates; both are needed"])
+        _require_both_outcomes(self.y[self.main])
 
     @cached_property
     def search_mask(self) -> Bools:
@@ -147,6 +145,7 @@ def build_design(
         }
     if not labelled[main].any():
         raise InsufficientData(["no outcome at the training dates is known"])
+    _require_both_outcomes(labels[main][labelled[main]])
     dates = np.sort(as_of[np.any(list(labelled.values()), axis=0)].unique())[::-1]
     step = min(step_days(pd.DatetimeIndex(dates).to_pydatetime().tolist()), min(labels))
     indexes, horizon_steps = [], []
@@ -184,3 +183,8 @@ def build_design(
         row_index.astype(np.int64),
         row_dates + pd.to_timedelta(days + grace_days, unit="D"),
     )
+
+
+def _require_both_outcomes(y: Floats) -> None:
+    if not 0 < y.sum() < len(y):
+        raise InsufficientData(["only one outcome occurs at the training dates; both are needed"])

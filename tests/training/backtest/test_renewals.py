@@ -16,6 +16,7 @@ from features.errors import InsufficientData
 from features.signals.signals import open_signals
 from features.utils.dates import Grid
 from models.scorer.base import Calibrated
+from models.scorer.members import LogOdds
 from training.backtest.renewals import forecast_past_quarters
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
@@ -50,10 +51,10 @@ class Sayer:
     def encode(self, frame: pd.DataFrame) -> SimpleNamespace:
         return SimpleNamespace(matrix=np.zeros((len(frame), 1)))
 
-    def raw(self, matrix: np.ndarray) -> np.ndarray:
-        return matrix[:, 0]
+    def estimate(self, matrix: np.ndarray) -> LogOdds:
+        return LogOdds(matrix[:, 0], np.zeros(len(matrix)))
 
-    def calibrate(self, raw: np.ndarray) -> Calibrated:
+    def calibrate(self, raw: np.ndarray, _error: np.ndarray) -> Calibrated:
         return Calibrated(np.full(len(raw), self.p), np.full(len(raw), self.p / 2), np.full(len(raw), min(2 * self.p, 0.9)))
 
     def by_horizon(self, matrix: np.ndarray) -> dict[int, np.ndarray]:

@@ -30,7 +30,7 @@ def test_a_segment_is_evaluated_on_its_rows_only(evaluation_rows: MakeRows, prob
     small = evaluate_by_segment(data, BLEND, 10)[1]
     rows = data.segment == "small"
     alone = compare_candidates(
-        data.y[rows], {n: p[rows] for n, p in probabilities.items()}, data.accounts[rows], data.arr[rows], 0.2, BLEND, RESAMPLES
+        data.y[rows], {n: p[rows] for n, p in probabilities.items()}, data.accounts[rows], data.arr[rows], data.known_rate[rows], BLEND, RESAMPLES
     )
     assert small.judgement is not None
     assert small.judgement.as_dict() == alone.as_dict()

@@ -39,7 +39,7 @@ def test_lift_of_a_small_example() -> None:
     p = np.array([9, 8, 2, 1, 9, 8, 2, 1]) / 10
     dates = pd.Series(pd.to_datetime(["2026-01-05"] * 4 + ["2026-01-12"] * 4, utc=True))
     accounts = np.array([*"abcd", *"abcd"], dtype=object)
-    rows = ScoredTestRows(accounts, dates, np.full(8, "all", dtype=object), y, np.ones(8), {"model": p}, 0.5)
+    rows = ScoredTestRows(accounts, dates, np.full(8, "all", dtype=object), y, np.ones(8), {"model": p}, np.full(8, 0.5), y > 1)
     candidates = _by_name(capacity_capture(rows, 2))
     assert candidates["model"].caught[0] == pytest.approx(3 / 4)
     assert candidates["model"].lift[0] == pytest.approx(3 / 2)

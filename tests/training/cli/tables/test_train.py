@@ -14,6 +14,7 @@ from training.cli.tables.train import COLUMNS, _gate, _more, _standing, _table, 
 from training.evaluation.by_horizon import not_evaluated
 from training.evaluation.comparison import ComparisonRow, Metric
 from training.evaluation.promotion_gates import Gate
+from training.evaluation.reason_stability import ReasonStability
 from training.leakage.report import LeakFinding, LeakReport
 from training.pipeline.candidate import Candidate
 from training.pipeline.report import RegisteredModel
@@ -58,7 +59,10 @@ def _model(*gates: Gate) -> RegisteredModel:
         enough=cast("Any", SimpleNamespace(target="churn")),
         gates=gates,
         **dict.fromkeys(
-            ("judgement", "tested", "by_horizon", "by_segment", "work", "final", "stability"), cast("Any", None)
+            (
+                "judgement", "tested", "by_horizon", "due", "by_segment", "work", "final", "explainer", "stability",
+            ),
+            cast("Any", None),
         ),
     )
     return RegisteredModel(candidate, "4", Path("churn/4"), cast("Any", None))
@@ -98,6 +102,18 @@ def test_a_target_with_a_leak_shows_the_fix() -> None:
     assert _why_not(report, "expansion") == []
 
 
-def test_a_horizon_that_was_not_evaluated_is_reported() -> None:
-    candidate: Any = SimpleNamespace(work=(), stability=None, by_horizon=(not_evaluated(180, "too short a history"),))
-    assert _more(candidate) == ["180 days: not evaluated (too short a history)"]
+def test_reasons_due_accounts_and_horizons_are_summarized() -> None:
+    due = SimpleNamespace(rows=[_row("renewal_due", 0.5, 0.4, 0.6), _row("blend", 0.712, 0.65, 0.78)])
+    candidate: Any = SimpleNamespace(
+        work=(),
+        stability=ReasonStability(members=5, accounts=200, same_first=0.6, overlap=0.7, given=2.4, at_least_two=0.83),
+        due=due,
+        by_horizon=(not_evaluated(180, "too short a history"),),
+    )
+    assert _more(candidate) == [
+        "83% of accounts have at least two reasons on which most of the 5 models of the ensemble agree",
+        "among accounts with a renewal within the horizon, the ROC AUC is 0.71, 0.50 by the renewal date alone",
+        "180 days: not evaluated (too short a history)",
+    ]
+    candidate.due = None
+    assert len(_more(candidate)) == 2
