@@ -27,5 +27,5 @@ def compare_due(tested: ScoredTestRows, resamples: int, seed: int) -> Comparison
     if min(len(np.unique(tested.accounts[rows].astype(str))) for rows in groups) < MINIMUM_ACCOUNTS:
         return None
     p = {name: values[due] for name, values in tested.p.items()}
-    rate = np.full(int(due.sum()), tested.known_rate[due].mean())
+    rate = tested.known_rate[due]
     return compare_candidates(y[due], p, tested.accounts[due], tested.arr[due], rate, BLEND, resamples, seed)
