@@ -1,4 +1,4 @@
-"""Comparison of all candidates on the same unused test dates, with intervals by account bootstrap.
+"""Comparison of all candidates on the same rows of the backtest, with intervals by account bootstrap.
 
 The results are typed values; other code prints them, stores them or applies gates to them.
 """
@@ -85,7 +85,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Comparison of all candidates on the test dates.
+    """Comparison of all candidates on the test dates, those that the backtest predicts.
 
     Parameters
     ----------
