@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.utils.arrays import Bools
+from features.utils.arrays import Bools, Floats
 
 FOLDS = 3
 # Share of the dates on which the settings are evaluated.
@@ -61,13 +61,18 @@ def fold_numbers(accounts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     return np.array([zlib.crc32(name.encode()) % FOLDS for name in names], dtype=np.int64)[codes]
 
 
-def balanced_folds(accounts: npt.NDArray[np.object_], folds: int) -> npt.NDArray[np.int64]:
+def balanced_folds(
+    accounts: npt.NDArray[np.object_], folds: int, strata: Floats | None = None
+) -> npt.NDArray[np.int64]:
     """Return the fold of each row, 0 to ``folds`` - 1; the folds differ by at most one account.
 
-    Accounts are ordered by a hash of their id, so the fold does not depend on the order of the rows.
+    Accounts are ordered by a hash of their id, so the fold does not depend on the order of the rows. With ``strata``, a
+    number per row, accounts with the same highest number are spread evenly.
     """
     names, codes = np.unique(accounts.astype(str), return_inverse=True)
-    order = np.argsort([zlib.crc32(name.encode()) for name in names], kind="stable")
+    highest = np.full(len(names), -np.inf)
+    np.maximum.at(highest, codes, np.zeros(len(codes)) if strata is None else strata)
+    order = np.lexsort(([zlib.crc32(name.encode()) for name in names], highest))
     fold = np.empty(len(names), dtype=np.int64)
     fold[order] = np.arange(len(names)) % folds
     return fold[codes]

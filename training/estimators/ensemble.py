@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from features.definitions.feature import Feature
-from features.utils.arrays import Bools, Floats, Objects
+from features.utils.arrays import Bools, Floats, Ints, Objects
 from models.scorer.members import jackknife_variance
 from models.targets import Target
 from training.dataset.design_matrix import Design
@@ -268,7 +268,7 @@ def fit_ensemble(
     InsufficientData
         If the accounts outside a fold have one outcome only.
     """
-    fold, rows = balanced_folds(design.accounts, folds), np.flatnonzero(design.search_mask)
+    fold, rows = _member_folds(design, folds), np.flatnonzero(design.search_mask)
     members, raw = [], np.empty((len(rows), len(MODELS)))
     for number in range(folds):
         members.append(_fit_member(design.member_rows(number, fold != number), settings, features, target))
@@ -279,6 +279,15 @@ def fit_ensemble(
     search = design.search_rows()
     out_of_fold = OutOfFold(raw, search.y, search.accounts, search.as_of, search.weight, search.row_index)
     return Ensemble(tuple(members), stacking_weights(raw, search.y, search.weight), settings, out_of_fold)
+
+
+def _member_folds(design: Design, folds: int) -> Ints:
+    """Return the fold of each row. If one fold had all accounts with an outcome, these are spread over the folds."""
+    fold = balanced_folds(design.accounts, folds)
+    outside = [design.y[design.main & (fold != number)] for number in range(folds)]
+    if all(0 < y.sum() < len(y) for y in outside):
+        return fold
+    return balanced_folds(design.accounts, folds, design.y * design.main)
 
 
 def _fit_member(

@@ -198,6 +198,16 @@ def test_an_outcome_of_a_single_account_is_refused(design: Design, chosen: Ensem
         fit_ensemble(single, chosen, CATALOGUE, "churn", FOLDS)
 
 
+def test_outcomes_of_one_fold_are_spread(design: Design, chosen: EnsembleSettings) -> None:
+    """A tiny table may have both of its outcomes in one fold; then each member needs one of them."""
+    fold = balanced_folds(design.accounts, FOLDS)
+    two = np.unique(design.accounts[fold == 0].astype(str))[:2]
+    few = replace(design, y=np.isin(design.accounts.astype(str), two).astype(np.float64))
+    held = fit_ensemble(few, chosen, CATALOGUE, "churn", FOLDS).out_of_fold
+    assert set(held.accounts) == set(design.accounts)
+    assert np.isfinite(held.raw).all()
+
+
 def outcomes(log_odds: Floats, seed: int = 0) -> Floats:
     return (np.random.default_rng(seed).random(len(log_odds)) < scipy.special.expit(log_odds)).astype(np.float64)
 
