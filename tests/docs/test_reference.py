@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from features.contract.schema import TABLES, Column
+from features.errors import InsufficientData
+from models.artifacts.bundle import FORMAT_VERSION
+from models.explain.reasons import MINIMUM_STABILITY
 from models.peer_groups.rule_files import SHIPPED_RULES
 from serving.common.settings import ServiceSettings
 from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES
 from serving.webhooks.endpoints import EVENTS
 from training.config import TrainConfig
+from training.dataset.origins import choose_origins
 from training.dataset.sufficiency import MINIMUM_ACCOUNTS, MINIMUM_OUTCOMES
+from training.estimators.ensemble import WEIGHT_SPREAD
+from training.evaluation.backtest import PARTS
+from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, RENEWAL_DUE
 from training.evaluation.comparison import FAIR_AUC, GOOD_AUC, GOOD_SLOPE
 from training.evaluation.promotion_gates import SLOPE_BOUNDS
 
@@ -108,9 +116,35 @@ def test_gates_grades_and_limits_of_training_match_the_code() -> None:
     assert f"AUC below {FAIR_AUC}" in grades
     assert f"AUC below {GOOD_AUC}, or a calibration slope outside {GOOD_SLOPE[0]} to {GOOD_SLOPE[1]}" in grades
     assert f"| active accounts | {MINIMUM_ACCOUNTS} |" in enough
-    assert f"training dates | {MINIMUM_OUTCOMES['train']} each |" in enough
-    assert f"test dates | {MINIMUM_OUTCOMES['test']} each |" in enough
-    assert MINIMUM_OUTCOMES["calibration"] == MINIMUM_OUTCOMES["test"]
+    assert f"first origin (`train`) | {MINIMUM_OUTCOMES['train']} each |" in enough
+    assert f"origins predict (`backtest`) | {MINIMUM_OUTCOMES['backtest']} each |" in enough
+
+
+def test_the_history_that_training_needs_is_the_documented_one() -> None:
+    enough = _section("explanation/method.md", "### Enough data")
+    (labelled,) = (int(days) for days in re.findall(r"(\d+) days for weekly dates and H \+ G = 120", enough))
+    (whole,) = (int(days) for days in re.findall(r"(\d+) days in all", enough))
+    assert whole == labelled + 120
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    grid = [start + timedelta(days=days) for days in range(0, whole, 7)]
+    assert len(choose_origins(grid, 90, 30, start + timedelta(days=whole)).dates) == 1
+    with pytest.raises(InsufficientData, match=f"more days of history .* take {whole} days"):
+        choose_origins(grid, 90, 30, start + timedelta(days=whole - 1))
+
+
+def test_contenders_and_constants_of_the_model_match_the_code() -> None:
+    listed = {
+        name
+        for cell, _ in _rows(_section("explanation/method.md", "## Evaluation"))
+        for name in re.findall(r"`(\w+)`", cell)
+    }
+    assert {BASE_RATE, RENEWAL_DUE, HEALTH_SCORE, *PARTS, BLEND} == listed
+    ensemble = _section("explanation/method.md", "### Ensemble")
+    assert f"standard deviation of {WEIGHT_SPREAD}" in ensemble
+    assert f"at least {MINIMUM_STABILITY:.0%} of the members" in _section("explanation/method.md", "## Reasons")
+    assert str(FORMAT_VERSION) in re.findall(
+        r"format version \((\d+)", (DOCS / "reference/home.md").read_text(encoding="utf-8")
+    )
 
 
 def _rules(name: str) -> dict[str, Any]:
