@@ -25,6 +25,7 @@ from features.signals.signals import open_signals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid, parse_instant
 from models.artifacts.champion import load_champion
+from models.explain.reasons import FEW_REASONS, MINIMUM_STABILITY
 from models.home import Home
 
 SCORED_AT = "2026-09-30"
@@ -140,7 +141,8 @@ def test_scores_have_the_public_columns(world: Any) -> None:
         assert (np.diff(within.to_numpy(), axis=1) >= 0).all(), "a longer horizon never has the lower probability"
         assert within[f"{target}_probability_180d"].mean() > 1.2 * within[f"{target}_probability_30d"].mean()
         assert within[f"{target}_probability_90d"].equals(scored.loc[within.index, f"{target}_probability"])
-    assert scored["reason_1"].notna().all()
+    # Only reasons on which the members of the ensemble agree are given.
+    assert scored["reason_1"].notna().mean() > 0.5
     assert not (rows["expansion_ready"] & (rows["health_band"] != "green")).any()
 
 
@@ -211,8 +213,11 @@ def test_the_service_agrees_with_the_file_and_its_reasons_add_up(world: Any, ser
         answer = _get(f"{service}/v1/accounts/{row['account_id']}/prediction")
         assert answer["churn"]["probability"] == pytest.approx(row["churn_probability"], abs=1e-12)
         assert answer["health"]["score"] == pytest.approx(row["health_score"], nan_ok=True)
-        assert answer["reasons"][0]["text"] == row["reason_1"]
+        texts = [row[f"reason_{k}"] for k in range(1, 6) if isinstance(row[f"reason_{k}"], str)]
+        assert [reason["text"] for reason in answer["reasons"]] == texts
+        assert all(reason["stability"] >= MINIMUM_STABILITY for reason in answer["reasons"])
         explained = answer["churn"]["explained"]
+        assert (explained["note"] is None) is (len(texts) >= FEW_REASONS)
         total = sum(r["contribution_log_odds"] for r in answer["reasons"])
         assert explained["base_log_odds"] + total + explained["rest_log_odds"] == pytest.approx(explained["raw_log_odds"], abs=1e-6)
 

@@ -156,7 +156,7 @@ def test_the_same_data_again_replaces_the_champion_only_if_a_person_promotes_it(
     assert (home / "champion.json").read_bytes() == before
     for target in promoted:
         assert f"`renewcast promote {target} 2 --why TEXT` makes it the champion" in text
-        assert "has used every outcome of the test" in text
+        assert "has used every known outcome" in text
         renewcast("promote", target, "2", "--why", "other settings", "--by", "Ada", home=home)
         assert json.loads((home / "champion.json").read_text(encoding="utf-8"))[target]["version"] == "2"
     changes = json.loads(renewcast("runs", "--json", home=home).stdout)["changes"]
