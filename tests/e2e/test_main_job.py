@@ -54,11 +54,10 @@ def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
     assert origins == sorted(set(origins))
     assert slices["train"][1] < origins[0] <= slices["backtest"][0]
     assert slices["backtest"][1] == slices["all"][1]
-    # The model that ships has used every known outcome: all labelled dates of the main horizon, and newer dates for
-    # shorter horizons.
+    # The model that ships has used every labelled date of each horizon.
     newest = churn["newest_snapshots"]
     assert newest["90"][:10] == slices["all"][1]
-    assert newest["30"] > newest["60"] > newest["90"] > newest["180"]
+    assert newest["30"] >= newest["60"] >= newest["90"] > newest["180"]
     assert {gate["name"] for gate in churn["gates"]} >= {"no_leak", "enough_data", "beats_base_rate"}
     assert next(g for g in churn["gates"] if g["name"] == "no_leak")["passed"]
 
@@ -66,7 +65,9 @@ def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
 def test_the_run_reports_more_than_averages(world: Any) -> None:
     plots = {file.name for file in world.home.rglob("*.png")}
     for target, report in world.report["targets"].items():
-        assert {f"{target}-{what}.png" for what in ("reliability", "gain", "capacity", "beeswarm", "dimensions")} <= plots
+        assert {
+            f"{target}-{what}.png" for what in ("reliability", "gain", "capacity", "beeswarm", "dimensions")
+        } <= plots
         assert [part["name"] for part in report["by_horizon"]] == ["30 days", "60 days", "180 days"]
         for part in report["by_horizon"]:
             assert (part["roc_auc"][0] is not None) is part["enough"]
@@ -88,9 +89,13 @@ def test_the_card_in_the_bundle_agrees_with_the_run(world: Any) -> None:
     for target, report in world.report["targets"].items():
         card = json.loads((Path(report["bundle"]) / "card.json").read_text(encoding="utf-8"))
         assert (card["target"], card["run_id"]) == (target, world.report["run_id"])
-        by_candidate = {row["candidate"]: {m["name"]: m["value"] for m in row["metrics"]} for row in report["judgement"]["rows"]}
+        by_candidate = {
+            row["candidate"]: {m["name"]: m["value"] for m in row["metrics"]} for row in report["judgement"]["rows"]
+        }
         for rival in card["rivals"]:
-            assert all(figure["value"] == by_candidate[rival["candidate"]][name] for name, figure in rival["metrics"].items())
+            assert all(
+                figure["value"] == by_candidate[rival["candidate"]][name] for name, figure in rival["metrics"].items()
+            )
         size = report["judgement"]["size"]
         assert [(part["judged"], part["note"]) for part in card["by_horizon"]] == [
             (part["enough"], part["note"]) for part in report["by_horizon"]
@@ -99,7 +104,9 @@ def test_the_card_in_the_bundle_agrees_with_the_run(world: Any) -> None:
         assert sum(part["outcomes"] for part in card["reliability"]) == size["rows_with_outcome"]
         assert abs(sum(card["dimensions"].values()) - 1.0) < 1e-9
         involuntary = report["involuntary"]
-        assert card["involuntary"] is None if involuntary is None else card["involuntary"]["words"] == involuntary["words"]
+        assert (
+            card["involuntary"] is None if involuntary is None else card["involuntary"]["words"] == involuntary["words"]
+        )
 
 
 def test_custom_features_are_trained_on_and_recorded(world: Any) -> None:
@@ -116,11 +123,15 @@ def test_custom_features_are_trained_on_and_recorded(world: Any) -> None:
     assert published.names == ["account_id", "as_of", *own]
 
 
-def test_without_the_custom_features_a_model_that_uses_them_is_refused(world: Any, renewcast: Any, tmp_path: Path) -> None:
+def test_without_the_custom_features_a_model_that_uses_them_is_refused(
+    world: Any, renewcast: Any, tmp_path: Path
+) -> None:
     empty = tmp_path / "none.toml"
     empty.write_text("features = []\n", encoding="utf-8")
     out = tmp_path / "scores.csv"
-    result = renewcast("score", world.signals, "--as-of", SCORED_AT, "--out", out, home=world.home, expect=2, features=empty)
+    result = renewcast(
+        "score", world.signals, "--as-of", SCORED_AT, "--out", out, home=world.home, expect=2, features=empty
+    )
     assert "own.exports_28d is not in the catalogue" in result.stderr
     assert "RENEWCAST_FEATURES" in result.stderr
     assert not out.exists()
@@ -219,7 +230,9 @@ def test_the_service_agrees_with_the_file_and_its_reasons_add_up(world: Any, ser
         explained = answer["churn"]["explained"]
         assert (explained["note"] is None) is (len(texts) >= FEW_REASONS)
         total = sum(r["contribution_log_odds"] for r in answer["reasons"])
-        assert explained["base_log_odds"] + total + explained["rest_log_odds"] == pytest.approx(explained["raw_log_odds"], abs=1e-6)
+        assert explained["base_log_odds"] + total + explained["rest_log_odds"] == pytest.approx(
+            explained["raw_log_odds"], abs=1e-6
+        )
 
 
 def test_an_unknown_account_is_a_problem_of_status_404(service: str) -> None:
