@@ -446,8 +446,8 @@ def demo(
             "\n", (worst["account_id"], "bold"), " has the highest risk of churning within 90 days. Main reasons:"
         )
     )
-    for k in range(1, 4):
-        console.print(f"  - {worst[f'reason_{k}']}")
+    for reason in filter(None, (worst[f"reason_{k}"] for k in range(1, 4))):
+        console.print(f"  - {reason}")
     console.print(
         f"\nQuery   curl {url}/v1/accounts/{worst['account_id']}/prediction\n"
         f"Open    {url}  (the portfolio; {url}/docs for the API)\n"

@@ -42,7 +42,7 @@ class ConceptReason:
     """The contribution of one concept.
 
     ``code`` is the feature of the concept that contributes most; ``stability`` is the share of the ensemble's members,
-    0 to 1, that agree on the reason.
+    0 to 1, that agree on the reason, and None for a single model.
     """
 
     code: str
@@ -51,7 +51,7 @@ class ConceptReason:
     direction: str
     text: str
     contribution_log_odds: float
-    stability: float = 1.0
+    stability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,10 @@ class TargetExplainer:
         sums = self._concept_sums(by_member)
         parts, by_concept = by_member.mean(axis=0), sums.mean(axis=0)
         agreed = stability(sums)
+        known = len(sums) > 1
         by_dimension = self._by_dimension(parts)
         return [
-            self._explained(int(row), parts[i], by_concept[i], agreed[i], by_dimension[i])
+            self._explained(int(row), parts[i], by_concept[i], agreed[i], known, by_dimension[i])
             for i, row in enumerate(positions)
         ]
 
@@ -138,16 +139,19 @@ class TargetExplainer:
         return [dict(zip(names, sums, strict=True)) for sums in _sum_by_group(parts, owners, len(names)).tolist()]
 
     def _explained(
-        self, row: int, parts: Floats, by_concept: Floats, agreed: Floats, dimensions: dict[str, float]
+        self, row: int, parts: Floats, by_concept: Floats, agreed: Floats, known: bool, dimensions: dict[str, float]
     ) -> AccountExplanation:
         concepts = tuple(self._concept_features)
         largest = np.argsort(-np.abs(by_concept), kind="stable")[:MAX_REASONS]
         stable = [i for i in largest if by_concept[i] != 0.0 and agreed[i] >= MINIMUM_STABILITY]
-        reasons = tuple(self._reason(row, concepts[i], parts, float(by_concept[i]), float(agreed[i])) for i in stable)
+        reasons = tuple(
+            self._reason(row, concepts[i], parts, float(by_concept[i]), float(agreed[i]) if known else None)
+            for i in stable
+        )
         rest = float(np.delete(by_concept, stable).sum())
         return AccountExplanation(float(parts[-1]), reasons, rest, float(self.raw[row]), dimensions)
 
-    def _reason(self, row: int, concept: str, parts: Floats, amount: float, agreed: float) -> ConceptReason:
+    def _reason(self, row: int, concept: str, parts: Floats, amount: float, agreed: float | None) -> ConceptReason:
         members = self._concept_features[concept]
         # The feature with the largest contribution in the direction of the concept.
         leading = max(members, key=lambda member: parts[member] * np.sign(amount))

@@ -85,8 +85,11 @@ class Reason(ResponseModel):
         float, Field(description="The contribution compared with that of comparable accounts, before calibration.")
     ]
     stability: Annotated[
-        float,
-        Field(ge=0, le=1, description="The share of the ensemble's models that agree on the reason; at least 0.8."),
+        Fraction | None,
+        Field(
+            description="The share of the ensemble's models that agree on the reason; at least 0.8. Null for a single "
+            "model."
+        ),
     ]
 
 

@@ -65,7 +65,7 @@ def get_account_page(
     account, state = requested_account(account_id, asked.id), live.current()
     scored = state.scored(asked.as_of)
     row = account_row(scored.assessment, account)
-    weeks = signal_history(scored)
+    weeks, bundles = signal_history(scored), scored.assessment.champion.bundles
     prediction, health = scored.answer(account), account_health(scored, account)
     people = dict.fromkeys(PEOPLE) | dict(account_people(scored).get(account, {}))
     records, work = _records(store, account), accounts_off_worklist(scored, store).get(account)
@@ -82,6 +82,8 @@ def get_account_page(
         snooze_days=SNOOZES if asked.as_of is None and may_write(request) else (),
         health=health,
         gate_labels=GATE,
+        members={target: bundle.scorer.members for target, bundle in bundles.items()},
+        compared={target: bool(bundle.comparables.means) for target, bundle in bundles.items()},
         people=people,
         arr=number_or_null(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
         renewal=number_or_null(number_column(scored.assessment.frame, RENEWAL)[row]),

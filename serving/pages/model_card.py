@@ -15,13 +15,23 @@ from serving.html.assets import assets
 from serving.html.templates import render_page, render_template
 from serving.http.authentication import require_scope
 from serving.http.dependencies import HomeDep, LiveStateDep
-from serving.portfolio.model_card_markdown import METRICS, compared_candidates, in_table_order
+from serving.portfolio.model_card_markdown import (
+    DUE_METRICS,
+    DUE_NOTE,
+    METRICS,
+    compared_candidates,
+    in_table_order,
+)
 from serving.portfolio.model_cards import (
     CANDIDATES,
     CHURN_KIND_CANDIDATES,
     CHURN_KIND_METRICS,
     CONTRIBUTIONS_NOTE,
+    evaluation_words,
     model_cards,
+    reason_words,
+    slice_words,
+    snapshot_words,
 )
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
@@ -75,5 +85,12 @@ def _template_variables(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "compared_candidates": compared_candidates,
         "kind_rivals": CHURN_KIND_CANDIDATES,
         "of_kinds": CHURN_KIND_METRICS,
-        "measured": CONTRIBUTIONS_NOTE,
+        "notes": {"contributions": CONTRIBUTIONS_NOTE, "due": DUE_NOTE},
+        "due_metrics": DUE_METRICS,
+        "describe": {
+            "evaluation": evaluation_words,
+            "reasons": reason_words,
+            "slice": slice_words,
+            "snapshots": snapshot_words,
+        },
     }

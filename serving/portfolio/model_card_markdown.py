@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from features.utils.formatting import UNKNOWN, day, number, percent
-from serving.portfolio.model_cards import CANDIDATES, CHURN_KIND_CANDIDATES, CHURN_KIND_METRICS, CONTRIBUTIONS_NOTE
+from serving.portfolio.model_cards import (
+    CANDIDATES,
+    CHURN_KIND_CANDIDATES,
+    CHURN_KIND_METRICS,
+    CONTRIBUTIONS_NOTE,
+    evaluation_words,
+    reason_words,
+    slice_words,
+    snapshot_words,
+)
 
 #: The metrics of the candidate comparison, and their headings.
 METRICS = {
@@ -18,6 +27,12 @@ METRICS = {
     "lift_10": "Lift at 10%",
     "captured_20": "Captured at 20%",
 }
+#: The metrics among the accounts whose renewal is due, and their headings.
+DUE_METRICS = {"roc_auc": "ROC AUC", "brier_skill": "Brier skill", "brier": "Brier", "log_loss": "Log loss"}
+DUE_NOTE = (
+    "Only accounts whose renewal is due within {days} days. The renewal date alone says little about them, so these "
+    "metrics show how well each candidate distinguishes between renewals."
+)
 
 
 def card_markdown(cards: Sequence[Mapping[str, Any]]) -> str:
@@ -93,7 +108,7 @@ def _data(card: Mapping[str, Any]) -> Iterable[str]:
     yield ""
     rows = [
         (
-            name,
+            slice_words(card["slices"], name),
             part["first"],
             part["last"],
             number(part["rows"]),
@@ -103,19 +118,33 @@ def _data(card: Mapping[str, Any]) -> Iterable[str]:
         for name, part in card["slices"].items()
     ]
     yield from _table(("Slice", "First", "Last", "Rows", "Accounts", "With the outcome"), rows)
+    if card["newest_snapshots"]:
+        yield ""
+        yield snapshot_words(card["newest_snapshots"])
 
 
 def _figures(card: Mapping[str, Any]) -> Iterable[str]:
     yield ""
     yield "## Performance"
     yield ""
-    yield "On the test dates, with 95% intervals from resampling accounts."
+    yield f"{evaluation_words(card)}, with 95% intervals from resampling accounts."
     yield ""
     rows = [
         (CANDIDATES[rival["candidate"]], *(figure_words(rival["metrics"].get(name)) for name in METRICS))
         for rival in in_table_order(card["rivals"])
     ]
     yield from _table(("", *METRICS.values()), rows)
+    if card["due"]:
+        yield ""
+        yield "## Accounts with a renewal due"
+        yield ""
+        yield DUE_NOTE.format(days=card["horizon_days"])
+        yield ""
+        rows = [
+            (CANDIDATES[rival["candidate"]], *(figure_words(rival["metrics"].get(name)) for name in DUE_METRICS))
+            for rival in in_table_order(card["due"])
+        ]
+        yield from _table(("", *DUE_METRICS.values()), rows)
     yield ""
     yield "## Predicted and observed"
     yield ""
@@ -162,6 +191,9 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
         f"most {card['leaves']} leaves provide {percent(card['trees_share'], 0)} of the log-odds; a logistic "
         f"regression provides the rest. {CONTRIBUTIONS_NOTE}"
     )
+    if card["reasons"] is not None:
+        yield ""
+        yield reason_words(card["reasons"])
 
 
 def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from features.errors import BundleError
+from features.utils.formatting import day, number, percent
 from models.artifacts.bundle import Bundle
 from models.artifacts.champion import Champion, read_pointer
 from models.artifacts.model_card import ModelCard
@@ -21,8 +23,19 @@ CANDIDATES = {
     "renewal_due": "Renewal date only",
     "health_score": "Health score",
     "logistic_regression": "Logistic regression",
-    "lightgbm": "Trees only (LightGBM)",
+    "lightgbm": "Small trees only (LightGBM)",
+    "large_lightgbm": "Large trees only (LightGBM)",
+    "even_blend": "Blend with equal weights",
     "random": "Random ranking",
+}
+#: The slices of the data, in words. The last two are those of old cards.
+SLICES = {
+    "train": "Known at the first origin",
+    "backtest": "Predicted by the backtest",
+    "all": "Trains the model in use",
+    "calibrate": "Calibration",
+    "calibration": "Calibration",
+    "test": "Test",
 }
 #: Models of voluntary and involuntary churn, and the headings of their metrics.
 CHURN_KIND_CANDIDATES = {"share_by_account": "Share per account", "constant_share": "Constant share"}
@@ -162,6 +175,50 @@ def limits(card: ModelCard) -> list[str]:
             "in this data, not causes."
         )
     return sentences
+
+
+def slice_words(slices: Mapping[str, Any], name: str) -> str:
+    """Return what a slice of the data is, in words.
+
+    Parameters
+    ----------
+    slices : all slices of the card; in old cards, "train" is the slice that the evaluated model was fitted on.
+    name : the name of the slice.
+
+    Returns
+    -------
+    str
+    """
+    return "Training" if name == "train" and "backtest" not in slices else SLICES.get(name, name)
+
+
+def evaluation_words(card: Mapping[str, Any]) -> str:
+    """Return which dates the metrics of a card are of."""
+    return "On the dates predicted by the backtest" if "backtest" in card["slices"] else "On the test dates"
+
+
+def snapshot_words(newest: Mapping[str, str]) -> str:
+    """Return the newest training snapshots of the model in use as a sentence.
+
+    Parameters
+    ----------
+    newest : ISO dates by horizon in days; not empty.
+
+    Returns
+    -------
+    str
+    """
+    dates = [f"{day(newest[days])} for {days} days" for days in sorted(newest, key=int)]
+    return f"Newest training snapshot of the model in use, by horizon: {_listed(dates)}."
+
+
+def reason_words(reasons: Mapping[str, Any]) -> str:
+    """Return how many reasons answers give, as a sentence; see `models.artifacts.model_card.ReasonCounts`."""
+    return (
+        f"On the newest training snapshot, answers give {number(reasons['given'], 1)} reasons per account on average, "
+        f"and at least two for {percent(reasons['at_least_two'], 0)} of accounts. Most of the {reasons['members']} "
+        "models of the ensemble agree on each."
+    )
 
 
 def _lower_first(name: str) -> str:

@@ -16,8 +16,11 @@ from features.catalogue.catalogue import Catalogue
 from features.definitions.feature import Feature
 from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, write_bundle
 from models.artifacts.champion import Champion
+from models.explain.comparables import Comparables
 from models.health.rubric import Rubric, rubric_from_text
 from models.peer_groups.peers import Peers
+from models.peer_groups.segments import segment_of
+from models.scorer.scorer import Scorer
 
 TREND = "usage.trend_28d"
 PLANS = ("basic", "pro", "team")
@@ -182,6 +185,33 @@ def parts(model_text: str, peers: Peers, rubric: Rubric) -> Callable[..., Bundle
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory, parts: Callable[..., BundleContents]) -> Bundle:
     return write_bundle(tmp_path_factory.mktemp("home") / "bundles" / "churn" / "3", parts(), SMALL)
+
+
+@pytest.fixture(scope="session")
+def ensemble(tmp_path_factory: pytest.TempPathFactory, parts: Callable[..., BundleContents]) -> Bundle:
+    """An ensemble of three members, each with five of the booster's trees and a linear model of its own."""
+    folder: Path = tmp_path_factory.mktemp("home") / "bundles" / "churn" / "4"
+    return write_bundle(folder, parts(version="4", **ensemble_parts(parts())), SMALL)
+
+
+def ensemble_parts(usual: BundleContents) -> dict[str, Any]:
+    """Return the schema and the calibrator of the fixture `ensemble`."""
+    numbers = {name: [0.0, 0.0, 0.0, 0.0, 0.0] for name, feature in SMALL.items() if feature.kind == "number"}
+    starts = [
+        {
+            "intercept": -1.0 + 0.1 * k,
+            "numbers": numbers | {"contract.arr": [0.1 * (k - 1), 10.0, 20_000.0, 0.0, 0.0]},
+            "levels": {"contract.plan": [[0.05 * k, 0.0, -0.05], 0.01]},
+        }
+        for k in range(3)
+    ]
+    schema = dict(usual.schema) | {"members": [{"trees": 5, "start": start} for start in starts], "trees_share": 0.5}
+    frame = make_portfolio()
+    calibrator = SIGMOID | {"error": {"variance": 0.04, "weight": 2.0}}
+    scorer = Scorer.from_texts(usual.model_text, schema, calibrator)
+    contributions = scorer.member_contributions(scorer.encode(frame).matrix)
+    comparables = Comparables.of(contributions, segment_of(frame["contract.arr"]))
+    return {"schema": schema | {"comparables": comparables.to_json()}, "calibrator": calibrator}
 
 
 @pytest.fixture(scope="session")

@@ -4,32 +4,41 @@ import pytest
 
 from features.catalogue.catalogue import Catalogue
 from models.artifacts.bundle import Bundle
-from models.explain.reasons import MAX_REASONS, AccountExplanation, TargetExplainer
+from models.explain.comparables import Comparables
+from models.explain.reasons import MAX_REASONS, MINIMUM_STABILITY, AccountExplanation, TargetExplainer, stability
 from models.peer_groups.peers import Peers
-from models.peer_groups.segments import segment_of
+from models.peer_groups.segments import WHOLE_PORTFOLIO, segment_of
 from models.targets import Target
 
 
 @pytest.fixture(scope="module")
-def explanation(bundle: Bundle, portfolio: pd.DataFrame, peers: Peers, catalogue: Catalogue) -> TargetExplainer:
-    scorer = bundle.scorer
+def explanation(ensemble: Bundle, portfolio: pd.DataFrame, peers: Peers, catalogue: Catalogue) -> TargetExplainer:
+    scorer = ensemble.scorer
     matrix = scorer.encode(portfolio).matrix
     segments = segment_of(portfolio["contract.arr"])
     return TargetExplainer(
-        "churn", portfolio, scorer.features, scorer.raw(matrix), lambda rows: scorer.contributions(matrix[rows]),
-        peers, segments, catalogue,
+        "churn", portfolio, scorer.features, scorer.raw(matrix), lambda rows: scorer.member_contributions(matrix[rows]),
+        peers, segments, catalogue, ensemble.comparables,
     )  # fmt: skip
 
 
-def _by_hand(contributions: list[float], catalogue: Catalogue, target: Target = "churn") -> AccountExplanation:
-    """Explain one account with these contributions of the small catalogue's features; the base is -1."""
+def _by_hand(
+    contributions: list[float], catalogue: Catalogue, target: Target = "churn", *others: list[float],
+    comparables: Comparables | None = None,
+) -> AccountExplanation:  # fmt: skip
+    """Explain one account with these contributions of the small catalogue's features; the base is -1.
+
+    ``others`` are the contributions from further members of the ensemble.
+    """
     frame = pd.DataFrame([{"usage.active_users_28d": 12.0, "usage.trend_28d": 0.59, "contract.plan": "pro"}])
-    parts = np.array([[*contributions, -1.0]])
+    parts = np.array([[[*member, -1.0]] for member in (contributions, *others)])
+    raw = parts.sum(axis=2).mean(axis=0)
     peers = Peers.of(pd.DataFrame({"usage.active_users_28d": [30.0]}), ["usage.active_users_28d"])
     segment = np.array([None], dtype=object)
     explanation = TargetExplainer(
-        target, frame, tuple(catalogue), parts.sum(axis=1), lambda rows: parts[rows], peers, segment, catalogue
-    )
+        target, frame, tuple(catalogue), raw, lambda rows: parts[:, rows], peers, segment, catalogue,
+        Comparables() if comparables is None else comparables,
+    )  # fmt: skip
     return explanation.explain([0])[0]
 
 
@@ -96,3 +105,54 @@ def test_five_largest_reasons_are_listed_and_the_others_summed(catalogue: Catalo
     assert [r.contribution_log_odds for r in explained.reasons] == pytest.approx([0.7, -0.6, 0.5, -0.4, 0.3])
     assert len(explained.reasons) == MAX_REASONS
     assert explained.rest == pytest.approx(0.05)
+
+
+def test_every_reason_is_supported_by_most_members(explanation: TargetExplainer) -> None:
+    explained = explanation.explain(range(300))
+    shares = [reason.stability for one in explained for reason in one.reasons]
+    assert all(share is not None and MINIMUM_STABILITY <= share <= 1.0 for share in shares)
+    assert any(len(one.reasons) < MAX_REASONS for one in explained), "members of few trees disagree"
+    for one in explained:
+        assert (one.note is None) == (len(one.reasons) >= 2)
+
+
+def test_reasons_need_four_of_five_members(catalogue: Catalogue) -> None:
+    """Trend: all five agree. NPS: one has another sign. ARR: two do, so it is not given, but counted in the rest."""
+    members = [[0.0, 0.0, 0.5, 0.4, 0.6, 0.0, 0.0] for _ in range(5)]
+    members[0][3] = -0.1
+    members[1][4] = members[2][4] = -0.1
+    explained = _by_hand(members[0], catalogue, "churn", *members[1:])
+    assert [(r.code, r.stability) for r in explained.reasons] == [("usage.trend_28d", 1.0), ("outcomes.nps_last", 0.8)]
+    assert explained.rest == pytest.approx(0.32)
+    assert explained.base + explained.rest + 0.5 + 0.3 == pytest.approx(explained.raw)
+    assert explained.note is None
+
+
+def test_a_reason_must_be_among_the_largest_of_most_members() -> None:
+    """Six concepts: the last is the smallest of two members, so that three of five agree."""
+    by_member = np.tile(np.array([0.6, 0.5, 0.4, 0.3, 0.1, 0.2]), (5, 1, 1))
+    by_member[:2, 0, 5] = 0.05
+    np.testing.assert_allclose(stability(by_member)[0], [1.0, 1.0, 1.0, 1.0, 0.4, 0.6])
+
+
+def test_the_answer_says_when_reasons_are_few(catalogue: Catalogue) -> None:
+    up, down = [0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, -0.4, 0.0, 0.0, 0.0, 0.0]
+    none = _by_hand(up, catalogue, "churn", down)
+    assert none.reasons == ()
+    assert none.note is not None
+    assert none.note.startswith("No stable reason")
+    assert (none.base, none.rest, none.raw) == pytest.approx((-1.0, 0.05, -0.95))
+    assert _by_hand(up, catalogue, "churn", up).note == "Only one stable reason."
+
+
+def test_the_stability_of_a_single_model_is_unknown(catalogue: Catalogue) -> None:
+    assert [r.stability for r in _by_hand([0.3, 0.5, -0.2, 0.0, 0.0, 0.0, 0.0], catalogue).reasons] == [None, None]
+
+
+def test_typical_values_are_no_reasons_and_the_sum_stays(catalogue: Catalogue) -> None:
+    """The trend contributes as much as it does to comparable accounts; the NPS answer contributes more."""
+    typical = Comparables({WHOLE_PORTFOLIO: np.array([[0.0, 0.0, 0.5, 0.1, 0.0, 0.0, 0.0]])})
+    explained = _by_hand([0.0, 0.0, 0.5, 0.4, 0.0, 0.0, 0.0], catalogue, comparables=typical)
+    assert [(r.code, r.contribution_log_odds) for r in explained.reasons] == [("outcomes.nps_last", pytest.approx(0.3))]
+    assert (explained.base, explained.raw) == pytest.approx((-0.4, -0.1))
+    assert sum(explained.by_dimension.values()) == pytest.approx(0.3)

@@ -27,7 +27,7 @@ def test_contributions_agree_with_shap() -> None:
     schema = {"features": [{"name": name, "kind": "number"} for name in names]}
     identity = {"a": 1.0, "b": 0.0}
     calibrator = {"kind": "sigmoid", "parameters": identity, "resamples": [identity] * 10}
-    scorer = Scorer.from_texts(booster.model_to_string(), schema, calibrator, LazyTreeShap)
+    scorer = Scorer.from_texts(booster.model_to_string(), schema, calibrator, LazyTreeShap.by_member)
     contributions = scorer.contributions(scorer.encode(pd.DataFrame(x, columns=names)).matrix)
     explainer = shap.TreeExplainer(booster)
     # By default SHAP uses LightGBM's contributions; this selects its own algorithm.

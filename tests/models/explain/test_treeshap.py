@@ -74,6 +74,7 @@ def lightgbm_contributions(booster: lightgbm.Booster, rows: Floats) -> Floats:
 
 
 PLAIN: dict[str, Any] = {"num_leaves": 31, "trees": 12, "seed": 1, "min_data_in_leaf": 2, "weighted": False}
+ALL = range(12)
 
 
 @settings(max_examples=150, deadline=None)
@@ -128,7 +129,8 @@ def test_lightgbm_explains_if_tables_would_be_too_large(
 ) -> None:
     monkeypatch.setattr(treeshap, *change)
     monkeypatch.setattr(treeshap, "_split_by_size", lambda groups, _: _split(groups, change[0] == "MAX_FACTORS"))
-    assert LazyTreeShap(train_booster(PLAIN).model_to_string(), COLUMNS)(random_rows(3, 0)) is None
+    (explainer,) = LazyTreeShap.by_member(train_booster(PLAIN).model_to_string(), COLUMNS, [ALL])
+    assert explainer(random_rows(3, 0)) is None
 
 
 def _split(groups: Sequence[Any], all_deep: bool) -> tuple[list[Any], list[Any]]:
@@ -137,9 +139,8 @@ def _split(groups: Sequence[Any], all_deep: bool) -> tuple[list[Any], list[Any]]
 
 def test_tables_are_built_once_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[TreeShap] = []
-    of = TreeShap.of
-    monkeypatch.setattr(TreeShap, "of", lambda model, features: built.append(of(model, features)) or built[-1])
-    explainer, rows = LazyTreeShap(train_booster(PLAIN).model_to_string(), COLUMNS), random_rows(5, 0)
+    monkeypatch.setattr(treeshap, "TreeShap", lambda *args: built.append(TreeShap(*args)) or built[-1])
+    explainer, rows = LazyTreeShap(train_booster(PLAIN).model_to_string(), COLUMNS, ALL), random_rows(5, 0)
     assert built == []
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(explainer, [rows] * 16))
@@ -150,6 +151,21 @@ def test_tables_are_built_once_for_all_threads(monkeypatch: pytest.MonkeyPatch) 
 
 def test_lightgbm_explains_models_that_cannot_be_read() -> None:
     text = train_booster(PLAIN).model_to_string().replace("is_linear=0", "is_linear=1", 1)
-    explainer = LazyTreeShap(text, COLUMNS)
+    explainer = LazyTreeShap(text, COLUMNS, ALL)
     assert explainer(random_rows(3, 0)) is None
     assert explainer(random_rows(3, 0)) is None
+
+
+def test_each_member_explains_its_own_trees() -> None:
+    """The members' contributions are LightGBM's for their trees, and their sum is that of the whole model."""
+    booster, rows = train_booster(PLAIN), edge_case_rows(2)
+    members = LazyTreeShap.by_member(booster.model_to_string(), COLUMNS, [range(5), range(5, 5), range(5, 12)])
+    parts = [member(rows) for member in members]
+    for part, (first, trees) in zip(parts, ((0, 5), (5, 0), (5, 7)), strict=True):
+        assert part is not None
+        if trees:
+            own = booster.predict(rows, pred_contrib=True, start_iteration=first, num_iteration=trees, num_threads=1)
+            np.testing.assert_allclose(part, own, rtol=0, atol=1e-9)
+        else:
+            assert not part.any()
+    np.testing.assert_allclose(np.sum(parts, axis=0), lightgbm_contributions(booster, rows), rtol=0, atol=1e-9)

@@ -51,7 +51,7 @@ def test_the_structure_of_an_answer(assessment: Assessment) -> None:
     assert health["agreement"] in ("agree", "model_worse", "model_better")
     assert set(health["dimensions"]) == {"usage", "outcomes"}
     assert set(result["reasons"][0]) == {
-        "code", "concept", "dimension", "direction", "text", "contribution_log_odds",
+        "code", "concept", "dimension", "direction", "text", "contribution_log_odds", "stability",
     }  # fmt: skip
 
 

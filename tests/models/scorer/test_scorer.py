@@ -3,7 +3,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,9 @@ def test_explainers_replace_lightgbm_unless_they_return_none(
     calibrator = {"kind": "sigmoid"} | KINDS["sigmoid"]
     calls: list[tuple[int, ...]] = []
 
-    def declines(model: str, columns: int) -> Callable[[np.ndarray], None]:
-        assert (model, columns) == (model_text, 7)
-        return lambda matrix: calls.append(matrix.shape)
+    def declines(model: str, columns: int, members: Sequence[range]) -> list[Callable[[np.ndarray], None]]:
+        assert (model, columns, members) == (model_text, 7, [range(15)])
+        return [lambda matrix: calls.append(matrix.shape)]
 
     plain = Scorer.from_texts(model_text, schema, calibrator)
     declined = Scorer.from_texts(model_text, schema, calibrator, declines)
@@ -117,7 +117,7 @@ def test_explainers_replace_lightgbm_unless_they_return_none(
     assert calls == [(300, 7)]
     # A bundle's explains by tables: the same but for the last bits.
     np.testing.assert_allclose(bundle.scorer.contributions(matrix), plain.contributions(matrix), rtol=0, atol=1e-9)
-    wrong = Scorer.from_texts(model_text, schema, calibrator, lambda *_: lambda matrix: np.zeros((len(matrix), 8)))
+    wrong = Scorer.from_texts(model_text, schema, calibrator, lambda *_: [lambda matrix: np.zeros((len(matrix), 8))])
     with pytest.raises(ScorerError, match="differ from the raw score"):
         wrong.contributions(matrix)
 
