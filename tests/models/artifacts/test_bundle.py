@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, HomeError
 from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, load_bundle, write_bundle
 from models.peer_groups.peers import Peers
+from tests.models.conftest import make_portfolio
 
 Parts = Callable[..., BundleContents]
 
@@ -195,3 +197,68 @@ def test_interrupted_writes_leave_no_files(
     with pytest.raises(KeyboardInterrupt):
         write_bundle(tmp_path / "3", parts(), catalogue)
     assert os.listdir(tmp_path) == []
+
+
+def test_ensembles_are_read_back(ensemble: Bundle, catalogue: Catalogue, portfolio: pd.DataFrame) -> None:
+    again = load_bundle(ensemble.folder, "churn", catalogue)
+    assert (again.manifest.format_version, again.scorer.members) == (5, 3)
+    np.testing.assert_array_equal(again.scorer.predict(portfolio), ensemble.scorer.predict(portfolio))
+    assert set(again.comparables.means) == set(ensemble.comparables.means) > {"all"}
+    for name, means in again.comparables.means.items():
+        assert means.shape == (3, 7)
+        np.testing.assert_array_equal(means, ensemble.comparables.means[name])
+
+
+def test_bundles_of_format_4_still_load_and_score(parts: Parts, catalogue: Catalogue, tmp_path: Path) -> None:
+    """A single model with a constant spread; its scores are those that the release of that format gave."""
+    usual = parts()
+    start = {
+        "intercept": -1.5,
+        "numbers": {name: [0.2, 1.0, 0.5, 0.1, 0.3] for name, feature in catalogue.items() if feature.kind == "number"},
+        "levels": {"contract.plan": [[0.3, -0.1, 0.2], 0.05]},
+    }
+    schema = dict(usual.schema) | {"start": start, "trees_share": 0.5}
+    contents = parts(schema=schema, calibrator=dict(usual.calibrator) | {"spread": 0.85})
+    folder = write_bundle(tmp_path / "3", contents, catalogue).folder
+    _change(folder, "manifest.json", lambda m: m.update(format_version=4))
+    bundle = load_bundle(folder, "churn", catalogue)
+    assert (bundle.manifest.format_version, bundle.scorer.members, bundle.comparables.means) == (4, 1, {})
+    portfolio = make_portfolio(50)
+    matrix = bundle.scorer.encode(portfolio).matrix
+    # By hand: half of the trees, plus the linear model over signed logarithms.
+    unknown = np.isnan(matrix[:, :6])
+    scaled = np.where(unknown, 0.5, np.sign(matrix[:, :6]) * np.log1p(np.abs(np.nan_to_num(matrix[:, :6]))))
+    linear = (0.2 * (scaled - 1.0) + 0.1 * (unknown - 0.3)).sum(axis=1) + np.array([0.3, -0.1, 0.2])[matrix[:, 6].astype(int)] - 0.05
+    trees = lightgbm.Booster(model_str=usual.model_text).predict(matrix, raw_score=True)
+    raw = 0.5 * np.asarray(trees) + linear - 1.5
+    np.testing.assert_allclose(bundle.scorer.raw(matrix), raw, rtol=0, atol=1e-12)
+    p, low, high = bundle.scorer.predict(portfolio)
+    np.testing.assert_allclose(p, 1 / (1 + np.exp(-(0.9 * raw - 0.2))), rtol=0, atol=1e-12)
+    # The constant spread, in log-odds before calibration, widens the interval.
+    plain = bundle.scorer.calibrate(raw)
+    assert (low < plain.low).all()
+    assert (high > plain.high).all()
+    assert ((low < p) & (p < high)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s["members"][0].update(trees=4), "the members have 14 trees, and model.txt has 15"),
+        (lambda s: s["members"][0].update(trees=-1), "every member needs its number of trees"),
+        (lambda s: s["members"][0].update(trees=True), "every member needs its number of trees"),
+        (lambda s: s["members"][1]["start"]["numbers"].pop("contract.arr"), "start does not fit the features"),
+        (lambda s: s.update(members=[]), "must be a list of 1 to 50 models"),
+        (lambda s: s.update(members=s["members"] * 20), "must be a list of 1 to 50 models"),
+        (lambda s: s["comparables"]["all"].pop(), "must hold 3 times 7 numbers per segment"),
+        (lambda s: s["comparables"].update(all="typical"), "must hold"),
+    ],
+)
+def test_inconsistent_ensembles_are_named(
+    ensemble: Bundle, catalogue: Catalogue, tmp_path: Path, change: Callable[[Any], object], message: str
+) -> None:
+    folder = Path(shutil.copytree(ensemble.folder, tmp_path / "4"))
+    _change(folder, "schema.json", change)
+    with pytest.raises(BundleError, match=r"schema\.json") as caught:
+        load_bundle(folder, catalogue=catalogue)
+    assert message in str(caught.value)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,7 +46,7 @@ def make(model_text: str, bundle: Bundle) -> Callable[[str], Scorer]:
     return lambda kind: Scorer.from_texts(model_text, schema, {"kind": kind} | KINDS[kind])
 
 
-def test_scorer_works_without_our_packages(bundle: Bundle, portfolio: pd.DataFrame) -> None:
+def test_scorer_works_without_our_packages(bundle: Bundle, ensemble: Bundle, portfolio: pd.DataFrame) -> None:
     """Loaded from its path under another name, without our packages, the scorer gives bit-identical results."""
     folder = Path(module.__file__).parent
     imported = set()
@@ -62,9 +63,10 @@ def test_scorer_works_without_our_packages(bundle: Bundle, portfolio: pd.DataFra
     sys.modules["travelling"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["travelling"])
     travelling = importlib.import_module("travelling.scorer")
-    there, here = travelling.Scorer.load(bundle.folder).predict(portfolio), bundle.scorer.predict(portfolio)
-    for one, two in zip(there, here, strict=True):
-        np.testing.assert_array_equal(one, two)
+    for each in (bundle, ensemble):
+        there, here = travelling.Scorer.load(each.folder).predict(portfolio), each.scorer.predict(portfolio)
+        for one, two in zip(there, here, strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -291,3 +293,68 @@ def test_missing_and_oversized_files_are_named(tmp_path: Path) -> None:
         read_bounded(tmp_path / "a.json", 4)
     with pytest.raises(ScorerError, match=r"b\.json cannot be read: No such file"):
         read_bounded(tmp_path / "b.json", 4)
+
+
+def test_the_score_is_the_mean_of_the_members(ensemble: Bundle, portfolio: pd.DataFrame) -> None:
+    """Alone and in a batch: each member is half of its own trees and its linear model, computed by LightGBM."""
+    scorer, matrix = ensemble.scorer, ensemble.scorer.encode(portfolio).matrix
+    members = scorer.member_raw(matrix)
+    booster = lightgbm.Booster(model_file=str(ensemble.folder / "model.txt"))
+    plan, arr = matrix[:, 6].astype(int), np.log1p(matrix[:, 4])
+    for k in range(3):
+        trees = booster.predict(matrix, raw_score=True, start_iteration=5 * k, num_iteration=5, num_threads=1)
+        linear = -1.0 + 0.1 * k + 0.1 * (k - 1) * (arr - 10.0) + np.array([0.05 * k, 0.0, -0.05])[plan] - 0.01
+        np.testing.assert_allclose(members[k], 0.5 * np.asarray(trees) + linear, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(scorer.raw(matrix), members.mean(axis=0))
+    batch, parts = scorer.predict(portfolio), scorer.member_contributions(matrix)
+    assert parts.shape == (3, 300, 8)
+    np.testing.assert_allclose(parts.sum(axis=2), members, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(scorer.contributions(matrix), parts.mean(axis=0))
+    for row in range(0, 300, 29):
+        alone = portfolio.iloc[[row]]
+        assert [v[0] for v in scorer.predict(alone)] == [v[row] for v in batch]
+        np.testing.assert_array_equal(scorer.member_contributions(scorer.encode(alone).matrix)[:, 0], parts[:, row])
+
+
+def test_the_standard_error_is_that_of_the_jackknife(ensemble: Bundle, portfolio: pd.DataFrame) -> None:
+    """(k - 1) / k times the sum of squared distances, averaged with the mean variance of training (0.04, weight 2)."""
+    matrix = ensemble.scorer.encode(portfolio).matrix
+    members = ensemble.scorer.member_raw(matrix)
+    raw, error = ensemble.scorer.estimate(matrix)
+    np.testing.assert_array_equal(raw, members.mean(axis=0))
+    jackknife = 2 / 3 * ((members[0] - raw) ** 2 + (members[1] - raw) ** 2 + (members[2] - raw) ** 2)
+    np.testing.assert_allclose(error, np.sqrt((2 * 0.04 + 2 * jackknife) / 4), rtol=1e-12)
+
+
+def test_intervals_add_both_kinds_of_uncertainty(ensemble: Bundle, portfolio: pd.DataFrame) -> None:
+    """In log-odds, the half widths of the calibrator and of 1.28 standard errors are added in quadrature."""
+
+    def log_odds(p: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log(p / (1 - p)))
+
+    scorer = ensemble.scorer
+    raw, error = scorer.estimate(scorer.encode(portfolio).matrix)
+    plain, both = scorer.calibrate(raw), scorer.calibrate(raw, error)
+    np.testing.assert_array_equal(both.probability, plain.probability)
+    model = 0.9 * 1.2815515655446004 * error  # 0.9 is the slope of the calibrator
+    center = log_odds(both.probability)
+    for bound, without in ((both.low, plain.low), (both.high, plain.high)):
+        expected = np.hypot(model, center - log_odds(without))
+        np.testing.assert_allclose(np.abs(log_odds(bound) - center), expected, rtol=1e-6)
+    certain = scorer.calibrate(raw, np.zeros_like(raw))
+    np.testing.assert_allclose(certain.low, plain.low, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ({"variance": 0.1}, "error must have the keys variance and weight"),
+        ({"variance": -0.1, "weight": 1.0}, r"error\.variance must be a number from 0 to 100"),
+        ({"variance": 0.1, "weight": "1"}, r"error\.weight must be a number"),
+        ([0.1, 1.0], "error must have the keys"),
+    ],
+)
+def test_invalid_error_models_are_rejected(model_text: str, ensemble: Bundle, error: object, message: str) -> None:
+    schema = json.loads((ensemble.folder / "schema.json").read_text())
+    with pytest.raises(ScorerError, match=message):
+        Scorer.from_texts(model_text, schema, {"kind": "sigmoid", "error": error} | KINDS["sigmoid"])

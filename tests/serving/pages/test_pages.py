@@ -92,7 +92,7 @@ def test_the_displayed_log_odds_add_up(paged: TestClient) -> None:
     for account in (f"a{i:02}" for i in range(36)):
         page = paged.get(f"/accounts/{account}").text.partition('<h2 id="why">')[2].partition("</section>")[0]
         number = r"([−+±][\d.,]+)"
-        pattern = rf"calibration: {number} for the average account within 90 days, plus the values above, plus {number} for all other factors, equals {number}\."
+        pattern = rf"calibration: {number} for the average (?:account|of comparable accounts) within 90 days(?:, plus the values above)?, plus {number} for all other factors, equals {number}\."
         if (payload := re.search(pattern, page)) is None:
             continue
         base, rest, whole = map(figure, payload.groups())

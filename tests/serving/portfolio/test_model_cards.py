@@ -15,6 +15,7 @@ from models.artifacts.model_card import (
     LossDifference,
     MetricEstimate,
     ModelCard,
+    ReasonCounts,
     ReliabilityBin,
     SubsetMetrics,
 )
@@ -160,3 +161,39 @@ def test_involuntary_churn_is_shown_with_metrics_or_a_reason(own_home: Home) -> 
     assert "<script" not in page
     assert "Constant share" not in page + text
     assert "Voluntary and involuntary" not in "".join(render(None))
+
+
+def test_cards_name_slices_snapshots_due_accounts_and_reasons_in_words(own_home: Home) -> None:
+    days = {"first": "2025-01-01", "last": "2025-06-30", "dates": 7, "rows": 70, "accounts": 60, "accounts_with_outcome": 55}
+    slices = {name: DataSlice(**days) for name in ("train", "backtest", "all")}
+    metrics = {name: MetricEstimate(value=0.612, low=0.5, high=0.7) for name in ("roc_auc", "brier_skill")}
+    rivals = [CandidateMetrics(candidate=name, metrics=metrics) for name in ("renewal_due", "blend")]
+    card = _card().model_copy(
+        update={
+            "slices": slices, "newest_snapshots": {"180": "2026-04-03", "90": "2026-07-02"}, "due": rivals, "rivals": rivals,
+            "reasons": ReasonCounts(members=5, given=3.25, at_least_two=0.94), "same_first": 0.7,
+        }
+    )  # fmt: skip
+    cards = model_cards(own_home, load_champion(own_home))[:1]
+    cards[0] |= {"card": card.model_dump(mode="json"), "limits": limits(card)}
+    for text in (cards_html(cards), card_markdown(cards)):
+        for words in (
+            "Known at the first origin", "Predicted by the backtest", "Trains the model in use",
+            "On the dates predicted by the backtest",
+            "Newest training snapshot of the model in use, by horizon: 2 Jul 2026 for 90 days and 3 Apr 2026 for 180 days.",
+            "Accounts with a renewal due", "Only accounts whose renewal is due within 90 days.", "Renewal date only",
+            "3.3 reasons per account on average, and at least two for 94% of accounts", "Most of the 5 models",
+            "refitted at past dates on what was known then",
+        ):  # fmt: skip
+            assert words in text, words
+        assert "On the test dates" not in text
+
+
+def test_old_cards_keep_the_words_of_their_slices(own_home: Home) -> None:
+    cards = model_cards(own_home, load_champion(own_home))[:1]
+    part = _card().slices["test"]
+    cards[0]["card"] = _card().model_copy(update={"slices": {"train": part, "test": part}}).model_dump(mode="json")
+    for text in (cards_html(cards), card_markdown(cards)):
+        assert "Training" in text
+        assert "On the test dates" in text
+        assert not any(words in text for words in ("Known at the first", "Accounts with a renewal due", "Newest training"))
