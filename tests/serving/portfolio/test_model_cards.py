@@ -171,7 +171,7 @@ def test_cards_name_slices_snapshots_due_accounts_and_reasons_in_words(own_home:
     card = _card().model_copy(
         update={
             "slices": slices, "newest_snapshots": {"180": "2026-04-03", "90": "2026-07-02"}, "due": rivals, "rivals": rivals,
-            "reasons": ReasonCounts(members=5, given=3.25, at_least_two=0.94), "same_first": 0.7,
+            "reasons": ReasonCounts(members=5, given=3.3, at_least_two=0.94), "same_first": 0.7,
         }
     )  # fmt: skip
     cards = model_cards(own_home, load_champion(own_home))[:1]
