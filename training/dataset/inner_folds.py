@@ -72,7 +72,7 @@ def balanced_folds(
     names, codes = np.unique(accounts.astype(str), return_inverse=True)
     highest = np.full(len(names), -np.inf)
     np.maximum.at(highest, codes, np.zeros(len(codes)) if strata is None else strata)
-    order = np.lexsort(([zlib.crc32(name.encode()) for name in names], highest))
+    order = np.lexsort((np.array([zlib.crc32(name.encode()) for name in names]), highest))
     fold = np.empty(len(names), dtype=np.int64)
     fold[order] = np.arange(len(names)) % folds
     return fold[codes]
