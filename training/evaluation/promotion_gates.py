@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 from training.dataset.sufficiency import Sufficiency
 from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, RENEWAL_DUE
@@ -21,6 +22,10 @@ from training.leakage.report import MAXIMUM_NAMED
 # With 30 test accounts that have the outcome, the standard error of the slope is about 0.2: a calibrated model falls
 # outside in about one of a hundred trainings.
 SLOPE_BOUNDS = (0.6, 1.6)
+# A loss of less than this share of the base rate's log loss is no reason to keep a simpler model: the ensemble gives
+# intervals and stable reasons, and a long backtest measures differences that do not matter.
+MARGIN = 0.02
+NORMAL_95 = 1.96
 
 
 def evaluate_gates(
@@ -52,7 +57,7 @@ def evaluate_gates(
         _enough(sufficiency),
         _beats_the_average(judgement),
         *(_no_loss(judgement, rival) for rival in rivals),
-        *([] if against is None else [_no_loss_to_champion(against)]),
+        *([] if against is None else [_no_loss_to_champion(against, _margin(judgement))]),
         _slope(judgement),
     )
 
@@ -94,24 +99,44 @@ def _no_loss(judgement: Comparison, rival: str) -> Gate:
         return Gate(name, True, None, None, f"not applicable: no account has a {against}")
     if difference is None:
         return Gate(name, False, None, 0.0, f"it was not compared with the {against}")
-    relation = _relation(difference.low, difference.high)
-    return Gate(name, not difference.worse, difference.low, 0.0, f"log loss {relation} that of the {against}")
+    return _compared(name, (difference.value, difference.low, difference.high), _margin(judgement), f"the {against}")
 
 
-def _no_loss_to_champion(against: ChampionComparison) -> Gate:
+def _no_loss_to_champion(against: ChampionComparison, margin: float) -> Gate:
     if against.unreadable:
         return Gate(NO_LOSS_TO_CHAMPION, True, None, 0.0, f"no champion to compare with: {against.reason}")
     if against.difference is None:
         words = f"not compared with the champion, version {against.version}: {against.reason}"
         return Gate(NO_LOSS_TO_CHAMPION, False, None, 0.0, words)
-    _, low, high = against.difference
-    words = f"log loss {_relation(low, high)} that of the champion, version {against.version}"
-    return Gate(NO_LOSS_TO_CHAMPION, not low > 0, low, 0.0, words)
+    return _compared(NO_LOSS_TO_CHAMPION, against.difference, margin, f"the champion, version {against.version}")
 
 
-def _relation(low: float, high: float) -> str:
-    """Return how the candidate's loss compares, from the interval of the difference."""
-    return "worse than" if low > 0 else "better than" if high < 0 else "not measurably different from"
+def _margin(judgement: Comparison) -> float:
+    """Return the loss that does not matter: a share of the log loss of the base rate."""
+    return MARGIN * judgement[BASE_RATE]["log_loss"].value
+
+
+def _compared(name: str, difference: tuple[float, float, float], margin: float, rival: str) -> Gate:
+    """Return the gate of a comparison: failed if the loss is both measurable and larger than the margin.
+
+    The words say how far the comparison could see: a small backtest finds a loss of the margin rarely.
+    """
+    value, low, high = difference
+    passed = not (low > 0 and value > margin)
+    if high < 0:
+        words = f"log loss better than that of {rival}"
+    elif low > 0:
+        words = f"log loss worse than that of {rival}" + (" by less than the margin" if passed else "")
+    elif high < margin:
+        words = f"log loss not worse than that of {rival} by more than the margin"
+    else:
+        error = (high - low) / (2 * NORMAL_95)
+        power = scipy.stats.norm.sf(NORMAL_95 - margin / error)
+        words = (
+            f"log loss not measurably different from that of {rival}; a loss as large as the margin would be found in "
+            f"{power:.0%} of such backtests"
+        )
+    return Gate(name, passed, value, margin, words)
 
 
 def _slope(judgement: Comparison) -> Gate:

@@ -95,12 +95,20 @@ def test_a_loss_to_the_linear_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("apart", "loses"), [((0.01, 0.004, 0.02), True), ((0.01, -0.004, 0.02), False), ((-0.01, -0.02, -0.004), False)]
+    ("apart", "loses", "words"),
+    [
+        ((0.01, 0.004, 0.02), True, "worse than that of"),
+        ((0.005, 0.001, 0.009), False, "by less than the margin"),
+        ((0.001, -0.004, 0.006), False, "not worse than that of the champion, version 3 by more than the margin"),
+        ((0.01, -0.004, 0.02), False, "would be found in 35% of such backtests"),
+        ((-0.01, -0.02, -0.004), False, "better than that of"),
+    ],
 )
-def test_the_champion_is_compared_too(apart: tuple[float, float, float], loses: bool) -> None:
+def test_a_loss_fails_if_it_is_measurable_and_matters(apart: tuple[float, float, float], loses: bool, words: str) -> None:
     result = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", apart))}["no_loss_to_champion"]
     assert result.passed is not loses
-    assert result.figure == apart[1]
+    assert result.figure == apart[0]
+    assert words in result.words
     assert "version 3" in result.words
 
 
