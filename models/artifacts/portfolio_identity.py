@@ -153,6 +153,11 @@ class PortfolioIdentity(BaseModel):
             tags[".known_share"] = f"{self.known_share:.4f}"
         return {f"renewcast.portfolio{end}": value for end, value in tags.items()}
 
+    def hash_accounts(self, accounts: Iterable[str]) -> AccountHashes:
+        """Return the keyed hash of each account id, in the given order."""
+        secret = bytes.fromhex(self.key)
+        return np.fromiter((_digest(secret, (account,), 8) for account in accounts), np.uint64)
+
     def overlap(self, signals: SignalsPortfolio) -> Overlap:
         """Return the overlap of the signals' accounts with the known accounts."""
         hashes, months = self.sampled

@@ -208,22 +208,45 @@ def compare_candidates(
     return Comparison(subject, rows, differences, size, known, float(happened.mean()), grade, GRADE_WORDS[grade])
 
 
-def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float | Floats) -> tuple[Metric, ...]:
+def metric_names() -> dict[str, str]:
+    """Return the description of a good value of each metric, by name, in the order of `metric_values`."""
     goods = {name: good for name, (_, good) in _SINGLE.items()}
-    goods |= {f"{name}_{share * 100:.0f}": good for name, good in _BY_SHARE.items() for share in metrics.TOP_SHARES}
+    return goods | {
+        f"{name}_{share * 100:.0f}": good for name, good in _BY_SHARE.items() for share in metrics.TOP_SHARES
+    }
 
+
+def metric_values(data: Predictions, weights: Floats, known_rate: float | Floats) -> Floats:
+    """Return all metrics of some predictions.
+
+    Parameters
+    ----------
+    data : n predictions.
+    weights : weights of the rows in b resamples, shape (b, n).
+    known_rate : outcome rate known when the predictions were made, 0 to 1, of each row (n,) or of all.
+
+    Returns
+    -------
+    array of shape (b, metrics)
+        In the order of `metric_names`.
+    """
+    ranked = metrics.ranking_metrics(data, weights)
+    skill = partial(metrics.brier_skill, known_rate=known_rate)
+    columns = [
+        ranked[name] if name in ranked else (skill if name == "brier_skill" else measure)(data, weights)
+        for name, (measure, _) in _SINGLE.items()
+    ]
+    return np.column_stack([*columns, *(ranked[name] for name in _BY_SHARE)])
+
+
+def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float | Floats) -> tuple[Metric, ...]:
     def measured(weights: Floats) -> Floats:
-        ranked = metrics.ranking_metrics(data, weights)
-        alone = partial(metrics.brier_skill, known_rate=known_rate)
-        columns = [
-            ranked[name] if name in ranked else (alone if name == "brier_skill" else measure)(data, weights)
-            for name, (measure, _) in _SINGLE.items()
-        ]
-        return np.column_stack([*columns, *(ranked[name] for name in _BY_SHARE)])
+        return metric_values(data, weights, known_rate)
 
     point, resampled = measured(np.ones((1, len(data.y))))[0], bootstrap.values(measured)
     return tuple(
-        Metric(name, float(point[i]), *interval(resampled[:, i]), good) for i, (name, good) in enumerate(goods.items())
+        Metric(name, float(point[i]), *interval(resampled[:, i]), good)
+        for i, (name, good) in enumerate(metric_names().items())
     )
 
 

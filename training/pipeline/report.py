@@ -22,12 +22,23 @@ from training.pipeline.candidate import Candidate
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A registered candidate: its version in the registry, and its bundle in the home."""
+    """A registered candidate.
+
+    Parameters
+    ----------
+    candidate : the candidate.
+    version : its version in the registry.
+    folder, bundle : its bundle in the home.
+    run_id : the MLflow run of the target, a child of the training's run.
+    description : the description in the registry, in Markdown.
+    """
 
     candidate: Candidate
     version: str
     folder: Path
     bundle: Bundle
+    run_id: str
+    description: str
 
     @property
     def promoted(self) -> bool:
@@ -39,6 +50,7 @@ class RegisteredModel:
         candidate, ensemble = self.candidate, self.candidate.final.ensemble
         return {
             "version": self.version,
+            "run_id": self.run_id,
             "bundle": str(self.folder),
             "origins": [to_iso(origin) for origin in candidate.origins.dates],
             "newest_snapshots": {str(days): to_iso(at) for days, at in candidate.final.newest_dates().items()},

@@ -16,6 +16,7 @@ from features.utils.progress import Progress, subprogress
 from models.artifacts.bundle import Bundle
 from models.artifacts.home_portfolio import require_portfolio
 from models.artifacts.identity_file import require_same_portfolio
+from models.artifacts.model_card import ModelCard
 from models.health.rubric import Rubric, load_rubric
 from models.health.rubric_versions import RubricHistory, load_rubric_history
 from models.home import Home
@@ -28,6 +29,7 @@ from training.evaluation.champion_comparison import UnreadableChampion, load_cha
 from training.evaluation.rubric_baselines import ScoredRubrics, all_rubrics, health_facts, score_rubrics
 from training.leakage.check import check_snapshots_for_leaks
 from training.leakage.report import LeakReport
+from training.pipeline import run_record
 from training.pipeline.abort import abort_training, leak_free_targets
 from training.pipeline.candidate import Candidate, Release, fit_candidate
 from training.pipeline.model_card import build_model_card
@@ -36,6 +38,8 @@ from training.pipeline.plots import draw_plots
 from training.pipeline.report import RegisteredModel, TrainReport
 from training.registry import mlflow_tracking as tracking
 from training.registry.promotion import promote
+from training.registry.run_completion import RUN_ID_LENGTH
+from training.registry.stored_predictions import PREDICTIONS, predictions_table
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ class TrainingRun:
         return Release(data, rubrics.rubric, facts, identity)
 
     def register(self, release: Release, leaks: LeakReport, candidates: Mapping[Target, Candidate]) -> TrainReport:
-        """Write and register every candidate in one MLflow run, with the reports of the training.
+        """Write and register every candidate, each in a child of one MLflow run, with the reports of the training.
 
         Parameters
         ----------
@@ -214,6 +218,7 @@ class TrainingRun:
             for target, model in models.items():
                 drawn = draw_plots(model.candidate, model.bundle.scorer, release.data.prepared)
                 record.figures({f"pictures/{target}-{name}": figure for name, figure in drawn.items()})
+            record.tags({tracking.DESCRIPTION: "\n".join(model.description for model in models.values())})
         return report
 
     def promote(self, report: TrainReport) -> None:
@@ -228,8 +233,7 @@ class TrainingRun:
         """Open an MLflow run, and log the settings, the leak check and the calibration of the health scores."""
         prepared, through = release.data.prepared, to_iso(release.data.prepared.signals.data_through)
         with tracking.run(self.home, f"train through {through}") as record:
-            source = {"data_through": through, "portfolio": release.portfolio.name}
-            record.params({**self.config.model_dump(), **source})
+            record.params(run_record.data_params(release.data) | {"portfolio": release.portfolio.name})
             record.document("config.json", self.config.model_dump())
             record.document("leakcheck.json", leaks.as_dict())
             record.document("health.json", release.health.model_dump(mode="json"))
@@ -240,25 +244,44 @@ class TrainingRun:
     def _register(
         self, record: tracking.Run, release: Release, leaks: LeakReport, candidate: Candidate
     ) -> RegisteredModel:
-        target, prepared = candidate.target, release.data.prepared
-        card = build_model_card(candidate, release.data, leaks, record.run_id)
+        """Register a candidate in a child run of its own; its first metrics also stand in the parent run."""
+        target, data, judgement = candidate.target, release.data, candidate.judgement
+        card = build_model_card(candidate, data, leaks, record.run_id)
         record.document(f"{target}-card.json", card.model_dump(mode="json"))
+        failed = {tracking.failed_gates_tag(target): ",".join(candidate.failed_gates)}
+        first = run_record.headline(judgement)
+        with record.child(f"{target} through {to_iso(data.prepared.signals.data_through)}") as child:
+            child.params(run_record.data_params(data) | run_record.model_params(candidate))
+            for rows in run_record.datasets(candidate, data, release.portfolio.name):
+                child.dataset(rows)
+            registered, bundle = self._registered(child, release, candidate, card)
+            version = registered.version
+            child.metrics(first, model_id=registered.model_id)
+            for part, figures in run_record.further_metrics(candidate).items():
+                child.metrics(figures, part)
+            child.table(PREDICTIONS, predictions_table(candidate.tested, judgement.subject, release.portfolio))
+            description = run_record.describe(candidate, data, version)
+            tags = {tracking.version_tag(target): version} | failed
+            child.tags(tags | {"renewcast.target": target, tracking.DESCRIPTION: description})
+            child.tag_version(target, version, release.portfolio.origin, description)
+            child.describe_model(target, run_record.model_description(target))
+        record.tags(tags | {tracking.child_run_tag(target): child.run_id})
+        record.metrics(first, f"{target}/{judgement.subject}")
+        return RegisteredModel(candidate, version, registered.folder, bundle, child.run_id, description)
+
+    def _registered(
+        self, child: tracking.Run, release: Release, candidate: Candidate, card: ModelCard
+    ) -> tuple[tracking.RegisteredVersion, Bundle]:
         written: list[Bundle] = []
 
         def write(version: str) -> Path:
             # Another registry may assign the same version number; the run ID makes the folder name unique.
-            folder = self.home.bundle_folder(target, f"{version}-{record.run_id[:8]}")
+            folder = self.home.bundle_folder(candidate.target, f"{version}-{child.run_id[:RUN_ID_LENGTH]}")
             written.append(candidate.write(folder, version, release, card))
             return folder
 
         used = list(candidate.final.ensemble.encoding.features)
-        version, folder = record.register(target, prepared.catalogue, used, write)
-        record.tag_version(target, version, release.portfolio.origin)
-        failed = ",".join(candidate.failed_gates)
-        record.tags({tracking.version_tag(target): version, tracking.failed_gates_tag(target): failed})
-        for row in candidate.judgement.rows:
-            record.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
-        return RegisteredModel(candidate, version, folder, written[-1])
+        return child.register(candidate.target, release.data.prepared.catalogue, used, write), written[-1]
 
     def _part(self, start: float, end: float) -> Progress:
         return subprogress(self.progress, start, end)

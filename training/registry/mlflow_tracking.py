@@ -1,6 +1,7 @@
-"""MLflow tracking and registry: one run per training with metrics and files, and the registered versions.
+"""MLflow tracking and registry: a parent run per training, a child run per target, and the registered versions.
 
-No other module writes to MLflow.
+The runs of a training follow MLflow's conventions: settings are params, rows are dataset inputs, and the version of the
+code and a description are tags. No other module writes to MLflow.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import contextlib
 import importlib.metadata
 import io
 import logging
+import math
 import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from features.definitions.feature import Feature
 from features.errors import HomeError
@@ -26,11 +30,17 @@ from models.scorer import __path__ as scorer_package
 from models.targets import Target
 from training import __path__ as training_path
 from training.registry import run_completion
+from training.registry.code_version import code_tags
+from training.registry.dataset_input import DatasetRows, dataset_of
 
 EXPERIMENT = "renewcast"
 COMPLETED = "renewcast.completed"
 """Only runs with this tag count as completed."""
 ALIAS = "champion"
+DESCRIPTION = "mlflow.note.content"
+"""Tag that MLflow's pages show as the description of a run, in Markdown."""
+PARENT = "mlflow.parentRunId"
+"""Tag of a child run: the ID of its parent."""
 REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy")
 ATTEMPTS = 3
 
@@ -45,49 +55,115 @@ def version_tag(target: Target) -> str:
     return f"renewcast.{target}.version"
 
 
+def child_run_tag(target: Target) -> str:
+    """Return the name of the tag of a training's run that holds the ID of the target's own run.
+
+    Trainings of earlier versions of Renewcast have no such tag: they logged all targets in one run.
+    """
+    return f"renewcast.{target}.run_id"
+
+
 def failed_gates_tag(target: Target) -> str:
     """Return the name of the run's tag that lists the failed gates, separated by commas."""
     return f"renewcast.{target}.failed_gates"
 
 
 @dataclass(frozen=True)
+class RegisteredVersion:
+    """A registered version.
+
+    Parameters
+    ----------
+    version : its number.
+    folder : the folder of its bundle.
+    model_id : MLflow's ID of the logged model.
+    """
+
+    version: str
+    folder: Path
+    model_id: str
+
+
+@dataclass(frozen=True)
 class Run:
-    """An open MLflow run of a home."""
+    """An open MLflow run of a home.
+
+    Parameters
+    ----------
+    home : the home.
+    mlflow : the connected library.
+    run_id : the run.
+    children : the IDs of its child runs.
+    """
 
     home: Home
     mlflow: Any
     run_id: str
+    children: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def child(self, name: str) -> Iterator[Run]:
+        """Open a child run. It has the tags of its parent that name the portfolio and the code.
+
+        Parameters
+        ----------
+        name : its name.
+        """
+        with self.mlflow.start_run(run_name=name, nested=True, parent_run_id=self.run_id, tags=_tags(self.home)) as run:
+            self.children.append(run.info.run_id)
+            yield Run(self.home, self.mlflow, run.info.run_id)
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log the settings."""
-        self.mlflow.log_params(dict(values))
+        self.mlflow.log_params(dict(values), run_id=self.run_id)
 
-    def metrics(self, prefix: str, values: Mapping[str, float]) -> None:
+    def metrics(self, values: Mapping[str, float | None], prefix: str = "", model_id: str | None = None) -> None:
         """Log metrics; undefined ones are left out.
 
         Parameters
         ----------
-        prefix : the part of their names before the slash.
         values : the metrics by name.
+        prefix : the part of their names before the slash. MLflow's pages show metrics without a prefix first.
+        model_id : the logged model that the metrics describe, if any.
         """
-        finite = {f"{prefix}/{k}": float(v) for k, v in values.items() if v is not None and v == v}
-        self.mlflow.log_metrics(finite)
+        start = f"{prefix}/" if prefix else ""
+        finite = {f"{start}{k}": float(v) for k, v in values.items() if v is not None and math.isfinite(v)}
+        self.mlflow.log_metrics(finite, run_id=self.run_id, model_id=model_id)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Tag the run."""
-        self.mlflow.set_tags(dict(values))
+        client = self.mlflow.MlflowClient()
+        for key, value in values.items():
+            client.set_tag(self.run_id, key, value)
 
-    def tag_version(self, target: Target, version: str, values: Mapping[str, str]) -> None:
-        """Tag a registered version.
+    def dataset(self, rows: DatasetRows) -> None:
+        """Log rows as an input of the run: their name, source, columns and digest, not their values.
+
+        The run must be the active one of its thread.
+        """
+        with _silenced():
+            self.mlflow.log_input(dataset_of(rows), rows.context)
+
+    def tag_version(self, target: Target, version: str, values: Mapping[str, str], description: str = "") -> None:
+        """Tag and describe a registered version.
 
         Parameters
         ----------
         target, version : the registered version.
         values : the tags by name.
+        description : Markdown.
         """
         client = self.mlflow.MlflowClient()
         for key, value in values.items():
             client.set_model_version_tag(registered_model_name(target), version, key, value)
+        if description:
+            client.update_model_version(registered_model_name(target), version, description)
+
+    def describe_model(self, target: Target, description: str) -> None:
+        """Describe a registered model, unless a person has described it."""
+        client, name = self.mlflow.MlflowClient(), registered_model_name(target)
+        if not client.get_registered_model(name).description:
+            client.update_registered_model(name, description)
 
     def document(self, name: str, content: Mapping[str, Any] | str) -> None:
         """Log a JSON document, or a text.
@@ -97,20 +173,35 @@ class Run:
         name : the file name.
         content : the content.
         """
+        client = self.mlflow.MlflowClient()
         if isinstance(content, str):
-            self.mlflow.log_text(content, name)
+            client.log_text(self.run_id, content, name)
         else:
-            self.mlflow.log_dict(dict(content), name)
+            client.log_dict(self.run_id, dict(content), name)
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        """Log a table as a Parquet file.
+
+        Parameters
+        ----------
+        name : the file name.
+        frame : the table.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            frame.to_parquet(path, index=False)
+            self.mlflow.MlflowClient().log_artifact(self.run_id, str(path))
 
     def figures(self, drawn: Mapping[str, Any]) -> None:
         """Log Matplotlib figures as PNG, by path without suffix."""
+        client = self.mlflow.MlflowClient()
         for name, figure in drawn.items():
-            self.mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 120})
+            client.log_figure(self.run_id, figure, f"{name}.png", save_kwargs={"dpi": 120})
 
     def register(
         self, target: Target, features: Mapping[str, Feature], used: list[str], write: Callable[[str], Path]
-    ) -> tuple[str, Path]:
-        """Log the bundle as a model and register it.
+    ) -> RegisteredVersion:
+        """Log the bundle as a model and register it. The run must be the active one of its thread.
 
         Parameters
         ----------
@@ -120,9 +211,9 @@ class Run:
 
         Returns
         -------
-        tuple of str and Path
-            The registered version, and the folder of its bundle. The bundle's manifest contains the version, so the
-            version must be predicted; if another training registers in between, the step is repeated.
+        RegisteredVersion
+            The bundle's manifest contains the version, so the version must be predicted; if another training registers
+            in between, the step is repeated.
         """
         run_completion.mark_started(self.home, self.run_id)
         for _ in range(ATTEMPTS):
@@ -138,7 +229,7 @@ class Run:
                     registered_model_name=registered_model_name(target),
                 )
             if str(info.registered_model_version) == expected:
-                return expected, bundle
+                return RegisteredVersion(expected, bundle, str(info.model_id))
             shutil.rmtree(bundle)
         raise HomeError(
             "the model registry assigned unexpected version numbers",
@@ -181,7 +272,7 @@ def _signature(features: Mapping[str, Feature], used: list[str]) -> Any:
 
 @contextlib.contextmanager
 def run(home: Home, name: str) -> Iterator[Run]:
-    """Open a run, tagged with the home's portfolio.
+    """Open a run, tagged with the home's portfolio and the version of the code.
 
     It is tagged as completed only if the block succeeds; otherwise MLflow marks it as failed or killed.
 
@@ -191,11 +282,17 @@ def run(home: Home, name: str) -> Iterator[Run]:
         If the tracking store cannot be reached or written.
     """
     mlflow = connect(home)
-    identity = read_identity_file(home)
-    with mlflow.start_run(run_name=name, tags=identity.origin if identity else None) as opened:
-        yield Run(home, mlflow, opened.info.run_id)
+    with mlflow.start_run(run_name=name, tags=_tags(home)) as opened:
+        run = Run(home, mlflow, opened.info.run_id)
+        yield run
         mlflow.set_tag(COMPLETED, "true")
-        run_completion.mark_completed(home, opened.info.run_id)
+        for run_id in (run.run_id, *run.children):
+            run_completion.mark_completed(home, run_id)
+
+
+def _tags(home: Home) -> dict[str, str]:
+    identity = read_identity_file(home)
+    return code_tags() | (identity.origin if identity else {})
 
 
 def connect(home: Home) -> Any:

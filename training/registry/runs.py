@@ -82,7 +82,9 @@ def completed_runs(home: Home, limit: int = 50) -> list[CompletedRun]:
         max_results=limit,
     )
     for run in tagged_runs:
-        run_completion.mark_completed(home, run.info.run_id)
+        children = [run.data.tags.get(mlflow_tracking.child_run_tag(target), "") for target in TARGETS]
+        for run_id in filter(None, (run.info.run_id, *children)):
+            run_completion.mark_completed(home, run_id)
     return [_completed_run(run, champions) for run in tagged_runs]
 
 

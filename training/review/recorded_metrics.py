@@ -12,6 +12,7 @@ from models.artifacts.bundle import Bundle
 from models.home import Home
 from training.evaluation.baselines import BLEND
 from training.registry import mlflow_tracking
+from training.registry.run_completion import run_id_prefix
 from training.review.figure import ReviewFigure, undefined_figure
 
 
@@ -75,7 +76,7 @@ def load_recorded_evaluation(home: Home, bundle: Bundle) -> RecordedEvaluation |
     -------
     The evaluation; None if the run is not available.
     """
-    _, _, run = bundle.folder.name.partition("-")
+    run = run_id_prefix(bundle.folder)
     if not run:
         return None
     try:
@@ -84,13 +85,16 @@ def load_recorded_evaluation(home: Home, bundle: Bundle) -> RecordedEvaluation |
         return None
     try:
         experiment = mlflow.get_experiment_by_name(mlflow_tracking.EXPERIMENT).experiment_id
-        target = bundle.manifest.target
-        runs = mlflow.MlflowClient().search_runs(
+        target, client = bundle.manifest.target, mlflow.MlflowClient()
+        runs = client.search_runs(
             [experiment], f"tags.`{mlflow_tracking.version_tag(target)}` = '{bundle.manifest.version}'", max_results=100
         )
         for candidate_run in runs:
             if candidate_run.info.run_id.startswith(run):
-                text = mlflow.artifacts.load_text(f"{candidate_run.info.artifact_uri}/report.json")
+                # The report belongs to the training, whose run is the parent.
+                parent = candidate_run.data.tags.get(mlflow_tracking.PARENT)
+                training = client.get_run(parent) if parent else candidate_run
+                text = mlflow.artifacts.load_text(f"{training.info.artifact_uri}/report.json")
                 return RecordedEvaluation(json.loads(text)["targets"][target]["judgement"])
     except (mlflow.exceptions.MlflowException, OSError, KeyError, ValueError):
         return None

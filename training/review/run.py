@@ -230,7 +230,7 @@ def _write(home: Home, review: QuarterlyReview, folder: Path, page: str, documen
             )
             run.document(f"review/{PAGE}", page)
             run.document(f"review/{DOCUMENT}", document)
-            run.metrics("review", _metrics(review))
+            run.metrics(_metrics(review), "review")
             _replace_folder(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -16,19 +16,13 @@ from models.targets import Target
 from training.cli.tables.leakage import print_findings
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, RENEWAL_DUE
 from training.evaluation.comparison import Comparison, Metric
+from training.evaluation.headline_metrics import HEADLINE
 from training.evaluation.promotion_gates import Gate, blocking_gates, gate_text
 from training.pipeline.abort import fix_for
 from training.pipeline.candidate import Candidate
 from training.pipeline.report import RegisteredModel, TrainReport
 
-COLUMNS = {
-    "roc_auc": "ROC AUC",
-    "brier": "Brier",
-    "brier_skill": "skill",
-    "log_loss": "log loss",
-    "calibration_slope": "slope",
-    "lift_10": "lift 10%",
-}
+COLUMNS = HEADLINE
 """The metrics shown, and their headings; all of them are in the JSON."""
 
 

@@ -65,7 +65,7 @@ def _model(*gates: Gate) -> RegisteredModel:
             cast("Any", None),
         ),
     )
-    return RegisteredModel(candidate, "4", Path("churn/4"), cast("Any", None))
+    return RegisteredModel(candidate, "4", Path("churn/4"), cast("Any", None), "run", "")
 
 
 def test_a_failed_gate_shows_value_and_limit() -> None:
