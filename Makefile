@@ -6,14 +6,15 @@ export PYTHONUTF8 := 1
 DEMO_PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test proof bench lint audit docs docs-reference serve lock clean
+.PHONY: help setup demo demo-stop test proof bench lint audit docs docs-reference notebooks serve lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Requirements at run time, and those of tests and development.
+# Requirements at run time, those of tests and development, and those of the notebooks.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TOOLS := .venv/.ready-test
+NOTEBOOKS := .venv/.ready-notebook
 
 setup: .venv/.ready ## make .venv from the pinned, hashed requirements
 
@@ -29,6 +30,11 @@ setup: .venv/.ready ## make .venv from the pinned, hashed requirements
 $(TOOLS): .venv/.ready requirements-test.txt
 	@echo "adding requirements-test.txt, including Spark; this takes a few minutes the first time"
 	@$(INSTALL) --require-hashes -r requirements-test.txt
+	@touch $@
+
+$(NOTEBOOKS): .venv/.ready requirements-notebook.txt
+	@echo "adding requirements-notebook.txt, with JupyterLab; this takes a minute the first time"
+	@$(INSTALL) --require-hashes -r requirements-notebook.txt
 	@touch $@
 
 demo: setup ## simulate, train, score, serve an explained prediction, and say what to open
@@ -56,7 +62,7 @@ lint: $(TOOLS) ## style, types and layering
 	$(BIN)/lint-imports
 
 audit: $(TOOLS) ## check the pinned requirements for known vulnerabilities
-	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt -r requirements-test.txt
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt -r requirements-test.txt -r requirements-notebook.txt
 
 docs: $(TOOLS) ## build the documentation site into site/, with warnings as errors
 	$(BIN)/python -m docs.generator --project
@@ -66,6 +72,9 @@ docs: $(TOOLS) ## build the documentation site into site/, with warnings as erro
 docs-reference: $(TOOLS) ## generate docs/reference/generated from the code
 	$(BIN)/python -m docs.generator
 
+notebooks: $(NOTEBOOKS) ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
 serve: setup ## serve the champion on http://127.0.0.1:8000
 	$(BIN)/renewcast serve
 
@@ -74,6 +83,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(TOOLS) ## update the pinned, hashed requirements
 	$(LOCK) --group pyproject.toml:build pyproject.toml --output-file requirements.txt
 	$(LOCK) --group pyproject.toml:dev --constraint requirements.txt --output-file requirements-test.txt
+	$(LOCK) --group pyproject.toml:notebook --constraint requirements.txt --constraint requirements-test.txt \
+		--output-file requirements-notebook.txt
 	$(LOCK) --group pyproject.toml:build --group pyproject.toml:serving --constraint requirements.txt \
 		--constraint requirements-test.txt --output-file requirements-serving.txt
 	$(LOCK) tests/serving/requirements-client.in --output-file tests/serving/requirements-client.txt

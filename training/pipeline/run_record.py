@@ -103,12 +103,15 @@ def further_metrics(candidate: Candidate) -> dict[str, dict[str, float]]:
     Returns
     -------
     dict of str to dict
-        ``blend`` and the name of each rival; ``due/NAME`` among accounts with a renewal within the horizon; and
-        ``horizon_DAYS`` for each further horizon.
+        ``blend`` and the name of each rival; ``due`` among accounts with a renewal within the horizon; and
+        ``horizon_DAYS`` for each further horizon. Rivals have intervals of the first metrics only.
     """
-    parts = {row.candidate: _with_bounds(row) for row in candidate.judgement.rows}
+    judgement = candidate.judgement
+    subject = judgement.subject
+    parts = {row.candidate: _values(row) | _with_bounds(row, tuple(HEADLINE)) for row in judgement.rows}
+    parts[subject] = _with_bounds(judgement[subject])
     if candidate.due is not None:
-        parts |= {f"due/{row.candidate}": _with_bounds(row, tuple(HEADLINE)) for row in candidate.due.rows}
+        parts["due"] = _with_bounds(candidate.due[subject], tuple(HEADLINE))
     return parts | {f"horizon_{_words(part.name)}": _part(part) for part in candidate.by_horizon}
 
 
@@ -119,6 +122,10 @@ def _words(name: str) -> str:
 def _part(part: PartMetrics) -> dict[str, float]:
     figures = {"roc_auc": part.roc_auc, "brier": part.brier, "ratio": part.ratio}
     return {key: value for name, figure in figures.items() for key, value in with_bounds(name, *figure).items()}
+
+
+def _values(row: ComparisonRow) -> dict[str, float]:
+    return {m.name: m.value for m in row.metrics}
 
 
 def _with_bounds(row: ComparisonRow, names: tuple[str, ...] | None = None) -> dict[str, float]:
