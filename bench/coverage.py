@@ -1,7 +1,7 @@
 """Coverage of the 80% interval: by E[true probability | features] in simulated worlds, by group rates on real data.
 
 The interval is that of the outcome rate among accounts with the same features. In a simulated world this rate is known
-up to the error of trees fitted on the true probabilities of a large sample (bench/worlds.py). On the example data sets,
+up to the error of trees fitted on the true probabilities of a large sample (bench/synthetic_portfolios.py). On the example data sets,
 the mean interval of a group of accounts (a fifth by probability, a segment, a date) is compared with the rate that the
 group had: as it is, and widened by the chance of that many outcomes. The runs are those of bench/real_data.py, which
 has to be run first in the same work folder.
@@ -21,7 +21,7 @@ import pandas as pd
 from model_runs import Runs, probabilities
 from portfolios import example
 from real_data import CHOICE, REPORTED
-from worlds import EARLIER, OURS, WORLDS, Attainable, World, attainable
+from synthetic_portfolios import EARLIER, OURS, WORLDS, Attainable, World, attainable
 
 from features.utils.arrays import Floats
 from features.utils.dates import parse_instant

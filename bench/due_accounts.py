@@ -1,4 +1,4 @@
-"""Annual contracts: our model among the accounts whose renewal is within 90 days, beside the renewal date alone.
+"""Annual contracts: our model among the accounts whose renewal is within 90 days, and the renewal date alone.
 
 On annual contracts the renewal date alone gives a high AUC over all accounts, so the figures among due accounts show
 what else a model knows. Simulated worlds of the preset ``enterprise-annual``, compared with their true probabilities;
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from model_runs import probabilities
 from portfolios import HORIZON_DAYS
-from worlds import EARLIER, OURS, Attainable, World, attainable, expected_auc, skill
+from synthetic_portfolios import EARLIER, OURS, Attainable, World, attainable, expected_auc, skill
 
 from models.scorer.base import RENEWAL_FEATURE
 from models.targets import TARGETS, Target

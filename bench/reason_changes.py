@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from model_runs import Runs, earlier, fit, reasons, resampled
 from portfolios import Portfolio, example
-from worlds import EARLIER, OURS, World
+from synthetic_portfolios import EARLIER, OURS, World
 
 from features.utils.dates import parse_instant
 from models.targets import TARGETS, Target
