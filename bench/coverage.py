@@ -1,10 +1,10 @@
 """Coverage of the 80% interval: by E[true probability | features] in simulated worlds, by group rates on real data.
 
 The interval is that of the outcome rate among accounts with the same features. In a simulated world this rate is known
-up to the error of trees fitted on the true probabilities of a large sample (bench/synthetic_portfolios.py). On the example data sets,
-the mean interval of a group of accounts (a fifth by probability, a segment, a date) is compared with the rate that the
-group had: as it is, and widened by the chance of that many outcomes. The runs are those of bench/real_data.py, which
-has to be run first in the same work folder.
+up to the error of trees fitted on the true probabilities of a large sample (bench/synthetic_portfolios.py). On the
+example data sets, the mean interval of a group of accounts (a fifth by probability, a segment, a date) is compared with
+the rate that the group had: as it is, and widened by the chance of that many outcomes. The runs are those of
+bench/real_data.py, which has to be run first in the same work folder.
 
     python bench/coverage.py --workdir DIR [--worlds mixed-b2b ...] [--accounts 1000] [--seeds 1] [--earlier CHECKOUT]
     python bench/coverage.py --workdir DIR --groups

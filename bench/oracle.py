@@ -4,8 +4,8 @@ For each seed: simulate, train our model on every outcome known before a date, s
 and compare the probabilities with the true ones of the simulation. The Brier skill is the expected one, given the truth
 q: a forecast p loses (p - q)^2 + q (1 - q) on average, so chance has no influence; "oracle" forecasts q itself. No
 snapshot shows all of q: "attainable" forecasts the mean of q among accounts with the same features, learned by trees
-from the true probabilities of a large sample (bench/synthetic_portfolios.py). The parts of the ensemble are calibrated on the same
-rows by the same rule. The earlier release (``--earlier``, a checkout of it) reads the same snapshots.
+from the true probabilities of a large sample (bench/synthetic_portfolios.py). The parts of the ensemble are calibrated
+on the same rows by the same rule. The earlier release (``--earlier``, a checkout of it) reads the same snapshots.
 
     python bench/oracle.py [--accounts 1500] [--weeks 157] [--seeds 0 1 2 3 4] [--workdir DIR] [--earlier CHECKOUT]
 """
