@@ -126,11 +126,11 @@ def scorer_of(model: FittedModel) -> Scorer:
 
 
 def reasons(model: FittedModel, portfolio: Portfolio, target: Target, date: datetime) -> dict[str, list[str]]:
-    """Return the concepts of the reasons that an answer gives, largest first, by account of the snapshot of a date."""
+    """Return the reasons that an answer gives, as concept and direction, by account of the snapshot of a date."""
     explainer = explain_latest(model, portfolio.known_at(date).prepared, target, ALL_ACCOUNTS)
     explained = explainer.explain(range(len(explainer.frame)))
     return {
-        str(account): [reason.concept for reason in each.reasons]
+        str(account): [f"{reason.concept} {reason.direction}" for reason in each.reasons]
         for account, each in zip(explainer.frame["account_id"], explained, strict=True)
     }
 

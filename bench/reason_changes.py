@@ -1,9 +1,9 @@
 """How often the reasons of an account stay the same when the model is fitted again.
 
-Two kinds of refits: at the next monthly date (both models explain the same later snapshot), and on resampled accounts
-(the settings are those of the first fit). "Given" reasons are those that an answer shows; ours shows only those on
-which the members of the ensemble agree, the earlier release always shows five. The resamples of the earlier release
-are those of its own `reason_stability`, on the rows of its search.
+Two kinds of refits: at the next monthly date (both models explain the same later snapshot), and on resampled accounts,
+each with a search of its own. "Given" reasons are those that an answer shows; ours shows only those on which the
+members of the ensemble agree, the earlier release always shows five. A reason is the same if its concept and its
+direction are.
 
     python bench/reason_changes.py --workdir DIR [--data crm-simulated mixed-b2b] [--resamples 4] [--earlier CHECKOUT]
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,13 @@ from synthetic_portfolios import EARLIER, OURS, World
 
 from features.utils.dates import parse_instant
 from models.targets import TARGETS, Target
-from training.config import TrainConfig
-from training.estimators.fitted_model import fit_model
 
 DATES = {
     "crm-simulated": ("2023-06-13", "2023-07-11", "2023-08-08", "2023-09-05", "2023-10-03"),
     "mixed-b2b": ("2026-02-04", "2026-03-04", "2026-04-01"),
 }
 """Dates of consecutive models, four weeks apart; the last one is that of the resamples."""
-WORLD = (1500, 157, 0)
+WORLD = (1000, 104, 1)
 """Accounts, weeks and seed of the simulated portfolio."""
 Reasons = Mapping[str, list[str]]
 
@@ -70,28 +68,17 @@ def _snapshot(portfolio: Portfolio, date: str) -> pd.DataFrame:
     return frame.assign(account_id=f"{date} " + frame["account_id"].astype(str))
 
 
-def redrawn(portfolio: Portfolio, target: Target, date: str, resamples: int, stored: Runs, name: str) -> list[Reasons]:
-    """Return our reasons of the fit on all accounts and of fits on resampled accounts, for the snapshots of a date."""
+def redrawn(
+    portfolio: Portfolio, target: Target, date: str, number: int, checkout: Path | None, who: str
+) -> dict[str, Any]:
+    """Fit on resampled accounts, or on all if ``number`` is 0, and return the reasons for the snapshots of a date."""
     through = parse_instant(date)
-    cache: dict[str, Any] = {}
-
-    def first() -> Any:
-        if not cache:
-            cache["model"] = fit(portfolio, target, through)
-        return cache["model"]
-
-    def again(number: int) -> dict[str, Any]:
-        if not number:
-            return {"reasons": reasons(first(), portfolio, target, through)}
-        other = resampled(portfolio, number).rows(target)
-        model = fit_model(other, through, TrainConfig(), first().ensemble.settings, resamples=10)
-        return {"reasons": reasons(model, portfolio, target, through)}
-
-    key = {"data": name, "date": date, "target": target, "who": OURS}
-    return [
-        stored.get(key | {"resample": number}, lambda number=number: again(number))["reasons"]
-        for number in range(resamples + 1)
-    ]
+    source = resampled(portfolio, number) if number else portfolio
+    if who == OURS:
+        return {"reasons": reasons(fit(source, target, through), portfolio, target, through)}
+    assert checkout is not None
+    snapshots = portfolio.frame[portfolio.frame["as_of"] == through]
+    return earlier(checkout, source, target, through, snapshots.head(1), intervals=False, explained=snapshots)
 
 
 def changes(before: Reasons, after: Reasons) -> dict[str, float]:
@@ -135,24 +122,27 @@ def main() -> None:
                     for one, other in pairwise(DATES[name])
                     if other in runs[one] and other in runs[other]
                 ]
-                if pairs:
-                    print(f"\n{name}, {target}, {who}: {len(pairs)} refits at the next date")
-                    print(pd.DataFrame(pairs).agg(["mean", "min", "max"]).T.round(3).to_string())
+                report(f"{name}, {target}, {who}: {len(pairs)} refits at the next date", pairs)
                 stable = [run["stability"] for run in runs.values() if run.get("stability")]
-                if stable:
-                    print("refits on resampled accounts, its own figures:")
-                    print(pd.DataFrame(stable).agg(["mean", "min", "max"]).T.round(3).to_string(), flush=True)
-            if options.resamples:
+                report("its own figures on resampled accounts, without the direction", stable)
                 date = DATES[name][-1]
-                drawn = redrawn(portfolio, target, date, options.resamples, stored, name)
-                for title, pairs in {
-                    "all accounts and resampled ones": [(drawn[0], other) for other in drawn[1:]],
-                    "two resamples": list(combinations(drawn[1:], 2)),
-                }.items():
-                    if pairs:
-                        print(f"\n{name}, {target}, {OURS}, {date}: {title}")
-                        table = pd.DataFrame([changes(*pair) for pair in pairs])
-                        print(table.agg(["mean", "min", "max"]).T.round(3).to_string(), flush=True)
+                drawn = []
+                for number in range(options.resamples + 1):
+                    key = {"data": name, "date": date, "target": target, "who": who, "resample": number}
+                    run = stored.get(
+                        key,
+                        lambda p=portfolio, t=target, d=date, n=number, w=who: redrawn(p, t, d, n, options.earlier, w),
+                    )
+                    drawn.append(run["reasons"])
+                pairs = [changes(drawn[0], other) for other in drawn[1:]]
+                report(f"{name}, {target}, {who}: refits on {len(pairs)} samples of the accounts", pairs)
+
+
+def report(title: str, pairs: list[dict[str, float]]) -> None:
+    """Print the mean and the range over pairs of models."""
+    if pairs:
+        print(f"\n{title}")
+        print(pd.DataFrame(pairs).agg(["mean", "min", "max"]).T.round(3).to_string(), flush=True)
 
 
 if __name__ == "__main__":

@@ -69,14 +69,17 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def largest_concepts(scorer: Scorer, frame: Any) -> dict[str, list[str]]:
-    """Return the five concepts that contribute most, by account: the reasons of that release."""
+    """Return the five concepts that contribute most, with their sign, by account: the reasons of that release."""
     parts = scorer.contributions(scorer.encode(frame).matrix)[:, :-1]
     concepts = sorted({CATALOGUE[name].concept for name in scorer.features})
     columns = [concepts.index(CATALOGUE[name].concept) for name in scorer.features]
     sums = np.zeros((len(frame), len(concepts)))
     np.add.at(sums.T, columns, parts.T)
     largest = np.argsort(-np.abs(sums), axis=1, kind="stable")[:, :5]
-    names = [[concepts[c] for c in row if sums[i, c] != 0.0] for i, row in enumerate(largest)]
+    names = [
+        [f"{concepts[c]} {'+' if sums[i, c] > 0 else '-'}" for c in row if sums[i, c] != 0.0]
+        for i, row in enumerate(largest)
+    ]
     return dict(zip(frame["account_id"].astype(str), names, strict=True))
 
 
