@@ -27,7 +27,7 @@ from models.targets import TARGETS, Target
 
 DATES = {
     "crm-simulated": ("2023-06-13", "2023-07-11", "2023-08-08", "2023-09-05", "2023-10-03"),
-    "mixed-b2b": ("2026-02-04", "2026-03-04", "2026-04-01"),
+    "mixed-b2b": ("2026-02-03", "2026-03-03", "2026-03-31"),
 }
 """Dates of consecutive models, four weeks apart; the last one is that of the resamples."""
 WORLD = (1000, 104, 1)
