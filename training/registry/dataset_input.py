@@ -98,9 +98,9 @@ def rows_digest(accounts: Objects, as_of: pd.Series[pd.Timestamp], *values: Floa
     """
     digest = blake2b(digest_size=8)
     digest.update("\0".join(map(str, accounts)).encode())
-    digest.update(np.ascontiguousarray(as_of.astype("int64").to_numpy()))
+    digest.update(as_of.astype("int64").to_numpy().tobytes())
     for value in values:
-        digest.update(np.ascontiguousarray(value, dtype=np.float64))
+        digest.update(np.ascontiguousarray(value, dtype=np.float64).data)
     return digest.hexdigest()
 
 
@@ -109,9 +109,13 @@ def dataset_of(rows: DatasetRows) -> Any:
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.types.schema import ColSpec, Schema
 
-    class _Rows(MetaDataset):  # type: ignore[misc]
+    class _Rows(MetaDataset):
+        @property
+        def profile(self) -> dict[str, Any]:
+            return rows.profile
+
         def to_dict(self) -> dict[str, str]:
-            return {**super().to_dict(), "profile": json.dumps(rows.profile)}
+            return {**super().to_dict(), "profile": json.dumps(self.profile)}
 
     columns: list[Any] = [
         ColSpec("string" if kind in TEXT_KINDS else "double", name, required=False)

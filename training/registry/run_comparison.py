@@ -186,12 +186,11 @@ def _paired(trainings: Trainings, a: StoredModel, b: StoredModel) -> PairedDiffe
     for name in SAME_OUTCOME:
         if a.config.get(name) != b.config.get(name):
             return f"their {name} differ"
-    predictions = []
-    for model in (a, b):
-        if (stored := trainings.predictions(model)) is None:
-            return f"version {model.version} for {model.target} has no {PREDICTIONS} in its run"
-        predictions.append(stored)
-    return paired_difference(*predictions)
+    first, second = (trainings.predictions(model) for model in (a, b))
+    if first is None or second is None:
+        lacking = a if first is None else b
+        return f"version {lacking.version} for {lacking.target} has no {PREDICTIONS} in its run"
+    return paired_difference(first, second)
 
 
 def _settings(model: StoredModel) -> dict[str, Any]:
