@@ -13,6 +13,9 @@ features : list the feature catalogue
 snapshot : compute features as of one date or several
 labels : say what happened after each snapshot
 train : train on the past, evaluate on later data, promote what passes every gate
+backtest : backtest your own classifiers beside Renewcast's models
+judge : apply the promotion gates to a backtest
+register : judge, fit and register your own classifier, so that the service can use it
 load_champion : load the models that answer now
 score : score every account as of a date
 explain : explain one account
@@ -24,7 +27,9 @@ Classes
 -------
 Signals : an open signals source
 CheckResult : what `check` found
-TrainingResult : what `train` did
+TrainingResult : what `train` or `register` did
+BacktestResult : what `backtest` measured
+JudgeResult : what `judge` decided
 Champion : the models that answer, and the health score's rubric
 RenewalForecast : what `renewals` forecasts
 Worklist : what `worklist` lists
@@ -104,23 +109,29 @@ if TYPE_CHECKING:
         score,
         worklist,
     )
+    from training.estimator_api import BacktestResult, JudgeResult, backtest, judge
     from training.python_api import CheckResult, TrainingResult, check, labels, simulate
 
 __all__ = [
+    "BacktestResult",
     "Champion",
     "CheckResult",
+    "JudgeResult",
     "RenewalForecast",
     "RenewcastError",
     "Signals",
     "TrainingResult",
     "Worklist",
+    "backtest",
     "check",
     "explain",
     "features",
     "health",
+    "judge",
     "labels",
     "load_champion",
     "open_signals",
+    "register",
     "renewals",
     "score",
     "simulate",
@@ -132,6 +143,7 @@ __all__ = [
 _MODULES = {
     "features.python_api": ("Signals", "features", "open_signals", "snapshot"),
     "models.artifacts.champion": ("Champion",),
+    "training.estimator_api": ("BacktestResult", "JudgeResult", "backtest", "judge"),
     "training.python_api": ("CheckResult", "TrainingResult", "check", "labels", "simulate"),
     "serving.python_api": (
         *("RenewalForecast", "Worklist", "explain", "health", "load_champion", "renewals", "score", "worklist"),
@@ -256,6 +268,76 @@ def train(
 
     result = train_signals(signals, home, config, portfolio)
     webhook_events.enqueue_latest_promotions(result.report.promoted, result.home)
+    return result
+
+
+def register(
+    estimator: Any,
+    signals: Signals,
+    *,
+    name: str | None = None,
+    target: str = "churn",
+    home: Address | None = None,
+    config: Address | Mapping[str, object] | None = None,
+    portfolio: str | None = None,
+    promote: bool = True,
+) -> TrainingResult:
+    """Judge your own classifier, fit it on every known label, and register it, so that the service can use it.
+
+    It does what `train` does, with your classifier in place of Renewcast's own model: a backtest beside the same
+    candidates, the same promotion gates, an MLflow run with a model card and a registered version, and a bundle in the
+    home. ``renewcast score``, ``renewcast promote`` and the service treat it like any other version.
+
+    The bundle holds plain data, and nothing is unpickled. `lightgbm.LGBMClassifier`,
+    `sklearn.ensemble.HistGradientBoostingClassifier` and CatBoostClassifier become trees in LightGBM's format, with
+    exact contributions. Everything else is converted to ONNX by skl2onnx (``pip install 'renewcast[estimators]'``);
+    its contributions are Shapley values estimated by sampling.
+
+    Parameters
+    ----------
+    estimator : classifier
+        An unfitted scikit-learn compatible classifier; see `backtest` for what it gets.
+    signals : Signals
+        The open source. It is read again from its address, up to its ``data_through``.
+    name : str, optional
+        The name among the candidates. By default that of the class.
+    target : {"churn", "expansion"}, default "churn"
+        The target.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+    config : str, path-like or mapping, optional
+        Training settings by name, or the path of a TOML file of them.
+    portfolio : str, optional
+        The name of the portfolio that the home belongs to. By default that of the source.
+    promote : bool, default True
+        Whether to promote the model if it passes every gate. Otherwise ``renewcast promote`` does it later.
+
+    Returns
+    -------
+    TrainingResult
+        Version, metrics, gates and test predictions, and the model as ``champion``.
+
+    Raises
+    ------
+    RenewcastError
+        If there is too little data, a feature leaks the future, the classifier cannot be fitted or stored without
+        pickling, or the home belongs to another portfolio.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> from lightgbm import LGBMClassifier
+    >>> quick = {"every_days": 28, "trials": 1, "resamples": 50, "folds": 2}
+    >>> own = LGBMClassifier(n_estimators=20, num_leaves=8, verbosity=-1)
+    >>> with renewcast.open_signals("training-signals", data_through="2026-09-30") as signals:
+    ...     result = renewcast.register(own, signals, target="expansion", home="registered", config=quick)
+    >>> result.versions
+    {'expansion': '1'}
+    """
+    from training.estimator_api import register_estimator
+
+    result = register_estimator(estimator, signals, name, target, home, config, portfolio, promote)
+    webhook_events.enqueue_latest_promotions(result.promoted, result.home)
     return result
 
 

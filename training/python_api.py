@@ -130,7 +130,8 @@ class TrainingResult:
         `score` and the other functions take it.
     metrics : pandas.DataFrame
         Index ``target``, ``candidate``, ``metric``; columns ``value``, ``low`` and ``high`` (95% interval, accounts
-        resampled) on the test dates. NaN where undefined. The released model is the candidate ``blend``.
+        resampled) on the test dates. NaN where undefined. The released model is the candidate ``blend``, or the one
+        with the name of the registered estimator.
     gates : pandas.DataFrame
         The promotion gates: ``target``, ``name``, ``passed`` (bool) and ``words``.
     """
@@ -193,7 +194,7 @@ class TrainingResult:
         pandas.DataFrame
             One row per account and test date: ``account_id``, ``as_of`` (datetime64[us, UTC]), ``segment``, ``arr``
             (currency a year), ``outcome`` (0.0 or 1.0), and the probability (0 to 1) by each candidate that gives one,
-            in a column of its name; the released model is ``blend``.
+            in a column of its name; the released model is ``blend`` or the registered estimator.
 
         Raises
         ------
@@ -203,16 +204,7 @@ class TrainingResult:
         tested = next((one.tested for name, one in self.report.candidates.items() if name == target), None)
         if tested is None:
             raise BadRequest(f"no model of {target} was trained", f"one of {', '.join(self.versions)}")
-        return pd.DataFrame(
-            {
-                "account_id": tested.accounts,
-                "as_of": pd.to_datetime(tested.as_of, utc=True).dt.as_unit("us").reset_index(drop=True),
-                "segment": tested.segment,
-                "arr": tested.arr,
-                "outcome": tested.y,
-                **tested.p,
-            }
-        )
+        return tested.frame()
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, as ``renewcast train --json`` prints it."""
@@ -415,7 +407,7 @@ def train_signals(
     else:
         settings = read_config(None if config is None else Path(config))
     place = home_at(home)
-    with _environment_restored("MLFLOW_"):
+    with restored_environment("MLFLOW_"):
         report = train(signals.address, place, settings, signals.cutoff, engine=signals.engine, portfolio=portfolio)
     # Libraries write in the home with the modes of the user's umask; the home is its owner's only.
     place.ensure()
@@ -423,7 +415,7 @@ def train_signals(
 
 
 @contextmanager
-def _environment_restored(prefix: str) -> Iterator[None]:
+def restored_environment(prefix: str) -> Iterator[None]:
     """Restore the environment variables that begin with ``prefix``.
 
     MLflow writes the address of its store there. The next home would take it for the user's choice.

@@ -11,6 +11,7 @@
 ``health.json``      the churn rates of the rubrics' scores, and learned weights, see
                      `models.health.score_calibration`
 ``card.json``        the model card, see `models.artifacts.model_card`; missing in old bundles
+``member-N.onnx``    the models of an ensemble in the ONNX format; only in bundles of registered estimators
 ===================  ==============================================================================================
 """
 
@@ -41,6 +42,7 @@ from models.health.rubric_schema import RubricError
 from models.health.score_calibration import HealthFacts
 from models.peer_groups.peers import Peers
 from models.scorer.base import ScorerError
+from models.scorer.onnx_model import MEMBER_FILE
 from models.scorer.scorer import Scorer
 from models.scorer.strict_files import JSON_LIMIT, MODEL_LIMIT, read_bounded, read_json
 from models.targets import Target
@@ -48,9 +50,10 @@ from models.targets import Target
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-FORMAT_VERSION: Final = 5
-READABLE_VERSIONS: Final = (3, 4, FORMAT_VERSION)
-"""Bundles of version 3 have no portfolio identity, and those of versions 3 and 4 a single model in place of members."""
+FORMAT_VERSION: Final = 6
+READABLE_VERSIONS: Final = (3, 4, 5, FORMAT_VERSION)
+"""Bundles of version 3 have no portfolio identity, those of versions 3 and 4 a single model in place of members, and
+those before version 6 no ONNX models."""
 MANIFEST = "manifest.json"
 FILES: dict[str, int] = {
     "model.txt": MODEL_LIMIT,
@@ -76,7 +79,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format_version: Literal[3, 4, 5] = FORMAT_VERSION
+    format_version: Literal[3, 4, 5, 6] = FORMAT_VERSION
     target: Target
     version: str
     horizon_days: Annotated[int, Field(gt=0)]
@@ -97,7 +100,7 @@ class BundleContents:
     """The contents of a bundle; fields have the same meaning as in `Manifest`.
 
     ``model_text`` is ``booster.model_to_string()``; ``schema`` comes from `bundle_schema`; ``calibrator`` holds
-    ``kind`` (sigmoid, beta or isotonic), ``parameters`` and ``resamples``.
+    ``kind`` (sigmoid, beta or isotonic), ``parameters`` and ``resamples``; ``onnx`` holds the ONNX models by file name.
     """
 
     target: Target
@@ -117,6 +120,7 @@ class BundleContents:
     health: HealthFacts = field(default_factory=HealthFacts)
     card: ModelCard | None = None
     portfolio: PortfolioIdentity | None = None
+    onnx: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,7 @@ def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Fe
         "schema.json": _json(parts.schema),
         "rubric.toml": parts.rubric.text.encode(),
         "health.json": _json(parts.health.model_dump(mode="json")),
+        **parts.onnx,
     }
     if parts.card is not None:
         contents[CARD] = _json(parts.card.model_dump(mode="json"))
@@ -250,7 +255,8 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
             raise BundleError(
                 f"{folder / MANIFEST} belongs to a {manifest.target} model", target, f"use a bundle for {target}"
             )
-        limits = FILES | ({CARD: JSON_LIMIT} if CARD in manifest.files or (folder / CARD).exists() else {})
+        limits = FILES | {name: MODEL_LIMIT for name in manifest.files if MEMBER_FILE.fullmatch(name)}
+        limits |= {CARD: JSON_LIMIT} if CARD in manifest.files or (folder / CARD).exists() else {}
         contents = {name: read_bounded(folder / name, limit) for name, limit in limits.items()}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
@@ -259,7 +265,9 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
                 )
         schema = read_json(contents["schema.json"], "schema.json")
         calibrator = read_json(contents["calibrator.json"], "calibrator.json")
-        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, LazyTreeShap.by_member)
+        onnx = {name: content for name, content in contents.items() if MEMBER_FILE.fullmatch(name)}
+        model = contents["model.txt"].decode()
+        scorer = Scorer.from_texts(model, schema, calibrator, LazyTreeShap.by_member, onnx)
     except (ScorerError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder}: {error}", "a bundle written by `renewcast train`", RETRAIN) from error
     _check_catalogue(folder, schema, catalogue)
@@ -295,7 +303,8 @@ def _check_names(folder: Path) -> None:
     wanted = {MANIFEST, *FILES}
     if missing := sorted(wanted - set(entries)):
         raise BundleError(f"{folder} lacks {', '.join(missing)}", f"the files {', '.join(sorted(wanted))}", REPLACE)
-    if extra := sorted(set(entries) - wanted - {CARD}):
+    members = {name for name in entries if MEMBER_FILE.fullmatch(name)}
+    if extra := sorted(set(entries) - wanted - members - {CARD}):
         raise BundleError(
             f"{folder} also contains {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove the other files"
         )
@@ -314,7 +323,10 @@ def _read_manifest(folder: Path) -> Manifest:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         raise BundleError(f"{folder / MANIFEST}: {first_validation_error(error)}", cure=REPLACE) from error
-    if set(manifest.files) - {CARD} != set(FILES):
+    members = {name for name in manifest.files if MEMBER_FILE.fullmatch(name)}
+    if unlisted := sorted({entry.name for entry in folder.glob("member-*.onnx")} - members):
+        raise BundleError(f"{folder} also contains {', '.join(unlisted)}", f"only the files in {MANIFEST}", REPLACE)
+    if set(manifest.files) - members - {CARD} != set(FILES):
         raise BundleError(f"{folder / MANIFEST}: key files does not list {', '.join(FILES)}", cure=REPLACE)
     return manifest
 

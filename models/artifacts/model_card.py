@@ -168,6 +168,8 @@ class ModelCard(_CardPart):
     same_first : the share of accounts whose first reason is the same in two members of the ensemble (in old cards,
         after a refit); None if not evaluated.
     reasons : the reasons that answers give; None in old cards.
+    recipe : the name and the class of a registered estimator; None for the product's own model. Then ``subject`` is
+        "recipe", and the product's own model is the rival "own_blend".
     due : metrics among the accounts whose renewal is due; empty if there are too few, and in old cards.
     notes : findings of the leak check that are not leaks.
     involuntary : how churn by nonpayment is distinguished; None for expansion and in old cards.
@@ -208,6 +210,7 @@ class ModelCard(_CardPart):
     newest_snapshots: dict[str, str] = Field(default_factory=dict)
     reasons: ReasonCounts | None = None
     due: list[CandidateMetrics] = Field(default_factory=list)
+    recipe: str | None = None
 
     @classmethod
     def from_json(cls, content: bytes) -> ModelCard:

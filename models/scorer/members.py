@@ -13,17 +13,19 @@ import numpy as np
 
 from .base import Floats, ScorerError
 from .linear_terms import LinearTerms
+from .onnx_model import OnnxModel
 
 #: Maximum number of members.
 MAX_MEMBERS = 50
 
 
 class Member(NamedTuple):
-    """One model: its trees in the booster, from ``first`` on, and its linear terms."""
+    """One model: its trees in the booster, from ``first`` on, its linear terms, and its model in the ONNX format."""
 
     first: int
     trees: int
     start: LinearTerms | None
+    onnx: OnnxModel | None = None
 
 
 class LogOdds(NamedTuple):
@@ -34,20 +36,28 @@ class LogOdds(NamedTuple):
 
 
 def read_members(
-    schema: Mapping[str, Any], columns: tuple[str, ...], categories: Mapping[str, Mapping[str, int]], trees: int
+    schema: Mapping[str, Any],
+    columns: tuple[str, ...],
+    categories: Mapping[str, Mapping[str, int]],
+    trees: int,
+    onnx: Mapping[str, bytes] | None = None,
 ) -> tuple[Member, ...]:
-    """Read the members from ``schema.json``: a list of {"trees": count, "start": linear terms or none}.
+    """Read the members from ``schema.json``: a list of {"trees": count, "start": linear terms, "onnx": file name}.
+
+    The last two are optional. ``onnx`` holds the ONNX models by file name; each belongs to one member.
 
     The booster holds the trees of all members, one member after another. Without the key "members", the booster and
     the key "start" are the only member.
 
     Raises
     ------
-    ScorerError : the list is malformed, or its trees are not those of the booster.
+    ScorerError : the list is malformed, its trees are not those of the booster, or an ONNX model is missing, unused or
+        unreadable.
     """
-    if "members" not in schema:
+    files = dict(onnx or {})
+    if "members" not in schema and not files:
         return (Member(0, trees, LinearTerms.of(schema, "start", columns, categories)),)
-    listed = schema["members"]
+    listed = schema.get("members")
     if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_MEMBERS:
         raise ScorerError(f"schema.json: members must be a list of 1 to {MAX_MEMBERS} models")
     members, first = [], 0
@@ -55,10 +65,18 @@ def read_members(
         count = content.get("trees") if isinstance(content, dict) else None
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise ScorerError("schema.json: every member needs its number of trees")
-        members.append(Member(first, count, LinearTerms.of(content, "start", columns, categories)))
+        start = LinearTerms.of(content, "start", columns, categories)
+        model, name = None, content.get("onnx")
+        if name is not None:
+            if (model_bytes := files.pop(name, None) if isinstance(name, str) else None) is None:
+                raise ScorerError("schema.json: a member names an ONNX model that is not there, or that another has")
+            model = OnnxModel(model_bytes, name, len(columns))
+        members.append(Member(first, count, start, model))
         first += count
     if first != trees:
         raise ScorerError(f"schema.json: the members have {first} trees, and model.txt has {trees}")
+    if files:
+        raise ScorerError(f"schema.json: no member has the model {', '.join(sorted(files))}")
     return tuple(members)
 
 

@@ -1,10 +1,11 @@
 """The scorer: from features of accounts to log-odds, contributions and calibrated probabilities.
 
-This package needs only Python, NumPy and LightGBM, and imports nothing else of this project: it is stored with a
-registered model and loaded from there, so that other scoring servers and our own service return the same results.
+This package needs only Python, NumPy and LightGBM, and ONNX Runtime for models in that format. It imports nothing else
+of this project: it is stored with a registered model and loaded from there, so that other scoring servers and our own
+service return the same results.
 
-The three files of a bundle that it reads are plain data: ``model.txt`` (LightGBM's text), ``calibrator.json`` and
-``schema.json``. Nothing is unpickled.
+The files of a bundle that it reads are plain data: ``model.txt`` (LightGBM's text), ``calibrator.json``,
+``schema.json``, and ``member-N.onnx`` for members in the ONNX format. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .encoding import (
 )
 from .linear_terms import LinearTerms
 from .members import ErrorModel, LogOdds, Member, read_members
+from .onnx_model import MEMBER_FILE, permutation_contributions, read_typical
 from .strict_files import JSON_LIMIT, MODEL_LIMIT, read_bounded, read_json
 
 #: Maps a matrix (n, columns) to the trees' contributions (n, columns + 1), the base last; None if it cannot.
@@ -63,13 +65,18 @@ class Scorer:
         booster: lightgbm.Booster,
         schema: Mapping[str, Any],
         calibrator: Mapping[str, Any],
+        onnx: Mapping[str, bytes] | None = None,
     ) -> None:
         self._explainers: tuple[Explainer, ...] = ()
         self.features, self.categories = read_features(schema)
         self.horizons, self.main_horizon = read_horizons(schema)
         self._booster = booster
         columns = (*self.features, *(HORIZON_COLUMNS if self.horizons else ()))
-        self._members = read_members(schema, columns, self.categories, booster.num_trees())
+        self._members = read_members(schema, columns, self.categories, booster.num_trees(), onnx)
+        self._typical = read_typical(schema, len(columns))
+        if not len(self._typical) and any(member.onnx for member in self._members):
+            raise ScorerError("schema.json: ONNX members need typical rows, in relation to which they are explained")
+        self._importance = _read_importance(schema, self.features)
         self._involuntary = LinearTerms.of(schema, "involuntary", columns, self.categories)
         self._share = _read_trees_share(schema)
         self._calibrator, self._calibrators = read_calibrators(calibrator)
@@ -82,7 +89,7 @@ class Scorer:
 
     @classmethod
     def load(cls, folder: str | Path) -> Scorer:
-        """Read ``model.txt``, ``calibrator.json`` and ``schema.json`` from a folder.
+        """Read ``model.txt``, ``calibrator.json``, ``schema.json`` and ONNX models from a folder.
 
         Raises
         ------
@@ -93,6 +100,11 @@ class Scorer:
             read_bounded(position / "model.txt", MODEL_LIMIT).decode("utf-8", errors="replace"),
             read_json(read_bounded(position / "schema.json", JSON_LIMIT), "schema.json"),
             read_json(read_bounded(position / "calibrator.json", JSON_LIMIT), "calibrator.json"),
+            onnx={
+                path.name: read_bounded(path, MODEL_LIMIT)
+                for path in sorted(position.iterdir())
+                if MEMBER_FILE.fullmatch(path.name)
+            },
         )
 
     @classmethod
@@ -102,6 +114,7 @@ class Scorer:
         schema: Mapping[str, Any],
         calibrator: Mapping[str, Any],
         explainer: Callable[[str, int, Sequence[range]], Sequence[Explainer]] | None = None,
+        onnx: Mapping[str, bytes] | None = None,
     ) -> Scorer:
         """Create a scorer from LightGBM's text and parsed JSON.
 
@@ -115,6 +128,7 @@ class Scorer:
         schema : the content of schema.json.
         calibrator : the content of calibrator.json.
         explainer : a faster implementation of the trees' contributions.
+        onnx : the ONNX models by file name.
 
         Returns
         -------
@@ -134,7 +148,7 @@ class Scorer:
             booster = lightgbm.Booster(model_str=model)
         except lightgbm.basic.LightGBMError as error:
             raise ScorerError(f"model.txt cannot be read by LightGBM {lightgbm.__version__}: {error}") from error
-        scorer = cls(booster, schema, calibrator)
+        scorer = cls(booster, schema, calibrator, onnx)
         if explainer is not None:
             positions = [range(member.first, member.first + member.trees) for member in scorer._members]
             scorer._explainers = tuple(explainer(model, booster.num_feature(), positions))
@@ -200,6 +214,8 @@ class Scorer:
                 own += self._share * self._predict(columns, (len(columns),), member, raw_score=True)
             if member.start is not None:
                 own += member.start.intercept + member.start.parts(columns).sum(axis=1)
+            if member.onnx is not None:
+                own += member.onnx.log_odds(columns)
         return answer
 
     def estimate(self, matrix: Floats) -> LogOdds:
@@ -230,7 +246,8 @@ class Scorer:
 
         For the trees, contributions are TreeSHAP values (Lundberg et al. 2020, path-dependent as in LightGBM). For the
         linear model, they are the slope times the distance from the average training row of the main horizon
-        (interventional). The length of the horizon is the same for all accounts, so its contribution belongs to the
+        (interventional). For ONNX models, they are estimated by sampling (`permutation_contributions`) and add up
+        exactly. The length of the horizon is the same for all accounts, so its contribution belongs to the
         base. The other columns about the horizon depend on the renewal date, and their contributions are added to that
         feature's, or to the base if the model does not have the feature.
 
@@ -307,8 +324,12 @@ class Scorer:
         the blend. Gain of the horizon's columns that depend on the renewal counts for the renewal feature; the length
         of the horizon is not a feature and does not count.
 
+        For a registered estimator, the shares are stored with it ("importance" in ``schema.json``).
+
         ``spread`` holds the standard deviation of the signed logarithm by numeric feature, 1 by default.
         """
+        if self._importance is not None:
+            return dict(zip(self.features, self._importance.tolist(), strict=True))
         own = len(self.features)
         trees = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
         line = np.zeros(len(trees))
@@ -353,6 +374,8 @@ class Scorer:
         if member.start is not None:
             parts[:, :-1] += member.start.parts(columns)
             parts[:, -1] += member.start.intercept
+        if member.onnx is not None:
+            parts += permutation_contributions(member.onnx.log_odds, columns, self._typical)
         if not self.horizons:
             return parts
         own = len(self.features)
@@ -383,6 +406,19 @@ class Scorer:
             matrix, start_iteration=member.first, num_iteration=member.trees, num_threads=THREADS, **what
         )
         return np.asarray(answer, dtype=np.float64).reshape(shape)
+
+
+def _read_importance(schema: Mapping[str, Any], features: Sequence[str]) -> Floats | None:
+    """Return the share of each feature in the importance, or None if the booster's gain has to be used."""
+    if (stored := schema.get("importance")) is None:
+        return None
+    try:
+        shares = np.array([stored[name] for name in features], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):
+        raise ScorerError("schema.json: importance must hold a number for each feature") from None
+    if not np.isfinite(shares).all() or (shares < 0).any() or shares.sum() > 1 + 1e-6:
+        raise ScorerError("schema.json: importance must hold shares that are not negative and add up to 1")
+    return shares
 
 
 def _read_trees_share(schema: Mapping[str, Any]) -> float:

@@ -21,6 +21,7 @@ from serving.portfolio.model_card_markdown import (
     METRICS,
     compared_candidates,
     in_table_order,
+    model_words,
 )
 from serving.portfolio.model_cards import (
     CANDIDATES,
@@ -89,6 +90,7 @@ def _template_variables(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "due_metrics": DUE_METRICS,
         "describe": {
             "evaluation": evaluation_words,
+            "model": model_words,
             "reasons": reason_words,
             "slice": slice_words,
             "snapshots": snapshot_words,

@@ -187,9 +187,8 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
     yield from _table(("Feature", "Dimension", "Share"), weights)
     yield ""
     yield (
-        f"Share of the sum of absolute contributions on the latest training snapshot. {card['trees']} trees with at "
-        f"most {card['leaves']} leaves provide {percent(card['trees_share'], 0)} of the log-odds; a logistic "
-        f"regression provides the rest. {CONTRIBUTIONS_NOTE}"
+        "Share of the sum of absolute contributions on the latest training snapshot. "
+        f"{model_words(card)} {CONTRIBUTIONS_NOTE}"
     )
     if card["reasons"] is not None:
         yield ""
@@ -247,6 +246,20 @@ def _churn_kinds(entry: Mapping[str, Any]) -> Iterable[str]:
         if rival["candidate"] in CHURN_KIND_CANDIDATES
     ]
     yield from _table(("", *CHURN_KIND_METRICS.values()), rows)
+
+
+def model_words(card: Mapping[str, Any]) -> str:
+    """Describe the form of the model in one sentence."""
+    trees = f"{card['trees']} trees with at most {card['leaves']} leaves"
+    if card["recipe"] is None:
+        share = percent(card["trees_share"], 0)
+        return f"{trees} provide {share} of the log-odds; a logistic regression provides the rest."
+    if card["trees"]:
+        return f"The model is a registered estimator, {_cell(card['recipe'])}: {trees}."
+    return (
+        f"The model is a registered estimator, {_cell(card['recipe'])}, in the ONNX format; its contributions are "
+        "Shapley values estimated by sampling."
+    )
 
 
 def compared_candidates(pieces: Sequence[Mapping[str, Any]]) -> list[str]:

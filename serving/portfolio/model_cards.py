@@ -19,6 +19,8 @@ FEW = 50
 LACKING = 0.5
 CANDIDATES = {
     "blend": "This model",
+    "recipe": "This model",
+    "own_blend": "Renewcast's own model",
     "base_rate": "Base rate",
     "renewal_due": "Renewal date only",
     "health_score": "Health score",

@@ -19,7 +19,7 @@ from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.sufficiency import MINIMUM_OUTCOMES
 from training.dataset.target_rows import TargetRows
-from training.estimators.ensemble import EnsembleSettings
+from training.estimators.ensemble import Settings
 from training.estimators.fitted_model import fit_model
 
 
@@ -48,7 +48,7 @@ def models_as_of(
     start: datetime,
     config: TrainConfig,
     champions: dict[Target, tuple[Scorer, datetime]],
-    settings: dict[Target, EnsembleSettings],
+    settings: dict[Target, Settings],
 ) -> tuple[dict[Target, Scorer], str]:
     """Return the models for a past quarter.
 
@@ -81,7 +81,7 @@ def refit_model(
     target: Target,
     start: datetime,
     config: TrainConfig,
-    settings: dict[Target, EnsembleSettings],
+    settings: dict[Target, Settings],
 ) -> Scorer:
     """Refit the recipe of a champion on labels whose windows had ended at ``start``.
 

@@ -47,7 +47,7 @@ from training.backtest.refit import load_champion_scorers, models_as_of
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 from training.dataset.overwritten_terms import overwritten_rows
-from training.estimators.ensemble import EnsembleSettings
+from training.estimators.ensemble import Settings
 
 #: Number of past quarters, the newest ones.
 QUARTERS = 6
@@ -132,7 +132,7 @@ def forecast_past_quarters(
     periods = _settled(prepared, quarters)
     forecasts: list[PastQuarter] = []
     skipped: dict[str, str] = {}
-    settings: dict[Target, EnsembleSettings] = {}
+    settings: dict[Target, Settings] = {}
     for place, period in enumerate(periods):
         progress(place / max(len(periods), 1), f"forecasting {period.name} from its start")
         matured = [q for q in forecasts if _matured(_period(q), grace) <= period.start]

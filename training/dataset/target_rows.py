@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -74,6 +74,10 @@ class TargetRows:
         design = build_design(prepared.frame, labels, self.main_horizon, grace, catalogue, before)
         require_purged(design.ends, before)
         return design
+
+    def main_horizon_only(self) -> TargetRows:
+        """Return the same rows without the labels of further horizons."""
+        return replace(self, prepared=replace(self.prepared, further_labels={}))
 
     def rows_at(self, dates: Sequence[datetime], days: int | None = None) -> LabelledSlice:
         """Return the rows at these dates that have a label at a horizon, the main one if None."""

@@ -14,9 +14,10 @@ best weights are partly chance (Smith and Wallis 2009).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -109,37 +110,75 @@ class OutOfFold:
     row_index: np.ndarray[Any, np.dtype[np.int64]]
 
 
+class Settings(Protocol):
+    """The settings of a recipe."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+
+
+class FittedMember(Protocol):
+    """One member of an ensemble."""
+
+    def raw_of(self, matrix: Floats) -> Floats:
+        """Return the log-odds of each of m models, (n, columns) -> (n, m)."""
+
+
 @dataclass(frozen=True)
-class Ensemble:
-    """A cross-fitted ensemble.
+class CrossFitted(ABC):
+    """Members that were each fitted without one fold of the accounts.
 
     Parameters
     ----------
     members : one per fold of the accounts.
-    weights : weight of each model of `MODELS` in the log-odds, nonnegative, shape (3,).
+    weights : weight of each model of a member in the log-odds, nonnegative, shape (m,).
     settings : the settings of the models.
     out_of_fold : predictions of training rows.
     """
 
-    members: tuple[MemberModels, ...]
+    members: tuple[FittedMember, ...]
     weights: Floats
-    settings: EnsembleSettings
+    settings: Settings
     out_of_fold: OutOfFold
 
     @property
+    @abstractmethod
+    def models(self) -> tuple[str, ...]:
+        """The names of the models of a member."""
+
+    @property
+    @abstractmethod
     def encoding(self) -> Encoding:
         """Encoding of the snapshots."""
-        return self.members[0].linear.encoding
 
     @property
+    @abstractmethod
     def trees(self) -> int:
         """The number of trees of all members that count."""
-        return sum(model.booster.num_trees() for member in self.members for _, model in self._weighted_trees(member))
 
     @property
+    @abstractmethod
+    def leaves(self) -> int:
+        """The largest number of leaves of a tree."""
+
+    @property
+    @abstractmethod
     def trees_share(self) -> float:
         """The share of the trees in the weights, 0 to 1."""
-        return float(self.weights[1:].sum() / (self.weights.sum() or 1.0))
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """The trees of all members in LightGBM's text format, scaled by their weights, one member after another."""
+
+    @property
+    def onnx(self) -> dict[str, bytes]:
+        """The members in the ONNX format by file name, if they have it."""
+        return {}
+
+    @abstractmethod
+    def scorer_parameters(self) -> dict[str, Any]:
+        """Return what the scorer needs besides the booster, as JSON values."""
 
     def raw(self, frame: pd.DataFrame, days: int | None = None, weights: Floats | None = None) -> Floats:
         """Return uncalibrated log-odds: the mean of the members.
@@ -148,7 +187,7 @@ class Ensemble:
         ----------
         frame : n snapshots.
         days : the horizon; None for the main one.
-        weights : replaces the weights of the models, shape (3,), to compare the ensemble with its parts.
+        weights : replaces the weights of the models, shape (m,), to compare the ensemble with its parts.
 
         Returns
         -------
@@ -169,6 +208,53 @@ class Ensemble:
         matrix = self.encoding.matrix(frame, days)
         chosen = self.weights if weights is None else weights
         return np.stack([member.raw_of(matrix) @ chosen for member in self.members])
+
+    def error_variance(self, frame: pd.DataFrame) -> float:
+        """Return the mean jackknife variance of the log-odds (`models.scorer.members.jackknife_variance`).
+
+        Parameters
+        ----------
+        frame : n snapshots.
+
+        Returns
+        -------
+        float
+            0 without snapshots.
+        """
+        return float(jackknife_variance(self.member_raw(frame)).mean()) if len(frame) else 0.0
+
+
+@dataclass(frozen=True)
+class Ensemble(CrossFitted):
+    """The product's own ensemble; its models are `MODELS`."""
+
+    members: tuple[MemberModels, ...]
+    settings: EnsembleSettings
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models."""
+        return MODELS
+
+    @property
+    def encoding(self) -> Encoding:
+        """Encoding of the snapshots."""
+        return self.members[0].linear.encoding
+
+    @property
+    def trees(self) -> int:
+        """The number of trees of all members that count."""
+        return sum(model.booster.num_trees() for member in self.members for _, model in self._weighted_trees(member))
+
+    @property
+    def leaves(self) -> int:
+        """The largest number of leaves of a tree in the settings."""
+        return max(int(each.chosen["leaves"]) for each in (self.settings.small_trees, self.settings.large_trees))
+
+    @property
+    def trees_share(self) -> float:
+        """The share of the trees in the weights, 0 to 1."""
+        return float(self.weights[1:].sum() / (self.weights.sum() or 1.0))
 
     @property
     def text(self) -> str:
@@ -197,20 +283,6 @@ class Ensemble:
         if self.encoding.horizons:
             parameters["horizons"] = {"days": list(self.encoding.horizons), "main": self.encoding.main_horizon}
         return parameters
-
-    def error_variance(self, frame: pd.DataFrame) -> float:
-        """Return the mean jackknife variance of the log-odds (`models.scorer.members.jackknife_variance`).
-
-        Parameters
-        ----------
-        frame : n snapshots.
-
-        Returns
-        -------
-        float
-            0 without snapshots.
-        """
-        return float(jackknife_variance(self.member_raw(frame)).mean()) if len(frame) else 0.0
 
     def _weighted_trees(self, member: MemberModels) -> list[tuple[float, BoostedTrees]]:
         both = zip(self.weights[1:].tolist(), (member.small_trees, member.large_trees), strict=True)
@@ -268,7 +340,7 @@ def fit_ensemble(
     InsufficientData
         If the accounts outside a fold have one outcome only.
     """
-    fold, rows = _member_folds(design, folds), np.flatnonzero(design.search_mask)
+    fold, rows = member_folds(design, folds), np.flatnonzero(design.search_mask)
     members, raw = [], np.empty((len(rows), len(MODELS)))
     for number in range(folds):
         members.append(_fit_member(design.member_rows(number, fold != number), settings, features, target))
@@ -281,8 +353,18 @@ def fit_ensemble(
     return Ensemble(tuple(members), stacking_weights(raw, search.y, search.weight), settings, out_of_fold)
 
 
-def _member_folds(design: Design, folds: int) -> Ints:
-    """Return the fold of each row. If one fold had all accounts with an outcome, these are spread over the folds."""
+def member_folds(design: Design, folds: int) -> Ints:
+    """Return the fold of each row. If one fold had all accounts with an outcome, these are spread over the folds.
+
+    Parameters
+    ----------
+    design : the training rows.
+    folds : number of folds.
+
+    Returns
+    -------
+    array of shape (m,)
+    """
     fold = balanced_folds(design.accounts, folds)
     outside = [design.y[design.main & (fold != number)] for number in range(folds)]
     if all(0 < y.sum() < len(y) for y in outside):

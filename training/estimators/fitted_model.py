@@ -24,7 +24,15 @@ from training.config import TrainConfig
 from training.dataset.design_matrix import Design
 from training.dataset.target_rows import TargetRows
 from training.estimators.calibration import HALFWAY, Calibrator, apply_calibrator, calibrate
-from training.estimators.ensemble import Ensemble, EnsembleSettings, OutOfFold, fit_ensemble, search_ensemble
+from training.estimators.ensemble import (
+    CrossFitted,
+    EnsembleSettings,
+    OutOfFold,
+    Settings,
+    fit_ensemble,
+    search_ensemble,
+)
+from training.estimators.estimator_ensemble import EstimatorRecipe, fit_estimators
 from training.estimators.level_shift import WINDOW_DAYS, estimate_level_move, recent_shift
 
 #: Degrees of freedom of the mean variance in the standard error of a score: as many as five members have.
@@ -46,7 +54,7 @@ class FittedModel:
     main_horizon : the main horizon in days.
     """
 
-    ensemble: Ensemble
+    ensemble: CrossFitted
     design: Design
     calibrator: Calibrator
     shift: float
@@ -113,9 +121,10 @@ def fit_model(
     rows: TargetRows,
     through: datetime,
     config: TrainConfig,
-    settings: EnsembleSettings | None = None,
+    settings: Settings | None = None,
     resamples: int = RESAMPLES,
     progress: Progress = no_progress,
+    recipe: EstimatorRecipe | None = None,
 ) -> FittedModel:
     """Fit and calibrate a model on every label whose window has ended.
 
@@ -127,6 +136,7 @@ def fit_model(
     settings : the settings of the ensemble; None to search them on the same rows.
     resamples : resamples of the calibrator, for intervals.
     progress : receives the share done and the current step.
+    recipe : a classifier to fit in place of the product's own ensemble; it has no use for ``settings``.
 
     Returns
     -------
@@ -136,36 +146,32 @@ def fit_model(
     ------
     InsufficientData
         If there are too few outcomes.
+    BadRequest
+        If the classifier of the recipe cannot be fitted.
     """
     # As in a training (`training.pipeline.train`): sums of linear algebra depend on the number of threads.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fit_model(rows, through, config, settings, resamples, progress)
+        return _fit_model(rows, through, config, settings, resamples, progress, recipe)
 
 
 def _fit_model(
     rows: TargetRows,
     through: datetime,
     config: TrainConfig,
-    settings: EnsembleSettings | None,
+    settings: Settings | None,
     resamples: int,
     progress: Progress,
+    recipe: EstimatorRecipe | None,
 ) -> FittedModel:
-    design, features, target = rows.training_design(through), rows.prepared.catalogue, rows.target
-    if settings is None:
-
-        def searching(done: int, of: int, _best: float) -> None:
-            progress(0.5 * done / of, f"{target}: searching settings, {done} of {of}")
-
-        settings = search_ensemble(design, features, target, config.trials, config.seed, config.threads, searching)
-    fitting = subprogress(progress, 0.5, 0.9)
-    ensemble = fit_ensemble(
-        design,
-        settings,
-        features,
-        target,
-        config.folds,
-        lambda share: fitting(share, f"{target}: fitting the ensemble"),
-    )
+    ensemble: CrossFitted
+    target = rows.target
+    if recipe is not None:
+        design = rows.main_horizon_only().training_design(through)
+        words = f"{target}: fitting {recipe.name}"
+        ensemble = fit_estimators(design, recipe, config.folds, config.seed, lambda share: progress(0.9 * share, words))
+    else:
+        design = rows.training_design(through)
+        ensemble = _fit_blend(rows, design, config, settings, progress)
     progress(0.9, f"{target}: calibrating")
     calibrator, shift = fit_calibrator(ensemble, through, resamples, config.seed)
     variance = ensemble.error_variance(_newest(rows, design))
@@ -175,7 +181,28 @@ def _fit_model(
     return FittedModel(ensemble, design, calibrator, shift, rate, rows.main_horizon)
 
 
-def fit_calibrator(ensemble: Ensemble, through: datetime, resamples: int, seed: int) -> tuple[Calibrator, float]:
+def _fit_blend(
+    rows: TargetRows, design: Design, config: TrainConfig, settings: Settings | None, progress: Progress
+) -> CrossFitted:
+    features, target = rows.prepared.catalogue, rows.target
+    if not isinstance(settings, EnsembleSettings):
+
+        def searching(done: int, of: int, _best: float) -> None:
+            progress(0.5 * done / of, f"{target}: searching settings, {done} of {of}")
+
+        settings = search_ensemble(design, features, target, config.trials, config.seed, config.threads, searching)
+    fitting = subprogress(progress, 0.5, 0.9)
+    return fit_ensemble(
+        design,
+        settings,
+        features,
+        target,
+        config.folds,
+        lambda share: fitting(share, f"{target}: fitting the ensemble"),
+    )
+
+
+def fit_calibrator(ensemble: CrossFitted, through: datetime, resamples: int, seed: int) -> tuple[Calibrator, float]:
     """Calibrate an ensemble on its out-of-fold predictions.
 
     Parameters

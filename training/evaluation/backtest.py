@@ -2,17 +2,19 @@
 
 It is the only judge: its pooled predictions give every metric, gate and comparison. At each origin, all candidates are
 fitted on the labels known then, and take their level by the same rule. The settings of the ensemble are searched at the
-first origin and used at all of them, so no choice has seen a predicted outcome.
+first origin and used at all of them, so no choice has seen a predicted outcome. Recipes of a user's own are candidates
+like the others (`training.estimators.estimator_ensemble`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from features.errors import BadRequest
 from features.utils.arrays import Floats
 from features.utils.progress import Progress, subprogress
 from models.peer_groups.segments import ARR_FEATURE, segment_of
@@ -20,12 +22,14 @@ from models.scorer.base import RENEWAL_FEATURE
 from training.config import TrainConfig
 from training.dataset.origins import Origins
 from training.dataset.target_rows import LabelledSlice, TargetRows
-from training.estimators.ensemble import LARGE_TREES, LINEAR, SMALL_TREES, EnsembleSettings, single_weights
+from training.estimators.ensemble import LARGE_TREES, LINEAR, SMALL_TREES, Settings, single_weights
+from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.estimators.fitted_model import FittedModel, fit_model
 from training.evaluation.baselines import (
     BASE_RATE,
     BLEND,
     EVEN_BLEND,
+    HEALTH_SCORE,
     LARGE_LIGHTGBM,
     LIGHTGBM,
     LOGISTIC_REGRESSION,
@@ -35,7 +39,7 @@ from training.evaluation.baselines import (
     renewal_due_probabilities,
 )
 from training.evaluation.by_horizon import HorizonMetrics, HorizonRows, evaluate_by_horizon
-from training.evaluation.comparison import Comparison, compare_candidates
+from training.evaluation.comparison import Comparison, compare_subjects
 from training.evaluation.test_predictions import ScoredTestRows
 
 PARTS = {
@@ -54,20 +58,29 @@ class Backtest:
     Parameters
     ----------
     settings : the settings of the ensemble, chosen at the first origin.
-    judgement : comparison of all candidates on the predicted rows of all origins.
+    judgement : comparison of all candidates on the predicted rows of all origins; its subject is the user's first
+        recipe, or the product's own without any.
+    comparisons : the same for each recipe, by name; the product's own is the last.
     tested : the predicted rows with the probabilities of each candidate.
     test : the same rows as snapshots.
-    by_horizon : metrics of the model at further horizons, including those that could not be evaluated.
+    by_horizon : metrics of the product's own model at further horizons, including those that could not be evaluated.
     """
 
-    settings: EnsembleSettings
+    settings: Settings
     judgement: Comparison
     tested: ScoredTestRows
     test: LabelledSlice
     by_horizon: tuple[HorizonMetrics, ...]
+    comparisons: Mapping[str, Comparison]
 
 
-def run_backtest(rows: TargetRows, origins: Origins, config: TrainConfig, progress: Progress) -> Backtest:
+def run_backtest(
+    rows: TargetRows,
+    origins: Origins,
+    config: TrainConfig,
+    progress: Progress,
+    recipes: Sequence[EstimatorRecipe] = (),
+) -> Backtest:
     """Fit all candidates at every origin, and compare their predictions with what happened.
 
     Parameters
@@ -76,6 +89,7 @@ def run_backtest(rows: TargetRows, origins: Origins, config: TrainConfig, progre
     origins : the origins.
     config : the settings.
     progress : progress callback.
+    recipes : a user's own candidates, beside the product's.
 
     Returns
     -------
@@ -85,10 +99,13 @@ def run_backtest(rows: TargetRows, origins: Origins, config: TrainConfig, progre
     ------
     InsufficientData
         If only one outcome occurs before an origin, or on the predicted dates.
+    BadRequest
+        If a recipe cannot be fitted, or has the name of another candidate.
     """
-    settings: EnsembleSettings | None = None
+    require_new_names(recipes, (BASE_RATE, RENEWAL_DUE, HEALTH_SCORE, BLEND, *PARTS, *rows.health))
+    settings: Settings | None = None
     slices: list[LabelledSlice] = []
-    predictions: list[Mapping[str, Floats]] = []
+    predictions: list[dict[str, Floats]] = []
     further: list[HorizonRows] = []
     for number, origin in enumerate(origins.dates):
         part = subprogress(progress, 0.95 * number / len(origins.dates), 0.95 * (number + 1) / len(origins.dates))
@@ -97,7 +114,10 @@ def run_backtest(rows: TargetRows, origins: Origins, config: TrainConfig, progre
         dates = origins.predicted(origin)
         test = rows.rows_at(dates)
         slices.append(test)
-        predictions.append(_predictions(rows, model, test))
+        predictions.append(dict(_predictions(rows, model, test)))
+        for recipe in recipes:
+            own = fit_model(rows, origin, config, resamples=0, progress=part, recipe=recipe)
+            predictions[-1][recipe.name] = own.probability(test.frame)
         for days in rows.prepared.further_labels:
             if days in model.ensemble.encoding.horizons:
                 later = rows.rows_at(dates, days)
@@ -109,13 +129,55 @@ def run_backtest(rows: TargetRows, origins: Origins, config: TrainConfig, progre
     p = {name: np.concatenate([each[name] for each in predictions]) for name in predictions[0]}
     arr = test.frame[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64)
     rate = p[BASE_RATE]
-    comparison = compare_candidates(test.y, p, test.accounts, arr, rate, BLEND, config.resamples, config.seed)
     until = test.frame[RENEWAL_FEATURE].to_numpy(dtype=np.float64)
     due = np.asarray(until <= config.horizon_days, dtype=np.bool_)
     segments = segment_of(test.frame[ARR_FEATURE])
     tested = ScoredTestRows(test.accounts, test.frame["as_of"], segments, test.y, arr, p, rate, due)
+    comparisons = compare_tested(tested, [*(recipe.name for recipe in recipes), BLEND], config)
+    comparison = next(iter(comparisons.values()))
     by_horizon = evaluate_by_horizon(sorted(rows.prepared.further_labels), further, config.seed)
-    return Backtest(settings, comparison, tested, test, by_horizon)
+    return Backtest(settings, comparison, tested, test, by_horizon, comparisons)
+
+
+def compare_tested(tested: ScoredTestRows, subjects: Sequence[str], config: TrainConfig) -> dict[str, Comparison]:
+    """Compare candidates with all others on the predicted rows.
+
+    Parameters
+    ----------
+    tested : the predicted rows.
+    subjects : the candidates to compare with the others.
+    config : the settings, for the account bootstrap.
+
+    Returns
+    -------
+    dict of str to Comparison
+        By subject.
+    """
+    return compare_subjects(
+        tested.y, tested.p, tested.accounts, tested.arr, tested.known_rate, subjects, config.resamples, config.seed
+    )
+
+
+def require_new_names(recipes: Sequence[EstimatorRecipe], taken: Sequence[str]) -> None:
+    """Require that no two candidates have the same name.
+
+    Parameters
+    ----------
+    recipes : the user's recipes.
+    taken : the names of the product's candidates.
+
+    Raises
+    ------
+    BadRequest
+        If a name is taken or occurs twice.
+    """
+    names = [recipe.name for recipe in recipes]
+    if wrong := sorted({name for name in names if name in taken or names.count(name) > 1}):
+        raise BadRequest(
+            f"several candidates would be called {', '.join(wrong)}",
+            f"names that differ from each other and from {', '.join(sorted({*taken}))}",
+            "name the recipes in a dictionary: {NAME: estimator}",
+        )
 
 
 def _predictions(rows: TargetRows, model: FittedModel, test: LabelledSlice) -> Mapping[str, Floats]:

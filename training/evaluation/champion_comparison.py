@@ -16,7 +16,8 @@ from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.dataset.sufficiency import MINIMUM_OUTCOMES
 from training.dataset.target_rows import TargetRows
-from training.estimators.ensemble import EnsembleSettings
+from training.estimators.ensemble import Settings
+from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.estimators.fitted_model import fit_model
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import log_odds
@@ -85,9 +86,10 @@ def compare_with_champion(
     champion: Bundle | UnreadableChampion,
     rows: TargetRows,
     config: TrainConfig,
-    settings: EnsembleSettings,
+    settings: Settings | None,
     first_origin: datetime,
     progress: Progress = no_progress,
+    recipe: EstimatorRecipe | None = None,
 ) -> ChampionComparison:
     """Compare the recipe of a candidate with the champion, on outcomes that neither has seen.
 
@@ -102,6 +104,7 @@ def compare_with_champion(
     settings : the settings of the ensemble that the backtest chose at its first origin.
     first_origin : that origin. For an older champion, the settings are searched again on what was known then.
     progress : receives the share done.
+    recipe : the recipe of a user; None for the product's own.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def compare_with_champion(
         return ChampionComparison(manifest.version, None, f"{words}; at least {minimum} are needed")
     try:
         known = settings if first_origin <= through else None
-        refit = fit_model(rows, through, config, known, resamples=0, progress=progress)
+        refit = fit_model(rows, through, config, known, resamples=0, progress=progress, recipe=recipe)
     except InsufficientData as error:
         words = f"{trained}, and the data of that time do not suffice to fit the candidate ({'; '.join(error.missing)})"
         return ChampionComparison(manifest.version, None, words)

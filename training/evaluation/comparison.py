@@ -180,6 +180,28 @@ def compare_candidates(
     InsufficientData
         If only one of the two outcomes occurs.
     """
+    return compare_subjects(y, candidates, accounts, arr, known_rate, [subject], resamples, seed)[subject]
+
+
+def compare_subjects(
+    y: npt.ArrayLike,
+    candidates: Mapping[str, npt.ArrayLike],
+    accounts: Sequence[str] | npt.NDArray[np.object_],
+    arr: npt.ArrayLike,
+    known_rate: float | Floats,
+    subjects: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Comparison]:
+    """Compare all candidates on the same test rows, once for each of several subjects.
+
+    Parameters are those of `compare_candidates`.
+
+    Returns
+    -------
+    dict of str to Comparison
+        By subject.
+    """
     happened = np.asarray(y, dtype=np.float64)
     if not 0 < happened.sum() < len(happened):
         raise InsufficientData(["only one outcome occurs at the test dates; both are needed"])
@@ -189,12 +211,6 @@ def compare_candidates(
     rows = tuple(
         ComparisonRow(name, _measure(predictions, bootstrap, known_rate)) for name, predictions in data.items()
     )
-    differences = tuple(
-        _difference(subject, other, loss, data, bootstrap)
-        for other in data
-        if other != subject
-        for loss in ("log_loss", "brier")
-    )
     size = {
         "rows": len(happened),
         "accounts": bootstrap.accounts,
@@ -202,10 +218,19 @@ def compare_candidates(
         "accounts_with_outcome": len(np.unique(bootstrap.codes[happened == 1])),
     }
     average = Predictions(happened, np.full(len(happened), known_rate), money)
-    against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
-    grade = _grade({row.candidate: row for row in rows}[subject], against_average)
-    known = float(np.mean(known_rate))
-    return Comparison(subject, rows, differences, size, known, float(happened.mean()), grade, GRADE_WORDS[grade])
+    known, window = float(np.mean(known_rate)), float(happened.mean())
+    comparisons = {}
+    for subject in subjects:
+        differences = tuple(
+            _difference(subject, other, loss, data, bootstrap)
+            for other in data
+            if other != subject
+            for loss in ("log_loss", "brier")
+        )
+        against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
+        grade = _grade({row.candidate: row for row in rows}[subject], against_average)
+        comparisons[subject] = Comparison(subject, rows, differences, size, known, window, grade, GRADE_WORDS[grade])
+    return comparisons
 
 
 def metric_names() -> dict[str, str]:

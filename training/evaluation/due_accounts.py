@@ -9,13 +9,14 @@ from training.evaluation.comparison import Comparison, compare_candidates
 from training.evaluation.test_predictions import MINIMUM_ACCOUNTS, ScoredTestRows
 
 
-def compare_due(tested: ScoredTestRows, resamples: int, seed: int) -> Comparison | None:
+def compare_due(tested: ScoredTestRows, resamples: int, seed: int, subject: str = BLEND) -> Comparison | None:
     """Compare the candidates on the rows whose renewal is within the main horizon.
 
     Parameters
     ----------
     tested : the predicted rows of the backtest.
     resamples, seed : of the account bootstrap.
+    subject : the evaluated candidate.
 
     Returns
     -------
@@ -28,4 +29,4 @@ def compare_due(tested: ScoredTestRows, resamples: int, seed: int) -> Comparison
         return None
     p = {name: values[due] for name, values in tested.p.items()}
     rate = tested.known_rate[due]
-    return compare_candidates(y[due], p, tested.accounts[due], tested.arr[due], rate, BLEND, resamples, seed)
+    return compare_candidates(y[due], p, tested.accounts[due], tested.arr[due], rate, subject, resamples, seed)

@@ -45,6 +45,19 @@ class ScoredTestRows:
     known_rate: Floats
     due: Bools
 
+    def frame(self) -> pd.DataFrame:
+        """Return account_id, as_of, segment, arr, outcome, and the probability by each candidate."""
+        return pd.DataFrame(
+            {
+                "account_id": self.accounts,
+                "as_of": pd.to_datetime(self.as_of, utc=True).dt.as_unit("us").reset_index(drop=True),
+                "segment": self.segment,
+                "arr": self.arr,
+                "outcome": self.y,
+                **self.p,
+            }
+        )
+
 
 @dataclass(frozen=True)
 class PartMetrics:

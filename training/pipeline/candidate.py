@@ -31,9 +31,9 @@ from training.dataset.origins import Origins
 from training.dataset.sufficiency import Sufficiency
 from training.dataset.target_rows import TargetRows
 from training.dataset.training_data import TrainingData
+from training.estimators.estimator_ensemble import EstimatorRecipe, fit_estimators
 from training.estimators.fitted_model import FittedModel, fit_model
 from training.evaluation.backtest import run_backtest
-from training.evaluation.baselines import BLEND
 from training.evaluation.by_horizon import HorizonMetrics
 from training.evaluation.by_segment import SegmentMetrics, evaluate_by_segment
 from training.evaluation.capacity_value import CapacityValue, capacity_value
@@ -47,6 +47,8 @@ from training.evaluation.test_predictions import ScoredTestRows
 
 #: Accounts of the newest snapshot that are explained: they give the contributions of comparable accounts.
 EXPLAINED = 1000
+#: The same for models in the ONNX format, whose contributions take longer.
+EXPLAINED_BY_SAMPLING = 200
 OUTCOME_ACCOUNTS = "outcome_accounts"
 """Manifest key: the number of accounts with the outcome that a model was fitted on."""
 
@@ -87,6 +89,7 @@ class Candidate:
     explainer : explains the newest snapshot.
     stability : how far the members of the ensemble agree on the reasons.
     involuntary : the model of involuntary churn and its evaluation; None for other targets.
+    recipe : the recipe of a user; None for the product's own.
     """
 
     enough: Sufficiency
@@ -101,6 +104,12 @@ class Candidate:
     explainer: TargetExplainer
     stability: ReasonStability
     involuntary: InvoluntaryChurn | None = None
+    recipe: EstimatorRecipe | None = None
+
+    @property
+    def subject(self) -> str:
+        """The name of the recipe among the candidates of the backtest."""
+        return self.judgement.subject
 
     @property
     def target(self) -> Target:
@@ -142,7 +151,7 @@ class Candidate:
             created_at=datetime.now(UTC),
             catalogue_version=prepared.catalogue.version,
             base_rate=self.final.rate,
-            metrics={m.name: _number(m.value) for m in self.judgement[BLEND].metrics}
+            metrics={m.name: _number(m.value) for m in self.judgement[self.subject].metrics}
             | {OUTCOME_ACCOUNTS: self.final.outcomes},
             gates={gate.name: asdict(gate) for gate in self.gates},
             model_text=ensemble.text,
@@ -160,6 +169,7 @@ class Candidate:
             health=release.health,
             card=card,
             portfolio=release.portfolio,
+            onnx=ensemble.onnx,
         )
         return write_bundle(folder, parts, prepared.catalogue)
 
@@ -171,6 +181,7 @@ def fit_candidate(
     leaks: Sequence[str] | None,
     champion: Bundle | UnreadableChampion | None,
     progress: Progress,
+    recipe: EstimatorRecipe | None = None,
 ) -> Candidate:
     """Run the backtest, fit the final model, and evaluate the gates.
 
@@ -183,37 +194,47 @@ def fit_candidate(
     leaks : the findings of the leak check for this target, one line each; None if it could not be run.
     champion : the current champion; it is compared only if it was not trained on the test's outcomes.
     progress : receives the share done and the current step.
+    recipe : the recipe of a user; None for the product's own.
 
     Raises
     ------
     InsufficientData
         If there is too little data for a model.
+    BadRequest
+        If the classifier of the recipe cannot be fitted, or cannot be stored without pickling.
     """
     config, enough = data.config, data.facts[target]
     rows = TargetRows(data.prepared, target, health, config.horizon_days)
-    backtest = run_backtest(rows, enough.require(), config, subprogress(progress, 0.0, 0.6))
+    recipes = [] if recipe is None else [recipe]
+    if recipe is not None:
+        # Before the backtest, which takes much longer.
+        known = rows.main_horizon_only().training_design(enough.require().first)
+        fit_estimators(known, recipe, 2, config.seed, lambda _: None).require_export()
+    backtest = run_backtest(rows, enough.require(), config, subprogress(progress, 0.0, 0.6), recipes)
+    subject = backtest.judgement.subject
     comparison = None
     if champion is not None:
         comparing = subprogress(progress, 0.6, 0.7)
         first = enough.require().first
-        comparison = compare_with_champion(champion, rows, config, backtest.settings, first, comparing)
+        comparison = compare_with_champion(champion, rows, config, backtest.settings, first, comparing, recipe)
     fitting = subprogress(progress, 0.7, 0.95)
-    final = fit_model(rows, data.prepared.signals.data_through, config, progress=fitting)
+    final = fit_model(rows, data.prepared.signals.data_through, config, progress=fitting, recipe=recipe)
     progress(0.95, f"{target}: comparing reasons")
     explainer = explain_latest(final, data.prepared, target)
     candidate = Candidate(
         enough=enough,
         judgement=backtest.judgement,
         tested=backtest.tested,
-        by_horizon=backtest.by_horizon,
-        due=compare_due(backtest.tested, config.resamples, config.seed),
-        by_segment=evaluate_by_segment(backtest.tested, BLEND, config.capacity, config.seed),
+        by_horizon=backtest.by_horizon if recipe is None else (),
+        due=compare_due(backtest.tested, config.resamples, config.seed, subject),
+        by_segment=evaluate_by_segment(backtest.tested, subject, config.capacity, config.seed),
         work=capacity_value(backtest.tested, config.capacity, config.save_rate, config.cost_per_account, config.seed),
         gates=evaluate_gates(backtest.judgement, enough, leaks, comparison, data.label_feed_faults),
         final=final,
         explainer=explainer,
         stability=reason_stability(explainer, len(explainer.frame)),
         involuntary=_involuntary_churn(data, rows, final) if target == "churn" else None,
+        recipe=recipe,
     )
     progress(1.0, f"{target}: done")
     return candidate
@@ -224,9 +245,11 @@ def explain_latest(
 ) -> TargetExplainer:
     """Return the explainer of some accounts of the newest snapshot, and the contributions of comparable accounts."""
     ensemble, latest = model.ensemble, prepared.latest
+    if ensemble.onnx:
+        accounts = min(accounts, EXPLAINED_BY_SAMPLING)
     schema = json.loads(json.dumps(ensemble.encoding.schema | ensemble.scorer_parameters()))
     calibrator = json.loads(json.dumps(model.calibrator)) | {"resamples": [model.calibrator["parameters"]] * 10}
-    scorer = Scorer.from_texts(ensemble.text, schema, calibrator, LazyTreeShap.by_member)
+    scorer = Scorer.from_texts(ensemble.text, schema, calibrator, LazyTreeShap.by_member, ensemble.onnx)
     frame = latest.sample(min(accounts, len(latest)), random_state=0).reset_index(drop=True)
     matrix = scorer.encode(frame).matrix
     segments = segment_of(number_column(frame, ARR_FEATURE))

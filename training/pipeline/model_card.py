@@ -50,6 +50,8 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
     """
     prepared, config, ensemble = data.prepared, data.config, candidate.final.ensemble
     comparison = candidate.judgement
+    # Readers of a card know the product's candidates, not the names of a user's recipes.
+    names = {} if candidate.recipe is None else {candidate.subject: "recipe", BLEND: "own_blend"}
     weights, dimensions = _weights(candidate, prepared)
     stability = candidate.stability
     return card.ModelCard(
@@ -58,7 +60,7 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
         grace_days=prepared.grace_days,
         run_id=run_id,
         catalogue_version=prepared.catalogue.version,
-        subject=comparison.subject,
+        subject=names.get(comparison.subject, comparison.subject),
         grade=comparison.grade,
         words=comparison.words,
         slices=_slices(candidate),
@@ -68,18 +70,21 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
         window_rate=comparison.window_rate,
         rivals=[
             card.CandidateMetrics(
-                candidate=row.candidate, metrics={m.name: _metric(m) for m in row.metrics if m.name in METRICS}
+                candidate=names.get(row.candidate, row.candidate),
+                metrics={m.name: _metric(m) for m in row.metrics if m.name in METRICS},
             )
             for row in comparison.rows
-            if row.candidate in RIVALS
+            if row.candidate in (comparison.subject, *RIVALS)
         ],
         apart=[
-            card.LossDifference(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
+            card.LossDifference(
+                against=names.get(d.against, d.against), loss=d.loss, value=d.value, low=d.low, high=d.high
+            )
             for d in comparison.differences
             if d.against in RIVALS
         ],
         calibrator=str(candidate.calibrator["kind"]),
-        reliability=reliability_bins(candidate.tested, config.seed),
+        reliability=reliability_bins(candidate.tested, config.seed, comparison.subject),
         by_segment=[_subset_metrics(part, _segment_rivals(part)) for part in candidate.by_segment],
         by_horizon=[_subset_metrics(part, {}, part.enough, part.note) for part in candidate.by_horizon],
         features_read=len(ensemble.encoding.features),
@@ -92,45 +97,48 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
         newest_snapshots={str(days): _day(at) for days, at in candidate.final.newest_dates().items()}
         or {str(config.horizon_days): _day(candidate.final.dates[1])},
         due=[
-            card.CandidateMetrics(candidate=row.candidate, metrics={name: _metric(row[name]) for name in DUE_METRICS})
+            card.CandidateMetrics(
+                candidate=names.get(row.candidate, row.candidate),
+                metrics={name: _metric(row[name]) for name in DUE_METRICS},
+            )
             for row in (candidate.due.rows if candidate.due else ())
-            if row.candidate in RIVALS
+            if row.candidate in (comparison.subject, *RIVALS)
         ],
         sight=[
             card.CapacityRecall(
-                candidate=w.candidate,
+                candidate=names.get(w.candidate, w.candidate),
                 capacity=w.capacity,
                 caught=_figure(w.caught),
                 caught_arr=_figure(w.caught_arr),
                 lift=_figure(w.lift),
             )
             for w in candidate.work
-            if w.candidate in (*RIVALS, RANDOM)
+            if w.candidate in (comparison.subject, *RIVALS, RANDOM)
         ],
         trees=ensemble.trees,
-        leaves=max(
-            settings.chosen["leaves"] for settings in (ensemble.settings.small_trees, ensemble.settings.large_trees)
-        ),
+        leaves=ensemble.leaves,
         trees_share=ensemble.trees_share,
         involuntary=None if candidate.involuntary is None else _involuntary_card(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
         feeds=data.feeds.troubles(),
+        recipe=None if candidate.recipe is None else candidate.recipe.words,
     )
 
 
-def reliability_bins(tested: ScoredTestRows, seed: int = 0) -> list[card.ReliabilityBin]:
+def reliability_bins(tested: ScoredTestRows, seed: int = 0, subject: str = BLEND) -> list[card.ReliabilityBin]:
     """Return predicted and observed rates by decile of the probabilities, with intervals from resampled accounts.
 
     Parameters
     ----------
     tested : outcomes and probabilities of the test rows.
     seed : the seed of the resamples.
+    subject : the candidate.
 
     Returns
     -------
     list of ReliabilityBin
     """
-    data = Predictions(tested.y, tested.p[BLEND], tested.arr)
+    data = Predictions(tested.y, tested.p[subject], tested.arr)
     bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
     result = []
     for place in range(BINS):
@@ -148,7 +156,7 @@ def reliability_bins(tested: ScoredTestRows, seed: int = 0) -> list[card.Reliabi
             # No resample has an outcome either, yet the upper limit is above 0 (Clopper and Pearson 1934).
             high = 1.0 - UPPER_TAIL ** (1.0 / len({*tested.accounts[inside == 1]}))
         figure = (outcomes / rows, low, high)
-        predicted = float((inside * tested.p[BLEND]).sum() / rows)
+        predicted = float((inside * tested.p[subject]).sum() / rows)
         result.append(card.ReliabilityBin(said=predicted, happened=_figure(figure), rows=rows, outcomes=outcomes))
     return result
 

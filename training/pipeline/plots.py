@@ -44,26 +44,27 @@ def draw_plots(candidate: Candidate, scorer: Scorer, prepared: LabelledSnapshots
     dict of str to Figure
         The plots by file name without suffix.
     """
-    target, tested, catalogue = candidate.target, candidate.tested, prepared.catalogue
+    target, tested, catalogue, subject = candidate.target, candidate.tested, prepared.catalogue, candidate.subject
     explainer = candidate.explainer
     encoded = scorer.encode(explainer.frame).matrix
     parts = explainer.contribute(np.arange(len(encoded))).mean(axis=0)[:, :-1]
     return {
-        "reliability": plot_reliability(target, tested),
-        "gain": plot_gain(target, tested),
-        "capacity": plot_arr_at_capacity(target, candidate.work),
+        "reliability": plot_reliability(target, tested, subject),
+        "gain": plot_gain(target, tested, subject),
+        "capacity": plot_arr_at_capacity(target, candidate.work, subject),
         "beeswarm": plot_beeswarm(target, parts, encoded, scorer.features, catalogue),
         "dimensions": plot_dimensions(target, parts, scorer.features, catalogue),
     }
 
 
-def plot_reliability(target: Target, tested: ScoredTestRows) -> Figure:
+def plot_reliability(target: Target, tested: ScoredTestRows, subject: str = BLEND) -> Figure:
     """Plot observed against predicted rates by decile of the probabilities; the dot size is the number of outcomes.
 
     Parameters
     ----------
     target : the target, for the title.
     tested : outcomes and probabilities of the test rows, for each candidate.
+    subject : the evaluated candidate.
 
     Returns
     -------
@@ -71,15 +72,15 @@ def plot_reliability(target: Target, tested: ScoredTestRows) -> Figure:
     """
     figure, axes = _blank(f"{target}: predicted and observed")
     most = 0.0
-    for name, color in _colors(tested):
+    for name, color in _colors(tested, subject):
         data = Predictions(tested.y, tested.p[name], tested.arr)
         sums = [np.bincount(data.bins, v, BINS) for v in (np.ones(len(data.y)), data.p, data.y)]
         filled = sums[0] > 0
         predicted, observed = sums[1][filled] / sums[0][filled], sums[2][filled] / sums[0][filled]
         size = 12 + 60 * sums[2][filled] / max(sums[2].max(), 1.0)
-        width = 2.5 if name == BLEND else 1.0
+        width = 2.5 if name == subject else 1.0
         axes.plot(
-            predicted, observed, color=color, linewidth=width, label=_words(name), zorder=3 if name == BLEND else 2
+            predicted, observed, color=color, linewidth=width, label=_words(name), zorder=3 if name == subject else 2
         )
         axes.scatter(predicted, observed, s=size, color=color, zorder=3)
         most = max(most, predicted.max(), observed.max())
@@ -90,23 +91,24 @@ def plot_reliability(target: Target, tested: ScoredTestRows) -> Figure:
     return figure
 
 
-def plot_gain(target: Target, tested: ScoredTestRows) -> Figure:
+def plot_gain(target: Target, tested: ScoredTestRows, subject: str = BLEND) -> Figure:
     """Plot the cumulative share of outcomes by rank, for each candidate.
 
     Parameters
     ----------
     target : the target, for the title.
     tested : outcomes and probabilities of the test rows, for each candidate.
+    subject : the evaluated candidate.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure, axes = _blank(f"{target}: outcomes among the highest ranked")
-    for name, color in _colors(tested):
+    for name, color in _colors(tested, subject):
         order = np.argsort(-tested.p[name], kind="stable")
         captured = np.cumsum(tested.y[order]) / max(tested.y.sum(), 1.0)
-        width = 2.5 if name == BLEND else 1.0
+        width = 2.5 if name == subject else 1.0
         axes.plot(
             np.arange(1, len(captured) + 1) / len(captured), captured, color=color, linewidth=width, label=_words(name)
         )
@@ -117,13 +119,14 @@ def plot_gain(target: Target, tested: ScoredTestRows) -> Figure:
     return figure
 
 
-def plot_arr_at_capacity(target: Target, work: Sequence[CapacityValue]) -> Figure:
+def plot_arr_at_capacity(target: Target, work: Sequence[CapacityValue], subject: str = BLEND) -> Figure:
     """Plot the share of ARR with the outcome that a team covers at its capacity.
 
     Parameters
     ----------
     target : the target, for the title.
     work : the ARR covered by each candidate, with its interval.
+    subject : the evaluated candidate.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def plot_arr_at_capacity(target: Target, work: Sequence[CapacityValue]) -> Figur
     shown = [w for w in work if w.candidate != BASE_RATE]
     values = np.array([w.caught_arr for w in shown]) * 100
     places = np.arange(len(shown))[::-1]
-    colors = [BLEND_COLOR if w.candidate == BLEND else RIVAL_COLORS[0] for w in shown]
+    colors = [BLEND_COLOR if w.candidate == subject else RIVAL_COLORS[0] for w in shown]
     axes.barh(places, values[:, 0], color=colors, height=0.6)
     spread = np.clip(np.abs(values[:, [0]] - values[:, 1:]).T, 0, None)
     axes.errorbar(values[:, 0], places, xerr=np.nan_to_num(spread), fmt="none", ecolor="#222222", elinewidth=1)
@@ -217,9 +220,9 @@ def _blank(title: str, width: float = 7.0, height: float = 4.0) -> tuple[Figure,
     return figure, axes
 
 
-def _colors(tested: ScoredTestRows) -> list[tuple[str, str]]:
+def _colors(tested: ScoredTestRows, subject: str) -> list[tuple[str, str]]:
     others = [name for name in PLOTTED_RIVALS if name in tested.p]
-    return [*((name, RIVAL_COLORS[i % len(RIVAL_COLORS)]) for i, name in enumerate(others)), (BLEND, BLEND_COLOR)]
+    return [*((name, RIVAL_COLORS[i % len(RIVAL_COLORS)]) for i, name in enumerate(others)), (subject, BLEND_COLOR)]
 
 
 def _words(name: str) -> str:

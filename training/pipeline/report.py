@@ -15,35 +15,27 @@ from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.sufficiency import Sufficiency
 from training.dataset.training_data import TrainingData
-from training.estimators.ensemble import MODELS
 from training.leakage.report import LeakReport
 from training.pipeline.candidate import Candidate
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A registered candidate.
+    """A registered candidate: its version in the registry, and its bundle in the home.
 
-    Parameters
-    ----------
-    candidate : the candidate.
-    version : its version in the registry.
-    folder, bundle : its bundle in the home.
-    run_id : the MLflow run of the target, a child of the training's run.
-    description : the description in the registry, in Markdown.
+    Without ``promoting``, it is not promoted even if it passed every gate.
     """
 
     candidate: Candidate
     version: str
     folder: Path
     bundle: Bundle
-    run_id: str
-    description: str
+    promoting: bool = True
 
     @property
     def promoted(self) -> bool:
         """Whether the candidate passed every gate and became the champion."""
-        return self.candidate.promotable
+        return self.promoting and self.candidate.promotable
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -65,7 +57,7 @@ class RegisteredModel:
             "calibrator": candidate.calibrator["kind"],
             "horizons": list(ensemble.encoding.horizons),
             "trees_share": ensemble.trees_share,
-            "weights": dict(zip(MODELS, ensemble.weights.tolist(), strict=True)),
+            "weights": dict(zip(ensemble.models, ensemble.weights.tolist(), strict=True)),
             "settings": ensemble.settings.as_dict(),
         }
 

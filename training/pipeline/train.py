@@ -15,7 +15,9 @@ from features.sources.base import DUCKDB
 from features.sources.open_source import open_source
 from features.utils.progress import Progress, no_progress, subprogress
 from models.home import Home
+from models.targets import Target
 from training.config import TrainConfig
+from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.pipeline.report import TrainReport
 from training.pipeline.training_run import TrainingRun
 
@@ -28,6 +30,9 @@ def train(
     progress: Progress = no_progress,
     engine: str = DUCKDB,
     portfolio: str | None = None,
+    recipe: EstimatorRecipe | None = None,
+    target: Target | None = None,
+    promoting: bool = True,
 ) -> TrainReport:
     """Train both targets on the signals before ``data_through``, and promote each model that passes every gate.
 
@@ -43,6 +48,9 @@ def train(
     engine : the engine that reads and aggregates the signals: ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
     portfolio : the name of the portfolio; by default that of the source. It must match the home's, if the home
         has one.
+    recipe : the recipe of a user; None for the product's own.
+    target : the only target to train; None for all.
+    promoting : whether to promote what passes every gate.
 
     Raises
     ------
@@ -59,7 +67,7 @@ def train(
         If the file that points to the champion is broken.
     """
     home.ensure()
-    run = TrainingRun.of(home, config, current_catalogue(), portfolio, progress)
+    run = TrainingRun.of(home, config, current_catalogue(), portfolio, progress, recipe, target, promoting)
     source = open_source(address, engine)
     progress(0.0, "checking the feeds")
     feeds = feed_health(source, data_through)

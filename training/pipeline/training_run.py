@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.catalogue.catalogue import Catalogue
+from features.errors import InsufficientData
 from features.feed_health.feed_health import Feeds
 from features.signals.signals import OpenSignals
 from features.sources.engine import available_cpus
@@ -25,6 +26,7 @@ from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import label_snapshots
 from training.dataset.training_data import TrainingData
+from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.evaluation.champion_comparison import UnreadableChampion, load_champions
 from training.evaluation.rubric_baselines import ScoredRubrics, all_rubrics, health_facts, score_rubrics
 from training.leakage.check import check_snapshots_for_leaks
@@ -56,6 +58,9 @@ class TrainingRun:
     champions : the current champion of each target.
     portfolio : the name of the portfolio; None for that of the source.
     progress : receives the share done and the current step.
+    recipe : the recipe of a user; None for the product's own.
+    target : the only target to train; None for all.
+    promoting : whether to promote what passes every gate.
     """
 
     home: Home
@@ -66,10 +71,21 @@ class TrainingRun:
     champions: Mapping[Target, Bundle | UnreadableChampion]
     portfolio: str | None
     progress: Progress
+    recipe: EstimatorRecipe | None = None
+    target: Target | None = None
+    promoting: bool = True
 
     @classmethod
     def of(
-        cls, home: Home, config: TrainConfig, catalogue: Catalogue, portfolio: str | None, progress: Progress
+        cls,
+        home: Home,
+        config: TrainConfig,
+        catalogue: Catalogue,
+        portfolio: str | None,
+        progress: Progress,
+        recipe: EstimatorRecipe | None = None,
+        target: Target | None = None,
+        promoting: bool = True,
     ) -> TrainingRun:
         """Read the rubrics and champions from the home.
 
@@ -80,6 +96,7 @@ class TrainingRun:
         catalogue : the features.
         portfolio : the name of the portfolio; None for that of the home.
         progress : called with the share done.
+        recipe, target, promoting : see the class.
 
         Returns
         -------
@@ -91,7 +108,8 @@ class TrainingRun:
             If the file that points to the champion is broken.
         """
         rubric, versions = load_rubric(config.rubric, catalogue), load_rubric_history(home, catalogue)
-        return cls(home, config, catalogue, rubric, versions, load_champions(home, catalogue), portfolio, progress)
+        champions = load_champions(home, catalogue)
+        return cls(home, config, catalogue, rubric, versions, champions, portfolio, progress, recipe, target, promoting)
 
     def prepare(self, signals: OpenSignals, feeds: Feeds) -> TrainingData:
         """Build and label the snapshots.
@@ -129,7 +147,7 @@ class TrainingRun:
         LeakFound
             If every target with enough data has a leak; the findings are stored in a failed run.
         """
-        trainable = data.trainable()
+        trainable = self._trainable(data)
         leaks = check_snapshots_for_leaks(data.prepared, self.config, self._part(0.36, 0.45))
         if not leak_free_targets(trainable, leaks):
             abort_training(self.home, leaks, self.config, data.lacking)
@@ -149,7 +167,7 @@ class TrainingRun:
         """
         # The current versions of the rubrics are used. Weights that a review fitted on test outcomes make a rubric
         # look better than it is, so it is a harder rival, never an easier one.
-        now, ready = data.prepared.signals.data_through, leak_free_targets(data.trainable(), leaks)
+        now, ready = data.prepared.signals.data_through, leak_free_targets(self._trainable(data), leaks)
         current = [self.versions.at(rubric, now) for rubric in all_rubrics(self.rubric).values()]
         parts = data.facts["churn" if "churn" in ready else ready[0]].require()
         scored = score_rubrics(data.prepared, current, parts, self.config.seed)
@@ -171,11 +189,15 @@ class TrainingRun:
         health = rubrics.contenders()
 
         def fit_target(target: Target, progress: Progress) -> Candidate:
-            return fit_candidate(data, target, health, leaks.leaks(target), self.champions.get(target), progress)
+            return fit_candidate(
+                data, target, health, leaks.leaks(target), self.champions.get(target), progress, self.recipe
+            )
 
         # Trainings that use several threads each run one after another; see `models.scorer.scorer.THREADS`.
         workers = available_cpus() if self.config.threads == THREADS else 1
-        return run_in_parallel(leak_free_targets(data.trainable(), leaks), fit_target, self._part(0.45, 0.9), workers)
+        return run_in_parallel(
+            leak_free_targets(self._trainable(data), leaks), fit_target, self._part(0.45, 0.9), workers
+        )
 
     def release(self, data: TrainingData, rubrics: ScoredRubrics) -> Release:
         """Collect the shared contents of the bundles, and store the portfolio's identity in the home.
@@ -232,8 +254,13 @@ class TrainingRun:
     def _recorded(self, release: Release, leaks: LeakReport) -> Iterator[tracking.Run]:
         """Open an MLflow run, and log the settings, the leak check and the calibration of the health scores."""
         prepared, through = release.data.prepared, to_iso(release.data.prepared.signals.data_through)
-        with tracking.run(self.home, f"train through {through}") as record:
-            record.params(run_record.data_params(release.data) | {"portfolio": release.portfolio.name})
+        name = "train" if self.recipe is None else f"register {self.recipe.name}"
+        with tracking.run(self.home, f"{name} through {through}") as record:
+            source = {"data_through": through, "portfolio": release.portfolio.name}
+            record.params({**self.config.model_dump(), **source})
+            if self.recipe is not None:
+                settings = {f"recipe.{key}": value for key, value in self.recipe.as_dict().items()}
+                record.params({"recipe": self.recipe.name, **settings})
             record.document("config.json", self.config.model_dump())
             record.document("leakcheck.json", leaks.as_dict())
             record.document("health.json", release.health.model_dump(mode="json"))
@@ -281,7 +308,28 @@ class TrainingRun:
             return folder
 
         used = list(candidate.final.ensemble.encoding.features)
-        return child.register(candidate.target, release.data.prepared.catalogue, used, write), written[-1]
+        requirements = ["onnxruntime"] if candidate.final.ensemble.onnx else []
+        version, folder = record.register(target, prepared.catalogue, used, write, requirements)
+        record.tag_version(target, version, release.portfolio.origin)
+        failed = ",".join(candidate.failed_gates)
+        record.tags({tracking.version_tag(target): version, tracking.failed_gates_tag(target): failed})
+        record.tags({tracking.subject_tag(target): candidate.subject})
+        for row in candidate.judgement.rows:
+            record.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
+        return RegisteredModel(candidate, version, folder, written[-1], self.promoting)
+
+    def _trainable(self, data: TrainingData) -> list[Target]:
+        """Return the targets with enough data.
+
+        Raises
+        ------
+        InsufficientData
+            If there is none.
+        """
+        targets = [target for target in data.trainable() if self.target in (None, target)]
+        if not targets:
+            raise InsufficientData([line for line in data.lacking if line.startswith(f"{self.target}: ")])
+        return targets
 
     def _part(self, start: float, end: float) -> Progress:
         return subprogress(self.progress, start, end)

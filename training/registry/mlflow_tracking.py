@@ -15,8 +15,8 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,11 @@ def child_run_tag(target: Target) -> str:
 def failed_gates_tag(target: Target) -> str:
     """Return the name of the run's tag that lists the failed gates, separated by commas."""
     return f"renewcast.{target}.failed_gates"
+
+
+def subject_tag(target: Target) -> str:
+    """Return the name of the run's tag that holds the candidate that was registered; absent in old runs: blend."""
+    return f"renewcast.{target}.subject"
 
 
 @dataclass(frozen=True)
@@ -199,15 +204,21 @@ class Run:
             client.log_figure(self.run_id, figure, f"{name}.png", save_kwargs={"dpi": 120})
 
     def register(
-        self, target: Target, features: Mapping[str, Feature], used: list[str], write: Callable[[str], Path]
-    ) -> RegisteredVersion:
-        """Log the bundle as a model and register it. The run must be the active one of its thread.
+        self,
+        target: Target,
+        features: Mapping[str, Feature],
+        used: list[str],
+        write: Callable[[str], Path],
+        requirements: Sequence[str] = (),
+    ) -> tuple[str, Path]:
+        """Log the bundle as a model and register it.
 
         Parameters
         ----------
         target : the predicted target.
         features, used : the catalogue, and the names of the features that the model uses.
         write : writes the bundle of a given version and returns its folder.
+        requirements : further packages that the model needs.
 
         Returns
         -------
@@ -225,7 +236,9 @@ class Run:
                     python_model=str(Path(training_path[0]) / "registry" / "pyfunc_model.py"),
                     artifacts={"bundle": str(bundle), "scorer": str(scorer)},
                     signature=_signature(features, used),
-                    pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+                    pip_requirements=[
+                        f"{name}=={importlib.metadata.version(name)}" for name in (*REQUIREMENTS, *requirements)
+                    ],
                     registered_model_name=registered_model_name(target),
                 )
             if str(info.registered_model_version) == expected:

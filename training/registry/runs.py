@@ -99,8 +99,9 @@ def _completed_run(run: Any, champions: dict[Target, str]) -> CompletedRun:
     for target in TARGETS:
         if (version := tags.get(mlflow_tracking.version_tag(target))) is None:
             continue
+        subject = tags.get(mlflow_tracking.subject_tag(target), BLEND)
         figures = {
-            name: run.data.metrics[key] for name in FIGURES if (key := f"{target}/{BLEND}/{name}") in run.data.metrics
+            name: run.data.metrics[key] for name in FIGURES if (key := f"{target}/{subject}/{name}") in run.data.metrics
         }
         failed = tuple(filter(None, tags.get(mlflow_tracking.failed_gates_tag(target), "").split(",")))
         outcomes[target] = TargetOutcome(version, champions.get(target) == version, failed, figures)

@@ -32,14 +32,15 @@ class RecordedEvaluation:
         """Number of accounts with the outcome on the test dates."""
         return int(self.evaluation["size"]["accounts_with_outcome"])
 
-    def figure(self, name: str, candidate: str = BLEND) -> ReviewFigure:
+    def figure(self, name: str, candidate: str | None = None) -> ReviewFigure:
         """Return one metric of a candidate; null if it was not recorded.
 
         Parameters
         ----------
         name : of the metric.
-        candidate : name of the candidate model.
+        candidate : name of the candidate model; by default the evaluated one.
         """
+        candidate = candidate or self.evaluation.get("subject", BLEND)
         for row in self.evaluation["rows"]:
             for metric in row["metrics"] if row["candidate"] == candidate else ():
                 if metric["name"] == name:

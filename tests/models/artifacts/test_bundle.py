@@ -201,7 +201,7 @@ def test_interrupted_writes_leave_no_files(
 
 def test_ensembles_are_read_back(ensemble: Bundle, catalogue: Catalogue, portfolio: pd.DataFrame) -> None:
     again = load_bundle(ensemble.folder, "churn", catalogue)
-    assert (again.manifest.format_version, again.scorer.members) == (5, 3)
+    assert (again.manifest.format_version, again.scorer.members) == (6, 3)
     np.testing.assert_array_equal(again.scorer.predict(portfolio), ensemble.scorer.predict(portfolio))
     assert set(again.comparables.means) == set(ensemble.comparables.means) > {"all"}
     for name, means in again.comparables.means.items():

@@ -14,7 +14,7 @@ from features.utils.dates import to_iso
 from features.utils.formatting import percent
 from models.targets import Target
 from training.cli.tables.leakage import print_findings
-from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, RENEWAL_DUE
+from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, RENEWAL_DUE
 from training.evaluation.comparison import Comparison, Metric
 from training.evaluation.headline_metrics import HEADLINE
 from training.evaluation.promotion_gates import Gate, blocking_gates, gate_text
@@ -111,7 +111,7 @@ def _standing(model: RegisteredModel) -> tuple[str, str]:
 def _more(candidate: Candidate) -> list[str]:
     """Return the value of the ranking at capacity, the stability of reasons, and notes on the horizons."""
     work = {w.candidate: w for w in candidate.work}
-    ours, health, random = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
+    ours, health, random = (work.get(name) for name in (candidate.subject, HEALTH_SCORE, "random"))
     lines = []
     if ours and random and math.isfinite(ours.caught_arr[0]):
         by_health = f", {percent(health.caught_arr[0], 0)} by health score" if health else ""
@@ -133,7 +133,7 @@ def _more(candidate: Candidate) -> list[str]:
 def _due(comparison: Comparison) -> str:
     aucs = {row.candidate: row["roc_auc"].value for row in comparison.rows}
     rival = f", {aucs[RENEWAL_DUE]:.2f} by the renewal date alone" if RENEWAL_DUE in aucs else ""
-    return f"among accounts with a renewal within the horizon, the ROC AUC is {aucs[BLEND]:.2f}{rival}"
+    return f"among accounts with a renewal within the horizon, the ROC AUC is {aucs[comparison.subject]:.2f}{rival}"
 
 
 def _table(candidate: Candidate) -> Table:
@@ -143,7 +143,7 @@ def _table(candidate: Candidate) -> Table:
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right")
     for row in candidate.judgement.rows:
-        style = "bold" if row.candidate == BLEND else "dim" if row.candidate == BASE_RATE else ""
+        style = "bold" if row.candidate == candidate.subject else "dim" if row.candidate == BASE_RATE else ""
         table.add_row(row.candidate.replace("_", " "), *(_figure(row[name]) for name in COLUMNS), style=style)
     return table
 
