@@ -13,7 +13,7 @@ features : list the feature catalogue
 snapshot : compute features as of one date or several
 labels : say what happened after each snapshot
 train : train on the past, evaluate on later data, promote what passes every gate
-backtest : backtest your own classifiers beside Renewcast's models
+backtest : backtest your own classifiers next to Renewcast's models
 judge : apply the promotion gates to a backtest
 register : judge, fit and register your own classifier, so that the service can use it
 load_champion : load the models that answer now
@@ -284,7 +284,7 @@ def register(
 ) -> TrainingResult:
     """Judge your own classifier, fit it on every known label, and register it, so that the service can use it.
 
-    It does what `train` does, with your classifier in place of Renewcast's own model: a backtest beside the same
+    It does what `train` does, with your classifier in place of Renewcast's own model: a backtest next to the same
     candidates, the same promotion gates, an MLflow run with a model card and a registered version, and a bundle in the
     home. ``renewcast score``, ``renewcast promote`` and the service treat it like any other version.
 

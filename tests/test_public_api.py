@@ -33,6 +33,7 @@ FUNCTIONS = sorted(name for name in NAMES if inspect.isfunction(getattr(renewcas
 # MLflow's, of its own mappers.
 WITH_MLFLOW = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 QUICK = {"every_days": 14, "trials": 1, "resamples": 50, "folds": 2}
+FITTING = ("train", "backtest", "judge", "register")
 Command = Callable[..., Any]
 
 
@@ -142,7 +143,7 @@ def test_every_name_is_documented_in_full(name: str) -> None:
     assert all(re.search(rf"^{each} : ", text, re.MULTILINE) for each in parameters)
     # Only the subject and the date are positional.
     positional = [each for each, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert set(positional) <= {"signals", "source", "folder", "as_of", "account_id", "snapshots"}
+    assert set(positional) <= {"recipes", "estimator", "result", "signals", "source", "folder", "as_of", "account_id", "snapshots"}
 
 
 def test_a_star_import_imports_exactly_the_api() -> None:
@@ -153,7 +154,7 @@ def test_a_star_import_imports_exactly_the_api() -> None:
         renewcast.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
-@pytest.mark.parametrize("name", [*(name for name in FUNCTIONS if name != "train"), "renewcast"])
+@pytest.mark.parametrize("name", [*(name for name in FUNCTIONS if name not in FITTING), "renewcast"])
 def test_the_examples_run(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _run_examples(name, place, monkeypatch)
 
@@ -344,8 +345,9 @@ def test_a_training_result_has_tables(large: Path, trained: tuple[renewcast.Trai
 
 @pytest.mark.slow
 @WITH_MLFLOW
-def test_the_example_of_train_runs(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _run_examples("train", large, monkeypatch)
+@pytest.mark.parametrize("name", FITTING)
+def test_examples_that_fit_models_run(name: str, large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _run_examples(name, large, monkeypatch)
 
 
 @pytest.mark.slow

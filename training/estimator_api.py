@@ -102,7 +102,7 @@ class BacktestResult:
         return self.evaluated.backtest.judgement
 
     def __repr__(self) -> str:
-        return f"<BacktestResult of {self.target}: {', '.join(self.recipes) or 'no recipe'} beside blend>"
+        return f"<BacktestResult of {self.target}: {', '.join(self.recipes) or 'no recipe'} next to blend>"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def backtest(
     home: Address | None = None,
     config: Config = None,
 ) -> BacktestResult:
-    """Backtest your own classifiers beside Renewcast's models, by the rules of a training.
+    """Backtest your own classifiers next to Renewcast's models, by the rules of a training.
 
     At several past dates, each classifier is refitted on the labels known then and predicts the snapshots that follow,
     as every candidate of `renewcast.train` does. It is fitted in as many copies as the setting ``folds``, each without
@@ -246,6 +246,11 @@ def judge(result: BacktestResult) -> JudgeResult:
     -------
     JudgeResult
         The grade and the gates of each recipe.
+
+    Raises
+    ------
+    RenewcastError
+        If a recipe cannot be fitted on what was known when the champion was trained.
 
     Examples
     --------

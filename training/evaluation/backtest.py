@@ -89,7 +89,7 @@ def run_backtest(
     origins : the origins.
     config : the settings.
     progress : progress callback.
-    recipes : a user's own candidates, beside the product's.
+    recipes : a user's own candidates, next to the product's.
 
     Returns
     -------

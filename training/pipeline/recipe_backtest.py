@@ -1,4 +1,4 @@
-"""Backtest of a user's recipes beside the product's own, by the rules of a training; nothing is registered."""
+"""Backtest of a user's recipes next to the product's own, by the rules of a training; nothing is registered."""
 
 from __future__ import annotations
 

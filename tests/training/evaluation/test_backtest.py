@@ -9,14 +9,20 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import HistGradientBoostingClassifier
 
+from features.errors import BadRequest
 from features.utils.progress import no_progress
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.origins import Origins
+from training.dataset.sufficiency import Sufficiency
 from training.dataset.target_rows import TargetRows
+from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.evaluation.backtest import PARTS, Backtest, run_backtest
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, RENEWAL_DUE
+from training.evaluation.promotion_gates import all_passed, evaluate_gates
 
 MAIN = 30
 CONFIG = TrainConfig(horizon_days=MAIN, horizons=(14, 60), grace_days=0, trials=1, folds=2, resamples=50)
@@ -108,3 +114,50 @@ def test_what_the_data_lack_is_no_candidate(labelled_portfolio: LabelledSnapshot
     result = run_backtest(rows, Origins(origins.dates[1:], origins.labelled, MAIN), CONFIG, no_progress)
     assert set(result.tested.p) == {BASE_RATE, BLEND, *PARTS}
     assert not result.tested.due.any()
+
+
+class _Noise(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Probabilities that have nothing to do with the outcome."""
+
+    def fit(self, X: pd.DataFrame, y: object) -> _Noise:
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        p = 0.05 + 0.9 * (np.modf(np.abs(np.nan_to_num(X["usage.noise"])) * 1000)[0])
+        return np.column_stack([1 - p, p])
+
+
+def test_recipes_are_judged_like_our_own_and_one_without_signal_fails(
+    labelled_portfolio: LabelledSnapshots, origins: Origins, backtest: Backtest
+) -> None:
+    rows = TargetRows(labelled_portfolio, "churn", {}, MAIN)
+    recipes = [
+        EstimatorRecipe("trees", HistGradientBoostingClassifier(max_iter=10, max_leaf_nodes=6)),
+        EstimatorRecipe("noise", _Noise()),
+    ]
+    result = run_backtest(rows, origins, CONFIG, no_progress, recipes)
+    assert list(result.comparisons) == ["trees", "noise", BLEND]
+    assert result.judgement == result.comparisons["trees"]
+    # Our own candidates are those of a backtest without recipes, and differences are paired both ways.
+    np.testing.assert_array_equal(result.tested.p[BLEND], backtest.tested.p[BLEND])
+    one, two = result.comparisons["trees"].difference(BLEND), result.comparisons[BLEND].difference("trees")
+    assert one is not None
+    assert two is not None
+    assert (one.value, one.low, one.high) == pytest.approx((-two.value, -two.high, -two.low))
+    enough = Sufficiency("churn", 900.0, 300, {}, {}, {}, (), (), None)
+    gates = {name: evaluate_gates(each, enough, [], None, []) for name, each in result.comparisons.items()}
+    assert result.comparisons["trees"].grade in ("fair", "good")
+    assert not [gate.name for gate in gates["trees"] if not gate.passed and gate.name == "beats_base_rate"]
+    assert result.comparisons["noise"].grade == "none"
+    assert not all_passed(gates["noise"])
+    assert "beats_base_rate" in [gate.name for gate in gates["noise"] if not gate.passed]
+
+
+@pytest.mark.parametrize("names", [(BLEND,), (HEALTH_SCORE,), ("own", "own")])
+def test_candidates_have_different_names(
+    labelled_portfolio: LabelledSnapshots, origins: Origins, names: tuple[str, ...]
+) -> None:
+    recipes = [EstimatorRecipe(name, _Noise()) for name in names]
+    with pytest.raises(BadRequest, match="several candidates would be called"):
+        run_backtest(TargetRows(labelled_portfolio, "churn", {}, MAIN), origins, CONFIG, no_progress, recipes)
