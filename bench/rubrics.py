@@ -1,6 +1,7 @@
 """Churn by band of every rubric, and its ranking compared with the model, on simulated portfolios and on given signals.
 
-The training is a normal one, evaluated on its test dates. The rates of the bands are those of all labeled dates.
+The training is a normal one, evaluated on the dates that its backtest predicts. The rates of the bands are those of all
+labeled dates.
 
     python bench/rubrics.py [--seeds 0 1 2] [--accounts 800] [--weeks 130] [SIGNALS ...]
 """

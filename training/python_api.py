@@ -130,8 +130,7 @@ class TrainingResult:
         `score` and the other functions take it.
     metrics : pandas.DataFrame
         Index ``target``, ``candidate``, ``metric``; columns ``value``, ``low`` and ``high`` (95% interval, accounts
-        resampled) on the test dates. NaN where undefined. The released model is the candidate ``blend``, or the one
-        with the name of the registered estimator.
+        resampled) on the predicted dates. NaN where undefined. The released model is the candidate ``blend``.
     gates : pandas.DataFrame
         The promotion gates: ``target``, ``name``, ``passed`` (bool) and ``words``.
     """
@@ -159,7 +158,7 @@ class TrainingResult:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """Each candidate's metrics on the test dates, with 95% intervals."""
+        """Each candidate's metrics on the predicted dates, with 95% intervals."""
         rows = [
             {"target": target, "candidate": row["candidate"], "metric": metric["name"]}
             | {name: metric[name] for name in ("value", "low", "high")}
@@ -192,9 +191,9 @@ class TrainingResult:
         Returns
         -------
         pandas.DataFrame
-            One row per account and test date: ``account_id``, ``as_of`` (datetime64[us, UTC]), ``segment``, ``arr``
-            (currency a year), ``outcome`` (0.0 or 1.0), and the probability (0 to 1) by each candidate that gives one,
-            in a column of its name; the released model is ``blend`` or the registered estimator.
+            One row per account and predicted date: ``account_id``, ``as_of`` (datetime64[us, UTC]), ``segment``,
+            ``arr`` (currency a year), ``outcome`` (0.0 or 1.0), and the probability (0 to 1) by each candidate that
+            gives one, in a column of its name; the released model is ``blend``.
 
         Raises
         ------

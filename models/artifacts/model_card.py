@@ -45,7 +45,7 @@ class DataSlice(_CardPart):
 
 
 class CandidateMetrics(_CardPart):
-    """The metrics of one candidate on the test dates, by name."""
+    """The metrics of one candidate on the predicted dates, by name."""
 
     candidate: str
     metrics: dict[str, MetricEstimate]
@@ -115,16 +115,16 @@ class CapacityRecall(_CardPart):
 
 
 class InvoluntaryChurnCard(_CardPart):
-    """How churn by nonpayment is distinguished from other churn, and how well on the test dates.
+    """How churn by nonpayment is distinguished from other churn, and how well on the predicted dates.
 
     Parameters
     ----------
     words : which method is used, and why.
     known_share : the share of the churned training accounts that ended by nonpayment.
     trained_on, tested_on : churned accounts, by kind.
-    rate, expected : the observed and the predicted share of nonpayment on the test dates; None if not evaluated.
+    rate, expected : the observed and the predicted share of nonpayment on the predicted dates; None if not evaluated.
     ratio : ``rate`` divided by ``expected``.
-    rivals : a share per account and a constant share, on the test dates; empty if not evaluated.
+    rivals : a share per account and a constant share, on the predicted dates; empty if not evaluated.
     """
 
     words: str
@@ -162,7 +162,7 @@ class ModelCard(_CardPart):
         the model in use. In old cards: train, calibration and test.
     newest_snapshots : the newest training snapshot (ISO date) by horizon in days; empty in old cards.
     missing_share : by table, the share of the history's rows without data.
-    rivals : the model (named ``subject``) and the candidates that it had to beat, on the test dates.
+    rivals : the model (named ``subject``) and the candidates that it had to beat, on the predicted dates.
     features_read : the number of features that the model reads; ``weights`` has the most important ones, and
         ``dimensions`` all of them by dimension.
     same_first : the share of accounts whose first reason is the same in two members of the ensemble (in old cards,

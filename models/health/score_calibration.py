@@ -43,7 +43,7 @@ class BandRate(_Fact):
 
 
 class CalibrationCheck(_Fact):
-    """The evaluation, on the test dates, of a curve fitted on label windows that ended before them.
+    """The evaluation, on the predicted dates, of a curve fitted on label windows that ended before them.
 
     It has the mean expected and observed rate, their mean absolute difference over fifths of the rows, and the Brier
     score, compared with that of the previous rate.

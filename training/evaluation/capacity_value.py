@@ -18,7 +18,7 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class CapacityCapture:
-    """Share of the outcomes among the ``capacity`` accounts that a candidate ranks highest, over all test dates.
+    """Share of the outcomes among the ``capacity`` accounts that a candidate ranks highest, over all predicted dates.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class CapacityCapture:
 
 @dataclass(frozen=True)
 class CapacityValue(CapacityCapture):
-    """Value of the covered outcomes to a team, on the average test date.
+    """Value of the covered outcomes to a team, on the average predicted date.
 
     Parameters
     ----------

@@ -24,15 +24,17 @@ from training.statistics.newton_logistic import row_log_loss
 Grade = Literal["none", "weak", "fair", "good"]
 RESAMPLES = 500
 
-# From this AUC on, a ranking counts as useful. With 0.65, the riskiest tenth has about two and a half times its share
-# of the outcomes; with 0.75, about four times.
+# Grades use the bounds of 95% intervals, so a lucky estimate from few outcomes is not graded higher than it proves.
+# From a lower bound of this AUC on, a ranking counts as useful. With 0.65, the riskiest tenth has about two and a half
+# times its share of the outcomes; with 0.75, about four times.
 FAIR_AUC = 0.65
 GOOD_AUC = 0.75
-GOOD_SLOPE = (0.8, 1.25)
+# Bounds of the whole interval of the slope: log-odds are off by at most half.
+GOOD_SLOPE = (0.67, 1.5)
 
 GRADE_WORDS: dict[Grade, str] = {
     "none": "not measurably better than the average rate; do not act on it",
-    "weak": "better than the average rate, but ranks little better than chance; use it as one hint among others",
+    "weak": "better than the average rate, but may rank little better than chance; use it as one hint among others",
     "fair": "ranks usefully; good enough to decide which accounts to look at first",
     "good": "ranks well, and its probabilities can be used as they are",
 }
@@ -85,16 +87,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Comparison of all candidates on the test dates, those that the backtest predicts.
+    """Comparison of all candidates on the same rows, usually those that the backtest predicts.
 
     Parameters
     ----------
     subject : the evaluated candidate.
     rows : metrics per candidate, in the given order.
     differences : loss differences between the subject and every other candidate, by both losses.
-    size : number of test rows, accounts, rows with the outcome, and accounts with it.
+    size : number of rows, accounts, rows with the outcome, and accounts with it.
     known_rate, window_rate : mean of the outcome rates known at the origins, and rate of the predicted rows.
-    grade, words : grade of the subject, and what it means.
+    grade, words : grade of the subject by interval bounds, and what it means.
     """
 
     subject: str
@@ -159,11 +161,11 @@ def compare_candidates(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """Compare all candidates on the same test rows.
+    """Compare all candidates on the same predicted rows.
 
     Parameters
     ----------
-    y : labels of the test rows, 0 or 1, shape (n,).
+    y : labels of the predicted rows, 0 or 1, shape (n,).
     candidates : probabilities by candidate, shape (n,) each; at least those of the subject.
     accounts : account of each row; accounts are resampled whole.
     arr : ARR at as_of, currency.
@@ -204,7 +206,7 @@ def compare_subjects(
     """
     happened = np.asarray(y, dtype=np.float64)
     if not 0 < happened.sum() < len(happened):
-        raise InsufficientData(["only one outcome occurs at the test dates; both are needed"])
+        raise InsufficientData(["only one outcome occurs on the predicted dates; both are needed"])
     money = np.asarray(arr, dtype=np.float64)
     data = {name: Predictions(happened, np.asarray(p, dtype=np.float64), money) for name, p in candidates.items()}
     bootstrap = AccountBootstrap(accounts, resamples, seed)
@@ -218,50 +220,11 @@ def compare_subjects(
         "accounts_with_outcome": len(np.unique(bootstrap.codes[happened == 1])),
     }
     average = Predictions(happened, np.full(len(happened), known_rate), money)
-    known, window = float(np.mean(known_rate)), float(happened.mean())
-    comparisons = {}
-    for subject in subjects:
-        differences = tuple(
-            _difference(subject, other, loss, data, bootstrap)
-            for other in data
-            if other != subject
-            for loss in ("log_loss", "brier")
-        )
-        against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
-        grade = _grade({row.candidate: row for row in rows}[subject], against_average)
-        comparisons[subject] = Comparison(subject, rows, differences, size, known, window, grade, GRADE_WORDS[grade])
-    return comparisons
-
-
-def metric_names() -> dict[str, str]:
-    """Return the description of a good value of each metric, by name, in the order of `metric_values`."""
-    goods = {name: good for name, (_, good) in _SINGLE.items()}
-    return goods | {
-        f"{name}_{share * 100:.0f}": good for name, good in _BY_SHARE.items() for share in metrics.TOP_SHARES
-    }
-
-
-def metric_values(data: Predictions, weights: Floats, known_rate: float | Floats) -> Floats:
-    """Return all metrics of some predictions.
-
-    Parameters
-    ----------
-    data : n predictions.
-    weights : weights of the rows in b resamples, shape (b, n).
-    known_rate : outcome rate known when the predictions were made, 0 to 1, of each row (n,) or of all.
-
-    Returns
-    -------
-    array of shape (b, metrics)
-        In the order of `metric_names`.
-    """
-    ranked = metrics.ranking_metrics(data, weights)
-    skill = partial(metrics.brier_skill, known_rate=known_rate)
-    columns = [
-        ranked[name] if name in ranked else (skill if name == "brier_skill" else measure)(data, weights)
-        for name, (measure, _) in _SINGLE.items()
-    ]
-    return np.column_stack([*columns, *(ranked[name] for name in _BY_SHARE)])
+    against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
+    row = {row.candidate: row for row in rows}[subject]
+    grade = _grade(row, against_average)
+    known = float(np.mean(known_rate))
+    return Comparison(subject, rows, differences, size, known, float(happened.mean()), grade, _grade_words(grade, row))
 
 
 def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float | Floats) -> tuple[Metric, ...]:
@@ -290,7 +253,7 @@ def _difference(
 
 
 def _grade(row: ComparisonRow, against_average: Difference) -> Grade:
-    """Return the grade of a candidate.
+    """Return the grade of a candidate, by the bounds of its intervals.
 
     It must first beat the known rate (by log loss, which is more sensitive than Brier for rare outcomes). Then the
     ranking counts, and then the probabilities.
@@ -298,11 +261,19 @@ def _grade(row: ComparisonRow, against_average: Difference) -> Grade:
     auc, slope = row["roc_auc"], row["calibration_slope"]
     if not (against_average.better and auc.low > 0.5):
         return "none"
-    if auc.value < FAIR_AUC:
+    if auc.low < FAIR_AUC:
         return "weak"
-    if auc.value < GOOD_AUC or not GOOD_SLOPE[0] <= slope.value <= GOOD_SLOPE[1]:
-        return "fair"
-    return "good"
+    if auc.low >= GOOD_AUC and GOOD_SLOPE[0] <= slope.low and slope.high <= GOOD_SLOPE[1]:
+        return "good"
+    return "fair"
+
+
+def _grade_words(grade: Grade, row: ComparisonRow) -> str:
+    """Return what a grade means, with the bound that decided it."""
+    low = row["roc_auc"].low
+    if grade == "none" or not np.isfinite(low):
+        return GRADE_WORDS[grade]
+    return f"{GRADE_WORDS[grade]} (ROC AUC at least {low:.2f}, the lower end of its 95% interval)"
 
 
 def json_safe(value: Any) -> Any:

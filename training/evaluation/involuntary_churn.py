@@ -36,17 +36,17 @@ Ships = Literal["share_by_account", "constant_share", "nothing"]
 
 @dataclass(frozen=True)
 class InvoluntaryChurn:
-    """Model of the involuntary share of churn, evaluated on the churned rows of the test dates.
+    """Model of the involuntary share of churn, evaluated on the churned rows on the predicted dates.
 
     Parameters
     ----------
     known_share : share of the churned training rows that ended by nonpayment, 0 to 1.
-    trained_on, tested_on : churned accounts by kind, in the training rows and at the test dates.
+    trained_on, tested_on : churned accounts by kind, in the training rows and on the predicted dates.
     model : fitted on every churn known before the test; None with fewer than `MINIMUM_ACCOUNTS` accounts of either
         kind.
-    figures : observed and predicted share of nonpayment at the test dates.
+    figures : observed and predicted share of nonpayment on the predicted dates.
     judgement : comparison of the model with the constant share, by every metric. Both are None where there is no model,
-        or where the test dates have fewer than `training.evaluation.test_predictions.MINIMUM_ACCOUNTS` accounts of
+        or where the predicted dates have fewer than `training.evaluation.test_predictions.MINIMUM_ACCOUNTS` accounts of
         either kind.
     """
 
@@ -77,14 +77,15 @@ class InvoluntaryChurn:
             return f"involuntary churn is not estimated: too few accounts to learn from ({counts})"
         if self.judgement is None or (difference := self.judgement.difference(CONSTANT)) is None:
             counts = _account_counts(self.tested_on, test_predictions.MINIMUM_ACCOUNTS)
-            return f"estimated per account, but not evaluated: too few accounts at the test dates ({counts})"
+            return f"estimated per account, but not evaluated: too few accounts on the predicted dates ({counts})"
         if difference.worse:
             return (
                 f"a constant {self.known_share:.0%} of each churn probability is attributed to nonpayment: a share per "
-                "account had a significantly worse log loss at the test dates"
+                "account had a significantly worse log loss on the predicted dates"
             )
         relation = "better than" if difference.better else "not measurably different from"
-        return f"the share is estimated per account: log loss at the test dates {relation} that of a constant share"
+        loss = f"log loss on the predicted dates {relation} that of a constant share"
+        return f"the share is estimated per account: {loss}"
 
     def scorer_parameters(self) -> dict[str, Any] | None:
         """What ships, in the form that the scorer reads (`models.scorer.scorer`, "involuntary"); None for nothing."""

@@ -19,8 +19,9 @@ from training.evaluation.champion_comparison import ChampionComparison
 from training.evaluation.comparison import Comparison
 from training.leakage.report import MAXIMUM_NAMED
 
-# With 30 test accounts that have the outcome, the standard error of the slope is about 0.2: a calibrated model falls
-# outside in about one of a hundred trainings.
+# A slope within these bounds does not matter. With 30 predicted accounts that have the outcome, the standard error of
+# the slope is about 0.2 for an AUC of 0.8. The log-odds of a weak model vary less, so its slope is less certain. It is
+# not refused for a slope that may be 1.
 SLOPE_BOUNDS = (0.6, 1.6)
 # A loss of less than this share of the base rate's log loss is no reason to keep a simpler model: the ensemble gives
 # intervals and stable reasons, and a long backtest measures differences that do not matter.
@@ -140,12 +141,16 @@ def _compared(name: str, difference: tuple[float, float, float], margin: float, 
 
 
 def _slope(judgement: Comparison) -> Gate:
-    slope = judgement[judgement.subject]["calibration_slope"].value
-    low, high = SLOPE_BOUNDS
+    """Return the gate of the slope: failed if it is measurably different from 1 and outside the bounds."""
+    metric = judgement[judgement.subject]["calibration_slope"]
+    slope, (low, high) = metric.value, SLOPE_BOUNDS
     limit = low if slope < 1 else high
     if low <= slope <= high:
         return Gate("calibration_slope", True, slope, limit, "its probabilities vary about as much as the outcomes")
     way = "too extreme" if slope < low else "too close to the average" if slope > high else "all equal"
+    if metric.low <= 1 <= metric.high:
+        words = f"its probabilities may be {way}, but the slope is not measurably different from 1"
+        return Gate("calibration_slope", True, slope, limit, f"{words} ({metric.low:.2f} to {metric.high:.2f})")
     figure = None if np.isnan(slope) else slope
     return Gate("calibration_slope", False, figure, limit, f"its probabilities are {way}")
 

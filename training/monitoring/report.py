@@ -60,7 +60,7 @@ class ChampionMonitoring:
     ----------
     version, trained_through, horizon_days : of the champion.
     matured : metrics by horizon, shortest first; horizons without matured predictions are left out.
-    trained_auc : its AUC on the test dates at training.
+    trained_auc : its AUC on the predicted dates at training.
     former : the previous champions, oldest first.
     together : pooled metrics of all champions, each on the dates when it was in use, by horizon.
     drifted : drift of the portfolio since its training.

@@ -10,7 +10,8 @@ from features.utils.dates import to_iso
 from models.artifacts import model_card as card
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.training_data import TrainingData
-from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION, RENEWAL_DUE
+from training.evaluation.backtest import PARTS
+from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LOGISTIC_REGRESSION, RENEWAL_DUE
 from training.evaluation.by_segment import SegmentMetrics
 from training.evaluation.capacity_value import RANDOM
 from training.evaluation.comparison import Metric
@@ -30,7 +31,7 @@ METRICS = (
 INVOLUNTARY_METRICS = ("roc_auc", "brier", "log_loss")
 #: The metrics among the accounts whose renewal is due.
 DUE_METRICS = ("roc_auc", "brier", "log_loss", "brier_skill")
-RIVALS = (BLEND, BASE_RATE, RENEWAL_DUE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
+RIVALS = (BLEND, BASE_RATE, RENEWAL_DUE, HEALTH_SCORE, *PARTS)
 #: The rivals whose AUC by segment is on the card; the run's report has all of them.
 SEGMENT_RIVALS = (HEALTH_SCORE, LOGISTIC_REGRESSION)
 #: Number of features on the card.

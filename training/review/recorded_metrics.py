@@ -24,12 +24,12 @@ class RecordedEvaluation:
 
     @property
     def accounts(self) -> int:
-        """Number of accounts on the test dates."""
+        """Number of accounts on the predicted dates."""
         return int(self.evaluation["size"]["accounts"])
 
     @property
     def events(self) -> int:
-        """Number of accounts with the outcome on the test dates."""
+        """Number of accounts with the outcome on the predicted dates."""
         return int(self.evaluation["size"]["accounts_with_outcome"])
 
     def figure(self, name: str, candidate: str | None = None) -> ReviewFigure:

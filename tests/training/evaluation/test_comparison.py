@@ -11,7 +11,7 @@ import scipy.special
 
 from features.errors import InsufficientData
 from features.utils.arrays import Floats
-from training.evaluation.comparison import Comparison, compare_candidates
+from training.evaluation.comparison import FAIR_AUC, GOOD_AUC, GOOD_SLOPE, Comparison, compare_candidates
 
 ROWS = 2_000
 
@@ -77,7 +77,7 @@ def test_a_worse_candidate_is_marked() -> None:
     assert result.worse
 
 
-@pytest.mark.parametrize(("strength", "grade"), [(0.0, "none"), (0.45, "weak"), (0.8, "fair"), (1.5, "good")])
+@pytest.mark.parametrize(("strength", "grade"), [(0.0, "none"), (0.45, "weak"), (0.9, "fair"), (1.5, "good")])
 def test_grades_follow_the_ranking(strength: float, grade: str) -> None:
     judgement = compare(strength)
     assert judgement.grade == grade
@@ -88,8 +88,28 @@ def test_a_good_ranking_with_wrong_probabilities_is_only_fair() -> None:
     y, result, accounts = candidates()
     timid = scipy.special.expit(-1.5 + 0.3 * scipy.special.logit(result["blend"]))
     judgement = compare_candidates(y, {"blend": timid}, accounts, np.ones(ROWS), float(y.mean()), resamples=100)
-    assert judgement["blend"]["roc_auc"].value > 0.75
+    assert judgement["blend"]["roc_auc"].low > GOOD_AUC
     assert judgement.grade == "fair"
+
+
+@pytest.mark.parametrize(
+    ("strength", "rows", "grade"), [(0.9, 400, "weak"), (0.9, ROWS, "fair"), (1.5, 240, "fair"), (1.5, ROWS, "good")]
+)
+def test_grades_use_the_bounds_of_intervals(strength: float, rows: int, grade: str) -> None:
+    """A model whose AUC is high enough for the next grade gets the grade that its outcomes prove."""
+    y, result, accounts = candidates(strength)
+    part = slice(0, rows)
+    judgement = compare_candidates(
+        y[part], {"blend": result["blend"][part]}, accounts[part], np.ones(rows), float(y[part].mean()), resamples=200
+    )
+    auc, slope = judgement["blend"]["roc_auc"], judgement["blend"]["calibration_slope"]
+    assert judgement.grade == grade
+    assert auc.value > {0.9: FAIR_AUC, 1.5: GOOD_AUC}[strength]
+    assert f"(ROC AUC at least {auc.low:.2f}, the lower end of its 95% interval)" in judgement.words
+    if grade == "good":
+        assert GOOD_SLOPE[0] <= slope.low <= slope.high <= GOOD_SLOPE[1]
+    elif rows < ROWS:
+        assert auc.low < {"weak": FAIR_AUC, "fair": GOOD_AUC}[grade]
 
 
 def test_sizes_and_rates_are_reported() -> None:
@@ -114,5 +134,5 @@ def test_results_are_reproducible_json_values() -> None:
 
 def test_one_class_is_refused() -> None:
     y, result, accounts = candidates()
-    with pytest.raises(InsufficientData, match="only one outcome occurs at the test dates"):
+    with pytest.raises(InsufficientData, match="only one outcome occurs on the predicted dates"):
         compare_candidates(np.zeros_like(y), result, accounts, np.ones(ROWS), 0.1)

@@ -150,7 +150,7 @@ def test_too_few_accounts_at_the_test_dates_are_not_evaluated(catalogue: Catalog
     evaluation = evaluate(frame, kind, (frame, few), catalogue)
     assert (evaluation.figures, evaluation.judgement, evaluation.ships) == (None, None, BY_ACCOUNT)
     assert evaluation.tested_on == {"involuntary": 9, "voluntary": 391}
-    assert "not evaluated: too few accounts at the test dates (9 by nonpayment, 391 otherwise; at least 10 of each)" in evaluation.words
+    assert "not evaluated: too few accounts on the predicted dates (9 by nonpayment, 391 otherwise; at least 10 of each)" in evaluation.words
     empty = evaluate(frame, kind, (frame.head(0), few[:0]), catalogue)
     assert empty.judgement is None
     assert replace(empty, model=None).ships == "nothing"

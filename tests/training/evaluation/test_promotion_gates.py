@@ -180,6 +180,46 @@ def test_probabilities_that_are_too_extreme_fail() -> None:
     assert slope.limit == SLOPE_BOUNDS[0]
 
 
+def test_a_slope_that_may_be_1_is_not_refused() -> None:
+    """Few outcomes or a weak ranking: the slope is outside the bounds by chance, which is no proof of a fault."""
+    evaluated = judgement("extreme")
+    own = evaluated[LIGHTGBM]
+    uncertain = replace(own, metrics=tuple(replace(m, low=0.1, high=1.1) if m.name == "calibration_slope" else m for m in own.metrics))
+    wide = replace(evaluated, rows=tuple(uncertain if row is own else row for row in evaluated.rows))
+    slope = next(g for g in gates(wide, ENOUGH, []) if g.name == "calibration_slope")
+    assert slope.passed
+    assert slope.words == "its probabilities may be too extreme, but the slope is not measurably different from 1 (0.10 to 1.10)"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_without_signal_nothing_is_promoted(seed: int) -> None:
+    """Neither noise nor a shrunk model without signal is better than the rate by more than chance."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(ROWS) < 0.1).astype(float)
+    rate = np.full(ROWS, 0.1)
+    guesses = {spread: scipy.special.expit(scipy.special.logit(0.1) + rng.normal(0, spread, ROWS)) for spread in (0.02, 0.3, 1.0)}
+    for guess in guesses.values():
+        rivals = {BASE_RATE: rate, LOGISTIC_REGRESSION: rate}
+        accounts = [f"{i % 300}" for i in range(ROWS)]
+        result = compare_candidates(y, {LIGHTGBM: guess} | rivals, accounts, np.ones(ROWS), 0.1, LIGHTGBM, resamples=60)
+        assert "beats_base_rate" in failed(result)
+        assert result.grade == "none"
+
+
+def test_a_weak_model_is_promoted_if_it_is_better_than_the_base_rate() -> None:
+    """Probabilities close to the base rate, with a grade that says so."""
+    rng = np.random.default_rng(3)
+    log_odds = -2 + 0.5 * rng.normal(size=2 * ROWS)
+    y = (rng.random(2 * ROWS) < scipy.special.expit(log_odds)).astype(float)
+    rivals = {name: np.full(2 * ROWS, y.mean()) for name in (BASE_RATE, LOGISTIC_REGRESSION)}
+    accounts = [f"{i % 1000}" for i in range(2 * ROWS)]
+    result = compare_candidates(
+        y, {LIGHTGBM: scipy.special.expit(log_odds)} | rivals, accounts, np.ones(2 * ROWS), float(y.mean()), LIGHTGBM, resamples=100
+    )
+    assert result.grade == "weak"
+    assert failed(result) == []
+
+
 def test_one_probability_for_all_has_no_slope() -> None:
     slope = next(g for g in gates(judgement("average"), ENOUGH, []) if g.name == "calibration_slope")
     assert not slope.passed

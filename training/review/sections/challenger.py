@@ -1,6 +1,7 @@
 """Paired comparison of the champion with a challenger, the newest other registered version, on the quarter's snapshots.
 
-Without a comparable challenger, the section shows the candidates of the champion's training run on its test dates.
+Without a comparable challenger, the section shows the candidates of the champion's training run on the dates that its
+backtest predicts.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ChallengerLossDifference(ReviewModel):
 
 
 class ChallengerComparison(ReviewModel):
-    """The comparison. ``source``: the quarter's snapshots, the test dates of the champion's run, or none."""
+    """The comparison. ``source``: the quarter's snapshots, the predicted dates of the champion's run, or none."""
 
     source: Literal["quarter", "test", "none"]
     champion: str | None
@@ -89,7 +90,8 @@ def compare_challenger(data: ReviewData, home: Home) -> ChallengerComparison:
         for other, figure in recorded.differences(loss).items()
     ]
     words = (
-        f"{reason}. The table shows the other candidates of the champion's training run, on the test dates of that run"
+        f"{reason}. The table shows the other candidates of the champion's training run, on the dates that its "
+        "backtest predicts"
     )
     return ChallengerComparison(
         source="test",

@@ -58,7 +58,7 @@ class ModelBin(ReviewModel):
 class ModelReliability(ReviewModel):
     """Evaluation of the champion on rows whose outcome was unknown when it was trained.
 
-    If the quarter has too few such rows, the figures are those of the test dates of its training run. ``source`` is
+    If the quarter has too few such rows, the figures are those of the backtest of its training run. ``source`` is
     ``quarter``, ``test`` or ``none``. A perfectly calibrated model has ``intercept`` 0 and ``slope`` 1.
     """
 
@@ -196,7 +196,7 @@ def _from_test_dates(recorded: RecordedEvaluation, version: str, trained: str) -
         brier=recorded.figure("brier"),
         auc=recorded.figure("roc_auc"),
         words=f"the champion was trained on data through {trained}, so too few outcomes of the quarter are new to it. "
-        "The figures below come from the test dates of its training run, which are later than its training dates",
+        "The figures below come from the backtest of its training run",
     )
 
 
