@@ -205,9 +205,23 @@ class CrossFitted(ABC):
         -------
         array of shape (k, n)
         """
+        return self.model_raw(frame, days) @ (self.weights if weights is None else weights)
+
+    def model_raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
+        """Return the uncalibrated log-odds of each model of each of k members.
+
+        Parameters
+        ----------
+        frame : n snapshots.
+        days : the horizon; None for the main one.
+
+        Returns
+        -------
+        array of shape (k, n, 3)
+            The last axis is in the order of `MODELS`.
+        """
         matrix = self.encoding.matrix(frame, days)
-        chosen = self.weights if weights is None else weights
-        return np.stack([member.raw_of(matrix) @ chosen for member in self.members])
+        return np.stack([member.raw_of(matrix) for member in self.members])
 
     def error_variance(self, frame: pd.DataFrame) -> float:
         """Return the mean jackknife variance of the log-odds (`models.scorer.members.jackknife_variance`).

@@ -9,6 +9,7 @@ A training releases such a model. A backtest fits it as of past dates.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -100,21 +101,24 @@ class FittedModel:
         """
         return apply_calibrator(self.calibrator, self.ensemble.raw(frame, days))
 
-    def part_probability(self, frame: pd.DataFrame, weights: Floats) -> Floats:
-        """Return the probabilities by other weights of the models, calibrated by the same rule.
+    def part_probabilities(self, frame: pd.DataFrame, parts: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Return the probabilities by other weights of the models, each calibrated by the same rule.
 
         Parameters
         ----------
         frame : n snapshots.
-        weights : weight of each model of `training.estimators.ensemble.MODELS`, shape (3,).
+        parts : weight of each model of `training.estimators.ensemble.MODELS`, shape (3,), by name.
 
         Returns
         -------
-        array of shape (n,)
+        dict of str to array of shape (n,)
         """
-        rows = self.ensemble.out_of_fold
-        calibrator = calibrate(rows.raw @ weights, rows.y, rows.accounts, rows.as_of, shift=self.shift, resamples=0)
-        return apply_calibrator(calibrator, self.ensemble.raw(frame, weights=weights))
+        rows, raw = self.ensemble.out_of_fold, self.ensemble.model_raw(frame).mean(axis=0)
+        calibrators = {
+            name: calibrate(rows.raw @ weights, rows.y, rows.accounts, rows.as_of, shift=self.shift, resamples=0)
+            for name, weights in parts.items()
+        }
+        return {name: apply_calibrator(calibrators[name], raw @ weights) for name, weights in parts.items()}
 
 
 def fit_model(

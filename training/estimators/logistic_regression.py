@@ -195,8 +195,9 @@ def _fitted(
     ready = np.array(prepared.fit_transform(design.matrix))
     average = np.average(ready[design.main], axis=0, weights=design.weight[design.main])
     marks = _marks(prepared)
+    regression = _regression(strength)
     while True:
-        regression = _regression(strength).fit(ready, design.y, design.weight)
+        regression.fit(ready, design.y, design.weight)
         slopes = np.zeros(len(signs))
         slopes[numbers] = regression.coef_[0][: len(numbers)]
         wrong = (slopes * signs < 0) & ~removed
@@ -214,7 +215,8 @@ def _marks(prepared: ColumnTransformer) -> dict[int, int]:
 
 
 def _regression(strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100)
+    """Return a regression that starts from its last solution when it is fitted again."""
+    return LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100, warm_start=True)
 
 
 def _quick(strength: float) -> LogisticRegression:

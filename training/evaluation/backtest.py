@@ -189,9 +189,8 @@ def _predictions(rows: TargetRows, model: FittedModel, test: LabelledSlice) -> M
     for name, score in rows.health.items():
         if np.isfinite(score).any():
             candidates[name] = health_probabilities(model, score, test.health[name], rows.target)
-    for name, weights in PARTS.items():
-        candidates[name] = model.part_probability(test.frame, weights)
-    return candidates | {BLEND: model.probability(test.frame)}
+    parts = {**PARTS, BLEND: model.ensemble.weights}
+    return candidates | model.part_probabilities(test.frame, parts)
 
 
 def _pooled(slices: list[LabelledSlice]) -> LabelledSlice:

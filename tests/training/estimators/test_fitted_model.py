@@ -166,8 +166,9 @@ def test_the_error_of_a_score_is_pooled_with_that_of_the_newest_rows(rows: Targe
 
 def test_parts_of_the_ensemble_are_calibrated_by_the_same_rule(rows: TargetRows, model: FittedModel) -> None:
     frame = rows.prepared.frame
-    assert model.part_probability(frame, model.ensemble.weights) == pytest.approx(model.probability(frame), abs=1e-9)
-    line = model.part_probability(frame, single_weights(LINEAR))
+    parts = model.part_probabilities(frame, {"all": model.ensemble.weights, "linear": single_weights(LINEAR)})
+    assert parts["all"] == pytest.approx(model.probability(frame), abs=1e-9)
+    line = parts["linear"]
     assert line.mean() == pytest.approx(model.probability(frame).mean(), abs=0.02)
     assert np.abs(line - model.probability(frame)).max() > 0.01
 
