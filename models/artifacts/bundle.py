@@ -11,7 +11,7 @@
 ``health.json``      the churn rates of the rubrics' scores, and learned weights, see
                      `models.health.score_calibration`
 ``card.json``        the model card, see `models.artifacts.model_card`; missing in old bundles
-``member-N.onnx``    the models of an ensemble in the ONNX format; only in bundles of registered estimators
+``renewals.json``    the renewal model, see `models.renewals.renewal_model`; only in bundles of churn that have one
 ===================  ==============================================================================================
 """
 
@@ -41,6 +41,8 @@ from models.health.rubric import Rubric, rubric_from_text
 from models.health.rubric_schema import RubricError
 from models.health.score_calibration import HealthFacts
 from models.peer_groups.peers import Peers
+from models.renewals import renewal_model
+from models.renewals.renewal_model import RenewalModel
 from models.scorer.base import ScorerError
 from models.scorer.onnx_model import MEMBER_FILE
 from models.scorer.scorer import Scorer
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION: Final = 6
 READABLE_VERSIONS: Final = (3, 4, 5, FORMAT_VERSION)
 """Bundles of version 3 have no portfolio identity, those of versions 3 and 4 a single model in place of members, and
-those before version 6 no ONNX models."""
+only those of version 6 may have a renewal model."""
 MANIFEST = "manifest.json"
 FILES: dict[str, int] = {
     "model.txt": MODEL_LIMIT,
@@ -64,6 +66,8 @@ FILES: dict[str, int] = {
 }
 CARD = "card.json"
 """Optional. It does not affect predictions, so it is not part of the fingerprint."""
+OPTIONAL = {CARD: JSON_LIMIT, renewal_model.FILE: MODEL_LIMIT}
+"""Files that a bundle may lack, with their maximum sizes in bytes."""
 RETRAIN = "train again with this version of Renewcast, or promote another version"
 REPLACE = "restore the folder from where it was created, or promote another version"
 
@@ -100,7 +104,8 @@ class BundleContents:
     """The contents of a bundle; fields have the same meaning as in `Manifest`.
 
     ``model_text`` is ``booster.model_to_string()``; ``schema`` comes from `bundle_schema`; ``calibrator`` holds
-    ``kind`` (sigmoid, beta or isotonic), ``parameters`` and ``resamples``; ``onnx`` holds the ONNX models by file name.
+    ``kind`` (sigmoid, beta or isotonic), ``parameters`` and ``resamples``; ``renewals`` comes from
+    `models.renewals.renewal_model.renewal_model_json`.
     """
 
     target: Target
@@ -120,7 +125,7 @@ class BundleContents:
     health: HealthFacts = field(default_factory=HealthFacts)
     card: ModelCard | None = None
     portfolio: PortfolioIdentity | None = None
-    onnx: Mapping[str, bytes] = field(default_factory=dict)
+    renewals: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ class Bundle:
     health: HealthFacts
     card: ModelCard | None = None
     comparables: Comparables = field(default_factory=Comparables)
+    renewals: RenewalModel | None = None
 
     @cached_property
     def gains(self) -> Mapping[str, float]:
@@ -167,6 +173,14 @@ def bundle_schema(
     more : other keys that are read with the model: "members" (the trees and the linear model of each), "horizons",
         "involuntary", "comparables".
     """
+    entries = feature_entries(features, categories, catalogue)
+    return {"features": entries, **(more or {}), "reference": peers.to_json()}
+
+
+def feature_entries(
+    features: Sequence[str], categories: Mapping[str, Sequence[str]], catalogue: Mapping[str, Feature]
+) -> list[dict[str, Any]]:
+    """Return the key "features" of a schema; the parameters are those of `bundle_schema`."""
     entries: list[dict[str, Any]] = []
     for name in features:
         feature = catalogue[name]
@@ -176,7 +190,7 @@ def bundle_schema(
         if name in categories:
             entry["categories"] = list(categories[name])
         entries.append(entry)
-    return {"features": entries, **(more or {}), "reference": peers.to_json()}
+    return entries
 
 
 def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Feature] | None = None) -> Bundle:
@@ -207,6 +221,8 @@ def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Fe
     }
     if parts.card is not None:
         contents[CARD] = _json(parts.card.model_dump(mode="json"))
+    if parts.renewals is not None:
+        contents[renewal_model.FILE] = parts.renewals
     manifest = Manifest(
         target=parts.target,
         version=parts.version,
@@ -255,8 +271,8 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
             raise BundleError(
                 f"{folder / MANIFEST} belongs to a {manifest.target} model", target, f"use a bundle for {target}"
             )
-        limits = FILES | {name: MODEL_LIMIT for name in manifest.files if MEMBER_FILE.fullmatch(name)}
-        limits |= {CARD: JSON_LIMIT} if CARD in manifest.files or (folder / CARD).exists() else {}
+        optional = {n: limit for n, limit in OPTIONAL.items() if n in manifest.files or (folder / n).exists()}
+        limits = FILES | optional
         contents = {name: read_bounded(folder / name, limit) for name, limit in limits.items()}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
@@ -265,12 +281,14 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
                 )
         schema = read_json(contents["schema.json"], "schema.json")
         calibrator = read_json(contents["calibrator.json"], "calibrator.json")
-        onnx = {name: content for name, content in contents.items() if MEMBER_FILE.fullmatch(name)}
-        model = contents["model.txt"].decode()
-        scorer = Scorer.from_texts(model, schema, calibrator, LazyTreeShap.by_member, onnx)
+        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, LazyTreeShap.by_member)
+        stored = contents.get(renewal_model.FILE)
+        renewals = None if stored is None else RenewalModel.from_json(stored)
     except (ScorerError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder}: {error}", "a bundle written by `renewcast train`", RETRAIN) from error
-    _check_catalogue(folder, schema, catalogue)
+    _check_catalogue(folder / "schema.json", schema["features"], catalogue)
+    for entries in () if renewals is None else renewals.features.values():
+        _check_catalogue(folder / renewal_model.FILE, entries, catalogue)
     try:
         comparables = Comparables.from_json(schema.get("comparables"), scorer.members, len(scorer.features))
     except ScorerError as error:
@@ -293,7 +311,7 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         raise BundleError(f"{folder / CARD}: {error}", cure=REPLACE) from error
     if facts := health.of(rubric.name, rubric.version):
         rubric = replace(rubric, learned=facts.learned.weights if facts.learned else None)
-    return Bundle(folder, manifest, scorer, peers, rubric, health, card, comparables)
+    return Bundle(folder, manifest, scorer, peers, rubric, health, card, comparables, renewals)
 
 
 def _check_names(folder: Path) -> None:
@@ -303,8 +321,7 @@ def _check_names(folder: Path) -> None:
     wanted = {MANIFEST, *FILES}
     if missing := sorted(wanted - set(entries)):
         raise BundleError(f"{folder} lacks {', '.join(missing)}", f"the files {', '.join(sorted(wanted))}", REPLACE)
-    members = {name for name in entries if MEMBER_FILE.fullmatch(name)}
-    if extra := sorted(set(entries) - wanted - members - {CARD}):
+    if extra := sorted(set(entries) - wanted - set(OPTIONAL)):
         raise BundleError(
             f"{folder} also contains {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove the other files"
         )
@@ -323,17 +340,14 @@ def _read_manifest(folder: Path) -> Manifest:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         raise BundleError(f"{folder / MANIFEST}: {first_validation_error(error)}", cure=REPLACE) from error
-    members = {name for name in manifest.files if MEMBER_FILE.fullmatch(name)}
-    if unlisted := sorted({entry.name for entry in folder.glob("member-*.onnx")} - members):
-        raise BundleError(f"{folder} also contains {', '.join(unlisted)}", f"only the files in {MANIFEST}", REPLACE)
-    if set(manifest.files) - members - {CARD} != set(FILES):
+    if set(manifest.files) - set(OPTIONAL) != set(FILES):
         raise BundleError(f"{folder / MANIFEST}: key files does not list {', '.join(FILES)}", cure=REPLACE)
     return manifest
 
 
-def _check_catalogue(folder: Path, schema: Mapping[str, Any], catalogue: Mapping[str, Feature]) -> None:
+def _check_catalogue(file: Path, entries: Sequence[Mapping[str, Any]], catalogue: Mapping[str, Feature]) -> None:
     differences = []
-    for entry in schema["features"]:
+    for entry in entries:
         now = catalogue.get(entry["name"])
         if now is None:
             differences.append(f"{entry['name']} is not in the catalogue")
@@ -347,7 +361,7 @@ def _check_catalogue(folder: Path, schema: Mapping[str, Any], catalogue: Mapping
             differences.append(f"{entry['name']} had another definition when the bundle was created")
     if differences:
         raise BundleError(
-            f"{folder / 'schema.json'} was created for another catalogue: {'; '.join(differences)}",
+            f"{file} was created for another catalogue: {'; '.join(differences)}",
             "features of the current catalogue (including RENEWCAST_FEATURES), of the same kind, unit and definition",
             RETRAIN,
         )

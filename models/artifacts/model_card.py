@@ -137,6 +137,43 @@ class InvoluntaryChurnCard(_CardPart):
     rivals: list[CandidateMetrics]
 
 
+class RenewalStageCard(_CardPart):
+    """One stage of the renewal model, and how it was evaluated.
+
+    Parameters
+    ----------
+    stage : lost, expanded or contracted, each given that none of the earlier ones occurs.
+    renewals, outcomes : renewals with a known outcome, and those of them in which the stage occurred.
+    used : whether the stage has a model; otherwise it is derived from the churn and expansion models.
+    reason : why it has no model; empty if it has one.
+    rivals : the model and its rivals in the backtest; empty if it was not evaluated.
+    apart : the differences of their losses.
+    """
+
+    stage: str
+    renewals: _Count
+    outcomes: _Count
+    used: bool
+    reason: str
+    rivals: list[CandidateMetrics]
+    apart: list[LossDifference]
+
+
+class RenewalModelCard(_CardPart):
+    """The renewal model of a bundle of churn.
+
+    Parameters
+    ----------
+    leads : days before a renewal for which it is trained.
+    reason : why there is no renewal model; empty if there is one.
+    stages : its stages; empty if none could be tried.
+    """
+
+    leads: list[_Count]
+    reason: str
+    stages: list[RenewalStageCard]
+
+
 class ReasonCounts(_CardPart):
     """The reasons that answers give, on the newest training snapshot.
 
@@ -174,6 +211,7 @@ class ModelCard(_CardPart):
     notes : findings of the leak check that are not leaks.
     involuntary : how churn by nonpayment is distinguished; None for expansion and in old cards.
     feeds : problems of the feeds of the training data.
+    renewals : the renewal model, or why there is none; None for expansion and in old cards.
     """
 
     format: Literal[1] = 1
@@ -210,7 +248,7 @@ class ModelCard(_CardPart):
     newest_snapshots: dict[str, str] = Field(default_factory=dict)
     reasons: ReasonCounts | None = None
     due: list[CandidateMetrics] = Field(default_factory=list)
-    recipe: str | None = None
+    renewals: RenewalModelCard | None = None
 
     @classmethod
     def from_json(cls, content: bytes) -> ModelCard:

@@ -13,6 +13,7 @@ from features.utils.periods import Period
 from models.renewals.forecast import DueRenewals
 from models.renewals.forecast_bias import log_odds_spread
 from models.renewals.hazard_interpolation import probability_by
+from models.renewals.renewal_model import Stage, StagePrediction
 
 _DAY = 86_400.0
 
@@ -38,6 +39,9 @@ class DueAccounts:
     forecast needs (the others are listed, never guessed); ``overdue`` marks accounts past their renewal without a
     signature. ``leaves`` and ``grows`` are the probabilities by the renewal and its grace period, with the standard
     deviations ``leaves_spread`` and ``grows_spread`` in log-odds; NaN if unknown. ``grows`` is None without a model.
+    ``shrinks`` is the probability of shrinking given that the account stays and does not grow, NaN without a model of
+    it. ``by_renewal_model`` marks accounts whose probability of leaving is that of the renewal model; the others are
+    derived from the horizons of the churn model.
     """
 
     due: Bools
@@ -47,6 +51,8 @@ class DueAccounts:
     leaves_spread: Floats
     grows: Floats | None
     grows_spread: Floats
+    shrinks: Floats
+    by_renewal_model: Bools
 
     def of(self, arr: Floats, segment: Texts) -> DueRenewals:
         """Return the accounts marked ``complete``, for `models.renewals.forecast.forecast_due_renewals`."""
@@ -58,6 +64,7 @@ class DueAccounts:
             None if self.grows is None else self.grows[rows],
             self.grows_spread[rows],
             segment[rows],
+            self.shrinks[rows],
         )
 
 
@@ -69,6 +76,7 @@ def find_due_accounts(
     leaving: ModelProbabilities,
     growing: ModelProbabilities | None,
     grace_days: int,
+    renewals: Mapping[Stage, StagePrediction] | None = None,
 ) -> DueAccounts:
     """Find the due accounts, and their probabilities of having left or grown by the renewal and its grace period.
 
@@ -77,17 +85,31 @@ def find_due_accounts(
     days_to_renewal : days from ``as_of``, NaN if unknown, negative if the date has passed without a signature; (n,).
     arr : annual amount, NaN if unknown; (n,).
     leaving, growing : the probabilities of the churn and expansion models; ``growing`` is None without a model.
+    renewals : the predictions of the renewal model, which replace those of the other models where there are any.
     """
     begin, end = ((at - as_of).total_seconds() / _DAY for at in (period.start, period.end))
     due = (days_to_renewal >= max(begin, 0.0)) & (days_to_renewal < end)
     until = np.where(due, days_to_renewal, np.nan)
     leaves, leaves_spread = _by(leaving, until, grace_days)
-    complete = due & np.isfinite(leaves) & np.isfinite(leaves_spread) & np.isfinite(arr)
-    grows, grows_spread = None, np.zeros(len(arr))
+    grows: Floats | None = None
+    grows_spread = np.zeros(len(arr))
     if growing is not None:
         grows, grows_spread = _by(growing, until, grace_days)
+    shrinks, modeled = np.full(len(arr), np.nan), np.zeros(len(arr), dtype=np.bool_)
+    if renewals is not None:
+        lost, expanded, shrinks = renewals["lost"], renewals["expanded"], renewals["contracted"].probability
+        modeled = due & np.isfinite(lost.probability)
+        leaves = np.where(modeled, lost.probability, leaves)
+        leaves_spread = np.where(modeled, log_odds_spread(lost.low, lost.high), leaves_spread)
+        grown = due & np.isfinite(expanded.probability)
+        if grown.any():
+            grows = np.where(grown, expanded.probability * (1 - leaves), np.nan if grows is None else grows)
+            grows_spread = np.where(grown, log_odds_spread(expanded.low, expanded.high), grows_spread)
+    complete = due & np.isfinite(leaves) & np.isfinite(leaves_spread) & np.isfinite(arr)
+    if grows is not None and growing is not None:
         complete &= np.isfinite(grows) & np.isfinite(grows_spread)
-    return DueAccounts(due, complete, days_to_renewal < 0, leaves, leaves_spread, grows, grows_spread)
+    overdue = days_to_renewal < 0
+    return DueAccounts(due, complete, overdue, leaves, leaves_spread, grows, grows_spread, shrinks, modeled)
 
 
 def _by(model: ModelProbabilities, until: Floats, grace_days: int) -> tuple[Floats, Floats]:

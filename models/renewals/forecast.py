@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.utils.arrays import Floats, Texts
+from features.utils.arrays import Bools, Floats, Texts
 from models.renewals.forecast_bias import BiasDistribution, ProbabilityShift
 from models.renewals.historical_rates import HistoricalRates
 
@@ -35,8 +35,9 @@ class DueRenewals:
 
     ``arr`` is the annual amount, 0 or more; ``leaves`` the probability of having left by the renewal and its grace
     period, ``grows`` that of having grown by then; ``leaves_spread`` and ``grows_spread`` are the standard deviations
-    of their intervals in log-odds (`models.renewals.forecast_bias.log_odds_spread`); ``segment`` has names or None. If
-    ``grows`` is None, the historical growth rate is used.
+    of their intervals in log-odds (`models.renewals.forecast_bias.log_odds_spread`); ``segment`` has names or None.
+    ``shrinks`` is the probability of having shrunk given that the account stays and does not grow. Where ``grows`` or
+    ``shrinks`` is None or NaN, the historical rate of the segment is used.
     """
 
     arr: Floats
@@ -45,6 +46,7 @@ class DueRenewals:
     grows: Floats | None
     grows_spread: Floats
     segment: Texts
+    shrinks: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -111,16 +113,35 @@ def forecast_due_renewals(
     }
 
 
+def outcome_probabilities(due: DueRenewals, habits: HistoricalRates) -> Floats:
+    """Return the probabilities of the four outcomes of each account: lost, contracted, kept and expanded.
+
+    Parameters
+    ----------
+    due : n due accounts.
+    habits : the historical rates.
+
+    Returns
+    -------
+    array of shape (n, 4)
+        Each row adds up to 1.
+    """
+    change, stays = _Change.of(due, habits), 1 - due.leaves
+    kept = np.maximum(1 - change.grows - change.shrinks, 0.0)
+    return np.column_stack([due.leaves, stays * change.shrinks, stays * kept, stays * change.grows])
+
+
 @dataclass(frozen=True)
 class _Change:
     """Changes of accounts that stay, (n,) each.
 
-    They are the probabilities of growing (before a common shift) and shrinking, the expected contracted and expanded
-    shares of the ARR, and the sizes by segment.
+    They are the probabilities of growing (before a common shift) and shrinking, whether the latter comes from a model,
+    the expected contracted and expanded shares of the ARR, and the sizes by segment.
     """
 
     grows: Floats
     shrinks: Floats
+    modeled: Bools
     contracted: Floats
     expanded: Floats
     sizes: Mapping[str | None, tuple[Floats, Floats, Floats]]
@@ -139,14 +160,17 @@ class _Change:
             more, less = np.maximum(level - 1, 0).mean(), np.maximum(1 - level, 0).mean()
             means[:, rows] = np.array([[grown.mean() - 1], [1 - shrunk.mean()], [more], [less]])
         if due.grows is not None:
-            grow = _growth_if_staying(due.grows, due.leaves)
+            grow = np.where(np.isnan(due.grows), grow, growth_if_staying(due.grows, due.leaves))
+        modeled = np.zeros(n, dtype=np.bool_) if due.shrinks is None else ~np.isnan(due.shrinks)
+        if due.shrinks is not None:
+            shrink = np.where(modeled, due.shrinks * (1 - grow), shrink)
         shrink = np.minimum(shrink, 1 - grow)
         stays = 1 - grow - shrink
         contracted = shrink * means[1] + stays * means[3]
-        return cls(grow, shrink, contracted, grow * means[0] + stays * means[2], sizes)
+        return cls(grow, shrink, modeled, contracted, grow * means[0] + stays * means[2], sizes)
 
 
-def _growth_if_staying(grows: Floats, leaves: Floats) -> Floats:
+def growth_if_staying(grows: Floats, leaves: Floats) -> Floats:
     """Return the probability of growing given that the account stays. Only accounts that stay can grow."""
     return np.minimum(grows / np.maximum(1 - leaves, 1e-9), 1.0)
 
@@ -196,6 +220,7 @@ def _simulate(
         c = np.zeros((m, n))
         for name, rate in rates.items():
             c[:, places[name]] = rate[batch, None]
+        c[:, change.modeled] = change.shrinks[change.modeled]
         stays = rng.random((m, n)) >= p
         coin = rng.random((m, n))
         grows = stays & (coin < q)

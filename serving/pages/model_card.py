@@ -31,6 +31,8 @@ from serving.portfolio.model_cards import (
     evaluation_words,
     model_cards,
     reason_words,
+    renewal_stage_words,
+    renewal_words,
     slice_words,
     snapshot_words,
 )
@@ -92,6 +94,8 @@ def _template_variables(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "evaluation": evaluation_words,
             "model": model_words,
             "reasons": reason_words,
+            "renewal_stage": renewal_stage_words,
+            "renewals": renewal_words,
             "slice": slice_words,
             "snapshots": snapshot_words,
         },

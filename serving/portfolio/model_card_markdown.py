@@ -13,6 +13,8 @@ from serving.portfolio.model_cards import (
     CONTRIBUTIONS_NOTE,
     evaluation_words,
     reason_words,
+    renewal_stage_words,
+    renewal_words,
     slice_words,
     snapshot_words,
 )
@@ -145,6 +147,8 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
             for rival in in_table_order(card["due"])
         ]
         yield from _table(("", *DUE_METRICS.values()), rows)
+    if card["renewals"] is not None:
+        yield from _renewals(card["renewals"])
     yield ""
     yield "## Predicted and observed"
     yield ""
@@ -193,6 +197,23 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
     if card["reasons"] is not None:
         yield ""
         yield reason_words(card["reasons"])
+
+
+def _renewals(card: Mapping[str, Any]) -> Iterable[str]:
+    yield ""
+    yield "## Renewal model"
+    yield ""
+    yield _cell(renewal_words(card))
+    for stage in card["stages"]:
+        yield ""
+        yield _cell(renewal_stage_words(stage))
+        if stage["rivals"]:
+            yield ""
+            rows = [
+                (CANDIDATES[rival["candidate"]], *(figure_words(rival["metrics"].get(name)) for name in DUE_METRICS))
+                for rival in in_table_order(stage["rivals"])
+            ]
+            yield from _table(("", *DUE_METRICS.values()), rows)
 
 
 def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:

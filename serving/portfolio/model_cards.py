@@ -23,6 +23,7 @@ CANDIDATES = {
     "own_blend": "Renewcast's own model",
     "base_rate": "Base rate",
     "renewal_due": "Renewal date only",
+    "derivation": "Churn and expansion models",
     "health_score": "Health score",
     "logistic_regression": "Logistic regression",
     "lightgbm": "Small trees only (LightGBM)",
@@ -38,6 +39,12 @@ SLICES = {
     "calibrate": "Calibration",
     "calibration": "Calibration",
     "test": "Test",
+}
+#: The stages of the renewal model, in words.
+STAGE_WORDS = {
+    "lost": "Lost",
+    "expanded": "Expanded, if not lost",
+    "contracted": "Contracted, if neither lost nor expanded",
 }
 #: Models of voluntary and involuntary churn, and the headings of their metrics.
 CHURN_KIND_CANDIDATES = {"share_by_account": "Share per account", "constant_share": "Constant share"}
@@ -221,6 +228,24 @@ def reason_words(reasons: Mapping[str, Any]) -> str:
         f"and at least two for {percent(reasons['at_least_two'], 0)} of accounts. Most of the {reasons['members']} "
         "models of the ensemble agree on each."
     )
+
+
+def renewal_words(card: Mapping[str, Any]) -> str:
+    """Return what forecasts renewals, as a sentence; see `models.artifacts.model_card.RenewalModelCard`."""
+    if card["reason"]:
+        return f"No renewal model: {card['reason']}. Renewals are derived from the churn and expansion models."
+    shortest, longest = card["leads"][0], card["leads"][-1]
+    return (
+        f"A model of its own predicts renewals {shortest} to {longest} days ahead. Others, monthly contracts and "
+        "stages without a model are derived from the churn and expansion models."
+    )
+
+
+def renewal_stage_words(stage: Mapping[str, Any]) -> str:
+    """Return what a stage of the renewal model was trained on, or why it has no model."""
+    what = STAGE_WORDS.get(stage["stage"], stage["stage"])
+    counts = f"{what}: {number(stage['outcomes'])} of {number(stage['renewals'])} renewals"
+    return f"{counts}; derived: {stage['reason']}." if stage["reason"] else f"{counts}."
 
 
 def _lower_first(name: str) -> str:

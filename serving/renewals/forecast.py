@@ -13,15 +13,17 @@ from features.utils.arrays import Bools, Floats, Texts
 from features.utils.dates import to_iso
 from features.utils.formatting import count_of, money
 from features.utils.periods import Period
+from models.artifacts.bundle import Bundle
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_names
 from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
 from models.predictions.target_predictions import TargetScores
 from models.renewals.due_accounts import DueAccounts, ModelProbabilities, find_due_accounts
-from models.renewals.forecast import ForecastValue, GroupForecast, forecast_due_renewals
+from models.renewals.forecast import ForecastValue, GroupForecast, forecast_due_renewals, outcome_probabilities
 from models.renewals.historical_rates import HistoricalRates
 from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, bias_distributions
+from models.renewals.renewal_model import LEADS
 from models.scorer.base import RENEWAL_FEATURE
 from serving.renewals.schemas import BACKTEST_FIGURES
 
@@ -64,19 +66,24 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
     grace = GRACE_DAYS if churn.bundle is None else churn.bundle.manifest.grace_days
     expansion = None if growth.bundle is None else _probabilities(growth)
-    due = find_due_accounts(as_of, period, until, arr, _probabilities(churn), expansion, grace)
+    model = None if churn.bundle is None else churn.bundle.renewals
+    predicted = None if model is None else model.predict(assessment.frame)
+    due = find_due_accounts(as_of, period, until, arr, _probabilities(churn), expansion, grace, predicted)
     segment = assessment.rule_results.segments
     csm = np.array([_person(inputs, account, "csm") for account in assessment.account_ids], dtype=object)
     habits = inputs.habits or HistoricalRates.none()
     leaving, grown = bias_distributions(inputs.past.quarters if inputs.past else ())
     divisions = {"segment": segment, "csm": csm}
     divisions_forecast = {name: values[due.complete] for name, values in divisions.items()}
-    forecasts = forecast_due_renewals(due.of(arr, segment), habits, leaving, grown, divisions_forecast)
+    renewals = due.of(arr, segment)
+    forecasts = forecast_due_renewals(renewals, habits, leaving, grown, divisions_forecast)
+    outcomes = np.full((len(arr), 4), np.nan)
+    outcomes[due.complete] = outcome_probabilities(renewals, habits)
     names = {
         "segment": [*segment_names(), *([None] if _matches(segment, None).any() else [])],
         "csm": sorted({str(each) for each in csm if each is not None}) + ([None] if _matches(csm, None).any() else []),
     }
-    accounts = _accounts(assessment, due, arr, until, csm, inputs)
+    accounts = _accounts(assessment, due, arr, until, csm, inputs, outcomes)
     return {
         "as_of": format_instant(as_of),
         "period": period.name,
@@ -143,6 +150,7 @@ def _due(due: DueAccounts, arr: Floats, rows: Bools, forecast: GroupForecast | N
         "not_forecast_arr": _sum(arr[left_out]),
         "overdue_accounts": int(overdue.sum()),
         "overdue_arr": _sum(arr[overdue]),
+        "renewal_model_accounts": int((due.complete & due.by_renewal_model & rows).sum()),
         **{name: None if empty else _figure(getattr(forecast, name)) for name in FIGURES},
     }
 
@@ -156,7 +164,13 @@ def _figure(figure: ForecastValue | None) -> dict[str, Any] | None:
 
 
 def _accounts(
-    assessment: Assessment, due: DueAccounts, arr: Floats, until: Floats, csm: Texts, inputs: ForecastInputs
+    assessment: Assessment,
+    due: DueAccounts,
+    arr: Floats,
+    until: Floats,
+    csm: Texts,
+    inputs: ForecastInputs,
+    outcomes: Floats,
 ) -> list[dict[str, Any]]:
     rows = np.flatnonzero(due.due | due.overdue)
     loss = np.nan_to_num(due.leaves * arr, nan=-1.0)
@@ -180,10 +194,19 @@ def _accounts(
                 "health_band": str(bands[row]),
                 "churn_probability": leaves,
                 "expansion_probability": None if due.grows is None else _number(due.grows[row]),
+                "contraction_probability": _number(outcomes[row, 1]),
+                "kept_probability": _number(outcomes[row, 2]),
+                "method": _method(due, row),
                 "expected_lost_arr": None if leaves is None or amount is None else leaves * amount,
             }
         )
     return accounts
+
+
+def _method(due: DueAccounts, row: int) -> str | None:
+    if not np.isfinite(due.leaves[row]):
+        return None
+    return "renewal_model" if due.by_renewal_model[row] else "derivation"
 
 
 def _number(value: float) -> float | None:
@@ -226,6 +249,8 @@ def _notes(
         notes.append(
             f"{left_out:,} of the accounts due are not forecast: too new, without ARR, or beyond the longest horizon"
         )
+    if churn.bundle is not None:
+        notes.extend(_method_notes(due, churn.bundle))
     if growth.bundle is None:
         notes.append("there is no expansion model: growth is forecast at the rate of the portfolio's past renewals")
     if inputs.habits is None or not inputs.habits.whole.renewals:
@@ -237,6 +262,22 @@ def _notes(
     if overdue := int(due.overdue.sum()):
         notes.append(f"{count_of(overdue, 'account')} with {money(_sum(arr[due.overdue]))} ARR past the renewal date")
     return notes
+
+
+def _method_notes(due: DueAccounts, bundle: Bundle) -> list[str]:
+    """Return how many accounts the renewal model forecasts, or why there is none."""
+    if bundle.renewals is None:
+        card = None if bundle.card is None else bundle.card.renewals
+        why = f": {card.reason}" if card is not None and card.reason else ""
+        return [f"all probabilities are derived from the churn and expansion models; there is no renewal model{why}"]
+    total, modeled = int(due.complete.sum()), int((due.complete & due.by_renewal_model).sum())
+    if not total:
+        return []
+    return [
+        f"{modeled:,} of {count_of(total, 'account')} are forecast by the renewal model, the others by the churn and "
+        f"expansion models; the renewal model is for renewals {LEADS[0]} to {LEADS[-1]} days ahead, and not for "
+        "monthly contracts"
+    ]
 
 
 def filter_forecast(forecast_payload: Mapping[str, Any], by: str | None, limit: int | None) -> dict[str, Any]:

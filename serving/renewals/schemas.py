@@ -28,6 +28,9 @@ class RenewalsDue(ResponseModel):
     not_forecast_arr: Amount
     overdue_accounts: Count = Field(description="Past the renewal date, not renewed; not in the other figures.")
     overdue_arr: Amount
+    renewal_model_accounts: Count = Field(
+        description="Forecast by the renewal model; the others are derived from the churn and expansion models."
+    )
     renewed_accounts: ExpectedFigure | None
     renewed_arr: ExpectedFigure | None = Field(description="Current ARR of the accounts that stay.")
     lost_arr: ExpectedFigure | None = Field(description="Current ARR of the accounts that churn.")
@@ -63,6 +66,11 @@ class DueAccount(ResponseModel):
     health_band: str
     churn_probability: Fraction | None = Field(description="Of churn by the renewal plus the grace period.")
     expansion_probability: Fraction | None = Field(description="Of paying at least 5% more by then.")
+    contraction_probability: Fraction | None = Field(description="Of staying and paying at least 5% less by then.")
+    kept_probability: Fraction | None = Field(description="Of staying without such a change. The four add up to 1.")
+    method: Literal["renewal_model", "derivation"] | None = Field(
+        description="The renewal model, or the churn and expansion models interpolated to the renewal. Null: neither."
+    )
     expected_lost_arr: Amount | None
 
 

@@ -97,7 +97,7 @@ def test_the_identity_is_in_home_bundles_runs_and_versions(world: Any) -> None:
     manifests = [json.loads(file.read_text()) for file in (world.home / "bundles").rglob("manifest.json")]
     assert manifests
     for manifest in manifests:
-        assert (manifest["format_version"], manifest["portfolio"]["id"]) == (4, own["id"])
+        assert (manifest["format_version"], manifest["portfolio"]["id"]) == (6, own["id"])
     with sqlite3.connect(world.home / "mlflow.db") as store:
         tags = dict(store.execute("SELECT key, value FROM tags WHERE key LIKE 'renewcast.portfolio%'").fetchall())
         params = dict(store.execute("SELECT key, value FROM params").fetchall())

@@ -145,7 +145,7 @@ def labelled_portfolio() -> LabelledSnapshots:
         return facts.assign(churn=np.where(known, happened, np.nan))
 
     signals: Any = SimpleNamespace(data_through=through)
-    grid: Any = SimpleNamespace(as_ofs=sorted(set(frame["as_of"].dt.to_pydatetime())))
+    grid: Any = SimpleNamespace(as_ofs=sorted(set(frame["as_of"].dt.to_pydatetime())), every_days=28)
     catalogue: Any = _catalogue()
     further = {days: labels(days) for days in FURTHER_DAYS}
     return LabelledSnapshots(signals, grid, frame, labels(MAIN_DAYS), 0, catalogue, further)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable
 from datetime import datetime
 
 from features.catalogue.catalogue import Catalogue
@@ -13,6 +14,7 @@ from models.artifacts.bundle import bundle_schema
 from models.artifacts.champion import load_champion
 from models.home import Home
 from models.peer_groups.peers import Peers
+from models.renewals.renewal_model import RenewalModel, Stage
 from models.scorer.scorer import Scorer
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
@@ -21,10 +23,14 @@ from training.dataset.sufficiency import MINIMUM_OUTCOMES
 from training.dataset.target_rows import TargetRows
 from training.estimators.ensemble import Settings
 from training.estimators.fitted_model import fit_model
+from training.renewals.contracts import ContractBook
+from training.renewals.rows import RenewalRows, StageRows
 
 
-def load_champion_scorers(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, datetime]]:
-    """Load the champions.
+def load_champion_scorers(
+    home: Home, catalogue: Catalogue
+) -> tuple[dict[Target, tuple[Scorer, datetime]], RenewalModel | None]:
+    """Load the champions, and the renewal model of that for churn.
 
     Parameters
     ----------
@@ -35,12 +41,15 @@ def load_champion_scorers(home: Home, catalogue: Catalogue) -> dict[Target, tupl
     -------
     dict
         By target, the scorer and the end of its training data.
+    RenewalModel or None
+        The renewal model.
     """
     try:
         bundles = load_champion(home, catalogue).bundles
     except BundleError:
-        return {}
-    return {target: (bundle.scorer, bundle.manifest.trained_through) for target, bundle in bundles.items()}
+        return {}, None
+    scorers = {target: (bundle.scorer, bundle.manifest.trained_through) for target, bundle in bundles.items()}
+    return scorers, bundles["churn"].renewals if "churn" in bundles else None
 
 
 def models_as_of(
@@ -74,6 +83,39 @@ def models_as_of(
     with contextlib.suppress(InsufficientData):
         models["expansion"] = refit_model(prepared, "expansion", start, config, settings)
     return {target: models[target] for target in TARGETS if target in models}, "refit"
+
+
+def refit_renewals(
+    prepared: LabelledSnapshots,
+    book: ContractBook,
+    stages: Iterable[Stage],
+    start: datetime,
+    config: TrainConfig,
+    settings: dict[Stage, EnsembleSettings],
+) -> RenewalModel | None:
+    """Refit the renewal model on renewals whose outcome was certain by ``start``.
+
+    Parameters
+    ----------
+    stages : the stages of the champion's renewal model.
+    settings : by stage, the settings of the ensemble to reuse, as in `refit_model`.
+
+    Returns
+    -------
+    RenewalModel or None
+        Stages without enough outcomes are left out; None if there are too few lost renewals.
+    """
+    renewals = RenewalRows.of(prepared, book)
+    scorers: dict[Stage, Scorer] = {}
+    for stage in stages:
+        rows = StageRows.stage_of(prepared, renewals, stage)
+        if min(rows.accounts_by_outcome(rows.known(start))) < MINIMUM_OUTCOMES["train"]:
+            continue
+        model = fit_model(rows, start, config, settings.get(stage))
+        settings.setdefault(stage, model.ensemble.settings)
+        parts = json.loads(json.dumps([model.ensemble.encoding.schema | model.ensemble.scorer_parameters()]))
+        scorers[stage] = Scorer.from_texts(model.ensemble.text, parts[0], json.loads(json.dumps(model.calibrator)))
+    return RenewalModel(scorers) if "lost" in scorers else None
 
 
 def refit_model(

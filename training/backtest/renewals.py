@@ -2,7 +2,8 @@
 
 The forecast at a quarter's start must come from models trained on earlier outcomes only. The champion is used if it was
 trained before that start. Otherwise its recipe is refitted on labels whose windows had ended by then, with a short
-search and the same calibration. The backtest thus tests the recipe rather than one model. The shared
+search and the same calibration; if it has a renewal model, that is refitted too. The backtest thus tests the recipe
+rather than one model. The shared
 error of each forecast is estimated from the quarters that had matured before it, never from later ones.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from features.custom.current_catalogue import current_catalogue
@@ -38,16 +40,17 @@ from models.renewals.past_forecasts import (
     PastQuarter,
     bias_distributions,
 )
+from models.renewals.renewal_model import RenewalModel, Stage
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.scorer import Scorer
 from models.targets import Target
-from training.backtest.contracts import ContractBook
-from training.backtest.outcomes import quarter_outcomes
-from training.backtest.refit import load_champion_scorers, models_as_of
+from training.backtest.refit import load_champion_scorers, models_as_of, refit_renewals
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 from training.dataset.overwritten_terms import overwritten_rows
-from training.estimators.ensemble import Settings
+from training.estimators.ensemble import EnsembleSettings
+from training.renewals.contracts import ContractBook
+from training.renewals.outcomes import quarter_outcomes
 
 #: Number of past quarters, the newest ones.
 QUARTERS = 6
@@ -100,8 +103,9 @@ def backtest(
                 "signals without subscriptions have no renewals", "contracts with the end of their term (renewal_at)"
             )
         require_portfolio(home, prepared.signals)
-        champions = load_champion_scorers(home, catalogue)
-        result = forecast_past_quarters(prepared, quarters, config, champions, subprogress(progress, 0.3, 1.0))
+        champions, renewals = load_champion_scorers(home, catalogue)
+        part = subprogress(progress, 0.3, 1.0)
+        result = forecast_past_quarters(prepared, quarters, config, champions, part, renewals)
     finally:
         prepared.signals.close()
     result.save(home)
@@ -115,12 +119,14 @@ def forecast_past_quarters(
     config: TrainConfig,
     champions: dict[Target, tuple[Scorer, datetime]],
     progress: Progress = no_progress,
+    renewals: RenewalModel | None = None,
 ) -> PastForecasts:
     """Forecast the newest ``quarters`` whose renewals have settled.
 
     Parameters
     ----------
     champions : by target, the champion and the end of its training data.
+    renewals : the renewal model of the champion for churn; None if it has none.
 
     Raises
     ------
@@ -132,13 +138,17 @@ def forecast_past_quarters(
     periods = _settled(prepared, quarters)
     forecasts: list[PastQuarter] = []
     skipped: dict[str, str] = {}
-    settings: dict[Target, Settings] = {}
+    settings: dict[Target, EnsembleSettings] = {}
+    stage_settings: dict[Stage, EnsembleSettings] = {}
     for place, period in enumerate(periods):
         progress(place / max(len(periods), 1), f"forecasting {period.name} from its start")
         matured = [q for q in forecasts if _matured(_period(q), grace) <= period.start]
         try:
             scorers, by = models_as_of(prepared, period.start, config, champions, settings)
-            forecasts.append(_quarter(prepared, period, scorers, by, book, matured))
+            model = renewals
+            if renewals is not None and by == "refit":
+                model = refit_renewals(prepared, book, renewals.scorers, period.start, config, stage_settings)
+            forecasts.append(_quarter(prepared, period, scorers, by, book, matured, model))
         except InsufficientData as error:
             skipped[period.name] = "; ".join(error.missing)
     if not forecasts:
@@ -182,6 +192,7 @@ def _quarter(
     by: str,
     book: ContractBook,
     matured: Iterable[PastQuarter],
+    renewals: RenewalModel | None,
 ) -> PastQuarter:
     start, grace, signals = period.start, prepared.grace_days, prepared.signals
     frame = snapshot(signals, Grid.single(start), catalogue=prepared.catalogue)
@@ -191,7 +202,9 @@ def _quarter(
             [f"the terms of contracts as they were on {to_iso(start)}: the source has overwritten them since"]
         )
     probabilities = {target: _probabilities(scorer, frame) for target, scorer in scorers.items()}
-    due = find_due_accounts(start, period, until, arr, probabilities["churn"], probabilities.get("expansion"), grace)
+    predicted = None if renewals is None else renewals.predict(frame)
+    growth = probabilities.get("expansion")
+    due = find_due_accounts(start, period, until, arr, probabilities["churn"], growth, grace, predicted)
     if not due.complete.any():
         raise InsufficientData([f"accounts due in {period.name}: none"])
     segment = segment_of(arr)
@@ -228,5 +241,6 @@ def _probabilities(scorer: Scorer, frame: pd.DataFrame) -> ModelProbabilities:
 def _miss(p: Floats | None, spreads: Floats, happened: Floats, included: Bools) -> PastCountForecast:
     if p is None:
         return PastCountForecast(expected=0.0, happened=0.0, variance=0.0, drawn=0.0)
-    miss = count_forecast(p[included], spreads[included], happened)
+    known = np.isfinite(p[included])
+    miss = count_forecast(p[included][known], spreads[included][known], happened[known])
     return PastCountForecast(expected=miss.expected, happened=miss.happened, variance=miss.variance, drawn=miss.drawn)

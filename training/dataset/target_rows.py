@@ -89,3 +89,8 @@ class TargetRows:
         return LabelledSlice(
             prepared.frame[mask].reset_index(drop=True), y[mask], {n: h[mask] for n, h in self.health.items()}
         )
+
+    def newest(self, design: Design) -> pd.DataFrame:
+        """Return the snapshots of the newest training date of a design of these rows."""
+        frame = self.prepared.frame
+        return frame[(frame["as_of"] == design.as_of.max()).to_numpy()]

@@ -178,7 +178,7 @@ def _fit_model(
         ensemble = _fit_blend(rows, design, config, settings, progress)
     progress(0.9, f"{target}: calibrating")
     calibrator, shift = fit_calibrator(ensemble, through, resamples, config.seed)
-    variance = ensemble.error_variance(_newest(rows, design))
+    variance = ensemble.error_variance(rows.newest(design))
     calibrator |= {"error": {"variance": variance, "weight": ERROR_WEIGHT}}
     held = ensemble.out_of_fold
     rate = float(scipy.special.expit(scipy.special.logit(held.y.mean()) + HALFWAY * shift))
@@ -243,9 +243,3 @@ def fit_calibrator(ensemble: CrossFitted, through: datetime, resamples: int, see
 
 def _recent(rows: OutOfFold) -> Bools:
     return ((rows.as_of.max() - rows.as_of) < timedelta(days=WINDOW_DAYS)).to_numpy(dtype=bool)
-
-
-def _newest(rows: TargetRows, design: Design) -> pd.DataFrame:
-    """Return the snapshots of the newest training date."""
-    frame = rows.prepared.frame
-    return frame[(frame["as_of"] == design.as_of.max()).to_numpy()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,10 @@ import pandas as pd
 from features.errors import BadRequest
 from features.utils.arrays import Floats
 from features.utils.progress import Progress, subprogress
+from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_of
+from models.renewals.hazard_interpolation import probability_by
+from models.renewals.renewal_model import LEADS
 from models.scorer.base import RENEWAL_FEATURE
 from training.config import TrainConfig
 from training.dataset.origins import Origins
@@ -63,7 +67,9 @@ class Backtest:
     comparisons : the same for each recipe, by name; the product's own is the last.
     tested : the predicted rows with the probabilities of each candidate.
     test : the same rows as snapshots.
-    by_horizon : metrics of the product's own model at further horizons, including those that could not be evaluated.
+    by_horizon : metrics of the model at further horizons, including those that could not be evaluated.
+    by_renewal : probability by the renewal and its grace period, derived from the horizons, for each of the n labelled
+        snapshots; NaN if it has no renewal near (`models.renewals.renewal_model.LEADS`) or was not predicted.
     """
 
     settings: Settings
@@ -71,7 +77,7 @@ class Backtest:
     tested: ScoredTestRows
     test: LabelledSlice
     by_horizon: tuple[HorizonMetrics, ...]
-    comparisons: Mapping[str, Comparison]
+    by_renewal: Floats
 
 
 def run_backtest(
@@ -107,6 +113,7 @@ def run_backtest(
     slices: list[LabelledSlice] = []
     predictions: list[dict[str, Floats]] = []
     further: list[HorizonRows] = []
+    by_renewal = np.full(len(rows.prepared.frame), np.nan)
     for number, origin in enumerate(origins.dates):
         part = subprogress(progress, 0.95 * number / len(origins.dates), 0.95 * (number + 1) / len(origins.dates))
         model = fit_model(rows, origin, config, settings, resamples=0, progress=part)
@@ -114,10 +121,8 @@ def run_backtest(
         dates = origins.predicted(origin)
         test = rows.rows_at(dates)
         slices.append(test)
-        predictions.append(dict(_predictions(rows, model, test)))
-        for recipe in recipes:
-            own = fit_model(rows, origin, config, resamples=0, progress=part, recipe=recipe)
-            predictions[-1][recipe.name] = own.probability(test.frame)
+        predictions.append(_predictions(rows, model, test))
+        _predict_renewals(rows, model, dates, by_renewal)
         for days in rows.prepared.further_labels:
             if days in model.ensemble.encoding.horizons:
                 later = rows.rows_at(dates, days)
@@ -136,48 +141,22 @@ def run_backtest(
     comparisons = compare_tested(tested, [*(recipe.name for recipe in recipes), BLEND], config)
     comparison = next(iter(comparisons.values()))
     by_horizon = evaluate_by_horizon(sorted(rows.prepared.further_labels), further, config.seed)
-    return Backtest(settings, comparison, tested, test, by_horizon, comparisons)
+    return Backtest(settings, comparison, tested, test, by_horizon, by_renewal)
 
 
-def compare_tested(tested: ScoredTestRows, subjects: Sequence[str], config: TrainConfig) -> dict[str, Comparison]:
-    """Compare candidates with all others on the predicted rows.
-
-    Parameters
-    ----------
-    tested : the predicted rows.
-    subjects : the candidates to compare with the others.
-    config : the settings, for the account bootstrap.
-
-    Returns
-    -------
-    dict of str to Comparison
-        By subject.
-    """
-    return compare_subjects(
-        tested.y, tested.p, tested.accounts, tested.arr, tested.known_rate, subjects, config.resamples, config.seed
-    )
-
-
-def require_new_names(recipes: Sequence[EstimatorRecipe], taken: Sequence[str]) -> None:
-    """Require that no two candidates have the same name.
-
-    Parameters
-    ----------
-    recipes : the user's recipes.
-    taken : the names of the product's candidates.
-
-    Raises
-    ------
-    BadRequest
-        If a name is taken or occurs twice.
-    """
-    names = [recipe.name for recipe in recipes]
-    if wrong := sorted({name for name in names if name in taken or names.count(name) > 1}):
-        raise BadRequest(
-            f"several candidates would be called {', '.join(wrong)}",
-            f"names that differ from each other and from {', '.join(sorted({*taken}))}",
-            "name the recipes in a dictionary: {NAME: estimator}",
-        )
+def _predict_renewals(rows: TargetRows, model: FittedModel, dates: Sequence[datetime], by_renewal: Floats) -> None:
+    """Derive the probability by the renewal and its grace period for the snapshots of some dates, in place."""
+    frame = rows.prepared.frame
+    until = number_column(frame, RENEWAL_FEATURE)
+    near = (until >= LEADS[0]) & (until < LEADS[-1] + rows.prepared.grid.every_days)
+    index = np.flatnonzero(near & frame["as_of"].isin(pd.DatetimeIndex(list(dates))).to_numpy())
+    if len(index):
+        chosen = frame.iloc[index]
+        days = model.ensemble.encoding.horizons
+        horizons = {each: model.probability(chosen, each) for each in days} or {
+            rows.main_horizon: model.probability(chosen)
+        }
+        by_renewal[index] = probability_by(horizons, until[index] + rows.prepared.grace_days, until[index])
 
 
 def _predictions(rows: TargetRows, model: FittedModel, test: LabelledSlice) -> Mapping[str, Floats]:

@@ -23,6 +23,8 @@ LOGISTIC_REGRESSION = "logistic_regression"
 LIGHTGBM = "lightgbm"
 LARGE_LIGHTGBM = "large_lightgbm"
 EVEN_BLEND = "even_blend"
+DERIVATION = "derivation"
+"""Of renewals: the churn and expansion models, interpolated to the renewal."""
 BLEND = "blend"
 """The model that ships: the ensemble of logistic regression, small and large trees, weighted in log-odds."""
 

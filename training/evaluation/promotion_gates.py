@@ -14,7 +14,13 @@ import numpy as np
 import scipy.stats
 
 from training.dataset.sufficiency import Sufficiency
-from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, RENEWAL_DUE
+from training.evaluation.baselines import (
+    BASE_RATE,
+    DERIVATION,
+    HEALTH_SCORE,
+    LOGISTIC_REGRESSION,
+    RENEWAL_DUE,
+)
 from training.evaluation.champion_comparison import ChampionComparison
 from training.evaluation.comparison import Comparison
 from training.leakage.report import MAXIMUM_NAMED
@@ -61,6 +67,20 @@ def evaluate_gates(
         *([] if against is None else [_no_loss_to_champion(against, _margin(judgement))]),
         _slope(judgement),
     )
+
+
+def evaluate_renewal_gates(judgement: Comparison) -> tuple[Gate, ...]:
+    """Evaluate the gates of one stage of a renewal model.
+
+    Parameters
+    ----------
+    judgement : comparison with the base rate and the derivation from the churn and expansion models.
+
+    Returns
+    -------
+    tuple of Gate
+    """
+    return (_beats_the_average(judgement), _no_loss(judgement, DERIVATION), _slope(judgement))
 
 
 def _no_leak(leaks: Sequence[str] | None) -> Gate:

@@ -13,7 +13,7 @@ import numpy as np
 
 from features.utils.arrays import Floats
 from features.utils.progress import Progress, subprogress
-from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, write_bundle
+from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, feature_entries, write_bundle
 from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.explain.comparables import Comparables
@@ -24,6 +24,7 @@ from models.health.score_calibration import HealthFacts
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.segments import ARR_FEATURE, segment_of
+from models.renewals.renewal_model import renewal_model_json
 from models.scorer.scorer import Scorer
 from models.targets import Target
 from training.dataset.labelled_snapshots import LabelledSnapshots
@@ -44,6 +45,7 @@ from training.evaluation.involuntary_churn import InvoluntaryChurn, evaluate_inv
 from training.evaluation.promotion_gates import Gate, all_passed, evaluate_gates
 from training.evaluation.reason_stability import ReasonStability, reason_stability
 from training.evaluation.test_predictions import ScoredTestRows
+from training.renewals.candidate import RenewalCandidate
 
 #: Accounts of the newest snapshot that are explained: they give the contributions of comparable accounts.
 EXPLAINED = 1000
@@ -63,12 +65,14 @@ class Release:
     rubric : the health score that is released with the models.
     health : the churn observed at each score, for every rubric.
     portfolio : the portfolio that the models belong to.
+    renewals : the renewal model, which belongs to the bundle of churn; None without a candidate for churn.
     """
 
     data: TrainingData
     rubric: Rubric
     health: HealthFacts
     portfolio: PortfolioIdentity
+    renewals: RenewalCandidate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,8 @@ class Candidate:
     final : the model fitted by the same recipe on every known outcome.
     explainer : explains the newest snapshot.
     stability : how far the members of the ensemble agree on the reasons.
+    by_renewal : probability by the renewal in the backtest (`training.evaluation.backtest.Backtest`), of each labelled
+        snapshot.
     involuntary : the model of involuntary churn and its evaluation; None for other targets.
     recipe : the recipe of a user; None for the product's own.
     """
@@ -103,6 +109,7 @@ class Candidate:
     final: FittedModel
     explainer: TargetExplainer
     stability: ReasonStability
+    by_renewal: Floats
     involuntary: InvoluntaryChurn | None = None
     recipe: EstimatorRecipe | None = None
 
@@ -169,9 +176,20 @@ class Candidate:
             health=release.health,
             card=card,
             portfolio=release.portfolio,
-            onnx=ensemble.onnx,
+            renewals=self._renewals(release),
         )
         return write_bundle(folder, parts, prepared.catalogue)
+
+    def _renewals(self, release: Release) -> bytes | None:
+        if self.target != "churn" or release.renewals is None or not (models := release.renewals.models()):
+            return None
+        catalogue = release.data.prepared.catalogue
+        stages = {}
+        for stage, model in models.items():
+            encoding = model.ensemble.encoding
+            schema = {"features": feature_entries(encoding.features, encoding.levels, catalogue)}
+            stages[stage] = (model.ensemble.text, schema | model.ensemble.scorer_parameters(), model.calibrator)
+        return renewal_model_json(stages)
 
 
 def fit_candidate(
@@ -233,6 +251,7 @@ def fit_candidate(
         final=final,
         explainer=explainer,
         stability=reason_stability(explainer, len(explainer.frame)),
+        by_renewal=backtest.by_renewal,
         involuntary=_involuntary_churn(data, rows, final) if target == "churn" else None,
         recipe=recipe,
     )

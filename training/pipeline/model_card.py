@@ -8,6 +8,7 @@ import numpy as np
 
 from features.utils.dates import to_iso
 from models.artifacts import model_card as card
+from models.renewals.renewal_model import LEADS
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.training_data import TrainingData
 from training.evaluation.backtest import PARTS
@@ -19,6 +20,7 @@ from training.evaluation.involuntary_churn import InvoluntaryChurn
 from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, MetricEstimate, PartMetrics, ScoredTestRows
 from training.leakage.report import LeakReport
 from training.pipeline.candidate import Candidate
+from training.renewals.candidate import RenewalCandidate
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import BINS, Predictions
 
@@ -40,7 +42,13 @@ NAMED = 20
 UPPER_TAIL = 0.025
 
 
-def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport, run_id: str) -> card.ModelCard:
+def build_model_card(
+    candidate: Candidate,
+    data: TrainingData,
+    leaks: LeakReport,
+    run_id: str,
+    renewals: RenewalCandidate | None = None,
+) -> card.ModelCard:
     """Build the model card of a candidate.
 
     Parameters
@@ -48,6 +56,7 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
     data : the training data.
     leaks : the report of the leak check.
     run_id : the MLflow run that the candidate is registered with.
+    renewals : the renewal model, which is on the card of churn.
     """
     prepared, config, ensemble = data.prepared, data.config, candidate.final.ensemble
     comparison = candidate.judgement
@@ -122,7 +131,7 @@ def build_model_card(candidate: Candidate, data: TrainingData, leaks: LeakReport
         involuntary=None if candidate.involuntary is None else _involuntary_card(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
         feeds=data.feeds.troubles(),
-        recipe=None if candidate.recipe is None else candidate.recipe.words,
+        renewals=_renewal_card(renewals) if renewals is not None and candidate.target == "churn" else None,
     )
 
 
@@ -177,6 +186,33 @@ def _involuntary_card(model: InvoluntaryChurn) -> card.InvoluntaryChurnCard:
                 candidate=row.candidate, metrics={name: _metric(row[name]) for name in INVOLUNTARY_METRICS}
             )
             for row in (comparison.rows if comparison else ())
+        ],
+    )
+
+
+def _renewal_card(renewals: RenewalCandidate) -> card.RenewalModelCard:
+    return card.RenewalModelCard(
+        leads=list(LEADS),
+        reason=renewals.reason,
+        stages=[
+            card.RenewalStageCard(
+                stage=each.stage,
+                renewals=each.renewals,
+                outcomes=each.outcomes,
+                used=each.final is not None,
+                reason=each.reason,
+                rivals=[
+                    card.CandidateMetrics(
+                        candidate=row.candidate, metrics={name: _metric(row[name]) for name in DUE_METRICS}
+                    )
+                    for row in (each.judgement.rows if each.judgement else ())
+                ],
+                apart=[
+                    card.LossDifference(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
+                    for d in (each.judgement.differences if each.judgement else ())
+                ],
+            )
+            for each in renewals.stages
         ],
     )
 

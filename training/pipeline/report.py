@@ -17,6 +17,7 @@ from training.dataset.sufficiency import Sufficiency
 from training.dataset.training_data import TrainingData
 from training.leakage.report import LeakReport
 from training.pipeline.candidate import Candidate
+from training.renewals.candidate import RenewalCandidate
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class TrainReport:
     leaks : the report of the leak check; a target with a leak was not trained.
     models : the registered candidate of each target that could be trained.
     run_id : the MLflow run.
+    renewals : the renewal model; None without a candidate for churn.
     """
 
     origin: str
@@ -90,10 +92,16 @@ class TrainReport:
     leaks: LeakReport
     models: Mapping[Target, RegisteredModel]
     run_id: str
+    renewals: RenewalCandidate | None = None
 
     @classmethod
     def of(
-        cls, data: TrainingData, leaks: LeakReport, models: Mapping[Target, RegisteredModel], run_id: str
+        cls,
+        data: TrainingData,
+        leaks: LeakReport,
+        models: Mapping[Target, RegisteredModel],
+        run_id: str,
+        renewals: RenewalCandidate | None = None,
     ) -> TrainReport:
         """Create the report of a run.
 
@@ -103,6 +111,7 @@ class TrainReport:
         leaks : the result of the leakage checks.
         models : the registered models, by target.
         run_id : the MLflow run.
+        renewals : the renewal model.
 
         Returns
         -------
@@ -120,6 +129,7 @@ class TrainReport:
             leaks=leaks,
             models=models,
             run_id=run_id,
+            renewals=renewals,
         )
 
     @property
@@ -144,6 +154,7 @@ class TrainReport:
             "feeds": self.feeds.as_dict() | {"troubles": self.feeds.troubles()},
             "leakcheck": self.leaks.as_dict(),
             "targets": {target: self._target(target) for target in self.facts},
+            "renewals": None if self.renewals is None else self.renewals.as_dict(),
         }
 
     def _target(self, target: Target) -> dict[str, Any]:

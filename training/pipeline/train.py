@@ -79,7 +79,8 @@ def train(
         leaks = run.check_leaks(data)
         rubrics = run.score_rubrics(data, leaks)
         candidates = run.fit(data, leaks, rubrics)
-        release = run.release(data, rubrics)
+        renewals = run.fit_renewals(data, candidates)
+        release = run.release(data, rubrics, renewals)
         report = run.register(release, leaks, candidates)
         run.promote(report)
         return report

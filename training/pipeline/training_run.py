@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from features.catalogue.catalogue import Catalogue
@@ -28,6 +28,7 @@ from training.dataset.labelled_snapshots import label_snapshots
 from training.dataset.training_data import TrainingData
 from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.evaluation.champion_comparison import UnreadableChampion, load_champions
+from training.evaluation.promotion_gates import blocking_gates
 from training.evaluation.rubric_baselines import ScoredRubrics, all_rubrics, health_facts, score_rubrics
 from training.leakage.check import check_snapshots_for_leaks
 from training.leakage.report import LeakReport
@@ -40,8 +41,7 @@ from training.pipeline.plots import draw_plots
 from training.pipeline.report import RegisteredModel, TrainReport
 from training.registry import mlflow_tracking as tracking
 from training.registry.promotion import promote
-from training.registry.run_completion import RUN_ID_LENGTH
-from training.registry.stored_predictions import PREDICTIONS, predictions_table
+from training.renewals.candidate import RenewalCandidate, fit_renewals
 
 
 @dataclass(frozen=True)
@@ -195,17 +195,38 @@ class TrainingRun:
 
         # Trainings that use several threads each run one after another; see `models.scorer.scorer.THREADS`.
         workers = available_cpus() if self.config.threads == THREADS else 1
-        return run_in_parallel(
-            leak_free_targets(self._trainable(data), leaks), fit_target, self._part(0.45, 0.9), workers
-        )
+        return run_in_parallel(leak_free_targets(data.trainable(), leaks), fit_target, self._part(0.45, 0.85), workers)
 
-    def release(self, data: TrainingData, rubrics: ScoredRubrics) -> Release:
+    def fit_renewals(self, data: TrainingData, candidates: Mapping[Target, Candidate]) -> RenewalCandidate | None:
+        """Fit, evaluate and gate the renewal model, which belongs to the bundle of churn.
+
+        Parameters
+        ----------
+        data : the labeled snapshots, with the facts about them.
+        candidates : the candidates by target; their backtests give the derivation, one of the model's rivals.
+
+        Returns
+        -------
+        RenewalCandidate or None
+            None without a candidate for churn.
+        """
+        churn, expansion = candidates.get("churn"), candidates.get("expansion")
+        if churn is None:
+            return None
+        if blocking_gates([asdict(gate) for gate in churn.gates]):
+            return RenewalCandidate((), "the churn model of the same training did not pass its gates")
+        growth = None if expansion is None else expansion.by_renewal
+        progress = self._part(0.85, 0.9)
+        return fit_renewals(data.prepared, churn.origins, churn.by_renewal, growth, self.config, progress)
+
+    def release(self, data: TrainingData, rubrics: ScoredRubrics, renewals: RenewalCandidate | None) -> Release:
         """Collect the shared contents of the bundles, and store the portfolio's identity in the home.
 
         Parameters
         ----------
         data : the labeled snapshots, with the facts about them.
         rubrics : the scores of all snapshots by every rubric.
+        renewals : the renewal model, or why there is none.
 
         Returns
         -------
@@ -215,7 +236,7 @@ class TrainingRun:
         facts = health_facts(data.prepared, rubrics.scored, rubrics.origins, self.config.seed)
         self.progress(0.92, "registering the models")
         identity = require_portfolio(self.home, data.prepared.signals, self.portfolio, keep=True, trained=True)
-        return Release(data, rubrics.rubric, facts, identity)
+        return Release(data, rubrics.rubric, facts, identity, renewals)
 
     def register(self, release: Release, leaks: LeakReport, candidates: Mapping[Target, Candidate]) -> TrainReport:
         """Write and register every candidate, each in a child of one MLflow run, with the reports of the training.
@@ -234,7 +255,7 @@ class TrainingRun:
             models = {
                 target: self._register(record, release, leaks, candidate) for target, candidate in candidates.items()
             }
-            report = TrainReport.of(release.data, leaks, models, record.run_id)
+            report = TrainReport.of(release.data, leaks, models, record.run_id, release.renewals)
             record.document("report.json", report.as_dict())
             self.progress(0.96, "drawing plots")
             for target, model in models.items():
@@ -271,9 +292,8 @@ class TrainingRun:
     def _register(
         self, record: tracking.Run, release: Release, leaks: LeakReport, candidate: Candidate
     ) -> RegisteredModel:
-        """Register a candidate in a child run of its own; its first metrics also stand in the parent run."""
-        target, data, judgement = candidate.target, release.data, candidate.judgement
-        card = build_model_card(candidate, data, leaks, record.run_id)
+        target, prepared = candidate.target, release.data.prepared
+        card = build_model_card(candidate, release.data, leaks, record.run_id, release.renewals)
         record.document(f"{target}-card.json", card.model_dump(mode="json"))
         failed = {tracking.failed_gates_tag(target): ",".join(candidate.failed_gates)}
         first = run_record.headline(judgement)
@@ -316,20 +336,12 @@ class TrainingRun:
         record.tags({tracking.subject_tag(target): candidate.subject})
         for row in candidate.judgement.rows:
             record.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
-        return RegisteredModel(candidate, version, folder, written[-1], self.promoting)
-
-    def _trainable(self, data: TrainingData) -> list[Target]:
-        """Return the targets with enough data.
-
-        Raises
-        ------
-        InsufficientData
-            If there is none.
-        """
-        targets = [target for target in data.trainable() if self.target in (None, target)]
-        if not targets:
-            raise InsufficientData([line for line in data.lacking if line.startswith(f"{self.target}: ")])
-        return targets
+        if target == "churn" and release.renewals is not None:
+            for stage in release.renewals.stages:
+                for row in stage.judgement.rows if stage.judgement else ():
+                    figures = {m.name: m.value for m in row.metrics}
+                    record.metrics(f"renewals/{stage.stage}/{row.candidate}", figures)
+        return RegisteredModel(candidate, version, folder, written[-1])
 
     def _part(self, start: float, end: float) -> Progress:
         return subprogress(self.progress, start, end)

@@ -12,6 +12,7 @@ from rich.text import Text
 from features.utils.console import Table
 from features.utils.dates import to_iso
 from features.utils.formatting import percent
+from models.renewals.renewal_model import LEADS
 from models.targets import Target
 from training.cli.tables.leakage import print_findings
 from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, RENEWAL_DUE
@@ -21,6 +22,7 @@ from training.evaluation.promotion_gates import Gate, blocking_gates, gate_text
 from training.pipeline.abort import fix_for
 from training.pipeline.candidate import Candidate
 from training.pipeline.report import RegisteredModel, TrainReport
+from training.renewals.candidate import RenewalCandidate
 
 COLUMNS = HEADLINE
 """The metrics shown, and their headings; all of them are in the JSON."""
@@ -41,6 +43,8 @@ def print_report(report: TrainReport, console: Console) -> None:
             console.print(Panel(lines, title=f"{target}: not trained", border_style="yellow", title_align="left"))
         else:
             console.print(_panel(report, model))
+    if report.renewals is not None:
+        console.print(_renewals(report.renewals))
     troubles = report.feeds.troubles()
     for line in troubles:
         console.print(Text("feed", style="red").append(f"  {line}", style="default"))
@@ -75,6 +79,25 @@ def _panel(report: TrainReport, model: RegisteredModel) -> Panel:
     return Panel(
         group, title=f"{target} within {report.config.horizon_days} days", border_style=style, title_align="left"
     )
+
+
+def _renewals(renewals: RenewalCandidate) -> Panel:
+    """Return the renewal model and the metrics of its stages next to their rivals, or why there is none."""
+    table = Table.grid(padding=(0, 2))
+    for stage in renewals.stages:
+        share = f"{stage.outcomes:,} of {stage.renewals:,} renewals"
+        table.add_row(Text(stage.stage, style="bold"), share, Text(stage.reason and f"derived: {stage.reason}"))
+        for row in stage.judgement.rows if stage.judgement else ():
+            auc, loss = row["roc_auc"].value, row["log_loss"].value
+            table.add_row("", row.candidate.replace("_", " "), f"ROC AUC {auc:.3f}, log loss {loss:.3f}")
+    verdict = (
+        f"no renewal model: {renewals.reason}; renewals are derived from the churn and expansion models"
+        if renewals.reason
+        else f"part of the churn model: it forecasts renewals {LEADS[0]} to {LEADS[-1]} days ahead"
+    )
+    parts = [Text(verdict, style="bold"), *([Text(), table] if renewals.stages else [])]
+    style = "yellow" if renewals.reason else "green"
+    return Panel(Group(*parts), title="renewals", border_style=style, title_align="left")
 
 
 def _why_not(report: TrainReport, target: Target) -> list[str]:

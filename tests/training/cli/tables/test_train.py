@@ -44,7 +44,7 @@ def test_leak_notes_and_feed_problems_are_printed() -> None:
     note = LeakFinding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
     leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (note,), (), 3.0)
     feeds = SimpleNamespace(troubles=lambda: ["usage.minutes rose 60-fold in the week of 2026-01-05"])
-    report: Any = SimpleNamespace(facts={}, leaks=leaks, feeds=feeds)
+    report: Any = SimpleNamespace(facts={}, leaks=leaks, feeds=feeds, renewals=None)
     console = Console(file=io.StringIO(), width=76)
     print_report(report, console)
     text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
@@ -60,7 +60,7 @@ def _model(*gates: Gate) -> RegisteredModel:
         gates=gates,
         **dict.fromkeys(
             (
-                "judgement", "tested", "by_horizon", "due", "by_segment", "work", "final", "explainer", "stability",
+                "judgement", "tested", "by_horizon", "due", "by_segment", "work", "final", "explainer", "stability", "by_renewal",
             ),
             cast("Any", None),
         ),

@@ -1,0 +1,1 @@
+"""Per-renewal models: rows at fixed leads before each renewal, and their judgement and fit."""
