@@ -32,6 +32,8 @@ SLOPE_BOUNDS = (0.6, 1.6)
 # A loss of less than this share of the base rate's log loss is no reason to keep a simpler model: the ensemble gives
 # intervals and stable reasons, and a long backtest measures differences that do not matter.
 MARGIN = 0.02
+# Margin of a renewal model, which must be excluded by the whole interval.
+RENEWAL_MARGIN = 0.05
 NORMAL_95 = 1.96
 
 
@@ -80,7 +82,7 @@ def evaluate_renewal_gates(judgement: Comparison) -> tuple[Gate, ...]:
     -------
     tuple of Gate
     """
-    return (_beats_the_average(judgement), _no_loss(judgement, DERIVATION), _slope(judgement))
+    return (_beats_the_average(judgement), _not_inferior_to_derivation(judgement), _slope(judgement))
 
 
 def _no_leak(leaks: Sequence[str] | None) -> Gate:
@@ -121,6 +123,26 @@ def _no_loss(judgement: Comparison, rival: str) -> Gate:
     if difference is None:
         return Gate(name, False, None, 0.0, f"it was not compared with the {against}")
     return _compared(name, (difference.value, difference.low, difference.high), _margin(judgement), f"the {against}")
+
+
+def _not_inferior_to_derivation(judgement: Comparison) -> Gate:
+    """Return the gate of a renewal model against the derivation: the whole interval is below the margin.
+
+    Unlike the rivals of the other gates, the derivation costs nothing and explains itself, so a model that could be
+    measurably worse does not replace it.
+    """
+    name, margin = f"not_inferior_to_{DERIVATION}", RENEWAL_MARGIN * judgement[BASE_RATE]["log_loss"].value
+    difference = judgement.difference(DERIVATION)
+    if difference is None:
+        return Gate(name, False, None, margin, "it was not compared with the derivation from churn and expansion")
+    rival = "that of the derivation from churn and expansion"
+    if difference.better:
+        words = f"log loss better than {rival}"
+    elif difference.high < margin:
+        words = f"log loss not worse than {rival} by more than the margin"
+    else:
+        words = f"log loss may be worse than {rival} by more than the margin"
+    return Gate(name, difference.high < margin, difference.high, margin, words)
 
 
 def _no_loss_to_champion(against: ChampionComparison, margin: float) -> Gate:

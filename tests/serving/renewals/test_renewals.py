@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from models.artifacts.bundle import write_bundle
+from models.artifacts.champion import ChampionPointer, champion_entry, load_champion, write_pointer
 from models.home import Home
 from models.renewals.past_forecasts import PastCountForecast, PastFigure, PastForecasts, PastQuarter
+from models.renewals.renewal_model import renewal_model_json
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.renewals import published_forecast
@@ -170,6 +174,48 @@ def test_without_a_model_figures_are_null_and_not_zero(own_home: Home) -> None:
     assert payload["whole"]["accounts"] == payload["whole"]["not_forecast_accounts"] == 39
     assert payload["whole"]["renewed_arr"] is None
     assert payload["whole"]["nrr"] is None
+
+
+@pytest.fixture(scope="module")
+def modeled_home(due_home: Home, champions: Any, copy_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The home with a renewal model of lost and expanded renewals; five of the accounts due have monthly contracts."""
+    home: Home = copy_home(due_home, tmp_path_factory.mktemp("modeled"))
+    pointed = {}
+    for target in ("churn", "expansion"):
+        parts = champions._parts(target, "2", 1)
+        schema = {"features": parts.schema["features"]}
+        stages = dict.fromkeys(("lost", "expanded"), (champions.texts[2], schema, parts.calibrator))
+        renewals = renewal_model_json(stages) if target == "churn" else None  # type: ignore[arg-type]
+        bundle = write_bundle(home.bundle_folder(target, "2"), replace(parts, renewals=renewals))
+        pointed[target] = champion_entry(home, bundle)
+    write_pointer(home, ChampionPointer(promoted_at=datetime(2026, 6, 1, tzinfo=UTC), **pointed))
+    return home
+
+
+def test_a_renewal_model_replaces_the_derivation_at_its_leads(modeled_home: Home, client: TestClient) -> None:
+    with at_home(modeled_home) as modeled:
+        payload, near = ask(modeled, days=120), ask(modeled, days=30)
+        page = modeled.get("/renewals?period=120", headers={"Accept": "text/html"}).text
+    derived = ask(client, days=120)
+    # The horizons of these models end at 90 days, and the renewal model goes on to 120.
+    assert (payload["whole"]["accounts"], payload["whole"]["not_forecast_accounts"]) == (15, 0)
+    assert payload["whole"]["renewal_model_accounts"] == 15
+    assert derived["whole"]["renewal_model_accounts"] == 0
+    due = [account for account in payload["accounts"] if not account["overdue"]]
+    assert {account["method"] for account in due} == {"renewal_model"}
+    assert {account["method"] for account in derived["accounts"] if account["churn_probability"]} == {"derivation"}
+    names = ("churn", "contraction", "kept", "expansion")
+    for account in due:
+        assert sum(account[f"{name}_probability"] for name in names) == pytest.approx(1)
+    bundle = load_champion(modeled_home).bundles["churn"]
+    assert bundle.renewals is not None
+    frame = SnapshotFiles(modeled_home).at(AS_OF).frame.set_index("account_id", drop=False)
+    expected = bundle.renewals.scorers["lost"].predict(frame.loc[[account["account_id"] for account in due]]).probability
+    assert [account["churn_probability"] for account in due] == pytest.approx(expected.tolist())
+    assert any("15 of 15 accounts are forecast by the renewal model" in note for note in payload["notes"])
+    assert any("there is no renewal model" in note for note in derived["notes"])
+    assert near["whole"]["accounts"] == 0
+    assert "renewal model</span>" in page
 
 
 def test_the_page_states_the_horizon_of_its_probabilities(client: TestClient) -> None:

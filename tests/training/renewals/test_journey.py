@@ -1,0 +1,50 @@
+"""Signals to renewals: train, promote, forecast by the command line, score, and forecast by the service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+import renewcast
+from models.home import Home
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+
+AT = "2026-01-01"
+QUICK = "every_days = 28\ntrials = 1\nresamples = 50\nfolds = 2\n"
+
+
+@pytest.mark.slow
+def test_a_renewal_model_is_trained_and_served(annual_signals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, config = tmp_path / "home", tmp_path / "quick.toml"
+    config.write_text(QUICK)
+    monkeypatch.setenv("RENEWCAST_HOME", str(home))
+    monkeypatch.delenv("RENEWCAST_FEATURES", raising=False)
+
+    def command(*arguments: str | Path) -> dict[str, Any]:
+        result = CliRunner().invoke(renewcast.app, [*map(str, arguments), "--json"])
+        assert result.exit_code == 0, result.output
+        document: dict[str, Any] = json.loads(result.stdout)
+        return document
+
+    report = command("train", annual_signals, "--config", config)
+    assert report["targets"]["churn"]["promoted"], report["targets"]["churn"]["gates"]
+    assert report["renewals"]["used"], report["renewals"]["reason"]
+    assert report["renewals"]["stages"][0]["judgement"]["subject"] == "blend"
+    forecast = command("renewals", annual_signals, "--as-of", AT, "--days", "120")
+    assert 0 < forecast["whole"]["renewal_model_accounts"] < forecast["whole"]["accounts"]
+    by_method = {each["account_id"]: each["method"] for each in forecast["accounts"] if not each["overdue"]}
+    assert set(by_method.values()) == {"renewal_model", "derivation"}
+    past = command("renewals", annual_signals, "--backtest")
+    assert past["quarters"]
+    command("score", annual_signals, "--as-of", AT, "--out", tmp_path / "scores.csv")
+    with TestClient(create_app(Home(home), ServiceSettings(open_locally=True)), "http://localhost", client=("127.0.0.1", 1)) as client:
+        answer = client.get("/v1/renewals", params={"days": 120, "limit": 1000}).json()
+        card = client.get("/model", headers={"Accept": "text/html"}).text
+    assert {each["account_id"]: each["method"] for each in answer["accounts"] if not each["overdue"]} == by_method
+    assert "<h3>Renewal model</h3>" in card
