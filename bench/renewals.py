@@ -1,4 +1,4 @@
-"""The renewal forecast on simulated portfolios: coverage of its intervals, and the renewal model against the derivation.
+"""The renewal forecast on simulated portfolios: coverage of its intervals; the renewal model against the derivation.
 
 For each seed: simulate, forecast each of the newest quarters from its start by models fitted on what was known by then
 (`training.backtest.renewals`), and compare every figure with what happened (target: 75 to 85% of quarters inside the

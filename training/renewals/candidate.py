@@ -270,7 +270,7 @@ def _derivation(
         grows = growth_if_staying(expansion[renewals.index], leaves)
     if stage == "expanded":
         return grows
-    return np.minimum(shrinks / np.maximum(1 - grows, _EDGE), 1.0)
+    return np.asarray(np.minimum(shrinks / np.maximum(1 - grows, _EDGE), 1.0), dtype=np.float64)
 
 
 def _mean(beta: Sequence[float]) -> float:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from typer.testing import CliRunner
 
-import renewcast
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 
+ROOT = Path(__file__).resolve().parents[3]
 AT = "2026-01-01"
 QUICK = "every_days = 28\ntrials = 1\nresamples = 50\nfolds = 2\n"
 
@@ -27,8 +28,9 @@ def test_a_renewal_model_is_trained_and_served(annual_signals: Path, tmp_path: P
     monkeypatch.delenv("RENEWCAST_FEATURES", raising=False)
 
     def command(*arguments: str | Path) -> dict[str, Any]:
-        result = CliRunner().invoke(renewcast.app, [*map(str, arguments), "--json"])
-        assert result.exit_code == 0, result.output
+        line = [sys.executable, "-m", "renewcast", *map(str, arguments), "--json"]
+        result = subprocess.run(line, capture_output=True, text=True, timeout=500, cwd=ROOT)
+        assert result.returncode == 0, result.stderr
         document: dict[str, Any] = json.loads(result.stdout)
         return document
 

@@ -95,9 +95,9 @@ def _renewals(renewals: RenewalCandidate) -> Panel:
         if renewals.reason
         else f"part of the churn model: it forecasts renewals {LEADS[0]} to {LEADS[-1]} days ahead"
     )
-    parts = [Text(verdict, style="bold"), *([Text(), table] if renewals.stages else [])]
     style = "yellow" if renewals.reason else "green"
-    return Panel(Group(*parts), title="renewals", border_style=style, title_align="left")
+    group = Group(Text(verdict, style="bold"), Text(), table)
+    return Panel(group, title="renewals", border_style=style, title_align="left")
 
 
 def _why_not(report: TrainReport, target: Target) -> list[str]:
