@@ -67,6 +67,7 @@ from features.errors import BadRequest, InsufficientData, RenewcastError
 from features.utils.cli import (
     USER_MISTAKE,
     AsJson,
+    AsOf,
     DataThrough,
     Engine,
     PortfolioName,
@@ -81,6 +82,7 @@ from serving.cli import (
     account_reports,
     card,
     demo_process,
+    holdout,
     home,
     keys,
     kpi,
@@ -496,6 +498,33 @@ def _renewals(
     write_result(as_json, lambda: past.model_dump(mode="json"), lambda console: print_backtest(past, console))
 
 
+@holdout.app.command("effect")
+def _effect(
+    signals: SignalsArgument,
+    as_of: AsOf,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Estimate the effect of plays from held-out accounts: on average, by play and, with enough accounts, per account.
+
+    The effects per account are stored in the home. The worklist uses them if validation supports that accounts
+    differ."""
+    from features.utils.dates import parse_instant
+    from models.home import current_home
+    from models.uplift.account_effects import write_effects
+    from serving.cli.tables.holdout import print_effects
+    from serving.worklist.effects import effects_document
+    from training.uplift.account_effects import fit_effects
+
+    instant = parse_instant(as_of)
+    with progress_bar("assessing the portfolio") as tell:
+        _, context = holdout.assessed_context(signals, instant, engine, tell)
+        effects, notes = fit_effects(context.interventions or (), instant)
+        write_effects(current_home().effects_file, effects)
+    payload = effects_document(context.interventions or (), effects, notes)
+    write_result(as_json, lambda: payload, lambda console: print_effects(payload, console))
+
+
 @trials.command()
 def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8000,
@@ -544,6 +573,7 @@ for commands in (
     kpi.app, account_reports.app, forecasts, worklist_command.app, card.app, home.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
+app.add_typer(holdout.app, name="holdout")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 

@@ -80,6 +80,11 @@ class Home:
         return self.rubrics / "history.json"
 
     @property
+    def effects_file(self) -> Path:
+        """The file of effects of plays per account; see `models.uplift.account_effects`."""
+        return self.root / "effects.json"
+
+    @property
     def reviews(self) -> Path:
         """The folder of quarterly reviews: ``reviews/<id>/``."""
         return self.root / "reviews"

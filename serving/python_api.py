@@ -29,6 +29,7 @@ from models.predictions.payload import account_answer, account_row
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import plain_rows
 from models.renewals.past_forecasts import FIGURES
+from models.uplift.account_effects import read_effects
 from serving.common.settings import current_settings
 from serving.portfolio.rule_tables import health_board
 from serving.renewals.forecast import forecast_renewals
@@ -427,7 +428,10 @@ def worklist(
         people = accounts_document(known_signals, instant, champion_horizon(portfolio.champion))["accounts"]
         recorded = _recorded(portfolio.home, assessment.account_ids, instant)
         team = WorklistContext(
-            people, [*interventions_from_signals(known_signals, instant), *recorded.interventions], recorded.snoozed
+            people,
+            [*interventions_from_signals(known_signals, instant), *recorded.interventions],
+            recorded.snoozed,
+            read_effects(portfolio.home.effects_file),
         )
         return Worklist(build_worklist(assessment, capacity, team, csm, save_rate))
 

@@ -3,8 +3,8 @@
 The save rate (saved accounts among closed interventions) does not show what would have happened otherwise: many
 accounts would have stayed anyway. Only randomly held-out accounts show that. For both arms, the outcome is whether the
 account is still a customer `AFTER_DAYS` after the intervention was opened. Each account counts once, with its first
-intervention, so that the accounts of the arms are independent. Intervals are Wilson's (1927) for a share and
-Newcombe's (1998, method 10) for a difference.
+intervention, so that the accounts of the arms are independent. If the records name a trial, only its accounts count,
+because accounts that a person chose differ from those that were held out.
 """
 
 from __future__ import annotations
@@ -14,14 +14,24 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+import numpy as np
+
+from features.utils.arrays import Floats
+from models.uplift.average_effect import (
+    InterventionEffect,
+    RateEstimate,
+    TrialOutcomes,
+    estimate_effect,
+    estimate_share,
+)
+from models.uplift.pooling import PooledRates, pool_rates
+
 #: Days after which it is checked whether the account has stayed.
 AFTER_DAYS = 90
 #: Days for which an open intervention counts as under way, and for which held-out accounts receive no plays.
 RUNNING_DAYS = 90
-#: Minimum accounts per arm, and minimum lost accounts among those held out, for an effect.
-MIN_ACCOUNTS = 20
-MIN_LOST = 5
-CONFIDENCE = 0.95
+#: What is known of an account at its assignment, by which the arms are compared and adjusted.
+COVARIATES = ("churn_probability", "log_arr")
 
 InterventionResult = Literal["saved", "lost"]
 InterventionStatus = Literal["held_out", "under_way", "done", "snoozed"]
@@ -35,6 +45,8 @@ class InterventionRecord:
 
     ``held_out`` accounts were chosen at random to receive nothing; ``closed_at`` and ``result`` are None while it is
     open; ``stayed`` is whether the account was a customer `AFTER_DAYS` after ``occurred_at``, None if not known yet.
+    ``trial`` names the trial in which the account was assigned at random, with the probability ``held_out_share`` to be
+    held out; ``churn_probability`` and ``arr`` are those at the assignment.
     """
 
     account_id: str
@@ -44,6 +56,11 @@ class InterventionRecord:
     result: InterventionResult | None = None
     stayed: bool | None = None
     id: str | None = None
+    play: str | None = None
+    trial: str | None = None
+    held_out_share: float | None = None
+    churn_probability: float | None = None
+    arr: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,30 +73,14 @@ class SnoozeRecord:
 
 
 @dataclass(frozen=True)
-class RateEstimate:
-    """A share of ``of`` accounts, with its 95% interval."""
+class PlayEffect:
+    """The effect of one play: accounts observed in both arms, and the effect, or the reason why there is none."""
 
-    value: float
-    low: float
-    high: float
-    of: int
-
-
-@dataclass(frozen=True)
-class InterventionEffect:
-    """The effect of interventions, measured with randomly held-out accounts.
-
-    ``treated`` and ``held_out`` are the shares that stayed; ``uplift`` is their difference, with the 95% interval
-    ``low`` to ``high``. ``save_rate`` is the share of the accounts that would have left but stayed because of the
-    intervention: uplift divided by the share of held-out accounts that left, 0 to 1.
-    """
-
-    treated: RateEstimate
-    held_out: RateEstimate
-    uplift: float
-    low: float
-    high: float
-    save_rate: float
+    play: str
+    accounts: int
+    held_out_accounts: int
+    effect: InterventionEffect | None
+    why_no_effect: str | None
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ class InterventionReport:
     """A summary of interventions.
 
     It has the counts of treated accounts, the share saved among closed interventions (None if none is closed), the
-    number of held-out accounts, and the effect (None with a reason if too few were held out).
+    number of held-out accounts, and the effect (None with a reason if there is none), of all plays and of each.
+    ``rates`` are the save rates of the plays, if there is an effect. ``crossovers`` counts held-out accounts for which
+    a play was opened before their outcome was known: they make the effect look smaller.
     """
 
     saved: int
@@ -97,6 +100,9 @@ class InterventionReport:
     held_out_accounts: int
     effect: InterventionEffect | None
     why_no_effect: str | None
+    by_play: tuple[PlayEffect, ...] = ()
+    rates: PooledRates | None = None
+    crossovers: int = 0
 
 
 def close_by_outcomes(
@@ -170,41 +176,79 @@ def report_interventions(interventions: Iterable[InterventionRecord]) -> Interve
     ordered = sorted(interventions, key=lambda record: (record.occurred_at, record.account_id))
     treated = [record for record in ordered if not record.held_out]
     saved, lost = (sum(record.result == result for record in treated) for result in ("saved", "lost"))
-    first: dict[str, InterventionRecord] = {}
-    for record in ordered:
-        first.setdefault(record.account_id, record)
-    held_out = sum(record.held_out for record in first.values())
-    effect, why = _effect([record for record in first.values() if record.stayed is not None])
+    compared = compared_records(ordered)
+    first = first_of_accounts(compared)
+    held_out = sum(record.held_out for record in first)
+    effect, why = _effect(first)
+    by_play = tuple(
+        _effect_of_play(play, compared) for play in sorted({r.play for r in compared if r.play is not None})
+    )
+    known = {each.play: each.effect for each in by_play if each.effect is not None}
     return InterventionReport(
         saved,
         lost,
         len(treated) - saved - lost,
         estimate_share(saved, saved + lost) if saved + lost else None,
         held_out,
-        effect,
+        effect if held_out else None,
         why if held_out else "no account was held out at random, so the outcome without interventions is unknown",
+        tuple(each for each in by_play if each.held_out_accounts),
+        None if effect is None else pool_rates(effect, known),
+        _crossovers(first, treated),
     )
 
 
-def estimate_share(part: int, of: int) -> RateEstimate:
-    """Return a share with Wilson's interval."""
-    # Imported here because it takes longer to import than everything else.
-    from scipy.stats import binomtest
-
-    interval = binomtest(part, of).proportion_ci(CONFIDENCE, method="wilson")
-    return RateEstimate(part / of, float(interval.low), float(interval.high), of)
+def compared_records(interventions: Iterable[InterventionRecord]) -> list[InterventionRecord]:
+    """Return the records whose arms are compared: those of trials, if accounts were held out in one; else all."""
+    records = list(interventions)
+    in_trial = any(record.held_out and record.trial is not None for record in records)
+    return [record for record in records if record.trial is not None] if in_trial else records
 
 
-def _effect(first: list[InterventionRecord]) -> tuple[InterventionEffect | None, str | None]:
-    arms = {held: [record.stayed for record in first if record.held_out is held] for held in (False, True)}
-    left = arms[True].count(False)
-    if min(map(len, arms.values())) < MIN_ACCOUNTS or left < MIN_LOST:
-        return None, (
-            f"{len(arms[True])} held-out and {len(arms[False])} treated accounts were observed for {AFTER_DAYS} days, "
-            f"{left} of the held-out accounts have left; {MIN_ACCOUNTS} of each and {MIN_LOST} that left are needed"
-        )
-    treated, held = (estimate_share(arms[which].count(True), len(arms[which])) for which in (False, True))
-    uplift = treated.value - held.value
-    low = uplift - ((treated.value - treated.low) ** 2 + (held.high - held.value) ** 2) ** 0.5
-    high = uplift + ((treated.high - treated.value) ** 2 + (held.value - held.low) ** 2) ** 0.5
-    return InterventionEffect(treated, held, uplift, low, high, min(max(uplift / (1 - held.value), 0.0), 1.0)), None
+def trial_outcomes(interventions: Iterable[InterventionRecord]) -> TrialOutcomes:
+    """Return the outcomes of the records whose outcome is known."""
+    records = [record for record in interventions if record.stayed is not None]
+    arr = _numbers([record.arr for record in records])
+    return TrialOutcomes(
+        np.array([bool(record.stayed) for record in records], dtype=bool),
+        np.array([record.held_out for record in records], dtype=bool),
+        _numbers([record.held_out_share for record in records]),
+        np.column_stack([_numbers([record.churn_probability for record in records]), np.log1p(np.maximum(arr, 0.0))]),
+        COVARIATES,
+    )
+
+
+def _numbers(values: Iterable[float | None]) -> Floats:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def first_of_accounts(records: Iterable[InterventionRecord]) -> list[InterventionRecord]:
+    """Return the first record of each account, in the order of the records."""
+    first: dict[str, InterventionRecord] = {}
+    for record in records:
+        first.setdefault(record.account_id, record)
+    return list(first.values())
+
+
+def _effect(first: Iterable[InterventionRecord]) -> tuple[InterventionEffect | None, str | None]:
+    return estimate_effect(trial_outcomes(first), AFTER_DAYS)
+
+
+def _effect_of_play(play: str, compared: Iterable[InterventionRecord]) -> PlayEffect:
+    first = first_of_accounts(record for record in compared if record.play == play)
+    observed = [record for record in first if record.stayed is not None]
+    effect, why = _effect(observed)
+    return PlayEffect(play, len(observed), sum(record.held_out for record in observed), effect, why)
+
+
+def _crossovers(first: Iterable[InterventionRecord], treated: Iterable[InterventionRecord]) -> int:
+    """Count held-out accounts for which a play was opened within `AFTER_DAYS`."""
+    begun: dict[str, list[datetime]] = {}
+    for record in treated:
+        begun.setdefault(record.account_id, []).append(record.occurred_at)
+    days = timedelta(days=AFTER_DAYS)
+    return sum(
+        record.held_out
+        and any(record.occurred_at <= at < record.occurred_at + days for at in begun.get(record.account_id, ()))
+        for record in first
+    )

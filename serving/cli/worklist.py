@@ -31,12 +31,15 @@ def worklist(
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """List this week's priorities: what to do and by when, most ARR at risk first.
+    """List this week's priorities: what to do and by when.
 
-    The list also shows accounts for which it is too late, and the gain over ranking by health score."""
+    Accounts are ordered by the ARR that the plays are expected to save, if their effect was measured with held-out
+    accounts or is assumed, else by ARR at risk. The list also shows accounts for which it is too late, and the gain
+    over ranking by health score."""
     from features.utils.dates import parse_instant
     from models.home import current_home
     from models.predictions.table_export import suffix_of
+    from models.uplift.account_effects import read_effects
     from serving.cli.tables.worklist import print_worklist
     from serving.scoring.score_portfolio import champion_horizon
     from serving.snapshots.sidecars import accounts_document
@@ -54,7 +57,10 @@ def worklist(
         people = accounts_document(opened, instant, champion_horizon(champion))["accounts"]
         recorded = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         team = WorklistContext(
-            people, [*interventions_from_signals(opened, instant), *recorded.interventions], recorded.snoozed
+            people,
+            [*interventions_from_signals(opened, instant), *recorded.interventions],
+            recorded.snoozed,
+            read_effects(current_home().effects_file),
         )
         answer = build_worklist(found, capacity, team, csm, save_rate)
     file = frame_writer(worklist_frame(answer))

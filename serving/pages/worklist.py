@@ -14,6 +14,7 @@ from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.snapshot_context import account_list, snapshot_dates
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
+from serving.worklist.effects import effect_sources
 from serving.worklist.published_worklist import published_worklist
 
 #: The maximum capacity.
@@ -59,5 +60,6 @@ def get_worklist_page(
         csms=account_list(scored).csms,
         capacities=sorted({*CAPACITIES, asked.capacity}),
         ordered=RANKINGS[worklist["ordered_by"]],
+        sources=effect_sources(worklist) if worklist["saved_arr"]["worklist"] is not None else None,
         json=with_query("/v1/worklist", {"as_of": asked.when, "capacity": asked.capacity, "csm": asked.csm}),
     )

@@ -46,6 +46,15 @@ class InterventionRequest(_Recorded):
     held_out: bool = Field(
         False, description="The account was deliberately left without action, to measure the effect of plays."
     )
+    trial: Text | None = Field(
+        None, description="The trial in which the account was assigned at random, to the play or to no action."
+    )
+    held_out_share: FiniteNumber | None = Field(
+        None, gt=0, lt=1, description="The probability with which the account was held out."
+    )
+    churn_probability: FiniteNumber | None = Field(
+        None, ge=0, le=1, description="The churn probability at the assignment."
+    )
 
 
 class OutcomeRequest(_Recorded):

@@ -113,13 +113,21 @@ class WorklistAccounts:
         """Accounts with a renewal talk and no other reason to act."""
         return np.array([play is not None and play.kind == "renewal" for play in self.plays], dtype=bool)
 
-    def order(self, rows: Ints) -> Ints:
-        """Sort rows by ARR at risk, largest first; then rows with unknown ARR at risk by health score, lowest first."""
-        unknown = np.isnan(self.value[rows])
-        worth = np.where(unknown, 0.0, self.value[rows])
-        return rows[
-            np.lexsort((rows, -np.nan_to_num(self.arr[rows]), lowest_health_key(self.score[rows]), -worth, unknown))
-        ]
+    def order(self, rows: Ints, by: Floats) -> Ints:
+        """Sort rows by an amount, largest first; then rows with an unknown amount by health score, lowest first.
+
+        Rows with equal amounts are sorted by ARR at risk.
+
+        Parameters
+        ----------
+        rows : the rows.
+        by : the amount of all accounts; NaN is unknown.
+        """
+        unknown = np.isnan(by[rows])
+        worth = np.where(unknown, 0.0, by[rows])
+        risk = np.nan_to_num(self.value[rows])
+        health = lowest_health_key(self.score[rows])
+        return rows[np.lexsort((rows, -np.nan_to_num(self.arr[rows]), health, -risk, -worth, unknown))]
 
 
 def lowest_health_key(score: Floats) -> Floats:

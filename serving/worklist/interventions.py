@@ -39,8 +39,15 @@ INTERVENTIONS = "interventions"
 """The sidecar file with the interventions of the signals."""
 LOOKBACK_DAYS = 730
 """How many days back interventions are used."""
+_RECORDED = ("play", "trial", "held_out_share", "churn_probability")
+"""Fields of a recorded intervention that describe its play and its trial."""
 _CLOSING: Mapping[str, InterventionResult] = {"saved": "saved", "lost": "lost"}
-_ROW = ("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed")
+_ROW = (
+    *("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed"),
+    *("play", "trial", "held_out_share", "churn_probability", "arr"),
+)
+_FIRST_ROW = _ROW[:6]
+"""The columns of sidecars without the fields of trials."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,11 @@ def interventions_from_signals(signals: OpenSignals, as_of: datetime) -> list[In
 
     table = signals.tables["interventions"]
     table = table.filter(known_before(table, ibis.literal(as_of.astimezone(UTC).replace(tzinfo=None))))
-    given = table.select("account_id", "occurred_at", "held_out", "closed_at", "result").to_pyarrow().to_pandas()
+    wanted = [name for name in _ROW if name not in ("stayed", "arr")]
+    given = table.select(*wanted).to_pyarrow().to_pandas()
     at = pd.to_datetime(given["occurred_at"], utc=True)
     given = given[((at < as_of) & (at >= as_of - timedelta(days=LOOKBACK_DAYS))).to_numpy()].reset_index(drop=True)
-    stayed = _stayed(signals, given, as_of)
+    stayed, arr = _stayed(signals, given, as_of)
     closed = pd.to_datetime(given["closed_at"], utc=True)
     return [
         InterventionRecord(
@@ -106,25 +114,48 @@ def interventions_from_signals(signals: OpenSignals, as_of: datetime) -> list[In
             None if pd.isna(end) or end >= as_of else end.to_pydatetime(),
             None if pd.isna(end) or end >= as_of else _CLOSING.get(str(row.result)),
             still_active,
+            play=_text(row.play),
+            trial=_text(row.trial),
+            held_out_share=_number(row.held_out_share),
+            churn_probability=_number(row.churn_probability),
+            arr=value,
         )
-        for row, end, still_active in zip(given.itertuples(index=False), closed, stayed, strict=True)
+        for row, end, still_active, value in zip(given.itertuples(index=False), closed, stayed, arr, strict=True)
     ]
 
 
-def _stayed(signals: OpenSignals, given: pd.DataFrame, as_of: datetime) -> list[bool | None]:
+def _text(value: Any) -> str | None:
+    return None if pd.isna(value) or not str(value) else str(value)
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _stayed(
+    signals: OpenSignals, given: pd.DataFrame, as_of: datetime
+) -> tuple[Sequence[bool | None], Sequence[float | None]]:
+    """Return whether each account stayed, and its ARR when the intervention began; None is unknown."""
     if not signals.contractual or not len(given):
-        return [None] * len(given)
+        return [None] * len(given), [None] * len(given)
     columns = ("account_id", "started_at", "ended_at", "arr")
     rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
     accounts = pd.Index(rows["account_id"].unique())
     codes = accounts.get_indexer(pd.Index(rows["account_id"])).astype(np.int64)
     # Each subscription counts as 1, so that subscriptions without a price are included.
-    line = ArrLine(codes, seconds_of(rows["started_at"]), seconds_of(rows["ended_at"]), np.ones(len(rows)))
-    after = seconds_of(given["occurred_at"]) + AFTER_DAYS * 86_400
+    started, ended = seconds_of(rows["started_at"]), seconds_of(rows["ended_at"])
+    line = ArrLine(codes, started, ended, np.ones(len(rows)))
+    prices = ArrLine(codes, started, ended, rows["arr"].fillna(0.0).to_numpy(dtype=np.float64))
+    begun = seconds_of(given["occurred_at"])
+    after = begun + AFTER_DAYS * 86_400
     place = accounts.get_indexer(pd.Index(given["account_id"])).astype(np.int64)
     running = line.at(np.maximum(place, 0), after) > 0
     known = (after <= int(as_of.timestamp())) & (place >= 0)
-    return [bool(runs) if there else None for runs, there in zip(running, known, strict=True)]
+    arr = prices.at(np.maximum(place, 0), begun)
+    return (
+        [bool(runs) if there else None for runs, there in zip(running, known, strict=True)],
+        [float(value) if there and value > 0 else None for value, there in zip(arr, place >= 0, strict=True)],
+    )
 
 
 def interventions_document(signals: OpenSignals, as_of: datetime) -> dict[str, Any]:
@@ -145,7 +176,8 @@ def interventions_document(signals: OpenSignals, as_of: datetime) -> dict[str, A
 
 def _plain(one: InterventionRecord) -> list[Any]:
     closed = None if one.closed_at is None else one.closed_at.isoformat()
-    return [one.account_id, one.occurred_at.isoformat(), one.held_out, closed, one.result, one.stayed]
+    first = [one.account_id, one.occurred_at.isoformat(), one.held_out, closed, one.result, one.stayed]
+    return [*first, one.play, one.trial, one.held_out_share, one.churn_probability, one.arr]
 
 
 def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[InterventionRecord] | None:
@@ -169,23 +201,27 @@ def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[I
     if document is None:
         return None
     try:
-        return [
-            InterventionRecord(
-                account,
-                datetime.fromisoformat(at),
-                bool(held_out),
-                None if closed is None else datetime.fromisoformat(closed),
-                result,
-                stayed,
-            )
-            for account, at, held_out, closed, result, stayed in document["rows"]
-        ]
+        columns = document.get("columns", _FIRST_ROW)
+        return [_from_row(dict(zip(columns, row, strict=True))) for row in document["rows"]]
     except (KeyError, TypeError, ValueError):
         raise HomeError(
             f"{sidecar_path(snapshots, as_of, INTERVENTIONS)} is not valid",
             "the interventions written by `renewcast score`",
             SCORE_AGAIN,
         ) from None
+
+
+def _from_row(row: Mapping[str, Any]) -> InterventionRecord:
+    closed = row["closed_at"]
+    return InterventionRecord(
+        row["account_id"],
+        datetime.fromisoformat(row["occurred_at"]),
+        bool(row["held_out"]),
+        None if closed is None else datetime.fromisoformat(closed),
+        row["result"],
+        row["stayed"],
+        **{name: row.get(name) for name in ("play", "trial", "held_out_share", "churn_probability", "arr")},
+    )
 
 
 def read_recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> RecordedActions:
@@ -293,7 +329,14 @@ def read_recorded(
             matured = at + timedelta(days=AFTER_DAYS) <= as_of
             held_out = bool(content.get("held_out", False))
             given.append(
-                InterventionRecord(account, at, held_out, None, None, account in active if matured else None, key)
+                InterventionRecord(
+                    account,
+                    at,
+                    held_out,
+                    stayed=account in active if matured else None,
+                    id=key,
+                    **{name: content.get(name) for name in _RECORDED},
+                )
             )
         elif what == "snooze":
             snoozes.append(SnoozeRecord(account, at, date.fromisoformat(content["until"])))

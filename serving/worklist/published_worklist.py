@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from models.rules.intervention_effects import InterventionRecord, InterventionStatus
+from models.uplift.account_effects import read_effects
 from serving.snapshots.compute_once_cache import ComputeOnceCache
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
@@ -44,6 +45,7 @@ class WorklistCache:
         accounts = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS)
         self._people = {} if accounts is None else accounts["accounts"]
         self._interventions = published_interventions(scored.snapshots, scored.as_of)
+        self._effects = read_effects(scored.snapshots.home.effects_file)
         self._accounts = WorklistAccounts.of(scored.assessment, self._people)
         self._active = frozenset(scored.assessment.account_ids)
         self._cache = ComputeOnceCache(CACHE_SIZE)
@@ -110,13 +112,14 @@ class WorklistCache:
         interventions: Sequence[InterventionRecord] | None = (
             None if nothing else [*(self._interventions or ()), *actions.interventions]
         )
-        context = WorklistContext(self._people, interventions, actions.snoozed)
+        context = WorklistContext(self._people, interventions, actions.snoozed, self._effects)
         return build_worklist(self._scored.assessment, capacity, context, csm, save_rate, self._accounts)
 
 
 def worklist_cache(scored: ScoredSnapshot) -> WorklistCache:
     """Return the worklist cache of a snapshot, one for each version of its sidecars."""
     stamps = [file_version(sidecar_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
+    stamps.append(file_version(scored.snapshots.home.effects_file))
     return scored.cache.get(("worklist", *stamps), lambda: WorklistCache(scored))
 
 

@@ -1,8 +1,9 @@
 """This week's priorities: the accounts to work on, with action, due date and value.
 
-Accounts are ranked by expected saved ARR: the ARR at risk (churn probability within the model's horizon, times ARR)
-times the save rate. The save rate is measured if accounts were held out at random, or assumed if the caller gives one.
-It is the same for all accounts, so without one the ranking is by ARR at risk.
+Accounts are ranked by expected saved ARR: the reduction of the churn probability by the account's play, times ARR. The
+reduction is the churn probability times the save rate of the play, which is measured if accounts were held out at
+random, or assumed if the caller gives one. If trials support that accounts differ, it is that of the account's own
+effect. If the reduction is unknown for any account with a probability and an ARR, the ranking is by ARR at risk.
 
 Only accounts with a play for people are listed (``plays.toml`` defines the reasons). Automated plays are only counted,
 because they take no capacity. Accounts at risk come first; renewal talks with accounts without risk come after them. A
@@ -20,20 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from features.utils.arrays import Bools, Ints, Texts
+from features.utils.arrays import Bools, Floats, Ints, Texts
 from features.utils.formatting import whole_days
 from models.peer_groups.frame_columns import join_codes
 from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
-from models.rules.intervention_effects import (
-    InterventionRecord,
-    InterventionReport,
-    RateEstimate,
-    intervention_status,
-    report_interventions,
-)
+from models.rules.intervention_effects import InterventionRecord, intervention_status, report_interventions
 from models.rules.playbook import confirmed_warnings
+from models.uplift.account_effects import EffectsFile
 from serving.worklist.account_view import WorklistAccounts, lowest_health_key
+from serving.worklist.effects import ChurnReductions, choose_save_rate, churn_reductions, intervention_summary
 from serving.worklist.schemas import CoveredArr
 
 #: The maximum number of too-late accounts in the list.
@@ -50,11 +47,13 @@ class WorklistContext:
     people : name and csm of each account by its id.
     interventions : None if they are unavailable.
     snoozed : the accounts that are snoozed.
+    effects : stored effects of plays per account; None if there are none.
     """
 
     people: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     interventions: Sequence[InterventionRecord] | None = None
     snoozed: Collection[str] = ()
+    effects: EffectsFile | None = None
 
 
 def build_worklist(
@@ -87,12 +86,18 @@ def build_worklist(
     called = rows & (states == "") & accounts.called_for
     free = called & ~accounts.automated
     candidates = np.flatnonzero(free & ~accounts.too_late & ~accounts.talks)
-    order = accounts.order(candidates)
-    talks = accounts.order(np.flatnonzero(free & ~accounts.too_late & accounts.talks))
-    listed = np.concatenate([order, talks])[:capacity]
     results = report_interventions(interventions)
-    rate = _save_rate(results, save_rate)
-    reached = _covered_arr(accounts, candidates, order, capacity)
+    rate = choose_save_rate(results, save_rate)
+    reductions = churn_reductions(assessment, accounts, results, rate["value"], context.effects)
+    saved = reductions.value * accounts.arr
+    # Known effects decide the order only if they can be compared for all accounts.
+    by_saved = bool(np.isfinite(saved[candidates]).any()) and not bool(
+        (np.isfinite(accounts.value[candidates]) & np.isnan(saved[candidates])).any()
+    )
+    order = accounts.order(candidates, saved if by_saved else accounts.value)
+    talks = accounts.order(np.flatnonzero(free & ~accounts.too_late & accounts.talks), accounts.value)
+    listed = np.concatenate([order, talks])[:capacity]
+    reached = _covered_arr(accounts, accounts.value, candidates, order, capacity)
     late = np.flatnonzero(free & accounts.too_late)
     late = late[np.lexsort((late, -np.nan_to_num(accounts.value[late], nan=-1.0)))]
     known = bool(np.isfinite(accounts.value[candidates]).any())
@@ -101,9 +106,9 @@ def build_worklist(
         "capacity": capacity,
         "csm": csm,
         "horizon_days": accounts.days,
-        "ordered_by": "health" if not known else "arr_at_risk" if rate["value"] is None else "expected_saved_arr",
+        "ordered_by": "health" if not known else "expected_saved_arr" if by_saved else "arr_at_risk",
         "accounts": [
-            {"rank": place + 1} | item for place, item in enumerate(_items(assessment, accounts, listed, rate["value"]))
+            {"rank": place + 1} | item for place, item in enumerate(_items(assessment, accounts, listed, reductions))
         ],
         "more_accounts": len(order) + len(talks) - len(listed),
         "too_late": [_who(assessment, accounts, int(row)) for row in late[:TOO_LATE_SHOWN]],
@@ -115,9 +120,13 @@ def build_worklist(
         "held_out": int((rows & (states == "held_out")).sum()),
         "reached_arr_at_risk": reached,
         "bridge": _bridge(accounts, rows, states, listed),
-        "saved_arr": {name: _times(value, rate["value"]) for name, value in reached.items()},
+        "saved_arr": (
+            _covered_arr(accounts, saved, candidates, order, capacity)
+            if by_saved or (not len(candidates) and rate["value"] is not None)
+            else dict.fromkeys(reached)
+        ),
         "save_rate": rate,
-        "interventions": _intervention_summary(results),
+        "interventions": intervention_summary(results),
         "notes": _notes(assessment, context, accounts, candidates, known),
     }
 
@@ -142,7 +151,9 @@ def _bridge(accounts: WorklistAccounts, rows: Bools, states: Texts, listed: Ints
     return {"portfolio": float(value.sum())} | {name: float(value[mask].sum()) for name, mask in parts.items()}
 
 
-def _items(assessment: Assessment, accounts: WorklistAccounts, rows: Ints, rate: float | None) -> list[dict[str, Any]]:
+def _items(
+    assessment: Assessment, accounts: WorklistAccounts, rows: Ints, reductions: ChurnReductions
+) -> list[dict[str, Any]]:
     explanation = assessment.target_scores["churn"].explanation
     scored = [int(row) for row in rows if np.isfinite(accounts.probability[row])]
     whys = {}
@@ -159,7 +170,9 @@ def _items(assessment: Assessment, accounts: WorklistAccounts, rows: Ints, rate:
             | {
                 "segment": assessment.rule_results.segments[row],
                 "days_to_renewal": whole_days(accounts.until[row]),
-                "expected_saved_arr": _times(_number(accounts.value[row]), rate),
+                "expected_saved_arr": _number(reductions.value[row] * accounts.arr[row]),
+                "churn_reduction": _number(reductions.value[row]),
+                "effect_source": reductions.sources[row],
                 "health_score": _number(accounts.score[row]),
                 "health_band": str(assessment.health.band.iloc[row]),
                 "why": NOTHING_WRONG if accounts.talks[row] else signs or missed or whys.get(row),
@@ -186,10 +199,12 @@ def _who(assessment: Assessment, accounts: WorklistAccounts, row: int) -> dict[s
     }
 
 
-def _covered_arr(accounts: WorklistAccounts, rows: Ints, order: Ints, capacity: int) -> dict[str, float | None]:
-    """Return the ARR at risk of the first ``capacity`` accounts: in our ranking, by health score, and at random."""
-    known = np.nan_to_num(accounts.value)
-    if len(rows) and not np.isfinite(accounts.value[rows]).any():
+def _covered_arr(
+    accounts: WorklistAccounts, value: Floats, rows: Ints, order: Ints, capacity: int
+) -> dict[str, float | None]:
+    """Return the sum of ``value`` of the first ``capacity`` accounts, in our ranking, by health score and at random."""
+    known = np.nan_to_num(value)
+    if len(rows) and not np.isfinite(value[rows]).any():
         return dict.fromkeys(CoveredArr.model_fields)
     by_health = rows[np.lexsort((rows, lowest_health_key(accounts.score[rows])))]
     everyone = float(known[rows].sum())
@@ -200,53 +215,6 @@ def _covered_arr(accounts: WorklistAccounts, rows: Ints, order: Ints, capacity: 
         "at_random": everyone * share,
         "everyone": everyone,
     }
-
-
-def _save_rate(results: InterventionReport, assumed: float | None) -> dict[str, Any]:
-    if results.effect is not None and results.effect.low > 0:
-        effect = results.effect
-        words = (
-            f"{effect.treated.value:.0%} of the treated accounts and {effect.held_out.value:.0%} of those held out at "
-            "random stayed"
-        )
-        return {"value": effect.save_rate, "source": "measured", "words": words}
-    why = (
-        "the effect of interventions is not yet distinguishable from chance"
-        if results.effect is not None
-        else results.why_no_effect or "no data about interventions"
-    )
-    if assumed is not None:
-        return {"value": assumed, "source": "assumed", "words": f"assumed: {why}"}
-    return {"value": None, "source": "unknown", "words": f"ranked by ARR at risk: {why}"}
-
-
-def _intervention_summary(results: InterventionReport) -> dict[str, Any]:
-    effect = results.effect
-    return {
-        "saved": results.saved,
-        "lost": results.lost,
-        "open": results.open,
-        "save_rate": None if results.save_rate is None else _rate(results.save_rate),
-        "held_out_accounts": results.held_out_accounts,
-        "effect": None
-        if effect is None
-        else {
-            "treated": _rate(effect.treated),
-            "held_out": _rate(effect.held_out),
-            "uplift": effect.uplift,
-            "interval": [effect.low, effect.high],
-            "save_rate": effect.save_rate,
-        },
-        "why_no_effect": results.why_no_effect,
-    }
-
-
-def _rate(rate: RateEstimate) -> dict[str, Any]:
-    return {"value": rate.value, "interval": [rate.low, rate.high], "of": rate.of}
-
-
-def _times(value: float | None, rate: float | None) -> float | None:
-    return None if value is None or rate is None else value * rate
 
 
 def _number(value: float) -> float | None:

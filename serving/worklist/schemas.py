@@ -11,6 +11,7 @@ from serving.worklist.account_view import PlayReason
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+EffectSource = Literal["account", "play", "all_plays", "assumed"]
 
 
 class WorkItem(ResponseModel):
@@ -27,7 +28,13 @@ class WorkItem(ResponseModel):
     churn_probability: Fraction | None = Field(description="Within horizon_days.")
     arr_at_risk: Amount | None = Field(description="The churn probability within horizon_days times ARR.")
     expected_saved_arr: Amount | None = Field(
-        description="arr_at_risk times the save rate; null if the save rate is unknown."
+        description="The churn_reduction times ARR; null if the effect of the play is unknown."
+    )
+    churn_reduction: Fraction | None = Field(
+        description="By how much the play is expected to reduce the churn probability."
+    )
+    effect_source: EffectSource | None = Field(
+        description="The effect was measured for this account, for its play or for all plays, or it is assumed."
     )
     health_score: ScorePoints | None
     health_band: str
@@ -100,6 +107,23 @@ class InterventionEffectResponse(ResponseModel):
         description="95% interval of the uplift."
     )
     save_rate: Fraction
+    detectable: Fraction | None = Field(
+        description="The smallest uplift that would have been detected with a power of 80%; null: none."
+    )
+    adjusted_for: list[str] = Field(description="What was known at the assignment, by which the uplift is adjusted.")
+
+
+class PlayEffectResponse(ResponseModel):
+    """The effect of one play, for plays that were held out."""
+
+    play: str
+    accounts: Count = Field(description="Accounts with a known outcome, in both arms.")
+    held_out_accounts: Count
+    effect: InterventionEffectResponse | None
+    why_no_effect: str | None
+    save_rate: Fraction | None = Field(
+        description="As used for the order: pooled with all plays, the more the fewer accounts this play has."
+    )
 
 
 class InterventionSummary(ResponseModel):
@@ -112,8 +136,14 @@ class InterventionSummary(ResponseModel):
         description="Share of closed interventions that were saved. It does not measure their effect."
     )
     held_out_accounts: Count
-    effect: InterventionEffectResponse | None = Field(description="Null: too few accounts were held out at random.")
+    effect: InterventionEffectResponse | None = Field(
+        description="Null: too few accounts were held out at random, or the arms are not comparable."
+    )
     why_no_effect: str | None
+    by_play: list[PlayEffectResponse]
+    crossovers: Count = Field(
+        description="Held-out accounts that were treated within 90 days. They make the effect look smaller."
+    )
 
 
 class WorklistResponse(ResponseModel):
@@ -137,7 +167,7 @@ class WorklistResponse(ResponseModel):
     held_out: Count = Field(description="Accounts held out at random; not listed.")
     reached_arr_at_risk: CoveredArr
     bridge: RiskBridge | None = Field(description="Null: ARR at risk is unknown.")
-    saved_arr: CoveredArr = Field(description="reached_arr_at_risk times the save rate.")
+    saved_arr: CoveredArr = Field(description="expected_saved_arr of the same accounts.")
     save_rate: SaveRate
     interventions: InterventionSummary
     notes: list[str]

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from features.utils.console import Table, one_line
 from features.utils.formatting import money, percent, signed
+from serving.worklist.effects import effect_sources
 
 WIDE_TERMINAL = 110
 """In narrower terminals the actions are below the table, one line per account."""
@@ -71,6 +72,14 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     done = payload["interventions"]
     console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
     console.print(payload["save_rate"]["words"], markup=False)
+    for each in done["by_play"]:
+        if each["effect"] is not None:
+            low, high = each["effect"]["interval"]
+            console.print(
+                f"  {each['play']}: uplift {signed(100 * each['effect']['uplift'])} points ({signed(100 * low)} to "
+                f"{signed(100 * high)}) with {each['accounts']:,} accounts",
+                markup=False,
+            )
     for note in payload["notes"]:
         console.print(f"note: {note}", style="dim", markup=False)
 
@@ -109,7 +118,6 @@ def _print_reached(payload: Mapping[str, Any], console: Console) -> None:
     if saved["worklist"] is not None:
         more = saved["worklist"] - saved["by_health_score"]
         console.print(
-            f"expected to be saved: {money(saved['worklist'])} at a save rate of "
-            f"{percent(payload['save_rate']['value'], 0)} ({payload['save_rate']['source']}), {signed(more, 0)} "
+            f"expected to be saved: {money(saved['worklist'])} ({effect_sources(payload)}), {signed(more, 0)} "
             "compared with ranking by health score alone"
         )

@@ -1,0 +1,198 @@
+"""Effects of plays in a worklist: the save rate, the churn reduction of each account, and the results by play."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.utils.arrays import Floats
+from features.utils.formatting import percent
+from models.predictions.assessment import Assessment
+from models.predictions.payload import format_instant
+from models.rules.intervention_effects import (
+    InterventionRecord,
+    InterventionReport,
+    compared_records,
+    report_interventions,
+)
+from models.uplift.account_effects import EffectsFile
+from models.uplift.average_effect import InterventionEffect, RateEstimate
+from serving.worklist.account_view import WorklistAccounts
+from serving.worklist.schemas import EffectSource
+
+
+@dataclass(frozen=True)
+class ChurnReductions:
+    """The expected reduction of each account's churn probability by its play, shape (n,); NaN is unknown.
+
+    ``sources`` says where each comes from, or None.
+    """
+
+    value: Floats
+    sources: Sequence[EffectSource | None]
+
+
+def churn_reductions(
+    assessment: Assessment,
+    accounts: WorklistAccounts,
+    results: InterventionReport,
+    save_rate: float | None,
+    effects: EffectsFile | None = None,
+) -> ChurnReductions:
+    """Return the churn reductions.
+
+    Parameters
+    ----------
+    assessment : the assessed portfolio.
+    accounts : its accounts.
+    results : the measured effects.
+    save_rate : the save rate of all plays, measured or assumed; None if it is unknown.
+    effects : effects per account. They count only if they were estimated at or before the date of the assessment.
+    """
+    value = np.full(len(accounts.arr), np.nan)
+    sources: list[EffectSource | None] = [None] * len(value)
+    usable = effects if effects is not None and effects.as_of <= assessment.as_of.to_pydatetime() else None
+    names = np.array(["" if play is None else play.cause for play in accounts.plays], dtype=object)
+    pooled = results.rates
+    for name in set(names.tolist()):
+        rows = np.flatnonzero(names == name)
+        known = pooled is not None and name in pooled.by_play
+        rate = None if pooled is None else pooled.save_rate(name)
+        source: EffectSource = "play" if known else "all_plays"
+        if rate is None and save_rate is not None:
+            rate, source = save_rate, "assumed"
+        model = None
+        if usable is not None and rate is not None and source != "assumed":
+            # Plays that differ have no common model.
+            alike = pooled is not None and pooled.variance == 0.0
+            model = usable.model_of(name) or (usable.model_of(None) if alike else None)
+        if model is not None:
+            value[rows], source = model.reduction(accounts.probability[rows], accounts.arr[rows]), "account"
+        elif rate is not None:
+            value[rows] = accounts.probability[rows] * rate
+        for row in rows[np.isfinite(value[rows])].tolist():
+            sources[row] = source
+    return ChurnReductions(value, sources)
+
+
+def choose_save_rate(results: InterventionReport, assumed: float | None) -> dict[str, Any]:
+    """Return the save rate of all plays (`serving.worklist.schemas.SaveRate`).
+
+    Parameters
+    ----------
+    results : the measured effects.
+    assumed : the rate to assume if none is measured.
+    """
+    if results.effect is not None and results.effect.low > 0:
+        effect = results.effect
+        adjusted = f", an uplift of {100 * effect.uplift:.1f} points after adjustment" if effect.adjusted_for else ""
+        words = (
+            f"{effect.treated.value:.0%} of the treated accounts and {effect.held_out.value:.0%} of those held out at "
+            f"random stayed{adjusted}"
+        )
+        return {"value": effect.save_rate, "source": "measured", "words": words}
+    why = (
+        _not_distinguishable(results.effect)
+        if results.effect is not None
+        else results.why_no_effect or "no data about interventions"
+    )
+    if assumed is not None:
+        return {"value": assumed, "source": "assumed", "words": f"assumed: {why}"}
+    return {"value": None, "source": "unknown", "words": f"ranked by ARR at risk: {why}"}
+
+
+def _not_distinguishable(effect: InterventionEffect) -> str:
+    text = "the effect of interventions is not yet distinguishable from chance"
+    if effect.high < 0:
+        return "treated accounts stayed less often than those held out"
+    if effect.detectable is None:
+        return text
+    return f"{text} (an uplift of {100 * effect.detectable:.1f} points or more would probably have been detected)"
+
+
+def intervention_summary(results: InterventionReport) -> dict[str, Any]:
+    """Return the results of interventions (`serving.worklist.schemas.InterventionSummary`)."""
+    return {
+        "saved": results.saved,
+        "lost": results.lost,
+        "open": results.open,
+        "save_rate": None if results.save_rate is None else _rate(results.save_rate),
+        "held_out_accounts": results.held_out_accounts,
+        "effect": effect_document(results.effect),
+        "why_no_effect": results.why_no_effect,
+        "by_play": [
+            {
+                "play": each.play,
+                "accounts": each.accounts,
+                "held_out_accounts": each.held_out_accounts,
+                "effect": effect_document(each.effect),
+                "why_no_effect": each.why_no_effect,
+                "save_rate": None if results.rates is None else results.rates.save_rate(each.play),
+            }
+            for each in results.by_play
+        ],
+        "crossovers": results.crossovers,
+    }
+
+
+def effect_document(effect: InterventionEffect | None) -> dict[str, Any] | None:
+    """Return an effect as plain data (`serving.worklist.schemas.InterventionEffectResponse`)."""
+    if effect is None:
+        return None
+    return {
+        "treated": _rate(effect.treated),
+        "held_out": _rate(effect.held_out),
+        "uplift": effect.uplift,
+        "interval": [effect.low, effect.high],
+        "save_rate": effect.save_rate,
+        "detectable": effect.detectable,
+        "adjusted_for": list(effect.adjusted_for),
+    }
+
+
+def _rate(rate: RateEstimate) -> dict[str, Any]:
+    return {"value": rate.value, "interval": [rate.low, rate.high], "of": rate.of}
+
+
+def effects_document(
+    interventions: Sequence[InterventionRecord], effects: EffectsFile, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Return the answer of `holdout effect`.
+
+    Parameters
+    ----------
+    interventions : all interventions.
+    effects : the effects per account.
+    notes : why others are missing.
+    """
+    results = report_interventions(interventions)
+    compared = compared_records(interventions)
+    return {
+        "as_of": format_instant(effects.as_of),
+        "trials": sorted({record.trial for record in compared if record.trial is not None}),
+        "accounts": len({record.account_id for record in compared if record.stayed is not None}),
+        "save_rate": choose_save_rate(results, None),
+        "interventions": intervention_summary(results),
+        "variance_between_plays": None if results.rates is None else results.rates.variance,
+        "models": [model.model_dump(mode="json") for model in effects.models],
+        "notes": list(notes),
+    }
+
+
+def effect_sources(payload: Mapping[str, Any]) -> str:
+    """Return in words where the effects of a worklist's plays come from."""
+    count: dict[str, int] = {}
+    for item in payload["accounts"]:
+        if item["effect_source"] is not None and item["because"] != "renewal":
+            count[item["effect_source"]] = count.get(item["effect_source"], 0) + 1
+    rate = payload["save_rate"]["value"]
+    words = {
+        "account": "effects measured per account",
+        "play": "save rates measured by play",
+        "all_plays": f"the measured save rate of {percent(rate, 0)} of all plays",
+        "assumed": f"an assumed save rate of {percent(rate, 0)}",
+    }
+    return ", ".join(f"{words[source]}" for source in words if source in count) or payload["save_rate"]["source"]

@@ -1,0 +1,1 @@
+"""Effects of plays per account, fitted on randomly held-out accounts."""
