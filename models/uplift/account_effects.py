@@ -18,7 +18,7 @@ from features.utils.arrays import Floats
 from features.utils.atomic_files import write_file
 from models.json_files import read_json_file
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Pair = tuple[Number, Number]
 ESTIMATE_AGAIN = "run `renewcast holdout effect` again, or delete the file"
@@ -85,7 +85,7 @@ class AccountEffectModel(_Part):
         lows, highs = np.array(self.ranges).T
         centered = np.clip(values, lows, highs) - np.array(self.means)
         effect = self.average + self.shrinkage * (centered @ np.array(self.coefficients))
-        return np.clip(effect, 0.0, churn)
+        return np.asarray(np.clip(effect, 0.0, churn), dtype=np.float64)
 
 
 class EffectsFile(_Part):

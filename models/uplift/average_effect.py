@@ -89,7 +89,8 @@ class TrialOutcomes:
 
     def complete_covariates(self) -> tuple[Floats, tuple[str, ...]]:
         """Return the covariates that vary and are mostly known. Unknown values are replaced by the mean."""
-        columns, names = [], []
+        columns: list[Floats] = []
+        names: list[str] = []
         smallest = min(int(self.held_out.sum()), int((~self.held_out).sum()))
         for values, name in zip(self.covariates.T, self.names, strict=True):
             known = np.isfinite(values)

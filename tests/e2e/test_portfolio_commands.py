@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 AT = "2026-09-30"
@@ -70,5 +72,32 @@ def test_mistakes_end_with_one_message(world: Any, renewcast: Any, tmp_path: Pat
         (["renewals", world.signals, "--as-of", AT, "--days", "45"], "30, 60, 90, 120"),
         (["renewals", world.signals], "--as-of is missing"),
         (["worklist", world.signals, "--as-of", AT, "--out", tmp_path / "list.xlsx"], ".csv"),
+        (["holdout", "design", world.signals, "--as-of", AT, "--save-rate", "nan"], "0.01 to 1"),
+        (["holdout", "design", world.signals, "--as-of", AT, "--share", "0"], "0.05 to 0.95"),
+        (["holdout", "assign", world.signals, "--as-of", AT, "--trial", " ", "--out", tmp_path / "a.csv"], "printable"),
     ):
         assert words in renewcast(*more, home=world.home, expect=2).stderr
+
+
+@pytest.mark.slow
+def test_an_assignment_that_is_appended_takes_accounts_off_the_list_and_is_evaluated(
+    world: Any, renewcast: Any, tmp_path: Path
+) -> None:
+    out, signals = tmp_path / "autumn.csv", tmp_path / "signals"
+    plan = json.loads(renewcast("holdout", "design", world.signals, "--as-of", AT, "--json", home=world.home).stdout)
+    assert plan["by_play"][0]["eligible"] > 0
+    renewcast("holdout", "assign", world.signals, "--as-of", AT, "--trial", "autumn", "--out", out, home=world.home)
+    rows = pd.read_csv(out)
+    assert len(rows) == plan["by_play"][0]["eligible"]
+    shutil.copytree(world.signals, signals)
+    table = pd.read_parquet(signals / "interventions.parquet")
+    rows["occurred_at"] = pd.to_datetime(rows["occurred_at"], utc=True).astype(table["occurred_at"].dtype)
+    pd.concat([table, rows], ignore_index=True).to_parquet(signals / "interventions.parquet")
+    home = shutil.copytree(world.home, tmp_path / "home")
+    after = json.loads(renewcast("worklist", signals, "--as-of", "2026-10-01", "--json", home=home).stdout)
+    assert after["held_out"] >= rows["held_out"].sum()
+    assert {item["account_id"] for item in after["accounts"]}.isdisjoint(rows["account_id"])
+    effect = json.loads(renewcast("holdout", "effect", signals, "--as-of", "2026-10-01", "--json", home=home).stdout)
+    assert effect["trials"] == ["autumn"]
+    assert effect["interventions"]["effect"] is None, "no outcome of the trial is known yet"
+    assert (Path(home) / "effects.json").is_file()

@@ -19,7 +19,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from features.utils.arrays import Bools, Floats
+from features.utils.arrays import Bools, Floats, Ints
 from models.rules.intervention_effects import AFTER_DAYS, InterventionRecord, compared_records, first_of_accounts
 from models.rules.intervention_effects import trial_outcomes as outcomes_of
 from models.uplift.account_effects import AccountEffectModel, EffectGroup, EffectsFile
@@ -181,9 +181,7 @@ def _out_of_fold(lost: Floats, treated: Bools, covariates: Floats, shares: Float
     return predicted, outcomes
 
 
-def _doubly_robust(
-    lost: Floats, treated: Bools, covariates: Floats, shares: Floats, train: object, test: object
-) -> Floats:
+def _doubly_robust(lost: Floats, treated: Bools, covariates: Floats, shares: Floats, train: Ints, test: Ints) -> Floats:
     """Return outcomes whose mean is the reduction of churn, with regressions of each arm on the accounts ``train``."""
     design = np.column_stack([np.ones(len(lost)), covariates])
     rates = []

@@ -83,7 +83,7 @@ def print_effects(payload: Mapping[str, Any], console: Console) -> None:
         effect = each["effect"]
         if effect is None:
             reasons.append(f"{each['play']}: no effect, because {each['why_no_effect']}")
-        low, high = (None, None) if effect is None else effect["interval"]
+        low, high = (0.0, 0.0) if effect is None else effect["interval"]
         table.add_row(
             Text(each["play"]),
             f"{each['accounts']:,}",
