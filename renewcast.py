@@ -339,7 +339,7 @@ def register(
     from training.estimator_api import register_estimator
 
     result = register_estimator(estimator, signals, name, target, home, config, portfolio, promote)
-    webhook_events.enqueue_latest_promotions(result.promoted, result.home)
+    webhook_events.enqueue_latest_promotions(result.report.promoted, result.home)
     return result
 
 

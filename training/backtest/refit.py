@@ -91,7 +91,7 @@ def refit_renewals(
     stages: Iterable[Stage],
     start: datetime,
     config: TrainConfig,
-    settings: dict[Stage, EnsembleSettings],
+    settings: dict[Stage, Settings],
 ) -> RenewalModel | None:
     """Refit the renewal model on renewals whose outcome was certain by ``start``.
 

@@ -48,7 +48,7 @@ from training.backtest.refit import load_champion_scorers, models_as_of, refit_r
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 from training.dataset.overwritten_terms import overwritten_rows
-from training.estimators.ensemble import EnsembleSettings
+from training.estimators.ensemble import Settings
 from training.renewals.contracts import ContractBook
 from training.renewals.outcomes import quarter_outcomes
 
@@ -138,8 +138,8 @@ def forecast_past_quarters(
     periods = _settled(prepared, quarters)
     forecasts: list[PastQuarter] = []
     skipped: dict[str, str] = {}
-    settings: dict[Target, EnsembleSettings] = {}
-    stage_settings: dict[Stage, EnsembleSettings] = {}
+    settings: dict[Target, Settings] = {}
+    stage_settings: dict[Stage, Settings] = {}
     for place, period in enumerate(periods):
         progress(place / max(len(periods), 1), f"forecasting {period.name} from its start")
         matured = [q for q in forecasts if _matured(_period(q), grace) <= period.start]

@@ -26,7 +26,7 @@ from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.origins import Origins
 from training.dataset.sufficiency import MINIMUM_OUTCOMES
-from training.estimators.ensemble import EnsembleSettings
+from training.estimators.ensemble import Settings
 from training.estimators.fitted_model import FittedModel, fit_model
 from training.evaluation.baselines import BASE_RATE, BLEND, DERIVATION
 from training.evaluation.comparison import Comparison, compare_candidates
@@ -189,7 +189,7 @@ def _fit_stage(
 
 def _predict_origins(
     rows: StageRows, origins: Origins, derived: Floats, config: TrainConfig, progress: Progress
-) -> tuple[TestedRenewals, EnsembleSettings]:
+) -> tuple[TestedRenewals, Settings]:
     """Fit the stage at every origin that has enough outcomes, and predict the renewals that follow.
 
     Raises
@@ -197,7 +197,7 @@ def _predict_origins(
     InsufficientData
         If no origin has enough outcomes, or too few occur after them.
     """
-    settings: EnsembleSettings | None = None
+    settings: Settings | None = None
     parts: list[tuple[Ints, Floats, Floats, Ints]] = []
     usable = [at for at in origins.dates if rows.accounts_by_outcome(rows.known(at))[0] >= MINIMUM_OUTCOMES["train"]]
     usable = [at for at in usable if rows.accounts_by_outcome(rows.known(at))[1] >= MINIMUM_OUTCOMES["train"]]
