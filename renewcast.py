@@ -378,7 +378,7 @@ def _train(
     from training.pipeline.train import train as run
 
     settings = read_config(config, horizon_days=horizon)
-    through = parse_instant(data_through) if data_through else None
+    through = None if data_through is None else parse_instant(data_through)
     with progress_bar("training") as tell:
         report = run(signals, current_home(), settings, through, tell, engine, portfolio)
     webhook_events.enqueue_latest_promotions(report.promoted)
@@ -433,7 +433,7 @@ def monitor(
     from training.cli.tables.monitor import print_monitor
     from training.monitoring.monitor import monitor as look
 
-    through = parse_instant(data_through) if data_through else None
+    through = None if data_through is None else parse_instant(data_through)
     with progress_bar("monitoring the champion") as tell:
         report = look(signals, current_home(), through, tell, engine)
     if report.retrain:
@@ -492,7 +492,7 @@ def _renewals(
     from serving.cli.tables.renewals import print_backtest
     from training.backtest.renewals import backtest as look_back
 
-    through = parse_instant(as_of) if as_of else None
+    through = None if as_of is None else parse_instant(as_of)
     with progress_bar("backtesting") as tell:
         past = look_back(signals, current_home(), through, tell, engine)
     write_result(as_json, lambda: past.model_dump(mode="json"), lambda console: print_backtest(past, console))
@@ -590,15 +590,18 @@ def main() -> None:
     with printable_output():
         try:
             app()
-        except RenewcastError as error:
-            _fail(str(error), insufficient=isinstance(error, InsufficientData))
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-                _fail("a file name is too long for this system\nExpected: the name of a file or folder")
-            # A library may turn the signal into an error of its own. The message has been printed already.
-            if (code := stop_exit_code()) is None:
+            if stop_exit_code() is None:
+                if isinstance(error, RenewcastError):
+                    _fail(str(error), insufficient=isinstance(error, InsufficientData))
+                if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+                    _fail("a file name is too long for this system\nExpected: the name of a file or folder")
                 raise
-            sys.exit(code)
+        finally:
+            # A library may ignore the exception that a signal raises, or turn it into an error of its own. The message
+            # has been printed already.
+            if (code := stop_exit_code()) is not None:
+                sys.exit(code)
 
 
 def _fail(message: str, *, insufficient: bool = False) -> NoReturn:

@@ -39,7 +39,7 @@ def to_instant(value: Instant) -> datetime:
     """
     if isinstance(value, np.datetime64):
         value = pd.Timestamp(value)
-    if pd.isna(value) or not isinstance(value, (str, date)):
+    if not isinstance(value, (str, date)) or pd.isna(value):
         raise BadRequest(
             f"a date of type {type(value).__name__}",
             "ISO 8601 text, datetime.date, datetime.datetime or pandas.Timestamp",
@@ -67,17 +67,33 @@ class Signals:
 
     def __init__(self, address: Address, data_through: datetime | None, engine: str) -> None:
         self.address, self.engine, self.cutoff = os.fspath(address), engine, data_through
-        self.opened: OpenSignals = read(self.address, data_through, engine=engine)
+        self._opened: OpenSignals = read(self.address, data_through, engine=engine)
+        self._closed = False
+
+    @property
+    def opened(self) -> OpenSignals:
+        """The tables.
+
+        Raises
+        ------
+        BadRequest
+            If the source was closed.
+        """
+        if self._closed:
+            raise BadRequest(
+                f"the signals {self.origin} are closed", "an open source", "use them before close, or open them again"
+            )
+        return self._opened
 
     @property
     def data_through(self) -> datetime:
         """The source is complete up to this instant (UTC)."""
-        return self.opened.data_through
+        return self._opened.data_through
 
     @property
     def origin(self) -> str:
         """The address of the source, without a password."""
-        return self.opened.origin
+        return self._opened.origin
 
     @property
     def rows(self) -> dict[str, int]:
@@ -87,11 +103,13 @@ class Signals:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was skipped when the source was read."""
-        return self.opened.notes
+        return self._opened.notes
 
     def close(self) -> None:
-        """Release the memory that the tables use."""
-        self.opened.close()
+        """Release the memory that the tables use. Closing twice has no effect."""
+        if not self._closed:
+            self._closed = True
+            self._opened.close()
 
     def __enter__(self) -> Signals:
         return self
@@ -112,10 +130,11 @@ class Signals:
         Raises
         ------
         BadRequest
-            If ``as_of`` is after the ``data_through`` that the user gave.
+            If ``as_of`` is after the ``data_through`` that the user gave, or the source was closed.
         """
+        opened = self.opened
         if as_of <= self.data_through:
-            yield self.opened
+            yield opened
             return
         if self.cutoff is not None:
             raise BadRequest(
@@ -192,7 +211,8 @@ def snapshot(signals: Signals, as_of: Instant | Iterable[Instant], *, horizon_da
     Raises
     ------
     RenewcastError
-        If no date is given, or one is after a ``data_through`` that was passed to `open_signals`.
+        If no date is given, one is after a ``data_through`` that was passed to `open_signals`, or ``signals`` is
+        closed.
 
     Examples
     --------

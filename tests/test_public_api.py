@@ -265,6 +265,13 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
     place: Path, signals: renewcast.Signals, tmp_path: Path
 ) -> None:
     score, home = renewcast.score, tmp_path / "home"
+    closed = renewcast.open_signals(place / "signals")
+    closed.close()
+    closed.close()
+
+    def labels(as_of: object, signals: renewcast.Signals = signals) -> Callable[[], object]:
+        return lambda: renewcast.labels(signals, pd.DataFrame({"account_id": ["a"], "as_of": [as_of]}))
+
     mistakes: dict[str, Callable[[], object]] = {
         "no signals source at": lambda: renewcast.open_signals(tmp_path / "nowhere"),
         "invalid date": lambda: score(signals, "yesterday", home=home),
@@ -272,6 +279,16 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
         "a date of type NaTType": lambda: renewcast.snapshot(signals, pd.NaT),
         "no date": lambda: renewcast.snapshot(signals, []),
         "the snapshots have no column as_of": lambda: renewcast.labels(signals, pd.DataFrame({"account_id": ["a"]})),
+        "date of type float": labels(float("nan")),
+        "date of type bool": labels(True),
+        "date of type int": labels(20260805),
+        "invalid date\n": labels(""),
+        "snapshots without as_of": labels(pd.NaT),
+        "date of type list": labels(["2026-08-05"]),
+        "the signals .* are closed": labels(AS_OF, closed),
+        "the signals .* are closed\n": lambda: renewcast.snapshot(closed, AS_OF),
+        "are closed\n": lambda: closed.rows,
+        "are closed": lambda: score(closed, AS_OF, home=home),
         "no such account is active": lambda: renewcast.explain(signals, "unknown", AS_OF, home=home),
         "a capacity of -1": lambda: renewcast.worklist(signals, AS_OF, capacity=-1, home=home),
         "a save rate of 2": lambda: renewcast.worklist(signals, AS_OF, save_rate=2, home=home),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pandas.api.types import is_datetime64_any_dtype
 
 from features.errors import BadRequest
 from features.feed_health.feed_health import Feeds, feed_health
@@ -376,7 +377,8 @@ def labels(signals: Signals, snapshots: pd.DataFrame, *, horizon_days: int = 90,
     Raises
     ------
     RenewcastError
-        If a column is missing, or a number of days is out of range.
+        If a column is missing, an ``as_of`` is missing or is not a date, a number of days is out of range, or
+        ``signals`` is closed.
 
     Examples
     --------
@@ -389,6 +391,9 @@ def labels(signals: Signals, snapshots: pd.DataFrame, *, horizon_days: int = 90,
     >>> len(outcomes) == len(past)
     True
     """
+    if "as_of" in snapshots.columns and not is_datetime64_any_dtype(snapshots["as_of"]):
+        as_of = pd.to_datetime([to_instant(value) for value in snapshots["as_of"]], utc=True)
+        snapshots = snapshots.assign(as_of=as_of)
     return label(signals.opened, snapshots, horizon_days, grace_days)
 
 

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -31,6 +31,7 @@ from features.signals.large_feed import Feed
 from features.sources.engine import sql_text
 from features.utils.atomic_files import write_file
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
+from features.utils.json_cache import read_cache
 
 FORMAT = 2
 """Version of the state's files. Increase it when their meaning changes."""
@@ -56,6 +57,16 @@ class FeedState:
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     pieces: tuple[str, ...] = ()
     tables: tuple[pa.Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class _StoredState:
+    """The content of ``state.json``: a `FeedState` with the number of its tables instead of the tables."""
+
+    lots: tuple[str, ...]
+    keys: dict[str, tuple[str, ...]]
+    pieces: tuple[str, ...]
+    passes: int
 
 
 @dataclass(frozen=True)
@@ -95,21 +106,18 @@ class StateFolder:
 
     def read(self, lots: set[str]) -> FeedState:
         """Read the state if all its files are among ``lots``; otherwise return an empty one."""
+        stored = read_cache(self.folder / "state.json", _StoredState)
+        if stored is None or not set(stored.lots) <= lots:
+            return FeedState()
         try:
-            stored = json.loads((self.folder / "state.json").read_bytes())
-            if not set(stored["lots"]) <= lots:
-                return FeedState()
-            pieces = tuple(stored["pieces"])
             columns = [
-                pa.concat_tables([read_table(self.folder / f"{piece}-{i}.arrow") for piece in pieces])
-                for i in range(stored["passes"])
+                pa.concat_tables([read_table(self.folder / f"{piece}-{i}.arrow") for piece in stored.pieces])
+                for i in range(stored.passes)
             ]
-        except (OSError, ValueError, KeyError, pa.ArrowInvalid):
+        except (OSError, ValueError, pa.ArrowException):
             # There is no complete state: compute it again.
             return FeedState()
-        return FeedState(
-            frozenset(stored["lots"]), {m: tuple(k) for m, k in stored["keys"].items()}, pieces, tuple(columns)
-        )
+        return FeedState(frozenset(stored.lots), stored.keys, stored.pieces, tuple(columns))
 
     def add(
         self,
@@ -133,8 +141,8 @@ class StateFolder:
             for old, new in zip(state.tables or [t[:0] for t in tables], tables, strict=True)
         )
         extended = FeedState(state.lots | {lot.digest for lot in lots}, keys, (*state.pieces, piece), buckets)
-        stored = {"lots": sorted(extended.lots), "keys": keys, "pieces": extended.pieces, "passes": len(tables)}
-        write_file(self.folder / "state.json", json.dumps(stored))
+        stored = _StoredState(tuple(sorted(extended.lots)), keys, extended.pieces, len(tables))
+        write_file(self.folder / "state.json", json.dumps(asdict(stored)))
         self._delete_unused(extended)
         return extended
 
@@ -172,10 +180,7 @@ class ManyKeyMeasures:
     def of(cls, root: Path, feed: Feed) -> ManyKeyMeasures:
         """Read the measures noted for ``feed``."""
         path = root / feed.name / "crowd.json"
-        try:
-            return cls(path, frozenset(json.loads(path.read_bytes())))
-        except (OSError, ValueError, TypeError):
-            return cls(path)
+        return cls(path, read_cache(path, frozenset[str]) or frozenset())
 
     def add(self, names: set[str]) -> None:
         """Add measures to the file.

@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow.parquet as pq
 
 from features.errors import RenewcastError
 from features.utils.atomic_files import write_file
 from features.utils.dates import epoch_micros, parse_instant
+from features.utils.json_cache import read_cache
 
 UNKNOWN_SPAN = (-(2**62), 2**62)
 """The span of a file without known instants."""
+Record: TypeAlias = tuple[int, int, str, int, int]
+"""Size and modification time of a file, and the digest and span that it had with them."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,15 @@ class FilePartition:
 def file_partitions(files: Sequence[Path], folder: Path) -> list[FilePartition]:
     """Describe ``files``, reading only those whose size or modification time differs from the record in ``folder``."""
     notes = folder / "files.json"
-    recorded = _read(notes)
-    current, partitions = {}, []
+    recorded: dict[str, Record] = read_cache(notes, dict[str, Record]) or {}
+    current: dict[str, Record] = {}
+    partitions = []
     for path in files:
         about = path.stat()
-        key, stamp = str(path.absolute()), [about.st_size, about.st_mtime_ns]
+        key, stamp = str(path.absolute()), (about.st_size, about.st_mtime_ns)
         note = recorded.get(key)
         if note is None or note[:2] != stamp:
-            note = [*stamp, _digest(path), *_span(path)]
+            note = (*stamp, _digest(path), *_span(path))
         current[key] = note
         partitions.append(FilePartition(path, *note[2:]))
     if any(recorded.get(key) != note for key, note in current.items()):
@@ -48,13 +52,6 @@ def file_partitions(files: Sequence[Path], folder: Path) -> list[FilePartition]:
         others = {key: note for key, note in recorded.items() if key not in current and Path(key).exists()}
         write_file(notes, json.dumps(others | current))
     return partitions
-
-
-def _read(notes: Path) -> dict[str, list[Any]]:
-    try:
-        return dict(json.loads(notes.read_bytes()))
-    except (OSError, ValueError):
-        return {}
 
 
 def _digest(path: Path) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,15 @@ from features.signals.validation import CheckReport, check_source
 from features.sources.base import Source
 from features.utils.atomic_files import write_file
 from features.utils.dates import epoch_micros
+from features.utils.json_cache import read_cache
+
+
+@dataclass(frozen=True)
+class _Valid:
+    """The content of ``sound.json``: a digest of the contract, and the digests of the files that fulfil it."""
+
+    contract: str
+    files: list[str]
 
 
 def check_new_files(source: Source, until: datetime | None, names: Sequence[str], folder: Path) -> CheckReport:
@@ -44,7 +54,7 @@ def check_new_files(source: Source, until: datetime | None, names: Sequence[str]
         return check_source(source, until, look=False)
     added = {part.digest for name in names for part in _fully_read(new[name], until)}
     if added:
-        write_file(notes, json.dumps({"contract": _contract(), "files": sorted(valid | added)}))
+        write_file(notes, json.dumps(asdict(_Valid(_contract(), sorted(valid | added)))))
     return report
 
 
@@ -59,9 +69,5 @@ def _contract() -> str:
 
 
 def _read(notes: Path) -> set[str]:
-    try:
-        record: Mapping[str, object] = json.loads(notes.read_bytes())
-        files = record["files"] if record["contract"] == _contract() else []
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-    return set(files) if isinstance(files, list) else set()
+    record = read_cache(notes, _Valid)
+    return set(record.files) if record is not None and record.contract == _contract() else set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -22,10 +23,18 @@ def exit_on_signals() -> None:
 
     The signal raises `SystemExit` in the main thread, so that open blocks clean up and no file is left half-written. If
     that takes longer than `GRACE_SECONDS`, or on a second signal, unfinished files are removed and the process exits
-    immediately.
+    immediately. While the interpreter ends, both signals are ignored, so that the exit code is that of the command.
     """
+    # What is registered first is called last, after other threads have ended.
+    atexit.register(_ignore_signals)
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, _interrupt)
+
+
+def _ignore_signals() -> None:
+    # Otherwise the interpreter restores the default handlers, which end the process with the signal.
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, signal.SIG_IGN)
 
 
 def stop_exit_code() -> int | None:

@@ -75,7 +75,7 @@ def check(
     from training.cli.tables.check import print_check
     from training.python_api import check_source
 
-    through = parse_instant(data_through) if data_through else None
+    through = None if data_through is None else parse_instant(data_through)
     with progress_bar("checking") as progress:
         result = check_source(signals, through, engine, progress)
     write_result(
@@ -102,7 +102,7 @@ def leakcheck(
     from training.cli.tables.leakage import print_leaks
     from training.leakage.check import check_source_for_leaks
 
-    through = parse_instant(data_through) if data_through else None
+    through = None if data_through is None else parse_instant(data_through)
     with progress_bar("checking for leakage") as progress:
         report = check_source_for_leaks(
             signals, current_catalogue(), data_through=through, progress=progress, engine=engine

@@ -74,7 +74,7 @@ def label(signals: OpenSignals, keys: pd.DataFrame, horizon_days: int = 90, grac
     Raises
     ------
     BadRequest
-        If `keys` lacks a column, H is not positive, or G is negative.
+        If `keys` lacks a column or an instant, H is not positive, or G is negative.
     """
     if missing := {"account_id", "as_of"} - set(keys.columns):
         names = ", ".join(sorted(missing))
@@ -85,6 +85,8 @@ def label(signals: OpenSignals, keys: pd.DataFrame, horizon_days: int = 90, grac
             "a horizon of at least 1 day and a grace period of at least 0 days",
         )
     as_of = pd.to_datetime(keys["as_of"], utc=True).reset_index(drop=True)
+    if as_of.isna().any():
+        raise BadRequest("snapshots without as_of", "a date in each row")
     rows = _subscriptions(signals) if signals.contractual else _orders(signals)
     accounts = keys["account_id"].to_numpy(dtype=object)
     codes = pd.factorize(np.concatenate([rows["account_id"].to_numpy(dtype=object), accounts]))[0].astype(np.int64)

@@ -222,6 +222,19 @@ def test_damaged_or_outdated_state_is_rebuilt(write_files: Any, tmp_path: Path, 
     pd.testing.assert_frame_equal(_built(place, rollup_folder=rollup_folder), _built(place, copied=True), check_exact=True)
 
 
+@pytest.mark.parametrize("content", ["[1]", "1", "null", '{"a": 1}', '[["a", 1]]', "[[1]]", "\udcff"])
+@pytest.mark.parametrize("name", ["files.json", "state.json", "sound.json", "crowd.json"])
+def test_records_with_other_content_are_written_again(write_files: Any, tmp_path: Path, name: str, content: str) -> None:
+    rollup_folder, place = tmp_path / "rollup_folder", write_files(FIRST, SECOND)
+    result = _built(place, rollup_folder=rollup_folder)
+    records = list(rollup_folder.rglob(name)) or [rollup_folder / "usage" / name]
+    for record in records:
+        record.write_bytes(content.encode(errors="surrogateescape"))
+    pd.testing.assert_frame_equal(_built(place, rollup_folder=rollup_folder), result, check_exact=True)
+    if name != "crowd.json":
+        assert all(record.read_bytes().startswith(b'{"') and len(record.read_bytes()) > 40 for record in records)
+
+
 def test_too_many_keys_for_bitsets_become_rows(write_files: Any, tmp_path: Path) -> None:
     rollup_folder = tmp_path / "rollup_folder"
     many = [_row("a", 10, 1, f"f{i}", 0, 1.0) for i in range(70)]

@@ -153,7 +153,7 @@ def test_a_perfect_ranking_gives_finite_parameters() -> None:
 def test_one_class_is_refused() -> None:
     raw, _, keys = sample(rows=100)
     for y in (np.zeros(100), np.ones(100)):
-        with pytest.raises(InsufficientData, match="only one outcome occurs"):
+        with pytest.raises(InsufficientData, match="only one of them occurs"):
             calibrate(raw, y, keys["account"].tolist(), keys["as_of"])
 
 
