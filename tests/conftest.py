@@ -83,12 +83,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], st
     return make
 
 
+WITHOUT_WORLD = ("test_check_command.py", "test_leakcheck_command.py", "test_mistakes.py")
+"""End-to-end tests that do not use the trained portfolio."""
+
+
 class _Shared(LoadScopeScheduling):
-    """Run tests that share expensive fixtures on the same worker."""
+    """Run the end-to-end tests that use the trained portfolio on the same worker."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
-        return "e2e" if "/e2e/" in file else file
+        return "e2e" if "/e2e/" in file and not file.endswith(WITHOUT_WORLD) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -344,7 +344,7 @@ def test_training_and_scores_equal_the_commands(
 def test_a_training_result_has_tables(large: Path, trained: tuple[renewcast.TrainingResult, Path]) -> None:
     result, home = trained
     assert str(home) not in os.environ.get("MLFLOW_TRACKING_URI", "")
-    assert result.versions == {"expansion": "1"}
+    assert result.versions == {"churn": "1", "expansion": "1"}
     assert result.champion.versions == result.versions
     assert set(result.promoted) == set(renewcast.load_champion(home=home).versions)
     rows = result.test_predictions("expansion")
@@ -352,8 +352,8 @@ def test_a_training_result_has_tables(large: Path, trained: tuple[renewcast.Trai
     assert ((rows["blend"] - rows["outcome"]) ** 2).mean() == pytest.approx(value, abs=1e-12)
     assert str(rows["as_of"].dtype) == "datetime64[us, UTC]"
     assert set(result.gates["target"]) == set(result.versions)
-    with pytest.raises(renewcast.RenewcastError, match="no model of churn was trained"):
-        result.test_predictions("churn")
+    with pytest.raises(renewcast.RenewcastError, match=r"no model of growth was trained\nExpected: one of churn, expansion"):
+        result.test_predictions("growth")
     with renewcast.open_signals(large / "training-signals") as signals:
         scores = renewcast.score(signals, "2026-09-30", home=home, champion=result.champion)
     assert (scores["expansion_status"] == "scored").any()

@@ -37,7 +37,7 @@ class _Prepared:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        command = [sys.executable, str(Path(__file__).with_name("prepared.py"))]
+        command = [sys.executable, str(Path(__file__).with_name("prepared.py")), str(place / "texts.json")]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         here = {"PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(command, text=True, env=os.environ | here, cwd=ROOT, **pipes)

@@ -1,29 +1,41 @@
 """A process that has imported what commands need and forks one child for each command, which saves the time of imports.
 
+It also translates each expression to SQL once for all homes.
+
 Each line of standard input is a JSON object: arguments, environment, and the files for standard output and standard
 error. The answer is a line with the exit code, or -1 if a signal ended the child.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 LIMIT_SECONDS = 500
 #: Modules that take long to import. DuckDB is not among them: its threads do not survive a fork.
 SLOW = (
-    "alembic", "ibis", "lightgbm", "matplotlib", "pydantic", "rich.console", "scipy.stats", "sklearn.isotonic",
-    "sklearn.linear_model", "sqlalchemy", "sqlglot", "typer",
+    "alembic", "ibis.backends.sql.compilers", "lightgbm", "matplotlib", "mlflow", "optuna", "pydantic_settings",
+    "pyarrow.parquet", "rich.console", "scipy.stats", "sklearn.isotonic", "sklearn.linear_model", "sqlalchemy", "sqlglot",
+    "typer", "features.sources.sql_cache",
 )  # fmt: skip
 
 
-def prepare() -> None:
+def prepare(texts: Path) -> None:
+    """Import the modules, and let all commands use the file ``texts`` as their cache of SQL."""
     for name in SLOW:
         importlib.import_module(name)
     assert "duckdb" not in sys.modules
+    from features.sources import sql_cache
+
+    enable = sql_cache.enable_sql_cache
+    sql_cache.enable_sql_cache = lambda _: enable(texts)
+    # Otherwise each child copies the memory of all modules when it looks for garbage.
+    gc.freeze()
 
 
 def become(request: dict[str, object]) -> None:
@@ -41,7 +53,7 @@ def become(request: dict[str, object]) -> None:
 
 
 def main() -> None:
-    prepare()
+    prepare(Path(sys.argv[1]))
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -47,11 +47,3 @@ def test_a_status_of_accounts_that_left_is_exit_code_1(renewcast: Any, small: Pa
 def test_a_broken_source_is_exit_code_2(renewcast: Any, tmp_path: Path) -> None:
     result = renewcast("leakcheck", tmp_path / "nowhere", home=tmp_path / "home", expect=2)
     assert "no signals source" in result.stderr
-
-
-def test_every_training_run_records_its_leak_check(world: Any) -> None:
-    payload = world.report["leakcheck"]
-    assert payload["ok"] is True
-    assert all(check["looked_at"] for check in payload["checks"])
-    (recorded,) = (json.loads(file.read_text(encoding="utf-8")) for file in world.home.rglob("leakcheck.json"))
-    assert recorded == payload

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -135,6 +136,25 @@ def test_without_the_custom_features_a_model_that_uses_them_is_refused(
     assert "own.exports_28d is not in the catalogue" in result.stderr
     assert "RENEWCAST_FEATURES" in result.stderr
     assert not out.exists()
+
+
+def test_a_broken_bundle_is_refused(renewcast: Any, world: Any, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(world.home, home)
+    model = next(home.glob("bundles/*/*/model.txt"))
+    model.write_text(model.read_text() + "\n")
+    out = tmp_path / "x.csv"
+    result = renewcast("score", world.signals, "--as-of", SCORED_AT, "--out", out, home=home, expect=2)
+    assert "model.txt was changed" in result.stderr
+    assert not out.exists()
+
+
+def test_every_training_run_records_its_leak_check(world: Any) -> None:
+    payload = world.report["leakcheck"]
+    assert payload["ok"] is True
+    assert all(check["looked_at"] for check in payload["checks"])
+    (recorded,) = (json.loads(file.read_text(encoding="utf-8")) for file in world.home.rglob("leakcheck.json"))
+    assert recorded == payload
 
 
 def test_scores_have_the_public_columns(world: Any) -> None:

@@ -54,6 +54,11 @@ def contents(home: Path) -> dict[str, str]:
     return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file() and f.name != "texts.json"}
 
 
+def _loose(home: Path) -> list[Path]:
+    """Return what other users may read."""
+    return [path for path in (home, *home.rglob("*")) if stat.S_IMODE(path.lstat().st_mode) not in (0o700, 0o600)]
+
+
 def test_another_companys_contracts_and_orders_are_refused_everywhere(
     world: Any, renewcast: Any, home: Path, orders: Path, tmp_path: Path
 ) -> None:
@@ -132,10 +137,15 @@ def test_everything_in_a_home_is_private_to_its_owner(world: Any, renewcast: Any
     for path in (home, *home.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     renewcast("score", world.signals, "--as-of", AS_OF, "--out", tmp_path / "scores.csv", "--publish", home=home)
-    renewcast("review", world.signals, "--quarter", "2026Q2", home=home)
     renewcast("keys", "create", "crm", home=home)
-    loose = [path for path in (home, *home.rglob("*")) if stat.S_IMODE(path.lstat().st_mode) not in (0o700, 0o600)]
-    assert loose == []
+    assert _loose(home) == []
     assert stat.S_IMODE((tmp_path / "scores.csv").stat().st_mode) & 0o044
-    fresh = [path for path in (world.home, *world.home.rglob("*")) if stat.S_IMODE(path.lstat().st_mode) not in (0o700, 0o600)]
-    assert fresh == []
+    assert _loose(world.home) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_a_review_is_private_to_its_owner(world: Any, renewcast: Any, home: Path) -> None:
+    renewcast("review", world.signals, "--quarter", "2026Q2", home=home)
+    assert list((home / "reviews").rglob("*.json"))
+    assert _loose(home) == []
