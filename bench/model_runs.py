@@ -102,7 +102,7 @@ def ours(portfolio: Portfolio, target: Target, through: datetime, test: pd.DataF
     took = {"cpu": time.process_time() - cpu, "seconds": time.perf_counter() - start}
     scorer = scorer_of(model)
     predicted = scorer.predict(test)
-    parts = {name: model.part_probability(test, weights) for name, weights in PARTS.items()}
+    parts = model.part_probabilities(test, PARTS)
     until = test[RENEWAL_FEATURE].to_numpy(dtype=np.float64)
     if np.isfinite(until).any():
         parts[RENEWAL_DUE] = renewal_due_probabilities(model, portfolio.rows(target), until)
