@@ -10,6 +10,9 @@ script can be stopped at any time. Without `--seeds`, it only prints the tables 
     python bench/promotion.py promotion.jsonl --signal 0.5 --seeds 0 20
     python bench/promotion.py promotion.jsonl --signal 0 --seeds 0 20
     python bench/promotion.py promotion.jsonl
+
+`--samples` needs no training: it draws outcomes and predictions of a given quality, and reports how often they pass the
+gates of base rate and slope.
 """
 
 from __future__ import annotations
@@ -38,15 +41,20 @@ from features.utils.progress import no_progress
 from models.home import Home
 from models.targets import Target
 from training.config import TrainConfig
+from training.dataset.sufficiency import MINIMUM_OUTCOMES
 from training.dataset.target_rows import TargetRows
 from training.dataset.training_data import TrainingData
 from training.evaluation.backtest import run_backtest
 from training.evaluation.baselines import BASE_RATE, BLEND
 from training.evaluation.comparison import json_safe
-from training.evaluation.promotion_gates import all_passed, evaluate_gates
+from training.evaluation.promotion_gates import SLOPE_BOUNDS, all_passed, evaluate_gates
 from training.pipeline.abort import LeakFound
 from training.pipeline.training_run import TrainingRun
 from training.simulation import simulate
+from training.statistics import metrics
+from training.statistics.account_bootstrap import AccountBootstrap, interval
+from training.statistics.metrics import Predictions
+from training.statistics.newton_logistic import row_log_loss
 
 CONFIG = TrainConfig()
 WEEKS_PER_MONTH = 365.25 / 12 / 7
@@ -54,6 +62,13 @@ WEEKS_PER_MONTH = 365.25 / 12 / 7
 METRICS = ("roc_auc", "log_loss", "brier_skill", "calibration_slope")
 #: Limits of the true AUC by which portfolios are grouped.
 AUC_LIMITS = (0.55, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
+#: Random predictions: the outcome rate of a label window, active accounts, independent label windows that a backtest
+#: predicts by months of history, AUC of calibrated predictions, and pairs of true and predicted spread.
+SAMPLE_RATE = 0.05
+SAMPLE_ACCOUNTS = (300, 500, 1500)
+SAMPLE_WINDOWS = {12: 1, 18: 3, 36: 6}
+SAMPLE_AUC = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
+SAMPLES = ((0, 0.05), (0, 0.3), (0, 0.8), (0.4, 0.4), (0.4, 0.2), (0.7, 0.7), (0.7, 0.35), (1.2, 1.2), (1.2, 0.7))
 
 
 def expected_auc(q: np.ndarray) -> float:
@@ -122,6 +137,63 @@ def portfolio(accounts: int, months: int, seed: int, options: dict[str, Any]) ->
     return result | {"cpu_seconds": seconds}
 
 
+def judge_sample(
+    seed: int, effect: float, spread: float, accounts: int = 300, windows: int = 3
+) -> dict[str, float] | None:
+    """Judge random predictions. Return their AUC and whether they pass; None if there are too few outcomes to judge.
+
+    Parameters
+    ----------
+    seed : of the random numbers.
+    effect : standard deviation of the true log-odds between accounts; 0 for no signal.
+    spread : standard deviation of the predicted log-odds; the true one is ``effect``.
+    accounts, windows : number of accounts, and of independent label windows of each.
+    """
+    rng = np.random.default_rng(seed)
+    ranking = np.repeat(rng.normal(size=accounts), windows)
+    level = scipy.special.logit(SAMPLE_RATE) - 0.45 * effect**2
+    y = (rng.random(len(ranking)) < scipy.special.expit(level + effect * ranking)).astype(np.float64)
+    p, average = scipy.special.expit(level + spread * ranking), np.full(len(ranking), SAMPLE_RATE)
+    names = np.repeat([f"{i}" for i in range(accounts)], windows).astype(object)
+    if len(set(names[y == 1])) < MINIMUM_OUTCOMES["backtest"]:
+        return None
+    bootstrap, data = AccountBootstrap(names, 200, 0), Predictions(y, p, average)
+    losses = [row_log_loss(metrics.log_odds(each), y) for each in (p, average)]
+    better, once = interval(bootstrap.means(losses[0] - losses[1]))[1] < 0, np.ones((1, len(y)))
+    inside = SLOPE_BOUNDS[0] <= metrics.calibration_slope(data, once)[0] <= SLOPE_BOUNDS[1]
+    passed = better and inside
+    if better and not inside:
+        low, high = interval(bootstrap.values(lambda weights: metrics.calibration_slope(data, weights)))
+        passed = low <= 1 <= high
+    return {
+        "auc": float(metrics.roc_auc(data, once)[0]),
+        "estimate": float(better and inside),
+        "interval": float(passed),
+    }
+
+
+def sample_tables(number: int) -> str:
+    """Return the shares of random predictions that pass both gates, in Markdown: by spread, and by size and AUC."""
+    text = ["| true spread | predicted spread | AUC | slope by its estimate | by its interval |", "|---" * 5 + "|"]
+    for effect, spread in SAMPLES:
+        judged = [each for seed in range(number) if (each := judge_sample(seed, effect, spread)) is not None]
+        means = pd.DataFrame(judged).mean()
+        shares = f"{means['estimate']:.1%} | {means['interval']:.1%}"
+        text.append(f"| {effect} | {spread} | {means['auc']:.2f} | {shares} |")
+    text += ["", "| accounts | months | " + " | ".join(f"AUC {auc}" for auc in SAMPLE_AUC) + " |"]
+    text.append("|---" * (2 + len(SAMPLE_AUC)) + "|")
+    for accounts in SAMPLE_ACCOUNTS:
+        for months, windows in SAMPLE_WINDOWS.items():
+            cells = []
+            for auc in SAMPLE_AUC:
+                # For rare outcomes, the ranking of accounts with the outcome is normal with mean ``effect``.
+                effect = float(np.sqrt(2) * scipy.stats.norm.ppf(auc))
+                judged = [judge_sample(seed, effect, effect, accounts, windows) for seed in range(number)]
+                cells.append(f"{np.mean([each is not None and each['interval'] for each in judged]):.0%}")
+            text.append(f"| {accounts:,} | {months} | " + " | ".join(cells) + " |")
+    return "\n".join(text)
+
+
 def read_cache(path: Path) -> list[dict[str, Any]]:
     """Return the lines of the cache."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -138,7 +210,7 @@ def tables(lines: list[dict[str, Any]]) -> str:
     rows = []
     for line in lines:
         for target in ("churn", "expansion"):
-            found = line["targets"].get(target)
+            model = line["targets"].get(target)
             world = "no signal" if line["options"].get("signal") == 0 else "signal"
             low = max((limit for limit in AUC_LIMITS if limit <= line["auc"][target]), default=0.5)
             rows.append(
@@ -148,11 +220,11 @@ def tables(lines: list[dict[str, Any]]) -> str:
                     "months": line["months"],
                     "target": target,
                     "true AUC from": "0.5" if world == "no signal" else f"{low:.2f}",
-                    "trained": found is not None,
-                    "promoted": found is not None and found["promoted"],
-                    "AUC": found["metrics"]["roc_auc"][0] if found else np.nan,
-                    "grade": found["grade"] if found else "no model",
-                    "failed": ", ".join(found["failed"]) if found else "too little data",
+                    "trained": model is not None,
+                    "promoted": model is not None and model["promoted"],
+                    "AUC": model["metrics"]["roc_auc"][0] if model else np.nan,
+                    "grade": model["grade"] if model else "no model",
+                    "failed": ", ".join(model["failed"]) if model else "too little data",
                 }
             )
     text = []
@@ -176,14 +248,20 @@ def tables(lines: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cache", type=Path, help="a file of JSON lines")
+    parser.add_argument("cache", type=Path, nargs="?", default=Path("promotion.jsonl"), help="a file of JSON lines")
     parser.add_argument("--seeds", type=int, nargs=2, metavar=("FIRST", "END"), help="seeds to run, without END")
     parser.add_argument("--accounts", type=int, nargs="+", default=[500])
     parser.add_argument("--months", type=int, nargs="+", default=[18])
     parser.add_argument("--preset", default="mixed-b2b")
     parser.add_argument("--signal", type=float, nargs="+", default=[0.5], help="of the simulator; 0 for no signal")
     parser.add_argument("--noise", type=float, default=0.0, help="of the simulator")
+    parser.add_argument(
+        "--samples", type=int, metavar="NUMBER", help="judge random predictions instead, so many for each row"
+    )
     options = parser.parse_args()
+    if options.samples:
+        print(sample_tables(options.samples))
+        return
     lines = read_cache(options.cache)
     done = {json.dumps([line["accounts"], line["months"], line["seed"], line["options"]]) for line in lines}
     for seed in range(*(options.seeds or (0, 0))):

@@ -84,13 +84,13 @@ def health_probabilities(model: FittedModel, score: Floats, later: Floats, targe
     Returns
     -------
     Floats
-        Shape (n,). Rows without a score get the mean probability of those with one. Without any score, or without both
-        outcomes among the rows that have one, every row gets the base rate.
+        Shape (n,). Rows without a score get the mean probability of those with one. Without any score, with one value
+        for all accounts, or without both outcomes among the rows that have one, every row gets the base rate.
     """
     held = model.ensemble.out_of_fold
     raw, raw_later = health_log_odds(score[held.row_index], target), health_log_odds(later, target)
     scored = np.isfinite(raw)
-    if not 0 < held.y[scored].sum() < scored.sum():
+    if not 0 < held.y[scored].sum() < scored.sum() or np.ptp(raw[scored]) == 0:
         return base_rate_probabilities(model, len(later))
     accounts: Objects = held.accounts[scored]
     dates = held.as_of[scored].reset_index(drop=True)

@@ -142,6 +142,23 @@ def test_a_reversed_ranking_is_flattened_not_reversed(kind: CalibratorKind) -> N
     assert p == pytest.approx(np.full(ROWS, y.mean()), abs=1e-3)
 
 
+def test_a_model_that_ranks_little_gets_probabilities_close_to_the_rate() -> None:
+    """Log-odds that are mostly noise are shrunk; those of a good ranking keep their spread."""
+    shares: dict[float, list[float]] = {0.0: [], 1.2: []}
+    accounts = np.array([f"{i // 4}" for i in range(1_200)], dtype=object)
+    as_of = pd.Series(np.tile(pd.date_range("2024-01-01", periods=4, freq="28D", tz="UTC"), 300))
+    for strength, ratios in shares.items():
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            ranking, noise = rng.normal(size=(2, 300))
+            y = np.repeat(rng.random(300) < scipy.special.expit(-2.2 + strength * ranking), 4).astype(float)
+            raw = np.repeat(-2.2 + strength * ranking + 0.8 * noise, 4)
+            calibrated = apply_calibrator(calibrate(raw, y, accounts, as_of, resamples=0), raw)
+            ratios.append(float(scipy.special.logit(calibrated).std() / raw.std()))
+    assert np.mean(shares[0.0]) < 0.4
+    assert np.mean(shares[1.2]) > 0.6
+
+
 def test_a_perfect_ranking_gives_finite_parameters() -> None:
     raw = np.linspace(-6, 2, 400)
     y = (raw > 1).astype(float)

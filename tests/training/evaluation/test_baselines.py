@@ -78,6 +78,15 @@ def test_without_scores_or_without_both_outcomes_a_score_is_the_base_rate() -> N
     assert base_rate_probabilities(_model(y, rate=0.31), 2).tolist() == [0.31] * 2
 
 
+def test_a_constant_score_is_judged_at_the_level_of_the_base_rate() -> None:
+    """One value for all accounts says nothing, even if only the accounts that churn more have it."""
+    churns_more = np.arange(len(DATES)) % 3 == 0
+    y = _draw(np.where(churns_more, 0.5, 0.05))
+    for score in (np.full(len(DATES), 50.0), np.where(churns_more, 50.0, np.nan)):
+        p = health_probabilities(_model(y, 0.8, rate=0.31), score, np.array([50.0, 50.0, np.nan]), "churn")
+        assert p.tolist() == [0.31] * 3
+
+
 def test_the_renewal_date_gives_the_past_rate_at_that_distance() -> None:
     days = np.tile([10.0, 45.0, 400.0, np.nan], len(DATES) // 4)
     truth = np.tile([0.5, 0.2, 0.02, 0.1], len(DATES) // 4)
