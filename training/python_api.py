@@ -234,6 +234,8 @@ def simulate(
     trend: float = 0.0,
     monthly_share: float | None = None,
     annual_churn: float | None = None,
+    held_out_share: float = 0.25,
+    play_effects: Mapping[str, float] | None = None,
 ) -> Path:
     """Generate a synthetic B2B portfolio, to try things out or to evaluate a method against known probabilities.
 
@@ -262,6 +264,11 @@ def simulate(
         The share of monthly contracts, 0 to 1. By default that of the preset.
     annual_churn : float, optional
         The share of the accounts that leave in a year, 0.01 to 0.9. By default that of the preset.
+    held_out_share : float, default 0.25
+        The share of plays that are held out at random, 0 to 1.
+    play_effects : mapping, optional
+        By play, the share of the churn by choice that it prevents in the quarter after it starts, 0 to 1; plays that
+        are not named have no effect. By default plays improve the hidden state of accounts.
 
     Returns
     -------
@@ -294,6 +301,8 @@ def simulate(
         trend=trend,
         monthly_share=monthly_share,
         annual_churn=annual_churn,
+        held_out_share=held_out_share,
+        play_effects=play_effects,
     ).folder
 
 

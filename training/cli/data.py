@@ -42,6 +42,16 @@ def simulate(
         float | None,
         typer.Option(help="Share of accounts that leave in a year, 0.01 to 0.9.", show_default="that of the preset"),
     ] = None,
+    held_out_share: Annotated[float, typer.Option(help="Share of plays that are held out at random, 0 to 1.")] = 0.25,
+    play_effect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLAY=SHARE",
+            help="Share of the churn by choice that a play prevents in the quarter after it starts; repeat for "
+            "several. Other plays then have no effect.",
+            show_default="plays improve the hidden state",
+        ),
+    ] = None,
 ) -> None:
     """Generate a synthetic B2B portfolio.
 
@@ -62,8 +72,26 @@ def simulate(
             trend=trend,
             monthly_share=monthly_share,
             annual_churn=annual_churn,
+            held_out_share=held_out_share,
+            play_effects=_play_effects(play_effect),
         )
     typer.echo(summary.text())
+
+
+def _play_effects(given: list[str] | None) -> dict[str, float] | None:
+    """Parse ``PLAY=SHARE``."""
+    from features.errors import BadRequest
+
+    if not given:
+        return None
+    effects = {}
+    for text in given:
+        play, _, share = text.partition("=")
+        try:
+            effects[play.strip()] = float(share)
+        except ValueError:
+            raise BadRequest("--play-effect is not valid", "PLAY=SHARE, such as low_adoption=0.4") from None
+    return effects
 
 
 @app.command()

@@ -41,6 +41,8 @@ class ContractEvent(IntEnum):
 
 GRACE_WEEKS = 6
 """Weeks of failed payment before a contract may end for nonpayment."""
+PROTECTION_WEEKS = 13
+"""Weeks from its start in which a play with a given effect prevents churn."""
 LAPSE_DAYS = 25
 """Maximum days until a lapsed contract resumes: within the 30 days of grace, so a lapse is never churn."""
 SEASON = np.array([0.4, -0.1, 0.1, -0.2, -0.2, 0.1, -0.2, -0.2, 0.1, -0.1, -0.1, 0.5])
@@ -114,6 +116,7 @@ def contract_odds(
     odds = np.zeros((len(ContractEvent) - 1, n))
 
     leave = _leave_odds(traits, state, propensity, day, due, waiting, renewal) * active
+    leave *= 1.0 - state.protection * (state.since_play < PROTECTION_WEEKS)
     broke = np.where(active & (state.failing >= GRACE_WEEKS), 0.35 * market.signal, 0.0)
     if market.pricing is Pricing.ORDERS:
         broke = np.zeros(n)

@@ -30,7 +30,6 @@ PLAYS = (
     "price_concerns",
 )
 """The play for each part of the churn propensity, in its order."""
-HELD_OUT_SHARE = 0.25
 PLAY_PAUSE_WEEKS = 26
 PLAY_THRESHOLD = 1.8
 """Churn propensity, as observed by customer success, above which a play may start."""
@@ -172,14 +171,18 @@ def _plays(
         & state.running
     )
     started = due & (uniform < PLAY_START_SHARE)
-    held_out = started & (chance < HELD_OUT_SHARE)
+    held_out = started & (chance < traits.market.held_out_share)
     treated = started & ~held_out
+    effects = traits.market.play_effects
+    improved = treated & (not effects)
+    prevented = treated * np.array(effects)[propensity.worst] if effects else np.zeros(len(state))
     state_after = replace(
         state,
-        value=state.value + 0.4 * treated,
-        rapport=state.rapport + 0.5 * treated,
-        trouble=state.trouble * np.where(treated, 0.7, 1.0),
+        value=state.value + 0.4 * improved,
+        rapport=state.rapport + 0.5 * improved,
+        trouble=state.trouble * np.where(improved, 0.7, 1.0),
         since_play=np.where(started, 0, state.since_play),
+        protection=np.where(started, prevented, state.protection),
     )
     play = np.where(started, propensity.worst, -1)
     severity = (observed > PLAY_THRESHOLD + 1).astype(np.int64) + (observed > PLAY_THRESHOLD + 2)

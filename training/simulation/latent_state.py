@@ -26,10 +26,11 @@ class LatentState(Columns):
     level), ``rapport`` (relationship with us), ``strain`` (budget stress), ``appetite`` (to grow), ``trouble`` (product
     problems, at least 0), ``rival`` (a competitor is evaluated), ``champion`` and ``sponsor`` (the role is filled).
     ``failing``: weeks since an unrecovered payment failure (0: none). ``since_play``: weeks since the last
-    intervention. ``running``: a contract is active. ``left``: left permanently. ``unsigned``: past the renewal date
-    without a renewal. ``resume_day``: the day on which a lapsed contract resumes (0: not lapsed). ``terms``: number of
-    signed terms. ``seats``, ``price`` (of a seat per year), ``plan`` (index), ``add_ons`` (ARR of each, (n, 2); 0: not
-    bought). ``unobserved``: propensities to churn and to expand that no signal shows, (n, 2), in standard deviations.
+    intervention. ``protection``: share of the churn by choice that it prevents. ``running``: a contract is active.
+    ``left``: left permanently. ``unsigned``: past the renewal date without a renewal. ``resume_day``: the day on which a
+    lapsed contract resumes (0: not lapsed). ``terms``: number of signed terms. ``seats``, ``price`` (of a seat per
+    year), ``plan`` (index), ``add_ons`` (ARR of each, (n, 2); 0: not bought). ``unobserved``: propensities to churn and
+    to expand that no signal shows, (n, 2), in standard deviations.
     """
 
     value: Floats
@@ -44,6 +45,7 @@ class LatentState(Columns):
     sponsor: Bools
     failing: Ints
     since_play: Ints
+    protection: Floats
     running: Bools
     left: Bools
     unsigned: Bools
@@ -142,6 +144,7 @@ def initial_state(traits: AccountTraits, start: int, rng: np.random.Generator) -
         sponsor=rng.random(n) < np.where(traits.segment == SELF_SERVE, 0.6, 0.87),
         failing=np.zeros(n, dtype=np.int64),
         since_play=np.full(n, NEVER, dtype=np.int64),
+        protection=np.zeros(n),
         running=traits.created < start,
         left=np.zeros(n, dtype=bool),
         unsigned=np.zeros(n, dtype=bool),

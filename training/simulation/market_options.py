@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
@@ -9,6 +10,7 @@ from functools import lru_cache
 from features.errors import BadRequest
 from training.simulation.calendar import day_number
 from training.simulation.history import simulate_history
+from training.simulation.latent_dynamics import PLAYS
 from training.simulation.presets import MIXED_B2B, Market, Pricing, find_preset
 
 _PILOT_ACCOUNTS, _PILOT_WEEKS, _PILOT_SEED = 1_500, 78, 20
@@ -28,6 +30,8 @@ def market_from_options(
     trend: float = 0.0,
     monthly_share: float | None = None,
     annual_churn: float | None = None,
+    held_out_share: float = 0.25,
+    play_effects: Mapping[str, float] | None = None,
 ) -> Market:
     """Return a preset with other settings.
 
@@ -40,6 +44,9 @@ def market_from_options(
     trend : increase per year of the log-odds of churn, -1 to 1.
     monthly_share : share of monthly terms in every segment, 0 to 1; that of the preset if not given.
     annual_churn : share of the accounts that leave within a year, 0.01 to 0.9; that of the preset if not given.
+    held_out_share : share of plays that are held out at random, 0 to 1.
+    play_effects : by play, the share of the churn by choice that it prevents in the quarter after it starts, 0 to 1.
+        Plays that are not named have no effect. If not given, plays improve the hidden state of accounts.
 
     Raises
     ------
@@ -54,10 +61,16 @@ def market_from_options(
         ("trend", trend, -1.0, 1.0),
         ("monthly-share", monthly_share, 0.0, 1.0),
         ("annual-churn", annual_churn, *ANNUAL_CHURN_RANGE),
+        ("held-out-share", held_out_share, 0.0, 1.0),
+        *((f"the effect of {play}", effect, 0.0, 1.0) for play, effect in (play_effects or {}).items()),
     ):
         if value is not None and not low <= value <= high:
             raise BadRequest(f"{name} is {value}", f"{low:g} to {high:g}")
+    if play_effects and (unknown := sorted(set(play_effects) - set(PLAYS))):
+        raise BadRequest(f"unknown play {unknown[0]!r}", f"one of {', '.join(PLAYS)}")
+    effects = () if play_effects is None else tuple(float(play_effects.get(play, 0.0)) for play in PLAYS)
     market = replace(market, noise=noise, signal=signal, drift=drift, trend=trend)
+    market = replace(market, held_out_share=held_out_share, play_effects=effects)
     if monthly_share is not None:
         if market.pricing is Pricing.ORDERS:
             raise BadRequest(f"the preset {preset!r} has no contracts", "no monthly-share with this preset")

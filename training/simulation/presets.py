@@ -36,6 +36,9 @@ class Market:
         preset. Earlier, usage, relationship, support and value had more effect, and people, competitors and budgets
         less, by this share per year (at most by 0.9).
     trend : increase per year of the log-odds of churn.
+    held_out_share : share of plays that are held out at random.
+    play_effects : for each play, the share of the churn by choice that it prevents in the quarter after it starts;
+        empty if plays improve the hidden state instead.
     level : added to the log-odds of churn, to reach ``annual_churn``.
     end : day after the last day of the data.
     """
@@ -48,6 +51,8 @@ class Market:
     signal: float = 1.0
     drift: float = 0.0
     trend: float = 0.0
+    held_out_share: float = 0.25
+    play_effects: tuple[float, ...] = ()
     level: float = 0.0
     end: int = 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -101,6 +101,8 @@ def simulate(
     trend: float = 0.0,
     monthly_share: float | None = None,
     annual_churn: float | None = None,
+    held_out_share: float = 0.25,
+    play_effects: Mapping[str, float] | None = None,
 ) -> SimulationSummary:
     """Simulate a B2B SaaS portfolio, and write it as a folder of Parquet tables and ``<folder>-truth.parquet``.
 
@@ -118,7 +120,8 @@ def simulate(
     end : the day on which the data end, at 00:00 UTC.
     progress : called with the share done (0 to 1) and a description of the current step.
     preset : name of the simulated market, one of `PRESETS`.
-    noise, signal, drift, trend, monthly_share, annual_churn : settings of the market; see `market_from_options`.
+    noise, signal, drift, trend, monthly_share, annual_churn, held_out_share, play_effects : settings of the market; see
+        `market_from_options`.
 
     Returns
     -------
@@ -145,6 +148,8 @@ def simulate(
         trend=trend,
         monthly_share=monthly_share,
         annual_churn=annual_churn,
+        held_out_share=held_out_share,
+        play_effects=play_effects,
     )
     metadata = json.dumps(
         {
@@ -159,6 +164,8 @@ def simulate(
             "trend": trend,
             "monthly_share": monthly_share,
             "annual_churn": annual_churn,
+            "held_out_share": held_out_share,
+            "play_effects": None if play_effects is None else dict(play_effects),
         }
     )
     tables = _ORDER_TABLES if market.pricing is Pricing.ORDERS else _TABLES

@@ -43,7 +43,7 @@ def company_table(history: SimulatedHistory) -> pa.Table:
 
 
 def interventions_table(history: SimulatedHistory) -> pa.Table:
-    """Build the table ``interventions``. A quarter of the plays is held out at random, and has no result.
+    """Build the table ``interventions``. Some plays are held out at random, and have no result.
 
     Parameters
     ----------
