@@ -27,8 +27,8 @@ class LatentState(Columns):
     problems, at least 0), ``rival`` (a competitor is evaluated), ``champion`` and ``sponsor`` (the role is filled).
     ``failing``: weeks since an unrecovered payment failure (0: none). ``since_play``: weeks since the last
     intervention. ``protection``: share of the churn by choice that it prevents. ``running``: a contract is active.
-    ``left``: left permanently. ``unsigned``: past the renewal date without a renewal. ``resume_day``: the day on which a
-    lapsed contract resumes (0: not lapsed). ``terms``: number of signed terms. ``seats``, ``price`` (of a seat per
+    ``left``: left permanently. ``unsigned``: past the renewal date without a renewal. ``resume_day``: the day on which
+    a lapsed contract resumes (0: not lapsed). ``terms``: number of signed terms. ``seats``, ``price`` (of a seat per
     year), ``plan`` (index), ``add_ons`` (ARR of each, (n, 2); 0: not bought). ``unobserved``: propensities to churn and
     to expand that no signal shows, (n, 2), in standard deviations.
     """
