@@ -10,10 +10,10 @@ import numpy as np
 
 from features.utils.arrays import Bools, Floats, Texts
 from features.utils.periods import Period
-from models.renewals.forecast import DueRenewals
+from models.renewals.forecast import DueRenewals, growth_if_staying
 from models.renewals.forecast_bias import log_odds_spread
 from models.renewals.hazard_interpolation import probability_by
-from models.renewals.renewal_model import Stage, StagePrediction
+from models.renewals.renewal_model import Stage, StagePrediction, pool_probabilities
 
 _DAY = 86_400.0
 
@@ -40,8 +40,8 @@ class DueAccounts:
     signature. ``leaves`` and ``grows`` are the probabilities by the renewal and its grace period, with the standard
     deviations ``leaves_spread`` and ``grows_spread`` in log-odds; NaN if unknown. ``grows`` is None without a model.
     ``shrinks`` is the probability of shrinking given that the account stays and does not grow, NaN without a model of
-    it. ``by_renewal_model`` marks accounts whose probability of leaving is that of the renewal model; the others are
-    derived from the horizons of the churn model.
+    it. ``by_renewal_model`` marks accounts with a prediction of the renewal model; the others are derived from the
+    horizons of the churn model alone.
     """
 
     due: Bools
@@ -85,7 +85,7 @@ def find_due_accounts(
     days_to_renewal : days from ``as_of``, NaN if unknown, negative if the date has passed without a signature; (n,).
     arr : annual amount, NaN if unknown; (n,).
     leaving, growing : the probabilities of the churn and expansion models; ``growing`` is None without a model.
-    renewals : the predictions of the renewal model, which replace those of the other models where there are any.
+    renewals : the predictions of the renewal model, which are pooled with those of the other models.
     """
     begin, end = ((at - as_of).total_seconds() / _DAY for at in (period.start, period.end))
     due = (days_to_renewal >= max(begin, 0.0)) & (days_to_renewal < end)
@@ -98,18 +98,25 @@ def find_due_accounts(
     shrinks, modeled = np.full(len(arr), np.nan), np.zeros(len(arr), dtype=np.bool_)
     if renewals is not None:
         lost, expanded, shrinks = renewals["lost"], renewals["expanded"], renewals["contracted"].probability
-        modeled = due & np.isfinite(lost.probability)
-        leaves = np.where(modeled, lost.probability, leaves)
-        leaves_spread = np.where(modeled, log_odds_spread(lost.low, lost.high), leaves_spread)
-        grown = due & np.isfinite(expanded.probability)
+        modeled, grown = (due & np.isfinite(each.probability) for each in (lost, expanded))
+        growth = np.full(len(arr), np.nan) if grows is None else growth_if_staying(grows, leaves)
+        leaves_spread = np.where(modeled, _mean_spread(lost, leaves_spread, leaves), leaves_spread)
+        leaves = np.where(modeled, pool_probabilities(lost.probability, leaves), leaves)
         if grown.any():
-            grows = np.where(grown, expanded.probability * (1 - leaves), np.nan if grows is None else grows)
-            grows_spread = np.where(grown, log_odds_spread(expanded.low, expanded.high), grows_spread)
+            grows_spread = np.where(grown, _mean_spread(expanded, grows_spread, growth), grows_spread)
+            growth = np.where(grown, pool_probabilities(expanded.probability, growth), growth)
+            grows = np.where(grown, growth * (1 - leaves), np.nan if grows is None else grows)
     complete = due & np.isfinite(leaves) & np.isfinite(leaves_spread) & np.isfinite(arr)
     if grows is not None and growing is not None:
         complete &= np.isfinite(grows) & np.isfinite(grows_spread)
     overdue = days_to_renewal < 0
     return DueAccounts(due, complete, overdue, leaves, leaves_spread, grows, grows_spread, shrinks, modeled)
+
+
+def _mean_spread(model: StagePrediction, derived_spread: Floats, derived: Floats) -> Floats:
+    """Return the spread of pooled probabilities: the mean, as the errors of both methods may be common."""
+    own = log_odds_spread(model.low, model.high)
+    return np.where(np.isnan(derived), own, (own + derived_spread) / 2)
 
 
 def _by(model: ModelProbabilities, until: Floats, grace_days: int) -> tuple[Floats, Floats]:

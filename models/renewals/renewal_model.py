@@ -4,6 +4,9 @@ It is trained on one row per renewal at each of some fixed leads (days before th
 are between the shortest and the longest lead away. For others, and without a renewal model, probabilities are derived
 from the horizons of the churn and expansion models (`models.renewals.hazard_interpolation`).
 
+The two make different errors: the derivation learns from all snapshots, this model only from renewals. So a forecast is
+the mean of both in log-odds, where both are known (`pool_probabilities`).
+
 The outcomes are nested, so that the four probabilities always add up to 1: a renewal is lost or not; one that is not
 lost is expanded or not; one that is neither is contracted or kept. Each of these stages has its own binary model, with
 the scorer of the churn and expansion models. A stage without a model is derived.
@@ -21,7 +24,8 @@ import pandas as pd
 
 from features.utils.arrays import Bools, Floats
 from models.peer_groups.frame_columns import number_column
-from models.scorer.base import RENEWAL_FEATURE, SHORT_TERM_DAYS, TERM_FEATURE, ScorerError
+from models.renewals.forecast_bias import clipped_log_odds
+from models.scorer.base import RENEWAL_FEATURE, SHORT_TERM_DAYS, TERM_FEATURE, ScorerError, logistic
 from models.scorer.scorer import Scorer
 from models.scorer.strict_files import read_json
 
@@ -41,6 +45,13 @@ def covered_renewals(frame: pd.DataFrame) -> Bools:
     """
     until, term = (number_column(frame, name) for name in (RENEWAL_FEATURE, TERM_FEATURE))
     return (until >= LEADS[0]) & (until <= LEADS[-1]) & ~(term < SHORT_TERM_DAYS)
+
+
+def pool_probabilities(model: Floats, derived: Floats) -> Floats:
+    """Return the mean of two probabilities in log-odds; that of the model where the derived one is NaN, shape (n,)."""
+    answer, both = model.copy(), np.isfinite(model) & np.isfinite(derived)
+    answer[both] = logistic((clipped_log_odds(model[both]) + clipped_log_odds(derived[both])) / 2)
+    return answer
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ CANDIDATES = {
     "base_rate": "Base rate",
     "renewal_due": "Renewal date only",
     "derivation": "Churn and expansion models",
+    "renewals_only": "Renewals only",
     "health_score": "Health score",
     "logistic_regression": "Logistic regression",
     "lightgbm": "Small trees only (LightGBM)",
@@ -236,8 +237,8 @@ def renewal_words(card: Mapping[str, Any]) -> str:
         return f"No renewal model: {card['reason']}. Renewals are derived from the churn and expansion models."
     shortest, longest = card["leads"][0], card["leads"][-1]
     return (
-        f"A model of its own predicts renewals {shortest} to {longest} days ahead. Others, monthly contracts and "
-        "stages without a model are derived from the churn and expansion models."
+        f"A model of renewals, averaged with the churn and expansion models, predicts renewals {shortest} to {longest} "
+        "days ahead. Others, monthly contracts and stages without a model are derived from the latter alone."
     )
 
 

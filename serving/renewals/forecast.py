@@ -274,9 +274,9 @@ def _method_notes(due: DueAccounts, bundle: Bundle) -> list[str]:
     if not total:
         return []
     return [
-        f"{modeled:,} of {count_of(total, 'account')} are forecast by the renewal model, the others by the churn and "
-        f"expansion models; the renewal model is for renewals {LEADS[0]} to {LEADS[-1]} days ahead, and not for "
-        "monthly contracts"
+        f"{modeled:,} of {count_of(total, 'account')} are forecast with the renewal model, the others only by the "
+        f"churn and expansion models; the renewal model is for renewals {LEADS[0]} to {LEADS[-1]} days ahead, and not "
+        "for monthly contracts"
     ]
 
 

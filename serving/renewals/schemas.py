@@ -29,7 +29,7 @@ class RenewalsDue(ResponseModel):
     overdue_accounts: Count = Field(description="Past the renewal date, not renewed; not in the other figures.")
     overdue_arr: Amount
     renewal_model_accounts: Count = Field(
-        description="Forecast by the renewal model; the others are derived from the churn and expansion models."
+        description="Forecast with the renewal model; the others only by the churn and expansion models."
     )
     renewed_accounts: ExpectedFigure | None
     renewed_arr: ExpectedFigure | None = Field(description="Current ARR of the accounts that stay.")
@@ -69,7 +69,8 @@ class DueAccount(ResponseModel):
     contraction_probability: Fraction | None = Field(description="Of staying and paying at least 5% less by then.")
     kept_probability: Fraction | None = Field(description="Of staying without such a change. The four add up to 1.")
     method: Literal["renewal_model", "derivation"] | None = Field(
-        description="The renewal model, or the churn and expansion models interpolated to the renewal. Null: neither."
+        description="derivation: the churn and expansion models, interpolated to the renewal. renewal_model: the mean "
+        "of it and the renewal model, in log-odds. Null: neither."
     )
     expected_lost_arr: Amount | None
 

@@ -41,6 +41,18 @@ def test_the_forecast_adds_up(renewals: dict[str, Any]) -> None:
     assert renewals["past_renewals"] > 100
 
 
+def test_without_enough_renewals_the_forecast_is_derived_and_says_why(world: Any, renewals: dict[str, Any]) -> None:
+    reason = world.report["renewals"]["reason"]
+    assert "renewals" in reason
+    assert any("there is no renewal model" in note and reason in note for note in renewals["notes"])
+    forecast = [account for account in renewals["accounts"] if account["method"]]
+    assert {account["method"] for account in forecast} == {"derivation"}
+    names = ("churn", "contraction", "kept", "expansion")
+    for account in forecast:
+        p = [account[f"{name}_probability"] for name in names]
+        assert None in p or sum(p) == pytest.approx(1)
+
+
 def test_a_file_has_every_account_due(world: Any, renewcast: Any, renewals: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "due.csv"
     result = renewcast("renewals", world.signals, "--as-of", AT, "--period", "2026Q4", "--out", out, home=world.home)

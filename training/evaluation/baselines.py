@@ -25,6 +25,8 @@ LARGE_LIGHTGBM = "large_lightgbm"
 EVEN_BLEND = "even_blend"
 DERIVATION = "derivation"
 """Of renewals: the churn and expansion models, interpolated to the renewal."""
+RENEWALS_ONLY = "renewals_only"
+"""Of renewals: a model of renewals that is not pooled with the derivation."""
 BLEND = "blend"
 """The model that ships: the ensemble of logistic regression, small and large trees, weighted in log-odds."""
 

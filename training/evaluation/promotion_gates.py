@@ -32,8 +32,6 @@ SLOPE_BOUNDS = (0.6, 1.6)
 # A loss of less than this share of the base rate's log loss is no reason to keep a simpler model: the ensemble gives
 # intervals and stable reasons, and a long backtest measures differences that do not matter.
 MARGIN = 0.02
-# Margin of a renewal model, which must be excluded by the whole interval.
-RENEWAL_MARGIN = 0.05
 NORMAL_95 = 1.96
 
 
@@ -131,7 +129,7 @@ def _not_inferior_to_derivation(judgement: Comparison) -> Gate:
     Unlike the rivals of the other gates, the derivation costs nothing and explains itself, so a model that could be
     measurably worse does not replace it.
     """
-    name, margin = f"not_inferior_to_{DERIVATION}", RENEWAL_MARGIN * judgement[BASE_RATE]["log_loss"].value
+    name, margin = f"not_inferior_to_{DERIVATION}", _margin(judgement)
     difference = judgement.difference(DERIVATION)
     if difference is None:
         return Gate(name, False, None, margin, "it was not compared with the derivation from churn and expansion")

@@ -1,8 +1,10 @@
 """The candidate renewal model: each stage is judged by the backtest's origins, then fitted on every known outcome.
 
-Rivals are the base rate and today's derivation: the probabilities of the churn and expansion models of the same
-origins, interpolated to the end of the renewal's grace period, and the segment's past rate of contractions. A stage
-that does not pass its gates is derived. Without a model of lost renewals there is no renewal model.
+Rivals are the base rate and the derivation: the probabilities of the churn and expansion models of the same origins,
+interpolated to the end of the renewal's grace period, and the segment's past rate of contractions. Judged is what a
+forecast uses: the mean of model and derivation in log-odds for lost and expanded renewals, and the model alone for
+contracted ones. A stage that does not pass its gates is derived. Without a model of lost renewals there is no renewal
+model.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ from features.utils.progress import Progress, no_progress, subprogress
 from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.renewals.forecast import growth_if_staying
 from models.renewals.historical_rates import historical_rates
-from models.renewals.renewal_model import STAGES, Stage
+from models.renewals.renewal_model import STAGES, Stage, pool_probabilities
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.origins import Origins
 from training.dataset.sufficiency import MINIMUM_OUTCOMES
 from training.estimators.ensemble import Settings
 from training.estimators.fitted_model import FittedModel, fit_model
-from training.evaluation.baselines import BASE_RATE, BLEND, DERIVATION
+from training.evaluation.baselines import BASE_RATE, BLEND, DERIVATION, RENEWALS_ONLY
 from training.evaluation.comparison import Comparison, compare_candidates
 from training.evaluation.promotion_gates import Gate, all_passed, evaluate_renewal_gates
 from training.renewals.contracts import ContractBook
@@ -154,19 +156,20 @@ def fit_renewals(
         rows = StageRows.stage_of(prepared, renewals, stage)
         part = subprogress(progress, number / len(STAGES), (number + 1) / len(STAGES))
         derived = _derivation(prepared, book, renewals, stage, origins, churn, expansion)
-        stages.append(_fit_stage(rows, origins, derived, config, part))
+        pooled = stage == "lost" or (stage == "expanded" and expansion is not None)
+        stages.append(_fit_stage(rows, origins, derived, pooled, config, part))
         if stage == "lost" and stages[0].reason:
             return RenewalCandidate(tuple(stages), stages[0].reason)
     return RenewalCandidate(tuple(stages), "")
 
 
 def _fit_stage(
-    rows: StageRows, origins: Origins, derived: Floats, config: TrainConfig, progress: Progress
+    rows: StageRows, origins: Origins, derived: Floats, pooled: bool, config: TrainConfig, progress: Progress
 ) -> StageCandidate:
     through = rows.prepared.signals.data_through
     renewals, outcomes = rows.renewal_counts(through)
     try:
-        tested, settings = _predict_origins(rows, origins, derived, config, subprogress(progress, 0.0, 0.8))
+        tested, settings = _predict_origins(rows, origins, derived, pooled, config, subprogress(progress, 0.0, 0.8))
         judgement = compare_candidates(
             tested.y,
             tested.p,
@@ -188,8 +191,8 @@ def _fit_stage(
 
 
 def _predict_origins(
-    rows: StageRows, origins: Origins, derived: Floats, config: TrainConfig, progress: Progress
-) -> tuple[TestedRenewals, Settings]:
+    rows: StageRows, origins: Origins, derived: Floats, pooled: bool, config: TrainConfig, progress: Progress
+) -> tuple[TestedRenewals, EnsembleSettings]:
     """Fit the stage at every origin that has enough outcomes, and predict the renewals that follow.
 
     Raises
@@ -217,8 +220,8 @@ def _predict_origins(
     position, rate, p, place = (np.concatenate(each) for each in zip(*parts, strict=True))
     index = rows.renewals.index[position]
     rival = derived[position]
-    rival = np.where(np.isfinite(rival), rival, rate)
-    candidates = {BASE_RATE: rate, DERIVATION: np.clip(rival, _EDGE, 1 - _EDGE), BLEND: p}
+    candidates = {BASE_RATE: rate, DERIVATION: np.clip(np.where(np.isfinite(rival), rival, rate), _EDGE, 1 - _EDGE)}
+    candidates |= {RENEWALS_ONLY: p, BLEND: pool_probabilities(p, rival)} if pooled else {BLEND: p}
     accounts = rows.prepared.frame["account_id"].to_numpy(dtype=object)[index]
     y = rows.renewals.labels[rows.stage][position]
     return TestedRenewals(index, accounts, y, rows.renewals.arr[position], place, candidates), settings

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 
 from features.utils.periods import Period
 from models.renewals.due_accounts import ModelProbabilities, find_due_accounts
@@ -82,10 +83,16 @@ def test_monthly_contracts_and_renewals_outside_the_leads_are_derived() -> None:
     without, both = find_due_accounts(*arguments), find_due_accounts(*arguments, predicted)
     covered = np.array(COVERED)
     assert both.by_renewal_model.tolist() == COVERED
-    assert both.leaves[covered] == pytest.approx(0.4)
     assert both.grows is not None
     assert without.grows is not None
-    assert both.grows[covered] == pytest.approx(0.6 * 0.25)
+
+    def pooled(one: float, other: np.ndarray) -> np.ndarray:
+        return expit((logit(one) + logit(other)) / 2)
+
+    leaves = pooled(0.4, without.leaves[covered])
+    assert both.leaves[covered] == pytest.approx(leaves)
+    growth = without.grows[covered] / (1 - without.leaves[covered])
+    assert both.grows[covered] == pytest.approx(pooled(0.25, growth) * (1 - leaves))
     np.testing.assert_array_equal(both.leaves[~covered], without.leaves[~covered])
     np.testing.assert_array_equal(both.grows[~covered], without.grows[~covered])
     assert np.isnan(both.shrinks).all(), "a stage without a model has its historical rate"

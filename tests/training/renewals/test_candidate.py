@@ -91,7 +91,7 @@ def test_useful_stages_are_released_and_judged(prepared: LabelledSnapshots) -> N
 
 
 def test_a_stage_worse_than_the_derivation_is_not_released(prepared: LabelledSnapshots, annual_contracts: pd.DataFrame) -> None:
-    # The derivation knows each outcome, so no model can be as good.
+    # The derivation knows each outcome, so no model can be as good, and the mean of both is worse.
     ended = annual_contracts.groupby("account_id")["renewal_at"].max()
     last = prepared.frame["account_id"].map(ended)
     until = pd.to_timedelta(prepared.frame["contract.days_to_renewal"], unit="D")
