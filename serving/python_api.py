@@ -56,9 +56,11 @@ class RenewalForecast:
         ``low`` and ``high`` (80% interval). Amounts are in currency a year, rates are shares (1 is 100%). Empty if
         nothing can be forecast; ``notes`` says why.
     accounts : pandas.DataFrame
-        One row per account that is due or overdue, the largest expected loss first.
+        One row per account that is due or overdue, the largest expected loss first. The probabilities of churn,
+        contraction, an unchanged contract (``kept_probability``) and expansion add up to 1. ``method`` is
+        ``renewal_model`` or ``derivation``.
     notes : list of str
-        What limits the forecast.
+        What limits the forecast, and how many accounts the renewal model forecasts, or why there is none.
     """
 
     document: Mapping[str, Any]
