@@ -16,7 +16,7 @@ from serving.renewals.schemas import BACKTEST_FIGURES
 MAXIMUM_ACCOUNTS = 15
 """Maximum number of accounts shown; --out writes all of them."""
 _SHARES = ("grr", "nrr")
-_METHODS = {"renewal_model": "renewal model", "derivation": "derived"}
+_MARKS = {"renewal_model": "*"}
 _FIGURES = {
     "renewed_accounts": "accounts renewed", "renewed_arr": "renewed ARR", "lost_arr": "lost ARR",
     "contracted_arr": "contracted ARR", "expanded_arr": "expanded ARR", "grr": "GRR", "nrr": "NRR",
@@ -121,22 +121,21 @@ def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
     shown = f"{min(MAXIMUM_ACCOUNTS, len(rows))} of {len(rows):,}; --out FILE writes all of them"
     title = Text(f"accounts with the largest expected loss ({shown})")
     table = Table(title=title)
-    headings = ("account", "CSM", "ARR", "renews", "churn by then", "lost ARR", "expansion by then", "health", "by")
-    for heading in headings:
-        text = heading in ("account", "CSM", "renews", "health", "by")
-        table.add_column(heading, justify="left" if text else "right")
+    for heading in ("account", "CSM", "ARR", "renews", "churn by then", "lost ARR", "expansion by then", "health"):
+        table.add_column(heading, justify="left" if heading in ("account", "CSM", "renews", "health") else "right")
     for row in rows[:MAXIMUM_ACCOUNTS]:
         table.add_row(
             Text(row["account_id"]),
             Text(row["csm"] or ""),
             money(row["arr"]),
             row["renewal_at"] + (" overdue" if row["overdue"] else "") + (" notice given" if row["notice_at"] else ""),
-            percent(row["churn_probability"]),
+            percent(row["churn_probability"]) + _MARKS.get(row["method"], ""),
             money(row["expected_lost_arr"]),
             percent(row["expansion_probability"]),
             row["health_band"],
-            _METHODS.get(row["method"], ""),
         )
+    if any(row["method"] in _MARKS for row in rows[:MAXIMUM_ACCOUNTS]):
+        table.caption = Text("* with the renewal model", style="dim")
     return table
 
 

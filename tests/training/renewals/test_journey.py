@@ -27,12 +27,14 @@ def test_a_renewal_model_is_trained_and_served(annual_signals: Path, tmp_path: P
     monkeypatch.setenv("RENEWCAST_HOME", str(home))
     monkeypatch.delenv("RENEWCAST_FEATURES", raising=False)
 
-    def command(*arguments: str | Path) -> dict[str, Any]:
-        line = [sys.executable, "-m", "renewcast", *map(str, arguments), "--json"]
+    def run(*arguments: str | Path) -> str:
+        line = [sys.executable, "-m", "renewcast", *map(str, arguments)]
         result = subprocess.run(line, capture_output=True, text=True, timeout=500, cwd=ROOT)
         assert result.returncode == 0, result.stderr
-        document: dict[str, Any] = json.loads(result.stdout)
-        return document
+        return result.stdout
+
+    def command(*arguments: str | Path) -> dict[str, Any]:
+        return dict(json.loads(run(*arguments, "--json")))
 
     report = command("train", annual_signals, "--config", config)
     assert report["targets"]["churn"]["promoted"], report["targets"]["churn"]["gates"]
@@ -44,7 +46,7 @@ def test_a_renewal_model_is_trained_and_served(annual_signals: Path, tmp_path: P
     assert set(by_method.values()) == {"renewal_model", "derivation"}
     past = command("renewals", annual_signals, "--backtest")
     assert past["quarters"]
-    command("score", annual_signals, "--as-of", AT, "--out", tmp_path / "scores.csv")
+    run("score", annual_signals, "--as-of", AT, "--out", tmp_path / "scores.csv")
     with TestClient(create_app(Home(home), ServiceSettings(open_locally=True)), "http://localhost", client=("127.0.0.1", 1)) as client:
         answer = client.get("/v1/renewals", params={"days": 120, "limit": 1000}).json()
         card = client.get("/model", headers={"Accept": "text/html"}).text
