@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from training.cli.tables.train import COLUMNS, _gate, _more, _standing, _table, _why_not, print_report
+from training.cli.tables.train import COLUMNS, _gate, _more, _renewals, _standing, _table, _why_not, print_report
 from training.evaluation.by_horizon import not_evaluated
 from training.evaluation.comparison import ComparisonRow, Metric
 from training.evaluation.promotion_gates import Gate
@@ -18,6 +18,7 @@ from training.evaluation.reason_stability import ReasonStability
 from training.leakage.report import LeakFinding, LeakReport
 from training.pipeline.candidate import Candidate
 from training.pipeline.report import RegisteredModel
+from training.renewals.candidate import RenewalCandidate, StageCandidate
 
 
 def _row(candidate: str, value: float, low: float, high: float) -> ComparisonRow:
@@ -117,3 +118,16 @@ def test_reasons_due_accounts_and_horizons_are_summarized() -> None:
     ]
     candidate.due = None
     assert len(_more(candidate)) == 2
+
+
+def test_the_renewal_model_is_shown_with_its_rivals_or_with_the_reason() -> None:
+    judgement: Any = SimpleNamespace(rows=[_row("derivation", 0.701, 0.6, 0.8)])
+    stage = StageCandidate("lost", 400, 52, "log loss may be worse", judgement)
+    console = Console(file=io.StringIO(), width=90)
+    for candidate in (RenewalCandidate((stage,), "log loss may be worse"), RenewalCandidate((stage,), "")):
+        console.print(_renewals(candidate))
+    text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "no renewal model: log loss may be worse" in text
+    assert "52 of 400 renewals" in text
+    assert "ROC AUC 0.701" in text
+    assert "it forecasts renewals 30 to 120 days ahead" in text
