@@ -206,7 +206,7 @@ def backtest(
     ``horizon.days``, ``horizon.renews``, ``horizon.after_renewal`` and ``horizon.short_terms`` where contracts have
     renewal dates. NaN is unknown. A category is the position of its value in the sorted list of frequent values. The
     label is 0 or 1. If ``fit`` accepts ``sample_weight``, it gets the weights of the rows, whose label windows overlap.
-    A ``random_state`` that is None is set to the seed of the settings.
+    A ``random_state`` that is None is set to the seed of the settings, and imputers keep empty columns.
 
     Examples
     --------

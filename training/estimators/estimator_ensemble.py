@@ -355,11 +355,16 @@ def _table(matrix: Floats, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _with_defaults(estimator: Any, seed: int) -> Any:
-    """Set every seed that is None, use one thread, and keep CatBoost from writing to the terminal or to files."""
+    """Set what a user seldom thinks of.
+
+    Seeds that are None are set, and imputers keep columns that are unknown in all rows of one member. LightGBM and
+    CatBoost use one thread, and CatBoost writes nothing to the terminal or to files.
+    """
     parameters = estimator.get_params(deep=True)
     unset: dict[str, Any] = {
         name: seed for name, value in parameters.items() if value is None and name.rpartition("__")[2] == "random_state"
     }
+    unset |= {name: True for name in parameters if name.rpartition("__")[2] == "keep_empty_features"}
     if isinstance(estimator, lightgbm.LGBMClassifier) and estimator.n_jobs is None:
         unset["n_jobs"] = THREADS
     if is_catboost(estimator):

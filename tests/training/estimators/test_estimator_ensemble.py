@@ -155,6 +155,15 @@ def test_nothing_after_the_instant_is_used_and_fits_repeat(rows: TargetRows) -> 
     assert ESTIMATORS["forest"].steps[-1][1].random_state is None
 
 
+def test_a_column_that_is_unknown_in_all_rows_of_a_member_is_kept(rows: TargetRows) -> None:
+    design = rows.main_horizon_only().training_design(rows.prepared.signals.data_through)
+    place = design.encoding.columns.index("usage.noise")
+    design.matrix[:, place] = np.nan
+    ensemble = fit_estimators(design, EstimatorRecipe("own", ESTIMATORS["linear"]), 2, 0, lambda _: None)
+    ensemble.require_export()
+    assert len(ensemble.onnx) == 2
+
+
 def _refusal(build: Callable[[], Any]) -> BadRequest:
     with pytest.raises(BadRequest) as refused:
         build()
