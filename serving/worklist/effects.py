@@ -16,6 +16,7 @@ from models.rules.intervention_effects import (
     InterventionRecord,
     InterventionReport,
     compared_records,
+    first_of_accounts,
     report_interventions,
 )
 from models.uplift.account_effects import EffectsFile
@@ -169,11 +170,13 @@ def effects_document(
     notes : why others are missing.
     """
     results = report_interventions(interventions)
-    compared = compared_records(interventions)
+    compared = compared_records(sorted(interventions, key=lambda record: record.occurred_at))
+    observed = [record for record in first_of_accounts(compared) if record.stayed is not None]
     return {
         "as_of": format_instant(effects.as_of),
         "trials": sorted({record.trial for record in compared if record.trial is not None}),
-        "accounts": len({record.account_id for record in compared if record.stayed is not None}),
+        "accounts": len(observed),
+        "held_out_accounts": sum(record.held_out for record in observed),
         "save_rate": choose_save_rate(results, None),
         "interventions": intervention_summary(results),
         "variance_between_plays": None if results.rates is None else results.rates.variance,

@@ -9,7 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table, one_line
-from features.utils.formatting import money, percent, signed
+from features.utils.formatting import percent, short_money, signed
+
+LONG_WEEKS = 520
+"""Longer trials are not shown in detail."""
 
 
 def print_design(payload: Mapping[str, Any], console: Console) -> None:
@@ -50,9 +53,9 @@ def _print_plans(plans: Iterable[Mapping[str, Any]], first: str, label: Any, con
             percent(plan["churn_probability"]),
             _count(plan["required"]),
             _count(plan["held_out"]),
-            _count(plan["weeks"]),
+            f"> {LONG_WEEKS}" if (plan["weeks"] or 0) > LONG_WEEKS else _count(plan["weeks"]),
             percent(plan["detectable"], 0),
-            money(plan["cost"]),
+            short_money(plan["cost"]),
         )
     console.print(table)
 
@@ -66,15 +69,15 @@ def print_effects(payload: Mapping[str, Any], console: Console) -> None:
     console : the terminal.
     """
     done = payload["interventions"]
-    console.print(one_line(Text(f"effect of plays as of {payload['as_of']}", style="bold")))
+    console.print(one_line(Text(f"effect of plays as of {payload['as_of']}, in percentage points", style="bold")))
     table = Table(gap=1)
-    for heading in ("play", "accounts", "held out", "uplift, points", "95% interval", "detects", "save rate"):
+    for heading in ("play", "accounts", "held out", "uplift", "95% interval", "detects", "saves"):
         table.add_column(heading, justify="left" if heading == "play" else "right", no_wrap=True)
     reasons = []
     whole = {
         "play": "all plays",
         "accounts": payload["accounts"],
-        "held_out_accounts": done["held_out_accounts"],
+        "held_out_accounts": payload["held_out_accounts"],
         "effect": done["effect"],
         "why_no_effect": done["why_no_effect"],
         "save_rate": payload["save_rate"]["value"],
