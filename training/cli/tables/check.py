@@ -1,4 +1,4 @@
-"""Terminal output of `renewcast check`, at most one hundred columns wide."""
+"""Terminal output of `renewcast check`, which fits in 80 columns."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ def print_check(
     console.print(_feeds(report, feeds))
     if feeds.absent:
         console.print(Text(f"not in the source, so unknown: {', '.join(feeds.absent)}", style="dim"))
+    if (missing := _missing_values(feeds)) is not None:
+        console.print()
+        console.print(missing)
     console.print()
     for error in report.errors:
         _line(console, "error", "red", str(error))
@@ -72,15 +75,25 @@ def _feeds(report: CheckReport, feeds: Feeds) -> Table:
     table.add_column("last row", no_wrap=True)
     table.add_column("silent", justify="right", no_wrap=True)
     table.add_column("accounts", justify="right", no_wrap=True)
-    table.add_column("missing")
     for name, rows in report.rows.items():
         if (feed := feeds.tables.get(name)) is None:
-            table.add_row(name, f"{rows:,}", "", "", "", "", Text("not evaluated: see the errors", style="red"))
+            table.add_row(name, f"{rows:,}", Text("see errors", style="red"))
             continue
         first, last = (f"{at:%Y-%m-%d}" if at else "" for at in (feed.first, feed.last))
         share = "" if feed.accounts_share is None else percent(feed.accounts_share, 0)
-        table.add_row(name, f"{rows:,}", first, last, _silent(feed), share, _missing(feed))
+        table.add_row(name, f"{rows:,}", first, last, _silent(feed), share)
     return table
+
+
+def _missing_values(feeds: Feeds) -> Table | None:
+    """List the missing values of each table, outside the table of feeds, which has no space for them at 80 columns."""
+    table = Table(title="missing values", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, feed in feeds.tables.items():
+        if missing := _missing(feed):
+            table.add_row(name, missing)
+    return table if table.row_count else None
 
 
 def _silent(feed: FeedHealth) -> Text:
