@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import asdict
 
 from rich.console import Console, Group
@@ -12,6 +13,7 @@ from rich.text import Text
 from features.utils.console import Table
 from features.utils.dates import to_iso
 from features.utils.formatting import percent
+from features.utils.printable import printable_line
 from models.renewals.renewal_model import LEADS
 from models.targets import Target
 from training.cli.tables.leakage import print_findings
@@ -26,6 +28,9 @@ from training.renewals.candidate import RenewalCandidate
 
 COLUMNS = HEADLINE
 """The metrics shown, and their headings; all of them are in the JSON."""
+
+_NAME_WIDTH = 12
+"""Characters for the name of a candidate; longer names continue on the next line, after a space or a hyphen."""
 
 
 def print_report(report: TrainReport, console: Console) -> None:
@@ -162,12 +167,13 @@ def _due(comparison: Comparison) -> str:
 def _table(candidate: Candidate) -> Table:
     """Build a table with one row per candidate and the 95% interval below each metric; it fits in 80 columns."""
     table = Table(padding=(0, 0, 0, 1), pad_edge=False)
-    table.add_column("", max_width=10)
+    table.add_column("", overflow="fold")
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right")
     for row in candidate.judgement.rows:
         style = "bold" if row.candidate == candidate.subject else "dim" if row.candidate == BASE_RATE else ""
-        table.add_row(row.candidate.replace("_", " "), *(_figure(row[name]) for name in COLUMNS), style=style)
+        name = Group(*textwrap.wrap(printable_line(row.candidate.replace("_", " ")), _NAME_WIDTH))
+        table.add_row(name, *(_figure(row[name]) for name in COLUMNS), style=style)
     return table
 
 

@@ -40,6 +40,16 @@ def test_the_table_fits_eighty_columns() -> None:
     assert max(map(len, text.splitlines())) <= 76
 
 
+def test_a_long_name_of_a_candidate_is_not_cut() -> None:
+    rows = [_row("adoption-engagement-business-relationship", 0.665, 0.52, 0.8), _row("renewal_due", 0.7, 0.6, 0.8)]
+    console = Console(file=io.StringIO(), width=76)
+    console.print(_table(cast("Any", SimpleNamespace(judgement=SimpleNamespace(rows=rows), subject="blend"))))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    names = [line[:12].strip() for line in text.splitlines()]
+    assert [name for name in names if name] == ["adoption-", "engagement-", "business-", "relationship", "renewal due"]
+    assert max(map(len, text.splitlines())) <= 76
+
+
 def test_leak_notes_and_feed_problems_are_printed() -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
     note = LeakFinding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
