@@ -383,7 +383,7 @@ def _notes(assessment: Assessment) -> list[str]:
         statuses = Counter(assessment.target_scores[target].status)
         for status, accounts in sorted(statuses.items()):
             if status != SCORED:
-                notes.append(f"{target}: {accounts:,} of {len(assessment.frame):,} accounts have status {status}")
+                notes.append(f"{target}: {accounts:,} of {len(assessment.frame):,} accounts with status {status}")
     if not assessment.champion.bundles:
         notes.append("there is no champion yet, so only the health score is reported; `renewcast train` trains one")
     notes += [f"the unit of {column} seems to have changed: fix the feed first" for column in assessment.jumped]

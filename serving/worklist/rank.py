@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from features.utils.arrays import Bools, Floats, Ints, Texts
-from features.utils.formatting import whole_days
+from features.utils.formatting import count_of, whole_days
 from models.peer_groups.frame_columns import join_codes
 from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
@@ -228,7 +228,9 @@ def _notes(
     if assessment.target_scores["churn"].bundle is None:
         notes.append("there is no churn model, so accounts are ranked by health score")
     elif known and (unknown := int(np.isnan(accounts.value[candidates]).sum())):
-        notes.append(f"{unknown:,} accounts without a probability or ARR come last, ranked by health score")
+        notes.append(
+            f"without a probability or ARR, and therefore last, by health score: {count_of(unknown, 'account')}"
+        )
     if context.interventions is None:
         notes.append("the signals' interventions were not stored with this snapshot; score it again")
     return notes

@@ -147,16 +147,20 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         console.print(f"by week  {spark(results.score[row])}  (oldest first)")
     table = Table()
     for heading, justify in (
-        ("dimension", "left"), ("signal", "left"), ("value", "right"), ("grade", "left"), ("points", "right"),
-        ("weight", "right"), ("adds", "right"),
+        ("signal", "left"), ("value", "right"), ("grade", "left"), ("points", "right"), ("weight", "right"),
+        ("adds", "right"),
     ):  # fmt: skip
-        table.add_column(heading, justify=justify)
+        table.add_column(heading, justify=justify, overflow="fold")
+    dimension = None
     for part in health.breakdown(row).to_dict("records"):
+        if part["dimension"] != dimension:
+            dimension = part["dimension"]
+            table.add_row(Text(dimension, style="bold"))
         graded = part["grade"] is not None and not pd.isna(part["points"])
         shown = [f"{part['points']:.1f}", f"{part['weight']:.2f}", f"{part['adds']:.2f}"] if graded else ["", "", ""]
         grade = Text(part["grade"], style=STYLES.get(part["grade"], "")) if graded else Text("no data", style="dim")
         value = "" if pd.isna(part["value"]) else value_words(part["value"], "")
-        table.add_row(part["dimension"], part["signal"], value, grade, *shown)
+        table.add_row(f"  {part['signal']}", value, grade, *shown)
     console.print(table)
     for alert in results.alerts[row]:
         when = "now" if alert.raised else f"since {format_instant(alert.since)}"

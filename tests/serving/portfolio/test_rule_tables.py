@@ -85,6 +85,14 @@ def test_views_and_accounts_are_printed_within_eighty_columns(assessment: Assess
     assert "adds" in text
 
 
+def test_the_sum_of_an_account_fits_eighty_columns_with_whole_names(assessment: Assessment) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_account(assessment, 5, console)
+    text = console.export_text()
+    assert "\n  engagement.meetings_kept_share_182d " in text
+    assert "…" not in text
+
+
 def test_an_empty_table_has_a_message() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     print_rule_table(pd.DataFrame(columns=list(HEALTH)), HEALTH, "no accounts", console)
