@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=list(WORLDS), help="kinds of worlds")
     parser.add_argument("--accounts", type=int, default=1000, help="accounts of each world (default: %(default)s)")
-    parser.add_argument("--sample", type=int, default=6000, help="accounts of the large sample (default: %(default)s)")
+    parser.add_argument("--sample", type=int, default=4000, help="accounts of the large sample (default: %(default)s)")
     parser.add_argument("--weeks", type=int, default=104, help="weeks of simulated history (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="seeds of the worlds (default: %(default)s)")
     parser.add_argument("--workdir", type=Path, required=True, help="folder for stored results")

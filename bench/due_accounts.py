@@ -49,7 +49,7 @@ def one(world: World, target: Target, best: Attainable, checkout: Path | None) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=1000, help="accounts of each world (default: %(default)s)")
-    parser.add_argument("--sample", type=int, default=6000, help="accounts of the large sample (default: %(default)s)")
+    parser.add_argument("--sample", type=int, default=4000, help="accounts of the large sample (default: %(default)s)")
     parser.add_argument("--weeks", type=int, default=104, help="weeks of simulated history (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds of the worlds")
     parser.add_argument("--workdir", type=Path, required=True, help="folder for stored results")

@@ -119,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", default="mixed-b2b", choices=list(WORLDS), help="the kind of world")
     parser.add_argument("--accounts", type=int, default=1500, help="accounts of each world (default: %(default)s)")
-    parser.add_argument("--sample", type=int, default=8000, help="accounts of the large sample (default: %(default)s)")
+    parser.add_argument("--sample", type=int, default=5000, help="accounts of the large sample (default: %(default)s)")
     parser.add_argument("--weeks", type=int, default=157, help="weeks of simulated history (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of the worlds (default: %(default)s)")
     parser.add_argument("--workdir", type=Path, help="folder for stored results")

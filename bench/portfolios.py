@@ -28,7 +28,7 @@ from training.simulation import simulate
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "notebooks" / "examples"
 HORIZON_DAYS = 90
-TEST_DATES, SAMPLE_DATES = 3, 4
+TEST_DATES, SAMPLE_DATES = 3, 3
 """Dates with true probabilities of a world to predict, and of a large sample: the newest with known outcomes."""
 
 
