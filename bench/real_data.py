@@ -2,8 +2,8 @@
 
 At each cut-off, every contender learns from the snapshots whose label was known then, predicts the snapshots of that
 date, and is compared with what happened. Ours is the model that a training releases
-(`training.estimators.fitted_model.fit_model`). The other libraries (bench/peers/classifiers.py) read the same weekly
-snapshots with their defaults. The earlier release (``--earlier``, a checkout of it) runs in a separate process.
+(`training.estimators.fitted_model.fit_model`). The other libraries (bench/peers/classifiers.py) read the same
+snapshots with their defaults, all of them or only dates four weeks apart ("monthly rows"). The earlier release (``--earlier``, a checkout of it) runs in a separate process.
 
 The cut-offs in CHOICE had a part in choices of the design, those in REPORTED had none; their label windows overlap,
 though, because the histories are short. Figures are means over the cut-offs; intervals (95%) of the differences from
@@ -43,7 +43,10 @@ CHOICE = {
     "online-retail": ("2010-12-04", "2011-03-12", "2011-06-04"),
 }
 OURS, EARLIER, RATE = "ours", "earlier release", "rate known then"
-WHO = (OURS, EARLIER, RATE, *NAMES)
+MONTHLY = ", monthly rows"
+"""Snapshots four weeks apart instead of all. Rows that overlap count as so many observations for other libraries."""
+STEP_DAYS = 28
+WHO = (OURS, EARLIER, RATE, *NAMES, *(name + MONTHLY for name in NAMES))
 FIGURES = {"AUC": metrics.roc_auc, "log loss": metrics.log_loss, "Brier skill": metrics.brier_skill_in_hindsight}
 RESAMPLES = 1_000
 
@@ -65,10 +68,14 @@ def run(
     known = np.isfinite(y) & (ends <= date).to_numpy()
     if who == RATE:
         return {"p": np.full(len(test), y[known].mean())}
+    name = who.removesuffix(MONTHLY)
+    if name != who:
+        newest = portfolio.frame["as_of"][known].max()
+        known &= ((newest - portfolio.frame["as_of"]) % timedelta(days=STEP_DAYS) == timedelta(0)).to_numpy()
     past = portfolio.frame[known]
-    names = [name for name in CATALOGUE if past[name].nunique() > 1]
-    results = forecasts(work, past[names], y[known], test[names], [who], threads=1)
-    return results.get(who, {"refused": "failed"})
+    names = [feature for feature in CATALOGUE if past[feature].nunique() > 1]
+    results = forecasts(work, past[names], y[known], test[names], [name], threads=1)
+    return results.get(name, {"refused": "failed"})
 
 
 def predictions(portfolio: Portfolio, target: Target, cutoffs: Sequence[str], stored: Runs) -> list[pd.DataFrame]:
@@ -125,7 +132,8 @@ def report(portfolio: Portfolio, target: Target, cutoffs: Sequence[str], stored:
         for name, row in table.iterrows():
             digits = 4 if name == "log loss" else 3
             change = f"{row.difference:+.{digits}f} ({row.low:+.{digits}f}, {row.high:+.{digits}f})"
-            cells.append(f"{row.value:.{digits}f}" + ("" if who == OURS else f"; {change}"))
+            same = f" (ours {row.ours:.{digits}f})" if row.cutoffs < len(tables) else ""
+            cells.append(f"{row.value:.{digits}f}{same}" + ("" if who == OURS else f"; {change}"))
         print(f"| {who} ({table['cutoffs'].iloc[0]:.0f}) | " + " | ".join(cells) + " |", flush=True)
 
 
