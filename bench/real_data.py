@@ -3,7 +3,8 @@
 At each cut-off, every contender learns from the snapshots whose label was known then, predicts the snapshots of that
 date, and is compared with what happened. Ours is the model that a training releases
 (`training.estimators.fitted_model.fit_model`). The other libraries (bench/peers/classifiers.py) read the same
-snapshots with their defaults, all of them or only dates four weeks apart ("monthly rows"). The earlier release (``--earlier``, a checkout of it) runs in a separate process.
+snapshots with their defaults, all of them or only dates four weeks apart ("monthly rows"). The earlier release
+(``--earlier``, a checkout of it) runs in a separate process.
 
 The cut-offs in CHOICE had a part in choices of the design, those in REPORTED had none; their label windows overlap,
 though, because the histories are short. Figures are means over the cut-offs; intervals (95%) of the differences from
