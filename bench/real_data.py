@@ -94,7 +94,7 @@ def predictions(portfolio: Portfolio, target: Target, cutoffs: Sequence[str], st
 
 
 def figures(tables: Sequence[pd.DataFrame], who: str) -> pd.DataFrame | None:
-    """Return each figure of a contender and its difference from ours with an interval, on the cut-offs of both."""
+    """Return each figure of a contender and its difference from ours, with resamples, on the cut-offs of both."""
     both = [table for table in tables if who in table and OURS in table and table["y"].nunique() > 1]
     if not both:
         return None
@@ -113,22 +113,23 @@ def figures(tables: Sequence[pd.DataFrame], who: str) -> pd.DataFrame | None:
 
         even = np.ones((1, len(accounts)))
         value, own = mean(who, even)[0], mean(OURS, even)[0]
-        low, high = interval(bootstrap.values(lambda w, mean=mean: mean(who, w) - mean(OURS, w)))
-        rows[name] = {"value": value, "ours": own, "difference": value - own, "low": low, "high": high}
+        drawn = bootstrap.values(lambda w, mean=mean: mean(who, w) - mean(OURS, w))
+        low, high = interval(drawn)
+        rows[name] = {"value": value, "ours": own, "difference": value - own, "low": low, "high": high, "drawn": drawn}
     return pd.DataFrame(rows).T.assign(cutoffs=len(both))
 
 
-def report(portfolio: Portfolio, target: Target, cutoffs: Sequence[str], stored: Runs, title: str) -> None:
-    """Print the table of one target."""
+def report(
+    portfolio: Portfolio, target: Target, cutoffs: Sequence[str], stored: Runs, title: str
+) -> dict[str, pd.DataFrame]:
+    """Print the table of one target, and return the figures by contender."""
     tables = predictions(portfolio, target, cutoffs, stored)
     outcomes = int(sum(table["y"].sum() for table in tables))
     print(f"\n{portfolio.name}, {target}, {title}: {outcomes} outcomes of {sum(map(len, tables)):,} account-dates")
     print("| contender (cut-offs) | " + " | ".join(f"{name}; minus ours (95%)" for name in FIGURES) + " |")
     print("|---" * (1 + len(FIGURES)) + "|")
-    for who in WHO:
-        table = figures(tables, who)
-        if table is None:
-            continue
+    answer = {who: table for who in WHO if (table := figures(tables, who)) is not None}
+    for who, table in answer.items():
         cells = []
         for name, row in table.iterrows():
             digits = 4 if name == "log loss" else 3
@@ -136,6 +137,21 @@ def report(portfolio: Portfolio, target: Target, cutoffs: Sequence[str], stored:
             same = f" (ours {row.ours:.{digits}f})" if row.cutoffs < len(tables) else ""
             cells.append(f"{row.value:.{digits}f}{same}" + ("" if who == OURS else f"; {change}"))
         print(f"| {who} ({table['cutoffs'].iloc[0]:.0f}) | " + " | ".join(cells) + " |", flush=True)
+    return answer
+
+
+def average(tables: Sequence[dict[str, pd.DataFrame]]) -> None:
+    """Print the mean difference from ours over all data sets and targets that a contender has."""
+    print("\nmean difference from ours over data sets and targets (95%)")
+    for who in WHO[1:]:
+        both = [table[who] for table in tables if who in table]
+        cells = []
+        for name in FIGURES if both else ():
+            low, high = interval(np.mean([table.loc[name, "drawn"] for table in both], axis=0))
+            value = np.mean([table.loc[name, "difference"] for table in both])
+            cells.append(f"{name} {value:+.4f} ({low:+.4f}, {high:+.4f})")
+        if both:
+            print(f"| {who} ({len(both)}) | " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:
@@ -151,6 +167,7 @@ def main() -> None:
         work = options.workdir or Path(fresh)
         work.mkdir(parents=True, exist_ok=True)
         stored = Runs(work / "real_data.jsonl")
+        reported = []
         for name in options.names:
             portfolio = example(name, work)
             if portfolio is None:
@@ -170,7 +187,11 @@ def main() -> None:
                         )
             for target in TARGETS:
                 for title, cutoffs in sets.items():
-                    report(portfolio, target, cutoffs, stored, title)
+                    table = report(portfolio, target, cutoffs, stored, title)
+                    if cutoffs == REPORTED[name]:
+                        reported.append(table)
+        if len(reported) > 1:
+            average(reported)
 
 
 if __name__ == "__main__":
