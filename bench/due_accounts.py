@@ -25,10 +25,10 @@ from models.targets import TARGETS, Target
 ANNUAL = "enterprise-annual"
 
 
-def one(world: World, target: Target, best: Attainable, checkout: Path | None) -> list[dict[str, Any]]:
+def one(world: World, target: Target, best: Attainable | None, checkout: Path | None) -> list[dict[str, Any]]:
     """Return AUC and share of the oracle's skill of every contender, for all and for due accounts."""
     q = world.true(target)
-    forecasts = {"truth": q, "attainable": best.predict(world.truth)}
+    forecasts = {"truth": q} | ({} if best is None else {"attainable": best.predict(world.truth)})
     for who in (OURS, EARLIER) if checkout else (OURS,):
         run = world.run(who, target, checkout)
         if "p" in run:
@@ -49,18 +49,18 @@ def one(world: World, target: Target, best: Attainable, checkout: Path | None) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=1000, help="accounts of each world (default: %(default)s)")
-    parser.add_argument("--sample", type=int, default=4000, help="accounts of the large sample (default: %(default)s)")
+    parser.add_argument("--sample", type=int, default=4000, help="accounts of the large sample; 0 for none")
     parser.add_argument("--weeks", type=int, default=104, help="weeks of simulated history (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds of the worlds")
     parser.add_argument("--workdir", type=Path, required=True, help="folder for stored results")
     parser.add_argument("--earlier", type=Path, help="checkout of an earlier release to compare with")
     options = parser.parse_args()
-    best = attainable(options.workdir, ANNUAL, options.sample, options.weeks)
+    best = attainable(options.workdir, ANNUAL, options.sample, options.weeks) if options.sample else {}
     for target in TARGETS:
         rows: list[dict[str, Any]] = []
         for seed in options.seeds:
             world = World(ANNUAL, options.accounts, options.weeks, seed, options.workdir)
-            rows += one(world, target, best[target], options.earlier)
+            rows += one(world, target, best.get(target), options.earlier)
         table = pd.DataFrame(rows)
         print(f"\n{target}, mean (lowest, highest) of {len(options.seeds)} worlds")
         for who, part in table.groupby("who", sort=False):
