@@ -26,7 +26,7 @@ from features.utils.dates import parse_instant
 from models.targets import TARGETS, Target
 
 DATES = {
-    "crm-simulated": ("2023-06-13", "2023-07-11", "2023-08-08", "2023-09-05", "2023-10-03"),
+    "crm-simulated": ("2023-07-11", "2023-08-08", "2023-09-05"),
     "mixed-b2b": ("2026-02-03", "2026-03-03", "2026-03-31"),
 }
 """Dates of consecutive models, four weeks apart; the last one is that of the resamples."""
@@ -71,9 +71,8 @@ def _snapshot(portfolio: Portfolio, date: str) -> pd.DataFrame:
 def redrawn(
     portfolio: Portfolio, target: Target, date: str, number: int, checkout: Path | None, who: str
 ) -> dict[str, Any]:
-    """Fit on resampled accounts, or on all if ``number`` is 0, and return the reasons for the snapshots of a date."""
-    through = parse_instant(date)
-    source = resampled(portfolio, number) if number else portfolio
+    """Fit on resampled accounts, and return the reasons for the snapshots of a date."""
+    through, source = parse_instant(date), resampled(portfolio, number)
     if who == OURS:
         return {"reasons": reasons(fit(source, target, through), portfolio, target, through)}
     assert checkout is not None
@@ -126,8 +125,10 @@ def main() -> None:
                 stable = [run["stability"] for run in runs.values() if run.get("stability")]
                 report("its own figures on resampled accounts, without the direction", stable)
                 date = DATES[name][-1]
-                drawn = []
-                for number in range(options.resamples + 1):
+                if date not in runs[date]:
+                    continue
+                drawn = [runs[date][date]]
+                for number in range(1, options.resamples + 1):
                     key = {"data": name, "date": date, "target": target, "who": who, "resample": number}
                     run = stored.get(
                         key,
