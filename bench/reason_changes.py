@@ -26,7 +26,7 @@ from features.utils.dates import parse_instant
 from models.targets import TARGETS, Target
 
 DATES = {
-    "crm-simulated": ("2023-07-11", "2023-08-08", "2023-09-05"),
+    "crm-simulated": ("2023-08-08", "2023-09-05"),
     "mixed-b2b": ("2026-02-03", "2026-03-03", "2026-03-31"),
 }
 """Dates of consecutive models, four weeks apart; the last one is that of the resamples."""
