@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from features.definitions.feature import Feature
@@ -70,6 +70,23 @@ class Catalogue(Mapping[str, Feature]):
         """Twelve hex digits that change with any feature's name, kind, unit or meaning."""
         identity = [(f.name, f.table, f.kind, f.unit, f.words, f.definition) for f in self._features.values()]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+
+    def subset(self, names: Iterable[str]) -> Catalogue:
+        """Return the named features and the features that they are compared with, in the order of this catalogue.
+
+        Parameters
+        ----------
+        names : feature names; others are ignored.
+        """
+        wanted: set[str] = set()
+        todo = [name for name in names if name in self]
+        while todo:
+            name = todo.pop()
+            if name not in wanted:
+                wanted.add(name)
+                if (past := self[name].own_past) is not None:
+                    todo.append(past)
+        return Catalogue(tuple(self[name] for name in self if name in wanted), self.windows)
 
     def dictionary(self) -> list[dict[str, Any]]:
         """Return the data dictionary: one record per feature."""

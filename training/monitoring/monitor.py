@@ -1,4 +1,4 @@
-"""Monitoring after deployment: predictions against outcomes, drift since training, feeds, and whether to retrain.
+"""Monitoring after deployment: predictions and early warnings against outcomes, drift, feeds, and whether to retrain.
 
 Predictions are recomputed on point-in-time snapshots of past dates, so they equal those that were served. The current
 champion is evaluated on all dates after its training. Previous champions are evaluated on the dates when they were in
@@ -19,7 +19,7 @@ import scipy.special
 
 from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import current_catalogue
-from features.errors import BadRequest
+from features.errors import BadRequest, InsufficientData
 from features.feed_health.feed_health import feed_health
 from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
@@ -39,6 +39,7 @@ from training.monitoring.drift import SHIFT_LIMIT, expected_psi, psi
 from training.monitoring.matured_predictions import MaturedPredictions, evaluate_by_horizon
 from training.monitoring.new_outcomes import new_outcome_share
 from training.monitoring.report import ChampionMonitoring, Drift, FormerChampion, MonitorReport
+from training.monitoring.warning_precision import WarningPrecision, measure_warnings
 from training.registry.champion_history import LOOK_BACK, ChampionPeriod, champion_periods, periods_by_champion
 
 EVERY_DAYS = 28
@@ -78,12 +79,26 @@ def monitor(
         require_portfolio(home, signals)
         targets: dict[Target, ChampionMonitoring] = {}
         for i, target in enumerate(t for t in TARGETS if t in bundles):
-            progress(0.3 + 0.7 * i / len(bundles), f"monitoring {target}")
+            progress(0.3 + 0.5 * i / len(bundles), f"monitoring {target}")
             targets[target] = _monitor_champion(signals, bundles[target], pointer, home, catalogue)
+        progress(0.8, "early warnings")
+        early_warnings, why_none = _measure_warnings(signals, bundles.get("churn"), catalogue)
         progress(1.0, "done")
-        return MonitorReport(signals.data_through, targets, tuple(feeds.troubles()))
+        return MonitorReport(signals.data_through, targets, tuple(feeds.troubles()), early_warnings, why_none)
     finally:
         signals.close()
+
+
+def _measure_warnings(
+    signals: OpenSignals, churn: Bundle | None, catalogue: Catalogue
+) -> tuple[WarningPrecision | None, str | None]:
+    """Return the precision of the early warnings, or the reason why there is none."""
+    if churn is None:
+        return None, "there is no champion for churn, whose horizon is used"
+    try:
+        return measure_warnings(signals, churn.manifest.horizon_days, churn.manifest.grace_days, catalogue), None
+    except InsufficientData as lacking:
+        return None, f"not enough history: {'; '.join(lacking.missing)}"
 
 
 def _monitor_champion(

@@ -11,6 +11,7 @@ from features.utils.dates import to_iso
 from models.targets import Target
 from training.evaluation.comparison import json_safe
 from training.monitoring.matured_predictions import MINIMUM_OUTCOMES, MaturedMetrics
+from training.monitoring.warning_precision import WarningPrecision
 
 #: Retraining is worthwhile from this share of new outcomes.
 RETRAINING_SHARE = 0.25
@@ -129,11 +130,15 @@ class MonitorReport:
     data_through : the end of the signals, UTC.
     targets : results by target; targets without a champion are left out.
     feeds : problems with feeds, one line each; fix them before you train.
+    early_warnings : what followed the early warnings of past dates; None if it cannot be measured.
+    why_no_early_warnings : the reason, None if they are measured.
     """
 
     data_through: datetime
     targets: Mapping[Target, ChampionMonitoring]
     feeds: tuple[str, ...]
+    early_warnings: WarningPrecision | None
+    why_no_early_warnings: str | None = None
 
     @property
     def retrain(self) -> bool:
@@ -144,4 +149,8 @@ class MonitorReport:
         """Return plain data for JSON; undefined figures are None."""
         targets = {target: watched.as_dict() for target, watched in self.targets.items()}
         whole = {"data_through": to_iso(self.data_through), "targets": targets, "feeds": list(self.feeds)}
+        whole |= {
+            "early_warnings": None if self.early_warnings is None else self.early_warnings.as_dict(),
+            "why_no_early_warnings": self.why_no_early_warnings,
+        }
         return dict(json_safe(whole | {"retrain": self.retrain}))

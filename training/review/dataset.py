@@ -3,7 +3,6 @@ and the churn probabilities of the champion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,7 +13,6 @@ import pandas as pd
 
 from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import current_catalogue
-from features.definitions.feature import Feature
 from features.errors import InsufficientData
 from features.feed_health.feed_health import Feeds, feed_health
 from features.signals.fingerprint import fingerprint
@@ -172,7 +170,7 @@ class ReviewData:
         out = np.full(len(self.frame), np.nan)
         wanted = self.frame.loc[rows, ["account_id", "as_of"]]
         for grid in _weekly_grids(wanted["as_of"]):
-            catalogue = _catalogue_subset(self.catalogue, bundle.scorer.features)
+            catalogue = self.catalogue.subset(bundle.scorer.features)
             horizon = self.window.horizon_days
             built = snapshot(
                 self.signals, grid, horizon_days=horizon, catalogue=catalogue, rollup_folder=self.rollup_folder
@@ -233,14 +231,14 @@ def load_review_data(
             signals,
             grid,
             horizon_days=config.horizon_days,
-            catalogue=_catalogue_subset(catalogue, wanted),
+            catalogue=catalogue.subset(wanted),
             rollup_folder=rollup_folder,
             progress=lambda done, what: progress(0.25 + 0.4 * done, what),
         )
         if frame.empty:
             raise _insufficient_data(quarter, ["there are no active accounts"])
         if signals.contractual:
-            frame = mask_overwritten_terms(frame, _catalogue_subset(catalogue, wanted))
+            frame = mask_overwritten_terms(frame, catalogue.subset(wanted))
         progress(0.65, "outcomes")
         labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
         data = ReviewData(
@@ -301,19 +299,6 @@ def _missing_snapshots(window: Window, grid: Grid) -> str:
         f"snapshots from {to_iso(window.after)} to {to_iso(window.cut_off)}, whose {window.horizon_days} days of "
         f"horizon and {window.grace_days} days of grace end in the quarter (the history begins on {to_iso(grid.first)})"
     )
-
-
-def _catalogue_subset(catalogue: Mapping[str, Feature], names: Iterable[str]) -> Catalogue:
-    """The named features and the features they are compared with, in the order of the catalogue."""
-    wanted: set[str] = set()
-    todo = [name for name in names if name in catalogue]
-    while todo:
-        name = todo.pop()
-        if name not in wanted:
-            wanted.add(name)
-            if (past := catalogue[name].own_past) is not None:
-                todo.append(past)
-    return Catalogue(tuple(catalogue[name] for name in catalogue if name in wanted))
 
 
 def _weekly_grids(dates: pd.Series[pd.Timestamp]) -> list[Grid]:

@@ -12,6 +12,7 @@ from features.utils.dates import to_iso
 from features.utils.formatting import percent
 from training.monitoring.matured_predictions import MaturedMetrics
 from training.monitoring.report import ChampionMonitoring, MonitorReport
+from training.monitoring.warning_precision import WarningOutcomes
 
 #: Maximum number of drifted features shown, largest drift first; JSON has all of them.
 SHOWN = 12
@@ -40,6 +41,7 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
         moved = ", ".join(f"{name} {value:.2f}" for name, value in far[:SHOWN])
         more = f", and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
         console.print(f"score PSI {drifted.score_psi:.2f}; drifted features: {moved or 'none'}{more}")
+    _print_warnings(report, console)
     for line in report.feeds:
         console.print(Text.assemble(("feed", "red"), f"   {line}"))
     for target, watched in report.targets.items():
@@ -58,6 +60,34 @@ def _print_matured(matured: Sequence[MaturedMetrics], console: Console) -> None:
     for metrics in matured:
         table.add_row(f"{metrics.days} days", *_cells(metrics))
     console.print(table if matured else "no prediction has matured yet")
+
+
+def _print_warnings(report: MonitorReport, console: Console) -> None:
+    precision = report.early_warnings
+    if precision is None:
+        console.print(Text.assemble(("early warnings", "bold"), f" are not measured: {report.why_no_early_warnings}"))
+        return
+    weeks = f": {precision.dates} weekly dates from {to_iso(precision.first)} to {to_iso(precision.last)}"
+    console.print(Text.assemble(("early warnings", "bold"), weeks))
+    stayed = [Group("stayed,", "acted on"), Group("stayed,", "not")] if precision.has_interventions else ["stayed"]
+    table = Table("warning", "number", "accounts", "churned", gap=1)
+    for heading in (*stayed, "churn rate", "recall"):
+        table.add_column(heading)
+    for each in precision.by_code:
+        table.add_row(each.code or "", *_outcome_cells(each))
+    if precision.by_code:
+        console.print(table)
+    for sentence in precision.summary:
+        console.print(Text(sentence))
+
+
+def _outcome_cells(outcomes: WarningOutcomes) -> list[str | Group]:
+    stayed = (outcomes.stayed_after_intervention, outcomes.stayed_without_intervention)
+    rate, low, high = outcomes.churn_rate
+    bounds = () if low != low else (f"({percent(low, 0)}, {percent(high, 0)})",)
+    counts = (outcomes.episodes, outcomes.accounts, outcomes.churned)
+    counts += (outcomes.stayed,) if None in stayed else stayed
+    return [*(f"{count:,}" for count in counts), Group(percent(rate, 0), *bounds), percent(outcomes.recall, 0)]
 
 
 def _print_former(watched: ChampionMonitoring, console: Console) -> None:
