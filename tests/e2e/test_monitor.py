@@ -50,6 +50,10 @@ def test_predictions_are_compared_with_outcomes(world: Any, home: Path, renewcas
         assert watched["together"] == watched["matured"]
         assert len(watched["feature_psi"]) > 50, "all of them, not those alone that moved"
     assert report["feeds"] == []
+    warnings = report["early_warnings"]
+    assert warnings["dates"] == 26
+    assert warnings["total"]["episodes"] == sum(each["episodes"] for each in warnings["by_code"]) > 20
+    assert warnings["total"]["stayed_after_intervention"] > 0
     assert (home / "champion.json").read_bytes() == before, "monitoring changes nothing"
 
 
@@ -80,6 +84,7 @@ def test_the_previous_champion_is_compared_on_its_own_dates(
     printed = " ".join(renewcast("monitor", world.signals, home=place).stdout.split())
     assert "all champions so far, each on the dates when it was in use" in printed
     assert "0 2025-10-01 2026-01-07" in printed
+    assert "stayed after an intervention (saved, possibly)" in printed
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from rich.console import Console
 from training.cli.tables.monitor import SHOWN, print_monitor
 from training.monitoring.matured_predictions import MaturedMetrics
 from training.monitoring.report import ChampionMonitoring, Drift, FormerChampion, MonitorReport
+from training.monitoring.warning_precision import WarningOutcomes, WarningPrecision
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 RIGHT = (1.0, 0.9, 1.1)
@@ -21,13 +22,19 @@ QUIET = Drift(0.05, {"usage.minutes": 0.1, "usage.gone": float("nan")}, 0.3)
 CALM = ChampionMonitoring("3", AT, 90, (SEEN,), 0.8, (), (SEEN,), QUIET, 0.1)
 
 
-def _report(watched: ChampionMonitoring, feeds: tuple[str, ...] = ()) -> MonitorReport:
-    return MonitorReport(AT, {"churn": watched}, feeds)
+WARNED = WarningOutcomes("usage_down", 40, 35, 12, 28, 10, (0.3, 0.17, 0.44), 9, 0.75)
+WARNINGS = WarningPrecision(AT, AT, 26, 90, replace(WARNED, code=None), (WARNED,), 12, 900, 600, (0.05, 0.03, 0.07))
 
 
-def _printed(watched: ChampionMonitoring) -> str:
+def _report(
+    watched: ChampionMonitoring, feeds: tuple[str, ...] = (), warnings: WarningPrecision | None = WARNINGS
+) -> MonitorReport:
+    return MonitorReport(AT, {"churn": watched}, feeds, warnings, None if warnings else "not enough history")
+
+
+def _printed(watched: ChampionMonitoring, warnings: WarningPrecision | None = WARNINGS) -> str:
     out = StringIO()
-    print_monitor(_report(watched), Console(file=out, width=80, highlight=False))
+    print_monitor(_report(watched, warnings=warnings), Console(file=out, width=80, highlight=False))
     assert "…" not in out.getvalue(), "nothing is cut off in a terminal of eighty columns"
     return " ".join(out.getvalue().split())
 
@@ -91,3 +98,25 @@ def test_unknown_values_are_null_in_json() -> None:
     result = _report(CALM).as_dict()["targets"]["churn"]
     assert result["feature_psi"] == {"usage.minutes": 0.1, "usage.gone": None}
     assert (result["trained_through"], result["reasons"], result["notes"]) == ("2026-03-01", [], [])
+
+
+def test_early_warnings_are_reported_beside_the_rate_without_them() -> None:
+    printed = _printed(CALM)
+    assert "usage_down 40 35 12 10 18 30% 75% (17%, 44%)" in printed
+    assert (
+        "40 early warnings for 35 accounts: 12 churned within 90 days (30.0%; 95% interval 17.0% to 44.0%), "
+        "10 stayed after an intervention (saved, possibly), 18 stayed without one" in printed
+    )
+    assert "the 600 of 900 account-dates without a warning: 5.0%; 95% interval 3.0% to 7.0%" in printed
+    assert "of 12 accounts that churned, 9 (75.0%) had a warning in the 90 days before" in printed
+    assert "does not show that it saved the account" in printed
+    total = _report(CALM).as_dict()["early_warnings"]["total"]
+    assert (total["code"], total["stayed_without_intervention"], total["churn_rate"]) == (None, 18, [0.3, 0.17, 0.44])
+    unrecorded = replace(WARNED, stayed_after_intervention=None)
+    assert "usage_down 40 35 12 28 30% 75%" in _printed(CALM, replace(WARNINGS, total=unrecorded, by_code=(unrecorded,)))
+
+
+def test_without_early_warnings_there_is_a_reason() -> None:
+    assert "early warnings are not measured: not enough history" in _printed(CALM, None)
+    report = _report(CALM, warnings=None).as_dict()
+    assert (report["early_warnings"], report["why_no_early_warnings"]) == (None, "not enough history")
