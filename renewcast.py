@@ -426,8 +426,8 @@ def monitor(
     """Monitor the champion: compare predictions with outcomes, check for drift and feed problems, and report whether to
     retrain.
 
-    It also reports what followed the early warnings of past dates. If retraining is due, webhooks are notified. No model
-    is changed."""
+    It also reports what followed the early warnings of past dates. If retraining is due, webhooks are notified. No
+    model is changed."""
     from features.utils.dates import parse_instant
     from models.home import current_home
     from serving.webhooks.events import DriftFinding

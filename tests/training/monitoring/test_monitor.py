@@ -147,3 +147,15 @@ def test_a_first_champion_has_no_previous_champions(look: Any) -> None:
     assert repr(watched.together) == repr(watched.matured)
     # A rate of the portfolio is the same for all accounts of a date, and always differs between dates.
     assert set(watched.drifted.feature_psi) == {"usage.noise"}
+
+
+def test_early_warnings_need_a_churn_champion_and_history(make_signals: Callable[..., OpenSignals], tmp_path: Path) -> None:
+    assert monitor._measure_warnings(None, None, CATALOGUE) == (  # type: ignore[arg-type]
+        None,
+        "there is no champion for churn, whose horizon is used",
+    )
+    signals = make_signals(_day(80), subscriptions=[{"account_id": "a", "started_at": FIRST.replace(tzinfo=None), "arr": 1e3}])
+    precision, why = monitor._measure_warnings(signals, _bundle(Home(tmp_path), "1", 0.1, 70), CATALOGUE)
+    assert precision is None
+    assert why is not None
+    assert why.startswith("not enough history: 8 more days of history")
