@@ -100,7 +100,7 @@ def test_unknown_values_are_null_in_json() -> None:
     assert (result["trained_through"], result["reasons"], result["notes"]) == ("2026-03-01", [], [])
 
 
-def test_early_warnings_are_reported_beside_the_rate_without_them() -> None:
+def test_early_warnings_are_reported_with_the_rate_without_them() -> None:
     printed = _printed(CALM)
     assert "usage_down 40 35 12 10 18 30% 75% (17%, 44%)" in printed
     assert (

@@ -137,7 +137,7 @@ def test_without_interventions_the_summary_says_so() -> None:
     assert not _measure({"late": ".!"}, "00", {"a0": 60}).has_interventions
 
 
-def test_without_warnings_there_is_nothing_but_the_churn_rate() -> None:
+def test_without_warnings_only_the_churn_rate_is_left() -> None:
     result = _measure({}, "000 001", {"a0": 8})
     assert (result.total.episodes, result.by_code, result.churned_accounts, result.total.recall) == (0, (), 1, 0.0)
     assert result.summary[0] == (
