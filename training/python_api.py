@@ -131,9 +131,14 @@ class TrainingResult:
         `score` and the other functions take it.
     metrics : pandas.DataFrame
         Index ``target``, ``candidate``, ``metric``; columns ``value``, ``low`` and ``high`` (95% interval, accounts
-        resampled) on the predicted dates. NaN where undefined. The released model is the candidate ``blend``.
+        resampled) on the predicted dates. NaN where undefined. The released model is the candidate ``blend``, or the
+        one with the name of the registered estimator.
+    due : pandas.DataFrame
+        The same as ``metrics``, among the accounts whose renewal is within the horizon. Empty if there are too few.
     gates : pandas.DataFrame
         The promotion gates: ``target``, ``name``, ``passed`` (bool) and ``words``.
+    newest_snapshots : dict of str to dict
+        By target, the date of the newest training snapshot by horizon in days.
     """
 
     report: TrainReport
@@ -160,11 +165,27 @@ class TrainingResult:
     @property
     def metrics(self) -> pd.DataFrame:
         """Each candidate's metrics on the predicted dates, with 95% intervals."""
+        return self._metrics("judgement")
+
+    @property
+    def due(self) -> pd.DataFrame:
+        """The metrics among the accounts whose renewal is within the horizon."""
+        return self._metrics("due")
+
+    @property
+    def newest_snapshots(self) -> dict[str, dict[int, pd.Timestamp]]:
+        """By target, the date of the newest training snapshot by horizon in days."""
+        return {
+            str(target): {int(days): pd.Timestamp(at, tz="UTC") for days, at in result["newest_snapshots"].items()}
+            for target, result in self._trained.items()
+        }
+
+    def _metrics(self, part: str) -> pd.DataFrame:
         rows = [
             {"target": target, "candidate": row["candidate"], "metric": metric["name"]}
             | {name: metric[name] for name in ("value", "low", "high")}
             for target, result in self._trained.items()
-            for row in result["judgement"]["rows"]
+            for row in (result[part] or {"rows": ()})["rows"]
             for metric in row["metrics"]
         ]
         keys, figures = ["target", "candidate", "metric"], ["value", "low", "high"]

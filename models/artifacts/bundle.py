@@ -77,8 +77,9 @@ class Manifest(BaseModel):
 
     ``horizon_days`` and ``grace_days`` define the label; no data at or after ``trained_through`` (UTC) was read;
     ``base_rate`` is the rate of the average account (0 to 1), which the probabilities are calibrated to; ``metrics``
-    and ``gates`` are those of the training run, by name; ``files`` holds the SHA-256 of each file in hex; ``portfolio``
-    is the portfolio of the training accounts, None in bundles of format version 3.
+    and ``gates`` are those of the training run, by name; ``newest_snapshots`` is the newest training snapshot (ISO 8601
+    date) by horizon in days, empty in bundles of format versions up to 5; ``files`` holds the SHA-256 of each file in
+    hex; ``portfolio`` is the portfolio of the training accounts, None in bundles of format version 3.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -94,6 +95,7 @@ class Manifest(BaseModel):
     base_rate: Annotated[float, Field(gt=0, lt=1)]
     metrics: dict[str, JsonValue]
     gates: dict[str, JsonValue]
+    newest_snapshots: dict[str, str] = {}
     lightgbm_version: str
     files: dict[str, str]
     portfolio: PortfolioIdentity | None = None
@@ -126,6 +128,7 @@ class BundleContents:
     card: ModelCard | None = None
     portfolio: PortfolioIdentity | None = None
     renewals: bytes | None = None
+    newest_snapshots: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,7 @@ def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Fe
         base_rate=parts.base_rate,
         metrics=dict(parts.metrics),
         gates=dict(parts.gates),
+        newest_snapshots=dict(parts.newest_snapshots),
         lightgbm_version=lightgbm.__version__,
         files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
         portfolio=None if parts.portfolio is None else parts.portfolio.for_bundle(),

@@ -324,7 +324,8 @@ class Scorer:
         the blend. Gain of the horizon's columns that depend on the renewal counts for the renewal feature; the length
         of the horizon is not a feature and does not count.
 
-        For a registered estimator, the shares are stored with it ("importance" in ``schema.json``).
+        Bundles of format 6 store the shares ("importance" in ``schema.json``): there, gain is the mean absolute
+        contribution to the log-odds of the newest training snapshot, over all models of the ensemble.
 
         ``spread`` holds the standard deviation of the signed logarithm by numeric feature, 1 by default.
         """

@@ -26,7 +26,6 @@ from threadpoolctl import threadpool_limits
 
 from features.errors import BadRequest
 from features.utils.arrays import Floats
-from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.onnx_model import CLIP, OnnxModel
 from models.scorer.scorer import THREADS
 from training.dataset.design_matrix import Design
@@ -41,8 +40,8 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 MAX_DIFFERENCE = 1e-5
 #: Typical rows, in relation to which ONNX models are explained: one for each fifth of the portfolio by score.
 TYPICAL_ROWS = 5
-#: Rows on which an export is compared with the classifier, and on which the importance of features is measured.
-CHECKED_ROWS, IMPORTANCE_ROWS = 500, 100
+#: Rows on which an export is compared with the classifier.
+CHECKED_ROWS = 500
 _LEAVES = re.compile(r"^num_leaves=(\d+)$", re.MULTILINE)
 
 
@@ -235,10 +234,7 @@ class EstimatorEnsemble(CrossFitted):
 
     def scorer_parameters(self) -> dict[str, Any]:
         """Return what the scorer needs besides the booster and the ONNX models, as JSON values."""
-        parameters: dict[str, Any] = {
-            "members": [{"trees": count} for count in self._tree_counts],
-            "importance": self._importance(),
-        }
+        parameters: dict[str, Any] = {"members": [{"trees": count} for count in self._tree_counts]}
         if self.onnx:
             parameters["members"] = [{"trees": 0, "onnx": name} for name in self.onnx]
             parameters["typical"] = [[None if np.isnan(v) else v for v in row] for row in self._typical.tolist()]
@@ -290,21 +286,6 @@ class EstimatorEnsemble(CrossFitted):
             middle[table.isna().mean().to_numpy() > 0.5] = np.nan
             typical.append(middle)
         return np.array(typical)
-
-    def _importance(self) -> dict[str, float]:
-        """Return the share of each feature in the mean change of the log-odds when it takes its typical value."""
-        rows, columns = self.newest[:IMPORTANCE_ROWS], self.encoding.columns
-        middle, before = self._typical[len(self._typical) // 2], self._raw_of(rows)
-        changes = {}
-        for position, name in enumerate(columns):
-            replaced = rows.copy()
-            replaced[:, position] = middle[position]
-            changes[name] = float(np.abs(self._raw_of(replaced) - before).mean())
-        features = {name: changes[name] for name in self.encoding.features}
-        if RENEWAL_FEATURE in features:
-            features[RENEWAL_FEATURE] += sum(changes[name] for name in columns if name not in features)
-        whole = sum(features.values()) or 1.0
-        return {name: change / whole for name, change in features.items()}
 
     def _raw_of(self, matrix: Floats) -> Floats:
         return np.asarray(np.mean([member.raw_of(matrix)[:, 0] for member in self.members], axis=0), dtype=np.float64)

@@ -60,5 +60,5 @@ def learn_weights(
     total = sum(positive.values())
     if total <= 0.0:
         return None
-    weights = {str(name): 100.0 * positive.get(name, 0.0) / total for name in points.columns}
+    weights = {str(name): 100.0 * (positive.get(name, 0.0) / total) for name in points.columns}
     return LearnedWeights(weights=weights, strength=strength, accounts_with_churn=with_churn)

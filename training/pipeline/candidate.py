@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from features.utils.arrays import Floats
+from features.utils.dates import to_iso
 from features.utils.progress import Progress, subprogress
 from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, feature_entries, write_bundle
 from models.artifacts.model_card import ModelCard
@@ -129,6 +130,11 @@ class Candidate:
         return self.enough.require()
 
     @property
+    def newest_snapshots(self) -> dict[str, str]:
+        """The newest training snapshot of the final model, an ISO 8601 date, by the days of the horizon."""
+        return {str(days): to_iso(at) for days, at in self.final.newest_dates().items()}
+
+    @property
     def calibrator(self) -> dict[str, Any]:
         """The calibrator to release."""
         return self.final.calibrator
@@ -163,6 +169,7 @@ class Candidate:
             gates={gate.name: asdict(gate) for gate in self.gates},
             model_text=ensemble.text,
             calibrator=self.calibrator,
+            newest_snapshots=self.newest_snapshots,
             schema=bundle_schema(
                 encoding.features,
                 encoding.levels,
@@ -170,6 +177,7 @@ class Candidate:
                 prepared.catalogue,
                 ensemble.scorer_parameters()
                 | {"comparables": self.explainer.comparables.to_json()}
+                | {"importance": feature_importance(self.explainer)}
                 | ({} if kinds is None else {"involuntary": kinds}),
             ),
             rubric=release.rubric,
@@ -285,6 +293,24 @@ def explain_latest(
         prepared.catalogue,
         Comparables.of(contributions, segments),
     )
+
+
+def feature_importance(explainer: TargetExplainer) -> dict[str, float]:
+    """Return the share of each feature in the contributions to the explained predictions.
+
+    Parameters
+    ----------
+    explainer : explains accounts of the newest snapshot.
+
+    Returns
+    -------
+    dict of str to float
+        The mean absolute contribution of each feature over their sum. They add up to 1, or are all 0 for a model that
+        ignores its features.
+    """
+    parts = explainer.contribute(np.arange(len(explainer.frame))).mean(axis=0)
+    moved = np.abs(parts[:, :-1]).mean(axis=0)
+    return dict(zip(explainer.names, (moved / (moved.sum() or 1.0)).tolist(), strict=True))
 
 
 def _involuntary_churn(data: TrainingData, rows: TargetRows, final: FittedModel) -> InvoluntaryChurn:

@@ -19,7 +19,7 @@ from training.evaluation.comparison import Metric
 from training.evaluation.involuntary_churn import InvoluntaryChurn
 from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, MetricEstimate, PartMetrics, ScoredTestRows
 from training.leakage.report import LeakReport
-from training.pipeline.candidate import Candidate
+from training.pipeline.candidate import Candidate, feature_importance
 from training.renewals.candidate import RenewalCandidate
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import BINS, Predictions
@@ -104,8 +104,7 @@ def build_model_card(
         reasons=card.ReasonCounts(
             members=stability.members, given=stability.given, at_least_two=stability.at_least_two
         ),
-        newest_snapshots={str(days): _day(at) for days, at in candidate.final.newest_dates().items()}
-        or {str(config.horizon_days): _day(candidate.final.dates[1])},
+        newest_snapshots=candidate.newest_snapshots,
         due=[
             card.CandidateMetrics(
                 candidate=names.get(row.candidate, row.candidate),
@@ -235,26 +234,18 @@ def _weights(
     candidate: Candidate, prepared: LabelledSnapshots
 ) -> tuple[list[card.FeatureImportance], dict[str, float]]:
     """Return the share of each feature and dimension in the predictions of the newest snapshot."""
-    explainer, catalogue = candidate.explainer, prepared.catalogue
-    parts = explainer.contribute(np.arange(len(explainer.frame))).mean(axis=0)
-    moved = np.abs(parts[:, :-1]).mean(axis=0)
-    shares = moved / (moved.sum() or 1.0)
-    order = np.argsort(-shares, kind="stable")
+    catalogue, shares = prepared.catalogue, feature_importance(candidate.explainer)
     weights = [
         card.FeatureImportance(
-            feature=name,
-            words=catalogue[name].words,
-            dimension=catalogue[name].dimension,
-            share=min(float(shares[j]), 1.0),
+            feature=name, words=catalogue[name].words, dimension=catalogue[name].dimension, share=min(share, 1.0)
         )
-        for j in order[:NAMED]
-        if shares[j] > 0
-        for name in (explainer.names[j],)
+        for name, share in sorted(shares.items(), key=lambda each: -each[1])[:NAMED]
+        if share > 0
     ]
     dimensions: dict[str, float] = {}
-    for j, name in enumerate(explainer.names):
+    for name, share in shares.items():
         dimension = catalogue[name].dimension
-        dimensions[dimension] = dimensions.get(dimension, 0.0) + float(shares[j])
+        dimensions[dimension] = dimensions.get(dimension, 0.0) + share
     return weights, {name: min(share, 1.0) for name, share in sorted(dimensions.items(), key=lambda each: -each[1])}
 
 

@@ -46,7 +46,7 @@ class RegisteredModel:
             "run_id": self.run_id,
             "bundle": str(self.folder),
             "origins": [to_iso(origin) for origin in candidate.origins.dates],
-            "newest_snapshots": {str(days): to_iso(at) for days, at in candidate.final.newest_dates().items()},
+            "newest_snapshots": candidate.newest_snapshots,
             "judgement": candidate.judgement.as_dict(),
             "due": candidate.due.as_dict() if candidate.due else None,
             "stability": candidate.stability.as_dict(),

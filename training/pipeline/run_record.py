@@ -19,6 +19,7 @@ from training.pipeline.candidate import Candidate
 from training.registry.code_version import package_version
 from training.registry.dataset_input import DatasetRows
 from training.registry.nested_settings import flatten
+from training.renewals.candidate import RenewalCandidate
 
 MODEL_DESCRIPTION = (
     "The probability of {target} within the horizon, for each account of the portfolio, with an interval. Each version "
@@ -49,10 +50,9 @@ def model_params(candidate: Candidate) -> dict[str, Any]:
     -------
     dict
         ``ridge``, ``small_trees.*`` and ``large_trees.*``, ``weight.*`` of each model, ``trees_share``, the calibrator,
-        the number of features, and the dates of snapshots and origins.
+        the number of features, the first snapshot, ``newest_snapshot.DAYS`` of each horizon, and the origins.
     """
     final, ensemble = candidate.final, candidate.final.ensemble
-    first, newest = final.dates
     return {
         "target": candidate.target,
         **flatten(ensemble.settings.as_dict()),
@@ -60,8 +60,8 @@ def model_params(candidate: Candidate) -> dict[str, Any]:
         "trees_share": ensemble.trees_share,
         "calibrator": candidate.calibrator["kind"],
         "features": len(ensemble.encoding.features),
-        "first_snapshot": to_iso(first),
-        "newest_snapshot": to_iso(newest),
+        "first_snapshot": to_iso(final.dates[0]),
+        **{f"newest_snapshot.{days}": newest for days, newest in candidate.newest_snapshots.items()},
         "first_origin": to_iso(candidate.origins.first),
         "origins": len(candidate.origins.dates),
     }
@@ -113,6 +113,15 @@ def further_metrics(candidate: Candidate) -> dict[str, dict[str, float]]:
     if candidate.due is not None:
         parts["due"] = _with_bounds(candidate.due[subject], tuple(HEADLINE))
     return parts | {f"horizon_{_words(part.name)}": _part(part) for part in candidate.by_horizon}
+
+
+def renewal_metrics(renewals: RenewalCandidate) -> dict[str, dict[str, float]]:
+    """Return the metrics of the renewal model and its rivals, by prefix: ``renewals/STAGE/CANDIDATE``."""
+    return {
+        f"renewals/{stage.stage}/{row.candidate}": _with_bounds(row)
+        for stage in renewals.stages
+        for row in (stage.judgement.rows if stage.judgement else ())
+    }
 
 
 def _words(name: str) -> str:

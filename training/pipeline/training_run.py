@@ -215,7 +215,11 @@ class TrainingRun:
             return None
         if blocking_gates([asdict(gate) for gate in churn.gates]):
             return RenewalCandidate((), "the churn model of the same training did not pass its gates")
-        growth = None if expansion is None else expansion.by_renewal
+        if churn.recipe is not None:
+            return RenewalCandidate((), "the churn model is a registered estimator; its own probabilities are used")
+        # A forecast is derived from the models that are used, so the renewal model is compared with those only.
+        usable = expansion is not None and not blocking_gates([asdict(gate) for gate in expansion.gates])
+        growth = expansion.by_renewal if expansion is not None and usable else None
         progress = self._part(0.85, 0.9)
         return fit_renewals(data.prepared, churn.origins, churn.by_renewal, growth, self.config, progress)
 
@@ -304,7 +308,10 @@ class TrainingRun:
             registered, bundle = self._registered(child, release, candidate, card)
             version = registered.version
             child.metrics(first, model_id=registered.model_id)
-            for part, figures in run_record.further_metrics(candidate).items():
+            further = run_record.further_metrics(candidate)
+            if target == "churn" and release.renewals is not None:
+                further |= run_record.renewal_metrics(release.renewals)
+            for part, figures in further.items():
                 child.metrics(figures, part)
             child.table(PREDICTIONS, predictions_table(candidate.tested, judgement.subject, release.portfolio))
             description = run_record.describe(candidate, data, version)
@@ -314,7 +321,7 @@ class TrainingRun:
             child.describe_model(target, run_record.model_description(target))
         record.tags(tags | {tracking.child_run_tag(target): child.run_id})
         record.metrics(first, f"{target}/{judgement.subject}")
-        return RegisteredModel(candidate, version, registered.folder, bundle, child.run_id, description)
+        return RegisteredModel(candidate, version, registered.folder, bundle, child.run_id, description, self.promoting)
 
     def _registered(
         self, child: tracking.Run, release: Release, candidate: Candidate, card: ModelCard

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWar
 
 class _Info:
     registered_model_version = "1"
+    model_id = "m-1"
 
 
 def _registered(home: Home, run: mlflow_tracking.Run, monkeypatch: pytest.MonkeyPatch) -> Path:

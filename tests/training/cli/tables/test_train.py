@@ -28,7 +28,7 @@ def _row(candidate: str, value: float, low: float, high: float) -> ComparisonRow
 def test_the_table_fits_eighty_columns() -> None:
     nan = float("nan")
     rows = [_row("base_rate", 0.5, 0.5, 0.5), _row("logistic_regression", 0.781, 0.75, 0.82), _row("lightgbm", -0.051, -0.13, 0.15), _row("health_score", nan, nan, nan)]
-    candidate: Any = SimpleNamespace(judgement=SimpleNamespace(rows=rows))
+    candidate: Any = SimpleNamespace(judgement=SimpleNamespace(rows=rows), subject="blend")
     console = Console(file=io.StringIO(), width=76)
     console.print(_table(candidate))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
@@ -114,8 +114,9 @@ def test_a_target_with_a_leak_shows_the_fix() -> None:
 
 
 def test_reasons_due_accounts_and_horizons_are_summarized() -> None:
-    due = SimpleNamespace(rows=[_row("renewal_due", 0.5, 0.4, 0.6), _row("blend", 0.712, 0.65, 0.78)])
+    due = SimpleNamespace(subject="blend", rows=[_row("renewal_due", 0.5, 0.4, 0.6), _row("blend", 0.712, 0.65, 0.78)])
     candidate: Any = SimpleNamespace(
+        subject="blend",
         work=(),
         stability=ReasonStability(members=5, accounts=200, same_first=0.6, overlap=0.7, given=2.4, at_least_two=0.83),
         due=due,
