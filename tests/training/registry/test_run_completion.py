@@ -32,7 +32,7 @@ def _registered(home: Home, run: mlflow_tracking.Run, monkeypatch: pytest.Monkey
     monkeypatch.setattr(mlflow_tracking, "_signature", lambda *_: None)
     monkeypatch.setattr(run.mlflow.pyfunc, "log_model", lambda **_: _Info())
     nothing: dict[str, Any] = {}
-    return run.register("churn", nothing, [], write)[1]
+    return run.register("churn", nothing, [], write).folder
 
 
 def test_a_completed_run_leaves_no_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
