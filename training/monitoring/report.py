@@ -148,9 +148,12 @@ class MonitorReport:
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; undefined figures are None."""
         targets = {target: watched.as_dict() for target, watched in self.targets.items()}
-        whole = {"data_through": to_iso(self.data_through), "targets": targets, "feeds": list(self.feeds)}
-        whole |= {
+        whole = {
+            "data_through": to_iso(self.data_through),
+            "targets": targets,
+            "feeds": list(self.feeds),
             "early_warnings": None if self.early_warnings is None else self.early_warnings.as_dict(),
             "why_no_early_warnings": self.why_no_early_warnings,
+            "retrain": self.retrain,
         }
-        return dict(json_safe(whole | {"retrain": self.retrain}))
+        return dict(json_safe(whole))

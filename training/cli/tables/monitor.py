@@ -82,11 +82,11 @@ def _print_warnings(report: MonitorReport, console: Console) -> None:
 
 
 def _outcome_cells(outcomes: WarningOutcomes) -> list[str | Group]:
-    stayed = (outcomes.stayed_after_intervention, outcomes.stayed_without_intervention)
+    acted_on, not_acted_on = outcomes.stayed_after_intervention, outcomes.stayed_without_intervention
+    stayed = (outcomes.stayed,) if acted_on is None or not_acted_on is None else (acted_on, not_acted_on)
     rate, low, high = outcomes.churn_rate
     bounds = () if low != low else (f"({percent(low, 0)}, {percent(high, 0)})",)
-    counts = (outcomes.episodes, outcomes.accounts, outcomes.churned)
-    counts += (outcomes.stayed,) if None in stayed else stayed
+    counts = (outcomes.episodes, outcomes.accounts, outcomes.churned, *stayed)
     return [*(f"{count:,}" for count in counts), Group(percent(rate, 0), *bounds), percent(outcomes.recall, 0)]
 
 
