@@ -481,7 +481,8 @@ def _renewals(
     intervals.
 
     With --backtest, compare forecasts of past quarters with outcomes. Later forecasts then report the measured coverage
-    of their intervals."""
+    of their intervals. A quarter that began before the champion was trained is forecast by Renewcast's own recipe,
+    refitted on what was known then, also if the champion is a registered estimator."""
     from features.utils.dates import parse_instant
     from models.home import current_home
 

@@ -131,17 +131,17 @@ class TargetPrediction(ResponseModel):
             name="interval_low",
             kind="number",
             read=itemgetter(0),
-            description="The lower end of the 80% interval of the probability.",
+            description="The lower end of the 80% interval of the rate among accounts like this one.",
         ),
         FlatField(
             name="interval_high",
             kind="number",
             read=itemgetter(1),
-            description="The upper end of the 80% interval of the probability.",
+            description="The upper end of the 80% interval of the rate among accounts like this one.",
         ),
         TableField(name="low", kind="number", read=lambda source: source.part.low),
         TableField(name="high", kind="number", read=lambda source: source.part.high),
-    ] = Field(description="The 80% interval of the probability: its lower and its upper end.")
+    ] = Field(description="The 80% interval of the rate among accounts like this one: its lower and its upper end.")
     risk_score: Annotated[
         Annotated[int, Field(ge=0, le=100)] | None,
         FieldValues(lambda source: source.part.points),

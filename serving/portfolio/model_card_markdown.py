@@ -10,7 +10,7 @@ from serving.portfolio.model_cards import (
     CANDIDATES,
     CHURN_KIND_CANDIDATES,
     CHURN_KIND_METRICS,
-    CONTRIBUTIONS_NOTE,
+    contribution_words,
     evaluation_words,
     reason_words,
     renewal_stage_words,
@@ -183,7 +183,7 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
         )
         yield from _table(heads, capacity_rows)
     if card["involuntary"] is not None:
-        yield from _churn_kinds(card["involuntary"])
+        yield from _churn_kinds(card["involuntary"], evaluation_words(card))
     yield ""
     yield "## Feature importance"
     yield ""
@@ -192,7 +192,7 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
     yield ""
     yield (
         "Share of the sum of absolute contributions on the latest training snapshot. "
-        f"{model_words(card)} {CONTRIBUTIONS_NOTE}"
+        f"{model_words(card)} {contribution_words(card)}"
     )
     if card["reasons"] is not None:
         yield ""
@@ -242,7 +242,7 @@ def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     yield from _table(heads, rows)
 
 
-def _churn_kinds(entry: Mapping[str, Any]) -> Iterable[str]:
+def _churn_kinds(entry: Mapping[str, Any], dates: str) -> Iterable[str]:
     yield ""
     yield "## Voluntary and involuntary"
     yield ""
@@ -252,7 +252,7 @@ def _churn_kinds(entry: Mapping[str, Any]) -> Iterable[str]:
     unpaid, others = entry["tested_on"]["involuntary"], entry["tested_on"]["voluntary"]
     yield ""
     yield (
-        f"In the test period, {number(unpaid)} accounts churned through nonpayment and {number(others)} for other "
+        f"{dates}, {number(unpaid)} accounts churned through nonpayment and {number(others)} for other "
         f"reasons. Involuntary share of churned snapshots: observed {percent(entry['rate'])}, predicted "
         f"{percent(entry['expected'])}, in the training data {percent(entry['known_share'])}. Observed divided by "
         f"predicted: {figure_words(entry['ratio'], 2)}."
@@ -277,10 +277,7 @@ def model_words(card: Mapping[str, Any]) -> str:
         return f"{trees} provide {share} of the log-odds; a logistic regression provides the rest."
     if card["trees"]:
         return f"The model is a registered estimator, {_cell(card['recipe'])}: {trees}."
-    return (
-        f"The model is a registered estimator, {_cell(card['recipe'])}, in the ONNX format; its contributions are "
-        "Shapley values estimated by sampling."
-    )
+    return f"The model is a registered estimator, {_cell(card['recipe'])}, in the ONNX format."
 
 
 def compared_candidates(pieces: Sequence[Mapping[str, Any]]) -> list[str]:

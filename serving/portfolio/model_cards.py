@@ -134,13 +134,29 @@ def intended_uses(target: Target, days: int) -> list[str]:
     ]
 
 
-#: How contributions are computed, for both formats of the card.
-CONTRIBUTIONS_NOTE = (
-    "Contributions are in log-odds before calibration. Together with the base value, they add up exactly. For the "
-    "logistic regression, they are relative to the average training snapshot of this horizon (interventional); for the "
-    "trees, they follow the splits (path-dependent TreeSHAP). The effect of the horizon's length is part of the base "
-    "value. The effect of a renewal within the horizon counts toward the renewal date."
-)
+def contribution_words(card: Mapping[str, Any]) -> str:
+    """Return how the contributions of the model are computed, in a few sentences, for both formats of the card."""
+    trees = "for the trees, they follow the splits (path-dependent TreeSHAP)"
+    if card["recipe"] is None:
+        how = (
+            "For the logistic regression, they are relative to the average training snapshot of this horizon "
+            f"(interventional); {trees}."
+        )
+    elif card["trees"]:
+        how = f"{trees[:1].upper()}{trees[1:]}."
+    else:
+        how = "They are Shapley values, estimated by sampling and relative to a few typical accounts."
+    # Older models give reasons from the contributions as they are.
+    reasons = (
+        " The importance above uses them as they are; the reasons in answers subtract the mean of comparable accounts."
+        if "backtest" in card["slices"]
+        else ""
+    )
+    return (
+        f"Contributions are in log-odds before calibration. Together with the base value, they add up exactly. {how} "
+        "The effect of the horizon's length is part of the base value. The effect of a renewal within the horizon "
+        f"counts toward the renewal date.{reasons}"
+    )
 
 
 def limits(card: ModelCard) -> list[str]:
@@ -205,6 +221,14 @@ def slice_words(slices: Mapping[str, Any], name: str) -> str:
 def evaluation_words(card: Mapping[str, Any]) -> str:
     """Return which dates the metrics of a card are of."""
     return "On the dates predicted by the backtest" if "backtest" in card["slices"] else "On the test dates"
+
+
+def rate_words(card: Mapping[str, Any]) -> str:
+    """Return the outcome rates before and on the evaluated dates, as a sentence."""
+    known, observed = percent(card["known_rate"]), percent(card["window_rate"])
+    if "backtest" in card["slices"]:
+        return f"The outcome rate was {known} as known at the origins, and {observed} on the predicted dates."
+    return f"The observed rate was {known} before the test period and {observed} in it."
 
 
 def snapshot_words(newest: Mapping[str, str]) -> str:

@@ -1,4 +1,8 @@
-"""Refitting models as of a past date."""
+"""Refitting models as of a past date.
+
+A refit always uses Renewcast's own recipe, the ensemble, also if the champion is a registered estimator: a bundle does
+not contain the classifier that could be fitted again.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +65,8 @@ def models_as_of(
 ) -> tuple[dict[Target, Scorer], str]:
     """Return the models for a past quarter.
 
-    These are the champions if they were trained before it, else models refitted on the data known by then. Without
+    These are the champions if they were trained before it, else Renewcast's own recipe, refitted on the data known by
+    then: it also stands in for a registered estimator. Without
     enough outcomes for expansion, only churn has a model.
 
     Parameters
@@ -125,7 +130,7 @@ def refit_model(
     config: TrainConfig,
     settings: dict[Target, Settings],
 ) -> Scorer:
-    """Refit the recipe of a champion on labels whose windows had ended at ``start``.
+    """Refit Renewcast's own recipe on labels whose windows had ended at ``start``.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """Backtest of renewal forecasts: past quarters forecast from the data known at their start, compared with outcomes.
 
 The forecast at a quarter's start must come from models trained on earlier outcomes only. The champion is used if it was
-trained before that start. Otherwise its recipe is refitted on labels whose windows had ended by then, with a short
-search and the same calibration; if it has a renewal model, that is refitted too. The backtest thus tests the recipe
-rather than one model. The shared
-error of each forecast is estimated from the quarters that had matured before it, never from later ones.
+trained before that start. Otherwise Renewcast's own recipe is refitted on labels whose windows had ended by then, with
+a short search and the same calibration, also if the champion is a registered estimator. If the champion has a renewal
+model, that is refitted too. The backtest thus tests the recipe rather than one model. The shared error of each forecast
+is estimated from the quarters that had matured before it, never from later ones.
 """
 
 from __future__ import annotations

@@ -74,8 +74,10 @@ class Design:
     def member_rows(self, number: int, outside: Bools) -> Design:
         """Return the rows of one member of an ensemble.
 
-        Snapshots a week apart are nearly the same. Each member gets its own part of the dates, about four weeks apart,
-        so that together they use all dates at the cost of one fit. Weights are scaled up in proportion.
+        Snapshots a week apart are nearly the same. Each member gets one set of dates about four weeks apart, so all
+        members cost about as much as one fit, and weights are scaled up in proportion. A weekly grid has four sets:
+        fewer members than sets leave some dates out. Rows of other horizons lie on fewer dates, so only the members
+        with those dates get them.
 
         Parameters
         ----------

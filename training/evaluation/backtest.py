@@ -52,7 +52,7 @@ PARTS = {
     LARGE_LIGHTGBM: single_weights(LARGE_TREES),
     EVEN_BLEND: single_weights(LINEAR, SMALL_TREES),
 }
-"""Candidates that are a part of the ensemble, and their weights. EVEN_BLEND was the model of earlier releases."""
+"""Candidates that are a part of the ensemble, and their weights. EVEN_BLEND has the weights of earlier releases."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,9 @@
-"""Comparison of a candidate with the champion, on outcomes that were unknown when the champion was trained."""
+"""Comparison of a candidate with the champion, on labels that were not known when the champion was trained.
+
+Neither model was trained on these labels. Their windows may overlap earlier ones of the same account that both were
+trained on, by up to H + G days. A comparison without such overlap would have to wait another H + G days, and with a
+training each quarter there would be none.
+"""
 
 from __future__ import annotations
 
@@ -91,10 +96,11 @@ def compare_with_champion(
     progress: Progress = no_progress,
     recipe: EstimatorRecipe | None = None,
 ) -> ChampionComparison:
-    """Compare the recipe of a candidate with the champion, on outcomes that neither has seen.
+    """Compare the recipe of a candidate with the champion, on labels that neither was trained on.
 
     The recipe is fitted once more on the labels that were known when the champion was trained. Both then predict the
-    snapshots whose label window was still open.
+    snapshots whose label window was still open. The windows may overlap earlier ones of the same account, whose labels
+    both were trained on.
 
     Parameters
     ----------

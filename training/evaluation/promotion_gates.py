@@ -1,17 +1,17 @@
 """Promotion gates: a candidate must pass all of them to become the champion.
 
-A gate that cannot be checked is not passed. A person may override one of them: a comparison with the champion that
-could not be made (`training.evaluation.promotion_gates.blocking_gates`).
+A gate that applies and cannot be checked is not passed, except that of a champion that can no longer be read. A person
+may override one of them: a comparison with the champion that could not be made
+(`training.evaluation.promotion_gates.blocking_gates`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from training.dataset.sufficiency import Sufficiency
 from training.evaluation.baselines import (
@@ -32,7 +32,9 @@ SLOPE_BOUNDS = (0.6, 1.6)
 # A loss of less than this share of the base rate's log loss is no reason to keep a simpler model: the ensemble gives
 # intervals and stable reasons, and a long backtest measures differences that do not matter.
 MARGIN = 0.02
+# Normal quantiles: of a two-sided interval of 95%, and of a probability of 80%.
 NORMAL_95 = 1.96
+NORMAL_80 = 0.84
 
 
 def evaluate_gates(
@@ -149,7 +151,8 @@ def _no_loss_to_champion(against: ChampionComparison, margin: float) -> Gate:
     if against.difference is None:
         words = f"not compared with the champion, version {against.version}: {against.reason}"
         return Gate(NO_LOSS_TO_CHAMPION, False, None, 0.0, words)
-    return _compared(NO_LOSS_TO_CHAMPION, against.difference, margin, f"the champion, version {against.version}")
+    gate = _compared(NO_LOSS_TO_CHAMPION, against.difference, margin, f"the champion, version {against.version}")
+    return replace(gate, words=f"{gate.words}; {LABELS_COMPARED}")
 
 
 def _margin(judgement: Comparison) -> float:
@@ -158,9 +161,10 @@ def _margin(judgement: Comparison) -> float:
 
 
 def _compared(name: str, difference: tuple[float, float, float], margin: float, rival: str) -> Gate:
-    """Return the gate of a comparison: failed if the loss is both measurable and larger than the margin.
+    """Return the gate of a comparison: failed if a loss is proven and its estimate is larger than the margin.
 
-    The words say how far the comparison could see: a small backtest finds a loss of the margin rarely.
+    No proven loss beyond the margin is not a proof that there is none. So the words name the loss that fails the gate
+    with a probability of 80%: the estimate must exceed both the margin and 1.96 standard errors.
     """
     value, low, high = difference
     passed = not (low > 0 and value > margin)
@@ -172,10 +176,10 @@ def _compared(name: str, difference: tuple[float, float, float], margin: float, 
         words = f"log loss not worse than that of {rival} by more than the margin"
     else:
         error = (high - low) / (2 * NORMAL_95)
-        power = scipy.stats.norm.sf(NORMAL_95 - margin / error)
+        found = max(margin, NORMAL_95 * error) + NORMAL_80 * error
         words = (
-            f"log loss not measurably different from that of {rival}; a loss as large as the margin would be found in "
-            f"{power:.0%} of such backtests"
+            f"log loss not measurably different from that of {rival}; a loss of {found:.2g} or more would be found "
+            "with a probability of at least 80%"
         )
     return Gate(name, passed, value, margin, words)
 
@@ -196,6 +200,9 @@ def _slope(judgement: Comparison) -> Gate:
 
 
 NO_LOSS_TO_CHAMPION = "no_loss_to_champion"
+LABELS_COMPARED = (
+    "compared on labels that neither was trained on; their windows may overlap earlier ones of the same account"
+)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ EVERY_DAYS = 28
 def new_outcome_share(signals: OpenSignals, manifest: Manifest) -> float:
     """Return the outcomes that became known after a model's training, relative to those known at training.
 
-    All parts of the history count, including the test slice and the gaps.
+    The whole history counts, at dates four weeks apart. A run of consecutive dates with the outcome counts once.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from models.artifacts.model_card import (
 from models.home import Home
 from serving.pages.model_card import cards_html
 from serving.portfolio.model_card_markdown import card_markdown, figure_words
-from serving.portfolio.model_cards import limits, model_cards
+from serving.portfolio.model_cards import contribution_words, limits, model_cards, rate_words
 
 HOSTILE = "<script>alert(1)</script> | **bold** [x](http://elsewhere.test)"
 
@@ -115,6 +115,34 @@ def test_both_formats_explain_contributions_and_the_evaluated_model(own_home: Ho
         assert "interventional" in text
         assert "was not tested itself" in text
     assert "| 0.4% | 1.1% (0.0% to 4.0%) | 361 | 4 |" in card_markdown(cards)
+
+
+@pytest.mark.parametrize(
+    ("update", "included", "left_out"),
+    [
+        ({"recipe": None}, ["interventional", "TreeSHAP"], ["Shapley"]),
+        ({"recipe": "boosting (LGBMClassifier)"}, ["For the trees", "TreeSHAP"], ["logistic", "Shapley"]),
+        ({"recipe": "forest (RandomForestClassifier)", "trees": 0}, ["Shapley values, estimated by sampling"], ["logistic", "TreeSHAP"]),
+    ],
+)
+def test_the_card_explains_the_contributions_of_its_own_kind_of_model(
+    update: dict[str, Any], included: list[str], left_out: list[str]
+) -> None:
+    """Reasons are measured against comparable accounts; models older than the backtest give them as they are."""
+    card = _card().model_copy(update=update)
+    backtest = card.model_copy(update={"slices": {"backtest": card.slices["test"]}})
+    text = contribution_words(backtest.model_dump(mode="json"))
+    assert all(word in text for word in included)
+    assert not any(word in text for word in left_out)
+    assert "comparable accounts" in text
+    assert "comparable accounts" not in contribution_words(card.model_dump(mode="json"))
+
+
+def test_the_card_names_the_dates_of_its_rates() -> None:
+    card = _card()
+    backtest = card.model_copy(update={"slices": {"backtest": card.slices["test"]}})
+    assert rate_words(card.model_dump(mode="json")) == "The observed rate was 20.0% before the test period and 25.0% in it."
+    assert "20.0% as known at the origins, and 25.0% on the predicted dates" in rate_words(backtest.model_dump(mode="json"))
 
 
 def test_segments_are_compared_with_baselines_and_lift_is_shown(own_home: Home) -> None:

@@ -1,4 +1,4 @@
-"""A candidate's recipe is compared with the champion on outcomes that neither has used."""
+"""A candidate's recipe is compared with the champion on labels that neither was trained on."""
 
 from __future__ import annotations
 

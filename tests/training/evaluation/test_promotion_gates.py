@@ -100,7 +100,7 @@ def test_a_loss_to_the_linear_model() -> None:
         ((0.01, 0.004, 0.02), True, "worse than that of"),
         ((0.005, 0.001, 0.009), False, "by less than the margin"),
         ((0.001, -0.004, 0.006), False, "not worse than that of the champion, version 3 by more than the margin"),
-        ((0.01, -0.004, 0.02), False, "would be found in 35% of such backtests"),
+        ((0.01, -0.004, 0.02), False, "a loss of 0.017 or more would be found with a probability of at least 80%"),
         ((-0.01, -0.02, -0.004), False, "better than that of"),
     ],
 )
@@ -110,6 +110,23 @@ def test_a_loss_fails_if_it_is_measurable_and_matters(apart: tuple[float, float,
     assert result.figure == apart[0]
     assert words in result.words
     assert "version 3" in result.words
+    assert "labels that neither was trained on; their windows may overlap earlier ones of the same account" in result.words
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 3.0])
+def test_the_stated_loss_fails_the_gate_with_a_probability_of_80_percent(share: float) -> None:
+    """Whether the margin or the standard error decides: estimates around a true loss as large as the words say."""
+    margin = 0.02 * judgement()[BASE_RATE]["log_loss"].value
+    error = share * margin
+
+    def result(value: float) -> Gate:
+        against = ChampionComparison("3", (value, value - 1.96 * error, value + 1.96 * error))
+        return next(g for g in gates(judgement(), ENOUGH, [], against) if g.name == "no_loss_to_champion")
+
+    stated = float(result(margin / 2).words.split("a loss of ")[1].split(" or more")[0])
+    estimates = stated + error * scipy.special.ndtri(np.linspace(0.0025, 0.9975, 200))
+    # The words round to two digits.
+    assert np.mean([not result(value).passed for value in estimates]) == pytest.approx(0.8, abs=0.06)
 
 
 def test_a_person_may_override_a_missing_comparison() -> None:
