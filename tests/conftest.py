@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from features.contract.schema import TABLES
@@ -21,6 +22,10 @@ from features.sources.base import from_tables
 from features.utils import private_files
 from features.utils.dates import parse_instant
 from models.home import current_home
+
+# No test fails because a machine is busy.
+settings.register_profile("untimed")
+settings.load_profile("untimed")
 
 ARROW = {"string": pa.string(), "instant": pa.timestamp("us"), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
 

@@ -49,7 +49,7 @@ def asks(operation: Any) -> bool:
 
 
 few = settings(
-    max_examples=8, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+    max_examples=8, derandomize=True, database=None, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 

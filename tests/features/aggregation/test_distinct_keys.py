@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from features.aggregation.account_date_grid import BucketCalendar, Panel
@@ -23,7 +23,6 @@ def _panel(grid: Grid) -> Panel:
     return Panel(pa.array(list("abc")), grid, np.arange(ACCOUNTS * grid.n))
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_counts_for_one_date_and_many_equal_set_sizes(rows: list[tuple[int, int, int, int]]) -> None:
     grid = Grid(FIRST, 7, DATES)
@@ -45,7 +44,6 @@ def test_counts_for_one_date_and_many_equal_set_sizes(rows: list[tuple[int, int,
             assert at_once[column_name(measure, days)].tolist() == many.tolist() == [len(s) for s in among]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-(2**62), 2**62), st.integers(-5, 5), st.sampled_from([0, 2**62]))))
 def test_rows_are_sorted_by_all_columns_of_any_width(rows: list[tuple[int, int, int]]) -> None:
     columns = [np.array(c, dtype=np.int64) for c in zip(*rows, strict=True)] if rows else [np.zeros(0, np.int64)] * 3

@@ -71,7 +71,6 @@ _rows = st.lists(
 )
 _quiet = settings(
     max_examples=4,
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

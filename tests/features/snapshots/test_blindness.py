@@ -174,7 +174,6 @@ def _of(base: Rows, rows: Rows) -> Rows:
 _quiet = settings(
     # Few examples, because a snapshot of all tables takes a second; each example has many rows.
     max_examples=4,
-    deadline=None,
     # As in test_snapshot.py, a failing example is not shrunk, which would take minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

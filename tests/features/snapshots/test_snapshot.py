@@ -77,7 +77,6 @@ _rows = st.lists(
 )
 _quiet = settings(
     max_examples=12,
-    deadline=None,
     # A snapshot takes half a second, so a failing example is not shrunk, which would take minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -44,7 +44,7 @@ def is_same(identity: PortfolioIdentity, result: SignalsPortfolio) -> bool:
     return identity.overlap(result).is_same
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     accounts=st.integers(1, 1500), lost_share=st.floats(0, 0.75), new=st.integers(0, 2500), most=st.sampled_from([512, 65_536])
 )

@@ -3,7 +3,7 @@ from math import factorial, prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.explain.shapley import leaf_factors, leaf_tables
@@ -25,7 +25,6 @@ def by_definition(satisfied: list[bool], shares: list[float], value: float, i: i
     )
 
 
-@settings(deadline=None)
 @given(SHARES, st.floats(-3, 3))
 def test_tables_hold_the_shapley_values(shares: list[float], value: float) -> None:
     table = leaf_tables(np.array([shares]), np.array([value]))[0]
@@ -36,7 +35,6 @@ def test_tables_hold_the_shapley_values(shares: list[float], value: float) -> No
         np.testing.assert_allclose(table[:, pattern], expected, rtol=0, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_contributions_sum_to_leaf_value_minus_expected_value(conditions: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -77,7 +77,7 @@ PLAIN: dict[str, Any] = {"num_leaves": 31, "trees": 12, "seed": 1, "min_data_in_
 ALL = range(12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SHAPES)
 def test_contributions_equal_those_of_lightgbm(shape: dict[str, Any]) -> None:
     booster, rows = train_booster(shape), edge_case_rows(shape["seed"])

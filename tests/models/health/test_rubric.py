@@ -166,7 +166,7 @@ def _drawn(data: st.DataObject, shipped: Rubric) -> pd.DataFrame:
 
 
 @_each
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_better_signals_never_lower_a_score(shipped: Rubric, data: st.DataObject) -> None:
     frame = _drawn(data, shipped)
@@ -180,7 +180,7 @@ def test_better_signals_never_lower_a_score(shipped: Rubric, data: st.DataObject
 
 
 @_each
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_missing_dimensions_keep_the_relative_weights_of_the_others(shipped: Rubric, data: st.DataObject) -> None:
     whole = shipped.score(_drawn(data, shipped).fillna(1.0)).weights[0]
@@ -226,7 +226,7 @@ def test_learned_weights_replace_equal_ones() -> None:
         assert shipped.score(frame).weights[0][names == name].sum() == pytest.approx(25)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.one_of(st.just(np.nan), st.floats(0, 100)), min_size=17, max_size=17))
 def test_weights_sum_to_100_and_scores_are_in_range(points: list[float]) -> None:
     earned = np.array([points])

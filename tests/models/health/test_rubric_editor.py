@@ -6,7 +6,7 @@ import re
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.health.rubric import load_rubric
@@ -31,7 +31,6 @@ def _with_comments(text: str, every: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(deadline=None)
 @given(st.sampled_from(NAMES), st.integers(1, 7), st.data())
 def test_comments_and_other_values_do_not_change(name: str, every: int, data: st.DataObject) -> None:
     text = _with_comments(load_rubric(name).text, every)

@@ -84,7 +84,7 @@ ROW = st.tuples(st.floats(0, 1e6), st.floats(0, 1), st.floats(0, 1), st.sampled_
 
 
 @given(st.lists(ROW, max_size=12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_groups_add_up_and_every_figure_lies_in_its_interval(rows: list[tuple[float, float, float, str | None]]) -> None:
     accounts = due([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
     groups = {"csm": np.array([r[3] for r in rows], dtype=object)}
@@ -102,7 +102,7 @@ def test_groups_add_up_and_every_figure_lies_in_its_interval(rows: list[tuple[fl
 
 
 @given(st.lists(ROW, min_size=1, max_size=8), ROW)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_an_additional_account_never_lowers_expected_values(rows: list[tuple[float, ...]], more: tuple[float, ...]) -> None:
     few, many = (
         forecast_due_renewals(due([r[0] for r in n], [r[1] for r in n], [r[2] for r in n]), RATES, NO_BIAS, NO_BIAS, {})["all", None]

@@ -31,7 +31,7 @@ MAYBE = st.one_of(st.just(float("nan")), SHARE)
 
 
 @given(st.lists(st.tuples(SHARE, MAYBE, MAYBE), min_size=1, max_size=8))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_four_outcomes_add_up_to_one(rows: list[tuple[float, float, float]]) -> None:
     leaves, grows, shrinks = (np.array(column) for column in zip(*rows, strict=True))
     n = len(rows)

@@ -298,7 +298,7 @@ def decisions(draw: Any) -> ReviewDecision:
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(decision_list=st.lists(decisions(), max_size=3, unique_by=lambda each: each.id), pending=st.lists(pendings(), max_size=2))
 def test_written_decisions_are_read_back(home: Home, decision_list: list[ReviewDecision], pending: list[PendingDecision]) -> None:
     history = HistoryFile(decisions=tuple(decision_list), pending=tuple(pending))
@@ -306,7 +306,7 @@ def test_written_decisions_are_read_back(home: Home, decision_list: list[ReviewD
     assert read_history(home) == history
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(MEANINGS)
 def test_score_calibrations_are_read_with_and_without_nulls(meaning: ScoreCalibration) -> None:
     for exclude_none in (False, True):

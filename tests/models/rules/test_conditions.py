@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -45,7 +45,6 @@ def test_at_least_one_condition_is_required() -> None:
         ConditionGroup()
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([TRUE, FALSE, UNKNOWN]), min_size=1, max_size=4))
 def test_a_result_is_unknown_only_if_an_unknown_decides_it(states: list[np.int8]) -> None:
     """Kleene's logic: the result is definite if every way to fill in the unknowns gives the same."""

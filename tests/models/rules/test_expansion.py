@@ -134,7 +134,7 @@ def test_points_follow_the_rules(signals: dict[str, float], points: int) -> None
 FEATURES = sorted({feature for _, feature in RULES.used()})
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_no_account_below_green_is_proposed(seed: int) -> None:
     """Check 10,000 random accounts, 500 at a time, with missing values."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.peer_groups.rule_files import read_rules
@@ -17,7 +17,6 @@ DATES = pd.date_range("2026-03-02", periods=13, freq="7D", tz="UTC")
 RULE = read_rules("warnings", WarningsFile).unusual
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([TRUE, FALSE, UNKNOWN]), min_size=1, max_size=8))
 def test_a_state_holds_since_the_start_of_its_last_unbroken_run(states: list[np.int8]) -> None:
     row = np.array([states])
@@ -44,7 +43,6 @@ def _weekly(values: list[list[float]]) -> PortfolioHistory:
     return PortfolioHistory(pd.DataFrame(rows))
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(90, 110), min_size=12, max_size=12), st.permutations(range(12)))
 def test_ordinary_weeks_in_any_order_are_no_anomaly(values: list[float], order: list[int]) -> None:
     one = find_usage_anomalies(_weekly([[*values, 100.0]]), RULE)

@@ -77,7 +77,7 @@ def decide(ids: list[str], facts: PlaybookInputs, view: ModelView, **options: ob
     return decide_plays(ids, facts, view, RULES, segments_file(), PlaybookContext(AS_OF, **options))  # type: ignore[arg-type]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
     ids, facts, view = portfolio(n, seed)

@@ -125,7 +125,7 @@ def test_explainers_replace_lightgbm_unless_they_return_none(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-40, 40), min_size=1, max_size=30))
 def test_probabilities_are_monotonic_in_the_raw_score(
     make: Callable[[str], Scorer], kind: str, raw: list[float]

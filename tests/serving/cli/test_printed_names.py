@@ -73,7 +73,7 @@ def lines(what: str, payload: Any) -> list[str]:
 
 @pytest.mark.parametrize("what", PRINTERS)
 @given(name=HOSTILE)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_name_never_starts_a_new_line(payload: dict[str, Any], what: str, name: str) -> None:
     if what not in payload:
         pytest.skip("nothing was kept for it")

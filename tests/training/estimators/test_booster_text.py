@@ -35,7 +35,7 @@ def boosters() -> list[lightgbm.Booster]:
     return result
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(weights=st.lists(st.floats(0, 3) | st.just(1e-7), min_size=1, max_size=6))
 def test_log_odds_are_the_weighted_sum(boosters: list[lightgbm.Booster], weights: list[float]) -> None:
     parts = [boosters[i % len(boosters)] for i in range(len(weights))]

@@ -242,7 +242,7 @@ def test_models_worse_than_chance_are_left_out() -> None:
     assert stacking_weights(np.column_stack([-right, -2 * right]), y, ones).tolist() == [0.5, 0.5]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(-3, 3), st.floats(0.1, 5), st.integers(2, 4))
 def test_weights_are_never_negative(seed: int, center: float, scale: float, models: int) -> None:
     rng = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ def portfolio(seed: int, level: float = 0.0) -> tuple[Floats, Floats, np.ndarray
     return z, y, np.tile(np.arange(ACCOUNTS).astype(str), WEEKS), dates
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.floats(0.4, 4.0), st.floats(-1.5, 1.5), st.floats(-0.7, 0.7))
 def test_the_scale_of_a_model_does_not_change_the_mean_probability(
     seed: int, factor: float, shift: float, level: float
@@ -43,7 +43,7 @@ def test_the_scale_of_a_model_does_not_change_the_mean_probability(
     assert means[1] == pytest.approx(means[0], rel=0.01)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.floats(-1.0, 1.0))
 def test_the_shift_of_the_newest_rows_is_recovered(seed: int, level: float) -> None:
     rng = np.random.default_rng(seed)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from training.statistics import newton_logistic
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     slope=st.floats(-3, 3),

@@ -13,7 +13,7 @@ LOW, HIGH = np.array([0.1, 0.2, 0.0]), np.array([0.5, 0.6, 0.3])
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_point_of_the_cone_is_nearer(seed: int) -> None:
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(3, 3))

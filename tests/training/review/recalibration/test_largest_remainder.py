@@ -18,7 +18,7 @@ def test_rounding() -> None:
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=8), st.sampled_from([0.5, 1.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_bounds_and_sum(values: list[float], step: float) -> None:
     change = np.array(values) - np.mean(values)
     low, high = np.minimum(np.full(len(change), -5.0), change), np.maximum(np.full(len(change), 5.0), change)

@@ -23,7 +23,7 @@ def test_only_dimensions_without_weight() -> None:
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_derivatives_of_slope_times_score(slopes: list[float]) -> None:
     points, available = POINTS[:3], ~np.isnan(POINTS[:3])
     at = np.array(slopes)

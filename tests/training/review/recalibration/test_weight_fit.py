@@ -82,7 +82,7 @@ def test_a_stronger_prior_stays_closer_to_the_current_weights() -> None:
 
 
 @given(st.floats(0.5, 30), st.integers(0, 5), st.floats(0, 500))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_weights_are_valid_and_within_the_cap(cap: float, seed: int, prior: float) -> None:
     points, stayed = sample(500, seed, unknown=0.1)
     weights = WeightFit(OWN, prior_events=prior, cap=cap).fit(points, stayed).weights_
@@ -92,7 +92,7 @@ def test_weights_are_valid_and_within_the_cap(cap: float, seed: int, prior: floa
 
 
 @given(st.permutations(range(4)))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_the_order_of_dimensions_does_not_matter(order: list[int]) -> None:
     points, stayed = sample(1_500, unknown=0.1)
     one = WeightFit(OWN).fit(points, stayed).weights_
