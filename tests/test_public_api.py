@@ -395,4 +395,5 @@ def _without_place(report: dict[str, Any]) -> dict[str, Any]:
     plain["leakcheck"].pop("seconds")
     for target in plain["targets"].values():
         target.pop("bundle", None)
+        target.pop("run_id", None)
     return plain  # type: ignore[no-any-return]

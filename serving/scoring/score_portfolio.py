@@ -23,6 +23,7 @@ from features.snapshots.peer_rates import PeerTotals
 from features.snapshots.snapshot import snapshot
 from features.sources.engine import known_before
 from features.utils.atomic_files import UNFINISHED, write_file
+from features.utils.private_files import make_tree_private
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion, load_champion, read_pointer
 from models.artifacts.home_portfolio import require_portfolio
@@ -242,6 +243,8 @@ def assess_portfolio(
         open_plays=open_plays,
         assignments=executive_plays_before(snapshots, as_of),
     )
+    # A program that imports `renewcast` has its own umask.
+    make_tree_private(home.rollups)
     require_inputs(champion.bundles, scored.assessment.frame, tuple(signals.tables), catalogue)
     return scored.assessment, feeds, scored.past
 
