@@ -24,7 +24,7 @@ from features.utils.dates import parse_instant
 from models.home import current_home
 
 # No test fails because a machine is busy.
-settings.register_profile("untimed")
+settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 ARROW = {"string": pa.string(), "instant": pa.timestamp("us"), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
