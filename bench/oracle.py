@@ -25,94 +25,26 @@ from synthetic_portfolios import EARLIER, OURS, WORLDS, Attainable, World, attai
 from models.targets import TARGETS, Target
 
 
-RUBRICS = ("five-dimensions", "product-relationship-outcomes", "adoption-engagement-business-relationship")
-RIVALS = (*PARTS, *RUBRICS)
-#: Contenders of the training itself, whose figures in its own backtest are reported too.
-JUDGED = (BLEND, RENEWAL_DUE, *PARTS)
-
-
-def skill(p: np.ndarray, q: np.ndarray) -> float:
-    """Return the expected Brier skill of forecasts p against the best constant one, given the truth q."""
-    loss = np.mean((p - q) ** 2 + q * (1 - q))
-    constant = np.mean((q.mean() - q) ** 2 + q * (1 - q))
-    return float(1 - loss / constant)
-
-
-def at(signals: Path, dates: list[datetime]) -> pd.DataFrame:
-    """Return snapshots of these dates, each with what was known by then."""
-    frames = []
-    for as_of in dates:
-        opened = open_signals(signals, as_of)
-        frames.append(snapshot(opened, Grid.single(as_of)))
-        opened.close()
-    return pd.concat(frames, ignore_index=True)
-
-
-def rivals(
-    model: FittedModel, prepared: LabelledSnapshots, frame: pd.DataFrame, target: Target
-) -> dict[str, np.ndarray]:
-    """Return probabilities of the competitors: the parts of the model alone, and each rubric."""
-    answer = model.part_probabilities(frame, PARTS)
-    for name, rubric in all_rubrics(load_rubric(TrainConfig().rubric, prepared.catalogue)).items():
-        past, later = (np.asarray(rubric.score(part).score, dtype=np.float64) for part in (prepared.frame, frame))
-        answer[name] = health_probabilities(model, past, later, target)
-    return answer
-
-
-def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
-    with tempfile.TemporaryDirectory() as place:
-        signals, home = Path(place) / "signals", Home(Path(place) / "home")
-        simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
-        truth = pq.read_table(Path(place) / "signals-truth.parquet").to_pandas()
-        truth["as_of"] = pd.to_datetime(truth["as_of"], utc=True)
-        through = parse_instant(THROUGH)
-        start = time.perf_counter()
-        try:
-            report = train(signals, home, TrainConfig(), through)
-        except InsufficientData as error:
-            print(f"seed {seed}: {error}")
-            return []
-        took = time.perf_counter() - start
-        dates = sorted(d.to_pydatetime() for d in truth["as_of"].unique() if d >= pd.Timestamp(through))
-        frame = at(signals, dates)
-        prepared = read_labelled_snapshots(signals, through, TrainConfig())
-        prepared.signals.close()
-        rows = []
-        for target, model in report.models.items():
-            predictions = model.bundle.scorer.predict(frame)
-            both = frame[["account_id", "as_of"]].assign(
-                p=predictions.probability,
-                low=predictions.low,
-                high=predictions.high,
-                **rivals(model.candidate.final, prepared, frame, target),
-            )
-            both = both.merge(truth, on=["account_id", "as_of"])
-            q, p = both[target].to_numpy(), both["p"].to_numpy()
-            ours, best = skill(p, q), skill(q, q)
-            rows.append(
-                {
-                    "seed": seed,
-                    "target": target,
-                    "accounts x dates": len(both),
-                    "rate": q.mean(),
-                    "oracle skill": best,
-                    "our skill": ours,
-                    "share": ours / best,
-                    "rank correlation with truth": both["p"].corr(both[target], method="spearman"),
-                    "truth inside the 80% interval": ((both["low"] <= q) & (q <= both["high"])).mean(),
-                    **{f"share, {name}": skill(both[name].to_numpy(), q) / best for name in RIVALS},
-                    **{
-                        f"{metric} in the backtest, {row.candidate}": row[metric].value
-                        for row in model.candidate.judgement.rows
-                        for metric in ("log_loss", "roc_auc")
-                        if row.candidate in JUDGED
-                    },
-                    "calibrator": model.candidate.calibrator["kind"],
-                    "promoted": model.promoted,
-                    "training seconds": took,
-                }
-            )
-        return rows
+def one(world: World, target: Target, best: Attainable, checkout: Path | None) -> dict[str, Any]:
+    """Return the share of the oracle's skill of each contender in one world."""
+    q = world.true(target)
+    oracle = skill(q, q)
+    row: dict[str, Any] = {"rate": q.mean(), "oracle skill": oracle}
+    row["attainable"] = skill(best.predict(world.truth), q) / oracle
+    for who in (OURS, EARLIER) if checkout else (OURS,):
+        run = world.run(who, target, checkout)
+        if "p" not in run:
+            print(f"seed {world.seed}, {target}, {who}: {run['refused']}")
+            continue
+        p = probabilities(run)
+        row[who] = skill(p, q) / oracle
+        row[f"{who}: rank correlation"] = pd.Series(p).corr(pd.Series(q), method="spearman")
+        row[f"{who}: CPU seconds"] = run["cpu"]
+        for name, part in run.get("parts", {}).items():
+            row[name] = skill(np.array(part), q) / oracle
+    if OURS in row:
+        row["ours of the attainable"] = row[OURS] / row["attainable"]
+    return row
 
 
 def main() -> None:

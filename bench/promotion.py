@@ -88,7 +88,7 @@ def true_auc(truth: pd.DataFrame, target: Target, through: pd.Timestamp) -> floa
 
 
 def judge(data: TrainingData, run: TrainingRun, targets: list[Target]) -> dict[str, Any]:
-    """Return the results of backtest and gates for each target with enough data."""
+    """Return what the backtest and the gates say about each target with enough data."""
     leaks = run.check_leaks(data)
     health, answer = run.score_rubrics(data, leaks).contenders(), {}
     for target in targets:

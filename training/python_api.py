@@ -215,7 +215,7 @@ class TrainingResult:
         pandas.DataFrame
             One row per account and predicted date: ``account_id``, ``as_of`` (datetime64[us, UTC]), ``segment``,
             ``arr`` (currency a year), ``outcome`` (0.0 or 1.0), and the probability (0 to 1) by each candidate that
-            gives one, in a column of its name; the released model is ``blend``.
+            gives one, in a column of its name; the released model is ``blend`` or the registered estimator.
 
         Raises
         ------

@@ -29,9 +29,18 @@ class Timeline:
         self._keys = self.codes * self._stride + np.searchsorted(self._distinct, self.times, side="right")
 
     def count(self, codes: Ints, times: Ints, *, including: bool) -> Ints:
-        """Return the number of entries before each (account, time), counting those at `time` if `including`.
+        """Return the number of entries before each instant.
 
         The entry at position ``count - 1`` is the last one so far, if it belongs to the account.
+
+        Parameters
+        ----------
+        codes, times : account number and instant of each query, shape (n,) each.
+        including : whether entries at the instant itself count.
+
+        Returns
+        -------
+        array of shape (n,)
         """
         ranks = np.searchsorted(self._distinct, times, side="right" if including else "left")
         return np.searchsorted(self._keys, codes * self._stride + ranks, side="right")

@@ -11,6 +11,7 @@
 ``health.json``      the churn rates of the rubrics' scores, and learned weights, see
                      `models.health.score_calibration`
 ``card.json``        the model card, see `models.artifacts.model_card`; missing in old bundles
+``member-N.onnx``    the models of an ensemble in the ONNX format; only in bundles of registered estimators
 ``renewals.json``    the renewal model, see `models.renewals.renewal_model`; only in bundles of churn that have one
 ===================  ==============================================================================================
 """
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION: Final = 6
 READABLE_VERSIONS: Final = (3, 4, 5, FORMAT_VERSION)
 """Bundles of version 3 have no portfolio identity, those of versions 3 and 4 a single model in place of members, and
-only those of version 6 may have a renewal model."""
+only those of version 6 may have a renewal model or ONNX models."""
 MANIFEST = "manifest.json"
 FILES: dict[str, int] = {
     "model.txt": MODEL_LIMIT,
@@ -107,7 +108,7 @@ class BundleContents:
 
     ``model_text`` is ``booster.model_to_string()``; ``schema`` comes from `bundle_schema`; ``calibrator`` holds
     ``kind`` (sigmoid, beta or isotonic), ``parameters`` and ``resamples``; ``renewals`` comes from
-    `models.renewals.renewal_model.renewal_model_json`.
+    `models.renewals.renewal_model.renewal_model_json`; ``onnx`` holds the ONNX models by file name.
     """
 
     target: Target
@@ -127,6 +128,7 @@ class BundleContents:
     health: HealthFacts = field(default_factory=HealthFacts)
     card: ModelCard | None = None
     portfolio: PortfolioIdentity | None = None
+    onnx: Mapping[str, bytes] = field(default_factory=dict)
     renewals: bytes | None = None
     newest_snapshots: Mapping[str, str] = field(default_factory=dict)
 
@@ -276,7 +278,8 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
                 f"{folder / MANIFEST} belongs to a {manifest.target} model", target, f"use a bundle for {target}"
             )
         optional = {n: limit for n, limit in OPTIONAL.items() if n in manifest.files or (folder / n).exists()}
-        limits = FILES | optional
+        members = {name: MODEL_LIMIT for name in manifest.files if MEMBER_FILE.fullmatch(name)}
+        limits = FILES | optional | members
         contents = {name: read_bounded(folder / name, limit) for name, limit in limits.items()}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
@@ -285,7 +288,9 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
                 )
         schema = read_json(contents["schema.json"], "schema.json")
         calibrator = read_json(contents["calibrator.json"], "calibrator.json")
-        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, LazyTreeShap.by_member)
+        onnx = {name: content for name, content in contents.items() if name in members}
+        model = contents["model.txt"].decode()
+        scorer = Scorer.from_texts(model, schema, calibrator, LazyTreeShap.by_member, onnx)
         stored = contents.get(renewal_model.FILE)
         renewals = None if stored is None else RenewalModel.from_json(stored)
     except (ScorerError, UnicodeDecodeError) as error:
@@ -325,7 +330,8 @@ def _check_names(folder: Path) -> None:
     wanted = {MANIFEST, *FILES}
     if missing := sorted(wanted - set(entries)):
         raise BundleError(f"{folder} lacks {', '.join(missing)}", f"the files {', '.join(sorted(wanted))}", REPLACE)
-    if extra := sorted(set(entries) - wanted - set(OPTIONAL)):
+    members = {name for name in entries if MEMBER_FILE.fullmatch(name)}
+    if extra := sorted(set(entries) - wanted - members - set(OPTIONAL)):
         raise BundleError(
             f"{folder} also contains {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove the other files"
         )
@@ -344,7 +350,10 @@ def _read_manifest(folder: Path) -> Manifest:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         raise BundleError(f"{folder / MANIFEST}: {first_validation_error(error)}", cure=REPLACE) from error
-    if set(manifest.files) - set(OPTIONAL) != set(FILES):
+    members = {name for name in manifest.files if MEMBER_FILE.fullmatch(name)}
+    if unlisted := sorted({entry.name for entry in folder.glob("member-*.onnx")} - members):
+        raise BundleError(f"{folder} also contains {', '.join(unlisted)}", f"only the files in {MANIFEST}", REPLACE)
+    if set(manifest.files) - members - set(OPTIONAL) != set(FILES):
         raise BundleError(f"{folder / MANIFEST}: key files does not list {', '.join(FILES)}", cure=REPLACE)
     return manifest
 

@@ -248,6 +248,7 @@ class ModelCard(_CardPart):
     newest_snapshots: dict[str, str] = Field(default_factory=dict)
     reasons: ReasonCounts | None = None
     due: list[CandidateMetrics] = Field(default_factory=list)
+    recipe: str | None = None
     renewals: RenewalModelCard | None = None
 
     @classmethod

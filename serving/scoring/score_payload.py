@@ -125,7 +125,7 @@ class SignalsScorer:
         totals = None if latest is None else read_peer_totals(latest)
         if totals is None:
             unknown |= {f.name for f in PEER_FEATURES}
-        playbook = None if latest is None else latest.assessment.judged.playbook
+        playbook = None if latest is None else latest.assessment.rule_results.playbook
         scored = score_weeks(
             signals,
             self._as_of,

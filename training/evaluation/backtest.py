@@ -67,9 +67,10 @@ class Backtest:
     comparisons : the same for each recipe, by name; the product's own is the last.
     tested : the predicted rows with the probabilities of each candidate.
     test : the same rows as snapshots.
-    by_horizon : metrics of the model at further horizons, including those that could not be evaluated.
-    by_renewal : probability by the renewal and its grace period, derived from the horizons, for each of the n labelled
-        snapshots; NaN if it has no renewal near (`models.renewals.renewal_model.LEADS`) or was not predicted.
+    by_horizon : metrics of the product's own model at further horizons, including those that could not be evaluated.
+    by_renewal : probability by the renewal and its grace period, derived from the horizons of the product's own model,
+        for each of the n labelled snapshots; NaN if it has no renewal near (`models.renewals.renewal_model.LEADS`) or
+        was not predicted.
     """
 
     settings: Settings
@@ -77,6 +78,7 @@ class Backtest:
     tested: ScoredTestRows
     test: LabelledSlice
     by_horizon: tuple[HorizonMetrics, ...]
+    comparisons: Mapping[str, Comparison]
     by_renewal: Floats
 
 
@@ -121,7 +123,10 @@ def run_backtest(
         dates = origins.predicted(origin)
         test = rows.rows_at(dates)
         slices.append(test)
-        predictions.append(_predictions(rows, model, test))
+        predictions.append(dict(_predictions(rows, model, test)))
+        for recipe in recipes:
+            own = fit_model(rows, origin, config, resamples=0, progress=part, recipe=recipe)
+            predictions[-1][recipe.name] = own.probability(test.frame)
         _predict_renewals(rows, model, dates, by_renewal)
         for days in rows.prepared.further_labels:
             if days in model.ensemble.encoding.horizons:
@@ -141,7 +146,48 @@ def run_backtest(
     comparisons = compare_tested(tested, [*(recipe.name for recipe in recipes), BLEND], config)
     comparison = next(iter(comparisons.values()))
     by_horizon = evaluate_by_horizon(sorted(rows.prepared.further_labels), further, config.seed)
-    return Backtest(settings, comparison, tested, test, by_horizon, by_renewal)
+    return Backtest(settings, comparison, tested, test, by_horizon, comparisons, by_renewal)
+
+
+def compare_tested(tested: ScoredTestRows, subjects: Sequence[str], config: TrainConfig) -> dict[str, Comparison]:
+    """Compare candidates with all others on the predicted rows.
+
+    Parameters
+    ----------
+    tested : the predicted rows.
+    subjects : the candidates to compare with the others.
+    config : the settings, for the account bootstrap.
+
+    Returns
+    -------
+    dict of str to Comparison
+        By subject.
+    """
+    return compare_subjects(
+        tested.y, tested.p, tested.accounts, tested.arr, tested.known_rate, subjects, config.resamples, config.seed
+    )
+
+
+def require_new_names(recipes: Sequence[EstimatorRecipe], taken: Sequence[str]) -> None:
+    """Require that no two candidates have the same name.
+
+    Parameters
+    ----------
+    recipes : the user's recipes.
+    taken : the names of the product's candidates.
+
+    Raises
+    ------
+    BadRequest
+        If a name is taken or occurs twice.
+    """
+    names = [recipe.name for recipe in recipes]
+    if wrong := sorted({name for name in names if name in taken or names.count(name) > 1}):
+        raise BadRequest(
+            f"several candidates would be called {', '.join(wrong)}",
+            f"names that differ from each other and from {', '.join(sorted({*taken}))}",
+            "name the recipes in a dictionary: {NAME: estimator}",
+        )
 
 
 def _predict_renewals(rows: TargetRows, model: FittedModel, dates: Sequence[datetime], by_renewal: Floats) -> None:

@@ -220,11 +220,52 @@ def compare_subjects(
         "accounts_with_outcome": len(np.unique(bootstrap.codes[happened == 1])),
     }
     average = Predictions(happened, np.full(len(happened), known_rate), money)
-    against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
-    row = {row.candidate: row for row in rows}[subject]
-    grade = _grade(row, against_average)
-    known = float(np.mean(known_rate))
-    return Comparison(subject, rows, differences, size, known, float(happened.mean()), grade, _grade_words(grade, row))
+    known, window = float(np.mean(known_rate)), float(happened.mean())
+    comparisons = {}
+    for subject in subjects:
+        differences = tuple(
+            _difference(subject, other, loss, data, bootstrap)
+            for other in data
+            if other != subject
+            for loss in ("log_loss", "brier")
+        )
+        against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
+        row = {row.candidate: row for row in rows}[subject]
+        grade = _grade(row, against_average)
+        words = _grade_words(grade, row)
+        comparisons[subject] = Comparison(subject, rows, differences, size, known, window, grade, words)
+    return comparisons
+
+
+def metric_names() -> dict[str, str]:
+    """Return the description of a good value of each metric, by name, in the order of `metric_values`."""
+    goods = {name: good for name, (_, good) in _SINGLE.items()}
+    return goods | {
+        f"{name}_{share * 100:.0f}": good for name, good in _BY_SHARE.items() for share in metrics.TOP_SHARES
+    }
+
+
+def metric_values(data: Predictions, weights: Floats, known_rate: float | Floats) -> Floats:
+    """Return all metrics of some predictions.
+
+    Parameters
+    ----------
+    data : n predictions.
+    weights : weights of the rows in b resamples, shape (b, n).
+    known_rate : outcome rate known when the predictions were made, 0 to 1, of each row (n,) or of all.
+
+    Returns
+    -------
+    array of shape (b, metrics)
+        In the order of `metric_names`.
+    """
+    ranked = metrics.ranking_metrics(data, weights)
+    skill = partial(metrics.brier_skill, known_rate=known_rate)
+    columns = [
+        ranked[name] if name in ranked else (skill if name == "brier_skill" else measure)(data, weights)
+        for name, (measure, _) in _SINGLE.items()
+    ]
+    return np.column_stack([*columns, *(ranked[name] for name in _BY_SHARE)])
 
 
 def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float | Floats) -> tuple[Metric, ...]:

@@ -185,6 +185,7 @@ class Candidate:
             card=card,
             portfolio=release.portfolio,
             renewals=self._renewals(release),
+            onnx=ensemble.onnx,
         )
         return write_bundle(folder, parts, prepared.catalogue)
 

@@ -130,6 +130,7 @@ def build_model_card(
         involuntary=None if candidate.involuntary is None else _involuntary_card(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
         feeds=data.feeds.troubles(),
+        recipe=None if candidate.recipe is None else candidate.recipe.words,
         renewals=_renewal_card(renewals) if renewals is not None and candidate.target == "churn" else None,
     )
 

@@ -22,15 +22,24 @@ from training.renewals.candidate import RenewalCandidate
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A registered candidate: its version in the registry, and its bundle in the home.
+    """A registered candidate.
 
-    Without ``promoting``, it is not promoted even if it passed every gate.
+    Parameters
+    ----------
+    candidate : the candidate.
+    version : its version in the registry.
+    folder, bundle : its bundle in the home.
+    run_id : the MLflow run of the target, a child of the training's run.
+    description : the description in the registry, in Markdown.
+    promoting : without it, the candidate is not promoted even if it passed every gate.
     """
 
     candidate: Candidate
     version: str
     folder: Path
     bundle: Bundle
+    run_id: str
+    description: str
     promoting: bool = True
 
     @property

@@ -10,7 +10,7 @@ from features.utils.dates import to_iso
 from features.utils.formatting import percent
 from models.targets import Target
 from training.dataset.training_data import TrainingData
-from training.estimators.ensemble import MODELS
+from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.evaluation.comparison import Comparison, ComparisonRow, Metric
 from training.evaluation.headline_metrics import HEADLINE, with_bounds
 from training.evaluation.promotion_gates import blocking_gates
@@ -39,6 +39,13 @@ def data_params(data: TrainingData) -> dict[str, Any]:
     }
 
 
+def recipe_params(recipe: EstimatorRecipe | None) -> dict[str, Any]:
+    """Return the params of a recipe: its name and its settings; none for the built-in one."""
+    if recipe is None:
+        return {}
+    return {"recipe": recipe.name, **{f"recipe.{name}": value for name, value in recipe.as_dict().items()}}
+
+
 def model_params(candidate: Candidate) -> dict[str, Any]:
     """Return what the search and the fit of a candidate chose, with one param per value.
 
@@ -56,7 +63,7 @@ def model_params(candidate: Candidate) -> dict[str, Any]:
     return {
         "target": candidate.target,
         **flatten(ensemble.settings.as_dict()),
-        **{f"weight.{name}": value for name, value in zip(MODELS, ensemble.weights.tolist(), strict=True)},
+        **{f"weight.{name}": value for name, value in zip(ensemble.models, ensemble.weights.tolist(), strict=True)},
         "trees_share": ensemble.trees_share,
         "calibrator": candidate.calibrator["kind"],
         "features": len(ensemble.encoding.features),

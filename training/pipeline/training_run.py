@@ -41,6 +41,8 @@ from training.pipeline.plots import draw_plots
 from training.pipeline.report import RegisteredModel, TrainReport
 from training.registry import mlflow_tracking as tracking
 from training.registry.promotion import promote
+from training.registry.run_completion import RUN_ID_LENGTH
+from training.registry.stored_predictions import PREDICTIONS, predictions_table
 from training.renewals.candidate import RenewalCandidate, fit_renewals
 
 
@@ -195,7 +197,8 @@ class TrainingRun:
 
         # Trainings that use several threads each run one after another; see `models.scorer.scorer.THREADS`.
         workers = available_cpus() if self.config.threads == THREADS else 1
-        return run_in_parallel(leak_free_targets(data.trainable(), leaks), fit_target, self._part(0.45, 0.85), workers)
+        targets = leak_free_targets(self._trainable(data), leaks)
+        return run_in_parallel(targets, fit_target, self._part(0.45, 0.85), workers)
 
     def fit_renewals(self, data: TrainingData, candidates: Mapping[Target, Candidate]) -> RenewalCandidate | None:
         """Fit, evaluate and gate the renewal model, which belongs to the bundle of churn.
@@ -281,11 +284,8 @@ class TrainingRun:
         prepared, through = release.data.prepared, to_iso(release.data.prepared.signals.data_through)
         name = "train" if self.recipe is None else f"register {self.recipe.name}"
         with tracking.run(self.home, f"{name} through {through}") as record:
-            source = {"data_through": through, "portfolio": release.portfolio.name}
-            record.params({**self.config.model_dump(), **source})
-            if self.recipe is not None:
-                settings = {f"recipe.{key}": value for key, value in self.recipe.as_dict().items()}
-                record.params({"recipe": self.recipe.name, **settings})
+            portfolio = {"portfolio": release.portfolio.name}
+            record.params(run_record.data_params(release.data) | run_record.recipe_params(self.recipe) | portfolio)
             record.document("config.json", self.config.model_dump())
             record.document("leakcheck.json", leaks.as_dict())
             record.document("health.json", release.health.model_dump(mode="json"))
@@ -296,13 +296,15 @@ class TrainingRun:
     def _register(
         self, record: tracking.Run, release: Release, leaks: LeakReport, candidate: Candidate
     ) -> RegisteredModel:
-        target, prepared = candidate.target, release.data.prepared
-        card = build_model_card(candidate, release.data, leaks, record.run_id, release.renewals)
+        """Register a candidate in a child run of its own; its first metrics also stand in the parent run."""
+        target, data, judgement = candidate.target, release.data, candidate.judgement
+        card = build_model_card(candidate, data, leaks, record.run_id, release.renewals)
         record.document(f"{target}-card.json", card.model_dump(mode="json"))
         failed = {tracking.failed_gates_tag(target): ",".join(candidate.failed_gates)}
         first = run_record.headline(judgement)
         with record.child(f"{target} through {to_iso(data.prepared.signals.data_through)}") as child:
-            child.params(run_record.data_params(data) | run_record.model_params(candidate))
+            settings = run_record.data_params(data) | run_record.recipe_params(self.recipe)
+            child.params(settings | run_record.model_params(candidate))
             for rows in run_record.datasets(candidate, data, release.portfolio.name):
                 child.dataset(rows)
             registered, bundle = self._registered(child, release, candidate, card)
@@ -315,7 +317,7 @@ class TrainingRun:
                 child.metrics(figures, part)
             child.table(PREDICTIONS, predictions_table(candidate.tested, judgement.subject, release.portfolio))
             description = run_record.describe(candidate, data, version)
-            tags = {tracking.version_tag(target): version} | failed
+            tags = {tracking.version_tag(target): version, tracking.subject_tag(target): candidate.subject} | failed
             child.tags(tags | {"renewcast.target": target, tracking.DESCRIPTION: description})
             child.tag_version(target, version, release.portfolio.origin, description)
             child.describe_model(target, run_record.model_description(target))
@@ -336,19 +338,21 @@ class TrainingRun:
 
         used = list(candidate.final.ensemble.encoding.features)
         requirements = ["onnxruntime"] if candidate.final.ensemble.onnx else []
-        version, folder = record.register(target, prepared.catalogue, used, write, requirements)
-        record.tag_version(target, version, release.portfolio.origin)
-        failed = ",".join(candidate.failed_gates)
-        record.tags({tracking.version_tag(target): version, tracking.failed_gates_tag(target): failed})
-        record.tags({tracking.subject_tag(target): candidate.subject})
-        for row in candidate.judgement.rows:
-            record.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
-        if target == "churn" and release.renewals is not None:
-            for stage in release.renewals.stages:
-                for row in stage.judgement.rows if stage.judgement else ():
-                    figures = {m.name: m.value for m in row.metrics}
-                    record.metrics(f"renewals/{stage.stage}/{row.candidate}", figures)
-        return RegisteredModel(candidate, version, folder, written[-1])
+        catalogue = release.data.prepared.catalogue
+        return child.register(candidate.target, catalogue, used, write, requirements), written[-1]
+
+    def _trainable(self, data: TrainingData) -> list[Target]:
+        """Return the targets with enough data.
+
+        Raises
+        ------
+        InsufficientData
+            If there is none.
+        """
+        targets = [target for target in data.trainable() if self.target in (None, target)]
+        if not targets:
+            raise InsufficientData([line for line in data.lacking if line.startswith(f"{self.target}: ")])
+        return targets
 
     def _part(self, start: float, end: float) -> Progress:
         return subprogress(self.progress, start, end)

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -210,8 +210,8 @@ class Run:
         used: list[str],
         write: Callable[[str], Path],
         requirements: Sequence[str] = (),
-    ) -> tuple[str, Path]:
-        """Log the bundle as a model and register it.
+    ) -> RegisteredVersion:
+        """Log the bundle as a model and register it. The run must be the active one of its thread.
 
         Parameters
         ----------

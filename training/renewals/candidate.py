@@ -192,7 +192,7 @@ def _fit_stage(
 
 def _predict_origins(
     rows: StageRows, origins: Origins, derived: Floats, pooled: bool, config: TrainConfig, progress: Progress
-) -> tuple[TestedRenewals, EnsembleSettings]:
+) -> tuple[TestedRenewals, Settings]:
     """Fit the stage at every origin that has enough outcomes, and predict the renewals that follow.
 
     Raises

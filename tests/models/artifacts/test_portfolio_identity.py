@@ -136,7 +136,7 @@ def test_homes_accept_the_first_portfolio_and_reject_others(home: Home, make_sig
     # A missing table causes a warning; a new one does not.
     fewer = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
     assert require_portfolio(home, fewer, keep=True).id == first.id
-    assert "Tables of acme are missing that it had before: usage" in caplog.text
+    assert "Tables that acme had before are missing: usage" in caplog.text
     caplog.clear()
     require_portfolio(home, own)
     assert not caplog.text

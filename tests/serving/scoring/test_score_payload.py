@@ -125,18 +125,18 @@ def test_too_many_rows_are_rejected(scored_home: Any, body_of: Body) -> None:
 
 @pytest.mark.parametrize("account", ["a05", "a38"])
 def test_past_outcomes_and_peers_are_those_of_the_published_snapshot(
-    house: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch, account: str
+    scored_home: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch, account: str
 ) -> None:
     frames = []
 
-    def spy(*arguments: Any, **more: Any) -> Any:
+    def recording(*arguments: Any, **more: Any) -> Any:
         weeks = score_weeks(*arguments, **more)
         frames.append(weeks.assessment.frame)
         return weeks
 
-    monkeypatch.setattr(score_payload, "score_weeks", spy)
-    _job(house, body_of(account))()
-    latest = LiveStateManager(house.home, ServiceSettings()).current().latest
+    monkeypatch.setattr(score_payload, "score_weeks", recording)
+    _job(scored_home, body_of(account))()
+    latest = LiveStateManager(scored_home.home, ServiceSettings()).current().latest
     assert latest is not None
     published = latest.assessment.frame
     names = [name for name in CATALOGUE if name.split(".")[0] in ("contract", "peers", "portfolio")]
@@ -146,24 +146,24 @@ def test_past_outcomes_and_peers_are_those_of_the_published_snapshot(
 
 
 def test_without_a_published_snapshot_the_rates_of_peers_are_unknown(
-    house: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch
+    scored_home: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(score_payload, "read_peer_totals", lambda latest: None)
     unknown: list[bool] = []
 
-    def spy(*arguments: Any, **more: Any) -> Any:
+    def recording(*arguments: Any, **more: Any) -> Any:
         weeks = score_weeks(*arguments, **more)
         unknown.append(more["is_unknown"]("peers.plan_churn_364d"))
         unknown.append(bool(weeks.assessment.frame["peers.plan_churn_364d"].isna().all()))
         return weeks
 
-    monkeypatch.setattr(score_payload, "score_weeks", spy)
-    _job(house, body_of("a05"))()
+    monkeypatch.setattr(score_payload, "score_weeks", recording)
+    _job(scored_home, body_of("a05"))()
     assert unknown == [True, True]
 
 
-def test_interrupted_scoring_ends(house: Any, body_of: Body) -> None:
-    job = _job(house, body_of("a05"))
+def test_interrupted_scoring_ends(scored_home: Any, body_of: Body) -> None:
+    job = _job(scored_home, body_of("a05"))
     job.interrupt()
     with pytest.raises(TooSlow):
         job()
