@@ -107,7 +107,10 @@ def test_a_feature_that_reveals_one_outcome_stops_that_target_only(lean: Path, t
     result = train(_changed(lean, tmp_path / "leaky", "accounts", status), tmp_path / "home", "--json")
     targets = json.loads(result.stdout)["targets"]
     assert "version" not in targets["churn"]
-    assert all(line.startswith("account.industry ") for line in targets["churn"]["leaks"])
+    leaks = targets["churn"]["leaks"]
+    # The churn rate of the accounts of an industry reveals what the industry does.
+    assert any(line.startswith("account.industry ") for line in leaks)
+    assert all("industry" in line for line in leaks)
     assert targets["expansion"]["leaks"] == []
     assert targets["expansion"]["version"] == "1"
     assert not list((tmp_path / "home" / "bundles" / "churn").glob("*"))
