@@ -108,7 +108,9 @@ class EstimatorRecipe:
             If the classifier cannot be fitted, or returns no probabilities of two classes.
         """
         estimator = _with_defaults(clone(self.estimator), seed)
-        X, y = _table(design.matrix, design.encoding.columns), design.y.astype(np.int64)
+        # Some classifiers refuse a feature that is unknown in all rows; as a constant it has no effect.
+        matrix = np.where(np.isnan(design.matrix).all(axis=0), 0.0, design.matrix)
+        X, y = _table(matrix, design.encoding.columns), design.y.astype(np.int64)
         try:
             # Threads that share busy cores make small fits many times slower.
             with threadpool_limits(limits=THREADS):

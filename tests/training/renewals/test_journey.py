@@ -47,7 +47,7 @@ def test_a_renewal_model_is_trained_and_served(annual_signals: Path, tmp_path: P
     past = command("renewals", annual_signals, "--backtest")
     assert past["quarters"]
     run("score", annual_signals, "--as-of", AT, "--out", tmp_path / "scores.csv")
-    with TestClient(create_app(Home(home), ServiceSettings(open_locally=True)), "http://localhost", client=("127.0.0.1", 1)) as client:
+    with TestClient(create_app(Home(home), ServiceSettings(open_locally=True)), base_url="http://localhost", client=("127.0.0.1", 1)) as client:
         answer = client.get("/v1/renewals", params={"days": 120, "limit": 1000}).json()
         card = client.get("/model", headers={"Accept": "text/html"}).text
     assert {each["account_id"]: each["method"] for each in answer["accounts"] if not each["overdue"]} == by_method
