@@ -27,7 +27,6 @@ from portfolios import HORIZON_DAYS, Portfolio
 from features.errors import InsufficientData
 from features.utils.arrays import Floats
 from models.scorer.base import RENEWAL_FEATURE
-from models.scorer.scorer import Scorer
 from models.targets import Target
 from training.config import TrainConfig
 from training.estimators.fitted_model import FittedModel, fit_model
@@ -100,7 +99,7 @@ def ours(portfolio: Portfolio, target: Target, through: datetime, test: pd.DataF
     except InsufficientData as error:
         return {"refused": str(error)}
     took = {"cpu": time.process_time() - cpu, "seconds": time.perf_counter() - start}
-    scorer = scorer_of(model)
+    scorer = model.scorer()
     predicted = scorer.predict(test)
     parts = model.part_probabilities(test, PARTS)
     until = test[RENEWAL_FEATURE].to_numpy(dtype=np.float64)
@@ -116,13 +115,6 @@ def ours(portfolio: Portfolio, target: Target, through: datetime, test: pd.DataF
         "outcomes": model.outcomes,
         **took,
     }
-
-
-def scorer_of(model: FittedModel) -> Scorer:
-    """Return the scorer that a bundle of the model would have."""
-    ensemble = model.ensemble
-    schema = json.loads(json.dumps(ensemble.encoding.schema | ensemble.scorer_parameters()))
-    return Scorer.from_texts(ensemble.text, schema, json.loads(json.dumps(model.calibrator)))
 
 
 def reasons(model: FittedModel, portfolio: Portfolio, target: Target, date: datetime) -> dict[str, list[str]]:

@@ -7,17 +7,14 @@ not contain the classifier that could be fitted again.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable
 from datetime import datetime
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, InsufficientData
 from features.utils.dates import to_iso
-from models.artifacts.bundle import bundle_schema
 from models.artifacts.champion import load_champion
 from models.home import Home
-from models.peer_groups.peers import Peers
 from models.renewals.renewal_model import RenewalModel, Stage
 from models.scorer.scorer import Scorer
 from models.targets import TARGETS, Target
@@ -118,8 +115,7 @@ def refit_renewals(
             continue
         model = fit_model(rows, start, config, settings.get(stage))
         settings.setdefault(stage, model.ensemble.settings)
-        parts = json.loads(json.dumps([model.ensemble.encoding.schema | model.ensemble.scorer_parameters()]))
-        scorers[stage] = Scorer.from_texts(model.ensemble.text, parts[0], json.loads(json.dumps(model.calibrator)))
+        scorers[stage] = model.scorer()
     return RenewalModel(scorers) if "lost" in scorers else None
 
 
@@ -141,20 +137,10 @@ def refit_model(
     InsufficientData
         If the history before ``start`` has too few outcomes.
     """
-    catalogue = prepared.catalogue
     model = fit_model(TargetRows(prepared, target, {}, config.horizon_days), start, config, settings.get(target))
     if model.outcomes < MINIMUM_OUTCOMES["train"]:
         missing = MINIMUM_OUTCOMES["train"] - model.outcomes
         raise InsufficientData([f"{missing} more accounts with {target} by {to_iso(start)}"])
     # Stored only after everything else has succeeded.
     settings.setdefault(target, model.ensemble.settings)
-    numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
-    ensemble = model.ensemble
-    schema = bundle_schema(
-        ensemble.encoding.features,
-        ensemble.encoding.levels,
-        Peers.of(prepared.latest.head(1), numbers),
-        catalogue,
-        ensemble.scorer_parameters(),
-    )
-    return Scorer.from_texts(ensemble.text, *json.loads(json.dumps([schema, model.calibrator])))
+    return model.scorer()

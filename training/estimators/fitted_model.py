@@ -9,6 +9,7 @@ A training releases such a model. A backtest fits it as of past dates.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from threadpoolctl import threadpool_limits
 from features.errors import InsufficientData
 from features.utils.arrays import Bools, Floats
 from features.utils.progress import Progress, no_progress, subprogress
+from models.explain.treeshap import LazyTreeShap
+from models.scorer.scorer import Scorer
 from training.config import TrainConfig
 from training.dataset.design_matrix import Design
 from training.dataset.target_rows import TargetRows
@@ -86,6 +89,20 @@ class FittedModel:
         length = (design.ends - design.as_of) / timedelta(days=1)
         by_length = dict(zip(sorted(set(length)), horizons, strict=True))
         return {days: design.as_of[length == each].max().to_pydatetime() for each, days in by_length.items()}
+
+    def scorer(self) -> Scorer:
+        """Return the scorer that a bundle of the model has, without what the bundle adds to explain and compare.
+
+        Returns
+        -------
+        Scorer
+            It needs the resamples of the calibrator: the model must be fitted with at least
+            `models.scorer.calibrators.MINIMUM_RESAMPLES` of them.
+        """
+        ensemble = self.ensemble
+        parts = [ensemble.encoding.schema | ensemble.scorer_parameters(), self.calibrator]
+        schema, calibrator = json.loads(json.dumps(parts))
+        return Scorer.from_texts(ensemble.text, schema, calibrator, LazyTreeShap.by_member, ensemble.onnx)
 
     def probability(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
         """Return calibrated probabilities.

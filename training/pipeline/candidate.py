@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,14 +18,12 @@ from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.explain.comparables import Comparables
 from models.explain.reasons import TargetExplainer
-from models.explain.treeshap import LazyTreeShap
 from models.health.rubric import Rubric
 from models.health.score_calibration import HealthFacts
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.renewals.renewal_model import renewal_model_json
-from models.scorer.scorer import Scorer
 from models.targets import Target
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.origins import Origins
@@ -272,12 +269,9 @@ def explain_latest(
     model: FittedModel, prepared: LabelledSnapshots, target: Target, accounts: int = EXPLAINED
 ) -> TargetExplainer:
     """Return the explainer of some accounts of the newest snapshot, and the contributions of comparable accounts."""
-    ensemble, latest = model.ensemble, prepared.latest
-    if ensemble.onnx:
+    scorer, latest = model.scorer(), prepared.latest
+    if model.ensemble.onnx:
         accounts = min(accounts, EXPLAINED_BY_SAMPLING)
-    schema = json.loads(json.dumps(ensemble.encoding.schema | ensemble.scorer_parameters()))
-    calibrator = json.loads(json.dumps(model.calibrator)) | {"resamples": [model.calibrator["parameters"]] * 10}
-    scorer = Scorer.from_texts(ensemble.text, schema, calibrator, LazyTreeShap.by_member, ensemble.onnx)
     frame = latest.sample(min(accounts, len(latest)), random_state=0).reset_index(drop=True)
     matrix = scorer.encode(frame).matrix
     segments = segment_of(number_column(frame, ARR_FEATURE))

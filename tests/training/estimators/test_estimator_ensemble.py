@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -22,8 +21,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 from features.errors import BadRequest
-from models.explain.treeshap import LazyTreeShap
-from models.scorer.scorer import Scorer
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.target_rows import TargetRows
@@ -79,13 +76,6 @@ def fitted(rows: TargetRows) -> Callable[[str], FittedModel]:
     return fit
 
 
-def scorer_of(model: FittedModel) -> Scorer:
-    ensemble = model.ensemble
-    schema = json.loads(json.dumps(ensemble.encoding.schema | ensemble.scorer_parameters(), allow_nan=False))
-    calibrator = json.loads(json.dumps(model.calibrator))
-    return Scorer.from_texts(ensemble.text, schema, calibrator, LazyTreeShap.by_member, ensemble.onnx)
-
-
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_the_scorer_gives_the_probabilities_of_the_classifier(
     rows: TargetRows, fitted: Callable[[str], FittedModel], name: str
@@ -93,7 +83,7 @@ def test_the_scorer_gives_the_probabilities_of_the_classifier(
     model, frame = fitted(name), rows.prepared.latest
     ensemble: Any = model.ensemble
     assert isinstance(ensemble, EstimatorEnsemble)
-    scorer = scorer_of(model)
+    scorer = model.scorer()
     assert (scorer.members, scorer.horizons) == (2, ())
     assert bool(ensemble.onnx) == (name not in TREES)
     matrix = ensemble.encoding.matrix(frame)
@@ -113,7 +103,7 @@ def test_the_scorer_gives_the_probabilities_of_the_classifier(
 def test_contributions_add_up_to_the_log_odds(
     rows: TargetRows, fitted: Callable[[str], FittedModel], name: str
 ) -> None:
-    scorer, frame = scorer_of(fitted(name)), rows.prepared.latest.head(20)
+    scorer, frame = fitted(name).scorer(), rows.prepared.latest.head(20)
     matrix = scorer.encode(frame).matrix
     parts = scorer.member_contributions(matrix)
     np.testing.assert_allclose(parts.sum(axis=2), scorer.member_raw(matrix), atol=1e-6)
@@ -127,7 +117,7 @@ def test_contributions_add_up_to_the_log_odds(
 def test_contributions_of_a_linear_model_are_its_terms(rows: TargetRows, fitted: Callable[[str], FittedModel]) -> None:
     """Sampling is exact for a sum of terms: each contributes its distance from the typical rows."""
     model = fitted("linear")
-    scorer, ensemble = scorer_of(model), model.ensemble
+    scorer, ensemble = model.scorer(), model.ensemble
     matrix = scorer.encode(rows.prepared.latest.head(5)).matrix
     typical = np.array([[np.nan if v is None else v for v in row] for row in ensemble.scorer_parameters()["typical"]])
     pipeline: Any = ensemble.members[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -17,7 +16,6 @@ from features.definitions.feature import Feature
 from features.errors import InsufficientData
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.members import jackknife_variance
-from models.scorer.scorer import Scorer
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.target_rows import TargetRows
@@ -85,12 +83,6 @@ def model(rows: TargetRows, through: datetime) -> FittedModel:
     return fit_model(rows, through, CONFIG, resamples=40)
 
 
-def scorer_of(model: FittedModel) -> Scorer:
-    ensemble = model.ensemble
-    schema = ensemble.encoding.schema | ensemble.scorer_parameters()
-    return Scorer.from_texts(ensemble.text, *json.loads(json.dumps([schema, model.calibrator])))
-
-
 def test_every_known_label_is_used(rows: TargetRows, through: datetime, model: FittedModel) -> None:
     frame = rows.prepared.frame
     assert model.dates == (frame["as_of"].min(), frame["as_of"].max())
@@ -144,7 +136,7 @@ def test_the_level_is_halfway_to_that_of_the_newest_quarter(rows: TargetRows, mo
 
 
 def test_the_scorer_gives_the_same_probabilities(rows: TargetRows, model: FittedModel) -> None:
-    frame, scorer = rows.prepared.latest, scorer_of(model)
+    frame, scorer = rows.prepared.latest, model.scorer()
     answer = scorer.predict(frame)
     assert answer.probability == pytest.approx(model.probability(frame), abs=1e-9)
     assert (answer.low <= answer.probability).all()
@@ -158,7 +150,7 @@ def test_the_scorer_gives_the_same_probabilities(rows: TargetRows, model: Fitted
 def test_the_error_of_a_score_is_pooled_with_that_of_the_newest_rows(rows: TargetRows, model: FittedModel) -> None:
     variance = jackknife_variance(model.ensemble.member_raw(rows.prepared.latest))
     assert model.calibrator["error"] == {"variance": pytest.approx(variance.mean()), "weight": ERROR_WEIGHT}
-    scorer = scorer_of(model)
+    scorer = model.scorer()
     error = scorer.estimate(scorer.encode(rows.prepared.latest).matrix).error
     expected = (ERROR_WEIGHT * variance.mean() + variance) / (ERROR_WEIGHT + 1)
     assert error == pytest.approx(np.sqrt(expected))

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from models.scorer.base import MINIMUM_RESAMPLES
 from models.scorer.scorer import Scorer
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
@@ -22,7 +23,7 @@ CONFIG = TrainConfig(horizon_days=30, horizons=(), trials=1, folds=2)
 @pytest.fixture(scope="module")
 def model(labelled_portfolio: LabelledSnapshots) -> FittedModel:
     rows = TargetRows(labelled_portfolio, "churn", {}, CONFIG.horizon_days)
-    return fit_model(rows, labelled_portfolio.signals.data_through, CONFIG, resamples=0)
+    return fit_model(rows, labelled_portfolio.signals.data_through, CONFIG, resamples=MINIMUM_RESAMPLES)
 
 
 @pytest.mark.parametrize("only_linear", [False, True])
@@ -38,8 +39,7 @@ def test_the_gain_of_a_bundle_is_the_share_in_the_contributions_of_all_models(
     assert list(shares.values()) == pytest.approx(moved / moved.sum())
     ensemble = model.ensemble
     schema = ensemble.encoding.schema | ensemble.scorer_parameters() | {"importance": shares}
-    calibrator = dict(model.calibrator) | {"resamples": [model.calibrator["parameters"]] * 10}
-    scorer = Scorer.from_texts(ensemble.text, *(json.loads(json.dumps(part)) for part in (schema, calibrator)))
+    scorer = Scorer.from_texts(ensemble.text, *json.loads(json.dumps([schema, model.calibrator])))
     assert scorer.gain({}) == pytest.approx(shares)
     slopes = [
         name
