@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -122,6 +122,9 @@ class FittedMember(Protocol):
 
     def raw_of(self, matrix: Floats) -> Floats:
         """Return the log-odds of each of m models, (n, columns) -> (n, m)."""
+
+
+M = TypeVar("M", bound=FittedMember)
 
 
 @dataclass(frozen=True)
@@ -354,31 +357,49 @@ def fit_ensemble(
     InsufficientData
         If the accounts outside a fold have one outcome only.
     """
-    fold, rows = member_folds(design, folds), np.flatnonzero(design.search_mask)
-    members, raw = [], np.empty((len(rows), len(MODELS)))
+    members, held = cross_fit(
+        design, folds, len(MODELS), lambda rows: _fit_member(rows, settings, features, target), progress
+    )
+    return Ensemble(members, stacking_weights(held.raw, held.y, held.weight), settings, held)
+
+
+def cross_fit(
+    design: Design,
+    folds: int,
+    models: int,
+    fit: Callable[[Design], M],
+    progress: Callable[[float], None] = lambda share: None,
+) -> tuple[tuple[M, ...], OutOfFold]:
+    """Fit a member outside each account fold, and predict the accounts of the fold with it.
+
+    Parameters
+    ----------
+    design : the training rows.
+    folds : number of account folds, and of members; at least 2.
+    models : number of models of a member.
+    fit : fits a member on its rows.
+    progress : receives the share done.
+
+    Returns
+    -------
+    tuple of members
+    OutOfFold
+    """
+    fold, rows = _member_folds(design, folds), np.flatnonzero(design.search_mask)
+    members, raw = [], np.empty((len(rows), models))
     for number in range(folds):
-        members.append(_fit_member(design.member_rows(number, fold != number), settings, features, target))
+        members.append(fit(design.member_rows(number, fold != number)))
         held_out = fold[rows] == number
         if held_out.any():
             raw[held_out] = members[-1].raw_of(design.matrix[rows[held_out]])
         progress((number + 1) / folds)
     search = design.search_rows()
     out_of_fold = OutOfFold(raw, search.y, search.accounts, search.as_of, search.weight, search.row_index)
-    return Ensemble(tuple(members), stacking_weights(raw, search.y, search.weight), settings, out_of_fold)
+    return tuple(members), out_of_fold
 
 
-def member_folds(design: Design, folds: int) -> Ints:
-    """Return the fold of each row. If one fold had all accounts with an outcome, these are spread over the folds.
-
-    Parameters
-    ----------
-    design : the training rows.
-    folds : number of folds.
-
-    Returns
-    -------
-    array of shape (m,)
-    """
+def _member_folds(design: Design, folds: int) -> Ints:
+    """Return the fold of each row. If one fold had all accounts with an outcome, these are spread over the folds."""
     fold = balanced_folds(design.accounts, folds)
     outside = [design.y[design.main & (fold != number)] for number in range(folds)]
     if all(0 < y.sum() < len(y) for y in outside):

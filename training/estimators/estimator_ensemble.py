@@ -31,7 +31,7 @@ from models.scorer.scorer import THREADS
 from training.dataset.design_matrix import Design
 from training.dataset.encoding import Encoding
 from training.estimators.booster_text import merge_boosters
-from training.estimators.ensemble import CrossFitted, OutOfFold, member_folds
+from training.estimators.ensemble import CrossFitted, cross_fit
 from training.estimators.onnx_export import onnx_of
 from training.estimators.tree_export import booster_text, booster_text_of, has_trees, is_catboost, raw_scores
 
@@ -315,22 +315,11 @@ def fit_estimators(
     BadRequest
         If the classifier cannot be fitted.
     """
-    fold, rows = member_folds(design, folds), np.flatnonzero(design.search_mask)
-    members, raw = [], np.empty((len(rows), 1))
-    for number in range(folds):
-        members.append(recipe.fit(design.member_rows(number, fold != number), seed))
-        held_out = fold[rows] == number
-        if held_out.any():
-            raw[held_out] = members[-1].raw_of(design.matrix[rows[held_out]])
-        progress((number + 1) / folds)
-    search = design.search_rows()
-    out_of_fold = OutOfFold(raw, search.y, search.accounts, search.as_of, search.weight, search.row_index)
+    members, out_of_fold = cross_fit(design, folds, 1, lambda rows: recipe.fit(rows, seed), progress)
     newest = design.matrix[(design.as_of == design.as_of.max()).to_numpy()]
     checked = design.matrix[np.linspace(0, len(design.y) - 1, min(CHECKED_ROWS, len(design.y))).astype(int)]
     settings = EstimatorSettings(recipe.as_dict())
-    return EstimatorEnsemble(
-        tuple(members), np.ones(1), settings, out_of_fold, recipe.name, design.encoding, newest, checked
-    )
+    return EstimatorEnsemble(members, np.ones(1), settings, out_of_fold, recipe.name, design.encoding, newest, checked)
 
 
 def _table(matrix: Floats, columns: tuple[str, ...]) -> pd.DataFrame:
