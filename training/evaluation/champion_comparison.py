@@ -24,7 +24,7 @@ from training.dataset.target_rows import TargetRows
 from training.estimators.ensemble import Settings
 from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.estimators.fitted_model import fit_model
-from training.statistics.account_bootstrap import AccountBootstrap, interval
+from training.statistics.account_bootstrap import AccountBootstrap
 from training.statistics.metrics import log_odds
 from training.statistics.newton_logistic import row_log_loss
 
@@ -141,6 +141,5 @@ def compare_with_champion(
         return ChampionComparison(manifest.version, None, words)
     p, champion_p = refit.probability(test.frame), champion.scorer.predict(test.frame).probability
     losses = [row_log_loss(log_odds(of), test.y) for of in (p, champion_p)]
-    difference = losses[0] - losses[1]
-    means = AccountBootstrap(test.accounts, config.resamples, config.seed).means(difference)
-    return ChampionComparison(manifest.version, (float(difference.mean()), *interval(means)))
+    bootstrap = AccountBootstrap(test.accounts, config.resamples, config.seed)
+    return ChampionComparison(manifest.version, bootstrap.mean_interval(losses[0] - losses[1]))

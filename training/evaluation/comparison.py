@@ -290,7 +290,7 @@ def _difference(
         return row_log_loss(of.log_odds, of.y) if loss == "log_loss" else (of.p - of.y) ** 2
 
     differences = losses(data[subject]) - losses(data[other])
-    return Difference(subject, other, loss, float(differences.mean()), *interval(bootstrap.means(differences)))
+    return Difference(subject, other, loss, *bootstrap.mean_interval(differences))
 
 
 def _grade(row: ComparisonRow, against_average: Difference) -> Grade:

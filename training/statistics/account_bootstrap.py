@@ -76,6 +76,10 @@ class AccountBootstrap:
         sizes = np.bincount(self.codes, minlength=self.accounts)
         return np.asarray((self.counts @ sums) / (self.counts @ sizes), dtype=np.float64)
 
+    def mean_interval(self, losses: Floats, level: float = LEVEL) -> tuple[float, float, float]:
+        """Return the mean of row values (n,), and the ends of its percentile interval (`interval`)."""
+        return float(losses.mean()), *interval(self.means(losses), level)
+
 
 def interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
     """Return the percentile interval of resampled values.

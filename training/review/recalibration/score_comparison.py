@@ -159,4 +159,4 @@ def calibrated_by_model(p: Floats, churned: Floats, weight: Floats, accounts: Ob
 
 
 def _mean_loss(bootstrap: AccountBootstrap, losses: Floats) -> Estimate:
-    return Estimate(float(losses.mean()), *interval(bootstrap.means(losses), INTERVAL_LEVEL))
+    return Estimate(*bootstrap.mean_interval(losses, INTERVAL_LEVEL))
