@@ -12,10 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from features.custom.current_catalogue import current_catalogue
 from features.errors import InsufficientData
-from features.feed_health.feed_health import feed_health
-from features.signals.signals import read_signals
 from features.sources.base import DUCKDB
-from features.sources.open_source import open_source
 from features.utils.progress import Progress, no_progress, subprogress
 from models.home import Home
 from models.targets import Target
@@ -112,10 +109,7 @@ def backtest_recipes(
         If a recipe cannot be fitted.
     """
     run = TrainingRun.of(home, config, current_catalogue(), portfolio, progress, target=target)
-    source = open_source(address, engine)
-    progress(0.0, "checking the feeds")
-    feeds = feed_health(source, data_through)
-    signals = read_signals(source, data_through, progress=subprogress(progress, 0.02, 0.12))
+    signals, feeds = run.read(address, data_through, engine)
     with closing(signals), threadpool_limits(limits=1, user_api="blas"):
         data = run.prepare(signals, feeds)
         if missing := data.facts[target].missing:

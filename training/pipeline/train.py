@@ -9,11 +9,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from features.custom.current_catalogue import current_catalogue
-from features.feed_health.feed_health import feed_health
-from features.signals.signals import read_signals
 from features.sources.base import DUCKDB
-from features.sources.open_source import open_source
-from features.utils.progress import Progress, no_progress, subprogress
+from features.utils.progress import Progress, no_progress
 from models.home import Home
 from models.targets import Target
 from training.config import TrainConfig
@@ -68,10 +65,7 @@ def train(
     """
     home.ensure()
     run = TrainingRun.of(home, config, current_catalogue(), portfolio, progress, recipe, target, promoting)
-    source = open_source(address, engine)
-    progress(0.0, "checking the feeds")
-    feeds = feed_health(source, data_through)
-    signals = read_signals(source, data_through, progress=subprogress(progress, 0.02, 0.12))
+    signals, feeds = run.read(address, data_through, engine)
     # One thread for linear algebra: sums depend on the number of threads, and two targets trained in parallel would
     # compete for threads (20 to 25% of the CPU time of a small training).
     with closing(signals), threadpool_limits(limits=1, user_api="blas"):

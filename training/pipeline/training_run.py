@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import InsufficientData
-from features.feed_health.feed_health import Feeds
-from features.signals.signals import OpenSignals
+from features.feed_health.feed_health import Feeds, feed_health
+from features.signals.signals import OpenSignals, read_signals
 from features.sources.engine import available_cpus
+from features.sources.open_source import open_source
 from features.utils.dates import to_iso
 from features.utils.progress import Progress, subprogress
 from models.artifacts.bundle import Bundle
@@ -112,6 +114,32 @@ class TrainingRun:
         rubric, versions = load_rubric(config.rubric, catalogue), load_rubric_history(home, catalogue)
         champions = load_champions(home, catalogue)
         return cls(home, config, catalogue, rubric, versions, champions, portfolio, progress, recipe, target, promoting)
+
+    def read(self, address: str | Path, data_through: datetime | None, engine: str) -> tuple[OpenSignals, Feeds]:
+        """Read the signals.
+
+        Parameters
+        ----------
+        address : the signals source.
+        data_through : nothing at or after this instant is read; None for everything.
+        engine : the engine that reads and aggregates the signals.
+
+        Returns
+        -------
+        OpenSignals
+            To be closed.
+        Feeds
+            What each feed contained before the signals were read.
+
+        Raises
+        ------
+        SignalsError
+            If the source cannot be read.
+        """
+        source = open_source(address, engine)
+        self.progress(0.0, "checking the feeds")
+        feeds = feed_health(source, data_through)
+        return read_signals(source, data_through, progress=self._part(0.02, 0.12)), feeds
 
     def prepare(self, signals: OpenSignals, feeds: Feeds) -> TrainingData:
         """Build and label the snapshots.
