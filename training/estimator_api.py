@@ -218,8 +218,11 @@ def backtest(
     ...     result = renewcast.backtest(recipes, signals, target="expansion", config=quick)
     >>> 0.5 < result.metrics.loc[("histograms", "roc_auc"), "value"] < 1
     np.True_
-    >>> renewcast.judge(result).grades.loc["histograms", "grade"] in ("weak", "fair", "good")
-    True
+
+    Twenty trees on a small portfolio are not measurably better than the base rate:
+
+    >>> renewcast.judge(result).grades.loc["histograms", "grade"]
+    'none'
     """
     named = _named(recipes)
     place, settings = home_at(home), _settings(config)
