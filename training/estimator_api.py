@@ -21,7 +21,7 @@ from training.estimators.estimator_ensemble import EstimatorRecipe
 from training.evaluation.comparison import Comparison
 from training.evaluation.promotion_gates import Gate, all_passed
 from training.pipeline.recipe_backtest import RecipeBacktest, backtest_recipes
-from training.python_api import TrainingResult, restored_environment
+from training.python_api import TrainingResult
 
 Config = Address | Mapping[str, object] | None
 _INTERVAL = ("value", "low", "high")
@@ -280,6 +280,7 @@ def register_estimator(
 ) -> TrainingResult:
     """Judge, fit and register an estimator; see `renewcast.register`."""
     from training.pipeline.train import train
+    from training.registry.mlflow_tracking import restored_environment
 
     (recipe,) = _named([estimator] if name is None else {name: estimator})
     place, settings, predicted = home_at(home), _settings(config), _target(target)

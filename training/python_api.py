@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -435,6 +434,7 @@ def train_signals(
 ) -> TrainingResult:
     """Train on the source of ``signals`` up to their ``data_through``; see `renewcast.train`."""
     from training.pipeline.train import train
+    from training.registry.mlflow_tracking import restored_environment
 
     if isinstance(config, Mapping):
         settings = read_config(None, **{str(name): value for name, value in config.items()})
@@ -446,18 +446,3 @@ def train_signals(
     # Libraries write in the home with the modes of the user's umask; the home is its owner's only.
     place.ensure()
     return TrainingResult(report, place)
-
-
-@contextmanager
-def restored_environment(prefix: str) -> Iterator[None]:
-    """Restore the environment variables that begin with ``prefix``.
-
-    MLflow writes the address of its store there. The next home would take it for the user's choice.
-    """
-    before = {name: value for name, value in os.environ.items() if name.startswith(prefix)}
-    try:
-        yield
-    finally:
-        for name in [name for name in os.environ if name.startswith(prefix) and name not in before]:
-            del os.environ[name]
-        os.environ.update(before)

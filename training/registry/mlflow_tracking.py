@@ -308,6 +308,22 @@ def _tags(home: Home) -> dict[str, str]:
     return code_tags() | (identity.origin if identity else {})
 
 
+@contextlib.contextmanager
+def restored_environment(prefix: str) -> Iterator[None]:
+    """Restore the environment variables that begin with ``prefix``.
+
+    MLflow writes the address of its store there. The next home, and every command started from this process, would take
+    it for the user's choice.
+    """
+    before = {name: value for name, value in os.environ.items() if name.startswith(prefix)}
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith(prefix) and name not in before]:
+            del os.environ[name]
+        os.environ.update(before)
+
+
 def connect(home: Home) -> Any:
     """Import MLflow and connect it to the home's store (or MLFLOW_TRACKING_URI) and the experiment.
 
@@ -326,11 +342,12 @@ def connect(home: Home) -> Any:
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
-        mlflow.set_tracking_uri(home.tracking_uri)
-        mlflow.set_registry_uri(home.tracking_uri)
-        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-            mlflow.create_experiment(EXPERIMENT, None if home.mlflow_uri else home.artifacts.as_uri())
-        mlflow.set_experiment(EXPERIMENT)
+        with restored_environment("MLFLOW_"):
+            mlflow.set_tracking_uri(home.tracking_uri)
+            mlflow.set_registry_uri(home.tracking_uri)
+            if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+                mlflow.create_experiment(EXPERIMENT, None if home.mlflow_uri else home.artifacts.as_uri())
+            mlflow.set_experiment(EXPERIMENT)
     except Exception as error:  # noqa: BLE001  SQLAlchemy, requests and MLflow each have their own tree of errors.
         raise HomeError(
             f"the MLflow store cannot be opened ({type(error).__name__})",

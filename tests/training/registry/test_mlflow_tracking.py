@@ -1,0 +1,42 @@
+"""A store that one home opens is not taken for the user's choice by the next."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from models.home import Home, home_at
+from training.registry import mlflow_tracking
+
+# MLflow uses a deprecated SQLAlchemy call.
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+
+
+@pytest.mark.parametrize("chosen", [None, "sqlite:///elsewhere.db"])
+def test_a_connection_leaves_the_users_choice_of_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    if chosen is None:
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", chosen)
+    before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_") and name.endswith(("_URI", "_ID"))}
+    first, second = Home(tmp_path / "first"), Home(tmp_path / "second")
+    for home in (first, second):
+        home.ensure()
+        assert mlflow_tracking.connect(home).get_tracking_uri() == home.tracking_uri
+    after = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_") and name.endswith(("_URI", "_ID"))}
+    assert after == before
+    assert home_at(second.root).mlflow_uri == chosen
+
+
+def test_two_homes_in_one_process_keep_their_own_runs(tmp_path: Path) -> None:
+    for name in ("first", "second", "first"):
+        home = home_at(tmp_path / name).ensure()
+        with mlflow_tracking.run(home, f"training of {name}"):
+            pass
+    names = {
+        home: [run.info.run_name for run in mlflow_tracking.connect(home_at(tmp_path / home)).search_runs(output_format="list")]
+        for home in ("first", "second")
+    }
+    assert names == {"first": ["training of first"] * 2, "second": ["training of second"]}
