@@ -89,6 +89,7 @@ def home(world: Any, renewcast: Any, hostile: Path, tmp_path_factory: pytest.Tem
     return to
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows takes no such file names")
 def test_names_are_printed_literally(renewcast: Any, hostile: Path, home: Path) -> None:
     account = pq.read_table(hostile / "accounts.parquet")["account_id"][0].as_py()

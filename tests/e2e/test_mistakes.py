@@ -94,8 +94,13 @@ HEADERS_AND_ROWS = {
 @pytest.mark.parametrize(
     ("empty", "shape"),
     [
-        *((name, "folder") for name in (*HEADERS_AND_ROWS, "all", "all but accounts")),
-        *((name, "mapping") for name in ("subscriptions", "usage", "all")),
+        ("all", "folder"),
+        ("usage", "mapping"),
+        *(
+            pytest.param(name, "folder", marks=pytest.mark.slow)
+            for name in (*HEADERS_AND_ROWS, "all but accounts")
+        ),
+        *(pytest.param(name, "mapping", marks=pytest.mark.slow) for name in ("subscriptions", "all")),
     ],
 )
 def test_tables_with_only_a_header_end_with_one_message(renewcast: Any, tmp_path: Path, empty: str, shape: str) -> None:

@@ -59,6 +59,7 @@ def _loose(home: Path) -> list[Path]:
     return [path for path in (home, *home.rglob("*")) if stat.S_IMODE(path.lstat().st_mode) not in (0o700, 0o600)]
 
 
+@pytest.mark.slow
 def test_another_companys_contracts_and_orders_are_refused_everywhere(
     world: Any, renewcast: Any, home: Path, orders: Path, tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_another_companys_contracts_and_orders_are_refused_everywhere(
     assert not (tmp_path / "scores.csv").exists()
 
 
+@pytest.mark.slow
 def test_new_ids_are_refused_until_a_person_confirms_them(world: Any, renewcast: Any, home: Path, tmp_path: Path) -> None:
     renamed = tmp_path / "renamed"
     renamed.mkdir()

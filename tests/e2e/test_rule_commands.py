@@ -76,6 +76,7 @@ def test_another_rubric_can_be_selected(world: Any, renewcast: Any, few: Path) -
     assert "there is no rubric astrology" in result.stderr
 
 
+@pytest.mark.slow
 def test_risks_expansions_and_onboarding_write_files(world: Any, renewcast: Any, few: Path, tmp_path: Path) -> None:
     boards = {}
     for command in ("risks", "expansions", "onboarding"):
@@ -116,6 +117,7 @@ def test_kpis_are_shown_in_the_terminal_and_as_json(few: Path, renewcast: Any, w
     assert "month, quarter, year" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
     account = json.loads(renewcast("health", few, "--as-of", AT, "--json", home=few.parent / "home").stdout)["accounts"][0]["account_id"]
     renewcast("qbr", few, account, "--quarter", "2026Q3", "--out", tmp_path, home=few.parent / "home")

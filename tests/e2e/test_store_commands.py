@@ -7,9 +7,12 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SCORED_AT = "2026-09-30"
 
 
+@pytest.mark.slow
 def test_publishing_twice_changes_nothing(renewcast: Any, world: Any, tmp_path: Path) -> None:
     command = ("score", world.signals, "--as-of", SCORED_AT, "--out", tmp_path / "again.csv", "--publish")
     first, again = (renewcast(*command, home=world.home).stdout for _ in range(2))

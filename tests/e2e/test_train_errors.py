@@ -74,6 +74,7 @@ def _changed(lean: Path, to: Path, name: str, change: Callable[[pa.Table], pa.Ta
     return to
 
 
+@pytest.mark.slow
 def test_a_feature_that_looks_ahead_stops_the_run_before_anything_is_fitted(lean: Path, renewcast: Any, tmp_path: Path) -> None:
     home, settings = tmp_path / "home", tmp_path / "quick.toml"
     settings.write_text(QUICK, encoding="utf-8")

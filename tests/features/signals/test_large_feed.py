@@ -116,6 +116,7 @@ def test_reading_in_place_equals_copying(
     pd.testing.assert_frame_equal(_built(place), _built(place, copied=True), check_exact=True)
 
 
+@pytest.mark.slow
 @_quiet
 @given(st.lists(_rows, min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_stored_state_does_not_change_results(write_files: Any, tmp_path: Path, files: list[Any], rng: random.Random) -> None:

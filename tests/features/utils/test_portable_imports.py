@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 WITHOUT = """
 import importlib, pkgutil, sys
@@ -22,6 +24,7 @@ print("imported")
 """
 
 
+@pytest.mark.slow
 def test_everything_imports_without_posix_modules() -> None:
     result = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (result.returncode, result.stdout) == (0, "imported\n"), result.stderr[-2000:]

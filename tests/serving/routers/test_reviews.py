@@ -358,8 +358,19 @@ def keep_as_it_is(home: Home) -> None:
     file.write_text(json.dumps(payload))
 
 
-@pytest.mark.parametrize("channel", ["command", "page"])
-@pytest.mark.parametrize("what", ["change", "keep", "reject change", "reject keep", "rollback"])
+@pytest.mark.parametrize(
+    ("what", "channel"),
+    [
+        ("change", "page"),
+        ("rollback", "command"),
+        *(
+            pytest.param(what, channel, marks=pytest.mark.slow)
+            for what in ("change", "keep", "reject change", "reject keep", "rollback")
+            for channel in ("command", "page")
+            if (what, channel) not in {("change", "page"), ("rollback", "command")}
+        ),
+    ],
+)
 def test_all_commands_and_pages_work_after_every_decision(
     cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path, what: str, channel: str
 ) -> None:

@@ -294,6 +294,7 @@ def test_recorded_actions_take_plays_off_every_list_immediately(
     assert np.isclose(summary["with_play"]["share"], summary["with_play"]["accounts"] / summary["accounts"])
 
 
+@pytest.mark.slow
 def test_every_interface_carries_over_the_same_due_dates(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot], monkeypatch: pytest.MonkeyPatch) -> None:
     """The publication, `health`, `plan` and the lists treat recorded interventions as done."""
     home, _, after = twice

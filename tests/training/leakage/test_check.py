@@ -205,6 +205,7 @@ def test_an_invalid_source_is_a_user_error(world: Rows, source_of: Any) -> None:
         check_source_for_leaks(source_of(world), FEW)
 
 
+@pytest.mark.slow
 def test_built_in_features_pass_on_a_simulated_portfolio(tmp_path: Path) -> None:
     simulate(tmp_path / "world", accounts=60, weeks=70, seed=2)
     report = check_source_for_leaks(tmp_path / "world")

@@ -174,6 +174,7 @@ def test_prices_that_never_changed_are_a_finding() -> None:
 
 
 # MLflow asks SQLAlchemy for what it is about to remove.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 def test_training_on_overwritten_contracts_stops_with_a_cure(
     simulated: Path, tmp_path: Path, last_rows: LastRows

@@ -110,6 +110,7 @@ for n in itertools.count(2):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no signal that cannot be caught")
 def test_a_kill_at_any_time_leaves_a_complete_champion(tmp_path: Path) -> None:
     """The last promotion that was reported, or the one in progress; its history ends with it; the next one goes on."""
@@ -149,6 +150,7 @@ for n in range(10):
 """
 
 
+@pytest.mark.slow
 def test_concurrent_promotions_are_all_recorded(tmp_path: Path) -> None:
     home, people = _home(tmp_path), ["Ada", "Grace", "Mary"]
     commands = [[sys.executable, "-c", PROMOTES_TEN_TIMES, str(tmp_path), who] for who in people]
