@@ -8,6 +8,9 @@ bench/real_data.py, which has to be run first in the same work folder.
 
     python bench/coverage.py --workdir DIR [--worlds mixed-b2b ...] [--accounts 1000] [--seeds 1] [--earlier CHECKOUT]
     python bench/coverage.py --workdir DIR --groups
+
+The level of these worlds hardly changes, while the interval allows for a change of it. ``--steady`` measures the same
+interval without this part.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import pandas as pd
 from model_runs import Runs, probabilities
 from portfolios import example
 from real_data import CHOICE, REPORTED
-from synthetic_portfolios import EARLIER, OURS, WORLDS, Attainable, World, attainable
+from synthetic_portfolios import EARLIER, OURS, STEADY, WORLDS, Attainable, World, attainable
 
 from features.utils.arrays import Floats
 from features.utils.dates import parse_instant
@@ -97,9 +100,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="seeds of the worlds (default: %(default)s)")
     parser.add_argument("--workdir", type=Path, required=True, help="folder for stored results")
     parser.add_argument("--earlier", type=Path, help="checkout of an earlier release to compare with")
+    parser.add_argument("--steady", action="store_true", help="also without the possible change of the level")
     parser.add_argument("--groups", action="store_true", help="only the groups of the example data sets")
     options = parser.parse_args()
     contenders = (OURS, EARLIER) if options.earlier or options.groups else (OURS,)
+    if options.steady:
+        contenders += (STEADY,)
     if options.groups:
         for name in REPORTED:
             for who in contenders:

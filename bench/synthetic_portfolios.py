@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import lightgbm
 import numpy as np
@@ -25,10 +26,13 @@ from features.catalogue.catalogue import CATALOGUE
 from features.utils.arrays import Floats
 from features.utils.dates import parse_instant
 from models.targets import TARGETS, Target
+from training.estimators import fitted_model
 
 THROUGH = "2026-04-01"
 """Twenty-six weeks before the end of the simulated data."""
 OURS, EARLIER = "ours", "earlier release"
+STEADY = "ours, level held"
+"""Ours with intervals that assume that the level of the newest quarter lasts."""
 WORLDS: Mapping[str, Mapping[str, Any]] = {
     "mixed-b2b": {},
     "smb-monthly": {"preset": "smb-monthly"},
@@ -98,6 +102,9 @@ class World:
         through = parse_instant(THROUGH)
         if who == OURS:
             return ours(self.portfolio, target, through, self.truth)
+        if who == STEADY:
+            with mock.patch.object(fitted_model, "estimate_level_move", return_value=0.0):
+                return ours(self.portfolio, target, through, self.truth)
         assert checkout is not None
         return earlier(checkout, self.portfolio, target, through, self.truth)
 
