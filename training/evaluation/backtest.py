@@ -164,7 +164,15 @@ def compare_tested(tested: ScoredTestRows, subjects: Sequence[str], config: Trai
         By subject.
     """
     return compare_subjects(
-        tested.y, tested.p, tested.accounts, tested.arr, tested.known_rate, subjects, config.resamples, config.seed
+        tested.y,
+        tested.p,
+        tested.accounts,
+        tested.arr,
+        tested.known_rate,
+        subjects,
+        config.resamples,
+        config.seed,
+        tested.as_of,
     )
 
 

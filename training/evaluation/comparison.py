@@ -97,6 +97,7 @@ class Comparison:
     size : number of rows, accounts, rows with the outcome, and accounts with it.
     known_rate, window_rate : mean of the outcome rates known at the origins, and rate of the predicted rows.
     grade, words : grade of the subject by interval bounds, and what it means.
+    ranking : ROC AUC of the subject among rows of the same date; None if dates were not given.
     """
 
     subject: str
@@ -107,6 +108,7 @@ class Comparison:
     window_rate: float
     grade: Grade
     words: str
+    ranking: Metric | None = None
 
     def __getitem__(self, candidate: str) -> ComparisonRow:
         """Return the metrics of a candidate; KeyError if there are none."""
@@ -160,6 +162,7 @@ def compare_candidates(
     subject: str = BLEND,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    dates: npt.ArrayLike | None = None,
 ) -> Comparison:
     """Compare all candidates on the same predicted rows.
 
@@ -172,6 +175,7 @@ def compare_candidates(
     known_rate : outcome rate known when the predictions were made, 0 to 1, of each row (n,) or of all.
     subject : the evaluated candidate.
     resamples, seed : settings of the bootstrap; all candidates share its resamples, so differences are paired.
+    dates : date of each row, shape (n,), to measure the ranking among rows of the same date.
 
     Returns
     -------
@@ -182,7 +186,7 @@ def compare_candidates(
     InsufficientData
         If only one of the two outcomes occurs.
     """
-    return compare_subjects(y, candidates, accounts, arr, known_rate, [subject], resamples, seed)[subject]
+    return compare_subjects(y, candidates, accounts, arr, known_rate, [subject], resamples, seed, dates)[subject]
 
 
 def compare_subjects(
@@ -194,6 +198,7 @@ def compare_subjects(
     subjects: Sequence[str],
     resamples: int = RESAMPLES,
     seed: int = 0,
+    dates: npt.ArrayLike | None = None,
 ) -> dict[str, Comparison]:
     """Compare all candidates on the same test rows, once for each of several subjects.
 
@@ -231,9 +236,10 @@ def compare_subjects(
         )
         against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
         row = {row.candidate: row for row in rows}[subject]
-        grade = _grade(row, against_average)
+        ranking = None if dates is None else _ranking(data[subject], bootstrap, dates)
+        grade = _grade(row, against_average, ranking)
         words = _grade_words(grade, row)
-        comparisons[subject] = Comparison(subject, rows, differences, size, known, window, grade, words)
+        comparisons[subject] = Comparison(subject, rows, differences, size, known, window, grade, words, ranking)
     return comparisons
 
 
@@ -279,6 +285,13 @@ def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float |
     )
 
 
+def _ranking(data: Predictions, bootstrap: AccountBootstrap, dates: npt.ArrayLike) -> Metric:
+    groups = np.unique(np.asarray(dates), return_inverse=True)[1].astype(np.int64)
+    measured = partial(metrics.roc_auc_within, data, groups=groups)
+    point = float(measured(np.ones((1, len(data.y))))[0])
+    return Metric("roc_auc_within_dates", point, *interval(bootstrap.values(measured)), "higher; 0.5 is guessing")
+
+
 def _difference(
     subject: str,
     other: str,
@@ -293,14 +306,32 @@ def _difference(
     return Difference(subject, other, loss, *bootstrap.mean_interval(differences))
 
 
-def _grade(row: ComparisonRow, against_average: Difference) -> Grade:
+def beats_rate(difference: Difference, ranking: Metric | None) -> bool:
+    """Return whether predictions are measurably better than the known rate.
+
+    Either their log loss is, or their ranking is measurably better than chance while the estimate of their log loss is
+    better as well. With few outcomes, the ranking is the more sensitive test: the log loss of one unexpected outcome
+    can outweigh the gain of many. Without signal, each of the two is true with a probability of at most 2.5%.
+
+    Parameters
+    ----------
+    difference : log loss minus that of the known rate.
+    ranking : ROC AUC among rows of the same date, so that changes of the rate over time do not count; or None.
+
+    Returns
+    -------
+    bool
+    """
+    return difference.better or (ranking is not None and ranking.low > 0.5 and difference.value < 0)
+
+
+def _grade(row: ComparisonRow, against_average: Difference, ranking: Metric | None) -> Grade:
     """Return the grade of a candidate, by the bounds of its intervals.
 
-    It must first beat the known rate (by log loss, which is more sensitive than Brier for rare outcomes). Then the
-    ranking counts, and then the probabilities.
+    It must first beat the known rate (`beats_rate`). Then the ranking counts, and then the probabilities.
     """
     auc, slope = row["roc_auc"], row["calibration_slope"]
-    if not (against_average.better and auc.low > 0.5):
+    if not (beats_rate(against_average, ranking) and auc.low > 0.5):
         return "none"
     if auc.low < FAIR_AUC:
         return "weak"

@@ -22,12 +22,13 @@ from training.evaluation.baselines import (
     RENEWAL_DUE,
 )
 from training.evaluation.champion_comparison import ChampionComparison
-from training.evaluation.comparison import Comparison
+from training.evaluation.comparison import Comparison, beats_rate
 from training.leakage.report import MAXIMUM_NAMED
 
 # A slope within these bounds does not matter. With 30 predicted accounts that have the outcome, the standard error of
 # the slope is about 0.2 for an AUC of 0.8. The log-odds of a weak model vary less, so its slope is less certain. It is
-# not refused for a slope that may be 1.
+# not refused for a slope that may be 1, nor for one above the bounds: probabilities that are too close to the average
+# understate differences between accounts, but they are better than the average alone.
 SLOPE_BOUNDS = (0.6, 1.6)
 # A loss of less than this share of the base rate's log loss is no reason to keep a simpler model: the ensemble gives
 # intervals and stable reasons, and a long backtest measures differences that do not matter.
@@ -110,8 +111,21 @@ def _beats_the_average(judgement: Comparison) -> Gate:
     difference = judgement.difference(BASE_RATE)
     if difference is None:
         return Gate("beats_base_rate", False, None, 0.0, "it was not compared with the base rate")
-    words = "log loss " + ("better" if difference.better else "not measurably better") + " than that of the base rate"
-    return Gate("beats_base_rate", difference.better, difference.high, 0.0, words)
+    ranking, rival = judgement.ranking, "that of the base rate"
+    if difference.better:
+        return Gate("beats_base_rate", True, difference.high, 0.0, f"log loss better than {rival}")
+    if ranking is not None and beats_rate(difference, ranking):
+        words = (
+            f"log loss lower than {rival}, though not measurably; it ranks accounts measurably better than chance "
+            f"(ROC AUC within dates at least {ranking.low:.2f})"
+        )
+        return Gate("beats_base_rate", True, ranking.low, 0.5, words)
+    words = f"log loss not measurably better than {rival}"
+    if ranking is not None and ranking.low > 0.5:
+        words = f"log loss not better than {rival}, though it ranks accounts measurably better than chance"
+    elif ranking is not None:
+        words += ", and ranking not measurably better than chance"
+    return Gate("beats_base_rate", False, difference.high, 0.0, words)
 
 
 def _no_loss(judgement: Comparison, rival: str) -> Gate:
@@ -185,7 +199,7 @@ def _compared(name: str, difference: tuple[float, float, float], margin: float, 
 
 
 def _slope(judgement: Comparison) -> Gate:
-    """Return the gate of the slope: failed if it is measurably different from 1 and outside the bounds."""
+    """Return the gate of the slope: failed if it is measurably below 1 and below the bounds, or not defined."""
     metric = judgement[judgement.subject]["calibration_slope"]
     slope, (low, high) = metric.value, SLOPE_BOUNDS
     limit = low if slope < 1 else high
@@ -194,6 +208,9 @@ def _slope(judgement: Comparison) -> Gate:
     way = "too extreme" if slope < low else "too close to the average" if slope > high else "all equal"
     if metric.low <= 1 <= metric.high:
         words = f"its probabilities may be {way}, but the slope is not measurably different from 1"
+        return Gate("calibration_slope", True, slope, limit, f"{words} ({metric.low:.2f} to {metric.high:.2f})")
+    if slope > high:
+        words = f"its probabilities are {way}: they understate differences between accounts"
         return Gate("calibration_slope", True, slope, limit, f"{words} ({metric.low:.2f} to {metric.high:.2f})")
     figure = None if np.isnan(slope) else slope
     return Gate("calibration_slope", False, figure, limit, f"its probabilities are {way}")

@@ -237,6 +237,53 @@ def test_a_weak_model_is_promoted_if_it_is_better_than_the_base_rate() -> None:
     assert failed(result) == []
 
 
+def _few_outcomes(seed: int, effect: float, drift: float = 0.0) -> Comparison:
+    """400 accounts on four dates. The log-odds vary by ``effect`` between accounts and rise by ``drift`` at each date."""
+    rng = np.random.default_rng(seed)
+    accounts, dates = np.repeat(np.arange(400), 4), np.tile(np.arange(4), 400)
+    level, ranking = -3.5 + drift * dates, np.repeat(rng.normal(0, 1, 400), 4)
+    y = (rng.random(1_600) < scipy.special.expit(level + effect * ranking)).astype(float)
+    p = scipy.special.expit(level + (effect or 0.3) * ranking)
+    rate = np.full(len(y), y.mean())
+    candidates = {LIGHTGBM: p, BASE_RATE: rate, LOGISTIC_REGRESSION: rate}
+    names = [f"{account}" for account in accounts]
+    return compare_candidates(y, candidates, names, np.ones(len(y)), rate, LIGHTGBM, 200, dates=dates)
+
+
+def test_a_ranking_better_than_chance_passes_where_the_log_loss_is_lower_but_not_measurably() -> None:
+    results = [_few_outcomes(seed, 0.25) for seed in range(20)]
+    uncertain = [each for each in results if not each.difference(BASE_RATE).better and each.difference(BASE_RATE).value < 0]
+    by_ranking = [each for each in uncertain if each.ranking.low > 0.5]
+    assert by_ranking
+    assert len(by_ranking) < len(uncertain)
+    for result in uncertain:
+        gate = next(each for each in gates(result, ENOUGH, []) if each.name == "beats_base_rate")
+        assert gate.passed == (result.ranking.low > 0.5)
+        assert ("ranks accounts measurably better than chance" in gate.words) == gate.passed
+        assert (result.grade == "none") != gate.passed
+
+
+def test_rates_that_differ_between_dates_are_no_ranking() -> None:
+    """The pooled ranking of dates is right; among accounts of one date there is nothing to rank."""
+    result = _few_outcomes(0, 0.0, drift=0.8)
+    assert result[LIGHTGBM]["roc_auc"].low > 0.55
+    assert result.ranking.low < 0.5
+
+
+def test_probabilities_too_close_to_the_average_are_not_refused() -> None:
+    rng = np.random.default_rng(0)
+    log_odds = rng.normal(-2, 1.5, ROWS)
+    y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
+    flat, rate = scipy.special.expit(-1.6 + 0.4 * (log_odds + 2)), np.full(ROWS, y.mean())
+    accounts = [f"{i % 300}" for i in range(ROWS)]
+    candidates = {LIGHTGBM: flat, BASE_RATE: rate, LOGISTIC_REGRESSION: rate}
+    result = compare_candidates(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
+    slope = next(each for each in gates(result, ENOUGH, []) if each.name == "calibration_slope")
+    assert slope.passed
+    assert slope.figure > SLOPE_BOUNDS[1]
+    assert "too close to the average: they understate differences" in slope.words
+
+
 def test_one_probability_for_all_has_no_slope() -> None:
     slope = next(g for g in gates(judgement("average"), ENOUGH, []) if g.name == "calibration_slope")
     assert not slope.passed

@@ -62,6 +62,19 @@ def test_ranking_metrics_depend_on_ranks_only() -> None:
         assert metric(squashed, once(result)) == pytest.approx(metric(result, once(result)))
 
 
+def test_the_auc_within_groups_ignores_levels_of_groups_and_equals_the_auc_of_one_group() -> None:
+    result = data(600)
+    weights = np.random.default_rng(2).integers(0, 3, (5, 600)).astype(float)
+    together = np.zeros(600, dtype=np.int64)
+    assert metrics.roc_auc_within(result, weights, together) == pytest.approx(metrics.roc_auc(result, weights))
+    groups = np.arange(600) % 3
+    moved = Predictions(result.y, scipy.special.expit(result.log_odds + 2.0 * groups), result.arr)
+    within = metrics.roc_auc_within(result, weights, groups)
+    assert metrics.roc_auc_within(moved, weights, groups) == pytest.approx(within)
+    apart = [metrics.roc_auc(Predictions(*(c[groups == g] for c in (result.y, result.p, result.arr))), weights[:, groups == g]) for g in range(3)]
+    assert within == pytest.approx(np.mean(apart, axis=0), abs=0.02)
+
+
 def test_reversing_the_ranking_reverses_the_auc() -> None:
     result = data()
     turned = Predictions(result.y, 1 - result.p, result.arr)
