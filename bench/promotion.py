@@ -1,8 +1,9 @@
 """Error rates of promotion: how often a model is promoted with and without signal, by accounts, months and true AUC.
 
 Each portfolio is simulated, prepared, backtested and gated by the code of `renewcast train`. The final models are not
-fitted, and the leak check, which does not depend on the signal, is left out. With `--signal 0` of the simulator no method can rank accounts, so every promotion is an error. The true
-AUC is the expected AUC of the true probabilities: that of a model that knows everything about each account.
+fitted, and the leak check, which does not depend on the signal, is left out. With `--signal 0` of the simulator no
+method can rank accounts, so every promotion is an error. The true AUC is the expected AUC of the true probabilities:
+that of a model that knows everything about each account.
 
 Each portfolio adds a line to the cache, a file of JSON lines. Portfolios in the cache are not simulated again, so the
 script can be stopped at any time. Without `--seeds`, it only prints the tables of the cache.
