@@ -56,14 +56,14 @@ import getpass
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from features.errors import BadRequest, InsufficientData, RenewcastError
+from features.errors import BadRequest, HomeError, InsufficientData, RenewcastError
 from features.utils.cli import (
     USER_MISTAKE,
     AsJson,
@@ -218,7 +218,9 @@ def before() -> None:
     from models.home import current_home
 
     restrict_umask(current_home().root)
-    enable_sql_cache(current_home().texts)
+    # Commands that need the home report the error. The others do without the cache.
+    with suppress(HomeError):
+        enable_sql_cache(current_home().require_own().texts)
 
 
 def train(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,11 +12,21 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.errors import HomeError
-from features.utils.atomic_files import write_file
-from features.utils.private_files import make_tree_private
+from features.utils.atomic_files import UNFINISHED, write_file
+from features.utils.private_files import make_private, make_tree_private
 from models.targets import Target
 
 DEFAULT_HOME = Path(".renewcast")
+OWN_ENTRIES = (
+    *("bundles", "snapshots", "rollups", "rubrics", "reviews", "jobs", "demo", "mlartifacts"),
+    *("champion.json", "portfolio.json", "effects.json", "renewals.json", "texts.json", "secret.key"),
+    *("store.sqlite*", "mlflow.db*", ".champion.lock", ".portfolio.lock", ".writable*", f".*{UNFINISHED}*"),
+)
+"""Patterns of the names that Renewcast writes directly in a home. Nothing else in a home is changed."""
+HOME_MARKERS = ("champion.json", "portfolio.json", "store.sqlite")
+"""Any of these files makes a folder a home, whatever else it holds."""
+UNRELATED = ("lost+found", ".DS_Store", ".gitignore", ".gitkeep", ".keep", ".snapshot", "Thumbs.db", "desktop.ini")
+"""Names that systems and version control put into otherwise empty folders."""
 
 
 class HomeSettings(BaseSettings):
@@ -104,35 +115,76 @@ class Home:
         """The folder of MLflow's artifacts, used with SQLite in the home."""
         return self.root / "mlartifacts"
 
-    def make_private(self) -> Home:
-        """Remove access by group and others from an existing home.
+    def require_own(self) -> Home:
+        """Check that the home is a home, empty, or does not exist yet.
 
         Raises
         ------
-        HomeError : the home is a file, which is left alone.
+        HomeError : the home is a file, or a folder with other files that is not a home.
         """
-        self._require_folder()
-        make_tree_private(self.root)
+        self._entries()
+        return self
+
+    def make_private(self) -> Home:
+        """Remove access by group and others from what Renewcast wrote in an existing home.
+
+        Other files in the folder are left alone. The folder itself is made private if nothing else is in it.
+
+        Raises
+        ------
+        HomeError : see `require_own`.
+        """
+        if names := self._entries():
+            if not other_entries(names):
+                make_private(self.root)
+            for name in filter(_is_own, names):
+                make_tree_private(self.root / name)
         return self
 
     def ensure(self) -> Home:
         """Create the home if it does not exist, and check that it can be written, so that long runs fail at the start.
 
-        Access by group and others is removed from an existing home.
+        Access by group and others is removed from an existing home; see `make_private`.
 
         Raises
         ------
-        HomeError : the home cannot be created or written.
+        HomeError : the home cannot be created or written, or see `require_own`.
         """
-        self._require_folder()
+        # The check comes first, so that nothing is written to a folder that is refused.
+        self.require_own()
         trial = self.root / ".writable"
         write_file(trial, b"")
+        self.make_private()
         trial.unlink(missing_ok=True)
-        return self.make_private()
+        return self
 
-    def _require_folder(self) -> None:
-        if self.root.exists() and not self.root.is_dir():
-            raise HomeError(f"{self.root} is a file", "a folder", "set RENEWCAST_HOME to a folder")
+    def _entries(self) -> list[str]:
+        """Return the names in the home's folder, after a check that the folder is a home or can become one."""
+        if not self.root.is_dir():
+            if self.root.exists():
+                raise HomeError(f"{self.root} is a file", "a folder", "set RENEWCAST_HOME to a folder")
+            return []
+        try:
+            names = os.listdir(self.root)
+        except OSError as error:
+            raise HomeError(f"cannot read {self.root}: {error.strerror}", "a readable folder") from error
+        others = other_entries(names)
+        if others and not any(marker in names for marker in HOME_MARKERS):
+            raise HomeError(
+                f"{self.root} is not a home of Renewcast: {len(others)} of its {len(names)} entries are other files",
+                "a home, an empty folder, or a folder that does not exist yet",
+                f"set RENEWCAST_HOME to a folder that holds nothing else, for example {self.root / DEFAULT_HOME}",
+            )
+        return names
+
+
+def _is_own(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in OWN_ENTRIES)
+
+
+def other_entries(names: list[str]) -> list[str]:
+    """Return the names of a folder's entries that Renewcast did not write."""
+    return [name for name in names if name not in UNRELATED and not _is_own(name)]
 
 
 def home_at(root: str | os.PathLike[str] | None = None) -> Home:

@@ -76,7 +76,7 @@ def open_home_signals(signals: str, until: datetime, engine: str, tell: Progress
     from models.artifacts.home_portfolio import require_portfolio
     from models.home import current_home
 
-    opened = open_signals(signals, until, tell, engine, current_home().rollups)
+    opened = open_signals(signals, until, tell, engine, current_home().require_own().rollups)
     require_portfolio(current_home(), opened)
     return opened
 

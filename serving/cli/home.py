@@ -36,7 +36,7 @@ def show_home(
     from models.artifacts.home_portfolio import current_user, read_identity, record_same_portfolio, require_portfolio
     from models.home import current_home
 
-    home = current_home()
+    home = current_home().require_own()
     if same and (signals is None or not why):
         raise BadRequest("--same-portfolio needs signals and a reason", "SIGNALS --same-portfolio --why TEXT")
     if signals is None:

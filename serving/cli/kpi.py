@@ -65,7 +65,7 @@ def portfolio(
             champion.rubric,
             champion_horizon(champion),
             subprogress(tell, 0.4, 1.0),
-            rollup_folder=current_home().rollups,
+            rollup_folder=current_home().require_own().rollups,
         )
     file = json_file_writer(payload, f"{len(payload['measures'])} measures as of {payload['as_of']}")
     write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console), out, file)

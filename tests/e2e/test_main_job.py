@@ -27,7 +27,7 @@ from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid, parse_instant
 from models.artifacts.champion import load_champion
 from models.explain.reasons import FEW_REASONS, MINIMUM_STABILITY
-from models.home import Home
+from models.home import Home, other_entries
 
 SCORED_AT = "2026-09-30"
 WITHIN = [f"probability_{days}d" for days in (30, 60, 90, 180)]
@@ -61,6 +61,10 @@ def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
     assert newest["30"] >= newest["60"] >= newest["90"] > newest["180"]
     assert {gate["name"] for gate in churn["gates"]} >= {"no_leak", "enough_data", "beats_base_rate"}
     assert next(g for g in churn["gates"] if g["name"] == "no_leak")["passed"]
+
+
+def test_all_that_commands_write_counts_as_the_home_s_own(world: Any) -> None:
+    assert other_entries(os.listdir(world.home)) == []
 
 
 def test_the_run_reports_more_than_averages(world: Any) -> None:

@@ -42,7 +42,7 @@ def snapshot(
     catalogue = current_catalogue()
     last = parse_instant(as_of)
     grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
-    rollups = current_home().rollups
+    rollups = current_home().require_own().rollups
     with progress_bar("reading") as progress:
         opened = open_signals(signals, last, subprogress(progress, 0.0, 0.5), engine, rollups)
         frame = build_snapshot(

@@ -330,8 +330,10 @@ def connect(home: Home) -> Any:
     Raises
     ------
     HomeError
-        If the store cannot be opened.
+        If the store cannot be opened, or would be in a folder that is not a home.
     """
+    if home.mlflow_uri is None:
+        home.require_own()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
     # Standard output is reserved for the command's own output.

@@ -61,11 +61,11 @@ def test_an_existing_home_becomes_private_on_the_next_write(tmp_path: Path) -> N
     outside = tmp_path / "outside"
     outside.write_text("x")
     outside.chmod(0o644)
-    (home / "link").symlink_to(outside)
+    (home / "snapshots" / "link").symlink_to(outside)
     for path in (home, home / "snapshots"):
         path.chmod(0o755)
     (home / "snapshots" / "old.parquet").chmod(0o644)
     Home(home).ensure()
-    (home / "link").unlink()
+    (home / "snapshots" / "link").unlink()
     assert modes(home) == {("folder", 0o700), ("file", 0o600)}
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644
