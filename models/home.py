@@ -108,7 +108,12 @@ class Home:
     @property
     def tracking_uri(self) -> str:
         """The MLflow tracking server: MLFLOW_TRACKING_URI if set, else SQLite in the home."""
-        return self.mlflow_uri or f"sqlite:///{self.root / 'mlflow.db'}"
+        if self.mlflow_uri:
+            return self.mlflow_uri
+        path = str(self.root / "mlflow.db")
+        quoted = path.replace("%", "%25").replace("?", "%3F")
+        # With the short scheme, MLflow creates the folders of the path before it decodes the path.
+        return f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
 
     @property
     def artifacts(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -118,8 +119,11 @@ def confine(connection: Backend, files: Iterable[Path] = (), folders: Iterable[P
     connection : the engine; nothing can be attached to it later.
     files, folders : the readable files and folders.
     """
-    paths = ", ".join(sql_literal(str(file)) for file in files)
-    directories = ", ".join(sql_literal(f"{folder}/") for folder in folders)
+    # A name with characters of a pattern is checked as it is written in the statement, and again as it is found.
+    paths = ", ".join(text for file in files for text in (sql_literal(str(file)), file_literal(file)))
+    directories = ", ".join(
+        sql_literal(f"{text}/") for folder in folders for text in (str(folder), glob.escape(str(folder)))
+    )
     # The order matters: the lists are fixed once external access is off, and everything is fixed once locked.
     connection.raw_sql(f"SET allowed_paths = [{paths}]")
     connection.raw_sql(f"SET allowed_directories = [{directories}]")
@@ -190,7 +194,7 @@ def create_parquet_view(
     -------
     ibis.Table
     """
-    paths = f"[{', '.join(sql_literal(str(file)) for file in files)}]"
+    paths = f"[{', '.join(map(file_literal, files))}]"
     keys = hive_keys(files, base) if base else []
     path = f", filename = {sql_literal(_PATH)}" if keys else ""
     read = f"read_parquet({paths}, union_by_name = true, hive_partitioning = false{path})"
@@ -302,3 +306,8 @@ def sql_identifier(name: str) -> str:
 def sql_literal(text: str | None) -> str:
     """Return ``text`` as a SQL literal."""
     return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+def file_literal(file: Path) -> str:
+    """Return the path of one file as a SQL literal for DuckDB, which takes a plain path as a pattern of names."""
+    return sql_literal(glob.escape(str(file)))

@@ -104,7 +104,9 @@ def database_file(address: str, scheme: str, folder: Path | None = None) -> Path
         path = (folder / path).resolve()
     if not path.is_file():
         raise SignalsError(
-            f"no database file at {path}", "an existing file", "check the address (three slashes, then the path)"
+            f"no database file at {path}",
+            "an existing file",
+            "check the address: three slashes, then the path, with %, ? and # written as %25, %3F and %23",
         )
     return path
 

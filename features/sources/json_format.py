@@ -16,6 +16,7 @@ from features.errors import SignalsError
 from features.sources.base import (
     contract_names,
     create_clause,
+    file_literal,
     hive_values,
     qualified_name,
     sql_identifier,
@@ -72,7 +73,7 @@ def _select(connection: Backend, file: Path, base: Path, typed: bool) -> str:
     """Return SQL for the rows of one file."""
     keys = hive_values(file.relative_to(base).parent)
     hive = "".join(f", {sql_literal(value)} AS {sql_identifier(key)}" for key, value in keys.items())
-    common = f"{sql_literal(str(file))}, format = 'auto', maximum_object_size = {MAX_OBJECT_BYTES}"
+    common = f"{file_literal(file)}, format = 'auto', maximum_object_size = {MAX_OBJECT_BYTES}"
     # Without these options, DuckDB reads a value that is not an object as a single column.
     objects = f"{common}, records = true, hive_partitioning = false"
     if typed:
@@ -112,7 +113,7 @@ def _check_not_empty(file: Path) -> None:
 
 def _is_readable(connection: Backend, file: Path) -> bool:
     try:
-        arguments = f"{sql_literal(str(file))}, maximum_object_size = {MAX_OBJECT_BYTES}"
+        arguments = f"{file_literal(file)}, maximum_object_size = {MAX_OBJECT_BYTES}"
         connection.con.execute(f"SELECT count(*) FROM read_json_objects({arguments})")
     except duckdb.Error:
         return False

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from features.errors import HomeError
 from models.home import HOME_MARKERS, UNRELATED, Home, current_home
@@ -24,6 +25,13 @@ def test_default_home_is_in_the_working_directory(tmp_path: Path, monkeypatch: p
     assert home.root == tmp_path / ".renewcast"
     assert home.tracking_uri == f"sqlite:///{tmp_path}/.renewcast/mlflow.db"
     assert not home.root.exists()  # asking makes nothing
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "a?b", "a#b", "a%b", "a%20b", "a'b", 'a"b', "ä", "a@b:1", "a&x=1"])
+def test_the_tracking_address_names_the_file_in_the_home(tmp_path: Path, name: str) -> None:
+    address = make_url(Home(tmp_path / name).tracking_uri)
+    assert address.get_backend_name() == "sqlite"
+    assert (address.database, dict(address.query)) == (str(tmp_path / name / "mlflow.db"), {})
 
 
 def test_environment_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

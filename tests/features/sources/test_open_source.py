@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,28 @@ def _partitioned(folder: Path, to: Path) -> str:
             part.mkdir(parents=True)
             pq.write_table(table.slice(i, 1), part / "0.parquet")
     return str(to)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows takes no such file names")
+@pytest.mark.parametrize("name", ["a?b", "a*b", "a[c]b", "a#b", "a%20b", "a'b"])
+@pytest.mark.parametrize("kind", ["parquet", "partitions", "json"])
+def test_a_name_with_characters_of_a_pattern_is_not_a_pattern(folder: Path, tmp_path: Path, name: str, kind: str) -> None:
+    # Each pattern also matches the name of this folder.
+    for place, account in ((tmp_path / "acb", "other"), (tmp_path / name, "a")):
+        place.mkdir()
+        for file in folder.glob("*.parquet"):
+            rows = pq.read_table(file).to_pandas().assign(account_id=account)
+            if kind == "json":
+                rows.to_json(place / f"{file.stem}.ndjson", orient="records", lines=True, date_format="iso")
+            elif kind == "parquet":
+                rows.to_parquet(place / file.name)
+            else:
+                for part, few in enumerate((rows, rows.head(0))):
+                    (place / file.stem / f"part={part}").mkdir(parents=True)
+                    few.to_parquet(place / file.stem / f"part={part}" / "rows.parquet")
+    signals = open_signals(tmp_path / name)
+    assert signals.rows["accounts"] == 1
+    assert snapshot(signals, Grid.single(AS_OF))["account_id"].tolist() == ["a"]
 
 
 @pytest.mark.parametrize("writer", [_csv, _duckdb, _sqlite, _mapping, _partitioned], ids=lambda d: d.__name__.strip("_"))

@@ -27,6 +27,19 @@ def test_a_connection_leaves_the_users_choice_of_a_store(tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="Windows takes no such file names")
+def test_runs_and_their_files_are_in_a_home_with_an_odd_name(tmp_path: Path) -> None:
+    home = Home(tmp_path / "50%20 #?'ä").ensure()
+    with mlflow_tracking.run(home, "training") as run:
+        run.mlflow.log_text("text", "file.txt", run_id=run.run_id)
+        uri = run.mlflow.get_run(run.run_id).info.artifact_uri
+        assert run.mlflow.artifacts.load_text(f"{uri}/file.txt") == "text"
+    assert list(tmp_path.iterdir()) == [home.root]
+    assert {path.name for path in home.root.iterdir()} == {"mlflow.db", "mlartifacts"}
+    assert [path.name for path in home.artifacts.rglob("*.txt")] == ["file.txt"]
+
+
+@pytest.mark.slow
 def test_two_homes_in_one_process_keep_their_own_runs(tmp_path: Path) -> None:
     for name in ("first", "second", "first"):
         home = home_at(tmp_path / name).ensure()
