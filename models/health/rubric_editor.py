@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from models.health.rubric_schema import Bands, RubricError, RubricFile, WeightProfile
@@ -37,27 +41,72 @@ def revise_rubric_text(
         The text cannot be edited without other changes.
     """
     # Imported here: only signing a review needs it.
-    import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        document: Any = tomlkit.parse(text)
-        document["version"] = version
-        if "weights" in document:
-            document["weights"] = "fixed"
-        _set_numbers(document["bands"], {name: at for name, at in bands.items() if name in document["bands"]})
-        for dimension in document["dimensions"]:
-            if dimension["name"] in weights:
-                _set_numbers(dimension, {"weight": weights[dimension["name"]]})
-        for table, profile in zip(document.get("profiles", ()), profiles, strict=False):
-            for name in set(table["weights"]) - set(profile.weights):
-                del table["weights"][name]
-            _set_numbers(table["weights"], profile.weights)
-        out = f"# {' '.join(note.split())}\n{tomlkit.dumps(document)}"
+        parts = _revise_parts(text, version, weights, bands, profiles)
+        out = f"# {' '.join(note.split())}\n{''.join(parts)}"
     except TOMLKitError as error:
         raise _not_editable() from error
     _check(text, out, version, weights, bands, profiles)
     return out
+
+
+def _revise_parts(
+    text: str,
+    version: str,
+    weights: Mapping[str, float],
+    bands: Mapping[str, float],
+    profiles: Sequence[WeightProfile],
+) -> Iterator[str]:
+    """Yield the parts of the text with the new values.
+
+    Each part is parsed alone: TOML Kit moves a table between two elements of an array of tables behind the array.
+    """
+    import tomlkit
+
+    profile: WeightProfile | None = None
+    remaining = iter(profiles)
+    for position, part in enumerate(_parts(text)):
+        document: Any = tomlkit.parse(part)
+        if position == 0:
+            document["version"] = version
+            if "weights" in document:
+                document["weights"] = "fixed"
+        if "bands" in document:
+            _set_numbers(document["bands"], {name: at for name, at in bands.items() if name in document["bands"]})
+        for dimension in _elements(document.get("dimensions")):
+            if dimension["name"] in weights:
+                _set_numbers(dimension, {"weight": weights[dimension["name"]]})
+        for table in _elements(document.get("profiles")):
+            profile = next(remaining, None)
+            _set_profile(table, profile)
+        if isinstance(document.get("profiles"), dict):
+            _set_profile(document["profiles"], profile)
+        yield tomlkit.dumps(document)
+
+
+def _parts(text: str) -> list[str]:
+    """Split the text before each table header."""
+    starts = [0]
+    for header in re.finditer(r"^[ \t]*\[", text, re.MULTILINE):
+        # Within a string or an array, the text before is incomplete.
+        with suppress(tomllib.TOMLDecodeError):
+            tomllib.loads(text[: header.start()])
+            starts.append(header.start())
+    return [text[start:end] for start, end in pairwise([*starts, len(text)])]
+
+
+def _elements(value: Any) -> list[Any]:
+    """Return the elements of an array; no elements if it is a table or None."""
+    return list(value) if isinstance(value, list) else []
+
+
+def _set_profile(table: Any, profile: WeightProfile | None) -> None:
+    if profile is not None and "weights" in table:
+        for name in set(table["weights"]) - set(profile.weights):
+            del table["weights"][name]
+        _set_numbers(table["weights"], profile.weights)
 
 
 def _set_numbers(table: Any, numbers: Mapping[str, float]) -> None:

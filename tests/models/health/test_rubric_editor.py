@@ -91,3 +91,25 @@ def test_profiles_that_the_rubric_does_not_have_are_rejected() -> None:
             "why",
             [WeightProfile(segments=("smb",), weights={"usage": 100})],
         )
+
+
+def test_a_table_between_two_dimensions_stays_in_its_place() -> None:
+    text = load_rubric("five-dimensions").text
+    start = text.index("[bands]")
+    bands = text[start : text.index("\n\n", start) + 2]
+    first, second, third, *rest = text.replace(bands, "").split("[[dimensions]]")
+    profile = '[[profiles]]\nsegments = ["smb"]\n\n  [profiles.weights]  # agreed\n  usage = 100\n\n'
+    moved = "[[dimensions]]".join([first, second + bands, third + profile, *rest])
+    new = WeightProfile(segments=("smb",), weights={"usage": 60, "support": 40})
+    after = revise_rubric_text(moved, "2027Q1", {"usage": 35, "support": 10}, {"green": 81.25}, "why", [new])
+    expected = moved
+    for old, value in (
+        ('name = "usage"\nweight = 30', 'name = "usage"\nweight = 35'),
+        ('name = "support"\nweight = 15', 'name = "support"\nweight = 10'),
+        ("green = 70", "green = 81.25"),
+        ("  usage = 100\n", "  usage = 60\n  support = 40\n"),
+    ):
+        assert expected.count(old) == 1
+        expected = expected.replace(old, value)
+    version = re.compile(r"^version = .*$", re.MULTILINE)
+    assert after == "# why\n" + version.sub('version = "2027Q1"', expected)
