@@ -373,14 +373,14 @@ def _train(
 
     Simple baselines are evaluated on the same data for comparison."""
     from features.utils.console import Console
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.home import current_home
     from training.cli.tables.train import print_report
     from training.config import read_config
     from training.pipeline.train import train as run
 
     settings = read_config(config, horizon_days=horizon)
-    through = None if data_through is None else parse_instant(data_through)
+    through = None if data_through is None else parse_cutoff(data_through)
     with progress_bar("training") as tell:
         report = run(signals, current_home(), settings, through, tell, engine, portfolio)
     webhook_events.enqueue_latest_promotions(report.promoted)
@@ -430,13 +430,13 @@ def monitor(
 
     It also reports what followed the early warnings of past dates. If retraining is due, webhooks are notified. No
     model is changed."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.home import current_home
     from serving.webhooks.events import DriftFinding
     from training.cli.tables.monitor import print_monitor
     from training.monitoring.monitor import monitor as look
 
-    through = None if data_through is None else parse_instant(data_through)
+    through = None if data_through is None else parse_cutoff(data_through)
     with progress_bar("monitoring the champion") as tell:
         report = look(signals, current_home(), through, tell, engine)
     if report.retrain:
@@ -485,7 +485,7 @@ def _renewals(
     With --backtest, compare forecasts of past quarters with outcomes. Later forecasts then report the measured coverage
     of their intervals. A quarter that began before the champion was trained is forecast by Renewcast's own recipe,
     refitted on what was known then, also if the champion is a registered estimator."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.home import current_home
 
     if not backtest:
@@ -496,7 +496,7 @@ def _renewals(
     from serving.cli.tables.renewals import print_backtest
     from training.backtest.renewals import backtest as look_back
 
-    through = None if as_of is None else parse_instant(as_of)
+    through = None if as_of is None else parse_cutoff(as_of)
     with progress_bar("backtesting") as tell:
         past = look_back(signals, current_home(), through, tell, engine)
     write_result(as_json, lambda: past.model_dump(mode="json"), lambda console: print_backtest(past, console))
@@ -513,14 +513,14 @@ def _effect(
 
     The effects per account are stored in the home. The worklist uses them if validation supports that accounts
     differ."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.home import current_home
     from models.uplift.account_effects import write_effects
     from serving.cli.tables.holdout import print_effects
     from serving.worklist.effects import effects_document
     from training.uplift.account_effects import fit_effects
 
-    instant = parse_instant(as_of)
+    instant = parse_cutoff(as_of)
     with progress_bar("assessing the portfolio") as tell:
         _, context = holdout.assessed_context(signals, instant, engine, tell)
         effects, notes = fit_effects(context.interventions or (), instant)

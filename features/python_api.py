@@ -21,7 +21,7 @@ from features.signals.signals import OpenSignals
 from features.signals.signals import open_signals as read
 from features.snapshots.snapshot import snapshot as build
 from features.sources.base import DUCKDB
-from features.utils.dates import DAY, Grid, parse_instant, to_iso
+from features.utils.dates import DAY, Grid, parse_cutoff, to_iso
 
 Instant: TypeAlias = str | date | datetime | np.datetime64
 """A date or an instant. Text is ISO 8601; without a time zone it is UTC; a date is its midnight."""
@@ -44,7 +44,7 @@ def to_instant(value: Instant) -> datetime:
             f"a date of type {type(value).__name__}",
             "ISO 8601 text, datetime.date, datetime.datetime or pandas.Timestamp",
         )
-    instant = parse_instant(value)
+    instant = parse_cutoff(value)
     return instant.to_pydatetime(warn=False) if isinstance(instant, pd.Timestamp) else instant
 
 

@@ -14,6 +14,7 @@ DAY = timedelta(days=1)
 DAY_SECONDS = 86_400
 WEEK_DAYS = 7
 MAX_GRID = 10_000
+MAX_YEARS_AHEAD = 10
 
 
 def parse_instant(text: str | date | datetime) -> datetime:
@@ -41,6 +42,29 @@ def parse_instant(text: str | date | datetime) -> datetime:
         return instant.astimezone(UTC)
     except OverflowError:
         raise BadRequest("date outside the supported range", "a year between 2 and 9998") from None
+
+
+def parse_cutoff(text: str | date | datetime, now: datetime | None = None) -> datetime:
+    """Parse the date up to which a user wants signals to be read, such as ``as_of`` and ``data_through``.
+
+    Snapshots, forecasts and reports have a row per account and date up to this date. So a date that stands for "no
+    end", such as 9999-12-31, would take all memory.
+
+    Raises
+    ------
+    BadRequest
+        If the text is not ISO 8601, or the date is more than `MAX_YEARS_AHEAD` years after ``now``, by default the
+        system clock.
+    """
+    instant = parse_instant(text)
+    latest = (now or datetime.now(UTC)) + MAX_YEARS_AHEAD * 366 * DAY
+    if instant > latest:
+        raise BadRequest(
+            f"the date {to_iso(instant)} is too far in the future",
+            f"a date up to {to_iso(midnight(latest))}",
+            "correct the date; to read everything, leave out data_through",
+        )
+    return instant
 
 
 def midnight(instant: datetime) -> datetime:

@@ -58,11 +58,11 @@ def plan(
     """Write one account's plan: goals, stakeholders, risks, plays and milestones. Missing information is listed.
 
     An account at risk gets a save plan, any other account a success plan."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from features.utils.periods import period_ending
     from serving.account_reports.success_plan import build_plan
 
-    instant = parse_instant(as_of)
+    instant = parse_cutoff(as_of)
     with progress_bar("reading") as tell:
         known = _account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
     payload = build_plan(known)

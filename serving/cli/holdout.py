@@ -84,7 +84,7 @@ def design(
     """Design a trial: how many accounts and weeks it takes to measure the effect of plays, and what it costs.
 
     The accounts are those of the worklist, with the churn probabilities of the model."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.predictions.payload import format_instant
     from serving.cli.tables.holdout import print_design
     from serving.worklist.holdout import portfolio_design
@@ -94,7 +94,7 @@ def design(
     _require("--power", power, 0.5, 0.99)
     if per_week is not None:
         _require("--per-week", per_week, 0.01, 1_000_000)
-    instant = parse_instant(as_of)
+    instant = parse_cutoff(as_of)
     with progress_bar("assessing the portfolio") as tell:
         found, context = assessed_context(signals, instant, engine, tell)
         plan = portfolio_design(found, context, save_rate, share, power, per_week, play, csm)
@@ -122,7 +122,7 @@ def assign(
 
     The draw is stratified by play and churn probability. The rows of both arms belong in the table `interventions`:
     append the file to it. Accounts that the trial has assigned before, or that are in an intervention, are left out."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.predictions.table_export import suffix_of
     from serving.worklist.holdout import assignment_frame
 
@@ -130,7 +130,7 @@ def assign(
     _require("--share", share, 0.05, 0.95)
     if not trial.strip() or len(trial) > TRIAL_LENGTH or not trial.isprintable():
         raise BadRequest("the name of the trial is not valid", f"1 to {TRIAL_LENGTH} printable characters")
-    instant = parse_instant(as_of)
+    instant = parse_cutoff(as_of)
     with progress_bar("assessing the portfolio") as tell:
         found, context = assessed_context(signals, instant, engine, tell)
         frame = assignment_frame(found, context, trial, share, seed, accounts, play, csm)

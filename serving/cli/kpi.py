@@ -47,14 +47,14 @@ def portfolio(
     Each KPI has its numerator and denominator, previous value and target, for the portfolio and by segment, CSM and
     region. Retention covers the trailing twelve months, with the last quarter next to it. The definitions are in
     docs/reference/generated/kpis.md."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from features.utils.periods import period_ending
     from models.home import current_home
     from serving.cli.tables.kpi import print_kpis
     from serving.portfolio.kpi_report import kpi_report
     from serving.scoring.score_portfolio import champion_horizon
 
-    instant = parse_instant(as_of)
+    instant = parse_cutoff(as_of)
     span = period_ending(instant, period)
     champion = selected_champion(rubric).at(instant)
     with progress_bar("reading") as tell:
@@ -84,13 +84,13 @@ def cohorts(
     """Show retention by starting quarter (Kaplan-Meier, in accounts and ARR), and the lifetime and lifetime value that
     follow from the model's churn probabilities."""
     from features.kpi.cohort_retention import cohorts as retained
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from serving.cli.tables.kpi import print_cohorts
     from serving.portfolio.lifetime_value import check_parameters, lifetimes
     from serving.scoring.score_portfolio import champion_horizon
 
     check_parameters(margin, years)
-    instant, champion = parse_instant(as_of), selected_champion()
+    instant, champion = parse_cutoff(as_of), selected_champion()
     with progress_bar("reading") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         tell(0.9, "computing cohort retention")

@@ -23,7 +23,7 @@ def forecast(
     ------
     BadRequest : the period or days cannot be forecast, or the file type is unknown.
     """
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from features.utils.periods import forecast_period
     from models.home import current_home
     from models.predictions.table_export import suffix_of
@@ -33,7 +33,7 @@ def forecast(
 
     if out is not None:
         suffix_of(out)
-    instant = parse_instant(as_of)
+    instant = parse_cutoff(as_of)
     asked = forecast_period(instant, period, days)
     with progress_bar("forecasting renewals") as tell:
         opened, found = assess_signals(signals, instant, engine, selected_champion(), subprogress(tell, 0.0, 0.9))

@@ -101,7 +101,7 @@ def risks(
 
     Accounts whose play is in progress, done or snoozed, and accounts in the control group, show no play."""
     from features.errors import BadRequest
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.home import current_home
     from models.predictions.payload import format_instant
     from serving.cli.tables.rules import RISKS, print_summary
@@ -117,7 +117,7 @@ def risks(
         from models.predictions.table_export import suffix_of
 
         suffix_of(out)
-    instant, store = parse_instant(as_of), open_store()
+    instant, store = parse_cutoff(as_of), open_store()
     with progress_bar("assessing the portfolio") as tell:
         opened, found = assess_signals(signals, instant, engine, selected_champion(rubric), tell)
         known = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
@@ -139,14 +139,14 @@ _view("onboarding", "List the accounts in onboarding, the steps that are overdue
 
 def _assess(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
     """Assess the portfolio by the rules and, if there is one, the champion."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.predictions.table_export import suffix_of
 
     if out is not None:
         # Check the file type first, since the assessment takes a while.
         suffix_of(out)
     with progress_bar("assessing the portfolio") as tell:
-        return assess_signals(signals, parse_instant(as_of), engine, selected_champion(rubric), tell)[1]
+        return assess_signals(signals, parse_cutoff(as_of), engine, selected_champion(rubric), tell)[1]
 
 
 def _show(

@@ -31,13 +31,13 @@ def score(
     from features.feed_health.feed_health import feed_health
     from features.signals.signals import read_signals
     from features.sources.open_source import open_source
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from models.home import current_home
     from models.predictions.table_export import suffix_of
     from serving.scoring.score_portfolio import score as run
 
     suffix_of(out)
-    instant, home = parse_instant(as_of), current_home()
+    instant, home = parse_cutoff(as_of), current_home()
     with progress_bar("scoring") as tell:
         source = open_source(signals, engine)
         jumped = feed_health(source, instant).jumped

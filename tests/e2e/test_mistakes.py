@@ -8,6 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
+
+from features.errors import BadRequest
+from renewcast import app
 
 
 @pytest.fixture
@@ -125,3 +129,19 @@ def test_tables_with_only_a_header_end_with_one_message(renewcast: Any, tmp_path
         if result.returncode:
             assert result.stderr.count("Fix: ") == 1, result.stderr
     assert out.exists() == (scored.returncode == 0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(f"{command} SIGNALS --data-through" for command in ("check", "leakcheck", "train", "monitor")),
+        *(f"{command} SIGNALS --as-of" for command in ("health", "risks", "worklist", "portfolio", "cohorts", "renewals")),
+        *(f"{command} SIGNALS --out rows.csv --as-of" for command in ("snapshot", "score")),
+        "renewals SIGNALS --backtest --as-of",
+        "holdout effect SIGNALS --as-of",
+    ],
+)
+def test_a_date_that_means_no_end_is_rejected_before_anything_is_read(arguments: str) -> None:
+    result = CliRunner().invoke(app, [*arguments.split(), "9999-12-31"])
+    assert isinstance(result.exception, BadRequest), result.output
+    assert "too far in the future" in result.exception.found

@@ -99,11 +99,11 @@ def check(
     signals: SignalsArgument, data_through: DataThrough = None, engine: Engine = "duckdb", as_json: AsJson = False
 ) -> None:
     """Validate signals against the data contract, and report whether there is enough data to train on."""
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from training.cli.tables.check import print_check
     from training.python_api import check_source
 
-    through = None if data_through is None else parse_instant(data_through)
+    through = None if data_through is None else parse_cutoff(data_through)
     with progress_bar("checking") as progress:
         result = check_source(signals, through, engine, progress)
     write_result(
@@ -126,11 +126,11 @@ def leakcheck(
 
     The exit code is 1 if leakage is found. Every training runs the same check and stops if it fails."""
     from features.custom.current_catalogue import current_catalogue
-    from features.utils.dates import parse_instant
+    from features.utils.dates import parse_cutoff
     from training.cli.tables.leakage import print_leaks
     from training.leakage.check import check_source_for_leaks
 
-    through = None if data_through is None else parse_instant(data_through)
+    through = None if data_through is None else parse_cutoff(data_through)
     with progress_bar("checking for leakage") as progress:
         report = check_source_for_leaks(
             signals, current_catalogue(), data_through=through, progress=progress, engine=engine

@@ -34,13 +34,13 @@ def snapshot(
     from features.custom.current_catalogue import current_catalogue
     from features.signals.signals import open_signals
     from features.snapshots.snapshot import snapshot as build_snapshot
-    from features.utils.dates import Grid, parse_instant
+    from features.utils.dates import Grid, parse_cutoff, parse_instant
     from models.home import current_home
     from models.predictions.table_export import formula_note, suffix_of, write_frame
 
     suffix_of(out)
     catalogue = current_catalogue()
-    last = parse_instant(as_of)
+    last = parse_cutoff(as_of)
     grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
     rollups = current_home().require_own().rollups
     with progress_bar("reading") as progress:

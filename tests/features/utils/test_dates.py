@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import BadRequest
-from features.utils.dates import Grid, midnight, parse_instant, to_iso
+from features.utils.dates import Grid, midnight, parse_cutoff, parse_instant, to_iso
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,15 @@ from features.utils.dates import Grid, midnight, parse_instant, to_iso
 )
 def test_every_instant_is_utc(text: str | date, instant: datetime) -> None:
     assert parse_instant(text) == instant
+
+
+@pytest.mark.parametrize("text", ["9999-12-31", "2199-12-31", "2036-12-31", "9999-12-31T23:00:00-01:00"])
+def test_a_cutoff_that_means_no_end_is_rejected(text: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_cutoff(text, datetime(2026, 9, 30, tzinfo=UTC))
+    assert refused.value.expected
+    # Planned contracts are looked at from dates ahead.
+    assert parse_cutoff("2036-09-30", datetime(2026, 9, 30, tzinfo=UTC)) == datetime(2036, 9, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "2023-02-29", "30/09/2026"])
