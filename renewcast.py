@@ -64,7 +64,9 @@ import typer
 from typer.core import TyperGroup
 
 from features.errors import BadRequest, HomeError, InsufficientData, RenewcastError
+from features.utils.atomic_files import DISK_ERRORS, write_error
 from features.utils.cli import (
+    CLOSED_PIPE,
     USER_MISTAKE,
     AsJson,
     AsOf,
@@ -76,7 +78,7 @@ from features.utils.cli import (
     write_result,
 )
 from features.utils.interruption import exit_on_signals, stop_exit_code
-from features.utils.printable import printable_line, printable_output
+from features.utils.printable import discard_output, printable_line, printable_output
 from features.utils.proxies import bypass_proxies_locally
 from serving.cli import (
     account_reports,
@@ -164,23 +166,29 @@ DEMO_AS_OF = "2026-09-30"
 
 
 class Commands(TyperGroup):
-    """The group of all commands. Error messages show control characters of arguments as escapes."""
+    """The group of all commands. Error messages show control characters of arguments as escapes.
+
+    If the reader of the output closes it, as ``head`` does, the command ends quietly.
+    """
 
     def make_context(self, *args: Any, **more: Any) -> Any:
         """Parse the arguments before the command's name."""
-        with _printable_refusals():
+        with _command_errors():
             return super().make_context(*args, **more)
 
     def invoke(self, ctx: Any) -> Any:
         """Parse the remaining arguments and run the command."""
-        with _printable_refusals():
+        with _command_errors():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _printable_refusals() -> Iterator[None]:
+def _command_errors() -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:
+        discard_output()
+        raise typer.Exit(CLOSED_PIPE) from None
     except typer.TyperException as error:
         if isinstance(message := getattr(error, "message", None), str):
             error.message = printable_line(message)
@@ -585,7 +593,8 @@ app.add_typer(webhooks.app, name="webhooks")
 def main() -> None:
     """Run the command line.
 
-    The exit code is 2 for a user's mistake, 143 after SIGTERM and 130 after SIGINT.
+    The exit code is 2 for a user's mistake, 141 if the reader of the output closed it, 143 after SIGTERM and 130 after
+    SIGINT.
     """
     exit_on_signals()
     bypass_proxies_locally()
@@ -593,13 +602,22 @@ def main() -> None:
         from serving.server import slim_imports  # noqa: F401 must be imported before the modules that it replaces
     with printable_output():
         try:
-            app()
+            try:
+                app()
+            finally:
+                # Otherwise the interpreter reports a failure when it ends, with an exit code of its own.
+                sys.stdout.flush()
         except Exception as error:
             if stop_exit_code() is None:
                 if isinstance(error, RenewcastError):
                     _fail(str(error), insufficient=isinstance(error, InsufficientData))
+                if isinstance(error, BrokenPipeError):
+                    discard_output()
+                    sys.exit(CLOSED_PIPE)
                 if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
                     _fail("a file name is too long for this system\nExpected: the name of a file or folder")
+                if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                    _fail(str(write_error(error.filename or "the output", error)))
                 raise
         finally:
             # A library may ignore the exception that a signal raises, or turn it into an error of its own. The message
@@ -612,11 +630,14 @@ def _fail(message: str, *, insufficient: bool = False) -> NoReturn:
     from features.utils.console import Console
 
     head, *rest = message.split("\n")
-    console = Console(stderr=True, soft_wrap=True)
-    console.print("Not enough data:" if insufficient else "Error:", style="bold red", end=" ")
-    console.print(head)
-    for line in rest:
-        console.print(line)
+    # Standard error may be on the full disk too.
+    with suppress(OSError):
+        console = Console(stderr=True, soft_wrap=True)
+        console.print("Not enough data:" if insufficient else "Error:", style="bold red", end=" ")
+        console.print(head)
+        for line in rest:
+            console.print(line)
+    discard_output()
     sys.exit(USER_MISTAKE)
 
 

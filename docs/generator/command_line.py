@@ -21,6 +21,7 @@ EXIT_CODES = (
     ),
     (str(USER_MISTAKE), "You can fix it: a wrong argument, unusable signals, too little data. One message says how."),
     ("130", "Interrupted by Ctrl+C (SIGINT). No file is left half-written."),
+    ("141", "The reader of the output closed it, as `head` does."),
     ("143", "Stopped by SIGTERM. No file is left half-written."),
 )
 

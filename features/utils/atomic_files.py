@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -14,6 +15,9 @@ from features.errors import HomeError
 from features.utils.private_files import apply_file_mode, apply_tree_modes, make_folder
 
 CURE = "free some space, or choose a writable location (RENEWCAST_HOME, or the output path)"
+
+#: Error numbers of a disk that is full, is read-only or has failed.
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 #: Suffix of unfinished files and folders, so that listings can skip them.
 UNFINISHED = ".unfinished"
@@ -37,12 +41,19 @@ def new_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path with the same suffix, and rename it to ``path`` when the block succeeds.
 
     The block should only write. If it fails for any reason, including an interrupt, ``path`` is unchanged and the
-    temporary file is removed.
+    temporary file is removed. A device or pipe, such as /dev/stdout, is not replaced: the content is copied to it.
 
     Raises
     ------
     HomeError : the path cannot be written.
     """
+    if _is_device(path):
+        with _os_errors_as_home_error(path), tempfile.TemporaryDirectory(prefix="renewcast-") as folder:
+            content = Path(folder, f"content{path.suffix}")
+            yield content
+            with content.open("rb") as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        return
     partial = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{UNFINISHED}{path.suffix}")
     with _os_errors_as_home_error(path):
         _in_progress.add(partial)
@@ -57,6 +68,13 @@ def new_file(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             _in_progress.discard(partial)
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether the path is that of a device or pipe, or of an open file (/dev/stdout, /dev/fd, /proc)."""
+    if path.absolute().parts[1:2] in (("dev",), ("proc",)) and path.exists():
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 @contextmanager
@@ -135,4 +153,9 @@ def _os_errors_as_home_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise HomeError(f"cannot write {path}: {error.strerror or error}", "a writable path", CURE) from error
+        raise write_error(path, error) from error
+
+
+def write_error(path: str | Path, error: OSError) -> HomeError:
+    """Return the error to report if ``path`` cannot be written."""
+    return HomeError(f"cannot write {path}: {error.strerror or error}", "a writable path with free space", CURE)

@@ -24,6 +24,8 @@ FAILED_CHECK = 1
 """Exit code of a check that ran and failed."""
 USER_MISTAKE = 2
 """Exit code of a mistake that the user can fix."""
+CLOSED_PIPE = 141
+"""Exit code if the reader of the output closed it, as with ``| head``: that of a process that SIGPIPE ends."""
 
 SignalsArgument = Annotated[
     str, typer.Argument(metavar="SIGNALS", help="Folder, database address or TOML mapping file.")

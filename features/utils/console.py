@@ -8,7 +8,7 @@ line feeds and tabs are also shown as escapes, so that each row keeps its shape.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import rich.console
 import rich.table
@@ -41,6 +41,10 @@ class Console(rich.console.Console):
     @file.setter
     def file(self, file: IO[str]) -> None:
         self._file = file
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Let the command report that the reader closed the output. Rich calls this while it handles the error."""
+        raise
 
     def render_str(self, text: str, **settings: Any) -> Text:
         """Render a string as text, escaped before its width is measured."""

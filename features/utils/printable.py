@@ -6,10 +6,12 @@ reverse the order of letters (CVE-2021-42574) or are invisible. Each is printed 
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TextIO
 
 #: Unicode categories Cc (control), Cf (format), Cs (surrogate), Zl and Zp (separators), except line feed and tab.
@@ -88,11 +90,28 @@ def printable_output() -> Iterator[None]:
     Characters outside the terminal's encoding are also escaped.
     """
     before = sys.stdout, sys.stderr
-    for stream in before:
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    sys.stdout, sys.stderr = (PrintableStream(stream) for stream in before)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    # Python sets a stream to None if it was closed when the process started.
+    with ExitStack() as opened:
+        streams = [stream or opened.enter_context(Path(os.devnull).open("w", encoding="utf-8")) for stream in before]
+        for stream in streams:
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        sys.stdout, sys.stderr = map(PrintableStream, streams)
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+def discard_output() -> None:
+    """Flush standard output and standard error, and discard what cannot be written.
+
+    The interpreter flushes them again when it ends, and reports a failure with an exit code of its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

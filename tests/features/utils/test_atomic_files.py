@@ -1,4 +1,6 @@
 import os
+import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,3 +78,33 @@ def test_a_full_disk_raises_an_error_and_leaves_no_files(tmp_path: Path, fill: C
     with pytest.raises(HomeError, match=r"cannot write .*a\.csv: No space left on device"):
         fill(tmp_path / "a.csv", OSError(28, "No space left on device"))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    for name, kind in (("/dev/full", "No space left"), ("/dev/null", "")):
+        before = os.listdir("/dev")
+        if kind:
+            with pytest.raises(HomeError, match=f"cannot write /dev/full: {kind}"):
+                write_file(Path(name), "x")
+        else:
+            write_file(Path(name), "x")
+        assert stat.S_ISCHR(Path(name).stat().st_mode)
+        assert os.listdir("/dev") == before
+    link = tmp_path / "link.csv"
+    link.symlink_to("/dev/full")
+    with pytest.raises(HomeError, match="No space left"):
+        write_file(link, "x")
+    assert link.is_symlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_named_pipe_gets_the_content(tmp_path: Path) -> None:
+    pipe, received = tmp_path / "pipe.json", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
+    reader.start()
+    write_file(pipe, "whole")
+    reader.join(10)
+    assert received == ["whole"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
