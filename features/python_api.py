@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from features.signals.signals import OpenSignals
 from features.signals.signals import open_signals as read
 from features.snapshots.snapshot import snapshot as build
 from features.sources.base import DUCKDB
+from features.sources.file_stamp import file_stamp
 from features.utils.dates import DAY, Grid, parse_cutoff, to_iso
 
 Instant: TypeAlias = str | date | datetime | np.datetime64
@@ -53,6 +55,10 @@ class Signals:
 
     It holds the checked tables in memory until it is closed. Use it in a ``with`` statement, or call `close`.
 
+    Several threads may use it; their calls run one after another. It cannot be pickled or copied, or used in a process
+    that was forked after it was opened: open the source again there. If a file of the source changes while it is open,
+    the next call raises an error, so that results never mix old and new rows.
+
     Attributes
     ----------
     data_through : datetime
@@ -67,23 +73,54 @@ class Signals:
 
     def __init__(self, address: Address, data_through: datetime | None, engine: str) -> None:
         self.address, self.engine, self.cutoff = os.fspath(address), engine, data_through
+        # The engine's connection has state, such as temporary views, that calls change.
+        self._lock, self._process = threading.RLock(), os.getpid()
+        self._stamp = file_stamp(self.address)
         self._opened: OpenSignals = read(self.address, data_through, engine=engine)
         self._closed = False
 
     @property
     def opened(self) -> OpenSignals:
-        """The tables.
+        """The tables. Within one thread at a time; see `exclusive`.
 
         Raises
         ------
         BadRequest
-            If the source was closed.
+            As `exclusive` says.
         """
-        if self._closed:
+        with self.exclusive() as opened:
+            return opened
+
+    @contextmanager
+    def exclusive(self) -> Iterator[OpenSignals]:
+        """The tables, for this thread alone while the block runs.
+
+        Raises
+        ------
+        BadRequest
+            If the source was closed, a file of it has changed, or this is another process.
+        """
+        if os.getpid() != self._process:
+            # The lock may be held by a thread that does not exist in this process.
             raise BadRequest(
-                f"the signals {self.origin} are closed", "an open source", "use them before close, or open them again"
+                f"the signals {self.origin} were opened in another process",
+                "signals that this process opened",
+                "open them in each process: renewcast.open_signals(address)",
             )
-        return self._opened
+        with self._lock:
+            if self._closed:
+                raise BadRequest(
+                    f"the signals {self.origin} are closed",
+                    "an open source",
+                    "use them before close, or open them again",
+                )
+            if file_stamp(self.address) != self._stamp:
+                raise BadRequest(
+                    f"files of the signals {self.origin} have changed since they were opened",
+                    "files that do not change while they are open",
+                    "close the signals and open them again",
+                )
+            yield self._opened
 
     @property
     def data_through(self) -> datetime:
@@ -107,15 +144,25 @@ class Signals:
 
     def close(self) -> None:
         """Release the memory that the tables use. Closing twice has no effect."""
-        if not self._closed:
-            self._closed = True
-            self._opened.close()
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._opened.close()
 
     def __enter__(self) -> Signals:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise BadRequest(
+            f"the signals {self.origin} cannot be pickled or copied, because they are an open connection",
+            "an address, or a DataFrame",
+            "pass the address, and open it in each process: renewcast.open_signals(address)",
+        )
 
     def __repr__(self) -> str:
         return f"<Signals {self.origin!r}, data through {to_iso(self.data_through)}>"
@@ -130,23 +177,23 @@ class Signals:
         Raises
         ------
         BadRequest
-            If ``as_of`` is after the ``data_through`` that the user gave, or the source was closed.
+            If ``as_of`` is after the ``data_through`` that the user gave, or as `exclusive` says.
         """
-        opened = self.opened
-        if as_of <= self.data_through:
-            yield opened
-            return
-        if self.cutoff is not None:
-            raise BadRequest(
-                f"as_of {to_iso(as_of)} is after data_through {to_iso(self.cutoff)}",
-                "a date up to data_through",
-                "open the signals with a later data_through, or without one",
-            )
-        later = read(self.address, as_of, engine=self.engine)
-        try:
-            yield later
-        finally:
-            later.close()
+        with self.exclusive() as opened:
+            if as_of <= self.data_through:
+                yield opened
+                return
+            if self.cutoff is not None:
+                raise BadRequest(
+                    f"as_of {to_iso(as_of)} is after data_through {to_iso(self.cutoff)}",
+                    "a date up to data_through",
+                    "open the signals with a later data_through, or without one",
+                )
+            later = read(self.address, as_of, engine=self.engine)
+            try:
+                yield later
+            finally:
+                later.close()
 
 
 def open_signals(source: Address, *, data_through: Instant | None = None, engine: str = DUCKDB) -> Signals:

@@ -423,7 +423,8 @@ def labels(signals: Signals, snapshots: pd.DataFrame, *, horizon_days: int = 90,
     if "as_of" in snapshots.columns and not is_datetime64_any_dtype(snapshots["as_of"]):
         as_of = pd.to_datetime([to_instant(value) for value in snapshots["as_of"]], utc=True)
         snapshots = snapshots.assign(as_of=as_of)
-    return label(signals.opened, snapshots, horizon_days, grace_days)
+    with signals.exclusive() as opened:
+        return label(opened, snapshots, horizon_days, grace_days)
 
 
 def train_signals(

@@ -1,0 +1,45 @@
+"""The sizes and times of a source's files, to notice that a file is replaced while the source is open."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TypeAlias
+
+from features.errors import SignalsError
+from features.sources.base import SCHEMES
+from features.sources.databases import database_file
+from features.sources.files import WILDCARDS, glob_paths
+
+Stamp: TypeAlias = frozenset[tuple[str, int, int, int]]
+
+
+def file_stamp(address: str, folder: Path | None = None) -> Stamp:
+    """Return path, size, time of change and inode of each local file of a source; nothing for servers and stores.
+
+    Parameters
+    ----------
+    address : the address, as in `features.sources.open_source.open_source`.
+    folder : the folder of relative paths; by default the working directory.
+    """
+    scheme, sign, _ = address.partition("://")
+    paths: list[Path] = []
+    stamp: Stamp = frozenset()
+    try:
+        if sign:
+            paths = [database_file(address, scheme, folder)] if scheme in SCHEMES else []
+        elif (path := (folder or Path()) / address).is_dir():
+            paths = [file for file in path.rglob("*") if file.is_file()]
+        elif path.is_file():
+            paths = [path]
+            if path.suffix == ".toml":
+                mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+                inner = [*mapping.get("files", {}).values(), mapping.get("database", "")]
+                stamp = frozenset().union(*(file_stamp(each, path.parent) for each in inner if each))
+        elif any(c in address for c in WILDCARDS):
+            paths = [file for found in glob_paths(path) for file in (found, *found.rglob("*")) if file.is_file()]
+        facts = [(file, file.stat()) for file in paths]
+    except (OSError, SignalsError, ValueError):
+        # Whoever reads the source reports what is wrong with it.
+        return frozenset()
+    return stamp | {(str(file), fact.st_size, fact.st_mtime_ns, fact.st_ino) for file, fact in facts}
