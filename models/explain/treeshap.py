@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -109,6 +110,15 @@ class LazyTreeShap:
                     self._shap = None
                 self._tried, self._model = True, ""
         return None if self._shap is None else self._shap.contributions(matrix)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A lock cannot be pickled or copied; the copy gets its own.
+        with self._lock:
+            return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = Lock()
 
 
 def _split_by_size(groups: Sequence[LeafGroup], entries: int) -> tuple[list[LeafGroup], list[LeafGroup]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,14 +65,26 @@ def _parameters(kind: str, values: Any, where: str) -> dict[str, Floats]:
 
 def _sigmoid(a: Floats, b: Floats) -> Callable[[Floats], Floats]:
     """Platt 1999: 1 / (1 + exp(-(a z + b))) with z the log-odds and a >= 0."""
-    return lambda z: logistic(a * z + b)
+    return partial(_sigmoid_at, a, b)
+
+
+def _sigmoid_at(a: Floats, b: Floats, z: Floats) -> Floats:
+    return logistic(a * z + b)
 
 
 def _beta(a: Floats, b: Floats, c: Floats) -> Callable[[Floats], Floats]:
     """Kull, Silva Filho and Flach 2017: log-odds c + a log p - b log(1 - p), p the raw probability, a and b >= 0."""
-    return lambda z: logistic(c - a * np.logaddexp(0.0, -z) + b * np.logaddexp(0.0, z))
+    return partial(_beta_at, a, b, c)
+
+
+def _beta_at(a: Floats, b: Floats, c: Floats, z: Floats) -> Floats:
+    return logistic(c - a * np.logaddexp(0.0, -z) + b * np.logaddexp(0.0, z))
 
 
 def _isotonic(points: Sequence[tuple[Floats, Floats]]) -> Callable[[Floats], Floats]:
     """Zadrozny and Elkan 2002: linear between points (x log-odds, y probability), constant beyond the outer ones."""
-    return lambda z: np.stack([np.interp(z, x, y) for x, y in points])
+    return partial(_isotonic_at, points)
+
+
+def _isotonic_at(points: Sequence[tuple[Floats, Floats]], z: Floats) -> Floats:
+    return np.stack([np.interp(z, x, y) for x, y in points])

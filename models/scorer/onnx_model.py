@@ -52,8 +52,12 @@ class OnnxModel:
         floats = all(each.type == "tensor(float)" for each in (*inputs, output))
         if not floats or [_width(each) for each in inputs] != widths or _width(output) != 2:
             raise ScorerError(f"{name} does not map {columns} columns of numbers to two probabilities")
-        self._name = name
+        self._name, self._content, self._columns = name, content, columns
         self._inputs, self._output = [each.name for each in inputs], output.name
+
+    def __reduce__(self) -> tuple[type[OnnxModel], tuple[bytes, str, int]]:
+        # A session of ONNX Runtime cannot be pickled or copied.
+        return type(self), (self._content, self._name, self._columns)
 
     def log_odds(self, matrix: Floats) -> Floats:
         """Return the log-odds of a matrix, (n, columns) -> (n,).

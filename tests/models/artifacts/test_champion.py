@@ -1,8 +1,11 @@
+import copy
+import pickle
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from features.catalogue.catalogue import Catalogue
@@ -46,6 +49,22 @@ def test_homes_can_be_moved(home: Home, catalogue: Catalogue, tmp_path: Path) ->
     champion = load_champion(Home(tmp_path / "elsewhere"), catalogue)
     assert champion.bundles["churn"].manifest.version == "3"
     assert "expansion" not in champion.bundles
+
+
+@pytest.mark.parametrize("transfer", [lambda champion: pickle.loads(pickle.dumps(champion)), copy.copy, copy.deepcopy])
+def test_a_champion_can_be_pickled_and_copied(
+    home: Home, catalogue: Catalogue, transfer: Callable[[Champion], Champion]
+) -> None:
+    champion = load_champion(home, catalogue)
+    scorer = champion.bundles["churn"].scorer
+    matrix = np.random.default_rng(1).normal(size=(5, len(scorer.features)))
+    copied = transfer(champion)
+    assert copied.versions == champion.versions
+    again = copied.bundles["churn"].scorer
+    raw = scorer.raw(matrix)
+    np.testing.assert_equal(again.raw(matrix), raw)
+    np.testing.assert_equal(again.probability(raw), scorer.probability(raw))
+    np.testing.assert_equal(again.contributions(matrix), scorer.contributions(matrix))
 
 
 def test_rubric_and_peers_come_from_the_bundle(home: Home, catalogue: Catalogue) -> None:
