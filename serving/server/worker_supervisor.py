@@ -5,6 +5,9 @@ it had accepted is in the store: jobs, deliveries and requests with an Idempoten
 expires. Its connections break, and other workers serve the clients when they connect again. If the supervisor itself
 crashes, its workers stop.
 
+SIGHUP to the supervisor restarts the workers one after another: each finishes its requests while the others serve.
+Workers ignore it, since a terminal that closes sends it to every process.
+
 Workers are forked from a process that has imported the application and done nothing else. So they start quickly and
 share that memory. Where this is not possible (Windows), each worker imports the application.
 """
@@ -20,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -49,6 +53,8 @@ class _WorkerSlot:
     started: float = 0.0
     alive: float | None = None
     killed: bool = False
+    outdated: bool = False
+    stopping: float | None = None
     short_lives: int = 0
     start_at: float = 0.0
 
@@ -84,7 +90,7 @@ class Supervisor:
         self._stopping = self._any_served = self._any_started = False
 
     def run(self) -> None:
-        """Run until SIGINT or SIGTERM.
+        """Run until SIGINT or SIGTERM. SIGHUP restarts the workers.
 
         Raises
         ------
@@ -96,7 +102,7 @@ class Supervisor:
             # All workers write their counts there, so that each of them can respond to /metrics for all.
             os.environ[SHARED_METRICS] = folder
             try:
-                self._context = _context(self._preloaded)
+                self._start_context(handlers)
                 while not self._stopping:
                     self._check(time.monotonic())
                     events = [e for s in self._slots if s.process for e in (s.process.sentinel, s.messages) if e]
@@ -108,6 +114,23 @@ class Supervisor:
                     os.environ[SHARED_METRICS] = before
                 for kind, handler in handlers.items():
                     signal.signal(kind, handler)
+
+    def _start_context(self, handlers: dict[signal.Signals, Any]) -> None:
+        """Start the process that workers are forked from, so that it and they ignore SIGHUP, and handle it here."""
+        if not hasattr(signal, "SIGHUP"):
+            self._context = _context(self._preloaded)
+            return
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        handlers[signal.SIGHUP] = before
+        self._context = _context(self._preloaded)
+        if self._context.get_start_method() == "forkserver":
+            forkserver.ensure_running()
+        if before is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._restart)
+
+    def _restart(self, _signal: int, _frame: FrameType | None) -> None:
+        for slot in self._slots:
+            slot.outdated = True
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -124,6 +147,20 @@ class Supervisor:
                 log_event("worker_silent", logging.ERROR, worker=slot.process.pid)
                 slot.process.kill()
                 slot.killed = True
+            elif slot.stopping is not None and now - slot.stopping > 3 * GRACE and not slot.killed:
+                log_event("worker_killed", logging.ERROR, worker=slot.process.pid)
+                slot.process.kill()
+                slot.killed = True
+        self._stop_next_outdated(now)
+
+    def _stop_next_outdated(self, now: float) -> None:
+        """Stop one outdated worker if all others serve."""
+        if any(slot.alive is None or slot.process is None or slot.stopping is not None for slot in self._slots):
+            return
+        slot = next((each for each in self._slots if each.outdated), None)
+        if slot is not None and slot.process is not None:
+            slot.outdated, slot.stopping = False, now
+            slot.process.terminate()
 
     def _read_messages(self, slot: _WorkerSlot, now: float) -> None:
         try:
@@ -143,15 +180,19 @@ class Supervisor:
         slot.process.start()
         worker_end.close()
         slot.started, slot.alive, slot.killed, self._any_started = now, None, False, True
+        # A worker that starts after the signal is new.
+        slot.outdated, slot.stopping = False, None
 
     def _handle_end(self, slot: _WorkerSlot, now: float) -> None:
         assert slot.process is not None
         slot.process.join()
         code, pid = slot.process.exitcode, slot.process.pid
         _forget_metrics(pid)
-        log_event("worker_ended", logging.ERROR, worker=pid, exit_code=code, seconds=round(now - slot.started, 2))
+        stopped, seconds = slot.stopping is not None, round(now - slot.started, 2)
+        level = logging.INFO if stopped else logging.ERROR
+        log_event("worker_stopped" if stopped else "worker_ended", level, worker=pid, exit_code=code, seconds=seconds)
         _close(slot)
-        short = slot.alive is None or now - slot.started < SHORT_LIFE
+        short = not stopped and (slot.alive is None or now - slot.started < SHORT_LIFE)
         slot.short_lives = slot.short_lives + 1 if short else 0
         slot.start_at = now + (min(MAX_WAIT, FIRST_WAIT * 2 ** (slot.short_lives - 1)) if short else 0.0)
         slot.process.close()

@@ -128,6 +128,25 @@ def test_a_killed_worker_is_restarted_and_a_signal_stops_all(supervised: Callabl
     assert all(map(_gone, everyone))
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signal")
+def test_a_hangup_restarts_the_workers_one_after_another(supervised: Callable[..., Supervised]) -> None:
+    running = supervised()
+    first = running.workers(2)
+    for worker in first:
+        os.kill(worker, signal.SIGHUP)
+    assert running.ask() in first
+    running.process.send_signal(signal.SIGHUP)
+    everyone = running.workers(4)
+    assert len(set(everyone)) == 4
+    events = [str(line["event"]) for line in running.lines() if str(line["event"]).startswith("worker")]
+    assert events == ["worker", "worker", "worker_stopped", "worker", "worker_stopped", "worker"]
+    assert running.ask() in everyone[2:]
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.communicate(timeout=60)[0] == "stopped\n"
+    assert all(map(_gone, everyone))
+
+
 def test_a_hanging_worker_is_killed_and_restarted(supervised: Callable[..., Supervised]) -> None:
     running = supervised(silent=1.0)
     first = running.workers(2)
