@@ -49,6 +49,16 @@ def signed(value: float | None, digits: int = 1) -> str:
     return f"{'+' if value > 0 else MINUS}{shown}"
 
 
+def significant(value: float | None, digits: int = 2) -> str:
+    """Format a number with so many significant digits, using a true minus: 0.012, −0.5."""
+    return UNKNOWN if _is_missing(value) else _with_true_minus(f"{value:.{digits}g}")
+
+
+def interval_text(low: float | None, high: float | None, digits: int = 2) -> str:
+    """Format an interval of numbers: −0.01 to 0.01. A dash between them would look like the sign of the second one."""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
 def count_of(count: int, noun: str) -> str:
     """Format a count with its noun: "1 account", "1,204 accounts"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from features.utils.formatting import UNKNOWN, day, number, percent
+from features.utils.formatting import UNKNOWN, day, interval_text, number, percent
 from serving.portfolio.model_cards import (
     CANDIDATES,
     CHURN_KIND_CANDIDATES,
@@ -49,7 +49,7 @@ def figure_words(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
     value = number(figure["value"], digits)
     if figure["low"] is None or figure["low"] == figure["high"]:
         return value
-    return f"{value} ({number(figure['low'], 2)} to {number(figure['high'], 2)})"
+    return f"{value} ({interval_text(figure['low'], figure['high'])})"
 
 
 def _share_words(figure: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from features.utils.formatting import interval_text, significant
 from training.dataset.sufficiency import Sufficiency
 from training.evaluation.baselines import (
     BASE_RATE,
@@ -208,10 +209,10 @@ def _slope(judgement: Comparison) -> Gate:
     way = "too extreme" if slope < low else "too close to the average" if slope > high else "all equal"
     if metric.low <= 1 <= metric.high:
         words = f"its probabilities may be {way}, but the slope is not measurably different from 1"
-        return Gate("calibration_slope", True, slope, limit, f"{words} ({metric.low:.2f} to {metric.high:.2f})")
+        return Gate("calibration_slope", True, slope, limit, f"{words} ({interval_text(metric.low, metric.high)})")
     if slope > high:
         words = f"its probabilities are {way}: they understate differences between accounts"
-        return Gate("calibration_slope", True, slope, limit, f"{words} ({metric.low:.2f} to {metric.high:.2f})")
+        return Gate("calibration_slope", True, slope, limit, f"{words} ({interval_text(metric.low, metric.high)})")
     figure = None if np.isnan(slope) else slope
     return Gate("calibration_slope", False, figure, limit, f"its probabilities are {way}")
 
@@ -260,5 +261,5 @@ def gate_text(gate: Mapping[str, Any]) -> str:
     """Return a gate in words, with the deciding figure and its limit if both are numbers."""
     figure, limit = gate.get("figure"), gate.get("limit")
     numeric = isinstance(figure, float | int) and isinstance(limit, float | int)
-    numbers = f" ({figure:.3g}, limit {limit:.3g})" if numeric else ""
+    numbers = f" ({significant(figure, 3)}, limit {significant(limit, 3)})" if numeric else ""
     return f"{str(gate['name']).replace('_', ' ')}: {gate['words']}{numbers}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.utils.arrays import Floats, Objects
+from features.utils.formatting import interval_text, number
 from training.evaluation.test_predictions import UNDEFINED, MetricEstimate, estimate, ratio
 from training.statistics import metrics
 from training.statistics.account_bootstrap import AccountBootstrap
@@ -66,8 +67,8 @@ class MaturedMetrics:
             value, low, high = self.ratio
             more = "more" if value > 1 else "less"
             faults.append(
-                f"within {self.days} days the outcome occurred {value:.2f} times as often as predicted ({low:.2f} to "
-                f"{high:.2f}): {more} than chance explains"
+                f"within {self.days} days the outcome occurred {value:.2f} times as often as predicted "
+                f"({interval_text(low, high)}): {more} than chance explains"
             )
         if self.misspread:
             value, low, high = self.slope
@@ -75,7 +76,7 @@ class MaturedMetrics:
             moderate = "close to the average: high ones are too low and low ones too high"
             faults.append(
                 f"within {self.days} days the probabilities are too {extreme if value < 1 else moderate} (calibration "
-                f"slope {value:.2f}, {low:.2f} to {high:.2f}; 1 is ideal)"
+                f"slope {number(value, 2)}, {interval_text(low, high)}; 1 is ideal)"
             )
         return faults
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from features.utils.dates import to_iso
-from features.utils.formatting import percent
+from features.utils.formatting import interval_text, number, percent
 from models.targets import Target
 from training.dataset.training_data import TrainingData
 from training.estimators.estimator_ensemble import EstimatorRecipe
@@ -192,6 +192,6 @@ def _gates(candidate: Candidate) -> str:
 
 
 def _line(heading: str, metric: Metric) -> str:
-    interval = f"{metric.low:.3f} to {metric.high:.3f}" if math.isfinite(metric.low) else ""
-    value = f"{metric.value:.3f}" if math.isfinite(metric.value) else "undefined"
+    interval = interval_text(metric.low, metric.high, 3) if math.isfinite(metric.low) else ""
+    value = number(metric.value, 3) if math.isfinite(metric.value) else "undefined"
     return f"| {heading} | {value} | {interval} | {metric.good} |"

@@ -20,6 +20,7 @@ from statistics import NormalDist
 import numpy as np
 
 from features.utils.arrays import Bools, Floats, Ints
+from features.utils.formatting import interval_text, number
 from models.rules.intervention_effects import AFTER_DAYS, InterventionRecord, compared_records, first_of_accounts
 from models.rules.intervention_effects import trial_outcomes as outcomes_of
 from models.uplift.account_effects import AccountEffectModel, EffectGroup, EffectsFile
@@ -126,7 +127,7 @@ def fit_model(trial: TrialOutcomes, play: str | None = None, seed: int = 0) -> A
 
 
 def _words(supported: bool, shrinkage: float, slope: float, interval: tuple[float, float]) -> str:
-    measured = f"slope {slope:.2f}, 95% interval {interval[0]:.2f} to {interval[1]:.2f}"
+    measured = f"slope {number(slope, 2)}, 95% interval {interval_text(*interval)}"
     if supported:
         return f"accounts differ measurably ({measured}); differences from the average count by {shrinkage:.0%}"
     return f"no measurable differences between accounts ({measured}), so every account has the average save rate"

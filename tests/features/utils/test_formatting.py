@@ -14,11 +14,13 @@ from features.utils.formatting import (
     UNKNOWN,
     days_ahead,
     in_unit,
+    interval_text,
     money,
     number,
     percent,
     short_money,
     signed,
+    significant,
     whole_days,
 )
 
@@ -62,3 +64,9 @@ def test_no_format_shows_a_negative_zero(value: float) -> None:
     for show in (money, short_money, percent, number):
         assert re.fullmatch(r"-0(\.0+)?[%BMk]?", show(value)) is None
     assert (signed(value)[0] in "+±") == (value >= 0 or round(value, 1) == 0)
+
+
+def test_bounds_of_an_interval_keep_their_signs_apart() -> None:
+    assert interval_text(-0.0123, 0.0149) == "−0.01 to 0.01"
+    assert interval_text(-0.0001, None, 3) == f"0.000 to {UNKNOWN}"
+    assert [significant(value) for value in (-0.01234, 0.0, -0.0, 12.0)] == ["−0.012", "0", "0", "12"]

@@ -73,7 +73,7 @@ def test_faults_of_previous_champions_are_notes_and_no_reasons() -> None:
     assert replace(watched, matured=(SEEN,)).notes == ()
     printed = _printed(watched)
     assert "no prediction has matured yet" in printed
-    assert "2 2026-03-01 2026-03-01 60 of 400 1.50 1.00 (1.20, 1.90) (0.90, 1.10)" in printed
+    assert "2 2026-03-01 2026-03-01 60 of 400 1.50 1.00 1.20 to 1.90 0.90 to 1.10" in printed
     assert note in printed
 
 
@@ -102,7 +102,7 @@ def test_unknown_values_are_null_in_json() -> None:
 
 def test_early_warnings_are_reported_with_the_rate_without_them() -> None:
     printed = _printed(CALM)
-    assert "usage_down 40 35 12 10 18 30% 75% (17%, 44%)" in printed
+    assert "usage_down 40 35 12 10 18 30% 75% 17% to 44%" in printed
     assert (
         "40 early warnings for 35 accounts: 12 churned within 90 days (30.0%; 95% interval 17.0% to 44.0%), "
         "10 stayed after an intervention (saved, possibly), 18 stayed without one" in printed

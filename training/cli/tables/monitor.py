@@ -9,7 +9,7 @@ from rich.text import Text
 
 from features.utils.console import Table
 from features.utils.dates import to_iso
-from features.utils.formatting import percent
+from features.utils.formatting import interval_text, number, percent
 from training.monitoring.matured_predictions import MaturedMetrics
 from training.monitoring.report import ChampionMonitoring, MonitorReport
 from training.monitoring.warning_precision import WarningOutcomes
@@ -85,7 +85,7 @@ def _outcome_cells(outcomes: WarningOutcomes) -> list[str | Group]:
     acted_on, not_acted_on = outcomes.stayed_after_intervention, outcomes.stayed_without_intervention
     stayed = (outcomes.stayed,) if acted_on is None or not_acted_on is None else (acted_on, not_acted_on)
     rate, low, high = outcomes.churn_rate
-    bounds = () if low != low else (f"({percent(low, 0)}, {percent(high, 0)})",)
+    bounds = () if low != low else (f"{percent(low, 0)} to {percent(high, 0)}",)
     counts = (outcomes.episodes, outcomes.accounts, outcomes.churned, *stayed)
     return [*(f"{count:,}" for count in counts), Group(percent(rate, 0), *bounds), percent(outcomes.recall, 0)]
 
@@ -121,4 +121,4 @@ def _cells(metrics: MaturedMetrics) -> list[str | Group]:
 
 def _with_interval(figure: tuple[float, float, float]) -> str | Group:
     value, low, high = figure
-    return "" if value != value else Group(f"{value:.2f}", f"({low:.2f}, {high:.2f})")
+    return "" if value != value else Group(number(value, 2), interval_text(low, high))

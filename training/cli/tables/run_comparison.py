@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import UNKNOWN, number
+from features.utils.formatting import UNKNOWN, interval_text, number
 from training.evaluation.headline_metrics import HEADLINE
 from training.evaluation.test_predictions import MetricEstimate
 from training.registry.run_comparison import RunComparison, TargetComparison, newest_snapshot
@@ -83,7 +83,7 @@ def _figures(comparison: TargetComparison) -> Table:
 
 
 def _interval(figure: MetricEstimate) -> str:
-    return f"{number(figure[1], 3)} to {number(figure[2], 3)}" if math.isfinite(figure[1]) else ""
+    return interval_text(figure[1], figure[2], 3) if math.isfinite(figure[1]) else ""
 
 
 def _settings(comparison: TargetComparison) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console, Group
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from features.utils.console import Table
 from features.utils.dates import to_iso
-from features.utils.formatting import percent
+from features.utils.formatting import interval_text, number, percent
 from features.utils.printable import printable_line
 from models.renewals.renewal_model import LEADS
 from models.targets import Target
@@ -29,8 +30,12 @@ from training.renewals.candidate import RenewalCandidate
 COLUMNS = HEADLINE
 """The metrics shown, and their headings; all of them are in the JSON."""
 
+TABLES = (tuple(COLUMNS)[:3], tuple(COLUMNS)[3:])
+"""Two tables of them, because a row with the intervals of all metrics does not fit in 80 columns."""
+
 _NAME_WIDTH = 12
 """Characters for the name of a candidate; longer names continue on the next line, after a space or a hyphen."""
+_THREE_DECIMALS = frozenset({"brier", "brier_skill", "log_loss"})
 
 
 def print_report(report: TrainReport, console: Console) -> None:
@@ -80,7 +85,8 @@ def _panel(report: TrainReport, model: RegisteredModel) -> Panel:
     more = Text("\n".join(_more(candidate)), style="dim")
     standing, style = _standing(model)
     foot = Text(f"{standing}\nbundle in {model.folder}")
-    group = Group(head, Text(), _table(candidate), Text(), verdict, Text(), gates, Text(), more, Text(), foot)
+    parts = (*(_table(candidate, metrics) for metrics in TABLES), verdict, gates, more, foot)
+    group = Group(head, *(each for part in parts for each in (Text(), part)))
     return Panel(
         group, title=f"{target} within {report.config.horizon_days} days", border_style=style, title_align="left"
     )
@@ -164,22 +170,21 @@ def _due(comparison: Comparison) -> str:
     return f"among accounts with a renewal within the horizon, the ROC AUC is {aucs[comparison.subject]:.2f}{rival}"
 
 
-def _table(candidate: Candidate) -> Table:
-    """Build a table with one row per candidate and the 95% interval below each metric; it fits in 80 columns."""
+def _table(candidate: Candidate, metrics: Sequence[str]) -> Table:
+    """Build a table with one row per candidate, and the 95% interval after each metric; it fits in 80 columns."""
     table = Table(padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("", overflow="fold")
-    for heading in COLUMNS.values():
-        table.add_column(heading, justify="right")
+    for name in metrics:
+        table.add_column(COLUMNS[name], justify="right")
     for row in candidate.judgement.rows:
         style = "bold" if row.candidate == candidate.subject else "dim" if row.candidate == BASE_RATE else ""
         name = Group(*textwrap.wrap(printable_line(row.candidate.replace("_", " ")), _NAME_WIDTH))
-        table.add_row(name, *(_figure(row[name]) for name in COLUMNS), style=style)
+        table.add_row(name, *(_figure(row[name], 3 if name in _THREE_DECIMALS else 2) for name in metrics), style=style)
     return table
 
 
-def _figure(metric: Metric) -> str | Group:
-    if metric.value != metric.value:
-        return "-"
+def _figure(metric: Metric, digits: int) -> str:
+    value = number(metric.value, digits)
     if metric.low != metric.low or metric.low == metric.high:
-        return f"{metric.value:.3f}"
-    return Group(f"{metric.value:.3f}", f"{metric.low:.2f}–{metric.high:.2f}")
+        return value
+    return f"{value} ({interval_text(metric.low, metric.high)})"

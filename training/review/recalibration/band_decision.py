@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.utils.arrays import Bools, Floats, Ints
+from features.utils.formatting import interval_text
 from models.health.rubric_schema import Bands
 from training.review.labelled_rows import ReviewRows, overlap_weights
 from training.review.recalibration.band_likelihood import ScoreHistogram
@@ -221,7 +222,7 @@ def _decide(
         return "keep", ("the data do not clearly contradict either current limit",)
     clear = [
         f"{_NAMES[i + 1]}: the current limit, {old[i]:g}, is clearly too {'low' if fit.clear[i] > 0 else 'high'}"
-        f" (90% interval {fit.low[i]:.0f} to {fit.high[i]:.0f})"
+        f" (90% interval {interval_text(fit.low[i], fit.high[i], 0)})"
         for i in (1, 0)
         if fit.clear[i]
     ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.utils.arrays import Floats
+from features.utils.formatting import interval_text, significant
 from training.review.recalibration.schemas import Estimate, EvidenceCount, ReviewVerdict, ScoringEvaluation
 from training.review.recalibration.score_comparison import INTERVAL_LEVEL, PROPOSED, TARGET
 from training.review.recalibration.weight_estimates import WeightEstimates
@@ -59,7 +60,7 @@ def decide_weights(
         return "keep", ("the data do not clearly contradict any current weight",)
     clear = [
         f"{names[int(j)]}: the current weight, {old[j]:g}, is clearly too {'low' if estimates.clear[j] > 0 else 'high'}"
-        f" (90% interval {estimates.low[j]:.0f} to {estimates.high[j]:.0f})"
+        f" (90% interval {interval_text(estimates.low[j], estimates.high[j], 0)})"
         for j in np.flatnonzero(estimates.clear)
     ]
     target, step = (next((each for each in evaluations if each.name == name), None) for name in (TARGET, PROPOSED))
@@ -98,8 +99,8 @@ def log_loss_text(change: Estimate) -> str:
     """Describe a change of log loss with its interval, and whether the interval includes zero."""
     if not np.isfinite([change.value, change.low, change.high]).all():
         return "the change of the prediction error (log loss) is unknown"
-    interval = f"{INTERVAL_LEVEL:.0%} interval {change.low:.2g} to {change.high:.2g}"
-    text = f"the prediction error (log loss) changes by {change.value:.2g} ({interval})"
+    interval = f"{INTERVAL_LEVEL:.0%} interval {significant(change.low)} to {significant(change.high)}"
+    text = f"the prediction error (log loss) changes by {significant(change.value)} ({interval})"
     return f"{text}, which includes zero" if change.low <= 0 <= change.high else text
 
 

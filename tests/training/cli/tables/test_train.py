@@ -10,7 +10,17 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from training.cli.tables.train import COLUMNS, _gate, _more, _renewals, _standing, _table, _why_not, print_report
+from training.cli.tables.train import (
+    COLUMNS,
+    TABLES,
+    _gate,
+    _more,
+    _renewals,
+    _standing,
+    _table,
+    _why_not,
+    print_report,
+)
 from training.evaluation.by_horizon import not_evaluated
 from training.evaluation.comparison import ComparisonRow, Metric
 from training.evaluation.promotion_gates import Gate
@@ -25,17 +35,25 @@ def _row(candidate: str, value: float, low: float, high: float) -> ComparisonRow
     return ComparisonRow(candidate, tuple(Metric(name, value, low, high, "") for name in COLUMNS))
 
 
+_SIGNED = ComparisonRow(
+    "lightgbm",
+    tuple(Metric(n, -0.051, -2.13, 2.15, "") if n in ("brier_skill", "calibration_slope") else Metric(n, 0.5, 0.25, 0.75, "") for n in COLUMNS),
+)
+
+
 def test_the_table_fits_eighty_columns() -> None:
     nan = float("nan")
-    rows = [_row("base_rate", 0.5, 0.5, 0.5), _row("logistic_regression", 0.781, 0.75, 0.82), _row("lightgbm", -0.051, -0.13, 0.15), _row("health_score", nan, nan, nan)]
+    rows = [_row("base_rate", 0.5, 0.5, 0.5), _row("logistic_regression", 0.781, 0.75, 0.82), _SIGNED, _row("health_score", nan, nan, nan)]
     candidate: Any = SimpleNamespace(judgement=SimpleNamespace(rows=rows), subject="blend")
     console = Console(file=io.StringIO(), width=76)
-    console.print(_table(candidate))
+    for metrics in TABLES:
+        console.print(_table(candidate, metrics))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(heading in text for heading in COLUMNS.values())
-    assert "0.781" in text
-    assert "0.75–0.82" in text
-    assert "-0.13–0.15" in text
+    assert "0.78 (0.75 to 0.82)" in text
+    assert "−0.051 (−2.13 to 2.15)" in text
+    assert "−0.05 (−2.13 to 2.15)" in text
+    assert "-" not in text
     assert "nan" not in text
     assert max(map(len, text.splitlines())) <= 76
 
@@ -43,7 +61,7 @@ def test_the_table_fits_eighty_columns() -> None:
 def test_a_long_name_of_a_candidate_is_not_cut() -> None:
     rows = [_row("adoption-engagement-business-relationship", 0.665, 0.52, 0.8), _row("renewal_due", 0.7, 0.6, 0.8)]
     console = Console(file=io.StringIO(), width=76)
-    console.print(_table(cast("Any", SimpleNamespace(judgement=SimpleNamespace(rows=rows), subject="blend"))))
+    console.print(_table(cast("Any", SimpleNamespace(judgement=SimpleNamespace(rows=rows), subject="blend")), TABLES[0]))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     names = [line[:12].strip() for line in text.splitlines()]
     assert [name for name in names if name] == ["adoption-", "engagement-", "business-", "relationship", "renewal due"]
