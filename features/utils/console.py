@@ -7,7 +7,7 @@ line feeds and tabs are also shown as escapes, so that each row keeps its shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, Any, NoReturn
 
 import rich.console
@@ -87,6 +87,23 @@ class Table(rich.table.Table):
     def add_row(self, *cells: RenderableType | None, **settings: Any) -> None:
         """Add a row, with each cell on one line."""
         super().add_row(*map(one_line, cells), **settings)
+
+
+def labeled_rows(rows: Iterable[Sequence[RenderableType]], gap: int = 1) -> Table:
+    """Return a table of labels and texts, without headings. A long text continues under its own first line.
+
+    Parameters
+    ----------
+    rows : the cells of each row, at least one row: labels, and the text last.
+    gap : spaces between columns.
+    """
+    table, cells = Table(show_header=False, gap=gap), list(rows)
+    for _ in cells[0][:-1]:
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    return table
 
 
 def one_line(cell: Any) -> Any:

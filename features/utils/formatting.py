@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import date, datetime
 
 UNKNOWN = "–"
@@ -62,6 +63,11 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
 def count_of(count: int, noun: str) -> str:
     """Format a count with its noun: "1 account", "1,204 accounts"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def and_list(names: Sequence[str]) -> str:
+    """Join one name or several: "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def in_unit(value: float | None, unit: str) -> str:

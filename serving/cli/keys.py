@@ -21,12 +21,14 @@ def create_key(
     as_json: AsJson = False,
 ) -> None:
     """Create an API key. It is shown only once, because only its hash is stored."""
+    from features.utils.formatting import and_list
     from serving.http.api_keys import create_key as make
 
     with open_store().begin() as connection:
         key, secret = make(connection, name, scope or ["predict"])
     scopes = sorted(key.scopes)
-    words = f"{key.id} has the scopes {', '.join(scopes)}. The key, shown only once:\n\n    {secret}\n"
+    granted = f"the scope{'' if len(scopes) == 1 else 's'} {and_list(scopes)}"
+    words = f"{key.id} has {granted}. The key, shown only once:\n\n    {secret}\n"
     payload = {"id": key.id, "name": key.name, "scopes": scopes, "key": secret}
     write_result(as_json, lambda: payload, lambda _: typer.echo(words))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from features.errors import BundleError
-from features.utils.formatting import day, number, percent
+from features.utils.formatting import and_list, day, number, percent
 from models.artifacts.bundle import Bundle
 from models.artifacts.champion import Champion, read_pointer
 from models.artifacts.model_card import ModelCard
@@ -177,7 +177,7 @@ def limits(card: ModelCard) -> list[str]:
             "was not tested itself."
         )
     if unmeasured := [piece.name for piece in card.by_segment if piece.roc_auc.value is None]:
-        sentences.append(f"Too few outcomes to measure performance for {_listed(unmeasured)}.")
+        sentences.append(f"Too few outcomes to measure performance for {and_list(unmeasured)}.")
     for piece in card.by_horizon:
         if piece.note:
             sentences.append(
@@ -185,9 +185,9 @@ def limits(card: ModelCard) -> list[str]:
             )
     if worse := [each.against for each in card.apart if each.loss == "log_loss" and each.high >= 0]:
         named = [_lower_first(CANDIDATES[name]) for name in worse if name in CANDIDATES]
-        sentences.append(f"Its log loss is not measurably better than that of: {_listed(named)}.")
+        sentences.append(f"Its log loss is not measurably better than that of: {and_list(named)}.")
     if lacking := [name for name, share in card.missing_share.items() if share > LACKING]:
-        sentences.append(f"Most of the history of {_listed(lacking)} is missing, so the model learned little from it.")
+        sentences.append(f"Most of the history of {and_list(lacking)} is missing, so the model learned little from it.")
     sentences += [f"A feed had problems at training time: {line}" for line in card.feeds]
     if card.reasons is not None:
         sentences.append(
@@ -243,7 +243,7 @@ def snapshot_words(newest: Mapping[str, str]) -> str:
     str
     """
     dates = [f"{day(newest[days])} for {days} days" for days in sorted(newest, key=int)]
-    return f"Newest training snapshot of the model in use, by horizon: {_listed(dates)}."
+    return f"Newest training snapshot of the model in use, by horizon: {and_list(dates)}."
 
 
 def reason_words(reasons: Mapping[str, Any]) -> str:
@@ -275,7 +275,3 @@ def renewal_stage_words(stage: Mapping[str, Any]) -> str:
 
 def _lower_first(name: str) -> str:
     return name[:1].lower() + name[1:]
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

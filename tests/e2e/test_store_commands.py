@@ -36,6 +36,12 @@ def test_keys_are_created_listed_and_revoked(renewcast: Any, tmp_path: Path) -> 
     assert "predict, write, admin" in refused.stderr
 
 
+def test_a_new_key_names_its_scopes(renewcast: Any, tmp_path: Path) -> None:
+    assert " has the scope predict. The key" in renewcast("keys", "create", "the CRM", home=tmp_path).stdout
+    several = renewcast("keys", "create", "the CRM", "--scope", "predict", "--scope", "write", home=tmp_path).stdout
+    assert " has the scopes predict and write. The key" in several
+
+
 def test_webhooks_are_added_listed_and_removed(renewcast: Any, tmp_path: Path) -> None:
     url = "https://hooks.example.com/renewcast"
     created = json.loads(renewcast("webhooks", "add", url, "--event", "health.alert", "--json", home=tmp_path).stdout)

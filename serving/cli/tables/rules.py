@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.text import Text
 
-from features.utils.console import Table
+from features.utils.console import Table, labeled_rows, one_line
 from features.utils.formatting import money, percent, signed
 from features.utils.printable import printable_line
 from models.explain.reason_text import value_words
@@ -26,7 +27,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 
 #: The columns of each table, and their headings.
 HEALTH = {
-    "account_id": "account", "segment": "segment", "arr": "ARR", "health_score": "health", "health_band": "band",
+    "account_id": "account", "segment": "segment", "arr": "ARR", "health_score": "score", "health_band": "band",
     "change_7d": "7 days", "coverage": "data", "weakest": "weakest", "churn_probability": "churn",
     "meant_churn": "past churn", "agreement": "model", "alerts": "alerts",
 }  # fmt: skip
@@ -57,6 +58,11 @@ VIEWS = {
 """The tables that have a command, with their columns."""
 _MONEY, _SHARES = {"arr"}, {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
 _WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by", "find_out", "withdrawn"}
+_AGREEMENT = {"agree": "agrees", "model_worse": "worse", "model_better": "better"}
+"""How the model rates an account compared with the health score."""
+_INDENT = 4
+"""Indentation of what is printed below a row."""
+_LABEL_WIDTH = 8
 _CODES = {"warnings", "signs", "closed_by", "find_out", "weakest", "by", "work"}
 
 
@@ -70,25 +76,62 @@ def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str
     title : the title above the table.
     console : the terminal.
     """
-    table = Table(title=Text(title), gap=1)
     rows = [{name: _cell(name, row[name]) for name in columns} for row in board.head(MAXIMUM_ROWS).to_dict("records")]
     # Empty columns would only take space from the others.
     shown = [name for name in columns if any(row[name].plain for row in rows)]
-    for name in shown:
-        number = pd.api.types.is_numeric_dtype(board[name]) and not pd.api.types.is_bool_dtype(board[name])
-        width = max(len(columns[name]), *(len(row[name].plain) for row in rows))
-        table.add_column(
-            columns[name],
-            justify="right" if number else "left",
-            min_width=min(width, MINIMUM_TEXT_WIDTH) if name in _WIDE else width,
-        )
+    cells = {name: max((row[name].cell_len for row in rows), default=0) for name in shown}
+    fitting, widths = _layout({name: columns[name] for name in shown}, cells, console.width)
+    below = [name for name in shown if name not in fitting]
+
+    def new_table(**settings: Any) -> Table:
+        table = Table(gap=1, pad_edge=False, **settings)
+        for name in fitting:
+            numeric = pd.api.types.is_numeric_dtype(board[name]) and not pd.api.types.is_bool_dtype(board[name])
+            heading = Group(*columns[name].split()) if widths[name] < len(columns[name]) else columns[name]
+            table.add_column(heading, justify="right" if numeric else "left", min_width=widths[name])
+            if name not in _WIDE:
+                table.columns[-1].max_width = widths[name]
+        return table
+
+    console.print(one_line(Text(title, style="bold")))
+    table = new_table()
     for row in rows:
-        table.add_row(*(row[name] for name in shown))
-    console.print(table)
+        table.add_row(*(row[name] for name in fitting))
+        if notes := [(f"{columns[name]}:", row[name]) for name in below if row[name].plain]:
+            console.print(table)
+            console.print(Padding(labeled_rows(notes), (0, 0, 0, _INDENT)))
+            table = new_table(show_header=False)
+    if table.rows:
+        console.print(table)
     if not len(board):
         console.print("none")
     if len(board) > MAXIMUM_ROWS:
         console.print(f"and {len(board) - MAXIMUM_ROWS:,} more; --out FILE writes all of them", style="dim")
+
+
+def _layout(
+    headings: Mapping[str, str], cells: Mapping[str, int], width: int
+) -> tuple[Sequence[str], Mapping[str, int]]:
+    """Return the columns that fit side by side in a terminal of this width, and their smallest widths.
+
+    Headings of several words take several lines where that saves space. Columns that still do not fit are printed below
+    their row: first those of long texts, then the last ones.
+    """
+    content = {name: min(cells[name], MINIMUM_TEXT_WIDTH) if name in _WIDE else cells[name] for name in headings}
+    widths = {name: max(len(heading), content[name]) for name, heading in headings.items()}
+    fitting = list(headings)
+    if _total(widths, fitting) > width:
+        words = {name: max(map(len, heading.split())) for name, heading in headings.items()}
+        widths = {name: max(words[name], content[name]) for name in headings}
+    if _total(widths, fitting) > width:
+        fitting = [name for name in fitting if name not in _WIDE]
+    while _total(widths, fitting) > width and len(fitting) > 1:
+        fitting.pop()
+    return fitting, widths
+
+
+def _total(widths: Mapping[str, int], names: Sequence[str]) -> int:
+    return sum(widths[name] + 1 for name in names) - 1
 
 
 SUMMARY = {
@@ -162,35 +205,42 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         value = "" if pd.isna(part["value"]) else value_words(part["value"], "")
         table.add_row(f"  {part['signal']}", value, grade, *shown)
     console.print(table)
+    if lines := [*_findings(assessment, row), *_model_line(assessment, row)]:
+        console.print(labeled_rows((label.ljust(_LABEL_WIDTH), text) for label, text in lines))
+
+
+def _findings(assessment: Assessment, row: int) -> Iterator[tuple[str, str]]:
+    """Return the alerts, warnings, missed onboarding steps and plays of an account, each with its label."""
+    results = assessment.rule_results
     for alert in results.alerts[row]:
         when = "now" if alert.raised else f"since {format_instant(alert.since)}"
-        console.print(f"alert    {alert.says} ({when}; {alert.to})", markup=False)
+        yield "alert", f"{alert.says} ({when}; {alert.to})"
     for sign in results.warnings[row]:
-        console.print(
-            f"{sign.standing:8} {sign.says} ({sign.severity}, since {format_instant(sign.since)})", markup=False
-        )
+        yield sign.standing, f"{sign.says} ({sign.severity}, since {format_instant(sign.since)})"
     for step in results.onboarding[row].missed:
-        console.print(f"missed   {step.says}: {step.act}", markup=False)
+        yield "missed", f"{step.says}: {step.act}"
     for play in results.plays_of(row):
         late = ", overdue" if play.overdue else ""
         why = ", ".join(code.replace("_", " ") for code in play.because)
-        console.print(f"play     {play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})", markup=False)
+        yield "play", f"{play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})"
     if (against := results.playbook.withdrawn[row]) is not None:
-        console.print(f"expansion is not proposed, although the gate and the model allow it: {against}", markup=False)
+        yield "note", f"expansion is not proposed, although the gate and the model allow it: {against}"
+
+
+def _model_line(assessment: Assessment, row: int) -> Iterator[tuple[str, str]]:
+    """Return the churn probability of an account next to its health score, if there is one."""
     churn = assessment.target_scores["churn"]
-    if not pd.isna(churn.probability[row]):
-        words = {
-            "agree": "agrees with the health score",
-            "model_worse": "worse than the health score",
-            "model_better": "better than the health score",
-        }
-        comparison = words.get(assessment.agreement[row], "no health score")
-        assert churn.bundle is not None
-        days = churn.bundle.manifest.horizon_days
-        console.print(
-            f"model    {percent(churn.probability[row])} churn within {days} days, {churn.band[row]}: {comparison}",
-            markup=False,
-        )
+    if pd.isna(churn.probability[row]):
+        return
+    words = {
+        "agree": "agrees with the health score",
+        "model_worse": "worse than the health score",
+        "model_better": "better than the health score",
+    }
+    comparison = words.get(assessment.agreement[row], "no health score")
+    assert churn.bundle is not None
+    days = churn.bundle.manifest.horizon_days
+    yield "model", f"{percent(churn.probability[row])} churn within {days} days, {churn.band[row]}: {comparison}"
 
 
 def spark(scores: Any) -> str:
@@ -202,6 +252,8 @@ def spark(scores: Any) -> str:
 def _cell(name: str, value: Any) -> Text:
     if value is None or pd.isna(value):
         return Text("")
+    if name == "agreement":
+        return Text(_AGREEMENT[value])
     if name in _MONEY:
         return Text(money(value))
     if name in _SHARES:

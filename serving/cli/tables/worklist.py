@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from features.utils.console import Table, one_line
+from features.utils.console import Table, labeled_rows, one_line
 from features.utils.formatting import money, percent, signed
 from serving.worklist.effects import effect_sources
 
@@ -52,11 +52,13 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
             *(["" if play is None else play["who"], Text(act)] if wide else []),
         )
     console.print(table)
-    for item in () if wide else payload["accounts"]:
-        if item["play"] is not None:
-            console.print(
-                one_line(Text(f"{item['rank']:>3} {item['account_id']} ({item['play']['who']}): {item['play']['act']}"))
-            )
+    actions = [
+        (f"{item['rank']:>3}", Text(f"{item['account_id']} ({item['play']['who']}):"), Text(item["play"]["act"]))
+        for item in payload["accounts"]
+        if item["play"] is not None
+    ]
+    if actions and not wide:
+        console.print(labeled_rows(actions))
     _print_reached(payload, console)
     _print_bridge(payload, console)
     if payload["too_late_accounts"]:

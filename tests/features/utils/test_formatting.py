@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from features.utils.formatting import (
     UNKNOWN,
+    and_list,
     days_ahead,
     in_unit,
     interval_text,
@@ -70,3 +71,7 @@ def test_bounds_of_an_interval_keep_their_signs_apart() -> None:
     assert interval_text(-0.0123, 0.0149) == "−0.01 to 0.01"
     assert interval_text(-0.0001, None, 3) == f"0.000 to {UNKNOWN}"
     assert [significant(value) for value in (-0.01234, 0.0, -0.0, 12.0)] == ["−0.012", "0", "0", "12"]
+
+
+def test_names_are_joined_by_commas_and_an_and() -> None:
+    assert [and_list(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]

@@ -14,7 +14,16 @@ from rich.console import Console
 from features.signals.signals import OpenSignals
 from models.artifacts.champion import load_champion
 from models.predictions.assessment import Assessment
-from serving.cli.tables.rules import EXPANSIONS, HEALTH, ONBOARDING, RISKS, print_account, print_rule_table, spark
+from serving.cli.tables.rules import (
+    EXPANSIONS,
+    HEALTH,
+    MAXIMUM_ROWS,
+    ONBOARDING,
+    RISKS,
+    print_account,
+    print_rule_table,
+    spark,
+)
 from serving.portfolio.rule_tables import (
     disagreements_board,
     expansions_board,
@@ -83,6 +92,23 @@ def test_views_and_accounts_are_printed_within_eighty_columns(assessment: Assess
     text = console.export_text()
     assert "a05 as of 2026-07-01" in text
     assert "adds" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_long_texts_are_complete_and_indented_at_every_width(assessment: Assessment, width: int) -> None:
+    board = risks_board(assessment)
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_rule_table(board, RISKS, "a view", console)
+    text = console.export_text()
+    words = set(text.split())
+    for play in board["play"].dropna().head(MAXIMUM_ROWS):
+        assert set(play.split()) <= words
+    # Below the headings, only an account starts at the left.
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("account")) + 1
+    starts = {line.split()[0] for line in lines[start:] if line and not line.startswith((" ", "and "))}
+    assert starts <= set(board["account_id"])
+    assert max(map(len, lines)) <= width
 
 
 def test_the_sum_of_an_account_fits_eighty_columns_with_whole_names(assessment: Assessment) -> None:
