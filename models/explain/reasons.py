@@ -10,7 +10,7 @@ most members of the ensemble agree on it: its sign, and its place among the larg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -71,9 +71,14 @@ class AccountExplanation:
     @property
     def note(self) -> str | None:
         """A remark if there are fewer than FEW_REASONS stable reasons; None otherwise."""
-        if not self.reasons:
-            return "No stable reason: the models of the ensemble disagree, or the account is close to its peers."
-        return "Only one stable reason." if len(self.reasons) < FEW_REASONS else None
+        return few_reasons_note(self.reasons)
+
+
+def few_reasons_note(reasons: Sequence[ConceptReason]) -> str | None:
+    """Return a remark if there are fewer than FEW_REASONS stable reasons; None otherwise."""
+    if not reasons:
+        return "No stable reason: the models of the ensemble disagree, or the account is close to its peers."
+    return "Only one stable reason." if len(reasons) < FEW_REASONS else None
 
 
 @dataclass(frozen=True)

@@ -173,9 +173,9 @@ class Assessment:
         largest = max(towards_gap, key=towards_gap.__getitem__, default=None)
         return largest if largest is not None and towards_gap[largest] > 0 else None
 
-    def churn_reasons(self) -> list[tuple[ConceptReason, ...]]:
-        """Return the reasons for the churn probability of each account, largest first; empty without a probability."""
-        out: list[tuple[ConceptReason, ...]] = [()] * len(self.frame)
+    def churn_reasons(self) -> list[tuple[ConceptReason, ...] | None]:
+        """Return the reasons for the churn probability of each account, largest first; None without a probability."""
+        out: list[tuple[ConceptReason, ...] | None] = [None] * len(self.frame)
         churn = self.target_scores["churn"]
         if churn.explanation is not None:
             rows = np.flatnonzero(churn.status == SCORED)

@@ -16,6 +16,7 @@ from operator import attrgetter
 from types import UnionType
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -87,7 +88,8 @@ class TableField(_Placed):
     Parameters
     ----------
     read : returns the values of all accounts from the section's `ValueSource`; within `ListedFields`, the value of one
-        item. By default the field's `FieldValues`, or the item's attribute of the same name.
+        item; of a field with `ListedFields`, the value of an account's whole list. By default the field's
+        `FieldValues`, or the item's attribute of the same name.
     suffixes : whether ``read`` returns several columns, by the suffix of their names.
     """
 
@@ -119,13 +121,13 @@ class ListedFields:
     Parameters
     ----------
     prefix : added to the names of its columns; ``{}`` is the item's place, from 1.
-    values : returns the items of every account from the assessment.
+    values : returns the items of every account from the assessment; None where they are unknown.
     flat, table : how many items are columns of the flat view, and of the table.
     flat_after, table_after : the column (``/name``) that its columns follow, if not the one before them in the schema.
     """
 
     prefix: str
-    values: Callable[[Any], Iterable[Sequence[Any]]]
+    values: Callable[[Any], Iterable[Sequence[Any] | None]]
     flat: int
     table: int
     flat_after: str | None = None
@@ -148,15 +150,21 @@ class TableColumn:
     """A column of the portfolio table: its name, the kind of its values, and how to read them from an assessment.
 
     Within a list of items, ``items`` returns those of every account, ``place`` is the item's place, and ``read`` reads
-    the value of one item.
+    the value of one item. Without a place, ``read`` reads a value from the whole list.
     """
 
     name: str
     kind: ScalarKind
     suffixes: bool
     read: Callable[[Any], Any]
-    items: Callable[[Any], Iterable[Sequence[Any]]] | None = None
-    place: int = 0
+    items: Callable[[Any], Iterable[Sequence[Any] | None]] | None = None
+    place: int | None = None
+
+    def value(self, items: Sequence[Any] | None) -> Any:
+        """Return the value for an account with these items; None if it has none."""
+        if self.place is None:
+            return None if items is None else self.read(items)
+        return self.read(items[self.place]) if items and self.place < len(items) else None
 
 
 @cache
@@ -194,7 +202,7 @@ def read_columns(assessment: Any, schema: type[BaseModel], names: Iterable[str] 
     Text is a column of strings with nulls, whole numbers are Int64, and other numbers float64 with NaN.
     """
     chosen = None if names is None else set(names)
-    items: dict[Any, list[Sequence[Any]]] = {}
+    items: dict[Any, list[Sequence[Any] | None]] = {}
     out: dict[str, Any] = {}
     for column in table_columns(schema):
         if chosen is not None and column.name not in chosen:
@@ -204,8 +212,7 @@ def read_columns(assessment: Any, schema: type[BaseModel], names: Iterable[str] 
         else:
             if column.items not in items:
                 items[column.items] = list(column.items(assessment))
-            place, read = column.place, column.read
-            values = [read(each[place]) if place < len(each) else None for each in items[column.items]]
+            values = [column.value(each) for each in items[column.items]]
         if column.suffixes:
             out |= {column.name + suffix: _typed(each, column.kind) for suffix, each in values.items()}
         else:
@@ -307,6 +314,8 @@ def _fields_in_order(
 def _typed(values: Any, kind: ScalarKind) -> Any:
     if kind == "text":
         return text_column(values)
+    if kind == "number" and isinstance(values, list):
+        return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
     return pd.Series(values).astype("Int64") if kind == "whole" else values
 
 
@@ -395,7 +404,7 @@ def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], An
         return _item_blocks(model, own, note, place)
 
     for name, field in schema.model_fields.items():
-        values = _note(field, FieldValues)
+        values, listed = _note(field, FieldValues), _note(field, ListedFields)
         for note in _notes(field, TableField):
             read = note.read or (None if values is None else values.read)
             if read is None:
@@ -404,7 +413,8 @@ def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], An
                 _joined(prefix, name if note.name is None else note.name),
                 note.kind or _kind(field, name),
                 note.suffixes,
-                _from_assessment(read, part),
+                _from_assessment(read, part) if listed is None else read,
+                None if listed is None else listed.values,
             )
             yield _block(note, prefix, column)
         yield from _nested_blocks(schema, name, prefix, "table", inner)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from models.explain.reasons import MAX_REASONS
+from models.explain.reasons import MAX_REASONS, few_reasons_note
 from models.peer_groups.frame_columns import join_codes
 from models.predictions.columns import FieldValues, FlatField, ListedFields, NestedFields, TableField, ValueSource
 from models.rules.alerts import AlertCode
@@ -61,7 +61,9 @@ class LogOddsParts(ResponseModel):
         description="The sum of the contributions of each dimension's features. The dimensions are those of the health "
         "score, and some others. base + sum of the dimensions = raw."
     )
-    note: str | None = Field(description="A remark if there are fewer than two stable reasons; null otherwise.")
+    note: Annotated[str | None, FlatField()] = Field(
+        description="A remark if there are fewer than two stable reasons; null otherwise."
+    )
 
 
 class Reason(ResponseModel):
@@ -86,11 +88,12 @@ class Reason(ResponseModel):
     ]
     stability: Annotated[
         Fraction | None,
-        Field(
-            description="The share of the ensemble's models that agree on the reason; at least 0.8. Null for a single "
-            "model."
-        ),
-    ]
+        FlatField(description="The share of the ensemble's models that agree on reason {}."),
+        TableField(),
+    ] = Field(
+        description="The share of the ensemble's models that agree on the reason; at least 0.8. Null for a single "
+        "model."
+    )
 
 
 class ModelReference(ResponseModel):
@@ -508,7 +511,7 @@ class Prediction(ResponseModel):
             values=lambda assessment: map(assessment.rule_results.plays_of, range(len(assessment.frame))),
             flat=1,
             table=1,
-            flat_after="/reason_3_direction",
+            flat_after=f"/reason_{FLAT_REASONS}_stability",
             table_after="/watch",
         ),
     ] = Field(description="The recommended plays, the main one first; empty if there is no reason to act.")
@@ -520,6 +523,12 @@ class Prediction(ResponseModel):
             flat=FLAT_REASONS,
             table=MAX_REASONS,
             flat_after="/touch",
+        ),
+        TableField(
+            name="churn_explained_note",
+            kind="text",
+            after=f"/reason_{MAX_REASONS}_stability",
+            read=few_reasons_note,
         ),
     ] = Field(description="The reasons of the churn model, the largest first.")
     warnings: Annotated[

@@ -11,7 +11,7 @@ from models.predictions.columns import Scalar, flat_columns, flat_view
 from models.predictions.schema import Prediction, ResponseModel
 from serving.schemas.base import RequestModel
 
-#: CRMs such as Salesforce and HubSpot allow 40 characters in a field name; the longest name here has 23.
+#: CRMs such as Salesforce and HubSpot allow 40 characters in a field name; the longest name here has 24.
 PREFIX_LIMIT = 16
 #: Salesforce does not allow two underscores in a row.
 PREFIX_PATTERN = r"^([A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?)?$"

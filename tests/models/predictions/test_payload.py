@@ -9,12 +9,13 @@ import pytest
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import UnknownAccount
-from models.artifacts.bundle import bundle_schema, write_bundle
+from models.artifacts.bundle import Bundle, bundle_schema, write_bundle
 from models.artifacts.champion import Champion
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import account_answer, format_instant, portfolio_answers
 from models.predictions.portfolio_table import portfolio_rows
+from models.predictions.table_export import plain_rows
 
 NOW = datetime(2026, 1, 6, 9, 30, tzinfo=UTC)
 
@@ -74,6 +75,22 @@ def test_the_answer_agrees_with_the_flat_row(assessment: Assessment) -> None:
     assert result["health"]["score"] == row["health_score"]
     assert result["expansion"]["ready"] == row["expansion_ready"]
     assert result["reasons"][0]["text"] == row["reason_1"]
+
+
+def test_stability_and_note_of_the_reasons_are_those_of_the_table(
+    assessment: Assessment, portfolio: pd.DataFrame, ensemble: Bundle, catalogue: Catalogue
+) -> None:
+    several = assess(portfolio, Champion({"churn": ensemble}, ensemble.rubric), catalogue=catalogue)
+    for each in (assessment, several):
+        rows = portfolio_rows(each)
+        assert rows["reason_5_stability"].dtype == "float64"
+        answers = list(portfolio_answers(each, scored_at=NOW))
+        assert plain_rows(rows[["churn_explained_note"]]) == [{"churn_explained_note": a["churn"]["explained"]["note"]} for a in answers]
+        for k in range(5):
+            expected = [a["reasons"][k]["stability"] if k < len(a["reasons"]) else None for a in answers]
+            assert [row[f"reason_{k + 1}_stability"] for row in plain_rows(rows)] == expected
+    assert rows["reason_1_stability"].min() >= 0.8
+    assert rows["churn_explained_note"].notna().any()
 
 
 def test_the_id_depends_on_the_inputs_only(

@@ -41,6 +41,10 @@ def test_a_flat_answer_says_what_the_nested_one_says(client: TestClient, account
         "play_due": play.get("due"),
         "warning_codes": "; ".join(dict.fromkeys(each["code"] for each in nested["warnings"])) or None,
         "churn_model_version": nested["model"]["version"],
+        "churn_explained_note": (nested["churn"]["explained"] or {}).get("note"),
+        "expansion_explained_note": (nested["expansion"]["explained"] or {}).get("note"),
+    } | {
+        f"reason_{k + 1}_stability": nested["reasons"][k]["stability"] if k < len(reasons) else None for k in range(3)
     } | {f"reason_{k + 1}_text": reasons[k] if k < len(reasons) else None for k in range(3)}
     assert {name: result[name] for name in expected} == expected
 
