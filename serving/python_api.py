@@ -204,8 +204,8 @@ def score(
         ``*_probability`` with the interval ``*_low`` to ``*_high`` (float64, 0 to 1), ``*_risk_score`` (0 to 100) and
         ``*_band``; then ``health_score`` (0 to 100), ``health_band``, alerts, warnings, the recommended play, and
         ``reason_1`` to ``reason_5``, each with its ``_stability`` (the share of the ensemble's models that agree).
-        ``churn_explained_note`` is given if there are fewer than two reasons. ``as_of`` is datetime64[us, UTC]. Unknown is NaN or None. Without a model the
-        status is ``no_model``.
+        ``churn_explained_note`` is given if there are fewer than two reasons. ``as_of`` is datetime64[us, UTC]. Unknown
+        is NaN or None. Without a model the status is ``no_model``.
 
     Raises
     ------

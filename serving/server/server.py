@@ -9,10 +9,12 @@ import ipaddress
 import logging
 import signal
 import socket
+import sys
 import threading
 from contextlib import closing
 from multiprocessing.connection import Connection
 from types import FrameType
+from typing import TextIO
 
 import uvicorn
 
@@ -26,7 +28,8 @@ WORKERS_LIMIT = 64
 
 
 def run_server(host: str, port: int, home: Home, workers: int = 1) -> None:
-    """Serve until SIGINT or SIGTERM, then let running requests finish. Logs go to standard error as JSON lines.
+    """Serve until SIGINT or SIGTERM, then let running requests finish. Logs go to standard error as JSON lines;
+    a terminal first gets one plain line with the address.
 
     Parameters
     ----------
@@ -51,11 +54,34 @@ def run_server(host: str, port: int, home: Home, workers: int = 1) -> None:
             json_logs.log_event(
                 "open_to_the_network", logging.WARNING, reason="keys are required, but connections are not encrypted"
             )
+        print_address(host, listening.getsockname()[1], sys.stderr)
         if workers == 1:
             serve_requests(listening, home)
         else:
             Supervisor(run_worker, listening, home, workers).run()
         json_logs.log_event("stopped")
+
+
+def print_address(host: str, port: int, stream: TextIO) -> None:
+    """Say in one line where the service listens and what to open, if the stream is a terminal.
+
+    Logs remain JSON, and a pipe or a file gets only them.
+    """
+    if not stream.isatty():
+        return
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        shown = host
+    else:
+        # An address for all interfaces is no address to open.
+        shown = "localhost" if address.is_unspecified else f"[{host}]" if address.version == 6 else host
+    where = "all addresses of this machine" if shown == "localhost" != host else host
+    print(
+        f"Renewcast listens on {where}, port {port}. Open http://{shown}:{port}/ in a browser. Ctrl+C stops it.",
+        file=stream,
+        flush=True,
+    )
 
 
 def run_worker(listening: socket.socket, home: Home, supervisor: Connection, first: bool) -> None:

@@ -26,7 +26,7 @@ from models.home import Home
 from serving.common.errors import StoreDown
 from serving.store.encryption import OPTION, VARIABLE, Cipher
 from serving.store.engines import READ_ONLY_OPTION, TIMEOUT_SECONDS, create_store_engine, is_read_only
-from serving.store.schema_version import schema_version, upgrade_schema
+from serving.store.schema_version import has_every_column, schema_version, upgrade_schema
 from serving.store.tables import SCHEMA_VERSION, counters
 
 #: The PostgreSQL advisory lock for upgrading the schema.
@@ -58,6 +58,7 @@ class Store:
         self._engine = engine.execution_options(**{OPTION: self.cipher})
         self._ready = False
         self._connect_error: str | None = None
+        self._schema_error: str | None = None
         self._query_error: str | None = None
         self._opening, self._watching, self._reconnecting = threading.Lock(), threading.Lock(), threading.Lock()
         self._watch: tuple[int, sqlite3.Connection] | None = None
@@ -94,8 +95,11 @@ class Store:
 
     @property
     def error(self) -> str | None:
-        """Why the last attempt to use the store failed, as text; None if it succeeded."""
-        return self._connect_error or self._query_error
+        """Why the last attempt to use the store failed, as text; None if it succeeded.
+
+        An incomplete schema remains an error while other transactions succeed, because they use other tables.
+        """
+        return self._connect_error or self._schema_error or self._query_error
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -127,6 +131,8 @@ class Store:
         try:
             with self._connect() as connection:
                 yield connection
+                if self._schema_error is not None:
+                    self._check_schema(connection)
             self._query_error = None
         except StoreDown as error:
             # A stored value was not written by Renewcast.
@@ -136,7 +142,10 @@ class Store:
             down = store_error(error)
             if down is None:
                 raise
-            self._query_error = down.found
+            if down.found == _OTHER[0]:
+                self._schema_error = down.found
+            else:
+                self._query_error = down.found
             if self.kind == "sqlite" and down.found != _BUSY[0]:
                 # The next connection checks again whether the file can be written.
                 self._engine.dispose()
@@ -218,7 +227,9 @@ class Store:
             if self.kind == "sqlite" and self._engine.url.database:
                 _make_folder(Path(self._engine.url.database).parent)
             if self._is_read_only():
-                self._check_schema_version()
+                with self._engine.connect() as opened:
+                    self._check_schema_version(opened)
+                    self._check_schema(opened)
                 self._ready = True
                 return
             with self._engine.begin() as connection:
@@ -229,6 +240,8 @@ class Store:
                 changed = upgrade_schema(connection)
             if changed and self.kind == "sqlite":
                 self._vacuum()
+            with self._engine.connect() as connection:
+                self._check_schema(connection)
             self._ready = True
         finally:
             self._opening.release()
@@ -248,12 +261,17 @@ class Store:
         path = self._engine.url.database if self.kind == "sqlite" else None
         return bool(path) and is_read_only(Path(path or ""))
 
-    def _check_schema_version(self) -> None:
+    def _check_schema(self, connection: Connection) -> None:
+        """Record whether parts of the schema are missing, so that the error does not depend on the last query."""
+        reading = connection.execution_options(**{READ_ONLY_OPTION: True})
+        with reading.begin():
+            self._schema_error = None if has_every_column(reading) else _OTHER[0]
+
+    def _check_schema_version(self, connection: Connection) -> None:
         """Check the schema version of a file that cannot be written, and so cannot be upgraded."""
-        with self._engine.connect() as opened:
-            connection = opened.execution_options(**{READ_ONLY_OPTION: True})
-            with connection.begin():
-                version = schema_version(connection)
+        reading = connection.execution_options(**{READ_ONLY_OPTION: True})
+        with reading.begin():
+            version = schema_version(reading)
         if version != SCHEMA_VERSION:
             raise StoreDown(
                 f"the store has schema version {version or 'none'} and cannot be upgraded: the file is read-only",

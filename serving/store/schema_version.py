@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from features.errors import HomeError
-from serving.store.tables import SCHEMA_VERSION
+from serving.store.tables import METADATA, SCHEMA_VERSION
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -42,3 +42,10 @@ def schema_version(connection: Connection) -> str | None:
         return None
     version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return version
+
+
+def has_every_column(connection: Connection) -> bool:
+    """Return whether every table of the schema exists, with every column. Other tables and columns do not matter."""
+    found = inspect(connection).get_multi_columns()
+    columns = {table: {column["name"] for column in each} for (_, table), each in found.items()}
+    return all(set(table.columns.keys()) <= columns.get(table.name, set()) for table in METADATA.tables.values())

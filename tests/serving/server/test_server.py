@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ import pytest
 from features.errors import BadRequest
 from models.home import Home
 from serving.server import server
-from serving.server.server import run_server
+from serving.server.server import print_address, run_server
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -96,6 +97,27 @@ def test_an_address_on_the_network_gives_a_warning(
     caplog.set_level(logging.INFO)
     run_server(host, 0, Home(tmp_path))
     assert ("open_to_the_network" in caplog.text) is warned
+
+
+@pytest.mark.parametrize(
+    ("host", "where", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1", "http://127.0.0.1:8000/"),
+        ("localhost", "localhost", "http://localhost:8000/"),
+        ("::1", "::1", "http://[::1]:8000/"),
+        ("0.0.0.0", "all addresses of this machine", "http://localhost:8000/"),
+        ("::", "all addresses of this machine", "http://localhost:8000/"),
+    ],
+)
+def test_a_terminal_gets_a_line_with_the_address_to_open(
+    host: str, where: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    print_address(host, 8000, stream)
+    assert stream.getvalue() == "", "a pipe gets only the logs"
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    print_address(host, 8000, stream)
+    assert stream.getvalue() == f"Renewcast listens on {where}, port 8000. Open {address} in a browser. Ctrl+C stops it.\n"
 
 
 def test_a_response_does_not_wait_for_an_acknowledgment() -> None:

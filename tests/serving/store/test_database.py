@@ -207,6 +207,28 @@ def test_a_store_that_is_back_is_used_immediately(store: Store, monkeypatch: pyt
     assert store.error is None
 
 
+def test_a_missing_table_remains_an_error_until_it_is_back(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    store = Store(address)
+    with store.begin() as connection:
+        (statement,) = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'jobs'").scalars()
+        connection.exec_driver_sql("DROP TABLE jobs")
+    assert store.error is None, "nothing has used it yet"
+    with pytest.raises(StoreDown), store.read() as connection:
+        connection.exec_driver_sql("SELECT * FROM jobs")
+    opened = Store(address)
+    for each in (store, opened):
+        for _ in range(2):
+            with each.read() as connection:
+                assert connection.execute(select(records)).all() == []
+            assert each.error == "the store belongs to another program, or parts of its schema are missing"
+    with store.begin() as connection:
+        connection.exec_driver_sql(statement)
+    assert store.error is None
+    store.close()
+    opened.close()
+
+
 def test_every_wait_for_postgresql_is_limited(postgres_address: str) -> None:
     """Options in the address stay in effect."""
     store = Store(postgres_address + "&options=-c%20application_name%3Drenewcast")
