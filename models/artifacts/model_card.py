@@ -6,6 +6,7 @@ is written during training from the same results as the run's report, so that it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -98,6 +99,18 @@ class FeatureImportance(_CardPart):
     words: str
     dimension: str
     share: _Share
+
+
+CANDIDATE_NAMES: Mapping[str, str] = {
+    "renewal_due": "rate by renewal due",
+    "even_blend": "equal-weight blend",
+}
+"""Candidates of the backtest whose names are not their codes with spaces."""
+
+
+def candidate_name(code: str) -> str:
+    """Return the name of a candidate in words."""
+    return CANDIDATE_NAMES.get(code, code.replace("_", " "))
 
 
 class CapacityRecall(_CardPart):

@@ -24,6 +24,7 @@ from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.predictions.target_predictions import (
     OUT_OF_SCOPE,
     SCORED,
+    SILENT_AFTER_DAYS,
     STALE_INPUTS,
     TargetScores,
     WithheldStatus,
@@ -46,8 +47,6 @@ HEALTH_ORDER: dict[str, int] = {"green": 0, "yellow": 1, "red": 2}
 
 #: If the newest event of a feed is older than this many days at as_of, a warning names the feed.
 STALE_AFTER_DAYS = 14
-#: If no feed has had an event for longer, no probabilities are reported. Twice the interval of the slowest usual feed.
-SILENT_AFTER_DAYS = 60
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,16 @@ OUT_OF_SCOPE: WithheldStatus = "out_of_scope"
 #: Accounts with a shorter tenure are not scored, because they have not filled the shortest window of a feature.
 MINIMUM_TENURE_DAYS = 7
 TENURE_FEATURE = "contract.tenure_days"
+#: If no feed has had an event for longer, no probabilities are reported. Twice the interval of the slowest usual feed.
+SILENT_AFTER_DAYS = 60
+
+WHY_NOT_SCORED: Mapping[str, str] = {
+    INSUFFICIENT_HISTORY: f"less than {MINIMUM_TENURE_DAYS} days as a customer",
+    STALE_INPUTS: f"no data for more than {SILENT_AFTER_DAYS} days in any feed",
+    OUT_OF_SCOPE: "not active at this date, or most inputs of the model are unknown",
+    NO_MODEL: "no model has been promoted",
+}
+"""Why there is no probability, in words, by status."""
 
 
 @dataclass(frozen=True)

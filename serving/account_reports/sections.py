@@ -8,6 +8,7 @@ from typing import Any
 
 from features.utils.formatting import percent
 from models.explain.reason_text import value_words
+from models.predictions.target_predictions import WHY_NOT_SCORED
 from serving.account_reports.account_facts import AccountFacts
 
 #: What each table holds, in the words of the list of missing information.
@@ -146,7 +147,7 @@ def gaps(account: AccountFacts) -> list[str]:
         if warning["code"].endswith("_feed_stale")
     ]
     if account.prediction["churn"]["status"] != "scored":
-        sentences.append(f"no churn probability: {account.prediction['churn']['status'].replace('_', ' ')}")
+        sentences.append(f"no churn probability: {WHY_NOT_SCORED[account.prediction['churn']['status']]}")
     if account.prediction["health"]["score"] is None:
         sentences.append(
             f"no health score: only {percent(account.prediction['health']['coverage'], 0)} of its weight has data"

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from features.utils import formatting
+from models.predictions.target_predictions import WHY_NOT_SCORED
 from serving.html import prose
 from serving.html.assets import static
 from serving.html.links import account_href, json_href, report_href, with_query
@@ -40,6 +41,7 @@ def environment() -> Environment:
     templates.globals["sections"] = SECTIONS
     templates.filters |= {name: getattr(formatting, name) for name in FORMATS}
     templates.filters |= {show.__name__: show for show in (prose.prose, prose.prose_inline, prose.breakable)}
+    templates.filters["why_not_scored"] = WHY_NOT_SCORED.__getitem__
     return templates
 
 

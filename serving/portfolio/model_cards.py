@@ -22,14 +22,14 @@ CANDIDATES = {
     "recipe": "This model",
     "own_blend": "Renewcast's own model",
     "base_rate": "Base rate",
-    "renewal_due": "Renewal date only",
+    "renewal_due": "Rate by renewal due",
     "derivation": "Churn and expansion models",
     "renewals_only": "Renewals only",
     "health_score": "Health score",
     "logistic_regression": "Logistic regression",
     "lightgbm": "Small trees only (LightGBM)",
     "large_lightgbm": "Large trees only (LightGBM)",
-    "even_blend": "Blend with equal weights",
+    "even_blend": "Equal-weight blend",
     "random": "Random ranking",
 }
 #: The slices of the data, in words. The last two are those of old cards.

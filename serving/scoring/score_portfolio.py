@@ -34,7 +34,7 @@ from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import format_instant
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, suffix_of, write_frame
-from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, WithheldStatus, risk_points
+from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, WHY_NOT_SCORED, WithheldStatus, risk_points
 from models.rules.evaluate import RISK_COLUMN, history_features
 from models.rules.playbook import ExecutiveAssignments, OpenPlays
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
@@ -380,13 +380,22 @@ def _try_writing(out: Path) -> None:
     trial.unlink(missing_ok=True)
 
 
-def _notes(assessment: Assessment) -> list[str]:
-    notes = []
+def _not_scored(assessment: Assessment) -> list[str]:
+    """Return a sentence for each reason why accounts have no probability, with the targets that it holds for."""
+    targets: dict[tuple[str, int], list[str]] = {}
     for target in TARGETS:
-        statuses = Counter(assessment.target_scores[target].status)
-        for status, accounts in sorted(statuses.items()):
+        for status, accounts in sorted(Counter(assessment.target_scores[target].status).items()):
             if status != SCORED:
-                notes.append(f"{target}: {accounts:,} of {len(assessment.frame):,} accounts with status {status}")
+                targets.setdefault((status, accounts), []).append(target)
+    return [
+        f"{accounts:,} of {len(assessment.frame):,} accounts {'has' if accounts == 1 else 'have'} no probability of "
+        f"{' or '.join(names)}: {WHY_NOT_SCORED[status]}"
+        for (status, accounts), names in targets.items()
+    ]
+
+
+def _notes(assessment: Assessment) -> list[str]:
+    notes = _not_scored(assessment)
     if not assessment.champion.bundles:
         notes.append("there is no champion yet, so only the health score is reported; `renewcast train` trains one")
     notes += [f"the unit of {column} seems to have changed: fix the feed first" for column in assessment.jumped]

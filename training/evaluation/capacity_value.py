@@ -27,6 +27,8 @@ class CapacityCapture:
     caught, caught_arr : share of the rows with the outcome that are covered, and of their ARR. Higher is better; the
         share of `RANDOM` is guessing.
     lift : covered outcomes over those covered by a random ranking. 1 is guessing, 3 good.
+    arr_lead : the share of the ARR that the model covers minus that of this candidate, on the same resamples. Above 0,
+        the model covers more; NaN without a model to compare with.
     """
 
     candidate: str
@@ -34,6 +36,7 @@ class CapacityCapture:
     caught: MetricEstimate
     caught_arr: MetricEstimate
     lift: MetricEstimate
+    arr_lead: MetricEstimate
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -56,7 +59,7 @@ class CapacityValue(CapacityCapture):
 
 
 def capacity_capture(
-    tested: ScoredTestRows, capacity: int, seed: int = 0, within: Bools | None = None
+    tested: ScoredTestRows, capacity: int, seed: int = 0, within: Bools | None = None, subject: str | None = None
 ) -> tuple[CapacityCapture, ...]:
     """Compute the share of outcomes that a team covers with each candidate's ranking, and with a random one.
 
@@ -67,6 +70,7 @@ def capacity_capture(
     seed : seed of the intervals.
     within : rows whose outcomes are counted, such as a segment, shape (n,); None for all. The ranking is always that of
         the whole portfolio, because there is one team.
+    subject : the model with which the other candidates are compared; None for no comparison.
 
     Returns
     -------
@@ -83,13 +87,14 @@ def capacity_capture(
             _share(bootstrap, chance * y, y),
             _share(bootstrap, chance * y * arr, y * arr),
             _share(bootstrap, chance * y, chances[RANDOM] * y),
+            UNDEFINED if subject is None else _share(bootstrap, (chances[subject] - chance) * y * arr, y * arr),
         )
         for name, chance in chances.items()
     )
 
 
 def capacity_value(
-    tested: ScoredTestRows, capacity: int, save_rate: float, cost: float, seed: int = 0
+    tested: ScoredTestRows, capacity: int, save_rate: float, cost: float, seed: int = 0, subject: str | None = None
 ) -> tuple[CapacityValue, ...]:
     """Compute the value of each candidate's ranking to a team, and that of a random ranking.
 
@@ -101,6 +106,7 @@ def capacity_value(
         group.
     cost : cost of looking after one account, currency.
     seed : seed of the intervals.
+    subject : the model with which the other candidates are compared; None for no comparison.
 
     Returns
     -------
@@ -117,7 +123,7 @@ def capacity_value(
             saved_arr=_share(bootstrap, chances[one.candidate] * saves * tested.arr, ones),
             cost=cost * capacity,
         )
-        for one in capacity_capture(tested, capacity, seed)
+        for one in capacity_capture(tested, capacity, seed, subject=subject)
     )
 
 

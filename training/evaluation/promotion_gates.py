@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from features.utils.formatting import interval_text, significant
+from models.artifacts.model_card import candidate_name
 from training.dataset.sufficiency import Sufficiency
 from training.evaluation.baselines import (
     BASE_RATE,
@@ -131,7 +132,7 @@ def _beats_the_average(judgement: Comparison) -> Gate:
 
 def _no_loss(judgement: Comparison, rival: str) -> Gate:
     difference = judgement.difference(rival, "log_loss")
-    name, against = f"no_loss_to_{rival}", rival.replace("_", " ")
+    name, against = f"no_loss_to_{rival}", candidate_name(rival)
     if difference is None and rival == HEALTH_SCORE:
         # Without any value, the health score is not a candidate.
         return Gate(name, True, None, None, f"not applicable: no account has a {against}")

@@ -252,7 +252,9 @@ def fit_candidate(
         by_horizon=backtest.by_horizon if recipe is None else (),
         due=compare_due(backtest.tested, config.resamples, config.seed, subject),
         by_segment=evaluate_by_segment(backtest.tested, subject, config.capacity, config.seed),
-        work=capacity_value(backtest.tested, config.capacity, config.save_rate, config.cost_per_account, config.seed),
+        work=capacity_value(
+            backtest.tested, config.capacity, config.save_rate, config.cost_per_account, config.seed, subject
+        ),
         gates=evaluate_gates(backtest.judgement, enough, leaks, comparison, data.label_feed_faults),
         final=final,
         explainer=explainer,

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from features.definitions.feature import Feature
 from features.utils.arrays import Floats
+from models.artifacts.model_card import candidate_name
 from models.scorer.scorer import Scorer
 from models.targets import Target
 from training.dataset.labelled_snapshots import LabelledSnapshots
@@ -226,4 +227,4 @@ def _colors(tested: ScoredTestRows, subject: str) -> list[tuple[str, str]]:
 
 
 def _words(name: str) -> str:
-    return "Renewcast's blend" if name == BLEND else name.replace("_", " ").replace("-", " ")
+    return "Renewcast's blend" if name == BLEND else candidate_name(name).replace("-", " ")

@@ -228,23 +228,21 @@ def _predict_origins(
 
 
 def _require_enough(rows: StageRows, origins: Origins, predicted: Mapping[datetime, Ints]) -> None:
-    name = f"{rows.stage} renewals"
     if not predicted:
-        known = min(rows.accounts_by_outcome(rows.known(origins.dates[-1])))
-        raise InsufficientData(
-            [
-                f"too few renewals: {count_of(known, 'account')} with and without {name} known at the last origin of "
-                f"the backtest; at least {MINIMUM_OUTCOMES['train']} are needed"
-            ]
-        )
-    after = min(rows.accounts_by_outcome(np.concatenate(list(predicted.values()))))
-    if after < MINIMUM_OUTCOMES["backtest"]:
-        raise InsufficientData(
-            [
-                f"too few renewals: {count_of(after, 'account')} with and without {name} in the backtest; at least "
-                f"{MINIMUM_OUTCOMES['backtest']} are needed"
-            ]
-        )
+        known = rows.accounts_by_outcome(rows.known(origins.dates[-1]))
+        raise InsufficientData([_too_few(rows.stage, known, "before the last date of the backtest", "train")])
+    after = rows.accounts_by_outcome(np.concatenate(list(predicted.values())))
+    if min(after) < MINIMUM_OUTCOMES["backtest"]:
+        raise InsufficientData([_too_few(rows.stage, after, "among the predicted ones", "backtest")])
+
+
+def _too_few(stage: Stage, accounts: tuple[int, int], where: str, purpose: str) -> str:
+    """Return why a stage has too little data: how many accounts have each outcome, and how many are needed."""
+    least, other = MINIMUM_OUTCOMES[purpose], f"with a renewal that was not {stage}"
+    return (
+        f"too few renewals {where}: {count_of(accounts[0], 'account')} with a renewal that was {stage}, "
+        f"{accounts[1]:,} {other}; at least {least} of each are needed"
+    )
 
 
 def _derivation(

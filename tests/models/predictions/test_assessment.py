@@ -8,10 +8,10 @@ import pytest
 from features.catalogue.catalogue import Catalogue
 from features.errors import BadRequest
 from models.artifacts.champion import Champion
-from models.predictions.assessment import SILENT_AFTER_DAYS, Assessment, assess
+from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import account_answer
 from models.predictions.portfolio_table import portfolio_rows
-from models.predictions.target_predictions import MINIMUM_TENURE_DAYS, SCORED, STALE_INPUTS
+from models.predictions.target_predictions import MINIMUM_TENURE_DAYS, SCORED, SILENT_AFTER_DAYS, STALE_INPUTS
 from models.targets import TARGETS
 
 COLUMNS = [

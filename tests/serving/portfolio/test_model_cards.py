@@ -209,7 +209,7 @@ def test_cards_name_slices_snapshots_due_accounts_and_reasons_in_words(own_home:
             "Known at the first origin", "Predicted by the backtest", "Trains the model in use",
             "On the dates predicted by the backtest",
             "Newest training snapshot of the model in use, by horizon: 2 Jul 2026 for 90 days and 3 Apr 2026 for 180 days.",
-            "Accounts with a renewal due", "Only accounts whose renewal is due within 90 days.", "Renewal date only",
+            "Accounts with a renewal due", "Only accounts whose renewal is due within 90 days.", "Rate by renewal due",
             "3.3 reasons per account on average, and at least two for 94% of accounts", "Most of the 5 models",
             "refitted at past dates on what was known then",
         ):  # fmt: skip

@@ -46,6 +46,8 @@ def test_one_row_per_active_account_in_the_agreed_columns(scored_home: Any) -> N
     assert rows[-1]["churn_probability"] is None
     assert scored_home.summary.rows == 39
     assert dict(scored_home.summary.versions) == {"churn": "1", "expansion": "1"}
+    assert "1 of 39 accounts has no probability of churn or expansion: less than 7 days as a customer" in scored_home.summary.notes
+    assert not any("_" in note for note in scored_home.summary.notes), "sentences, not codes"
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,18 @@ def test_full_capacity_needs_no_ranking(evaluation_rows: MakeRows) -> None:
         assert w.caught == w.caught_arr == w.lift == (1.0, 1.0, 1.0)
 
 
+def test_the_lead_of_the_model_is_the_difference_of_the_shares(evaluation_rows: MakeRows) -> None:
+    y = evaluation_rows().y
+    rows = evaluation_rows(model=y, other=np.full(len(y), 0.2))
+    candidates = _by_name(capacity_capture(rows, 2, subject="model"))
+    assert candidates["model"].arr_lead == (0.0, 0.0, 0.0)
+    for name in ("other", RANDOM):
+        value, low, high = candidates[name].arr_lead
+        assert value == pytest.approx(candidates["model"].caught_arr[0] - candidates[name].caught_arr[0])
+        assert low <= value <= high
+    assert np.isnan(_by_name(capacity_capture(rows, 2))["other"].arr_lead).all()
+
+
 def test_arr_is_counted_per_account(evaluation_rows: MakeRows) -> None:
     """Ranking by size covers most of the ARR and few of the accounts."""
     data = evaluation_rows(size=np.where(evaluation_rows().segment == "big", 0.9, 0.1))

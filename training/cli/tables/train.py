@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
 from features.utils.console import Table
 from features.utils.dates import to_iso
-from features.utils.formatting import interval_text, number, percent
+from features.utils.formatting import interval_text, number, percent, signed
 from features.utils.printable import printable_line
+from models.artifacts.model_card import candidate_name
 from models.renewals.renewal_model import LEADS
 from models.targets import Target
 from training.cli.tables.leakage import print_findings
 from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, RENEWAL_DUE
+from training.evaluation.capacity_value import RANDOM
 from training.evaluation.comparison import Comparison, Metric
 from training.evaluation.headline_metrics import HEADLINE
 from training.evaluation.promotion_gates import Gate, blocking_gates, gate_text
+from training.evaluation.test_predictions import MetricEstimate
 from training.pipeline.abort import fix_for
 from training.pipeline.candidate import Candidate
 from training.pipeline.report import RegisteredModel, TrainReport
@@ -85,7 +88,7 @@ def _panel(report: TrainReport, model: RegisteredModel) -> Panel:
     more = Text("\n".join(_more(candidate)), style="dim")
     standing, style = _standing(model)
     foot = Text(f"{standing}\nbundle in {model.folder}")
-    parts = (*(_table(candidate, metrics) for metrics in TABLES), verdict, gates, more, foot)
+    parts = (*(_table(candidate, metrics) for metrics in TABLES), verdict, gates, *_capacity(candidate), more, foot)
     group = Group(head, *(each for part in parts for each in (Text(), part)))
     return Panel(
         group, title=f"{target} within {report.config.horizon_days} days", border_style=style, title_align="left"
@@ -96,18 +99,21 @@ def _renewals(renewals: RenewalCandidate) -> Panel:
     """Return the renewal model and the metrics of its stages next to their rivals, or why there is none."""
     table = Table.grid(padding=(0, 2))
     for stage in renewals.stages:
-        share = f"{stage.outcomes:,} of {stage.renewals:,} renewals"
-        table.add_row(Text(stage.stage, style="bold"), share, Text(stage.reason and f"derived: {stage.reason}"))
+        share = f"{stage.outcomes:,} of {stage.renewals:,} renewals {stage.stage}"
+        # The first stage gives the reason why there is no model at all, which is above the table.
+        reason = f"no model: {stage.reason}" if stage.reason and stage.reason != renewals.reason else ""
+        table.add_row(share, Text(reason))
         for row in stage.judgement.rows if stage.judgement else ():
             auc, loss = row["roc_auc"].value, row["log_loss"].value
-            table.add_row("", row.candidate.replace("_", " "), f"ROC AUC {auc:.3f}, log loss {loss:.3f}")
-    verdict = (
-        f"no renewal model: {renewals.reason}; renewals are derived from the churn and expansion models"
-        if renewals.reason
-        else f"part of the churn model: it forecasts renewals {LEADS[0]} to {LEADS[-1]} days ahead"
-    )
+            table.add_row(f"  {candidate_name(row.candidate)}", f"ROC AUC {auc:.3f}, log loss {loss:.3f}")
+    if renewals.reason:
+        verdict = f"no renewal model: {renewals.reason}"
+        more = "Renewals are forecast from the churn and expansion models instead."
+    else:
+        verdict = f"the renewal model forecasts renewals {LEADS[0]} to {LEADS[-1]} days ahead; it is part of churn"
+        more = "Outcomes without a model are forecast from the churn and expansion models."
     style = "yellow" if renewals.reason else "green"
-    group = Group(Text(verdict, style="bold"), Text(), table)
+    group = Group(Text(verdict, style="bold"), Text(more), Text(), table)
     return Panel(group, title="renewals", border_style=style, title_align="left")
 
 
@@ -143,25 +149,52 @@ def _standing(model: RegisteredModel) -> tuple[str, str]:
 
 
 def _more(candidate: Candidate) -> list[str]:
-    """Return the value of the ranking at capacity, the stability of reasons, and notes on the horizons."""
-    work = {w.candidate: w for w in candidate.work}
-    ours, health, random = (work.get(name) for name in (candidate.subject, HEALTH_SCORE, "random"))
-    lines = []
-    if ours and random and math.isfinite(ours.caught_arr[0]):
-        by_health = f", {percent(health.caught_arr[0], 0)} by health score" if health else ""
-        lines.append(
-            f"a team that works on {ours.capacity} accounts covers {percent(ours.caught_arr[0], 0)} "
-            f"({percent(ours.caught_arr[1], 0)} to {percent(ours.caught_arr[2], 0)}) of the ARR with the outcome"
-            f"{by_health}, {percent(random.caught_arr[0], 0)} at random"
-        )
+    """Return the stability of reasons, the ranking among due accounts, and notes on the horizons."""
     stability = candidate.stability
-    lines.append(
+    lines = [
         f"{percent(stability.at_least_two, 0)} of accounts have at least two reasons on which most of the "
         f"{stability.members} models of the ensemble agree"
-    )
+    ]
     if candidate.due is not None:
         lines.append(_due(candidate.due))
     return lines + [part.words for part in candidate.by_horizon if part.words]
+
+
+def _capacity(candidate: Candidate) -> Iterator[RenderableType]:
+    """Return what a team covers that works on the accounts ranked highest: by the model, by health score, at random."""
+    work = {w.candidate: w for w in candidate.work}
+    ours, health, random = (work.get(name) for name in (candidate.subject, HEALTH_SCORE, RANDOM))
+    if ours is None or random is None or not math.isfinite(ours.caught_arr[0]):
+        return
+    outcome = {"churn": "churned", "expansion": "expanded"}[candidate.target]
+    table = Table(padding=(0, 0, 0, 2), pad_edge=False)
+    table.add_column(f"the {ours.capacity} accounts ranked highest")
+    table.add_column(f"of accounts that {outcome}", justify="right")
+    table.add_column("of their ARR", justify="right")
+    for label, each in (("by the model", ours), ("by health score", health), ("at random", random)):
+        if each is not None:
+            table.add_row(label, _share(each.caught), _share(each.caught_arr))
+    yield table
+    if health is not None:
+        yield Text(_lead(health.arr_lead))
+
+
+def _share(figure: MetricEstimate) -> str:
+    """Return a share with its interval, if it is known."""
+    value, low, high = figure
+    return percent(value, 0) if not low < high else f"{percent(value, 0)} ({percent(low, 0)} to {percent(high, 0)})"
+
+
+def _lead(lead: MetricEstimate) -> str:
+    """Compare the ARR covered by the model with that covered by the health score."""
+    value, low, high = (100 * each for each in lead)
+    figures = f"{signed(value, 0)} percentage points, 95% interval {signed(low, 0)} to {signed(high, 0)}"
+    if low > 0 or high < 0:
+        return f"the model covers {'more' if low > 0 else 'less'} of this ARR than the health score: {figures}"
+    return (
+        f"in ARR, the difference between model and health score can be chance: {figures}; a few large accounts decide "
+        "it"
+    )
 
 
 def _due(comparison: Comparison) -> str:
@@ -178,7 +211,7 @@ def _table(candidate: Candidate, metrics: Sequence[str]) -> Table:
         table.add_column(COLUMNS[name], justify="right")
     for row in candidate.judgement.rows:
         style = "bold" if row.candidate == candidate.subject else "dim" if row.candidate == BASE_RATE else ""
-        name = Group(*textwrap.wrap(printable_line(row.candidate.replace("_", " ")), _NAME_WIDTH))
+        name = Group(*textwrap.wrap(printable_line(candidate_name(row.candidate)), _NAME_WIDTH))
         table.add_row(name, *(_figure(row[name], 3 if name in _THREE_DECIMALS else 2) for name in metrics), style=style)
     return table
 

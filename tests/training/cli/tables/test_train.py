@@ -8,11 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from rich.console import Console
 
 from training.cli.tables.train import (
     COLUMNS,
     TABLES,
+    _capacity,
     _gate,
     _more,
     _renewals,
@@ -64,7 +66,7 @@ def test_a_long_name_of_a_candidate_is_not_cut() -> None:
     console.print(_table(cast("Any", SimpleNamespace(judgement=SimpleNamespace(rows=rows), subject="blend")), TABLES[0]))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     names = [line[:12].strip() for line in text.splitlines()]
-    assert [name for name in names if name] == ["adoption-", "engagement-", "business-", "relationship", "renewal due"]
+    assert [name for name in names if name] == ["adoption-", "engagement-", "business-", "relationship", "rate by", "renewal due"]
     assert max(map(len, text.splitlines())) <= 76
 
 
@@ -149,6 +151,36 @@ def test_reasons_due_accounts_and_horizons_are_summarized() -> None:
     assert len(_more(candidate)) == 2
 
 
+def _work(candidate: str, accounts: float, arr: tuple[float, float, float], lead: tuple[float, float, float]) -> Any:
+    return SimpleNamespace(candidate=candidate, capacity=20, caught=(accounts, 0.4, 0.7), caught_arr=arr, arr_lead=lead)
+
+
+@pytest.mark.parametrize(
+    ("lead", "words"),
+    [
+        ((-0.13, -0.3, 0.04), "the difference between model and health score can be chance: −13 percentage points, 95% interval −30 to +4"),
+        ((0.3, 0.1, 0.5), "the model covers more of this ARR than the health score: +30 percentage points, 95% interval +10 to +50"),
+        ((-0.3, -0.5, -0.1), "the model covers less of this ARR than the health score: −30 percentage points, 95% interval −50 to −10"),
+    ],
+)
+def test_the_ranking_is_compared_with_the_health_score(lead: tuple[float, float, float], words: str) -> None:
+    nan = float("nan")
+    work = (
+        _work("blend", 0.6, (0.13, 0.05, 0.3), (0.0, 0.0, 0.0)),
+        _work("health_score", 0.5, (0.26, 0.1, 0.5), lead),
+        _work("random", 0.1, (0.12, 0.12, 0.12), (nan, nan, nan)),
+    )
+    console = Console(file=io.StringIO(), width=76)
+    for part in _capacity(cast("Any", SimpleNamespace(work=work, subject="blend", target="churn"))):
+        console.print(part)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, text.splitlines())) <= 76
+    text = " ".join(text.split())
+    assert "the 20 accounts ranked highest of accounts that churned of their ARR" in text
+    assert "by the model 60% (40% to 70%) 13% (5% to 30%) by health score 50% (40% to 70%) 26% (10% to 50%)" in text
+    assert words in text
+
+
 def test_the_renewal_model_is_shown_with_its_rivals_or_with_the_reason() -> None:
     judgement: Any = SimpleNamespace(rows=[_row("derivation", 0.701, 0.6, 0.8)])
     stage = StageCandidate("lost", 400, 52, "log loss may be worse", judgement)
@@ -157,6 +189,8 @@ def test_the_renewal_model_is_shown_with_its_rivals_or_with_the_reason() -> None
         console.print(_renewals(candidate))
     text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
     assert "no renewal model: log loss may be worse" in text
-    assert "52 of 400 renewals" in text
+    assert text.count("no renewal model: log loss may be worse") == 1
+    assert text.count("log loss may be worse") == 2, "not again in the row of the stage"
+    assert "52 of 400 renewals lost" in text
     assert "ROC AUC 0.701" in text
-    assert "it forecasts renewals 30 to 120 days ahead" in text
+    assert "the renewal model forecasts renewals 30 to 120 days ahead" in text
