@@ -4,7 +4,7 @@ An account gets a save play only if something indicates a risk of churn: the mod
 health (yellow or red), or a high or immediate warning that counts. An account with every item of the expansion gate met
 and a high expansion band is proposed for expansion and gets no save play. An immediate warning that counts, or a high
 churn band, withdraws the proposal and gives the play. Accounts of a digital-touch segment get only automated plays,
-unless an immediate warning counts. The settings are in ``plays.toml``.
+unless an immediate warning counts. Executives act only for some segments. The settings are in ``plays.toml``.
 """
 
 from __future__ import annotations
@@ -314,11 +314,12 @@ def _assign_executives(
     rules: PlaysFile,
     context: PlaybookContext,
 ) -> tuple[float, ExecutiveAssignments]:
-    """Reassign plays that exceed the capacity of executives to the CSM, in place.
+    """Reassign plays to the CSM, in place: those of segments without executives, and those that exceed the capacity.
 
     Returns the ARR at risk from which executives act, and the plays assigned to them in this week.
     """
-    executive_rows = [row for row, plays in enumerate(every) if plays and plays[0].who == EXECUTIVES]
+    high_rows = [row for row, plays in enumerate(every) if plays and plays[0].who == EXECUTIVES]
+    executive_rows = [row for row in high_rows if rules.executives.act_for(_segment(facts, row))]
     if context.alone:
         least = np.inf if context.executives_from is None else context.executives_from
         # Comparisons with NaN are false, so that unknown values use no capacity.
@@ -344,7 +345,7 @@ def _assign_executives(
         assignments = {**before, **{account_ids[row]: context.as_of for row in ranked[:free]}}
         last = view.value[ranked[free - 1]] if 0 < free <= len(ranked) else np.nan
         least = 0.0 if len(ranked) < free else np.inf if np.isnan(last) else float(last)
-    for row in executive_rows:
+    for row in high_rows:
         if row not in taken:
             every[row][0] = reassign_to_csm(every[row][0], context.as_of, _or_none(facts.days_to_renewal[row]), rules)
     return float(least), assignments

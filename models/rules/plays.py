@@ -65,12 +65,18 @@ class _PlayRule(RulePart):
 class ExecutivesRule(RulePart):
     """The capacity of executives: a ``share`` of the accounts per week, but ``at_least`` this many plays.
 
-    The CSM takes the other plays within ``rest_within_days``.
+    The CSM takes the other plays within ``rest_within_days``. Executives act only for accounts of ``segments`` (None:
+    of all) and for those whose segment is unknown.
     """
 
     share: Annotated[float, Field(ge=0, le=1)]
     at_least: Annotated[int, Field(ge=0)]
     rest_within_days: DaysAhead
+    segments: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
+
+    def act_for(self, segment: str | None) -> bool:
+        """Return whether executives act for accounts of a segment; None is an unknown segment."""
+        return self.segments is None or segment is None or segment in self.segments
 
     def capacity(self, accounts: int) -> int:
         """Return the capacity for a number of accounts."""

@@ -122,7 +122,10 @@ def test_executives_take_the_most_arr_at_risk() -> None:
     ids, facts, view = portfolio(400, 3)
     book = decide(ids, facts, view)
     rows = [row for row, p in enumerate(book.plays) if p is not None and p.who == EXECUTIVES]
-    candidates = [row for row, p in enumerate(book.plays) if p is not None and p.kind == "save" and p.severity == "high"]
+    candidates = [
+        row for row, p in enumerate(book.plays)
+        if p is not None and p.kind == "save" and p.severity == "high" and facts.segments[row] in ("enterprise", None)  # type: ignore[index]
+    ]
     assert len(rows) == 20 < len(candidates)
     assert min(view.value[rows]) == pytest.approx(book.executives_from)
     assert all(not view.value[row] > book.executives_from for row in set(candidates) - set(rows))
@@ -131,6 +134,24 @@ def test_executives_take_the_most_arr_at_risk() -> None:
         assert play is not None
         assert play.who == "csm"
         assert (play.due - AS_OF.date()).days <= 3, "plays that exceed the capacity of executives are due within three days"
+
+
+def test_executives_act_only_for_segments_with_a_named_csm() -> None:
+    named = {s.name for s in segments_file().segments if s.touch.startswith("a named CSM")}
+    assert set(RULES.executives.segments or ()) == named
+    ids, facts, view = portfolio(400, 3)
+    segments = [s.name for s in segments_file().segments]
+    for name in [*segments, None]:
+        for alone in ({}, {"alone": True, "executives_from": 0.0}):
+            book = decide(ids, replace(facts, segments=np.full(400, name, dtype=object)), view, **alone)
+            executive = [p for p in book.plays if p is not None and p.who == EXECUTIVES]
+            assert bool(executive) == (name is None or name in named)
+            others = [p for p in book.plays if p is not None and p.who != EXECUTIVES]
+            assert not any("executive" in p.act for p in others), "nobody else gets the action of executives"
+    open_to_all = RULES.model_copy(update={"executives": RULES.executives.model_copy(update={"segments": None})})
+    smb = replace(facts, segments=np.full(400, "SMB", dtype=object))
+    book = decide_plays(ids, smb, view, open_to_all, segments_file(), PlaybookContext(AS_OF))
+    assert any(p is not None and p.who == EXECUTIVES for p in book.plays)
 
 
 def test_an_account_with_a_named_csm_gets_no_automated_play() -> None:
