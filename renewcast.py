@@ -502,7 +502,7 @@ def _renewals(
         forecast(signals, as_of, period, days, out, engine, as_json)
         return
     from serving.cli.tables.renewals import print_backtest
-    from training.backtest.renewals import backtest as look_back
+    from training.renewals.forecast_backtest import backtest as look_back
 
     through = None if as_of is None else parse_cutoff(as_of)
     with progress_bar("backtesting") as tell:

@@ -1,9 +1,9 @@
 """The renewal forecast on simulated portfolios: coverage of its intervals; the renewal model against the derivation.
 
 For each seed: simulate, forecast each of the newest quarters from its start by models fitted on what was known by then
-(`training.backtest.renewals`), and compare every figure with what happened (target: 75 to 85% of quarters inside the
-80% interval). As in production, the shared error of a forecast is learned from the quarters of its portfolio that had
-matured before it.
+(`training.renewals.forecast_backtest`), and compare every figure with what happened (target: 75 to 85% of quarters
+inside the 80% interval). As in production, the shared error of a forecast is learned from the quarters of its portfolio
+that had matured before it.
 
 With --stages instead: the backtest of the renewal model (`training.renewals.candidate`). Every stage (lost, expanded,
 contracted) is compared with the derivation from the churn and expansion models of the same origins, on the same rows.
@@ -29,13 +29,13 @@ from features.utils.progress import no_progress
 from models.renewals.past_forecasts import FIGURES
 from models.scorer.base import RENEWAL_FEATURE
 from models.targets import TARGETS
-from training.backtest.renewals import forecast_past_quarters
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.dataset.origins import choose_origins
 from training.dataset.target_rows import TargetRows
 from training.evaluation.backtest import run_backtest
 from training.renewals.candidate import fit_renewals
+from training.renewals.forecast_backtest import forecast_past_quarters
 from training.simulation import simulate
 from training.simulation.presets import MIXED_B2B
 

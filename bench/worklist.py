@@ -34,9 +34,9 @@ from models.peer_groups.segments import ARR_FEATURE
 from serving.portfolio.rule_tables import risks_board
 from serving.scoring.score_portfolio import assess_portfolio
 from serving.worklist.rank import WorklistContext, build_worklist
-from training.backtest.refit import refit_model
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import read_labelled_snapshots
+from training.renewals.refit import refit_model
 from training.simulation import simulate
 
 THROUGH = "2026-04-01"

@@ -1,1 +1,1 @@
-"""Per-renewal models: rows at fixed leads before each renewal, and their judgement and fit."""
+"""Per-renewal models, their judgement and fit, and the backtest of renewal forecasts."""

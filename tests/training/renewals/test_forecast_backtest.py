@@ -17,9 +17,9 @@ from features.signals.signals import open_signals
 from features.utils.dates import Grid
 from models.scorer.base import Calibrated
 from models.scorer.members import LogOdds
-from training.backtest.renewals import forecast_past_quarters
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.renewals.forecast_backtest import forecast_past_quarters
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BEFORE = datetime(2025, 12, 1, tzinfo=UTC)

@@ -44,13 +44,13 @@ from models.renewals.renewal_model import RenewalModel, Stage
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.scorer import Scorer
 from models.targets import Target
-from training.backtest.refit import load_champion_scorers, models_as_of, refit_renewals
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 from training.dataset.overwritten_terms import overwritten_rows
 from training.estimators.ensemble import Settings
 from training.renewals.contracts import ContractBook
 from training.renewals.outcomes import quarter_outcomes
+from training.renewals.refit import load_champion_scorers, models_as_of, refit_renewals
 
 #: Number of past quarters, the newest ones.
 QUARTERS = 6

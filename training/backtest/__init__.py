@@ -1,1 +1,0 @@
-"""Backtests: refitting at past dates and comparing with what happened."""
