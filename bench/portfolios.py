@@ -24,7 +24,7 @@ from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 from training.dataset.target_rows import TargetRows
-from training.simulation import simulate
+from training.simulation import MarketOptions, simulate
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "notebooks" / "examples"
 HORIZON_DAYS = 90
@@ -130,7 +130,7 @@ def true_sample(work: Path, name: str, accounts: int, weeks: int, seed: int, opt
 
 
 def _simulate(folder: Path, accounts: int, weeks: int, seed: int, options: Mapping[str, Any]) -> Path:
-    simulate(folder, accounts=accounts, weeks=weeks, seed=seed, **options)
+    simulate(folder, accounts=accounts, weeks=weeks, seed=seed, options=MarketOptions(**options))
     return folder
 
 

@@ -51,7 +51,7 @@ from training.evaluation.comparison import json_safe
 from training.evaluation.promotion_gates import SLOPE_BOUNDS, all_passed, evaluate_gates
 from training.leakage.report import LeakReport
 from training.pipeline.training_run import TrainingRun
-from training.simulation import simulate
+from training.simulation import MarketOptions, simulate
 from training.statistics import metrics
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import Predictions
@@ -116,7 +116,8 @@ def portfolio(accounts: int, months: int, seed: int, options: dict[str, Any]) ->
     """Simulate and judge one portfolio. Return the line of the cache."""
     start, weeks = time.process_time(), round(months * WEEKS_PER_MONTH)
     with tempfile.TemporaryDirectory() as place:
-        summary = simulate(Path(place) / "signals", accounts=accounts, weeks=weeks, seed=seed, **options)
+        market = MarketOptions(**options)
+        summary = simulate(Path(place) / "signals", accounts=accounts, weeks=weeks, seed=seed, options=market)
         truth = pd.read_parquet(summary.truth)
         truth["as_of"] = pd.to_datetime(truth["as_of"], utc=True)
         simulated = time.process_time()

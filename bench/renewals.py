@@ -36,7 +36,7 @@ from training.dataset.target_rows import TargetRows
 from training.evaluation.backtest import run_backtest
 from training.renewals.candidate import fit_renewals
 from training.renewals.forecast_backtest import forecast_past_quarters
-from training.simulation import simulate
+from training.simulation import MarketOptions, simulate
 from training.simulation.presets import MIXED_B2B
 
 QUICK = TrainConfig(every_days=28, trials=1, folds=2)
@@ -46,7 +46,7 @@ def stages(preset: str, accounts: int, weeks: int, seed: int) -> list[dict[str, 
     """Return one row per stage and candidate of the backtest of the renewal model."""
     with tempfile.TemporaryDirectory() as place:
         signals = Path(place) / "signals"
-        simulate(signals, accounts=accounts, weeks=weeks, seed=seed, preset=preset)
+        simulate(signals, accounts=accounts, weeks=weeks, seed=seed, options=MarketOptions(preset=preset))
         prepared = read_labelled_snapshots(signals, None, QUICK)
         try:
             origins = choose_origins(

@@ -24,7 +24,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.signals.signals import open_signals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
-from training.simulation import PRESETS, simulate
+from training.simulation import PRESETS, MarketOptions, simulate
 from training.simulation.calendar import day_number
 from training.simulation.history import simulate_history
 from training.simulation.portfolio_figures import portfolio_figures
@@ -63,7 +63,7 @@ def snapshots_with_truth(preset: str, seed: int, accounts: int, weeks: int) -> p
     """Return snapshots of three dates with the true probabilities."""
     with tempfile.TemporaryDirectory() as place:
         signals = Path(place) / "signals"
-        written = simulate(signals, accounts=accounts, weeks=weeks, seed=seed, preset=preset)
+        written = simulate(signals, accounts=accounts, weeks=weeks, seed=seed, options=MarketOptions(preset=preset))
         truth = pd.read_parquet(written.truth)
         frames = []
         for as_of in sorted(truth["as_of"].unique())[-4:-1]:

@@ -307,13 +307,10 @@ def simulate(
     >>> folder.name
     'synthetic'
     """
+    from training.simulation import MarketOptions
     from training.simulation import simulate as generate
 
-    return generate(
-        Path(folder),
-        accounts=accounts,
-        weeks=weeks,
-        seed=seed,
+    options = MarketOptions(
         preset=preset,
         noise=noise,
         signal=signal,
@@ -323,7 +320,8 @@ def simulate(
         annual_churn=annual_churn,
         held_out_share=held_out_share,
         play_effects=play_effects,
-    ).folder
+    )
+    return generate(Path(folder), accounts, weeks, seed, options=options).folder
 
 
 def check(source: Address, *, data_through: Instant | None = None, engine: str = DUCKDB) -> CheckResult:

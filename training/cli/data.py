@@ -56,25 +56,22 @@ def simulate(
     """Generate a synthetic B2B portfolio.
 
     The true probabilities are written to OUT-truth.parquet."""
+    from training.simulation import MarketOptions
     from training.simulation import simulate as generate
 
+    options = MarketOptions(
+        preset=preset,
+        noise=noise,
+        signal=signal,
+        drift=drift,
+        trend=trend,
+        monthly_share=monthly_share,
+        annual_churn=annual_churn,
+        held_out_share=held_out_share,
+        play_effects=_play_effects(play_effect),
+    )
     with progress_bar("simulating") as progress:
-        summary = generate(
-            out,
-            accounts=accounts,
-            weeks=weeks,
-            seed=seed,
-            progress=progress,
-            preset=preset,
-            noise=noise,
-            signal=signal,
-            drift=drift,
-            trend=trend,
-            monthly_share=monthly_share,
-            annual_churn=annual_churn,
-            held_out_share=held_out_share,
-            play_effects=_play_effects(play_effect),
-        )
+        summary = generate(out, accounts, weeks, seed, progress=progress, options=options)
     typer.echo(summary.text())
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 from features.errors import BadRequest
 from training.simulation.calendar import day_number
@@ -21,19 +22,9 @@ _STEPS = 11
 ANNUAL_CHURN_RANGE = (0.01, 0.9)
 
 
-def market_from_options(
-    preset: str = MIXED_B2B,
-    *,
-    noise: float = 0.0,
-    signal: float = 1.0,
-    drift: float = 0.0,
-    trend: float = 0.0,
-    monthly_share: float | None = None,
-    annual_churn: float | None = None,
-    held_out_share: float = 0.25,
-    play_effects: Mapping[str, float] | None = None,
-) -> Market:
-    """Return a preset with other settings.
+@dataclass(frozen=True, kw_only=True)
+class MarketOptions:
+    """A preset and the settings of it that a simulation changes.
 
     Parameters
     ----------
@@ -47,38 +38,62 @@ def market_from_options(
     held_out_share : share of plays that are held out at random, 0 to 1.
     play_effects : by play, the share of the churn by choice that it prevents in the quarter after it starts, 0 to 1.
         Plays that are not named have no effect. If not given, plays improve the hidden state of accounts.
-
-    Raises
-    ------
-    BadRequest
-        The preset is unknown, an option is out of range, or it has no meaning for the preset.
     """
-    market = find_preset(preset)
-    for name, value, low, high in (
-        ("noise", noise, 0.0, 1.0),
-        ("signal", signal, 0.0, 1.0),
-        ("drift", drift, 0.0, 1.0),
-        ("trend", trend, -1.0, 1.0),
-        ("monthly-share", monthly_share, 0.0, 1.0),
-        ("annual-churn", annual_churn, *ANNUAL_CHURN_RANGE),
-        ("held-out-share", held_out_share, 0.0, 1.0),
-        *((f"the effect of {play}", effect, 0.0, 1.0) for play, effect in (play_effects or {}).items()),
-    ):
-        if value is not None and not low <= value <= high:
-            raise BadRequest(f"{name} is {value}", f"{low:g} to {high:g}")
-    if play_effects and (unknown := sorted(set(play_effects) - set(PLAYS))):
-        raise BadRequest(f"unknown play {unknown[0]!r}", f"one of {', '.join(PLAYS)}")
-    effects = () if play_effects is None else tuple(float(play_effects.get(play, 0.0)) for play in PLAYS)
-    market = replace(market, noise=noise, signal=signal, drift=drift, trend=trend)
-    market = replace(market, held_out_share=held_out_share, play_effects=effects)
-    if monthly_share is not None:
-        if market.pricing is Pricing.ORDERS:
-            raise BadRequest(f"the preset {preset!r} has no contracts", "no monthly-share with this preset")
-        market = market.with_monthly_share(monthly_share)
-    if annual_churn is None:
-        return market
-    market = replace(market, annual_churn=annual_churn)
-    return market if signal == 0 else replace(market, level=_level_of(market))
+
+    preset: str = MIXED_B2B
+    noise: float = 0.0
+    signal: float = 1.0
+    drift: float = 0.0
+    trend: float = 0.0
+    monthly_share: float | None = None
+    annual_churn: float | None = None
+    held_out_share: float = 0.25
+    play_effects: Mapping[str, float] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        effects = self.play_effects
+        return vars(self) | {"play_effects": None if effects is None else dict(effects)}
+
+    def market(self) -> Market:
+        """Return the preset with these settings.
+
+        Raises
+        ------
+        BadRequest
+            The preset is unknown, an option is out of range, or it has no meaning for the preset.
+        """
+        market = find_preset(self.preset)
+        self._require_ranges()
+        given = self.play_effects
+        effects = () if given is None else tuple(float(given.get(play, 0.0)) for play in PLAYS)
+        market = replace(market, noise=self.noise, signal=self.signal, drift=self.drift, trend=self.trend)
+        market = replace(market, held_out_share=self.held_out_share, play_effects=effects)
+        if self.monthly_share is not None:
+            if market.pricing is Pricing.ORDERS:
+                raise BadRequest(f"the preset {self.preset!r} has no contracts", "no monthly-share with this preset")
+            market = market.with_monthly_share(self.monthly_share)
+        if self.annual_churn is None:
+            return market
+        market = replace(market, annual_churn=self.annual_churn)
+        return market if self.signal == 0 else replace(market, level=_level_of(market))
+
+    def _require_ranges(self) -> None:
+        effects = self.play_effects or {}
+        for name, value, low, high in (
+            ("noise", self.noise, 0.0, 1.0),
+            ("signal", self.signal, 0.0, 1.0),
+            ("drift", self.drift, 0.0, 1.0),
+            ("trend", self.trend, -1.0, 1.0),
+            ("monthly-share", self.monthly_share, 0.0, 1.0),
+            ("annual-churn", self.annual_churn, *ANNUAL_CHURN_RANGE),
+            ("held-out-share", self.held_out_share, 0.0, 1.0),
+            *((f"the effect of {play}", effect, 0.0, 1.0) for play, effect in effects.items()),
+        ):
+            if value is not None and not low <= value <= high:
+                raise BadRequest(f"{name} is {value}", f"{low:g} to {high:g}")
+        if unknown := sorted(set(effects) - set(PLAYS)):
+            raise BadRequest(f"unknown play {unknown[0]!r}", f"one of {', '.join(PLAYS)}")
 
 
 @lru_cache(maxsize=64)

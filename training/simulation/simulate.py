@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -15,9 +15,9 @@ import pyarrow as pa
 from features.errors import BadRequest
 from training.simulation.calendar import FIRST_YEAR, LAST_YEAR, SECONDS_A_DAY, day_number
 from training.simulation.history import SimulatedHistory, simulate_history
-from training.simulation.market_options import market_from_options
+from training.simulation.market_options import MarketOptions
 from training.simulation.order_process import draw_orders, true_order_probabilities
-from training.simulation.presets import MIXED_B2B, Pricing
+from training.simulation.presets import Pricing
 from training.simulation.random_streams import random_stream
 from training.simulation.tables.billing import billing_table, subscriptions_table
 from training.simulation.tables.company import company_table, interventions_table
@@ -93,16 +93,7 @@ def simulate(
     seed: int = 0,
     end: date = date(2026, 9, 30),
     progress: Callable[[float, str], None] | None = None,
-    *,
-    preset: str = MIXED_B2B,
-    noise: float = 0.0,
-    signal: float = 1.0,
-    drift: float = 0.0,
-    trend: float = 0.0,
-    monthly_share: float | None = None,
-    annual_churn: float | None = None,
-    held_out_share: float = 0.25,
-    play_effects: Mapping[str, float] | None = None,
+    options: MarketOptions | None = None,
 ) -> SimulationSummary:
     """Simulate a B2B SaaS portfolio, and write it as a folder of Parquet tables and ``<folder>-truth.parquet``.
 
@@ -119,9 +110,7 @@ def simulate(
     seed : of the random numbers.
     end : the day on which the data end, at 00:00 UTC.
     progress : called with the share done (0 to 1) and a description of the current step.
-    preset : name of the simulated market, one of `PRESETS`.
-    noise, signal, drift, trend, monthly_share, annual_churn, held_out_share, play_effects : settings of the market; see
-        `market_from_options`.
+    options : the preset of the market and its settings; by default those of the default preset.
 
     Returns
     -------
@@ -140,33 +129,10 @@ def simulate(
     _require_range("the year of the end", end.year, FIRST_YEAR, LAST_YEAR)
     target = SimulationPaths.at(out)
     report = progress or (lambda share, what: None)
-    market = market_from_options(
-        preset,
-        noise=noise,
-        signal=signal,
-        drift=drift,
-        trend=trend,
-        monthly_share=monthly_share,
-        annual_churn=annual_churn,
-        held_out_share=held_out_share,
-        play_effects=play_effects,
-    )
+    options = options or MarketOptions()
+    market = options.market()
     metadata = json.dumps(
-        {
-            "accounts": accounts,
-            "weeks": weeks,
-            "seed": seed,
-            "end": end.isoformat(),
-            "preset": preset,
-            "noise": noise,
-            "signal": signal,
-            "drift": drift,
-            "trend": trend,
-            "monthly_share": monthly_share,
-            "annual_churn": annual_churn,
-            "held_out_share": held_out_share,
-            "play_effects": None if play_effects is None else dict(play_effects),
-        }
+        {"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat(), **options.as_dict()}
     )
     tables = _ORDER_TABLES if market.pricing is Pricing.ORDERS else _TABLES
     rows: dict[str, int] = {}

@@ -18,7 +18,7 @@ from training.simulation.calendar import day_number
 from training.simulation.churn_propensity import churn_propensity
 from training.simulation.contract_events import ContractEvent
 from training.simulation.history import SimulatedHistory, simulate_history
-from training.simulation.market_options import market_from_options
+from training.simulation.market_options import MarketOptions
 from training.simulation.presets import PRESETS, Market
 
 END = day_number(date(2026, 9, 30))
@@ -36,7 +36,7 @@ def _churned(history: SimulatedHistory, account: np.ndarray, weeks_back: int) ->
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_without_signal_all_accounts_have_the_same_probability(preset: str) -> None:
-    history = _history(market_from_options(preset, signal=0.0), accounts=1_000, weeks=60)
+    history = _history(MarketOptions(preset=preset, signal=0.0).market(), accounts=1_000, weeks=60)
     truth = true_probabilities_of(history, 26, futures=40)
     assert truth.churn.std() < 0.02 * truth.churn.mean()
     if preset != "orders":
@@ -49,7 +49,7 @@ def test_without_signal_all_accounts_have_the_same_probability(preset: str) -> N
 def test_without_signal_the_truth_ranks_the_outcomes_no_better_than_chance() -> None:
     found = []
     for seed in range(4):
-        history = _history(market_from_options(signal=0.0, annual_churn=0.5), seed=seed)
+        history = _history(MarketOptions(signal=0.0, annual_churn=0.5).market(), seed=seed)
         truth = true_probabilities_of(history, 18, futures=30)
         found.append(roc_auc_score(_churned(history, truth.account, 18), truth.churn))
     assert abs(np.mean(found) - 0.5) < 0.03
@@ -58,14 +58,14 @@ def test_without_signal_the_truth_ranks_the_outcomes_no_better_than_chance() -> 
 def test_half_of_the_signal_separates_accounts_less() -> None:
     spreads = []
     for signal in (1.0, 0.5):
-        truth = true_probabilities_of(_history(market_from_options(signal=signal)), 26, futures=40)
+        truth = true_probabilities_of(_history(MarketOptions(signal=signal).market()), 26, futures=40)
         spreads.append(np.log(np.clip(truth.churn, 1e-4, 1)).std())
     assert 0 < spreads[1] < 0.7 * spreads[0]
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.4])
 def test_noise_is_the_share_of_the_propensity_that_signals_do_not_show(noise: float) -> None:
-    history = _history(market_from_options(noise=noise))
+    history = _history(MarketOptions(noise=noise).market())
     state = history.during[-1].take(history.during[-1].running)
     traits = history.traits.take(history.during[-1].running)
     propensity = churn_propensity(traits, state, history.end - 7)
@@ -75,16 +75,16 @@ def test_noise_is_the_share_of_the_propensity_that_signals_do_not_show(noise: fl
 
 
 def test_the_share_of_monthly_contracts_and_the_annual_churn_are_met() -> None:
-    market = market_from_options(monthly_share=0.5, annual_churn=0.3)
+    market = MarketOptions(monthly_share=0.5, annual_churn=0.3).market()
     history = _history(market, accounts=3_000, weeks=104)
     assert (history.traits.term == 1).mean() == pytest.approx(0.5, abs=0.04)
     assert history.annual_churn == pytest.approx(0.3, rel=0.12)
 
 
 def test_with_drift_other_parts_drove_churn_in_the_past() -> None:
-    market = market_from_options(drift=0.4)
+    market = MarketOptions(drift=0.4).market()
     history = _history(market, weeks=104)
-    assert market_from_options().years_before_end(0) == 0
+    assert MarketOptions().market().years_before_end(0) == 0
     state, traits = history.during[0], history.traits
 
     def weight(day: int) -> float:
@@ -98,7 +98,7 @@ def test_with_drift_other_parts_drove_churn_in_the_past() -> None:
 def test_a_trend_raises_churn_from_year_to_year() -> None:
     rises = []
     for trend in (0.0, 1.0):
-        history = _history(market_from_options(trend=trend), accounts=2_000, weeks=156)
+        history = _history(MarketOptions(trend=trend).market(), accounts=2_000, weeks=156)
         running = history.grid(lambda state: state.running).sum(axis=1)
         lost = (np.stack(history.kinds) <= ContractEvent.NONPAYMENT).sum(axis=1)
         early, late = (lost[part].sum() / running[part].sum() for part in (slice(0, 52), slice(104, 156)))
@@ -119,12 +119,12 @@ def test_a_trend_raises_churn_from_year_to_year() -> None:
 )
 def test_a_wrong_option_is_refused_and_says_what_is_expected(wrong: dict[str, object]) -> None:
     with pytest.raises(BadRequest, match="Expected"):
-        market_from_options(**wrong)  # type: ignore[arg-type]
+        MarketOptions(**wrong).market()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "mixed-b2b"])
 def test_the_tables_of_every_preset_follow_the_contract_with_the_truth_next_to_them(preset: str, tmp_path: Path) -> None:
-    written = simulate(tmp_path / "signals", accounts=60, weeks=40, seed=3, preset=preset)
+    written = simulate(tmp_path / "signals", accounts=60, weeks=40, seed=3, options=MarketOptions(preset=preset))
     report = check_source(open_source(written.folder))
     assert not report.errors
     assert not report.notes

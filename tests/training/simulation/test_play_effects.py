@@ -13,11 +13,11 @@ from models.rules.intervention_effects import AFTER_DAYS, InterventionRecord, In
 from training.simulation.calendar import day_number
 from training.simulation.history import simulate_history
 from training.simulation.latent_dynamics import PLAYS
-from training.simulation.market_options import market_from_options
+from training.simulation.market_options import MarketOptions
 
 
 def measured(effects: dict[str, float] | None, accounts: int, seed: int = 1) -> InterventionReport:
-    market = market_from_options("mixed-b2b", monthly_share=0.8, held_out_share=0.5, play_effects=effects)
+    market = MarketOptions(monthly_share=0.8, held_out_share=0.5, play_effects=effects).market()
     history = simulate_history(accounts, 78, seed, day_number(datetime(2026, 9, 30, tzinfo=UTC).date()), market)
     plays, held_out = history.facts("play"), history.facts("held_out")
     records = []
@@ -57,7 +57,7 @@ def test_without_effects_nothing_is_measured() -> None:
 
 def test_all_or_no_plays_are_held_out() -> None:
     for share, expected in ((0.0, set()), (1.0, {True})):
-        market = market_from_options(held_out_share=share)
+        market = MarketOptions(held_out_share=share).market()
         history = simulate_history(200, 40, 1, 20_000, market)
         held_out = history.facts("held_out")[history.facts("play") >= 0]
         assert set(held_out.tolist()) == (expected or {False})
@@ -66,4 +66,4 @@ def test_all_or_no_plays_are_held_out() -> None:
 @pytest.mark.parametrize("wrong", [{"play_effects": {"dance": 0.5}}, {"play_effects": {"low_adoption": 1.5}}, {"held_out_share": -0.1}])
 def test_wrong_effects_are_refused(wrong: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="Expected"):
-        market_from_options(**wrong)  # type: ignore[arg-type]
+        MarketOptions(**wrong).market()  # type: ignore[arg-type]
