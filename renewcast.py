@@ -22,6 +22,8 @@ explain : explain one account
 health : compute health scores
 renewals : forecast the renewals of a period
 worklist : list the accounts to work this week
+design_holdout : design a trial of plays with accounts that are held out at random
+play_effects : estimate the effect of plays from such a trial
 
 Classes
 -------
@@ -33,6 +35,8 @@ JudgeResult : what `judge` decided
 Champion : the models that answer, and the health score's rubric
 RenewalForecast : what `renewals` forecasts
 Worklist : what `worklist` lists
+HoldoutDesign : what `design_holdout` returns
+PlayEffects : what `play_effects` estimates
 RenewcastError : the base of all errors that a user can fix; ``found``, ``expected`` and ``cure`` say how
 
 Dates are ISO 8601 text, `datetime.date`, `datetime.datetime` or `pandas.Timestamp`; without a time zone they are UTC.
@@ -100,12 +104,15 @@ from serving.cli.renewals import forecast
 from training.cli import data, review, runs, snapshots
 
 if TYPE_CHECKING:
-    from features.python_api import Address, Signals, features, open_signals, snapshot
+    from features.python_api import Address, Instant, Signals, features, open_signals, snapshot
     from models.artifacts.champion import Champion
     from models.targets import Target
     from serving.python_api import (
+        HoldoutDesign,
+        PlayEffects,
         RenewalForecast,
         Worklist,
+        design_holdout,
         explain,
         health,
         load_champion,
@@ -120,7 +127,9 @@ __all__ = [
     "BacktestResult",
     "Champion",
     "CheckResult",
+    "HoldoutDesign",
     "JudgeResult",
+    "PlayEffects",
     "RenewalForecast",
     "RenewcastError",
     "Signals",
@@ -128,6 +137,7 @@ __all__ = [
     "Worklist",
     "backtest",
     "check",
+    "design_holdout",
     "explain",
     "features",
     "health",
@@ -135,6 +145,7 @@ __all__ = [
     "labels",
     "load_champion",
     "open_signals",
+    "play_effects",
     "register",
     "renewals",
     "score",
@@ -150,7 +161,8 @@ _MODULES = {
     "training.estimator_api": ("BacktestResult", "JudgeResult", "backtest", "judge"),
     "training.python_api": ("CheckResult", "TrainingResult", "check", "labels", "simulate"),
     "serving.python_api": (
-        *("RenewalForecast", "Worklist", "explain", "health", "load_champion", "renewals", "score", "worklist"),
+        *("HoldoutDesign", "PlayEffects", "RenewalForecast", "Worklist", "design_holdout", "explain", "health"),
+        *("load_champion", "renewals", "score", "worklist"),
     ),
 }
 """Modules of the public API and the names they define. They are imported on first use, because importing is slow."""
@@ -353,6 +365,62 @@ def register(
     return result
 
 
+def play_effects(
+    signals: Signals,
+    as_of: Instant,
+    *,
+    home: Address | None = None,
+    champion: Champion | None = None,
+    store: bool = False,
+) -> PlayEffects:
+    """Estimate the effect of plays from accounts that were held out at random: on average, by play and per account.
+
+    It gives the numbers of ``renewcast holdout effect``, with the same estimator: the outcome is whether an account is
+    still a customer 90 days after its assignment, adjusted for what was known then.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source, with the table ``interventions``.
+    as_of : str, date, datetime or pandas.Timestamp
+        Only what was known before this instant (UTC) counts.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+    champion : Champion, optional
+        The models to assess with. By default the champion of the home.
+    store : bool, default False
+        Whether to store the effects per account in the home, as the command does. The worklist uses stored effects if
+        validation supports that accounts differ.
+
+    Returns
+    -------
+    PlayEffects
+        ``by_play`` is a DataFrame; ``as_dict()`` is what ``renewcast holdout effect --json`` prints.
+
+    Raises
+    ------
+    RenewcastError
+        For the reasons of `score`.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> with renewcast.open_signals("signals") as signals:
+    ...     effects = renewcast.play_effects(signals, "2026-09-30", home="home")
+    >>> effects.save_rate is None
+    True
+    """
+    from models.uplift.account_effects import write_effects
+    from serving.python_api import known_interventions, play_effects_of
+    from training.uplift.account_effects import fit_effects
+
+    instant, place, interventions = known_interventions(signals, as_of, home, champion)
+    fitted, notes = fit_effects(interventions, instant)
+    if store:
+        write_effects(place.effects_file, fitted)
+    return play_effects_of(instant, interventions, fitted, notes)
+
+
 if not TYPE_CHECKING:
     # Type checkers do not see it: they read the imports above, and report names that do not exist.
     def __getattr__(name: str) -> Any:
@@ -533,7 +601,7 @@ def _effect(
         _, context = holdout.assessed_context(signals, instant, engine, tell)
         effects, notes = fit_effects(context.interventions or (), instant)
         write_effects(current_home().effects_file, effects)
-    payload = effects_document(context.interventions or (), effects, notes)
+    payload = effects_document(instant, context.interventions or (), effects, notes)
     write_result(as_json, lambda: payload, lambda console: print_effects(payload, console))
 
 

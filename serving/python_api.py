@@ -1,4 +1,4 @@
-"""The part of the public Python API that scores: champions, scores, explanations, health, renewals and the worklist.
+"""The part of the public Python API that scores: champions, scores, explanations, health, renewals, worklist and plays.
 
 `renewcast` exports it. Users import it from there. Nothing here publishes: the service keeps answering from what
 ``renewcast score`` wrote last.
@@ -29,7 +29,9 @@ from models.predictions.payload import account_answer, account_row
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import plain_rows
 from models.renewals.past_forecasts import FIGURES
-from models.uplift.account_effects import read_effects
+from models.rules.intervention_effects import InterventionRecord
+from models.uplift.account_effects import EffectsFile, read_effects
+from models.uplift.power import POWER
 from serving.common.settings import current_settings
 from serving.portfolio.rule_tables import health_board
 from serving.renewals.forecast import forecast_renewals
@@ -39,9 +41,11 @@ from serving.scoring.score_portfolio import assess_portfolio, champion_horizon
 from serving.snapshots.sidecars import accounts_document
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
+from serving.worklist.effects import effects_document
+from serving.worklist.holdout import design_document, require_range
 from serving.worklist.interventions import RecordedActions, interventions_from_signals, read_recorded_until_next
 from serving.worklist.rank import WorklistContext, build_worklist
-from serving.worklist.schemas import TooLateAccount
+from serving.worklist.schemas import TooLateAccount, TrialPlanResponse
 from serving.worklist.table import WORKLIST_COLUMNS, worklist_frame
 
 
@@ -148,6 +152,100 @@ class Worklist:
     def __repr__(self) -> str:
         accounts = len(self.document["accounts"])
         return f"<Worklist as of {self.document['as_of']}, {accounts} accounts, capacity {self.document['capacity']}>"
+
+
+@dataclass(frozen=True)
+class HoldoutDesign:
+    """The design of a trial of plays. `design_holdout` returns it.
+
+    Attributes
+    ----------
+    by_play : pandas.DataFrame
+        One row for all plays together, then one per play: ``eligible`` accounts, their mean ``churn_probability``,
+        the accounts ``required`` to detect the effect and how many of them are ``held_out``, the ``weeks`` that takes,
+        the smallest ``detectable`` save rate with the accounts of today, and the ``cost`` in ARR (currency a year).
+        Unknown is NaN.
+    by_share : pandas.DataFrame
+        The same for all plays together, one row per share of held-out accounts.
+    """
+
+    document: Mapping[str, Any]
+
+    @property
+    def by_play(self) -> pd.DataFrame:
+        """What a trial takes, for all plays and by play."""
+        return _table(self.document["by_play"], TrialPlanResponse)
+
+    @property
+    def by_share(self) -> pd.DataFrame:
+        """What a trial of all plays takes, by share of held-out accounts."""
+        return _table(self.document["by_share"], TrialPlanResponse)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, as ``renewcast holdout design --json`` prints it."""
+        return dict(self.document)
+
+    def __repr__(self) -> str:
+        return f"<HoldoutDesign as of {self.document['as_of']}: {max(len(self.document['by_play']) - 1, 0)} plays>"
+
+
+@dataclass(frozen=True)
+class PlayEffects:
+    """The measured effect of plays. `play_effects` returns it.
+
+    Attributes
+    ----------
+    by_play : pandas.DataFrame
+        One row per play that was held out: ``accounts`` and ``held_out_accounts`` with a known outcome, the ``uplift``
+        (share of treated accounts that stay minus that of held-out ones) with its 95% interval ``uplift_low`` to
+        ``uplift_high``, the smallest ``detectable`` uplift, ``why_no_effect``, the pooled ``save_rate``, and
+        ``effect_source``: what the worklist uses (``account``, ``play``, ``all_plays`` or None). Unknown is NaN or
+        None.
+    save_rate : float or None
+        The measured save rate of all plays.
+    notes : list of str
+        Why there are no effects per account.
+    """
+
+    document: Mapping[str, Any]
+
+    @property
+    def by_play(self) -> pd.DataFrame:
+        """The effect of each play, and what the worklist uses."""
+        columns = [
+            *("play", "accounts", "held_out_accounts", "uplift", "uplift_low", "uplift_high", "detectable"),
+            *("why_no_effect", "save_rate", "effect_source"),
+        ]
+        rows = [each | _uplift(each["effect"]) for each in self.document["interventions"]["by_play"]]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def save_rate(self) -> float | None:
+        """The measured save rate of all plays; None if it is not measured."""
+        value: float | None = self.document["save_rate"]["value"]
+        return value
+
+    @property
+    def notes(self) -> list[str]:
+        """Why there are no effects per account."""
+        return list(self.document["notes"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, as ``renewcast holdout effect --json`` prints it."""
+        return dict(self.document)
+
+    def __repr__(self) -> str:
+        held_out = self.document["held_out_accounts"]
+        return (
+            f"<PlayEffects as of {self.document['as_of']}: {held_out} of {self.document['accounts']} accounts held out>"
+        )
+
+
+def _uplift(effect: Mapping[str, Any] | None) -> dict[str, Any]:
+    if effect is None:
+        return {}
+    low, high = effect["interval"]
+    return {"uplift": effect["uplift"], "uplift_low": low, "uplift_high": high, "detectable": effect["detectable"]}
 
 
 def load_champion(*, home: Address | None = None) -> Champion:
@@ -427,16 +525,88 @@ def worklist(
     if save_rate is not None and not 0 <= save_rate <= 1:
         raise BadRequest(f"a save rate of {save_rate:g}", "a share from 0 to 1")
     with _Portfolio(signals, as_of, home, champion) as portfolio:
-        assessment, known_signals, instant = portfolio.assessment, portfolio.known_signals, portfolio.as_of
-        people = accounts_document(known_signals, instant, champion_horizon(portfolio.champion))["accounts"]
-        recorded = _recorded(portfolio.home, assessment.account_ids, instant)
-        team = WorklistContext(
-            people,
-            [*interventions_from_signals(known_signals, instant), *recorded.interventions],
-            recorded.snoozed,
-            read_effects(portfolio.home.effects_file),
-        )
-        return Worklist(build_worklist(assessment, capacity, team, csm, save_rate))
+        return Worklist(build_worklist(portfolio.assessment, capacity, portfolio.team(), csm, save_rate))
+
+
+def design_holdout(
+    signals: Signals,
+    as_of: Instant,
+    *,
+    save_rate: float = 0.3,
+    share: float = 0.2,
+    power: float = POWER,
+    per_week: float | None = None,
+    play: str | None = None,
+    csm: str | None = None,
+    home: Address | None = None,
+    champion: Champion | None = None,
+) -> HoldoutDesign:
+    """Design a trial of plays: how many accounts and weeks it takes to measure their effect, and what it costs.
+
+    The accounts are those of the worklist, with the churn probabilities of the model. Nothing is assigned;
+    ``renewcast holdout assign`` does that.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source.
+    as_of : str, date, datetime or pandas.Timestamp
+        Only what was known before this instant (UTC) counts.
+    save_rate : float, default 0.3
+        The effect to detect: the share of churning accounts that a play saves, 0.01 to 1.
+    share : float, default 0.2
+        The share of accounts that are held out, 0.05 to 0.95.
+    power : float, default 0.8
+        The probability to detect the effect, 0.5 to 0.99.
+    per_week : float, optional
+        New accounts with a play per week. By default that of past interventions.
+    play : str, optional
+        Only accounts with this play.
+    csm : str, optional
+        Only the accounts of this customer success manager.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+    champion : Champion, optional
+        The models to assess with. By default the champion of the home.
+
+    Returns
+    -------
+    HoldoutDesign
+        ``by_play`` and ``by_share`` are DataFrames; ``as_dict()`` is what ``renewcast holdout design --json`` prints.
+
+    Raises
+    ------
+    RenewcastError
+        If a setting is out of range, no account has this ``play`` or ``csm``, or for the reasons of `score`.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> with renewcast.open_signals("training-signals") as signals:
+    ...     design = renewcast.design_holdout(signals, "2026-09-30", save_rate=0.4, home="home")
+    >>> design.by_share["share"].tolist()
+    [0.1, 0.2, 0.3, 0.5]
+    """
+    for name, value in (("save_rate", save_rate), ("share", share), ("power", power), ("per_week", per_week)):
+        require_range(name, value)
+    with _Portfolio(signals, as_of, home, champion) as portfolio:
+        team = portfolio.team()
+        return HoldoutDesign(design_document(portfolio.assessment, team, save_rate, share, power, per_week, play, csm))
+
+
+def known_interventions(
+    signals: Signals, as_of: Instant, home: Address | None, champion: Champion | None
+) -> tuple[datetime, Home, Sequence[InterventionRecord]]:
+    """Return the instant, the home, and the interventions known before it, for `renewcast.play_effects`."""
+    with _Portfolio(signals, as_of, home, champion) as portfolio:
+        return portfolio.as_of, portfolio.home, portfolio.team().interventions or ()
+
+
+def play_effects_of(
+    as_of: datetime, interventions: Sequence[InterventionRecord], effects: EffectsFile, notes: Sequence[str]
+) -> PlayEffects:
+    """Return the effect of plays with fitted effects per account, for `renewcast.play_effects`."""
+    return PlayEffects(effects_document(as_of, interventions, effects, notes))
 
 
 class _Portfolio:
@@ -471,6 +641,17 @@ class _Portfolio:
             self.assessment: Assessment = assess_portfolio(self.known_signals, self.as_of, self.home, self.champion)[0]
             self._stack = stack.pop_all()
         return self
+
+    def team(self) -> WorklistContext:
+        """Return the people, the interventions and snoozes, and the stored effects of plays."""
+        people = accounts_document(self.known_signals, self.as_of, champion_horizon(self.champion))["accounts"]
+        recorded = _recorded(self.home, self.assessment.account_ids, self.as_of)
+        return WorklistContext(
+            people,
+            [*interventions_from_signals(self.known_signals, self.as_of), *recorded.interventions],
+            recorded.snoozed,
+            read_effects(self.home.effects_file),
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -33,7 +33,7 @@ FUNCTIONS = sorted(name for name in NAMES if inspect.isfunction(getattr(renewcas
 # MLflow's, of its own mappers.
 WITH_MLFLOW = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 QUICK = {"every_days": 14, "trials": 1, "resamples": 50, "folds": 2}
-FITTING = ("train", "backtest", "judge", "register")
+FITTING = ("train", "backtest", "judge", "register", "design_holdout")
 Command = Callable[..., Any]
 
 
@@ -106,8 +106,10 @@ def _same_as_the_commands(command: Command, home: Path, source: Path, signals: r
     health = renewcast.health(signals, AS_OF, home=home, rubric="product-relationship-outcomes")
     forecast = renewcast.renewals(signals, AS_OF, period="2026Q4", home=home)
     week = renewcast.worklist(signals, AS_OF, capacity=4, save_rate=0.3, home=home)
+    effects = renewcast.play_effects(signals, AS_OF, home=home)
     assert not (home / "snapshots").exists()
     assert not (home / "store.sqlite").exists()
+    assert not (home / "effects.json").exists()
 
     board = command(home, "health", *about, "--rubric", "product-relationship-outcomes", out=tmp / "health.csv")
     assert _bytes(health, tmp / "h.csv") == board
@@ -116,6 +118,11 @@ def _same_as_the_commands(command: Command, home: Path, source: Path, signals: r
         home, "renewals", *about, "--period", "2026Q4", out=tmp / "renewals.csv"
     )
     assert week.as_dict() == command(home, "worklist", *about, "--capacity", 4, "--save-rate", 0.3)
+    assert effects.as_dict() == command(home, "holdout", "effect", *about)
+    if renewcast.load_champion(home=home).versions:
+        design = renewcast.design_holdout(signals, AS_OF, save_rate=0.4, per_week=3, home=home)
+        assert len(design.by_play) > 1
+        assert design.as_dict() == command(home, "holdout", "design", *about, "--save-rate", 0.4, "--per-week", 3)
     answer = command(home, "health", *about, "--account", account)
     assert explanation | {"scored_at": None} == answer | {"scored_at": None}
     assert _bytes(words, tmp / "s.csv") == command(home, "score", *about, out=tmp / "scores.csv")
@@ -292,6 +299,9 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
         "no such account is active": lambda: renewcast.explain(signals, "unknown", AS_OF, home=home),
         "a capacity of -1": lambda: renewcast.worklist(signals, AS_OF, capacity=-1, home=home),
         "a save rate of 2": lambda: renewcast.worklist(signals, AS_OF, save_rate=2, home=home),
+        "there is no churn model": lambda: renewcast.design_holdout(signals, AS_OF, home=home),
+        "share is 0": lambda: renewcast.design_holdout(signals, AS_OF, share=0.0, home=home),
+        "save_rate is nan": lambda: renewcast.design_holdout(signals, AS_OF, save_rate=float("nan"), home=home),
         "invalid period": lambda: renewcast.renewals(signals, AS_OF, period="Q4", home=home),
         "training setting path": lambda: renewcast.train(signals, home=home, config={"path": 1}),
         "not enough data": lambda: renewcast.train(signals, home=home, config=QUICK),
@@ -312,6 +322,7 @@ def test_objects_have_a_repr_of_one_line(place: Path, signals: renewcast.Signals
         repr(renewcast.check(place / "signals")),
         repr(renewcast.renewals(signals, AS_OF, home=tmp_path)),
         repr(renewcast.worklist(signals, AS_OF, capacity=1, home=tmp_path)),
+        repr(renewcast.play_effects(signals, AS_OF, home=tmp_path)),
     ]
     assert all(text.startswith("<") and text.endswith(">") and "\n" not in text for text in texts)
     assert texts[1] == "<Champion: no model; rubric five-dimensions>"
@@ -363,7 +374,9 @@ def test_a_training_result_has_tables(large: Path, trained: tuple[renewcast.Trai
 @pytest.mark.slow
 @WITH_MLFLOW
 @pytest.mark.parametrize("name", FITTING)
-def test_examples_that_fit_models_run(name: str, large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_that_fit_models_run(
+    name: str, large: Path, trained: tuple[renewcast.TrainingResult, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _run_examples(name, large, monkeypatch)
 
 

@@ -8,6 +8,7 @@ from serving.pages import reviews as review
 from serving.pages import worklist as worklist_page
 from serving.routers import (
     accounts,
+    holdout,
     interventions,
     jobs,
     mlflow_invocations,
@@ -24,7 +25,7 @@ from serving.routers import (
 ROUTES = [
     route
     for part in (
-        *(predictions, accounts, published_predictions, renewals, worklist),
+        *(predictions, accounts, published_predictions, renewals, worklist, holdout),
         *(probes, mlflow_invocations, jobs, reviews),
         interventions,
         *(static_files, sign_in, api_reference),

@@ -85,20 +85,16 @@ def design(
 
     The accounts are those of the worklist, with the churn probabilities of the model."""
     from features.utils.dates import parse_cutoff
-    from models.predictions.payload import format_instant
     from serving.cli.tables.holdout import print_design
-    from serving.worklist.holdout import portfolio_design
+    from serving.worklist.holdout import design_document, require_range
 
-    _require("--save-rate", save_rate, 0.01, 1.0)
-    _require("--share", share, 0.05, 0.95)
-    _require("--power", power, 0.5, 0.99)
-    if per_week is not None:
-        _require("--per-week", per_week, 0.01, 1_000_000)
+    settings = {"save_rate": save_rate, "share": share, "power": power, "per_week": per_week}
+    for name, value in settings.items():
+        require_range(name, value, f"--{name.replace('_', '-')}")
     instant = parse_cutoff(as_of)
     with progress_bar("assessing the portfolio") as tell:
         found, context = assessed_context(signals, instant, engine, tell)
-        plan = portfolio_design(found, context, save_rate, share, power, per_week, play, csm)
-    payload = {"as_of": format_instant(found.as_of), "share": share, **plan.as_dict()}
+        payload = design_document(found, context, save_rate, share, power, per_week, play, csm)
     write_result(as_json, lambda: payload, lambda console: print_design(payload, console))
 
 
@@ -124,10 +120,10 @@ def assign(
     append the file to it. Accounts that the trial has assigned before, or that are in an intervention, are left out."""
     from features.utils.dates import parse_cutoff
     from models.predictions.table_export import suffix_of
-    from serving.worklist.holdout import assignment_frame
+    from serving.worklist.holdout import assignment_frame, require_range
 
     suffix_of(out)
-    _require("--share", share, 0.05, 0.95)
+    require_range("share", share, "--share")
     if not trial.strip() or len(trial) > TRIAL_LENGTH or not trial.isprintable():
         raise BadRequest("the name of the trial is not valid", f"1 to {TRIAL_LENGTH} printable characters")
     instant = parse_cutoff(as_of)
@@ -138,9 +134,3 @@ def assign(
     held_out = int(frame["held_out"].sum())
     typer.echo(f"{len(frame) - held_out:,} accounts to treat, {held_out:,} to hold out")
     typer.echo("append the rows to the table interventions")
-
-
-def _require(name: str, value: float, low: float, high: float) -> None:
-    # The comparison also refuses NaN.
-    if not low <= value <= high:
-        raise BadRequest(f"{name} is {value:g}", f"{low:g} to {high:,g}")

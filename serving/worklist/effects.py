@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from models.rules.intervention_effects import (
     first_of_accounts,
     report_interventions,
 )
-from models.uplift.account_effects import EffectsFile
+from models.uplift.account_effects import AccountEffectModel, EffectsFile
 from models.uplift.average_effect import InterventionEffect, RateEstimate
 from serving.worklist.account_view import WorklistAccounts
 from serving.worklist.schemas import EffectSource
@@ -55,28 +56,57 @@ def churn_reductions(
     """
     value = np.full(len(accounts.arr), np.nan)
     sources: list[EffectSource | None] = [None] * len(value)
-    usable = effects if effects is not None and effects.as_of <= assessment.as_of.to_pydatetime() else None
+    usable = usable_effects(effects, assessment.as_of.to_pydatetime())
     names = np.array(["" if play is None else play.cause for play in accounts.plays], dtype=object)
-    pooled = results.rates
     for name in set(names.tolist()):
         rows = np.flatnonzero(names == name)
-        known = pooled is not None and name in pooled.by_play
-        rate = None if pooled is None else pooled.save_rate(name)
-        source: EffectSource = "play" if known else "all_plays"
-        if rate is None and save_rate is not None:
-            rate, source = save_rate, "assumed"
-        model = None
-        if usable is not None and rate is not None and source != "assumed":
-            # Plays that differ have no common model.
-            alike = pooled is not None and pooled.variance == 0.0
-            model = usable.model_of(name) or (usable.model_of(None) if alike else None)
-        if model is not None:
-            value[rows], source = model.reduction(accounts.probability[rows], accounts.arr[rows]), "account"
-        elif rate is not None:
-            value[rows] = accounts.probability[rows] * rate
+        used = UsedEffect.of(name, results, save_rate, usable)
+        if used.model is not None:
+            value[rows] = used.model.reduction(accounts.probability[rows], accounts.arr[rows])
+        elif used.save_rate is not None:
+            value[rows] = accounts.probability[rows] * used.save_rate
         for row in rows[np.isfinite(value[rows])].tolist():
-            sources[row] = source
+            sources[row] = used.source
     return ChurnReductions(value, sources)
+
+
+@dataclass(frozen=True)
+class UsedEffect:
+    """What a worklist uses for the accounts with a play: where it comes from, the save rate, and the model of accounts.
+
+    Without any known effect, all are None.
+    """
+
+    source: EffectSource | None
+    save_rate: float | None
+    model: AccountEffectModel | None
+
+    @classmethod
+    def of(
+        cls, play: str, results: InterventionReport, save_rate: float | None, usable: EffectsFile | None
+    ) -> UsedEffect:
+        """Return what is used for a play.
+
+        Parameters
+        ----------
+        results, save_rate : as in `churn_reductions`.
+        usable : effects per account that count at the date.
+        """
+        pooled = results.rates
+        rate = None if pooled is None else pooled.save_rate(play)
+        if pooled is None or rate is None:
+            return cls(None if save_rate is None else "assumed", save_rate, None)
+        # Plays that differ have no common model.
+        common = usable.model_of(None) if usable is not None and pooled.variance == 0.0 else None
+        model = common if usable is None else usable.model_of(play) or common
+        if model is not None:
+            return cls("account", rate, model)
+        return cls("play" if play in pooled.by_play else "all_plays", rate, None)
+
+
+def usable_effects(effects: EffectsFile | None, as_of: datetime) -> EffectsFile | None:
+    """Return the effects per account if they were estimated at or before a date; None otherwise."""
+    return effects if effects is not None and effects.as_of <= as_of else None
 
 
 def choose_save_rate(results: InterventionReport, assumed: float | None) -> dict[str, Any]:
@@ -114,8 +144,16 @@ def _not_distinguishable(effect: InterventionEffect) -> str:
     return f"{text} (an uplift of {100 * effect.detectable:.1f} points or more would probably have been detected)"
 
 
-def intervention_summary(results: InterventionReport) -> dict[str, Any]:
-    """Return the results of interventions (`serving.worklist.schemas.InterventionSummary`)."""
+def intervention_summary(
+    results: InterventionReport, save_rate: float | None, usable: EffectsFile | None
+) -> dict[str, Any]:
+    """Return the results of interventions (`serving.worklist.schemas.InterventionSummary`).
+
+    Parameters
+    ----------
+    results : the measured effects.
+    save_rate, usable : as in `UsedEffect.of`.
+    """
     return {
         "saved": results.saved,
         "lost": results.lost,
@@ -132,6 +170,7 @@ def intervention_summary(results: InterventionReport) -> dict[str, Any]:
                 "effect": effect_document(each.effect),
                 "why_no_effect": each.why_no_effect,
                 "save_rate": None if results.rates is None else results.rates.save_rate(each.play),
+                "effect_source": UsedEffect.of(each.play, results, save_rate, usable).source,
             }
             for each in results.by_play
         ],
@@ -158,29 +197,35 @@ def _rate(rate: RateEstimate) -> dict[str, Any]:
     return {"value": rate.value, "interval": [rate.low, rate.high], "of": rate.of}
 
 
+NOT_STORED = "effects per account are not stored for this date; `renewcast holdout effect` estimates them"
+
+
 def effects_document(
-    interventions: Sequence[InterventionRecord], effects: EffectsFile, notes: Sequence[str]
+    as_of: datetime, interventions: Sequence[InterventionRecord], effects: EffectsFile | None, notes: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the answer of `holdout effect`.
+    """Return the effect of plays (`serving.worklist.schemas.PlayEffectsResponse`).
 
     Parameters
     ----------
-    interventions : all interventions.
-    effects : the effects per account.
+    as_of : the date.
+    interventions : all interventions known before it.
+    effects : the effects per account that count at the date; None if there are none.
     notes : why others are missing.
     """
     results = report_interventions(interventions)
+    rate = choose_save_rate(results, None)
     compared = compared_records(sorted(interventions, key=lambda record: record.occurred_at))
     observed = [record for record in first_of_accounts(compared) if record.stayed is not None]
     return {
-        "as_of": format_instant(effects.as_of),
+        "as_of": format_instant(as_of),
         "trials": sorted({record.trial for record in compared if record.trial is not None}),
         "accounts": len(observed),
         "held_out_accounts": sum(record.held_out for record in observed),
-        "save_rate": choose_save_rate(results, None),
-        "interventions": intervention_summary(results),
+        "save_rate": rate,
+        "interventions": intervention_summary(results, rate["value"], effects),
         "variance_between_plays": None if results.rates is None else results.rates.variance,
-        "models": [model.model_dump(mode="json") for model in effects.models],
+        "models": [] if effects is None else [model.model_dump(mode="json") for model in effects.models],
+        "models_as_of": None if effects is None else format_instant(effects.as_of),
         "notes": list(notes),
     }
 

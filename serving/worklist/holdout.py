@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from features.errors import BadRequest
 from features.utils.arrays import Floats, Ints, Texts
 from models.predictions.assessment import Assessment
+from models.predictions.payload import format_instant
 from models.rules.intervention_effects import AFTER_DAYS, InterventionRecord, intervention_status
 from models.uplift.assignment import assign_arms
 from models.uplift.design import ALL_PLAYS, TrialDesign, design_trial
@@ -24,6 +26,34 @@ RATE_WEEKS = 26
 ASSIGNMENT_COLUMNS = (
     *("account_id", "occurred_at", "play", "severity", "held_out", "trial", "held_out_share", "churn_probability"),
 )
+
+
+#: The smallest and the largest value of each setting of a design.
+RANGES: Mapping[str, tuple[float, float]] = {
+    "save_rate": (0.01, 1.0),
+    "share": (0.05, 0.95),
+    "power": (0.5, 0.99),
+    "per_week": (0.01, 1_000_000),
+}
+
+
+def require_range(setting: str, value: float | None, name: str | None = None) -> None:
+    """Check a setting of a design.
+
+    Parameters
+    ----------
+    setting : a key of `RANGES`.
+    value : its value; None is allowed.
+    name : its name in the message; by default ``setting``.
+
+    Raises
+    ------
+    BadRequest : the value is out of range, or not a number.
+    """
+    low, high = RANGES[setting]
+    # The comparison also refuses NaN.
+    if value is not None and not low <= value <= high:
+        raise BadRequest(f"{name or setting} is {value:g}", f"{low:g} to {high:,g}")
 
 
 @dataclass(frozen=True)
@@ -130,6 +160,24 @@ def portfolio_design(
     return design_trial(
         found.churn, found.accounts.arr[found.rows], found.plays, save_rate, share, AFTER_DAYS, power, rates
     )
+
+
+def design_document(
+    assessment: Assessment,
+    context: WorklistContext,
+    save_rate: float,
+    share: float,
+    power: float = POWER,
+    per_week: float | None = None,
+    play: str | None = None,
+    csm: str | None = None,
+) -> dict[str, Any]:
+    """Return a design as plain data (`serving.worklist.schemas.HoldoutDesignResponse`).
+
+    The parameters are those of `portfolio_design`.
+    """
+    plan = portfolio_design(assessment, context, save_rate, share, power, per_week, play, csm)
+    return {"as_of": format_instant(assessment.as_of), "share": share, **plan.as_dict()}
 
 
 def assignment_frame(

@@ -6,7 +6,7 @@ so that they take effect immediately.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import file_version
 from serving.store.database import Store
 from serving.worklist.account_view import WorklistAccounts
+from serving.worklist.effects import NOT_STORED, effects_document, usable_effects
+from serving.worklist.holdout import design_document
 from serving.worklist.interventions import (
     INTERVENTIONS,
     RecordedActions,
@@ -63,11 +65,8 @@ class WorklistCache:
         dict for JSON
             A `serving.worklist.schemas.WorklistResponse`. Do not modify it.
         """
-        version, actions = self._recorded(store)
-        if version is None:
-            return self._work(actions, capacity, csm, save_rate)
-        key = (*version, capacity, csm, save_rate)
-        return self._cache.get(key, lambda: self._work(actions, capacity, csm, save_rate))
+        key = (capacity, csm, save_rate)
+        return self._computed(store, key, lambda actions: self._work(actions, capacity, csm, save_rate))
 
     def standing(self, store: Store) -> Mapping[str, InterventionStatus]:
         """Return the accounts whose plays are off the list, and why: held out, under way, done or snoozed.
@@ -105,14 +104,43 @@ class WorklistCache:
         with store.read() as connection:
             return read_recorded(connection, self._active, self._scored.as_of, until)
 
-    def _work(
-        self, actions: RecordedActions, capacity: int, csm: str | None, save_rate: float | None
+    def design(self, store: Store, *settings: Any) -> dict[str, Any]:
+        """Return the design of a trial; ``settings`` are the further arguments of `design_document`."""
+        return self._computed(
+            store,
+            ("design", *settings),
+            lambda actions: design_document(self._scored.assessment, self._context(actions), *settings),
+        )
+
+    def effects(self, store: Store) -> dict[str, Any]:
+        """Return the effect of plays, and what the worklist uses of it."""
+        return self._computed(store, ("effects",), self._play_effects)
+
+    def _computed(
+        self, store: Store, key: tuple[Any, ...], compute: Callable[[RecordedActions], dict[str, Any]]
     ) -> dict[str, Any]:
+        version, actions = self._recorded(store)
+        if version is None:
+            return compute(actions)
+        return self._cache.get((*version, *key), lambda: compute(actions))
+
+    def _play_effects(self, actions: RecordedActions) -> dict[str, Any]:
+        effects = usable_effects(self._effects, self._scored.as_of)
+        notes = () if effects is not None else (NOT_STORED,)
+        interventions = self._context(actions).interventions or ()
+        return effects_document(self._scored.as_of, interventions, effects, notes)
+
+    def _context(self, actions: RecordedActions) -> WorklistContext:
         nothing = self._interventions is None and not actions.interventions
         interventions: Sequence[InterventionRecord] | None = (
             None if nothing else [*(self._interventions or ()), *actions.interventions]
         )
-        context = WorklistContext(self._people, interventions, actions.snoozed, self._effects)
+        return WorklistContext(self._people, interventions, actions.snoozed, self._effects)
+
+    def _work(
+        self, actions: RecordedActions, capacity: int, csm: str | None, save_rate: float | None
+    ) -> dict[str, Any]:
+        context = self._context(actions)
         return build_worklist(self._scored.assessment, capacity, context, csm, save_rate, self._accounts)
 
 
@@ -146,3 +174,40 @@ def published_worklist(
     StoreDown : the store cannot be reached.
     """
     return worklist_cache(scored).of(store, capacity, csm, save_rate)
+
+
+def published_design(scored: ScoredSnapshot, store: Store, *settings: Any) -> dict[str, Any]:
+    """Return the design of a trial of plays for a snapshot, with all recorded actions.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    store : the store, with the recorded actions.
+    *settings : the further arguments of `serving.worklist.holdout.design_document`.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.worklist.schemas.HoldoutDesignResponse`. Do not modify it.
+
+    Raises
+    ------
+    BadRequest : there is no churn model, or no account has this play or CSM.
+    HomeError, StoreDown : as `published_worklist`.
+    """
+    return worklist_cache(scored).design(store, *settings)
+
+
+def published_effects(scored: ScoredSnapshot, store: Store) -> dict[str, Any]:
+    """Return the effect of plays that is known at a snapshot, with all recorded actions.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.worklist.schemas.PlayEffectsResponse`. Do not modify it.
+
+    Raises
+    ------
+    HomeError, StoreDown : as `published_worklist`.
+    """
+    return worklist_cache(scored).effects(store)

@@ -30,7 +30,13 @@ from models.rules.intervention_effects import InterventionRecord, intervention_s
 from models.rules.playbook import confirmed_warnings
 from models.uplift.account_effects import EffectsFile
 from serving.worklist.account_view import WorklistAccounts, lowest_health_key
-from serving.worklist.effects import ChurnReductions, choose_save_rate, churn_reductions, intervention_summary
+from serving.worklist.effects import (
+    ChurnReductions,
+    choose_save_rate,
+    churn_reductions,
+    intervention_summary,
+    usable_effects,
+)
 from serving.worklist.schemas import CoveredArr
 
 #: The maximum number of too-late accounts in the list.
@@ -126,7 +132,9 @@ def build_worklist(
             else dict.fromkeys(reached)
         ),
         "save_rate": rate,
-        "interventions": intervention_summary(results),
+        "interventions": intervention_summary(
+            results, rate["value"], usable_effects(context.effects, assessment.as_of.to_pydatetime())
+        ),
         "notes": _notes(assessment, context, accounts, candidates, known),
     }
 

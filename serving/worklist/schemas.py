@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.predictions.schema import Fraction, RecommendedPlay, ResponseModel, ScorePoints
+from models.uplift.account_effects import AccountEffectModel
 from serving.worklist.account_view import PlayReason
 
 Amount = Annotated[float, Field(ge=0)]
@@ -124,6 +125,10 @@ class PlayEffectResponse(ResponseModel):
     save_rate: Fraction | None = Field(
         description="As used for the order: pooled with all plays, the more the fewer accounts this play has."
     )
+    effect_source: EffectSource | None = Field(
+        description="What the worklist uses for accounts with this play: the effect of the account, the save rate of "
+        "the play or of all plays, or an assumed save rate; null: none, the order is that of ARR at risk."
+    )
 
 
 class InterventionSummary(ResponseModel):
@@ -170,4 +175,56 @@ class WorklistResponse(ResponseModel):
     saved_arr: CoveredArr = Field(description="expected_saved_arr of the same accounts.")
     save_rate: SaveRate
     interventions: InterventionSummary
+    notes: list[str]
+
+
+class TrialPlanResponse(ResponseModel):
+    """What a trial of some plays takes."""
+
+    play: str = Field(description='The play, or "all plays".')
+    share: Fraction = Field(description="The share of held-out accounts.")
+    eligible: Count = Field(description="Accounts that can be assigned now.")
+    churn_probability: Fraction = Field(description="Their mean, within days.")
+    required: Count | None = Field(
+        description="Accounts that detect the effect with the given power; null: they carry no risk."
+    )
+    held_out: Count | None = Field(description="How many of the required accounts are held out.")
+    weeks: Count | None = Field(
+        description="Weeks of enrollment and observation; null: accounts are missing, and the number of new ones per "
+        "week is unknown."
+    )
+    detectable: Fraction | None = Field(
+        description="The smallest save rate that the eligible accounts detect; null: none."
+    )
+    cost: Amount | None = Field(
+        description="ARR that held-out accounts are expected to lose because they are not treated; null: no ARR is "
+        "known."
+    )
+
+
+class HoldoutDesignResponse(ResponseModel):
+    """The design of a trial of plays with held-out accounts, for the accounts of a snapshot."""
+
+    as_of: str
+    share: Fraction
+    save_rate: Fraction = Field(description="The effect to detect: the share of churning accounts that plays save.")
+    power: Fraction
+    days: Count = Field(description="Days from the assignment to the outcome.")
+    accounts_per_week: float | None = Field(description="New accounts with a play per week; null: unknown.")
+    by_play: list[TrialPlanResponse] = Field(description="All plays together, then each play.")
+    by_share: list[TrialPlanResponse] = Field(description="All plays together, for several shares.")
+
+
+class PlayEffectsResponse(ResponseModel):
+    """The measured effect of plays, and what the worklist uses of it."""
+
+    as_of: str
+    trials: list[str] = Field(description="The trials that count.")
+    accounts: Count = Field(description="Accounts with a known outcome, in both arms.")
+    held_out_accounts: Count
+    save_rate: SaveRate
+    interventions: InterventionSummary
+    variance_between_plays: float | None = Field(description="Of the save rates; null: no effect is known.")
+    models: list[AccountEffectModel] = Field(description="Effects per account; the worklist uses supported ones.")
+    models_as_of: str | None = Field(description="The date at which they were estimated; null: there are none.")
     notes: list[str]

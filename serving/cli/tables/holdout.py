@@ -101,6 +101,9 @@ def print_effects(payload: Mapping[str, Any], console: Console) -> None:
         console.print(line, markup=False)
     if done["crossovers"]:
         console.print(f"{done['crossovers']:,} held-out accounts were treated, which makes the effect look smaller")
+    sources = {"account": "per account", "play": "of the play", "all_plays": "of all plays"}
+    used = [f"{p['play']} ({sources[p['effect_source']]})" for p in done["by_play"] if p["effect_source"] is not None]
+    console.print(f"the worklist uses the effects for: {', '.join(used) or 'no play'}", markup=False)
     for model in payload["models"]:
         console.print(f"per account, {model['play'] or 'all plays'}: {model['words']}", markup=False)
     for note in payload["notes"]:

@@ -147,7 +147,7 @@ def test_executives_act_only_for_segments_with_a_named_csm() -> None:
             executive = [p for p in book.plays if p is not None and p.who == EXECUTIVES]
             assert bool(executive) == (name is None or name in named)
             others = [p for p in book.plays if p is not None and p.who != EXECUTIVES]
-            assert not any("executive" in p.act for p in others), "nobody else gets the action of executives"
+            assert not any("executive" in p.act for p in others), "the CSM does not get the action of executives"
     open_to_all = RULES.model_copy(update={"executives": RULES.executives.model_copy(update={"segments": None})})
     smb = replace(facts, segments=np.full(400, "SMB", dtype=object))
     book = decide_plays(ids, smb, view, open_to_all, segments_file(), PlaybookContext(AS_OF))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+import renewcast
 from features.errors import BadRequest
-from models.home import Home
+from models.home import Home, current_home
 from models.rules.intervention_effects import InterventionRecord, report_interventions
 from models.uplift.account_effects import AccountEffectModel, EffectsFile, write_effects
 from models.uplift.design import ALL_PLAYS
@@ -19,9 +24,11 @@ from serving.common.settings import ServiceSettings
 from serving.snapshots.live_state import LiveStateManager
 from serving.snapshots.sidecars import write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
+from serving.worklist.effects import NOT_STORED, effects_document
 from serving.worklist.holdout import ASSIGNMENT_COLUMNS, assignment_frame, eligible_accounts, portfolio_design
 from serving.worklist.interventions import INTERVENTIONS, published_interventions
 from serving.worklist.rank import WorklistContext, build_worklist
+from serving.worklist.schemas import HoldoutDesignResponse, PlayEffectsResponse
 
 
 def trial(play: str, save_rate: float, accounts: int = 1500, share: float = 0.3) -> list[InterventionRecord]:
@@ -118,6 +125,68 @@ def test_http_and_page_use_stored_effects_per_account(own_home: Home) -> None:
     write_effects(own_home.effects_file, EffectsFile(as_of=as_of + timedelta(days=1), models=(model,)))
     later = client.get("/v1/worklist").json()
     assert "account" not in {item["effect_source"] for item in later["accounts"]}, "later effects are not known yet"
+
+
+@pytest.fixture
+def command(tables: Any, to_arrow: Any, own_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command on the signals of the home and return its JSON answer."""
+    folder = tmp_path / "signals"
+    folder.mkdir()
+    for name, rows in tables.items():
+        pq.write_table(to_arrow(name, rows), folder / f"{name}.parquet")
+    monkeypatch.setenv("RENEWCAST_HOME", str(own_home.root))
+    current_home.cache_clear()
+
+    def run(*arguments: str) -> dict[str, Any]:
+        result = CliRunner().invoke(renewcast.app, [*arguments[:2], str(folder), *arguments[2:], "--json"])
+        assert result.exit_code == 0, result.output
+        answer: dict[str, Any] = json.loads(result.stdout)
+        return answer
+
+    return run
+
+
+def test_design_and_effects_are_the_same_over_http_and_from_the_command(own_home: Home, command: Any) -> None:
+    snapshots = SnapshotFiles(own_home)
+    as_of = max(snapshots.dates())
+    client = TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1))
+    settings = ("--save-rate", "0.4", "--share", "0.3", "--power", "0.9", "--per-week", "2")
+    params = {"save_rate": 0.4, "share": 0.3, "power": 0.9, "per_week": 2}
+    design = client.get("/v1/holdout/design", params=params).json()
+    HoldoutDesignResponse.model_validate(design)
+    assert design["by_play"][0]["eligible"] > 0
+    assert design == command("holdout", "design", "--as-of", as_of.isoformat(), *settings)
+
+    before = client.get("/v1/holdout/effects").json()
+    PlayEffectsResponse.model_validate(before)
+    assert (before["models_as_of"], before["notes"]) == (None, [NOT_STORED])
+    effects = command("holdout", "effect", "--as-of", as_of.isoformat())
+    assert {k: v for k, v in before.items() if k not in ("models_as_of", "notes")} == {
+        k: v for k, v in effects.items() if k not in ("models_as_of", "notes")
+    }
+    # The command has stored its models, also if there are none.
+    stored = client.get("/v1/holdout/effects").json()
+    assert stored | {"notes": effects["notes"]} == effects
+
+    for wrong in ({"share": 0}, {"power": "nan"}, {"play": "no such play"}, {"csm": "no such CSM"}, {"as_of": "tomorrow"}):
+        refused = client.get("/v1/holdout/design", params=wrong)
+        assert refused.status_code == 422, refused.text
+    assert client.get("/v1/holdout/effects", params={"as_of": "2020-01-01"}).status_code == 404
+
+
+def test_effects_say_what_the_worklist_uses(assessed: Any) -> None:
+    first, *others = sorted(set(plays_of(assessed)))
+    records = trial(first, 0.0, 3000) + [r for play in others[:2] for r in trial(play, 0.6)]
+    as_of = assessed.as_of.to_pydatetime()
+    answer = effects_document(as_of, records, None, ())
+    used = {each["play"]: each["effect_source"] for each in answer["interventions"]["by_play"]}
+    listed = build_worklist(assessed, 1000, WorklistContext(interventions=records))["accounts"]
+    assert used == {first: "play", **dict.fromkeys(others[:2], "play")}
+    for item in listed:
+        if item["because"] != "renewal" and item["arr_at_risk"] is not None:
+            assert item["effect_source"] == used.get(item["play"]["name"], "all_plays")
+    unmeasured = effects_document(as_of, trial(first, 0.02), None, ())
+    assert [each["effect_source"] for each in unmeasured["interventions"]["by_play"]] == [None]
 
 
 def test_sidecars_without_the_fields_of_trials_are_read(own_home: Home) -> None:
