@@ -30,6 +30,7 @@ from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import plain_rows
 from models.renewals.past_forecasts import FIGURES
 from models.rules.intervention_effects import InterventionRecord
+from models.rules.intervention_table import interventions_from_signals
 from models.uplift.account_effects import EffectsFile, read_effects
 from models.uplift.power import POWER
 from serving.common.settings import current_settings
@@ -43,7 +44,7 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.worklist.effects import effects_document
 from serving.worklist.holdout import design_document, require_range
-from serving.worklist.interventions import RecordedActions, interventions_from_signals, read_recorded_until_next
+from serving.worklist.interventions import RecordedActions, read_recorded_until_next
 from serving.worklist.rank import WorklistContext, build_worklist
 from serving.worklist.schemas import TooLateAccount, TrialPlanResponse
 from serving.worklist.table import WORKLIST_COLUMNS, worklist_frame

@@ -34,6 +34,8 @@ RUNNING_DAYS = 90
 COVARIATES = ("churn_probability", "log_arr")
 
 InterventionResult = Literal["saved", "lost"]
+#: The results that close an intervention, by their text in the signals.
+CLOSING_RESULTS: Mapping[str, InterventionResult] = {"saved": "saved", "lost": "lost"}
 InterventionStatus = Literal["held_out", "under_way", "done", "snoozed"]
 #: If an account has several interventions, the first of these statuses counts.
 _STATUS_ORDER: tuple[InterventionStatus, ...] = ("held_out", "under_way", "done", "snoozed")
@@ -203,6 +205,12 @@ def compared_records(interventions: Iterable[InterventionRecord]) -> list[Interv
     records = list(interventions)
     in_trial = any(record.held_out and record.trial is not None for record in records)
     return [record for record in records if record.trial is not None] if in_trial else records
+
+
+def compared_outcomes(interventions: Iterable[InterventionRecord]) -> TrialOutcomes:
+    """Return the outcomes that `report_interventions` compares for the effect of all plays."""
+    ordered = sorted(interventions, key=lambda record: (record.occurred_at, record.account_id))
+    return trial_outcomes(first_of_accounts(compared_records(ordered)))
 
 
 def trial_outcomes(interventions: Iterable[InterventionRecord]) -> TrialOutcomes:

@@ -44,11 +44,12 @@ def assessed_context(
     RenewcastError : for the reasons of `serving.cli.context.assess_signals`.
     """
     from models.home import current_home
+    from models.rules.intervention_table import interventions_from_signals
     from models.uplift.account_effects import read_effects
     from serving.scoring.score_portfolio import champion_horizon
     from serving.snapshots.sidecars import accounts_document
     from serving.snapshots.snapshot_files import SnapshotFiles
-    from serving.worklist.interventions import interventions_from_signals, read_recorded_until_next
+    from serving.worklist.interventions import read_recorded_until_next
     from serving.worklist.rank import WorklistContext
 
     champion, store = selected_champion(), open_store()

@@ -104,10 +104,11 @@ def risks(
     from features.utils.dates import parse_cutoff
     from models.home import current_home
     from models.predictions.payload import format_instant
+    from models.rules.intervention_table import interventions_from_signals
     from serving.cli.tables.rules import RISKS, print_summary
     from serving.portfolio.rule_tables import plays_summary, risks_board
     from serving.snapshots.snapshot_files import SnapshotFiles
-    from serving.worklist.interventions import interventions_from_signals, read_recorded_until_next
+    from serving.worklist.interventions import read_recorded_until_next
 
     if summary and out is not None:
         raise BadRequest(

@@ -39,12 +39,13 @@ def worklist(
     from features.utils.dates import parse_cutoff
     from models.home import current_home
     from models.predictions.table_export import suffix_of
+    from models.rules.intervention_table import interventions_from_signals
     from models.uplift.account_effects import read_effects
     from serving.cli.tables.worklist import print_worklist
     from serving.scoring.score_portfolio import champion_horizon
     from serving.snapshots.sidecars import accounts_document
     from serving.snapshots.snapshot_files import SnapshotFiles
-    from serving.worklist.interventions import interventions_from_signals, read_recorded_until_next
+    from serving.worklist.interventions import read_recorded_until_next
     from serving.worklist.rank import WorklistContext, build_worklist
     from serving.worklist.table import worklist_frame
 

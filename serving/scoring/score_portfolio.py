@@ -36,6 +36,7 @@ from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, suffix_of, write_frame
 from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, WHY_NOT_SCORED, WithheldStatus, risk_points
 from models.rules.evaluate import RISK_COLUMN, history_features
+from models.rules.intervention_table import interventions_from_signals
 from models.rules.playbook import ExecutiveAssignments, OpenPlays
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
 from serving.portfolio.publish_kpis import publish_kpis
@@ -48,12 +49,7 @@ from serving.snapshots.sidecars import ACCOUNTS, accounts_document, write_sideca
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.worklist.first_due import open_plays_before
-from serving.worklist.interventions import (
-    INTERVENTIONS,
-    interventions_document,
-    interventions_from_signals,
-    read_recorded_before,
-)
+from serving.worklist.interventions import INTERVENTIONS, interventions_document, read_recorded_before
 
 
 @dataclass(frozen=True)

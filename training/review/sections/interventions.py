@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from features.sources.engine import newest_versions
+from features.utils.formatting import and_list, percent
+from models.rules.intervention_effects import (
+    AFTER_DAYS,
+    InterventionRecord,
+    compared_outcomes,
+    report_interventions,
+)
+from models.rules.intervention_table import interventions_from_signals
+from models.uplift.average_effect import InterventionEffect, estimate_share
 from training.dataset.labels import label
 from training.review.dataset import ReviewData
 from training.review.figure import AccountResamples, ReviewFigure, ReviewModel, undefined_figure
 
-#: Minimum number of treated and of held-out accounts for an uplift.
-MINIMUM_ACCOUNTS = 10
+_COVARIATE_WORDS = {"churn_probability": "the churn probability", "log_arr": "the ARR"}
 
 
 class PlayOutcomes(ReviewModel):
@@ -28,9 +39,11 @@ class InterventionOutcomes(ReviewModel):
     """Results of interventions.
 
     ``begun`` and ``held_out`` count interventions that started in the quarter. ``churn_treated`` and
-    ``churn_held_out`` cover all interventions with a known outcome at its end. ``uplift`` is the churn rate of held-out
-    accounts minus that of treated ones, and is null unless accounts were held out at random. ``save_rate`` is based on
-    results reported by hand, which is weaker evidence.
+    ``churn_held_out`` are the shares of accounts that had left 90 days after their first intervention, of those whose
+    outcome is known at the end of the quarter; if accounts were assigned in trials, only these count. ``uplift`` is the
+    effect of plays as ``renewcast holdout effect`` estimates it from the same accounts: the churn rate of held-out
+    accounts minus that of treated ones, adjusted for what was known at the assignment. It is null if it cannot be
+    measured. ``save_rate`` is based on results reported by hand, which is weaker evidence.
     """
 
     recorded: bool
@@ -63,7 +76,7 @@ def intervention_outcomes(data: ReviewData) -> InterventionOutcomes:
     inside = rows[(rows["occurred_at"] >= quarter.start) & (rows["occurred_at"] < quarter.end)]
     acted = inside[~inside["held_out"]]
     plays = tuple(_play_outcomes(str(name), group) for name, group in acted.groupby("play"))
-    treated, held_out, uplift, words = _uplift(data, rows)
+    treated, held_out, uplift, words = _effect(data)
     return InterventionOutcomes(
         recorded=True,
         begun=len(acted),
@@ -94,47 +107,61 @@ def _save_rate(rows: pd.DataFrame) -> ReviewFigure:
     return resampled.ratio(saved, np.ones(len(ended)), resampled.account_count(saved))
 
 
-def _uplift(data: ReviewData, rows: pd.DataFrame) -> tuple[ReviewFigure, ReviewFigure, ReviewFigure, str]:
-    if rows.empty:
-        return undefined_figure(), undefined_figure(), undefined_figure(), "the signals contain no interventions"
-    keys = rows[["account_id"]].assign(as_of=rows["occurred_at"].to_numpy()).reset_index(drop=True)
-    keys["as_of"] = pd.to_datetime(keys["as_of"], utc=True)
-    y = label(data.signals, keys, data.window.horizon_days, data.window.grace_days)["churn"].to_numpy(dtype=np.float64)
-    has_outcome = np.isfinite(y)
-    out = rows["held_out"].to_numpy(dtype=bool)[has_outcome]
-    y, accounts = y[has_outcome], keys["account_id"].to_numpy(dtype=object)[has_outcome]
-    if not len(y):
-        return (
-            undefined_figure(),
-            undefined_figure(),
-            undefined_figure(),
-            "no intervention has a known outcome yet",
-        )
-    resampled = AccountResamples(accounts)
-    events = [resampled.account_count(group & (y == 1)) for group in (~out, out)]
-    treated, held_out = (resampled.ratio(group * y, group, n) for group, n in zip((~out, out), events, strict=True))
-    accounts_by_group = [resampled.account_count(group) for group in (~out, out)]
-    if not out.any():
-        return (
-            treated,
-            held_out,
-            undefined_figure(sum(events)),
-            "no plays were held out at random, so the effect of plays cannot be measured",
-        )
-    if min(accounts_by_group) < MINIMUM_ACCOUNTS:
-        words = (
-            f"{accounts_by_group[0]} accounts were treated and {accounts_by_group[1]} held out; at least"
-            f" {MINIMUM_ACCOUNTS} of each are needed to measure the effect of plays"
-        )
-        return treated, held_out, undefined_figure(sum(events)), words
-    uplift = resampled.ratio_difference((out * y, out), (~out * y, ~out), sum(events))
-    clear = uplift.low is not None and uplift.low > 0
-    words = (
-        "treated accounts churned less often than held-out accounts"
-        if clear
-        else "the data do not show clearly whether plays reduce churn"
+def _effect(data: ReviewData) -> tuple[ReviewFigure, ReviewFigure, ReviewFigure, str]:
+    """Return the churn rates of treated and held-out accounts, the effect, and what it means in words.
+
+    The effect is that of the worklist and of ``renewcast holdout effect``: the same accounts, outcomes and estimator.
+    """
+    known = _with_order_outcomes(data, interventions_from_signals(data.signals, data.window.data_through))
+    report, outcomes = report_interventions(known), compared_outcomes(known)
+    lost = [int((~outcomes.stayed & arm).sum()) for arm in (~outcomes.held_out, outcomes.held_out)]
+    rates = [
+        _churn_rate(events, int(arm.sum()))
+        for events, arm in zip(lost, (~outcomes.held_out, outcomes.held_out), strict=True)
+    ]
+    effect = report.effect
+    if effect is None:
+        words = report.why_no_effect or "no intervention has a known outcome yet"
+        return rates[0], rates[1], undefined_figure(sum(lost)), f"the effect of plays is not measured: {words}"
+    uplift = ReviewFigure(value=effect.uplift, low=effect.low, high=effect.high, events=sum(lost))
+    return rates[0], rates[1], uplift, _effect_words(effect)
+
+
+def _with_order_outcomes(data: ReviewData, interventions: Sequence[InterventionRecord]) -> Sequence[InterventionRecord]:
+    """Return the interventions with their outcomes from the labels, if there are no contracts that show them."""
+    if data.signals.contractual or not interventions:
+        return interventions
+    keys = pd.DataFrame(
+        {
+            "account_id": [each.account_id for each in interventions],
+            "as_of": pd.to_datetime([each.occurred_at for each in interventions], utc=True),
+        }
     )
-    return treated, held_out, uplift, words
+    churn = label(data.signals, keys, AFTER_DAYS, data.window.grace_days)["churn"].to_numpy(dtype=np.float64)
+    return [
+        each if np.isnan(value) else replace(each, stayed=not value)
+        for each, value in zip(interventions, churn, strict=True)
+    ]
+
+
+def _churn_rate(lost: int, of: int) -> ReviewFigure:
+    if not of:
+        return undefined_figure()
+    share = estimate_share(lost, of)
+    return ReviewFigure(value=share.value, low=share.low, high=share.high, events=lost)
+
+
+def _effect_words(effect: InterventionEffect) -> str:
+    if effect.low > 0:
+        words = "treated accounts churned less often than held-out accounts"
+    elif effect.high < 0:
+        words = "treated accounts churned more often than held-out accounts"
+    else:
+        words = "the data do not show clearly whether plays reduce churn"
+        if effect.detectable is not None:
+            words += f"; a reduction of {percent(effect.detectable)} or more would probably have been detected"
+    names = and_list([_COVARIATE_WORDS[name] for name in effect.adjusted_for]) if effect.adjusted_for else ""
+    return f"{words}; the reduction is adjusted for {names} at the assignment" if names else words
 
 
 def _without_interventions(words: str) -> InterventionOutcomes:
