@@ -194,8 +194,9 @@ class ChurnPrediction(TargetPrediction):
         FlatField(),
         TableField(),
     ] = Field(
-        description="The part of the probability that is churn by failed payment. Null if the model does not separate "
-        "the two kinds of churn."
+        description="The part of the probability that is churn by nonpayment, from a model of how contracts of churned "
+        "accounts end. It does not say why the risk is high: a failed payment can be a reason for both kinds of churn. "
+        "Null if the model does not separate them."
     )
 
 
