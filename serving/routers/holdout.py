@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -21,12 +21,11 @@ from serving.worklist.schemas import HoldoutDesignResponse, PlayEffectsResponse
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
-def _number(setting: str, default: float | None, description: str) -> float:
+def _number(setting: str, default: float | None, description: str) -> Any:
     low, high = RANGES[setting]
-    number: float = Field(
+    return Field(
         default, ge=low, le=high, strict=False, allow_inf_nan=False, description=f"{description}, {low:g} to {high:,g}."
     )
-    return number
 
 
 class DesignQuery(predictions.SnapshotQuery):

@@ -207,12 +207,13 @@ def _table(candidate: Candidate, metrics: Sequence[str]) -> Table:
     """Build a table with one row per candidate, and the 95% interval after each metric; it fits in 80 columns."""
     table = Table(padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("", overflow="fold")
-    for name in metrics:
-        table.add_column(COLUMNS[name], justify="right")
+    for metric in metrics:
+        table.add_column(COLUMNS[metric], justify="right")
     for row in candidate.judgement.rows:
         style = "bold" if row.candidate == candidate.subject else "dim" if row.candidate == BASE_RATE else ""
         name = Group(*textwrap.wrap(printable_line(candidate_name(row.candidate)), _NAME_WIDTH))
-        table.add_row(name, *(_figure(row[name], 3 if name in _THREE_DECIMALS else 2) for name in metrics), style=style)
+        figures = (_figure(row[metric], 3 if metric in _THREE_DECIMALS else 2) for metric in metrics)
+        table.add_row(name, *figures, style=style)
     return table
 
 
