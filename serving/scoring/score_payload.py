@@ -21,9 +21,10 @@ from features.signals.validation import check_source
 from features.snapshots.snapshot import computable
 from features.sources.base import Source, from_tables
 from models.artifacts.champion import Champion
+from models.peer_groups.rule_files import read_rules
 from models.predictions.payload import account_answer
 from models.predictions.target_predictions import OUT_OF_SCOPE
-from models.rules.plays import CSM
+from models.rules.plays import CSM, PlaysFile
 from serving.common.errors import Fault, InvalidBody, TooSlow
 from serving.schemas.signal_rows import SignalRow, printable_names
 from serving.scoring.score_portfolio import score_weeks
@@ -147,8 +148,12 @@ class SignalsScorer:
                 *warnings,
             ]
         else:
-            if latest is None and any(
-                p.severity == "high" and p.who == CSM for p in assessment.rule_results.plays_of(0)
+            results = assessment.rule_results
+            executives = read_rules("plays", PlaysFile).executives
+            if (
+                latest is None
+                and executives.act_for(results.segments[0])
+                and any(p.severity == "high" and p.who == CSM for p in results.plays_of(0))
             ):
                 # Executives have capacity for few accounts, and without a portfolio this account cannot be ranked.
                 warnings = [{"code": "executives_room_not_known"}, *warnings]

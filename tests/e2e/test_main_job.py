@@ -39,7 +39,7 @@ COLUMNS = [
     "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch",
     "play", "play_kind", "play_by", "play_due", "play_because", "onboarding_missed", "expansion_type",
     "expansion_withdrawn", "expansion_find_out", "expansion_points",
-    *(f"reason_{k}" for k in range(1, 6)),
+    *(name for k in range(1, 6) for name in (f"reason_{k}", f"reason_{k}_stability")), "churn_explained_note",
     "churn_model_version", "expansion_model_version",
 ]  # fmt: skip
 
