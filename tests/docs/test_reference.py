@@ -112,7 +112,8 @@ def _words(default: Any) -> str:
 def test_gates_grades_and_limits_of_training_match_the_code() -> None:
     gates, grades = (_section("explanation/method.md", h) for h in ("## Promotion gates", "## Evaluation"))
     enough = _section("explanation/method.md", "### Enough data")
-    assert f"between {SLOPE_BOUNDS[0]} and {SLOPE_BOUNDS[1]}" in gates
+    assert f"| `calibration_slope` | at least {SLOPE_BOUNDS[0]}, or not measurably below 1" in gates
+    assert f"Above {SLOPE_BOUNDS[1]}, the gate says" in gates
     assert f"| weak | lower bound of the AUC below {FAIR_AUC} |" in grades
     assert f"AUC below {GOOD_AUC}, or the interval of the calibration slope is not within {GOOD_SLOPE[0]} to {GOOD_SLOPE[1]}" in grades
     assert f"| active accounts | {MINIMUM_ACCOUNTS} |" in enough
