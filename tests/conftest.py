@@ -16,7 +16,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables, reset_declarations
+from features.custom.current_catalogue import current_catalogue
 from features.signals.signals import OpenSignals, read_signals
 from features.sources.base import from_tables
 from features.utils import private_files
@@ -32,7 +33,7 @@ ARROW = {"string": pa.string(), "instant": pa.timestamp("us"), "float": pa.float
 
 def arrow(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     """Return rows of the contract table ``name`` (dates as ISO text) as a typed Arrow table with the columns used."""
-    table = TABLES[name]
+    table = current_tables()[name]
     used = [c for c in table.columns if c.required or any(c.name in row for row in rows)]
     columns = {}
     for column in used:
@@ -53,6 +54,28 @@ def _restore_process_state() -> Iterator[None]:
     os.umask(umask)
     private_files._user_umask = private_files._root = None
     current_home.cache_clear()
+
+
+def _reset_features() -> None:
+    reset_declarations()
+    current_catalogue.cache_clear()
+
+
+@pytest.fixture
+def declare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Return a function that sets RENEWCAST_FEATURES to a file with the given text."""
+
+    def write(text: str, name: str = "mine.toml") -> Path:
+        (tmp_path / "declared").mkdir(exist_ok=True)
+        file = tmp_path / "declared" / name
+        file.write_text(text, encoding="utf-8")
+        monkeypatch.setenv("RENEWCAST_FEATURES", str(file))
+        _reset_features()
+        return file
+
+    yield write
+    monkeypatch.undo()
+    _reset_features()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from docs.generator.markdown import code, page, table
-from features.custom.current_catalogue import CustomFeatureSettings
+from features.contract.settings import CustomFeatureSettings
 from models.home import HomeSettings
 from models.peer_groups.rule_files import RULES_VARIABLE as RULES_VARIABLE
 from serving.common.settings import PREFIX, ServiceSettings
@@ -22,7 +22,7 @@ ends the command with exit code 2 and a message that names the variable, never i
 _WHERE = {
     "RENEWCAST_HOME": "Folder for everything that Renewcast writes.",
     "MLFLOW_TRACKING_URI": "MLflow tracking server for training runs. Unset: a SQLite file in the home.",
-    "RENEWCAST_FEATURES": "TOML file that declares custom features.",
+    "RENEWCAST_FEATURES": "File that declares extra tables and custom features.",
     RULES_VARIABLE: "Folder of TOML files that replace the shipped rules; its subfolder `rubrics` adds rubrics.",
     SECRET_KEY_VARIABLE: "Key that encrypts the secrets of webhooks. Unset: the file `secret.key` in the home.",
     "RENEWCAST_KEY": "Your own API key, for `renewcast approve`.",

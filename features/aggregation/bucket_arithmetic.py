@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.definitions.aggregations import (
     FIXED_POINT,
     Rows,
@@ -36,7 +36,7 @@ def rows_with_grid(name: str, view: str = "") -> Rows:
     ibis.Table
     """
     rows = contract_table(name, view)
-    return (newest_versions(rows) if TABLES[name].event else rows).cross_join(GRID)
+    return (newest_versions(rows) if current_tables()[name].event else rows).cross_join(GRID)
 
 
 def instant_seconds(instant: Any) -> Any:

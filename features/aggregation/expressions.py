@@ -17,7 +17,8 @@ from features.aggregation.bucket_arithmetic import (
     whole_units,
 )
 from features.aggregation.passes import BucketPass, FeedStartPass, Grouping, KeyPass, Pass, joined_key
-from features.contract.schema import TABLES, known_at_column
+from features.contract.current_contract import current_tables
+from features.contract.schema import known_at_column
 from features.definitions.aggregations import Measure, Reduction, Rows, all_rows
 from features.sources.engine import GRID, contract_table
 from features.sources.sql_functions import DAY_MICROS, HASH, epoch_us, hash64
@@ -69,7 +70,9 @@ def measure_rows(groupings: tuple[Grouping, ...], view: str) -> Rows:
     """
     rows = ibis.table(dict(contract_table(groupings[0].table).schema()) | {HASH: "uint64"}, name=view)
     measures = {m: isinstance(what, KeyPass) for what in groupings for m in what.source_measures}
-    instants = {TABLES[groupings[0].table].at: None} | {column: None for m in measures for column in (m.at, m.known_at)}
+    instants = {current_tables()[groupings[0].table].at: None} | {
+        column: None for m in measures for column in (m.at, m.known_at)
+    }
     return rows.select(
         "account_id",
         HASH,
@@ -95,7 +98,7 @@ def _row_value(measure: Measure, rows: Rows, many: bool) -> Any:
 
 
 def _started(what: FeedStartPass, view: str) -> Rows:
-    contract = TABLES[what.table]
+    contract = current_tables()[what.table]
     # Every version counts: each was a row of the feed when it arrived.
     rows = contract_table(what.table, view).cross_join(GRID)
     later = [c for c in what.columns if contract[c].known_from is not None]

@@ -50,8 +50,8 @@ def tables(catalogue: Catalogue) -> list[Table]:
 
 
 def by_table(catalogue: Catalogue) -> list[tuple[str, list[Feature]]]:
-    """Group the features by table, in the order of the data contract and the catalogue."""
-    order = list(TABLES)
+    """Group the features by table, in the order of the data contract, then of the catalogue's extra tables."""
+    order = list(dict.fromkeys((*TABLES, *(f.table for f in catalogue.values()))))
     ordered = sorted(catalogue.values(), key=lambda f: order.index(f.table))
     return [(table, list(features)) for table, features in groupby(ordered, key=lambda f: f.table)]
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
+from features.contract.declarations import Declarations
 from features.definitions.aggregations import MEASURE_KINDS
 from features.definitions.feature import Chance, Dimension, Direction
 from features.errors import BadRequest
-from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 
 
 def _measure_kind(given: object) -> str:
@@ -34,7 +33,7 @@ class CustomFeature(BaseModel):
     Parameters
     ----------
     name : ``own.…`` or ``{table}.…``; ``_{w}d`` is added for each window.
-    table : a table of the contract.
+    table : a table of the contract, or an extra table of the file.
     measure : ``count`` of rows, ``sum`` of ``value``, number of ``distinct`` values of ``key``, each over windows; days
         since the ``newest`` or the ``oldest`` row; ``value`` of the ``latest`` row; ``holding``: the number of values
         of ``key`` whose latest row meets ``holds``.
@@ -46,7 +45,7 @@ class CustomFeature(BaseModel):
     per : a numeric feature to divide by; ``{w}`` is replaced by the window's days.
     against_days_ago : divide by the same window this many days earlier.
     trend_days : divide the rate in the window by the rate between this many days ago and the window.
-    dimension : default: the dimension of the table's other features.
+    dimension : default: the dimension of the table's other features; the first feature of an extra table names it.
     concept : features of one concept are explained together. Default: the name without its prefix.
     direction, chance : how a higher value relates to churn and to expansion, if known.
     """
@@ -78,45 +77,29 @@ class _CustomFile(BaseModel):
     features: Annotated[tuple[CustomFeature, ...], Field(strict=False)]
 
 
-def read_custom_file(path: Path) -> str:
-    """Read the text of a file of custom features.
-
-    Raises
-    ------
-    BadRequest
-        If the file does not exist, is too large or is not text.
-    """
-    try:
-        return read_toml_text(path)
-    except (OSError, TomlError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BadRequest(
-            f"the file of custom features {path} cannot be read: {reason}", "a TOML file", "check RENEWCAST_FEATURES"
-        ) from None
-
-
-def parse_custom_file(text: str, file: str) -> tuple[CustomFeature, ...]:
-    """Parse and validate the entries of a file.
+def parse_custom_file(declarations: Declarations) -> tuple[CustomFeature, ...]:
+    """Validate the entries ``[[features]]`` of a file. A file that declares tables may have none.
 
     Parameters
     ----------
-    text : the content of the file.
-    file : the file's name, for messages.
+    declarations : the content of the file.
 
     Raises
     ------
     BadRequest
         With the file, the feature, the key and what was expected.
     """
-    try:
-        content = parse_toml(text)
-    except TomlError as error:
-        raise BadRequest(f"{file} is not valid TOML: {error}", cure="correct the line named in the message") from None
+    content: dict[str, Any] = dict.fromkeys(declarations.others)
+    if declarations.features is not None:
+        content["features"] = declarations.features
+    elif declarations.tables:
+        content["features"] = []
     try:
         return _CustomFile.model_validate(content).features
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise BadRequest(f"{file}: {_place(first['loc'], content)}: {first['msg']}", _expected(first)) from None
+        place = _place(first["loc"], content)
+        raise BadRequest(f"{declarations.file}: {place}: {first['msg']}", _expected(first)) from None
 
 
 def _place(loc: tuple[int | str, ...], content: dict[str, Any]) -> str:
@@ -132,7 +115,7 @@ def _place(loc: tuple[int | str, ...], content: dict[str, Any]) -> str:
 
 def _expected(first: Any) -> str:
     if first["type"] == "extra_forbidden":
-        return "only [[features]] tables" if len(first["loc"]) == 1 else "one of the keys " + _key_names()
+        return "only [[features]] and [[tables]]" if len(first["loc"]) == 1 else "one of the keys " + _key_names()
     if first["type"] == "missing":
         return "[[features]]" if len(first["loc"]) == 1 else "at least name, table, measure and words"
     return f"a name like own.exports or {'{table}'}.exports" if first["loc"][-1] == "name" else ""

@@ -6,7 +6,9 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import get_args
 
+from features.contract.schema import TableSchema
 from features.custom.config_file import CustomFeature
 from features.custom.measures import custom_measure
 from features.definitions.aggregations import MEASURE_KINDS, Measure, Term, compared_with_earlier, trend
@@ -18,7 +20,11 @@ CUSTOM_PREFIX = "own"
 
 
 def build_features(
-    entry: CustomFeature, place: str, declared: Mapping[str, Feature], windows: tuple[int, ...]
+    entry: CustomFeature,
+    place: str,
+    tables: Mapping[str, TableSchema],
+    declared: Mapping[str, Feature],
+    windows: tuple[int, ...],
 ) -> tuple[Feature, ...]:
     """Build the features of an entry: one for each window, or one if the measure has no windows.
 
@@ -26,6 +32,7 @@ def build_features(
     ----------
     entry : an entry of the file.
     place : the file and the feature, for messages.
+    tables : the tables of the contract and the extra tables of the file.
     declared : the features declared so far, which ``per`` may name.
     windows : default windows, in days.
 
@@ -38,7 +45,7 @@ def build_features(
         raise BadRequest(
             f"{place}: the name begins with the name of another table", f"{CUSTOM_PREFIX}.… or {entry.table}.…"
         )
-    measure = custom_measure(entry, place)
+    measure = custom_measure(entry, place, tables)
     if measure.windowed:
         windows = entry.windows or windows
         _check_windowed(entry, place, measure, windows)
@@ -88,7 +95,7 @@ def _feature(
     return Feature(
         entry.name if w is None else f"{entry.name}_{w}d",
         entry.table,
-        entry.dimension or _dimension(entry.table, declared),
+        entry.dimension or _dimension(entry, place, declared),
         entry.concept or entry.name.split(".")[1].replace("_", " "),
         "number",
         _unit(entry, place),
@@ -120,8 +127,12 @@ def _per(name: str, declared: Mapping[str, Feature], place: str) -> Feature:
     return declared[name]
 
 
-def _dimension(table: str, declared: Mapping[str, Feature]) -> Dimension:
-    return next(f.dimension for f in declared.values() if f.table == table)
+def _dimension(entry: CustomFeature, place: str, declared: Mapping[str, Feature]) -> Dimension:
+    others = (f.dimension for f in declared.values() if f.table == entry.table)
+    if (dimension := next(others, None)) is None:
+        expected = f"one of {', '.join(get_args(Dimension))}; later features of {entry.table} may omit it"
+        raise BadRequest(f"{place}, key dimension: missing for the first feature of {entry.table}", expected)
+    return dimension
 
 
 def _unit(entry: CustomFeature, place: str) -> str:

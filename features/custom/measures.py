@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,20 +15,21 @@ from features.definitions.aggregations import MEASURE_KINDS, Measure
 from features.errors import BadRequest
 
 
-def custom_measure(entry: CustomFeature, place: str) -> Measure:
+def custom_measure(entry: CustomFeature, place: str, tables: Mapping[str, TableSchema]) -> Measure:
     """Build the measure of an entry. Its name is a hash of its definition, so that equal measures are computed once.
 
     Parameters
     ----------
     entry : an entry of the file.
     place : the file and the feature, for messages.
+    tables : the tables of the contract and the extra tables of the file.
 
     Raises
     ------
     BadRequest
         If a table, column or value is not in the contract, or a key is missing or not allowed.
     """
-    table = _table(entry, place)
+    table = _table(entry, place, tables)
     _check_keys(entry, place)
     where = parse_conditions(entry.where, table, f"{place}, key where")
     holds = parse_conditions(entry.holds, table, f"{place}, key holds")
@@ -37,6 +39,9 @@ def custom_measure(entry: CustomFeature, place: str) -> Measure:
     _check_kind(key, ("string",), "text", table, f"{place}, key key")
     definition: dict[str, Any] = {"measure": entry.measure, "value": entry.value, "key": entry.key}
     definition |= {"where": [asdict(c) for c in where], "holds": [asdict(c) for c in holds]}
+    if table.name not in TABLES:
+        # Another declaration of the table, such as another time column, gives other values.
+        definition["declared"] = repr(table)
     arguments: dict[str, Any] = {
         "table": table.name,
         "name": f"own_{hashlib.sha256(json.dumps(definition).encode()).hexdigest()[:12]}",
@@ -50,13 +55,13 @@ def custom_measure(entry: CustomFeature, place: str) -> Measure:
     return MEASURE_KINDS[entry.measure].custom(arguments, columns, all_of(holds))
 
 
-def _table(entry: CustomFeature, place: str) -> TableSchema:
-    tables = [name for name in TABLES if name != "accounts"]
-    if entry.table not in tables:
+def _table(entry: CustomFeature, place: str, tables: Mapping[str, TableSchema]) -> TableSchema:
+    names = [name for name in tables if name != "accounts"]
+    if entry.table not in names:
         raise BadRequest(
-            f"{place}, key table: {entry.table} is not a table that can be measured", "one of " + ", ".join(tables)
+            f"{place}, key table: {entry.table} is not a table that can be measured", "one of " + ", ".join(names)
         )
-    return TABLES[entry.table]
+    return tables[entry.table]
 
 
 def _check_keys(entry: CustomFeature, place: str) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.contract.schema import TABLES, TableSchema
+from features.contract.current_contract import current_tables
+from features.contract.schema import TableSchema
 from features.feed_health.column_coverage import column_health
 from features.feed_health.feed_report import FeedHealth
 from features.feed_health.silences import has_rhythm, patience_days, silences
@@ -96,7 +97,7 @@ def feed_health(source: Source, until: datetime | None = None, now: datetime | N
     now : the current time, by default the system clock. Without ``until``, rows dated after it are in the future.
     """
     connection = source.connection
-    about = {n: (n, source_schema(source, n), n in source.text) for n in TABLES if n in source.tables}
+    about = {n: (n, source_schema(source, n), n in source.text) for n in current_tables() if n in source.tables}
     sums: dict[str, dict[str, Any]] = {}
     feeds: dict[str, FeedHealth] = {}
     if until:
@@ -104,7 +105,7 @@ def feed_health(source: Source, until: datetime | None = None, now: datetime | N
     else:
         set_clock(source, now)
     for name, table in about.items():
-        if _readable(source, TABLES[name]):
+        if _readable(source, current_tables()[name]):
             with contextlib.suppress(*error_types(connection)):
                 (sums[name],) = fetch(connection, totals, *table)
     reach = (
@@ -118,8 +119,8 @@ def feed_health(source: Source, until: datetime | None = None, now: datetime | N
     for name, facts in sums.items():
         with contextlib.suppress(*error_types(connection)):
             days = pd.DataFrame(fetch(connection, per_day, *about[name]))
-            feeds[name] = _health(source, TABLES[name], facts, days, end, accounts)
-    unread, absent = tuple(n for n in about if n not in feeds), tuple(n for n in TABLES if n not in about)
+            feeds[name] = _health(source, current_tables()[name], facts, days, end, accounts)
+    unread, absent = tuple(n for n in about if n not in feeds), tuple(n for n in current_tables() if n not in about)
     return Feeds(end, feeds, unread, absent, reach.decided_by)
 
 

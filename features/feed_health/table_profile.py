@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ibis
 
+from features.contract.current_contract import current_tables
 from features.contract.schema import ID_COLUMNS, TABLES, Column, TableSchema
 from features.signals.casting import SourceSchema, conformed_columns, source_table
 from features.signals.data_through import newest_row_instant
@@ -24,7 +25,7 @@ def optional(table: TableSchema) -> tuple[Column, ...]:
     Excluded are ``loaded_at``, which is missing if a row arrived when it happened, ends, which are missing until they
     occur, and ids that only distinguish rows.
     """
-    excluded = ("loaded_at", *ID_COLUMNS)
+    excluded = ("loaded_at", *ID_COLUMNS) if table.name in TABLES else ("loaded_at", table.identity)
     return tuple(c for c in table.columns if not c.required and c.name not in excluded and c.known_from != c.name)
 
 
@@ -46,7 +47,7 @@ def totals(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     ``loaded_at``: ``known_lag``, their number; ``day_late`` and ``week_late``, the number that arrived later than a day
     or a week; ``worst_s``, the longest delay in seconds.
     """
-    table = TABLES[name]
+    table = current_tables()[name]
     rows = _rows(table, schema, text)
     at = rows[table.at]
     facts = {
@@ -73,14 +74,14 @@ def per_day(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     ``filled_*``, the number of rows with a value; for each numeric column ``values_*``, the number above zero, and
     ``logs_*``, the sum of their natural logarithms.
     """
-    table, given = TABLES[name], dict(schema)
+    table, given = current_tables()[name], dict(schema)
     rows = _rows(table, schema, text)
     rows = rows.filter(rows[table.at].notnull())
     kinds = table["kind"].values if by_kind(table) else ()
     rows = rows.mutate(
-        day=rows[table.at].epoch_seconds().cast("float64") // DAY_SECONDS,
+        _day=rows[table.at].epoch_seconds().cast("float64") // DAY_SECONDS,
         # A kind outside the contract is a customer's value, so it is neither separated nor shown.
-        of_kind=ibis.ifelse(rows.kind.isin(kinds), rows.kind, None) if kinds else ibis.null("string"),
+        _of_kind=ibis.ifelse(rows.kind.isin(kinds), rows.kind, None) if kinds else ibis.null("string"),
     )
     late = (rows.loaded_at >= rows.arrival_cutoff).sum() if "loaded_at" in table.names else ibis.literal(0)
     sums: dict[str, ibis.Value] = {"rows": rows.count(), "to_come": late}
@@ -93,8 +94,9 @@ def per_day(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
             valid = (value > 0) & (value <= MAX_VALUE)
             sums[f"values_{column.name}"] = valid.sum()
             sums[f"logs_{column.name}"] = ibis.ifelse(valid, value, 1.0).ln().sum()
-    sums_by_day = rows.group_by(["day", "of_kind"]).aggregate(**sums)
-    return sums_by_day.mutate(day=sums_by_day.day.cast("int64")).order_by(["day", "of_kind"])
+    sums_by_day = rows.group_by(["_day", "_of_kind"]).aggregate(**sums)
+    days = {"day": sums_by_day._day.cast("int64"), "of_kind": sums_by_day._of_kind}
+    return sums_by_day.select(**days, **{name: sums_by_day[name] for name in sums}).order_by(["day", "of_kind"])
 
 
 def _rows(table: TableSchema, schema: SourceSchema, text: bool) -> ibis.Table:

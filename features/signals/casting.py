@@ -169,9 +169,9 @@ def _canonical(text: ibis.Value) -> ibis.Value:
     return canonical
 
 
-def known_instant(table: ibis.Table) -> ibis.Value:
-    """Return when a conformed event row had happened and arrived; without ``loaded_at``, when it happened."""
-    return ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
+def known_instant(table: ibis.Table, at: str) -> ibis.Value:
+    """Return when a conformed event row had happened (``at``) and arrived; without ``loaded_at``, when it happened."""
+    return ibis.greatest(table[at], ibis.coalesce(table.loaded_at, table[at]))
 
 
 def is_compatible(dtype: dt.DataType, column: Column) -> bool:

@@ -20,7 +20,8 @@ from typing import Any
 import ibis
 import numpy as np
 
-from features.contract.schema import EVENT_TABLES, TABLES, TableSchema
+from features.contract.current_contract import current_tables, event_tables
+from features.contract.schema import TableSchema
 from features.signals.casting import SourceSchema, conformed_columns, source_schema, source_table
 from features.sources.base import Source
 from features.sources.engine import CUTOFF, collect, fetch, set_cutoff
@@ -58,7 +59,7 @@ def completeness(source: Source, now: datetime | None = None) -> Completeness:
     """
     set_clock(source, now)
     ends = {}
-    for name in TABLES:
+    for name in current_tables():
         if name in source.tables:
             (row,) = fetch(source.connection, _newest, name, source_schema(source, name), name in source.text)
             ends[name] = row["newest"]
@@ -76,7 +77,7 @@ def decide_completeness(source: Source, ends: Mapping[str, datetime | None]) -> 
     `CUTOFF` must be just after the current time.
     """
     newest = {name: end.replace(tzinfo=UTC) for name, end in ends.items() if end is not None}
-    events = [name for name in EVENT_TABLES if name in newest]
+    events = [name for name in event_tables() if name in newest]
     starts = [name for name in STARTS if name in newest]
     by = max(events or starts, key=newest.__getitem__, default=None)
     if events and by and "subscriptions" in newest and _contracts_continue(source, newest[by]):
@@ -98,7 +99,7 @@ def newest_row_instant(table: TableSchema, rows: ibis.Table, arrives: bool) -> i
 
 
 def _newest(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
-    given, table = source_table(name, schema), TABLES[name]
+    given, table = source_table(name, schema), current_tables()[name]
     rows = given.select(**conformed_columns(given, table, text)).cross_join(CUTOFF)
     return rows.aggregate(newest=newest_row_instant(table, rows, "loaded_at" in dict(schema)))
 
@@ -119,6 +120,6 @@ def _contracts_continue(source: Source, end: datetime) -> bool:
 
 
 def _starts(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
-    given, table = source_table(name, schema), TABLES[name]
+    given, table = source_table(name, schema), current_tables()[name]
     rows = given.select(**conformed_columns(given, table, text)).cross_join(CUTOFF)
     return rows.filter(rows[table.at] < rows.cutoff).select(at=rows[table.at])

@@ -21,7 +21,8 @@ from typing import Any
 
 import ibis
 
-from features.contract.schema import TABLES, TableSchema, known_at_column
+from features.contract.current_contract import current_tables
+from features.contract.schema import TableSchema, known_at_column
 from features.signals.casting import SourceSchema, conformed_columns, known_instant, source_table
 from features.sources.engine import CUTOFF, contract_table
 from features.sources.sql_functions import epoch_us
@@ -71,14 +72,15 @@ def event_versions(rows: ibis.Table, contract: TableSchema, by_id: bool) -> ibis
     return versions.union(_contract_rows(_distinct_events(rows.filter(identity.isnull()), contract), contract))
 
 
-def arrival_instant(rows: ibis.Table) -> ibis.Value:
+def arrival_instant(rows: ibis.Table, contract: TableSchema) -> ibis.Value:
     """Return when a row arrived; without ``loaded_at``, when it happened."""
-    return ibis.coalesce(rows.loaded_at, rows.occurred_at) if "loaded_at" in rows.columns else rows.occurred_at
+    at = rows[contract.at]
+    return ibis.coalesce(rows.loaded_at, at) if "loaded_at" in rows.columns else at
 
 
 def version_order(rows: ibis.Table, contract: TableSchema) -> list[Any]:
     """Return the sort order of the versions of one event."""
-    first = [arrival_instant(rows), rows[contract.at]]
+    first = [arrival_instant(rows, contract), rows[contract.at]]
     later = sorted({c.known_from for c in contract.columns if c.known_from})
     others = [c for c in _content(contract) if c not in (contract.at, contract.identity, *later)]
     return [ibis.asc(value, nulls_first=True) for value in (*first, *(rows[c] for c in (*later, *others)))]
@@ -86,7 +88,7 @@ def version_order(rows: ibis.Table, contract: TableSchema) -> list[Any]:
 
 def repeated_ids(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     """Return one row for event table ``name``: ``n``, the rows with an id, and ``ids``, the distinct ids."""
-    source_rows, contract = source_table(name, schema), TABLES[name]
+    source_rows, contract = source_table(name, schema), current_tables()[name]
     rows = source_rows.select(**conformed_columns(source_rows, contract, text))
     identity = rows[contract.identity]
     return rows.aggregate(n=identity.count(), ids=identity.nunique())
@@ -131,16 +133,16 @@ def _versions(rows: ibis.Table, contract: TableSchema) -> ibis.Table:
     same = reduce(and_, (rows[c].lag().over(order).identical_to(rows[c]) for c in _content(contract)))
     rows = rows.mutate(_place=ibis.row_number().over(order), _same=same)
     rows = rows.filter((rows._place == 0) | ~rows._same)
-    rows = rows.mutate(_arrival=arrival_instant(rows))
+    rows = rows.mutate(_arrival=arrival_instant(rows, contract))
     following = ibis.window(group_by=contract.identity, order_by=rows._place)
     rows = rows.mutate(until_at=rows._arrival.lead().over(following))
-    rows = rows.mutate(known_at=ibis.greatest(rows.occurred_at, rows._arrival)).cross_join(CUTOFF)
+    rows = rows.mutate(known_at=ibis.greatest(rows[contract.at], rows._arrival)).cross_join(CUTOFF)
     # A version that was replaced before it was known never counts.
     return rows.filter((rows.until_at.isnull() | (rows.until_at > rows.known_at)) & (rows[contract.at] < rows.cutoff))
 
 
 def _distinct_events(rows: ibis.Table, contract: TableSchema) -> ibis.Table:
-    known = known_instant(rows) if "loaded_at" in rows.columns else rows[contract.at]
+    known = known_instant(rows, contract.at) if "loaded_at" in rows.columns else rows[contract.at]
     rows = rows.mutate(known_at=known).cross_join(CUTOFF)
     rows = rows.filter(rows[contract.at] < rows.cutoff)
     same = [*_content(contract), *(c for c in rows.columns if c.startswith(EXTRA_PREFIX))]

@@ -15,7 +15,7 @@ import json
 
 import duckdb
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.errors import BadRequest
 from features.signals.signals import OpenSignals
 from features.sources.engine import is_embedded
@@ -50,7 +50,7 @@ def engine_version() -> str:
 def _sums(signals: OpenSignals, name: str) -> list[str]:
     """Return the number of rows and two sums of their hashes."""
     same = ", ".join(f'"{c}"' for c in sorted(signals.tables[name].columns) if c != "known_at")
-    known = "min(known_at)" if TABLES[name].event else "NULL::TIMESTAMP"
+    known = "min(known_at)" if current_tables()[name].event else "NULL::TIMESTAMP"
     # A copied table has each event once, so equal rows are different events.
     times = "1" if name in signals.feeds else "count(*)"
     rows = f'SELECT hash({same}) AS said, {known} AS known, {times} AS times FROM "signals_{name}" GROUP BY said'

@@ -170,4 +170,4 @@ class Feed:
 
 def _with_known_at(table: ibis.Table) -> ibis.Table:
     """Replace ``loaded_at`` of a conformed event table with ``known_at``; no row is a version of another."""
-    return table.mutate(known_at=known_instant(table), until_at=ibis.null("timestamp")).drop("loaded_at")
+    return table.mutate(known_at=known_instant(table, "occurred_at"), until_at=ibis.null("timestamp")).drop("loaded_at")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ibis
 
+from features.contract.current_contract import current_tables
 from features.contract.schema import EVENT_TABLES, TABLES, TableSchema
 from features.errors import SignalsError
 from features.signals.casting import SourceSchema, conformed_columns, source_schema, source_table
@@ -37,7 +38,8 @@ MAX_COPIED_ROWS = 1_000_000
 FEED_TABLES = tuple(
     name for name in EVENT_TABLES if name != "orders" and not any(c.known_from for c in TABLES[name].columns)
 )
-"""Tables that may be read in place. Labels read orders row by row, and columns filled in later need a full scan."""
+"""Tables that may be read in place. Labels read orders row by row, and columns filled in later need a full scan. Extra
+tables are always copied."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def read_signals(
         progress(0.3 + 0.7 * i / len(source.tables), f"reading {name}")
         schema, text = source_schema(source, name), name in source.text
         if name in large:
-            extras = extra_columns(TABLES[name], schema, source.partitions.get(name, ()))
+            extras = extra_columns(current_tables()[name], schema, source.partitions.get(name, ()))
             feeds[name] = Feed(source.connection, name, cutoff, arrival, source.files.get(name, ()), extras)
             feeds[name].create_views(source_table(name, schema), text)
         elif _copy_table(source, name, schema, text, sound):
@@ -188,7 +190,7 @@ def read_signals(
 
 def _copy_table(source: Source, name: str, schema: SourceSchema, text: bool, as_given: bool) -> bool:
     """Copy the distinct events of a table; return whether later versions replace some of its rows."""
-    contract, connection = TABLES[name], source.connection
+    contract, connection = current_tables()[name], source.connection
     materialize(connection, f"signals_{name}", _normalized, name, schema, text, (), as_given)
     if not contract.event:
         return False
@@ -210,7 +212,7 @@ def _has_unique_ids(source: Source, name: str) -> bool:
     Finding versions needs the whole table, so a table with versions is copied.
     """
     schema = source_schema(source, name)
-    if not has_identity(TABLES[name], schema):
+    if not has_identity(current_tables()[name], schema):
         return True
     (counts,) = fetch(source.connection, repeated_ids, name, schema, name in source.text)
     return bool(counts["n"] == counts["ids"])
@@ -242,7 +244,7 @@ def newest_instant(source: Source, now: datetime | None = None) -> datetime:
 
 def _normalized(name: str, schema: SourceSchema, text: bool, extras: tuple[str, ...], as_given: bool) -> ibis.Table:
     """Return typed rows before the cut-off with distinct events; ``as_given`` if inclusive ends were already moved."""
-    given, contract = source_table(name, schema), TABLES[name]
+    given, contract = source_table(name, schema), current_tables()[name]
     rows = given.select(**conformed_columns(given, contract, text), **extra_values(given, extras))
     if not contract.event:
         if name == "subscriptions":
@@ -252,7 +254,7 @@ def _normalized(name: str, schema: SourceSchema, text: bool, extras: tuple[str, 
         return rows.distinct()
     # Instants are cut off last: a version dated after the cut-off still replaces an earlier one.
     visible = rows.cross_join(CUTOFF)
-    visible = visible.filter(arrival_instant(visible) < visible.arrival_cutoff).select(*rows.columns)
+    visible = visible.filter(arrival_instant(visible, contract) < visible.arrival_cutoff).select(*rows.columns)
     return event_versions(visible, contract, has_identity(contract, schema))
 
 
@@ -276,8 +278,8 @@ def _replaced(name: str) -> ibis.Table:
 
 def _sizes(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     """Return ``once``, the number of events, and ``n``, the number of source rows before the cut-off."""
-    given, contract = source_table(name, schema), TABLES[name]
+    given, contract = source_table(name, schema), current_tables()[name]
     rows = given.select(**conformed_columns(given, contract, text)).cross_join(CUTOFF)
-    read = (rows[contract.at] < rows.cutoff) & (arrival_instant(rows) < rows.arrival_cutoff)
+    read = (rows[contract.at] < rows.cutoff) & (arrival_instant(rows, contract) < rows.arrival_cutoff)
     n = rows.aggregate(n=read.sum())
     return n.cross_join(contract_table(name).aggregate(once=lambda t: t.count()))

@@ -13,7 +13,8 @@ from typing import Any
 
 import ibis
 
-from features.contract.schema import EVENT_TABLES, ID_LIMIT, TABLES, Column, TableSchema
+from features.contract.current_contract import VARIABLE, current_tables, event_tables
+from features.contract.schema import ID_LIMIT, TABLES, Column, TableSchema
 from features.errors import SignalsError
 from features.signals.casting import (
     END_YEAR,
@@ -169,10 +170,10 @@ def check_source(
     notes = list(source.notes)
     rows: dict[str, int] = {}
     set_cutoff(source.connection, until)
-    for name in TABLES:
+    for name in current_tables():
         if name not in source.tables:
             continue
-        table, given = TABLES[name], source.tables[name]
+        table, given = current_tables()[name], source.tables[name]
         shape = _shape(table, given, name in source.text)
         violations += shape
         extra = [c for c in given.columns if c not in (*table.names, *source.partitions.get(name, ()))]
@@ -199,10 +200,10 @@ def _findings(source: Source, until: datetime | None, now: datetime | None) -> I
     if end is not None:
         yield from _rows_after_end(source, end, until is None, now)
     for name in source.tables:
-        yield from _unknown_instants(source, TABLES[name])
-    for name in EVENT_TABLES:
-        if name in source.tables and has_identity(TABLES[name], source_schema(source, name)):
-            yield from _ambiguous_ids(source, TABLES[name])
+        yield from _unknown_instants(source, current_tables()[name])
+    for name in event_tables():
+        if name in source.tables and has_identity(current_tables()[name], source_schema(source, name)):
+            yield from _ambiguous_ids(source, current_tables()[name])
     if "subscriptions" in source.tables:
         yield from _contracts(source)
 
@@ -211,7 +212,7 @@ def _rows_after_end(source: Source, end: datetime, inclusive: bool, now: datetim
     """Find rows after the end of the data."""
     clock = now or datetime.now(UTC)
     set_cutoff(source.connection, end + timedelta(microseconds=1) if inclusive else end)
-    for name, table in TABLES.items():
+    for name, table in current_tables().items():
         later = sorted({c.known_from for c in table.columns if c.known_from}) if table.event else []
         for column in (table.at, *later) if name in source.tables else ():
             rows, positions, oldest = _marked(source, _is_beyond, name, column)
@@ -280,12 +281,12 @@ def _mark_positions(mark: RowMarker, name: str, schema: SourceSchema, text: bool
 
 def _numbered(numbered: bool, name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     """Return the conformed rows, with ``_row`` from 1 if ``numbered``, and ``_arrival`` for events."""
-    given, table = source_table(name, schema), TABLES[name]
+    given, table = source_table(name, schema), current_tables()[name]
     columns = conformed_columns(given, table, text)
     if numbered:
         columns = {"_row": ibis.row_number() + 1} | columns
     rows = given.select(**columns)
-    return rows.mutate(_arrival=arrival_instant(rows)) if table.event else rows
+    return rows.mutate(_arrival=arrival_instant(rows, table)) if table.event else rows
 
 
 def _is_beyond(numbered: bool, name: str, schema: SourceSchema, text: bool, column: str) -> ibis.Table:
@@ -295,12 +296,12 @@ def _is_beyond(numbered: bool, name: str, schema: SourceSchema, text: bool, colu
 
 def _is_at_one_instant(numbered: bool, name: str, schema: SourceSchema, text: bool, _column: str) -> ibis.Table:
     rows = _numbered(numbered, name, schema, text)
-    return rows.mutate(_mark=is_ambiguous_version(rows, TABLES[name]))
+    return rows.mutate(_mark=is_ambiguous_version(rows, current_tables()[name]))
 
 
 def _is_of_several_accounts(numbered: bool, name: str, schema: SourceSchema, text: bool, _column: str) -> ibis.Table:
     rows = _numbered(numbered, name, schema, text)
-    return rows.mutate(_mark=has_several_accounts(rows, TABLES[name]))
+    return rows.mutate(_mark=has_several_accounts(rows, current_tables()[name]))
 
 
 def _is_repeated(numbered: bool, name: str, schema: SourceSchema, text: bool, _column: str) -> ibis.Table:
@@ -332,6 +333,11 @@ def _missing_tables(source: Source) -> list[Violation]:
         violations.append(
             Violation("subscriptions", "", "the table is missing", "subscriptions (or orders, without contracts)")
         )
+    # A request, or a sample, may lack tables; what it lacks is unknown.
+    for name, table in current_tables().items() if not source.partial else ():
+        if name not in TABLES and name not in source.tables:
+            expected = f"a table with {', '.join(table.required)}, as the file in {VARIABLE} declares it"
+            violations.append(Violation(name, "", "the table is missing", expected))
     return violations
 
 
@@ -477,7 +483,7 @@ def _is_given(value: Any) -> Any:
 def _join_accounts(rows: ibis.Table, accounts: SourceSchema, text: bool) -> ibis.Table:
     """Return the rows with ``_known``, the account's id if it is in ``accounts``."""
     given = source_table("accounts", accounts)
-    known = given.select(_known=conformed_columns(given, TABLES["accounts"], text)["account_id"]).distinct()
+    known = given.select(_known=conformed_columns(given, current_tables()["accounts"], text)["account_id"]).distinct()
     return rows.left_join(known, rows.account_id == known._known)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import ibis
 import pyarrow as pa
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources import postgres
 
@@ -69,6 +69,8 @@ class Source:
     files : the Parquet files of each table in a folder; each value is a `TableFiles`.
     partitions : the keys of Hive-style folders (``week=2026-01-05``) of each table. They describe where a row is stored
         and not what happened: a batch that is sent again is in another folder.
+    partial : whether the tables are part of a portfolio's signals (a request, a sample), so that declared extra tables
+        may be missing.
     """
 
     connection: Any
@@ -78,6 +80,7 @@ class Source:
     notes: list[str] = field(default_factory=list)
     files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     partitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    partial: bool = False
 
     @contextmanager
     def restricted_to(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:
@@ -155,7 +158,7 @@ def from_tables(tables: Mapping[str, pa.Table], origin: str, *, text: bool = Fal
     for name, table in tables.items():
         create_arrow_table(connection, f"given_{name}", table)
     read = {name: connection.table(f"given_{name}") for name in tables}
-    return Source(connection, read, origin, frozenset(read) if text else frozenset())
+    return Source(connection, read, origin, frozenset(read) if text else frozenset(), partial=True)
 
 
 def create_arrow_table(connection: Backend, name: str, table: pa.Table) -> None:
@@ -237,7 +240,7 @@ def contract_names(columns: Iterable[str], table: str, place: str) -> dict[str, 
     """
     columns = list(columns)
     check_column_names(columns, place)
-    contract = TABLES[table].names if table in TABLES else ()
+    contract = current_tables()[table].names if table in current_tables() else ()
     names = {
         column: lower if (lower := column.strip(" \t\r\n\ufeff").lower()) in contract else column for column in columns
     }
@@ -279,11 +282,11 @@ def check_table_names(names: Iterable[str], origin: str) -> None:
     SignalsError
         If there are any.
     """
-    unknown = sorted(set(names) - set(TABLES))
+    unknown = sorted(set(names) - set(current_tables()))
     if unknown:
         raise SignalsError(
             f"{origin} names tables that are not in the contract: {', '.join(unknown)}",
-            "only " + ", ".join(TABLES),
+            "only " + ", ".join(current_tables()),
             "rename or remove them",
         )
 

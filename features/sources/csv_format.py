@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources.base import (
     check_column_names,
@@ -191,7 +191,7 @@ def _column(position: int) -> str:
 def _columns(header: Header, table: str, file: Path) -> list[str]:
     """Return unique column names: outside the contract, a repeated or missing name gets a number."""
     check_column_names(header.names, str(file))
-    contract = TABLES[table].names if table in TABLES else ()
+    contract = current_tables()[table].names if table in current_tables() else ()
     columns: list[str] = []
     taken: Counter[str] = Counter()
     for position, written in enumerate(header.names, 1):

@@ -14,7 +14,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources import postgres
 from features.sources.base import (
@@ -151,7 +151,7 @@ def attach(
 def _contract_table(table: TableName) -> str:
     """Return the contract's name of a table in the default schema; empty if there is none."""
     name = table.name.strip().lower()
-    return name if not table.schema and name in TABLES else ""
+    return name if not table.schema and name in current_tables() else ""
 
 
 def _create_view(connection: Backend, name: str, table: TableName, place: str) -> ibis.Table:

@@ -3,7 +3,7 @@
 Expressions use unbound tables with fixed names, so that one definition works on every engine. Translating an expression
 to SQL takes longer than running it for a few accounts. For the embedded engine, the SQL is therefore cached, in the
 process and on disk (`features.sources.sql_cache`). This is valid because the tables of an expression have the same
-columns on every connection: those of the contract.
+columns on every connection: those of the contract, and of the declared extra tables.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import duckdb
 import ibis
 import pyarrow as pa
 
+from features.contract.current_contract import current_tables, extra_tables_digest
 from features.contract.ibis_types import ibis_schema
-from features.contract.schema import TABLES, known_at_column
+from features.contract.schema import known_at_column
 from features.sources.base import create_arrow_table
 from features.sources.sql_cache import cached_sql
 
@@ -34,12 +35,12 @@ CUTOFF = ibis.table({"cutoff": "timestamp", "arrival_cutoff": "timestamp"}, name
 
 def contract_table(name: str, view: str = "") -> ibis.Table:
     """Return the unbound contract table ``name`` of `features.signals.signals.OpenSignals`, or a ``view`` of it."""
-    schema = dict(ibis_schema(TABLES[name]))
+    schema = dict(ibis_schema(current_tables()[name]))
     arrives = schema.pop("loaded_at", None) is not None
-    if TABLES[name].event:
+    if current_tables()[name].event:
         schema |= {"known_at": "timestamp", "until_at": "timestamp"}
     if arrives:
-        schema |= {known_at_column(c): "timestamp" for c in TABLES[name].columns if c.known_from is not None}
+        schema |= {known_at_column(c): "timestamp" for c in current_tables()[name].columns if c.known_from is not None}
     return ibis.table(schema, name=view or f"signals_{name}")
 
 
@@ -59,10 +60,16 @@ def newest_versions(rows: Any) -> Any:
     return rows.filter(rows.until_at.isnull())
 
 
-@lru_cache(maxsize=512)
 def sql_text(build: Callable[..., ibis.Table], *arguments: Hashable) -> str:
     """Return the embedded engine's SQL for the expression ``build(*arguments)``."""
-    return cached_sql(build, arguments, lambda: str(ibis.to_sql(build(*arguments), dialect="duckdb", pretty=False)))
+    return _sql_text(extra_tables_digest(), build, *arguments)
+
+
+@lru_cache(maxsize=512)
+def _sql_text(extra_tables: str, build: Callable[..., ibis.Table], *arguments: Hashable) -> str:
+    # The columns of extra tables depend on their declaration, which is not part of the arguments.
+    key = (*arguments, extra_tables) if extra_tables else arguments
+    return cached_sql(build, key, lambda: str(ibis.to_sql(build(*arguments), dialect="duckdb", pretty=False)))
 
 
 def available_cpus() -> int:

@@ -12,7 +12,7 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.errors import BadRequest, SignalsError
 from features.sources import csv_format, json_format
 from features.sources.base import (
@@ -134,7 +134,7 @@ def contract_table_name(name: str, *, folder: bool) -> str:
     """Return the contract's table for a file or ``folder`` named ``name``; empty if none."""
     about = (name, "") if folder else format_of(PurePath(name))
     table = about[0].strip().lower() if about else ""
-    return table if table in TABLES else ""
+    return table if table in current_tables() else ""
 
 
 def is_hidden(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources import postgres
 from features.sources.base import ADDRESSES, DUCKDB, STORES, Source
@@ -66,7 +66,7 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
     if not source.tables:
         raise SignalsError(
             f"{source.origin} has no table of the data contract",
-            "at least accounts and one of subscriptions or orders; known tables: " + ", ".join(TABLES),
+            "at least accounts and one of subscriptions or orders; known tables: " + ", ".join(current_tables()),
             "rename the tables, or write a mapping file",
         )
     return source

@@ -18,7 +18,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import pyarrow as pa
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 
 _Result = TypeVar("_Result")
@@ -93,7 +93,7 @@ def read_postgres(address: str, connection: Any) -> dict[str, ibis.Table]:
             table = source.table(spelling, database=schema)
             contract = _contract_columns(table, name, f"{shown}: {schema}.{spelling}")
             columns = {proper: _portable(table[c]) for c, proper in contract.items()}
-            if TABLES[name].event or name == SUBSCRIPTIONS:
+            if current_tables()[name].event or name == SUBSCRIPTIONS:
                 others = [
                     c for c in _readable_columns(server, schema, spelling) if c in table.columns and c not in contract
                 ]
@@ -193,7 +193,7 @@ def _contract_columns(table: ibis.Table, name: str, place: str) -> dict[str, str
     mapping: dict[str, str] = {}
     for column in table.columns:
         proper = column.strip().lower()
-        if proper in TABLES[name].names:
+        if proper in current_tables()[name].names:
             if proper in mapping.values():
                 first = next(c for c, p in mapping.items() if p == proper)
                 raise SignalsError(
@@ -282,7 +282,7 @@ def _contract_tables(server: Any, schema: str, shown: str) -> dict[str, str]:
     rows = server.execute(
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = %s AND lower(c.relname) = ANY(%s) AND c.relkind = ANY(%s) ORDER BY 1",
-        (schema, list(TABLES), list(_KINDS)),
+        (schema, list(current_tables()), list(_KINDS)),
     )
     spellings: dict[str, str] = {}
     for (name,) in rows:
@@ -293,7 +293,7 @@ def _contract_tables(server: Any, schema: str, shown: str) -> dict[str, str]:
                 "rename one of them, or use another ?schema=",
             )
         spellings[name.lower()] = name
-    return {name: spellings[name] for name in TABLES if name in spellings}
+    return {name: spellings[name] for name in current_tables() if name in spellings}
 
 
 def _copy(source: Any, wanted: ibis.Table, place: str, into: _Target, shown: str) -> None:

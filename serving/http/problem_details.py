@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.errors import (
     BadRequest,
     BundleError,
@@ -103,7 +103,7 @@ HTTP_PROBLEMS: Mapping[int, tuple[str, str]] = {
     500: ("unexpected", "An unexpected error occurred; the log contains the instance named here"),
 }
 
-#: The names that a pointer may contain.
+#: The names that a pointer may contain, besides tables and columns.
 POINTER_NAMES = frozenset(
     {
         *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
@@ -111,8 +111,6 @@ POINTER_NAMES = frozenset(
         *("author", "reviewer", "owner", "effective", "reject", "why", "review_id"),
         "Idempotency-Key",
         *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
-        *TABLES,
-        *(name for table in TABLES.values() for name in table.names),
     }
 )
 
@@ -250,10 +248,12 @@ def json_pointer(place: Sequence[str | int]) -> str:
 
     It ends before the first name that is not part of the contract.
     """
+    tables = current_tables()
+    names = {*POINTER_NAMES, *tables, *(name for table in tables.values() for name in table.names)}
     where, *parts = place
     out = "" if where == "body" else f"/{where}"
     for part in parts:
-        if isinstance(part, str) and part not in POINTER_NAMES:
+        if isinstance(part, str) and part not in names:
             break
         out += f"/{part}"
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
-from features.contract.schema import ID_LIMIT, ID_PATTERN, TABLES, Column, TableSchema
+from features.contract.current_contract import current_tables
+from features.contract.schema import ID_LIMIT, ID_PATTERN, Column, TableSchema
 from features.errors import BadRequest
 from features.utils.dates import parse_instant
 
@@ -122,25 +123,31 @@ def _row_of(table: TableSchema) -> type[SignalRow]:
     return model
 
 
-ROW_MODELS: dict[str, type[SignalRow]] = {name: _row_of(table) for name, table in TABLES.items()}
-"""The row model of each table."""
+def row_models(tables: Mapping[str, TableSchema]) -> dict[str, type[SignalRow]]:
+    """Return the row model of each table."""
+    return {name: _row_of(table) for name, table in tables.items()}
+
+
+ROW_MODELS: dict[str, type[SignalRow]] = row_models(current_tables())
+"""The row model of each table of the current contract. A process has one contract."""
 
 
 def _list_of(row: type[SignalRow]) -> Any:
     return list[row]  # type: ignore[valid-type]
 
 
-def _tables() -> type[BaseModel]:
+def tables_model(rows: Mapping[str, type[SignalRow]]) -> type[BaseModel]:
+    """Return the model of the signals of one account, from the row model of each table."""
     fields: dict[str, Any] = {
         name: (_list_of(row) | None, Field(None, description="Missing: unknown. Empty: nothing happened."))
-        for name, row in ROW_MODELS.items()
+        for name, row in rows.items()
     }
     one = Field(min_length=1, max_length=1, description="The account itself: one row, with created_at.")
-    fields["accounts"] = (_list_of(ROW_MODELS["accounts"]), one)
+    fields["accounts"] = (_list_of(rows["accounts"]), one)
     return create_model("Tables", __config__=ConfigDict(strict=True, extra="forbid", frozen=True), **fields)
 
 
-class AccountSignals(_tables()):  # type: ignore[misc]
+class AccountSignals(tables_model(ROW_MODELS)):  # type: ignore[misc]
     """The signals of one account, in the tables of the data contract. `accounts` and one of `subscriptions` or `orders`
     are required. Any other missing table is unknown, not zero."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
+from features.contract.current_contract import current_tables
 from features.contract.schema import ID_COLUMNS, TABLES, Column
 from features.custom.current_catalogue import current_catalogue
 from features.errors import SignalsError
@@ -70,7 +71,7 @@ class SignalsScorer:
         assert body.signals is not None
         self._body, self._as_of, self._state, self._rows_limit = body, body.as_of, state, rows_limit
         self._tables: dict[str, Sequence[SignalRow]] = {
-            name: rows for name in TABLES if (rows := body.signals.rows(name)) is not None
+            name: rows for name in current_tables() if (rows := body.signals.rows(name)) is not None
         }
         self._interrupted = threading.Event()
         self._connection: Backend | None = None
@@ -225,9 +226,11 @@ def _arrow(name: str, rows: Sequence[SignalRow], account_id: str) -> pa.Table:
 
     Ids that only distinguish rows are left out if the request has none, because they need further steps.
     """
-    columns = [c for c in TABLES[name].columns if c.name not in ID_COLUMNS or any(getattr(r, c.name) for r in rows)]
+    contract = current_tables()[name]
+    ids = ID_COLUMNS if name in TABLES else (contract.identity,)
+    columns = [c for c in contract.columns if c.name not in ids or any(getattr(r, c.name) for r in rows)]
     table = pa.table({column.name: _column(column, rows, account_id) for column in columns})
-    if TABLES[name].event and any(row.ignored for row in rows):
+    if contract.event and any(row.ignored for row in rows):
         # Rows that differ in a field outside the contract are different events.
         others = [json.dumps(row.model_extra or {}, sort_keys=True, default=str) for row in rows]
         table = table.append_column(OTHER_FIELDS, pa.array(others, pa.string()))

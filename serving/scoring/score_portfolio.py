@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue.catalogue import Catalogue
-from features.contract.schema import EVENT_TABLES
+from features.contract.current_contract import current_tables, event_tables
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
 from features.signals.signals import OpenSignals
@@ -349,10 +349,11 @@ def newest_events(signals: OpenSignals, as_of: datetime) -> dict[str, datetime |
     """
     instant = as_of.astimezone(UTC).replace(tzinfo=None)
     newest: dict[str, datetime | None] = {}
-    for name in EVENT_TABLES:
+    for name in event_tables():
         if signals.has(name) and name != "interventions":
             table = signals.tables[name]
-            latest = table.filter(known_before(table, ibis.literal(instant))).occurred_at.max().to_pyarrow().as_py()
+            known = table.filter(known_before(table, ibis.literal(instant)))
+            latest = known[current_tables()[name].at].max().to_pyarrow().as_py()
             newest[name] = None if latest is None else latest.replace(tzinfo=UTC)
     return newest
 

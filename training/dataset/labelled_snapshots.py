@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue.catalogue import CATALOGUE, Catalogue
-from features.contract.schema import EVENT_TABLES
+from features.contract.current_contract import current_tables, event_tables
 from features.errors import InsufficientData
 from features.signals.signals import OpenSignals, open_signals
 from features.snapshots.snapshot import snapshot
@@ -187,7 +187,7 @@ def _span(signals: OpenSignals, config: TrainConfig, grace: int) -> tuple[dateti
             f"fill {table}; `renewcast check` shows the facts",
         )
     # Contracts often reach back further than other feeds; snapshots of those times would be nearly empty.
-    feeds = [signals.tables[name].occurred_at.min() for name in EVENT_TABLES if signals.has(name)]
+    feeds = [signals.tables[name][current_tables()[name].at].min() for name in event_tables() if signals.has(name)]
     starts = [first for feed in feeds if (first := feed.to_pyarrow().as_py()) is not None]
     oldest = max(start, sorted(starts)[len(starts) // 2]) if starts else start
     # For order businesses, the last H days decide which accounts are active, and must lie within the data.

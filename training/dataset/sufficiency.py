@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue.catalogue import Catalogue
-from features.contract.schema import EVENT_TABLES
+from features.contract.current_contract import current_tables, event_tables
 from features.errors import InsufficientData
 from features.feed_health.feed_health import NO_RHYTHM
 from features.feed_health.silences import patience_days
@@ -264,9 +264,9 @@ def missing_share(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, float]
 def _silences(signals: OpenSignals) -> dict[str, tuple[float, float]]:
     """Return, per event table with rows, the days since its newest row and the days its usual rhythm allows."""
     silences = {}
-    for name in EVENT_TABLES:
+    for name in event_tables():
         if signals.has(name):
-            at = signals.tables[name].occurred_at
+            at = signals.tables[name][current_tables()[name].at]
             rows = signals.tables[name].group_by(day=at.date()).aggregate(newest=at.max()).to_pyarrow().to_pandas()
             if len(rows):
                 age = signals.data_through - rows["newest"].max().replace(tzinfo=signals.data_through.tzinfo)

@@ -9,7 +9,7 @@ from zlib import crc32
 import ibis
 import pyarrow as pa
 
-from features.contract.schema import TABLES
+from features.contract.current_contract import current_tables
 from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table, fetch
 from features.utils.dates import WEEK_DAYS, Grid, midnight
@@ -90,7 +90,7 @@ def _size(name: str) -> ibis.Table:
 
 def _every(name: str, step: int) -> ibis.Table:
     """About every ``step``-th row; rows of one account and instant stay together."""
-    some, contract = _of_sampled(name), TABLES[name]
+    some, contract = _of_sampled(name), current_tables()[name]
     if step > 1:
         key = some.account_id.concat(some[contract.at].cast("string"))
         some = some.filter(key.hash() % step == 0)

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contract.schema import TABLES, TableSchema
+from features.contract.current_contract import current_tables
+from features.contract.schema import TableSchema
 from features.utils.arrays import Bools, Ints
 from training.leakage.account_sample import ContractTables
 from training.leakage.synthetic_rows import (
@@ -62,7 +63,7 @@ def perturb_future(tables: Mapping[str, pa.Table], as_of: datetime, seed: int = 
         if name == "accounts":
             altered[name] = _with_future_accounts(table, at)
         else:
-            altered[name] = _perturbed(TABLES[name], tables, at, rng)
+            altered[name] = _perturbed(current_tables()[name], tables, at, rng)
     return altered
 
 
@@ -82,7 +83,7 @@ def drop_future(tables: Mapping[str, pa.Table], as_of: datetime) -> ContractTabl
     """
     at, remaining = micros(as_of), {}
     for name, table in tables.items():
-        contract = TABLES[name]
+        contract = current_tables()[name]
         if name != "accounts":
             table = table.filter(pa.array(known_us(contract, table) < at))
             for end in _ends(contract):
@@ -114,7 +115,7 @@ def repeat_rows(tables: Mapping[str, pa.Table], seed: int = 0) -> ContractTables
         many = 0 if name == "subscriptions" else -(-len(table) // 3)
         again = table.take(rng.permutation(len(table))[:many])
         if "loaded_at" in table.column_names:
-            contract = TABLES[name]
+            contract = current_tables()[name]
             arrival = known_us(contract, again)
             later = arrival + rng.integers(0, 30 * DAY_US, len(again))
             later = np.minimum(later, _next_version_us(contract, table, again))

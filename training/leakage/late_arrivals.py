@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features.contract.schema import EVENT_TABLES
+from features.contract.current_contract import current_tables, event_tables
 from features.signals.signals import OpenSignals
 from features.sources.engine import create_table, newest_versions
 from features.utils.dates import DAY_SECONDS
@@ -91,12 +91,13 @@ def arrivals(
     """
     create_table(signals.connection, CHURNED, pa.Table.from_pandas(_churned(signals, grace_days), preserve_index=False))
     results = []
-    for name in EVENT_TABLES:
+    for name in event_tables():
         if signals.has(name):
             table = newest_versions(signals.tables[name])
             if name in signals.feeds and accounts is not None:
                 table = table.filter(table.account_id.isin(list(accounts)))
-            results.append(_arrivals_of(name, _delay_counts(table, signals.connection.table(CHURNED), horizon_days)))
+            counts = _delay_counts(table, current_tables()[name].at, signals.connection.table(CHURNED), horizon_days)
+            results.append(_arrivals_of(name, counts))
     return results
 
 
@@ -109,17 +110,18 @@ def _churned(signals: OpenSignals, grace_days: int) -> pd.DataFrame:
     return pd.DataFrame({"account_id": over.index.astype(str), "churned_at": over["max"].to_numpy("datetime64[us]")})
 
 
-def _delay_counts(table: ibis.Table, churned: ibis.Table, horizon_days: int) -> pd.DataFrame:
+def _delay_counts(table: ibis.Table, at: str, churned: ibis.Table, horizon_days: int) -> pd.DataFrame:
     """Return the number of rows (``n``) by whole days of delay and, for those dated within the horizon before a churn,
     by whole days left until it (``gap``, else null) and whether they arrived ``after`` it. Delays longer than the
     horizon count as the horizon plus one day."""
     ends = churned.rename(of="account_id")
     rows = table.left_join(ends, table.account_id == ends.of)
-    gap = _days(rows.occurred_at, rows.churned_at)
-    left = rows.churned_at.epoch_seconds() - rows.occurred_at.epoch_seconds()
-    near = (rows.occurred_at < rows.churned_at) & (left <= horizon_days * DAY_SECONDS)
+    happened = rows[at]
+    gap = _days(happened, rows.churned_at)
+    left = rows.churned_at.epoch_seconds() - happened.epoch_seconds()
+    near = (happened < rows.churned_at) & (left <= horizon_days * DAY_SECONDS)
     rows = rows.select(
-        delay=ibis.least(_days(rows.occurred_at, rows.known_at), horizon_days + 1),
+        delay=ibis.least(_days(happened, rows.known_at), horizon_days + 1),
         gap=ibis.ifelse(near, gap, None),
         after=(near & (rows.known_at >= rows.churned_at)).fill_null(False),
     )

@@ -6,6 +6,7 @@ Rows are drawn from the data contract, so a new table or column is covered autom
 from __future__ import annotations
 
 import random
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from features.contract.extra_tables import parse_extra_tables
 from features.contract.schema import TABLES, Column, TableSchema
+from features.custom.current_catalogue import current_catalogue
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
 
@@ -39,7 +42,41 @@ BY_ORDERS = {
     "accounts": BY_CONTRACTS["accounts"],
     "orders": [{"account_id": a, "occurred_at": "2024-02-14", "amount": 10.0} for a in ACCOUNTS[:2]],
 }
-DRAWN = tuple(name for name in TABLES if name != "accounts")
+DECLARED = """
+[[tables]]
+name = "own_posts"
+time = "posted_at"
+identity = "post_id"
+[tables.columns]
+topic = { kind = "string", required = true, values = ["question", "idea", "bug"] }
+author = "string"
+votes = { kind = "int", min = 0, max = 9 }
+score = { kind = "float", known_from = "answered_at" }
+answered_at = "instant"
+internal = "bool"
+""" + "".join(
+    f"""
+[[features]]
+name = "own.{measure}"
+table = "own_posts"
+dimension = "engagement"
+unit = "posts"
+measure = "{measure}"
+{more}
+"""
+    for measure, more in {
+        "count": "words = '{w}'",
+        "sum": "value = 'score'\nwords = '{w}'",
+        "distinct": "key = 'author'\nwords = '{w}'\nwhere = { internal = false }",
+        "newest": "words = 'x'",
+        "oldest": "words = 'x'\nwhere = { answered_at = { known = true } }",
+        "latest": "value = 'votes'\nwords = 'x'",
+        "holding": "key = 'author'\nholds = { topic = 'bug' }\nwords = 'x'",
+    }.items()
+)
+"""An extra table, and a feature of each measure of it."""
+CONTRACT = TABLES | {t.name: t for t in parse_extra_tables(tomllib.loads(DECLARED)["tables"], "declared")}
+DRAWN = tuple(name for name in CONTRACT if name != "accounts")
 """The drawn tables: all except accounts, which have no history."""
 
 # At the dates and the edges of their windows, to the microsecond, and in between.
@@ -115,7 +152,7 @@ def _rows(draw: Callable[..., Any]) -> Rows:
     """
     rows = {}
     for name in DRAWN:
-        table = TABLES[name]
+        table = CONTRACT[name]
         unique = (lambda row, table=table: _identity(table, row), lambda row, table=table: _version(table, row))
         rows[name] = draw(st.lists(_row(table), min_size=3, max_size=12, unique_by=unique))
     return rows
@@ -134,7 +171,7 @@ def _two_futures(draw: Callable[..., Any]) -> tuple[datetime, Rows, Rows]:
     one, other = draw(_rows()), draw(_rows())
     changed = {}
     for name in DRAWN:
-        table = TABLES[name]
+        table = CONTRACT[name]
         before = [r for r in one[name] if _known_at(table, r) < as_of]
         identities = {_identity(table, r) for r in before}
         after = [r for r in other[name] if _known_at(table, r) >= as_of and _identity(table, r) not in identities]
@@ -157,9 +194,14 @@ def _filled_in_again(draw: Callable[..., Any], table: TableSchema, row: Row, as_
     return changed
 
 
+@pytest.fixture(autouse=True)
+def _declared(declare: Callable[..., Any]) -> None:
+    declare(DECLARED)
+
+
 def _snapshot(make_signals: Any, base: Rows, rows: Rows) -> pd.DataFrame:
-    tables = {name: base.get(name, []) + _as_text(rows.get(name, [])) for name in TABLES if name in base or name in rows}
-    return snapshot(make_signals(tables, END.isoformat(), history_from=BEGINNING), GRID)
+    tables = {name: base.get(name, []) + _as_text(rows.get(name, [])) for name in CONTRACT if name in base or name in rows}
+    return snapshot(make_signals(tables, END.isoformat(), history_from=BEGINNING), GRID, catalogue=current_catalogue())
 
 
 def _as_text(rows: list[Row]) -> list[Row]:
@@ -206,7 +248,7 @@ def test_row_order_and_repeated_rows_do_not_change_a_snapshot(
 
 def test_every_table_and_column_of_the_contract_is_drawn() -> None:
     for name in DRAWN:
-        table = TABLES[name]
+        table = CONTRACT[name]
         assert all(c.kind in ("string", "instant", "float", "int", "bool") for c in table.columns)
         assert {c.known_from for c in table.columns} - {None} <= set(table.names)
         assert table.identity in table.names

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.custom.config_file import parse_custom_file, read_custom_file
+from features.contract.declarations import read_declarations
+from features.custom.config_file import parse_custom_file
 from features.errors import RenewcastError
 from features.utils.toml_text import DEPTH_LIMIT, SIZE_LIMIT, TomlError, parse_toml, read_toml_text
 from models.peer_groups.rule_files import Rules, parse_rules, read_rules_text
@@ -39,7 +40,7 @@ HOSTILE = {
     "twice": "a = 1\na = 2",
 }
 READERS: dict[str, Callable[[Path], Any]] = {
-    "custom features": lambda path: parse_custom_file(read_custom_file(path), path.name),
+    "custom features": lambda path: parse_custom_file(read_declarations(path)),
     "rules and rubrics": lambda path: parse_rules(read_rules_text(path), path.name, Rules),
     "settings": read_config,
 }

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from features.catalogue.catalogue import CATALOGUE
+from features.contract.current_contract import current_tables
 from features.signals.signals import read_signals
 from features.sources.base import from_tables
 from models.home import Home
@@ -20,7 +21,7 @@ from serving.app.app import create_app
 from serving.common.errors import InvalidBody, TooSlow
 from serving.common.settings import ServiceSettings
 from serving.schemas.predictions import PredictionRequest
-from serving.schemas.signal_rows import ROW_MODELS
+from serving.schemas.signal_rows import ROW_MODELS, row_models
 from serving.scoring import score_payload
 from serving.scoring.score_payload import SignalsScorer, _arrow
 from serving.scoring.score_portfolio import score_weeks
@@ -223,3 +224,23 @@ def test_fields_outside_the_contract_distinguish_events() -> None:
     rows = {name: [ROW_MODELS[name].model_validate(row) for row in some] for name, some in bodies.items()}
     source = from_tables({name: _arrow(name, some, "a") for name, some in rows.items()}, "a test")
     assert read_signals(source).rows == {"accounts": 1, "subscriptions": 2, "billing": 3}
+
+
+def test_rows_of_an_extra_table_become_events(declare: Any) -> None:
+    declare("[[tables]]\nname = 'own_posts'\ntime = 'posted_at'\nidentity = 'post_id'\ncolumns = { votes = 'int' }")
+    models = row_models(current_tables())
+    post: dict[str, Any] = {"posted_at": "2026-06-10", "votes": 1}
+    versions = [post | {"post_id": "p"}, post | {"post_id": "p", "votes": 2, "loaded_at": "2026-06-12"}]
+    bodies = {
+        "accounts": [{"created_at": "2025-01-01"}],
+        "subscriptions": [{"started_at": "2025-01-01", "arr": 10.0}],
+        "own_posts": [post, post, post | {"url": "x"}, *versions],
+    }
+    rows = {name: [models[name].model_validate(row) for row in some] for name, some in bodies.items()}
+    source = from_tables({name: _arrow(name, some, "a") for name, some in rows.items()}, "a test")
+    signals = read_signals(source)
+    # Equal rows are one event, a field outside the declaration distinguishes events, and rows of one id are versions.
+    assert signals.rows["own_posts"] == 4
+    assert signals.versioned == {"own_posts"}
+    without = from_tables({name: _arrow(name, some[:3], "a") for name, some in rows.items()}, "a test")
+    assert "post_id" not in without.tables["own_posts"].columns

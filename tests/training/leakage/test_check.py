@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.definitions.aggregations import Count, Latest, Sum, Term
 from features.definitions.feature import Feature
 from features.errors import SignalsError
@@ -221,3 +222,58 @@ def test_comparison_is_bitwise_and_nan_equals_nan(world: Rows, tmp_path: Path, t
     assert differing_features(frame, frame.assign(**{"usage.events_28d": frame["usage.events_28d"] + 1e-12})) == ["usage.events_28d"]
     assert differing_features(frame, frame.assign(**{"contract.arr": float("nan")})) == ["contract.arr"]
     assert differing_features(frame, pd.concat([frame, frame.assign(account_id="z")], ignore_index=True)) == [ACTIVE_ACCOUNTS]
+
+
+POSTS = """
+[[tables]]
+name = "own_posts"
+time = "posted_at"
+identity = "post_id"
+[tables.columns]
+score = { kind = "float", known_from = "answered_at" }
+answered_at = "instant"
+topic = "string"
+""" + "".join(
+    f"""
+[[features]]
+name = "own.{measure}"
+table = "own_posts"
+dimension = "engagement"
+unit = "posts"
+measure = "{measure}"
+{more}
+"""
+    for measure, more in {
+        "count": "words = '{w}'\nwindows = [28]",
+        "sum": "value = 'score'\nwords = '{w}'\nwindows = [91]",
+        "holding": "key = 'topic'\nholds = { topic = 'bug' }\nwords = 'x'",
+    }.items()
+)
+
+
+def _posts(*, leaky: bool = False) -> list[dict[str, Any]]:
+    """Posts of every account, some late, some with two versions. A leak: they are dated before a churn and entered later."""
+    rows = []
+    for i in range(ACCOUNTS):
+        end = churn_of(i)
+        for day in range(0, DAYS if end is None else (end - BEGAN).days, 9):
+            at = BEGAN + day * DAY + timedelta(hours=i % 20)
+            post = {"account_id": f"a{i:02}", "post_id": f"{i}-{day}", "posted_at": at.isoformat(), "topic": ["bug", "idea"][day % 2]}
+            answer = {"answered_at": (at + (2 + day % 40) * DAY).isoformat(), "score": float(day % 5)}
+            rows.append(post | answer | ({"loaded_at": (at + 3 * DAY).isoformat()} if day % 4 == 0 else {}))
+            if day % 5 == 0:
+                rows.append(post | answer | {"topic": "bug", "loaded_at": (at + 20 * DAY).isoformat()})
+        if leaky and end is not None:
+            rows += [{"account_id": f"a{i:02}", "posted_at": (end - k * DAY).isoformat()} for k in range(1, 90)]
+    return rows
+
+
+def test_an_extra_table_is_checked_like_the_contracts(world: Rows, source_of: Any, declare: Callable[..., Path]) -> None:
+    declare(POSTS)
+    own = Catalogue(tuple(f for f in current_catalogue().values() if f.name.startswith("own.")))
+    world = {name: world[name] for name in ("accounts", "subscriptions")}
+    report = check_source_for_leaks(source_of(world | {"own_posts": _posts()}), own)
+    assert report.failures == ()
+    assert {a["table"] for a in report.arrivals} == {"own_posts"}
+    report = check_source_for_leaks(source_of(world | {"own_posts": _posts(leaky=True)}), own)
+    assert {(f.check, f.subject, f.target) for f in report.failures} == {("separation", "own.count_28d", "churn")}
