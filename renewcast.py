@@ -10,6 +10,9 @@ simulate : generate a synthetic portfolio
 check : validate a signals source, and say whether there is enough data
 open_signals : open a signals source
 features : list the feature catalogue
+feature : declare a feature that a Python function computes
+measure : declare a feature that measures a table, in Python
+table : declare an extra table, in Python
 snapshot : compute features as of one date or several
 labels : say what happened after each snapshot
 train : train on the past, evaluate on later data, promote what passes every gate
@@ -104,6 +107,7 @@ from serving.cli.renewals import forecast
 from training.cli import data, review, runs, snapshots
 
 if TYPE_CHECKING:
+    from features.contract.python_file import feature, measure, table
     from features.python_api import Address, Instant, Signals, features, open_signals, snapshot
     from models.artifacts.champion import Champion
     from models.targets import Target
@@ -139,11 +143,13 @@ __all__ = [
     "check",
     "design_holdout",
     "explain",
+    "feature",
     "features",
     "health",
     "judge",
     "labels",
     "load_champion",
+    "measure",
     "open_signals",
     "play_effects",
     "register",
@@ -151,11 +157,13 @@ __all__ = [
     "score",
     "simulate",
     "snapshot",
+    "table",
     "train",
     "worklist",
 ]
 
 _MODULES = {
+    "features.contract.python_file": ("feature", "measure", "table"),
     "features.python_api": ("Signals", "features", "open_signals", "snapshot"),
     "models.artifacts.champion": ("Champion",),
     "training.estimator_api": ("BacktestResult", "JudgeResult", "backtest", "judge"),

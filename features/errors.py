@@ -39,6 +39,20 @@ class SignalsError(RenewcastError):
     """A signals source that cannot be read or violates the data contract."""
 
 
+class FeatureError(RenewcastError):
+    """A feature function that fails, or returns something else than one number for each account.
+
+    Parameters
+    ----------
+    feature : the name of the feature.
+    found, expected, cure : as in `RenewcastError`.
+    """
+
+    def __init__(self, feature: str, found: str, expected: str = "", cure: str = "") -> None:
+        self.feature = feature
+        super().__init__(found, expected, cure)
+
+
 class BundleError(RenewcastError):
     """A bundle that is missing, damaged, modified, or written for another feature catalogue."""
 

@@ -37,6 +37,7 @@ class Catalogue(Mapping[str, Feature]):
     features : in the order of a snapshot's columns.
     windows : the default windows of windowed measures, in days.
     custom_text : the text of the file with the custom features; empty without one.
+    custom_suffix : the ending of that file's name, ``.toml`` or ``.py``.
 
     Raises
     ------
@@ -45,9 +46,13 @@ class Catalogue(Mapping[str, Feature]):
     """
 
     def __init__(
-        self, features: tuple[Feature, ...], windows: tuple[int, ...] = WINDOWS, custom_text: str = ""
+        self,
+        features: tuple[Feature, ...],
+        windows: tuple[int, ...] = WINDOWS,
+        custom_text: str = "",
+        custom_suffix: str = ".toml",
     ) -> None:
-        self.windows, self.custom_text = windows, custom_text
+        self.windows, self.custom_text, self.custom_suffix = windows, custom_text, custom_suffix
         self._features = {f.name: f for f in features}
         if len(self._features) != len(features):
             names = [f.name for f in features]

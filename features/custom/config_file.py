@@ -25,6 +25,7 @@ MeasureKind = Annotated[str, PlainValidator(_measure_kind)]
 """The name of a measure (`features.definitions.aggregations.Measure.kind`)."""
 Days = Annotated[int, Field(ge=1, le=3650)]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=100)]
 
 
 class CustomFeature(BaseModel):
@@ -52,7 +53,7 @@ class CustomFeature(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=100)]
+    name: FeatureName
     table: str
     measure: MeasureKind
     words: ShortText

@@ -14,6 +14,7 @@ from features.contract.declarations import Declarations, read_declarations
 from features.contract.schema import TABLES
 from features.custom.config_file import parse_custom_file
 from features.custom.feature_builder import build_features
+from features.custom.function_features import build_function_feature
 from features.definitions.feature import Feature
 from features.errors import BadRequest
 
@@ -54,8 +55,15 @@ def _with_features(declarations: Declarations, built_in: Catalogue) -> Catalogue
     for entry in parse_custom_file(declarations):
         place = f"{declarations.file}: feature {entry.name}"
         for feature in build_features(entry, place, tables, declared, built_in.windows):
-            if feature.name in declared:
-                whose = "a built-in feature" if feature.name in built_in else "another feature in the file"
-                raise BadRequest(f"{place}: {feature.name} is also the name of {whose}", "a unique name")
-            declared[feature.name] = feature
-    return Catalogue(tuple(declared.values()), built_in.windows, declarations.text)
+            _add(feature, place, declared, built_in)
+    for given, function in declarations.functions:
+        feature = build_function_feature(given, function, declarations, tables, declared)
+        _add(feature, f"{declarations.file}: feature {feature.name}", declared, built_in)
+    return Catalogue(tuple(declared.values()), built_in.windows, declarations.text, declarations.path.suffix)
+
+
+def _add(feature: Feature, place: str, declared: dict[str, Feature], built_in: Catalogue) -> None:
+    if feature.name in declared:
+        whose = "a built-in feature" if feature.name in built_in else "another feature in the file"
+        raise BadRequest(f"{place}: {feature.name} is also the name of {whose}", "a unique name")
+    declared[feature.name] = feature

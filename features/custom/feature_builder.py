@@ -95,7 +95,7 @@ def _feature(
     return Feature(
         entry.name if w is None else f"{entry.name}_{w}d",
         entry.table,
-        entry.dimension or _dimension(entry, place, declared),
+        entry.dimension or dimension_of(entry.table, place, declared),
         entry.concept or entry.name.split(".")[1].replace("_", " "),
         "number",
         _unit(entry, place),
@@ -127,11 +127,18 @@ def _per(name: str, declared: Mapping[str, Feature], place: str) -> Feature:
     return declared[name]
 
 
-def _dimension(entry: CustomFeature, place: str, declared: Mapping[str, Feature]) -> Dimension:
-    others = (f.dimension for f in declared.values() if f.table == entry.table)
+def dimension_of(table: str, place: str, declared: Mapping[str, Feature]) -> Dimension:
+    """Return the dimension of the features of ``table`` that were declared so far.
+
+    Raises
+    ------
+    BadRequest
+        If there are none.
+    """
+    others = (f.dimension for f in declared.values() if f.table == table)
     if (dimension := next(others, None)) is None:
-        expected = f"one of {', '.join(get_args(Dimension))}; later features of {entry.table} may omit it"
-        raise BadRequest(f"{place}, key dimension: missing for the first feature of {entry.table}", expected)
+        expected = f"one of {', '.join(get_args(Dimension))}; later features of {table} may omit it"
+        raise BadRequest(f"{place}, key dimension: missing for the first feature of {table}", expected)
     return dimension
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from features.definitions.aggregations import Measure, Term
+from features.definitions.feature_function import FeatureFunction
 from features.definitions.windows import WINDOWS
 
 Dimension = Literal["usage", "engagement", "support", "outcomes", "relationship", "commercial"]
@@ -37,6 +38,7 @@ class Feature:
         empty for built-in features.
     shared : whether accounts share the value at a date (a rate of the portfolio or of a group), so that it changes from
         date to date for many accounts together. Monitoring does not report its drift.
+    function : the function that computes it, if it is declared in Python; ``term`` then reads its result.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Feature:
     column: str | None = None
     definition: str = ""
     shared: bool = False
+    function: FeatureFunction | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

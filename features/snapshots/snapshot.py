@@ -29,12 +29,13 @@ from features.snapshots.active_accounts import (
     order_needs,
     panel_columns,
 )
+from features.snapshots.function_columns import function_columns
 from features.snapshots.outcome_history import own_outcome_columns
 from features.snapshots.peer_rates import PeerTotals, Portfolio, peer_columns
 from features.sources.engine import available_cpus, collect, create_table
 from features.utils.arrays import Ints
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
-from features.utils.progress import Progress, no_progress
+from features.utils.progress import Progress, no_progress, subprogress
 
 PARALLEL_MIN_BUCKETS = 500_000
 """Number of buckets from which the accounts are divided among threads."""
@@ -96,6 +97,8 @@ def snapshot(
         columns |= {start: at_s[panel.place[1]] for start, at_s in starts.items()}
         rolled.pop(name)
     columns |= _outcome_columns(signals, features, accounts, panel, columns, peer_totals)
+    if functions := [f.function for f in features if f.function is not None]:
+        columns |= function_columns(signals, functions, panel, subprogress(progress, 0.8, 1.0))
     frame = _feature_frame(features, columns, accounts, panel, catalogue)
     progress(1.0, "snapshots ready")
     return frame
@@ -154,7 +157,9 @@ def computable(signals: OpenSignals, catalogue: Catalogue) -> tuple[Feature, ...
     return tuple(
         f
         for f in catalogue.values()
-        if signals.has(f.table) and (f.term is None or all(signals.has(m.table) for m, _ in f.term.needs))
+        if signals.has(f.table)
+        and (f.term is None or all(signals.has(m.table) for m, _ in f.term.needs))
+        and (f.function is None or all(map(signals.has, f.function.reads)))
     )
 
 

@@ -4,6 +4,7 @@
   `training.leakage.snapshot_rebuild`).
 - The labelled snapshots of all accounts are searched for features that separate the outcomes alone
   (`training.leakage.target_leakage`).
+- Features that Python functions compute are rebuilt in three more ways (`training.leakage.function_checks`).
 - The arrival of rows is analyzed (`training.leakage.late_arrivals`).
 - Due renewals at earlier dates are compared with those at the end of the data (`training.leakage.due_renewals`).
 """
@@ -29,6 +30,7 @@ from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, label_snapshots
 from training.leakage.account_sample import sampled_accounts, sampled_tables, spread_dates
 from training.leakage.due_renewals import compare_due_shares
+from training.leakage.function_checks import FUNCTION_CHECKS, function_catalogue, function_findings
 from training.leakage.late_arrivals import LATE_DAYS, arrivals
 from training.leakage.report import Check, CheckRun, LeakFinding, LeakReport
 from training.leakage.snapshot_rebuild import CHANGES, rebuild_findings
@@ -38,6 +40,9 @@ CHECK_TEXTS: Mapping[Check, str] = {
     "future added": "rows dated or loaded at or after a date are added and altered",
     "future dropped": "everything at or after a date is dropped",
     "rows repeated": "rows are shuffled and sent again",
+    "other accounts": "functions are computed for some accounts alone",
+    "other ids": "functions are computed with other ids of accounts, users and events",
+    "other dates": "functions are computed with all dates 28 years earlier",
     "separation": "no feature alone separates the outcomes",
     "due dates": "the share of accounts due is the same at earlier dates as at the end",
     "arrival": "rows dated before a churn that arrive after it",
@@ -125,8 +130,11 @@ def _check(subject: _Subject, progress: Progress, began: float) -> LeakReport:
     progress(0.0, "choosing accounts to rebuild")
     tables = sampled_tables(signals, accounts)
     at = f"{len(accounts):,} accounts, {grid.n} dates from {to_iso(grid.first)} to {to_iso(grid.last)}"
-    findings = rebuild_findings(tables, grid, signals, catalogue, config, subprogress(progress, 0.05, 0.8))
+    findings = rebuild_findings(tables, grid, signals, catalogue, config, subprogress(progress, 0.05, 0.7))
     checks = [CheckRun(check, CHECK_TEXTS[check], at) for check in CHANGES]
+    if len(functions := function_catalogue(catalogue)):
+        findings += function_findings(tables, grid, signals, functions, config, subprogress(progress, 0.7, 0.8))
+        checks += [CheckRun(check, CHECK_TEXTS[check], at) for check in FUNCTION_CHECKS]
     progress(0.8, "looking for features that reveal the outcome")
     for target in TARGETS:
         missing, where = subject.lacking, ""

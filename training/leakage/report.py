@@ -11,7 +11,17 @@ from features.utils.dates import to_iso
 from features.utils.formatting import count_of
 from models.targets import Target
 
-Check = Literal["future added", "future dropped", "rows repeated", "separation", "arrival", "due dates"]
+Check = Literal[
+    "future added",
+    "future dropped",
+    "rows repeated",
+    "separation",
+    "arrival",
+    "due dates",
+    "other accounts",
+    "other ids",
+    "other dates",
+]
 LeakSeverity = Literal["failure", "note"]
 
 MAXIMUM_NAMED = 5

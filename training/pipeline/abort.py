@@ -24,11 +24,15 @@ ABORTED_TAG = "renewcast.stopped"
 SNAPSHOT_FIX = (
     "fix the feature, which looks past its as_of, or add the arrival time of each row to the source (loaded_at)"
 )
+FUNCTION_FIX = "compute the value from the rows that the function gets and from as_of, separately for each account"
 FIXES: Mapping[Check, str] = {
     "separation": (
         "remove the column behind that feature from the source (or its mapping), unless it was known at the time"
     ),
     "due dates": EXPORT,
+    "other accounts": FUNCTION_FIX,
+    "other ids": FUNCTION_FIX,
+    "other dates": FUNCTION_FIX,
 }
 """How to fix a leak, by the check that found it; `SNAPSHOT_FIX` for all other checks."""
 RECHECK = "`renewcast leakcheck SIGNALS` shows whether the leak is fixed"

@@ -318,7 +318,7 @@ class TrainingRun:
             record.document("leakcheck.json", leaks.as_dict())
             record.document("health.json", release.health.model_dump(mode="json"))
             if prepared.catalogue.custom_text:
-                record.document("features.toml", prepared.catalogue.custom_text)
+                record.document(f"features{prepared.catalogue.custom_suffix}", prepared.catalogue.custom_text)
             yield record
 
     def _register(

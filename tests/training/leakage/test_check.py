@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -277,3 +278,97 @@ def test_an_extra_table_is_checked_like_the_contracts(world: Rows, source_of: An
     assert {a["table"] for a in report.arrivals} == {"own_posts"}
     report = check_source_for_leaks(source_of(world | {"own_posts": _posts(leaky=True)}), own)
     assert {(f.check, f.subject, f.target) for f in report.failures} == {("separation", "own.count_28d", "churn")}
+
+
+FUNCTIONS = """
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+import renewcast
+
+FUTURE = pd.DataFrame(json.loads(Path({future!r}).read_text()))
+FUTURE["occurred_at"] = pd.to_datetime(FUTURE["occurred_at"])
+
+
+def declare(function):
+    about = dict(reads={{"usage": ["occurred_at", "user_id"]}}, days=91, unit="u", words="x")
+    return renewcast.feature(name=f"own.{{function.__name__}}", **about)(function)
+
+
+@declare
+def honest(rows, as_of):
+    usage = rows["usage"]
+    weekend = (usage["occurred_at"].dt.day_of_week >= 5) & (usage["occurred_at"].dt.month != as_of.month)
+    return weekend.groupby(usage["account_id"]).mean() + usage.groupby("account_id")["user_id"].nunique()
+
+
+@declare
+def future_of_accounts(rows, as_of):
+    known = FUTURE[FUTURE["account_id"].isin(rows["usage"]["account_id"])]
+    return known[known["occurred_at"] >= as_of].groupby("account_id").size().astype(float)
+
+
+@declare
+def future_of_portfolio(rows, as_of):
+    total = float((FUTURE["occurred_at"] >= as_of).sum())
+    return pd.Series(total, rows["usage"]["account_id"].unique())
+
+
+@declare
+def clock(rows, as_of):
+    return (pd.Timestamp(datetime.now(UTC)) - rows["usage"].groupby("account_id")["occurred_at"].max()).dt.days.astype(float)
+
+
+@declare
+def rank(rows, as_of):
+    return rows["usage"].groupby("account_id").size().rank(pct=True)
+
+
+@declare
+def needs_many(rows, as_of):
+    if rows["usage"]["account_id"].nunique() < 3:
+        raise ValueError("SECRET")
+    return rows["usage"].groupby("account_id").size()
+
+
+@declare
+def random(rows, as_of):
+    import numpy as np
+
+    accounts = rows["usage"]["account_id"].unique()
+    return pd.Series(np.random.default_rng().random(len(accounts)), accounts)
+"""
+
+
+def test_functions_that_read_anything_else_than_their_rows_are_reported(
+    world: Rows, source_of: Any, declare: Callable[..., Path], tmp_path: Path
+) -> None:
+    world = {name: world[name] for name in ("accounts", "subscriptions", "usage")}
+    (tmp_path / "future.json").write_text(json.dumps(world["usage"]))
+    declare(FUNCTIONS.format(future=str(tmp_path / "future.json")), "own.py")
+    own = Catalogue(tuple(f for f in current_catalogue().values() if f.name.startswith("own.")))
+    report = check_source_for_leaks(source_of(world), own)
+    found: dict[str, set[str]] = {}
+    for finding in report.failures:
+        if finding.check != "separation":
+            found.setdefault(finding.subject.removeprefix("own."), set()).add(finding.check)
+    rebuilds = {"future added", "future dropped", "rows repeated"}
+    assert found.pop("random") >= rebuilds
+    assert found == {
+        "future_of_accounts": {"other ids", "other dates"},
+        "future_of_portfolio": {"other dates"},
+        "clock": {"other dates"},
+        "rank": {"other accounts"},
+        "needs_many": {"other accounts"},
+    }
+    assert {c.check for c in report.checks} >= {"other accounts", "other ids", "other dates"}
+    assert "SECRET" not in str(report.as_dict())
+    assert "own.rank depends on which other accounts are computed with an account (at 2025" in str(report.as_dict())
+    assert "own.needs_many cannot be computed: own.py: feature own.needs_many: ValueError at line" in str(report.as_dict())
+
+
+def test_the_checks_of_functions_run_only_where_there_are_some(plain: LeakReport) -> None:
+    assert not {c.check for c in plain.checks} & {"other accounts", "other ids", "other dates"}
