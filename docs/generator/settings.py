@@ -22,7 +22,7 @@ ends the command with exit code 2 and a message that names the variable, never i
 _WHERE = {
     "RENEWCAST_HOME": "Folder for everything that Renewcast writes.",
     "MLFLOW_TRACKING_URI": "MLflow tracking server for training runs. Unset: a SQLite file in the home.",
-    "RENEWCAST_FEATURES": "File that declares extra tables and custom features.",
+    "RENEWCAST_FEATURES": "File (TOML or Python) that declares extra tables and custom features.",
     RULES_VARIABLE: "Folder of TOML files that replace the shipped rules; its subfolder `rubrics` adds rubrics.",
     SECRET_KEY_VARIABLE: "Key that encrypts the secrets of webhooks. Unset: the file `secret.key` in the home.",
     "RENEWCAST_KEY": "Your own API key, for `renewcast approve`.",

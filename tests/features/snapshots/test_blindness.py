@@ -75,9 +75,31 @@ measure = "{measure}"
     }.items()
 )
 """An extra table, and a feature of each measure of it."""
-CONTRACT = TABLES | {t.name: t for t in parse_extra_tables(tomllib.loads(DECLARED)["tables"], "declared")}
+ENTRIES = tomllib.loads(DECLARED)
+CONTRACT = TABLES | {t.name: t for t in parse_extra_tables(ENTRIES["tables"], "declared")}
 DRAWN = tuple(name for name in CONTRACT if name != "accounts")
 """The drawn tables: all except accounts, which have no history."""
+
+READS = {name: [c for c in table.names if c not in ("account_id", "loaded_at")] for name, table in CONTRACT.items()}
+FUNCTIONS = f"""
+import pandas as pd
+import renewcast
+
+for entry in {ENTRIES["tables"]!r}:
+    renewcast.table(**entry)
+for entry in {ENTRIES["features"]!r}:
+    renewcast.measure(**entry)
+
+for table, columns in {READS!r}.items():
+    days = None if table in ("accounts", "subscriptions") else 91
+    about = {{"reads": {{table: columns}}, "days": days, "unit": "x", "words": "x", "dimension": "usage"}}
+
+    @renewcast.feature(name=f"own.rows_of_{{table}}", **about)
+    def rows_of(rows, as_of, table=table):
+        frame = rows[table]
+        return (pd.util.hash_pandas_object(frame, index=False) % 1_000_003).astype(float).groupby(frame["account_id"]).sum()
+"""
+"""The declarations, and a function for each table whose value changes with anything in the rows that it gets."""
 
 # At the dates and the edges of their windows, to the microsecond, and in between.
 _edges = st.builds(
@@ -196,7 +218,7 @@ def _filled_in_again(draw: Callable[..., Any], table: TableSchema, row: Row, as_
 
 @pytest.fixture(autouse=True)
 def _declared(declare: Callable[..., Any]) -> None:
-    declare(DECLARED)
+    declare(FUNCTIONS, "declared.py")
 
 
 def _snapshot(make_signals: Any, base: Rows, rows: Rows) -> pd.DataFrame:
