@@ -17,7 +17,6 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from features.contract.current_contract import current_tables, reset_declarations
-from features.custom.current_catalogue import current_catalogue
 from features.signals.signals import OpenSignals, read_signals
 from features.sources.base import from_tables
 from features.utils import private_files
@@ -56,11 +55,6 @@ def _restore_process_state() -> Iterator[None]:
     current_home.cache_clear()
 
 
-def _reset_features() -> None:
-    reset_declarations()
-    current_catalogue.cache_clear()
-
-
 @pytest.fixture
 def declare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """Return a function that sets RENEWCAST_FEATURES to a file with the given text."""
@@ -70,12 +64,12 @@ def declare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
         file = tmp_path / "declared" / name
         file.write_text(text, encoding="utf-8")
         monkeypatch.setenv("RENEWCAST_FEATURES", str(file))
-        _reset_features()
+        reset_declarations()
         return file
 
     yield write
     monkeypatch.undo()
-    _reset_features()
+    reset_declarations()
 
 
 @pytest.fixture(scope="session")

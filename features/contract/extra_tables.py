@@ -1,4 +1,4 @@
-"""Extra tables: event tables that a company declares beside the data contract, in the file of custom features."""
+"""Extra tables: event tables that a company declares in its file of custom features."""
 
 from __future__ import annotations
 

@@ -19,12 +19,10 @@ from features.definitions.feature import Feature
 from features.errors import BadRequest
 
 
-@lru_cache(maxsize=1)
 def current_catalogue() -> Catalogue:
-    """Return the built-in features and those of the file in RENEWCAST_FEATURES, read once.
+    """Return the built-in features and those of the file in RENEWCAST_FEATURES.
 
-    Call `features.contract.current_contract.reset_declarations` and ``current_catalogue.cache_clear()`` to read the
-    file again.
+    The file is read once; call `features.contract.current_contract.reset_declarations` to read it again.
 
     Raises
     ------
@@ -32,7 +30,7 @@ def current_catalogue() -> Catalogue:
         If the file cannot be read or is invalid.
     """
     declarations = current_declarations()
-    return CATALOGUE if declarations is None else _with_features(declarations, CATALOGUE)
+    return CATALOGUE if declarations is None else _catalogue_of(declarations)
 
 
 def with_custom_features(path: Path, built_in: Catalogue = CATALOGUE) -> Catalogue:
@@ -47,6 +45,11 @@ def with_custom_features(path: Path, built_in: Catalogue = CATALOGUE) -> Catalog
         If the file cannot be read or is invalid; the message names the file, the feature and what was expected.
     """
     return _with_features(read_declarations(path), built_in)
+
+
+@lru_cache(maxsize=1)
+def _catalogue_of(declarations: Declarations) -> Catalogue:
+    return _with_features(declarations, CATALOGUE)
 
 
 def _with_features(declarations: Declarations, built_in: Catalogue) -> Catalogue:

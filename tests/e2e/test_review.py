@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from features.custom.current_catalogue import current_catalogue
+from features.contract.current_contract import reset_declarations
 from models.health.rubric import load_rubric
 from models.home import Home
 from serving.app.app import create_app
@@ -150,14 +150,14 @@ def _check_commands_and_pages(world: Any, home: Path, renewcast: Any, tmp_path: 
     with pytest.MonkeyPatch.context() as patch:
         # The home was trained with custom features.
         patch.setenv("RENEWCAST_FEATURES", str(world.own_features))
-        current_catalogue.cache_clear()
+        reset_declarations()
         app = create_app(Home(home), ServiceSettings(open_locally=True))
         with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as client:
             pages = ("/", "/reviews", f"/reviews/{listed['id']}", "/worklist", "/renewals", "/model", f"/accounts/{account}")
             for path in (*pages, "/readyz"):
                 answer = client.get(path)
                 assert answer.status_code == 200, (path, answer.text)
-    current_catalogue.cache_clear()
+    reset_declarations()
 
 
 def test_scores_use_an_approved_version_from_its_date_until_a_rollback(

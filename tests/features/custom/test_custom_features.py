@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.contract.current_contract import reset_declarations
 from features.custom.current_catalogue import current_catalogue, with_custom_features
 from features.errors import BadRequest
 from features.snapshots.snapshot import snapshot
@@ -229,9 +230,9 @@ def test_built_in_features_come_first_and_are_unchanged(read: Read) -> None:
 
 @pytest.fixture
 def _empty_cache() -> Iterator[None]:
-    current_catalogue.cache_clear()
+    reset_declarations()
     yield
-    current_catalogue.cache_clear()
+    reset_declarations()
 
 
 @pytest.mark.usefixtures("_empty_cache")
