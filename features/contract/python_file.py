@@ -283,7 +283,15 @@ def measure(
     """
     if (collected := _collected.get()) is None:
         return
-    entry = {"name": name, "table": table, "measure": measure, "words": words, "unit": unit, "value": value, "key": key}
+    entry: dict[str, Any] = {
+        "name": name,
+        "table": table,
+        "measure": measure,
+        "words": words,
+        "unit": unit,
+        "value": value,
+        "key": key,
+    }
     entry |= {"windows": windows, "per": per, "against_days_ago": against_days_ago, "trend_days": trend_days}
     entry |= {"dimension": dimension, "concept": concept, "direction": direction, "chance": chance}
     entry |= {"where": dict(where or {}), "holds": dict(holds or {})}
