@@ -20,7 +20,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 @dataclass
-class Collected:
+class FileContents:
     """What a Python file declares, not yet validated.
 
     Parameters
@@ -34,10 +34,10 @@ class Collected:
     functions: list[tuple[dict[str, Any], Callable[..., Any]]] = field(default_factory=list)
 
 
-_collected: ContextVar[Collected | None] = ContextVar("renewcast_declarations", default=None)
+_contents: ContextVar[FileContents | None] = ContextVar("renewcast_declarations", default=None)
 
 
-def run_python_file(path: Path, text: str) -> Collected:
+def run_python_file(path: Path, text: str) -> FileContents:
     """Run a file of declarations, and return what it declares.
 
     What the file prints goes to the standard error stream, so that it is never part of a command's output.
@@ -48,11 +48,11 @@ def run_python_file(path: Path, text: str) -> Collected:
         If the file is not valid Python, or raises an error. The message has the line and the class of the error, not
         its text, which may contain a value.
     """
-    collected = Collected()
+    contents = FileContents()
     module = ModuleType(f"renewcast_declarations_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
-    token = _collected.set(collected)
+    token = _contents.set(contents)
     try:
         with redirect_stdout(sys.stderr):
             exec(compile(text, str(path), "exec"), module.__dict__)
@@ -63,8 +63,8 @@ def run_python_file(path: Path, text: str) -> Collected:
             f"{path.name}: {error_place(error, path)}", "a Python file that runs without an error", "correct the line"
         ) from None
     finally:
-        _collected.reset(token)
-    return collected
+        _contents.reset(token)
+    return contents
 
 
 def error_place(error: BaseException, path: Path) -> str:
@@ -153,8 +153,8 @@ def feature(
     entry |= {"concept": concept, "direction": direction, "chance": chance}
 
     def declare(function: FunctionT) -> FunctionT:
-        if (collected := _collected.get()) is not None:
-            collected.functions.append((entry, function))
+        if (contents := _contents.get()) is not None:
+            contents.functions.append((entry, function))
         return function
 
     return declare
@@ -200,9 +200,9 @@ def table(
     >>> import renewcast
     >>> renewcast.table(name="own_posts", time="posted_at", columns={"topic": "string", "votes": "int"})
     """
-    if (collected := _collected.get()) is not None:
+    if (contents := _contents.get()) is not None:
         entry = {"name": name, "time": time, "columns": dict(columns or {}), "identity": identity}
-        collected.tables.append(entry | {"load_time": load_time})
+        contents.tables.append(entry | {"load_time": load_time})
 
 
 def measure(
@@ -281,7 +281,7 @@ def measure(
     >>> import renewcast
     >>> renewcast.measure(name="own.logins", table="usage", measure="count", unit="logins", words="logins in {w} days")
     """
-    if (collected := _collected.get()) is None:
+    if (contents := _contents.get()) is None:
         return
     entry: dict[str, Any] = {
         "name": name,
@@ -295,4 +295,4 @@ def measure(
     entry |= {"windows": windows, "per": per, "against_days_ago": against_days_ago, "trend_days": trend_days}
     entry |= {"dimension": dimension, "concept": concept, "direction": direction, "chance": chance}
     entry |= {"where": dict(where or {}), "holds": dict(holds or {})}
-    collected.features.append({key: given for key, given in entry.items() if given is not None})
+    contents.features.append({key: given for key, given in entry.items() if given is not None})

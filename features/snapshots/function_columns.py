@@ -35,7 +35,7 @@ WINDOW = ibis.table({"as_of": "timestamp", "since": "timestamp"}, name="function
 ACCOUNTS = ibis.table({"account_id": "string"}, name="function_accounts")
 """The accounts of the date."""
 _EXPECTED = "a pandas Series of numbers by account_id, NaN where unknown"
-_CALLS = threading.Lock()
+_CALLS = threading.RLock()
 """Functions are called by one thread at a time: they need not be safe for several."""
 
 

@@ -97,6 +97,8 @@ def function_findings(
     progress(0.0, "computing functions")
     expected = build(tables)
     accounts = sorted(expected.index.get_level_values("account_id").unique())
+    if not accounts:
+        return []
     findings: dict[tuple[Check, str], LeakFinding] = {}
     changes = list(_changes(tables, accounts))
     for i, (check, rows, original, shift) in enumerate(changes):

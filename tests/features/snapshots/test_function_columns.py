@@ -292,3 +292,12 @@ def test_large_feeds_give_the_same_values_as_copied_tables(declare: Declare, por
     assert "usage" in signals.feeds
     pd.testing.assert_frame_equal(snapshot(signals, grid, catalogue=_own()), copied, check_exact=True)
     assert copied["own.n"].sum() > 100
+
+
+def test_a_request_that_fails_in_a_function_is_not_the_callers_mistake(tmp_path: Path) -> None:
+    from models.home import Home
+    from serving.common.settings import ServiceSettings
+    from serving.http.problem_details import problem_body
+
+    body = problem_body(FeatureError("own.x", "own.py: feature own.x: KeyError at line 7"), Home(tmp_path), ServiceSettings())
+    assert (body["status"], body["code"]) == (500, "failed")
