@@ -19,6 +19,7 @@ from features.contract.current_contract import current_tables
 from features.errors import (
     BadRequest,
     BundleError,
+    FeatureError,
     HomeError,
     InsufficientData,
     RenewcastError,
@@ -89,6 +90,7 @@ PROBLEM_TYPES: Mapping[type[RenewcastError], ProblemType] = {
     TooManyRequests: ProblemType(429, "too_many_requests", "The caller has made too many requests"),
     Busy: ProblemType(503, "busy", "The service is busy"),
     TooSlow: ProblemType(503, "too_slow", "The request took too long"),
+    FeatureError: ProblemType(500, "feature_failed", "A custom feature cannot be computed"),
     RenewcastError: ProblemType(500, "failed", "The request failed"),
 }
 

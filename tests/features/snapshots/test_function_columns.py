@@ -300,4 +300,4 @@ def test_a_request_that_fails_in_a_function_is_not_the_callers_mistake(tmp_path:
     from serving.http.problem_details import problem_body
 
     body = problem_body(FeatureError("own.x", "own.py: feature own.x: KeyError at line 7"), Home(tmp_path), ServiceSettings())
-    assert (body["status"], body["code"]) == (500, "failed")
+    assert (body["status"], body["code"]) == (500, "feature_failed")
