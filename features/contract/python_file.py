@@ -55,10 +55,10 @@ def run_python_file(path: Path, text: str) -> FileContents:
     token = _contents.set(contents)
     try:
         with redirect_stdout(sys.stderr):
-            exec(compile(text, str(path), "exec"), module.__dict__)
-    except RenewcastError:
+            exec(compile(text.removeprefix("\ufeff"), str(path), "exec", dont_inherit=True), module.__dict__)
+    except (RenewcastError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 the file may raise anything
+    except BaseException as error:  # noqa: BLE001 the file may raise anything
         raise BadRequest(
             f"{path.name}: {error_place(error, path)}", "a Python file that runs without an error", "correct the line"
         ) from None
@@ -68,9 +68,10 @@ def run_python_file(path: Path, text: str) -> FileContents:
 
 
 def error_place(error: BaseException, path: Path) -> str:
-    """Return the class of an error and, if known, the line of ``path`` at which it was raised."""
+    """Return the class of an error and, if known, the missing module and the line of ``path`` that raised it."""
     line = error.lineno if isinstance(error, SyntaxError) else _last_line(error.__traceback__, str(path))
-    return type(error).__name__ + (f" at line {line}" if line else "")
+    module = f" ({error.name})" if isinstance(error, ModuleNotFoundError) and error.name else ""
+    return type(error).__name__ + module + (f" at line {line}" if line else "")
 
 
 def _last_line(trace: TracebackType | None, file: str) -> int | None:

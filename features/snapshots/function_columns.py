@@ -30,8 +30,8 @@ from features.utils.progress import Progress, no_progress
 
 MAX_ROWS = 5_000_000
 """Maximum number of rows of a table that a function gets for one date."""
-WINDOW = ibis.table({"as_of": "timestamp", "since": "timestamp"}, name="function_window")
-"""One row: the date, and the start of the window."""
+WINDOW = ibis.table({"_as_of": "timestamp", "_since": "timestamp"}, name="function_window")
+"""One row: the date, and the start of the window. No column of a table begins with an underscore."""
 ACCOUNTS = ibis.table({"account_id": "string"}, name="function_accounts")
 """The accounts of the date."""
 _EXPECTED = "a pandas Series of numbers by account_id, NaN where unknown"
@@ -90,8 +90,8 @@ def _rows_known(
 ) -> pd.DataFrame:
     """Return the rows of a table that were known before ``as_of``, sorted so that their order is always the same."""
     end = as_of.astimezone(UTC).replace(tzinfo=None)
-    window = {"as_of": [end], "since": [end - DAY * (days or 0)]}
-    instants = pa.schema([("as_of", pa.timestamp("us")), ("since", pa.timestamp("us"))])
+    window = {"_as_of": [end], "_since": [end - DAY * (days or 0)]}
+    instants = pa.schema([("_as_of", pa.timestamp("us")), ("_since", pa.timestamp("us"))])
     create_table(signals.connection, WINDOW.get_name(), pa.table(window, schema=instants))
     feed = signals.feeds.get(name)
     extras = -1 if feed is None else len(feed.extras)
@@ -127,23 +127,23 @@ def _known_rows(name: str, names: tuple[str, ...], windowed: bool, extras: int) 
         table = ibis.table(dict(table.schema()) | more, name=table.get_name())
     rows = table.semi_join(ACCOUNTS, "account_id").cross_join(WINDOW)
     if contract.event:
-        rows = rows.filter(known_before(rows, rows.as_of))
+        rows = rows.filter(known_before(rows, rows["_as_of"]))
     elif name != "accounts":
         # Attributes of accounts have no date.
-        rows = rows.filter(rows[contract.at] < rows.as_of)
+        rows = rows.filter(rows[contract.at] < rows["_as_of"])
     if windowed:
-        rows = rows.filter(rows[contract.at] >= rows.since)
+        rows = rows.filter(rows[contract.at] >= rows["_since"])
     if extras >= 0:
         # A feed may contain an event several times.
         others = [c for c in table.columns if c not in ("known_at", "until_at")]
-        rows = rows.select(*others, "as_of").distinct()
+        rows = rows.select(*others, "_as_of").distinct()
     values = {"account_id": rows.account_id}
     for column in names:
         values[column] = rows[column]
         if contract[column].known_from is not None:
             filled = known_at_column(contract[column])
             instant = rows[filled if filled in rows.columns else contract[column].known_from]
-            values[column] = ibis.ifelse(instant < rows.as_of, rows[column], None)
+            values[column] = ibis.ifelse(instant < rows["_as_of"], rows[column], None)
     selected = rows.select(**values)
     order = ["account_id", *sorted(names, key=lambda c: c != contract.at)]
     return selected.order_by(order).limit(MAX_ROWS + 1)
@@ -158,7 +158,9 @@ def _values(
         # What it prints must not become part of a command's output.
         with _CALLS, redirect_stdout(sys.stderr):
             result = f.call(rows, pd.Timestamp(as_of))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 a function may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 a function may raise anything
         code = getattr(f.call, "__code__", None)
         where = error_place(error, Path(code.co_filename if code is not None else f.file))
         cure = "correct the function; a table may have few rows or none"
@@ -178,6 +180,9 @@ def _problems(result: object, active: npt.NDArray[np.object_]) -> Iterator[str]:
         return
     if not pd.api.types.is_numeric_dtype(result.dtype) or pd.api.types.is_complex_dtype(result.dtype):
         yield f"values of type {result.dtype}"
+        return
+    if isinstance(result.index, pd.MultiIndex):
+        yield f"an index with {result.index.nlevels} levels"
         return
     if not result.index.isin(active).all():
         yield "an index with something else than the account_id of the rows"

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from features.catalogue.catalogue import KEYS, Catalogue
 from features.contract.current_contract import current_tables
+from features.contract.schema import TABLES
 from features.errors import FeatureError
 from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
@@ -48,7 +49,7 @@ ALONE = 5
 LONG_AGO = datetime(1900, 1, 2, tzinfo=UTC)
 """Every feed counts as complete from here on, so that fewer rows do not make values unknown."""
 IDS = frozenset({"user_id", "contact_id", "ticket_id", "order_id", "event_id", "subscription_id", "name", "trial"})
-"""Columns with ids, besides the identity of each table."""
+"""Columns of the contract with ids, besides the identity of each table."""
 TOLERANCE = 1e-9
 """Relative difference of sums that is only rounding."""
 
@@ -135,8 +136,7 @@ def _with_other_ids(tables: ContractTables) -> tuple[ContractTables, Mapping[str
     accounts = _new_names(tables, "account_id", "account")
     renamed = {}
     for name, table in tables.items():
-        contract = current_tables()[name]
-        for column in (c for c in contract.names if c == "account_id" or c in IDS or c == contract.identity):
+        for column in _id_columns(name, table):
             names = accounts if column == "account_id" else _new_names(tables, column, "id")
             place, values = table.schema.get_field_index(column), table[column].to_pylist()
             new = pa.array([None if v is None else names[v] for v in values], pa.string())
@@ -145,9 +145,16 @@ def _with_other_ids(tables: ContractTables) -> tuple[ContractTables, Mapping[str
     return renamed, {new: old for old, new in accounts.items()}
 
 
+def _id_columns(name: str, table: pa.Table) -> list[str]:
+    """Return the columns of a table with ids. Other columns of an extra table may have any meaning."""
+    ids = {"account_id", current_tables()[name].identity} | (IDS if name in TABLES else set())
+    return [column for column in table.column_names if column in ids]
+
+
 def _new_names(tables: ContractTables, column: str, prefix: str) -> dict[Any, str]:
     """Return a new name for each value of a column in all tables. The names have the order of the values."""
-    values = {v for t in tables.values() if column in t.column_names for v in pc.unique(t[column]).to_pylist()}
+    with_ids = [table for name, table in tables.items() if column in _id_columns(name, table)]
+    values = {v for table in with_ids for v in pc.unique(table[column]).to_pylist()}
     return {value: f"{prefix} {i:09}" for i, value in enumerate(sorted(values - {None}))}
 
 

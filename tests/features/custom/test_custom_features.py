@@ -166,6 +166,7 @@ def test_every_measure_counts_what_was_known(measured: dict[str, float], place: 
         ({"where": '{ account_id = "x" }'}, "no column account_id"),
         ({"where": '{ minutes = "x" }'}, r"key where.minutes: not a valid value for this column\n.*a float"),
         ({"where": "{ minutes = nan }"}, "not a valid value for this column"),
+        ({"where": f"{{ minutes = {{ min = {10**400} }} }}"}, "an invalid condition"),
         ({"where": "{ minutes = true }"}, "not a valid value for this column"),
         ({"where": "{ feature = [] }"}, "not a valid value for this column"),
         ({"where": "{ feature = { min = 1 } }"}, r"an invalid condition\n.*\{known = true\}"),

@@ -20,6 +20,7 @@ from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest, FeatureError
 from features.signals.signals import open_signals, read_signals
 from features.snapshots.snapshot import snapshot
+from features.sources.base import from_tables
 from features.sources.open_source import open_source
 from features.utils.dates import Grid
 
@@ -146,6 +147,8 @@ def test_a_function_is_called_once_for_each_date(declare: Declare, make_signals:
         ("return pd.Series({'a': 1j})", "values of type complex128"),
         ("return pd.Series({'a': pd.Timestamp('2026-01-01')})", "values of type datetime64"),
         ("return pd.Series({'a': np.inf})", "an infinite value"),
+        ("u = rows['usage']\nreturn u.groupby(['account_id', 'quantity']).size()", "returned an index with 2 levels"),
+        ("class Stop(BaseException): pass\nraise Stop('SECRET')", "feature own.x: Stop at line 8"),
     ],
 )
 def test_hostile_functions_are_reported_without_values(declare: Declare, make_signals: Any, body: str, message: str) -> None:
@@ -156,6 +159,23 @@ def test_hostile_functions_are_reported_without_values(declare: Declare, make_si
     assert str(caught.value).startswith("own.py: feature own.x: ")
     assert "Expected: a pandas Series of numbers by account_id" in str(caught.value)
     assert "SECRET" not in "".join(traceback.format_exception(caught.value)).replace(body, "")
+
+
+def test_columns_named_like_the_date_or_the_window_do_not_replace_them(declare: Declare, to_arrow: Any) -> None:
+    """An extra table may have columns of any name; what a function gets depends on the real date and window."""
+    names = ("as_of", "since", "start", "end", "window", "date")
+    table = {"name": "own_posts", "time": "posted_at", "columns": dict.fromkeys(names, "instant")}
+    body = "p = rows['own_posts']\nassert (p['posted_at'] < as_of).all()\nreturn p.groupby('account_id').size()"
+    text = _function(body, reads={"own_posts": ["posted_at", "as_of"]}, dimension="engagement")
+    declare(text.replace(HEAD, f"{HEAD}renewcast.table(**{table!r})\n", 1), "own.py")
+    posts = [
+        {"account_id": "a", "posted_at": when} | dict.fromkeys(names, "2030-01-01")
+        for when in ("2024-01-02", "2026-06-01", "2026-06-20", "2026-06-30", "2026-07-01", "2026-08-01")
+    ]
+    source = from_tables({name: to_arrow(name, rows) for name, rows in (ROWS | {"own_posts": posts}).items()}, "test")
+    signals = read_signals(source, datetime(2026, 9, 1, tzinfo=UTC))
+    values = snapshot(signals, Grid.single(AS_OF), catalogue=_own()).set_index("account_id")["own.x"]
+    assert values["a"] == 2
 
 
 def test_a_function_cannot_change_the_rows_of_another(declare: Declare, make_signals: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,9 +232,10 @@ def test_mistakes_in_a_declaration_are_reported(declare: Declare, more: dict[str
     [
         ("x = = 1", "own.py: SyntaxError at line 1"),
         ("\nraise ValueError('SECRET')", "own.py: ValueError at line 2"),
-        ("import no_such_module_at_all", "own.py: ModuleNotFoundError at line 1"),
+        ("import no_such_module_at_all", "own.py: ModuleNotFoundError (no_such_module_at_all) at line 1"),
         ("import renewcast\nrenewcast.feature(color=1)", "own.py: TypeError at line 2"),
         ("import sys\nsys.exit(0)", "own.py: SystemExit at line 2"),
+        ("class Stop(BaseException): pass\nraise Stop('SECRET')", "own.py: Stop at line 2"),
         ("import renewcast\nrenewcast.table(name='posts', time='x')", "own.py: table posts, key name"),
         ("import renewcast\nrenewcast.measure(name='own.x', table='use', measure='count', unit='x', words='x')", "own.py: feature own.x, key table"),
         ("import renewcast\nrenewcast.feature(name='own.x', reads={'usage': []}, days=1, unit='x', words='x')(3)", "not on a function"),
@@ -226,6 +247,13 @@ def test_a_file_that_fails_is_reported_with_its_line(declare: Declare, text: str
         current_catalogue()
     assert message in str(caught.value)
     assert "SECRET" not in str(caught.value)
+
+
+def test_a_file_is_compiled_as_written(declare: Declare) -> None:
+    """With a byte order mark, as some editors write, and without compiler flags of Renewcast's own modules."""
+    text = "\ufefffrom dataclasses import dataclass, fields\n@dataclass\nclass C:\n    x: int\nassert fields(C)[0].type is int\n"
+    declare(text, "own.py")
+    assert list(_own()) == []
 
 
 def test_a_missing_file_is_named(declare: Declare) -> None:
