@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import TypeAlias
 
+from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources.base import SCHEMES
 from features.sources.databases import database_file
@@ -29,7 +30,7 @@ def file_stamp(address: str, folder: Path | None = None) -> Stamp:
         if sign:
             paths = [database_file(address, scheme, folder)] if scheme in SCHEMES else []
         elif (path := (folder or Path()) / address).is_dir():
-            paths = [file for file in path.rglob("*") if file.is_file()]
+            paths = [file for file in path.rglob("*") if _of_a_table(file.relative_to(path)) and file.is_file()]
         elif path.is_file():
             paths = [path]
             if path.suffix == ".toml":
@@ -43,3 +44,8 @@ def file_stamp(address: str, folder: Path | None = None) -> Stamp:
         # Whoever reads the source reports what is wrong with it.
         return frozenset()
     return stamp | {(str(file), fact.st_size, fact.st_mtime_ns, fact.st_ino) for file, fact in facts}
+
+
+def _of_a_table(path: Path) -> bool:
+    """Return whether a file of a folder belongs to a table: ``usage.csv``, ``usage/2026.parquet``."""
+    return path.parts[0].partition(".")[0].casefold() in current_tables()

@@ -95,6 +95,16 @@ SOURCES = {
 }
 
 
+def test_files_that_are_no_tables_may_change(folder: Path) -> None:
+    """A script may write its results, and Jupyter its checkpoints, next to the tables."""
+    with renewcast.open_signals(folder) as signals:
+        (folder / "out.csv").write_text("x\n1\n", encoding="utf-8")
+        (folder / ".ipynb_checkpoints").mkdir()
+        (folder / ".ipynb_checkpoints" / "usage.csv").write_text("", encoding="utf-8")
+        assert len(renewcast.features()) > 0
+        assert len(renewcast.snapshot(signals, "2026-01-01")) >= 0
+
+
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_file_that_is_replaced_is_noticed(folder: Path, kind: str) -> None:
     address, file = SOURCES[kind](folder)
