@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,7 @@ def require_range(setting: str, value: float | None, name: str | None = None) ->
     Parameters
     ----------
     setting : a key of `RANGES`.
-    value : its value; None is allowed.
+    value : its value; None only for ``per_week``.
     name : its name in the message; by default ``setting``.
 
     Raises
@@ -51,9 +53,15 @@ def require_range(setting: str, value: float | None, name: str | None = None) ->
     BadRequest : the value is out of range, or not a number.
     """
     low, high = RANGES[setting]
+    if value is None and setting == "per_week":
+        return
+    expected = f"a number from {low:g} to {high:,g}"
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise BadRequest(f"{name or setting} is not a number", expected)
     # The comparison also refuses NaN.
-    if value is not None and not low <= value <= high:
-        raise BadRequest(f"{name or setting} is {value:g}", f"{low:g} to {high:,g}")
+    if not low <= value <= high:
+        shown = f"{float(value):g}" if abs(value) < sys.float_info.max or value != value else "too large"
+        raise BadRequest(f"{name or setting} is {shown}", expected)
 
 
 @dataclass(frozen=True)
