@@ -70,6 +70,10 @@ CARD = "card.json"
 OPTIONAL = {CARD: JSON_LIMIT, renewal_model.FILE: MODEL_LIMIT}
 """Files that a bundle may lack, with their maximum sizes in bytes."""
 RETRAIN = "train again with this version of Renewcast, or promote another version"
+SET_FEATURES = (
+    "if these are custom features, set RENEWCAST_FEATURES to the file that the model was trained with; otherwise "
+    + RETRAIN
+)
 REPLACE = "restore the folder from where it was created, or promote another version"
 
 
@@ -376,7 +380,7 @@ def _check_catalogue(file: Path, entries: Sequence[Mapping[str, Any]], catalogue
         raise BundleError(
             f"{file} was created for another catalogue: {'; '.join(differences)}",
             "features of the current catalogue (including RENEWCAST_FEATURES), of the same kind, unit and definition",
-            RETRAIN,
+            SET_FEATURES if any(entry["name"] not in catalogue for entry in entries) else RETRAIN,
         )
 
 

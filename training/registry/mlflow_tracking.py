@@ -341,6 +341,8 @@ def connect(home: Home) -> Any:
     with _silenced():
         import mlflow
         import mlflow.pyfunc
+    # MLflow uses a deprecated call of SQLAlchemy, and prints the warning of it.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mlflow\.store")
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
