@@ -39,7 +39,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 
-def require_range(setting: str, value: float | None, name: str | None = None) -> None:
+def require_range(setting: str, value: object, name: str | None = None) -> None:
     """Check a setting of a design.
 
     Parameters
@@ -56,11 +56,12 @@ def require_range(setting: str, value: float | None, name: str | None = None) ->
     if value is None and setting == "per_week":
         return
     expected = f"a number from {low:g} to {high:,g}"
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise BadRequest(f"{name or setting} is not a number", expected)
+    number: Any = value
     # The comparison also refuses NaN.
-    if not low <= value <= high:
-        shown = f"{float(value):g}" if abs(value) < sys.float_info.max or value != value else "too large"
+    if not low <= number <= high:
+        shown = "too large" if abs(number) > sys.float_info.max else f"{float(number):g}"
         raise BadRequest(f"{name or setting} is {shown}", expected)
 
 
