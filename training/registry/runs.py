@@ -26,7 +26,7 @@ class TargetOutcome:
     ----------
     version : the registered version.
     champion : whether it is the current champion.
-    failed : the failed gates.
+    failed : the gates that are not passed, including those that could not be checked.
     figures : selected test metrics, by name.
     """
 

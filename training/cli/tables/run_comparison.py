@@ -65,7 +65,7 @@ def _facts(model: StoredModel) -> Iterator[tuple[str, str]]:
     yield "grade", str(judgement.get("grade", UNKNOWN))
     yield (
         "gates",
-        ", ".join(name.replace("_", " ") for name in model.failed) + " failed" if model.failed else "all passed",
+        "not passed: " + ", ".join(name.replace("_", " ") for name in model.failed) if model.failed else "all passed",
     )
 
 

@@ -43,7 +43,7 @@ def print_runs(runs: Sequence[CompletedRun], changes: Sequence[ChampionChange], 
         for target, outcome in run.outcomes.items():
             if outcome.failed:
                 names = ", ".join(name.replace("_", " ") for name in outcome.failed)
-                console.print(f"{target} {outcome.version} was not promoted; failed gates: {names}")
+                console.print(f"{target} {outcome.version} was not promoted; not passed: {names}")
     if changes:
         table = Table(gap=1, title="changes of champion")
         for heading in ("when", "target", "version", "what"):

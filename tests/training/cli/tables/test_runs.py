@@ -32,7 +32,7 @@ def test_runs_and_changes_are_printed() -> None:
     result = _printed([run], [change])
     for words in ("01234567", "2026-10-01", "2026-09-30", "12 *", "0.812", "0.550", "all passed", "2 failed"):
         assert words in result
-    assert "expansion 9 was not promoted; failed gates: calibration slope, beats base rate" in result
+    assert "expansion 9 was not promoted; not passed: calibration slope, beats base rate" in result
     for words in ("2026-10-01 08:30", "rolled back", "Ada", "failed in May"):
         assert words in result
     assert "…" not in result
