@@ -242,20 +242,30 @@ def new_instance() -> str:
 
 def validation_faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
     """Return pydantic's errors as faults, without the values that were sent."""
-    return [Fault(json_pointer(e["loc"]), FAULT_CODES.get(e["type"], e["type"]), _detail(e)) for e in errors]
+    faults = []
+    for error in errors:
+        pointer = json_pointer(error["loc"], declared=error["type"] != "extra_forbidden")
+        faults.append(Fault(pointer, FAULT_CODES.get(error["type"], error["type"]), _detail(error)))
+    return faults
 
 
-def json_pointer(place: Sequence[str | int]) -> str:
+def json_pointer(place: Sequence[str | int], declared: bool = False) -> str:
     """Return the JSON pointer of a place such as ("body", "signals", "usage", 3, "minutes").
 
     It ends before the first name that is not part of the contract.
+
+    Parameters
+    ----------
+    place : where the fault is.
+    declared : whether a parameter of the address or of a header at this place is one that the route has.
     """
     tables = current_tables()
     names = {*POINTER_NAMES, *tables, *(name for table in tables.values() for name in table.names)}
     where, *parts = place
     out = "" if where == "body" else f"/{where}"
-    for part in parts:
-        if isinstance(part, str) and part not in names:
+    for position, part in enumerate(parts):
+        own = declared and where != "body" and position == 0
+        if isinstance(part, str) and part not in names and not own:
             break
         out += f"/{part}"
     return out

@@ -8,7 +8,7 @@ import pytest
 
 from features import errors
 from features.errors import RenewcastError
-from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES, json_pointer
+from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES, json_pointer, validation_faults
 
 
 def test_every_error_class_has_a_status() -> None:
@@ -36,3 +36,18 @@ def test_codes_are_unique() -> None:
 )
 def test_pointers(place: tuple[str | int, ...], pointer: str) -> None:
     assert json_pointer(place) == pointer
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "pointer"),
+    [
+        ("less_than_equal", ("query", "share"), "/query/share"),
+        ("float_parsing", ("query", "per_week"), "/query/per_week"),
+        ("missing", ("query", "quarter"), "/query/quarter"),
+        ("extra_forbidden", ("query", "what a caller sent"), "/query"),
+        ("string_type", ("body", "what a caller sent"), ""),
+    ],
+)
+def test_a_fault_names_the_parameter_that_the_route_has(kind: str, place: tuple[str, ...], pointer: str) -> None:
+    (fault,) = validation_faults([{"type": kind, "loc": place, "msg": "no"}])
+    assert fault.pointer == pointer
