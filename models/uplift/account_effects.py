@@ -44,8 +44,8 @@ class AccountEffectModel(_Part):
     ----------
     accounts, held_out_accounts : of the trial.
     average : the average reduction of the churn probability, and its 95% interval.
-    means, coefficients, ranges : of the churn probability and of the logarithm of 1 + ARR. Values outside the ranges of
-        the trial are moved to their ends.
+    means, coefficients, lows, highs : of the churn probability and of the logarithm of 1 + ARR. Values below the lowest
+        or above the highest ones of the trial are moved to them.
     slope, slope_interval : by how much the measured reduction rises with the predicted one, on accounts on which the
         model was not fitted. 1 is perfect; 0 is no support.
     qini, qini_interval : the additional churn prevented per account by treating those with the largest predicted
@@ -63,7 +63,8 @@ class AccountEffectModel(_Part):
     average_interval: Pair
     means: Pair
     coefficients: Pair
-    ranges: tuple[Pair, Pair]
+    lows: Pair
+    highs: Pair
     slope: Number
     slope_interval: Pair
     qini: Number
@@ -82,8 +83,7 @@ class AccountEffectModel(_Part):
         arr : the ARR, shape (n,).
         """
         values = np.column_stack([churn, np.log1p(np.maximum(arr, 0.0))])
-        lows, highs = np.array(self.ranges).T
-        centered = np.clip(values, lows, highs) - np.array(self.means)
+        centered = np.clip(values, np.array(self.lows), np.array(self.highs)) - np.array(self.means)
         effect = self.average + self.shrinkage * (centered @ np.array(self.coefficients))
         return np.asarray(np.clip(effect, 0.0, churn), dtype=np.float64)
 

@@ -77,11 +77,10 @@ def print_address(host: str, port: int, stream: TextIO) -> None:
         # An address for all interfaces is no address to open.
         shown = "localhost" if address.is_unspecified else f"[{host}]" if address.version == 6 else host
     where = "all addresses of this machine" if shown == "localhost" != host else host
-    print(
-        f"Renewcast listens on {where}, port {port}. Open http://{shown}:{port}/ in a browser. Ctrl+C stops it.",
-        file=stream,
-        flush=True,
+    stream.write(
+        f"Renewcast listens on {where}, port {port}. Open http://{shown}:{port}/ in a browser. Ctrl+C stops it.\n"
     )
+    stream.flush()
 
 
 def run_worker(listening: socket.socket, home: Home, supervisor: Connection, first: bool) -> None:

@@ -114,7 +114,8 @@ def fit_model(trial: TrialOutcomes, play: str | None = None, seed: int = 0) -> A
         average_interval=(average - _Z * error, average + _Z * error),
         means=(float(means[0]), float(means[1])),
         coefficients=(float(coefficients[0] / spread[0]), float(coefficients[1] / spread[1])),
-        ranges=tuple((float(column.min()), float(column.max())) for column in values.T),  # type: ignore[arg-type]
+        lows=(float(values[:, 0].min()), float(values[:, 1].min())),
+        highs=(float(values[:, 0].max()), float(values[:, 1].max())),
         slope=slope,
         slope_interval=interval,
         qini=qini,

@@ -108,7 +108,7 @@ def test_http_and_page_use_stored_effects_per_account(own_home: Home) -> None:
     write_sidecar(snapshots, as_of, INTERVENTIONS, {"columns": columns, "rows": rows})
     model = AccountEffectModel(
         play=play, accounts=1500, held_out_accounts=450, average=0.1, average_interval=(0.05, 0.15), means=(0.2, 8.0),
-        coefficients=(0.5, 0.0), ranges=((0.0, 1.0), (0.0, 20.0)), slope=1.0, slope_interval=(0.5, 1.5), qini=0.01,
+        coefficients=(0.5, 0.0), lows=(0.0, 0.0), highs=(1.0, 20.0), slope=1.0, slope_interval=(0.5, 1.5), qini=0.01,
         qini_interval=(0.0, 0.02), groups=(), supported=True, shrinkage=1.0, words="accounts differ measurably",
     )  # fmt: skip
     by_play = client.get("/v1/worklist").json()

@@ -68,7 +68,7 @@ def test_the_decision_lists_old_and_new_values_and_the_evidence(proposed: Weight
     for each in proposed.dimensions:
         assert (f"{each.name} {each.old:g} → {each.new:g}" in box.changes) is (each.new != each.old)
     assert box.evidence.startswith(f"The change is based on {proposed.earlier.churned} churned accounts and confirmed by {proposed.later.churned} ")
-    assert "churned later: the prediction error (log loss) changes by -" in box.evidence
+    assert "churned later: the prediction error (log loss) changes by −" in box.evidence
     assert box.hindsight == "0 of 12 were red."
     without_change = replace(proposed, decision="keep", reasons=("the data suggest usage 30 → 20, but no",))
     unchanged = Proposals((WeightSetProposal((), 10, "", without_change),), unchanged_bands, None, None)  # type: ignore[arg-type]

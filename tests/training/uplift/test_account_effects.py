@@ -20,7 +20,7 @@ AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 def model(**changes: object) -> AccountEffectModel:
     fields: dict[str, object] = {
         "play": None, "accounts": 500, "held_out_accounts": 100, "average": 0.1, "average_interval": (0.05, 0.15),
-        "means": (0.3, 8.0), "coefficients": (0.5, 0.0), "ranges": ((0.1, 0.6), (6.0, 10.0)), "slope": 0.8,
+        "means": (0.3, 8.0), "coefficients": (0.5, 0.0), "lows": (0.1, 6.0), "highs": (0.6, 10.0), "slope": 0.8,
         "slope_interval": (0.2, 1.4), "qini": 0.01, "qini_interval": (0.0, 0.02), "groups": (), "supported": True,
         "shrinkage": 0.8, "words": "accounts differ measurably",
     }  # fmt: skip
