@@ -6,22 +6,22 @@ import tomllib
 from pathlib import Path
 from typing import TypeAlias
 
-from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources.base import SCHEMES
 from features.sources.databases import database_file
-from features.sources.files import WILDCARDS, glob_paths
+from features.sources.files import WILDCARDS, contract_table_name, data_files, glob_paths, is_hidden
 
 Stamp: TypeAlias = frozenset[tuple[str, int, int, int]]
 
 
-def file_stamp(address: str, folder: Path | None = None) -> Stamp:
+def file_stamp(address: str, folder: Path | None = None, table: bool = False) -> Stamp:
     """Return path, size, time of change and inode of each local file of a source; nothing for servers and stores.
 
     Parameters
     ----------
     address : the address, as in `features.sources.open_source.open_source`.
     folder : the folder of relative paths; by default the working directory.
+    table : whether a folder has the files of one table, as in a mapping, not one entry for each table.
     """
     scheme, sign, _ = address.partition("://")
     paths: list[Path] = []
@@ -30,13 +30,14 @@ def file_stamp(address: str, folder: Path | None = None) -> Stamp:
         if sign:
             paths = [database_file(address, scheme, folder)] if scheme in SCHEMES else []
         elif (path := (folder or Path()) / address).is_dir():
-            paths = [file for file in path.rglob("*") if _of_a_table(file.relative_to(path)) and file.is_file()]
+            entries = [path] if table else [entry for entry in path.iterdir() if _is_table(entry)]
+            paths = [file for entry in entries for file in data_files(entry).paths]
         elif path.is_file():
             paths = [path]
             if path.suffix == ".toml":
                 mapping = tomllib.loads(path.read_text(encoding="utf-8"))
                 inner = [*mapping.get("files", {}).values(), mapping.get("database", "")]
-                stamp = frozenset().union(*(file_stamp(each, path.parent) for each in inner if each))
+                stamp = frozenset().union(*(file_stamp(each, path.parent, table=True) for each in inner if each))
         elif any(c in address for c in WILDCARDS):
             paths = [file for found in glob_paths(path) for file in (found, *found.rglob("*")) if file.is_file()]
         facts = [(file, file.stat()) for file in paths]
@@ -46,6 +47,5 @@ def file_stamp(address: str, folder: Path | None = None) -> Stamp:
     return stamp | {(str(file), fact.st_size, fact.st_mtime_ns, fact.st_ino) for file, fact in facts}
 
 
-def _of_a_table(path: Path) -> bool:
-    """Return whether a file of a folder belongs to a table: ``usage.csv``, ``usage/2026.parquet``."""
-    return path.parts[0].partition(".")[0].casefold() in current_tables()
+def _is_table(entry: Path) -> bool:
+    return not is_hidden(entry.name) and bool(contract_table_name(entry.name, folder=entry.is_dir()))

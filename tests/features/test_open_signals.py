@@ -87,10 +87,29 @@ def _sqlite(folder: Path) -> tuple[str, Path]:
     return f"sqlite:///{file}", file
 
 
+def _in_parts(folder: Path) -> tuple[str, Path]:
+    """A table as a folder of files."""
+    (folder / "usage").mkdir()
+    part = (folder / "usage.csv").rename(folder / "usage" / "part-0.csv")
+    return str(folder), part
+
+
+def _mapping_in_parts(folder: Path) -> tuple[str, Path]:
+    """A mapping whose file is a folder with names that are no tables."""
+    address, file = _mapping(folder)
+    (folder / "export").mkdir()
+    part = file.rename(folder / "export" / "part-0.csv")
+    text = Path(address).read_text().replace("signals/usage.csv", "signals/export")
+    Path(address).write_text(text)
+    return address, part
+
+
 SOURCES = {
     "folder": lambda folder: (str(folder), folder / "usage.csv"),
     "pattern": lambda folder: (str(folder / "*.csv"), folder / "usage.csv"),
+    "parts": _in_parts,
     "mapping": _mapping,
+    "mapping of parts": _mapping_in_parts,
     "database": _sqlite,
 }
 
@@ -99,6 +118,7 @@ def test_files_that_are_no_tables_may_change(folder: Path) -> None:
     """A script may write its results, and Jupyter its checkpoints, next to the tables."""
     with renewcast.open_signals(folder) as signals:
         (folder / "out.csv").write_text("x\n1\n", encoding="utf-8")
+        (folder / "usage.csv.bak").write_text("x\n1\n", encoding="utf-8")
         (folder / ".ipynb_checkpoints").mkdir()
         (folder / ".ipynb_checkpoints" / "usage.csv").write_text("", encoding="utf-8")
         assert len(renewcast.features()) > 0
