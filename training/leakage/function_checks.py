@@ -25,15 +25,13 @@ from features.catalogue.catalogue import KEYS, Catalogue
 from features.contract.current_contract import current_tables
 from features.contract.schema import TABLES
 from features.errors import FeatureError
-from features.signals.signals import OpenSignals, read_signals
-from features.snapshots.snapshot import snapshot
-from features.sources.base import from_tables
+from features.signals.signals import OpenSignals
 from features.utils.dates import Grid, to_iso
 from features.utils.progress import Progress, no_progress
 from training.config import TrainConfig
 from training.leakage.account_sample import ContractTables
 from training.leakage.report import Check, LeakFinding
-from training.leakage.snapshot_rebuild import FAR_AHEAD
+from training.leakage.snapshot_rebuild import FAR_AHEAD, altered_snapshot
 
 FUNCTION_CHECKS: Mapping[Check, str] = {
     "other accounts": "depends on which other accounts are computed with an account",
@@ -85,14 +83,8 @@ def function_findings(
     """
 
     def build(rows: ContractTables, shift: timedelta = timedelta(0)) -> pd.DataFrame:
-        altered = from_tables(rows, signals.origin)
-        altered.connection.raw_sql("SET threads = 1")
-        opened = read_signals(altered, signals.data_through + FAR_AHEAD - shift, LONG_AGO, sound=True)
-        try:
-            dates = Grid(grid.first - shift, grid.every_days, grid.n)
-            frame = snapshot(opened, dates, horizon_days=config.horizon_days, catalogue=catalogue)
-        finally:
-            opened.close()
+        through, dates = signals.data_through + FAR_AHEAD - shift, Grid(grid.first - shift, grid.every_days, grid.n)
+        frame = altered_snapshot(rows, signals.origin, through, LONG_AGO, dates, catalogue, config)
         return frame.assign(as_of=frame["as_of"] + shift).set_index(list(KEYS)).sort_index()
 
     progress(0.0, "computing functions")

@@ -67,14 +67,8 @@ def rebuild_findings(
     """
 
     def build(rows: ContractTables, dates: Grid) -> pd.DataFrame:
-        altered = from_tables(rows, signals.origin)
-        # A few thousand rows are not worth several threads.
-        altered.connection.raw_sql("SET threads = 1")
-        opened = read_signals(altered, signals.data_through + FAR_AHEAD, signals.history_from, sound=True)
-        try:
-            return snapshot(opened, dates, horizon_days=config.horizon_days, catalogue=catalogue)
-        finally:
-            opened.close()
+        through = signals.data_through + FAR_AHEAD
+        return altered_snapshot(rows, signals.origin, through, signals.history_from, dates, catalogue, config)
 
     progress(0.0, "rebuilding a sample")
     original, rebuilds = build(tables, grid), _rebuilds(tables, grid, config.seed)
@@ -86,6 +80,35 @@ def rebuild_findings(
         for name in differing_features(expected, rebuilt[rebuilt["as_of"] <= last]):
             changed.setdefault((rebuild.check, name), []).append(rebuild.until)
     return [_finding(check, name, dates, grid.n) for (check, name), dates in changed.items()]
+
+
+def altered_snapshot(
+    rows: ContractTables,
+    origin: str,
+    data_through: datetime,
+    history_from: datetime | None,
+    dates: Grid,
+    catalogue: Catalogue,
+    config: TrainConfig,
+) -> pd.DataFrame:
+    """Return the snapshots of altered rows.
+
+    Parameters
+    ----------
+    rows : the tables.
+    origin : the name of the source, for messages.
+    data_through, history_from : as in `features.signals.signals.read_signals`.
+    dates : the dates.
+    catalogue, config : features and settings of the snapshots.
+    """
+    altered = from_tables(rows, origin)
+    # A few thousand rows are not worth several threads.
+    altered.connection.raw_sql("SET threads = 1")
+    opened = read_signals(altered, data_through, history_from, sound=True)
+    try:
+        return snapshot(opened, dates, horizon_days=config.horizon_days, catalogue=catalogue)
+    finally:
+        opened.close()
 
 
 def differing_features(expected: pd.DataFrame, rebuilt: pd.DataFrame) -> list[str]:
