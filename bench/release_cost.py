@@ -22,11 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from latency import AS_OF, SETTINGS
 from peers.http_load import Load, Request, load, served
 
-AS_OF = "2026-09-30"
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = {"RENEWCAST_OPEN_LOCALLY": "true", "RENEWCAST_REQUESTS_A_MINUTE": "1000000"}
 
 
 def main() -> None:

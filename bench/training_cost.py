@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from peers.http_load import resident_megabytes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,11 +41,11 @@ def main() -> None:
         for number in range(options.rounds):
             for name, checkout in releases.items():
                 seconds, cpu, peak = run(checkout, ["train", str(signals)], Path(work) / f"{name}-{number}")
-                print(f"{name}: {seconds:.0f} s, {cpu:.0f} CPU s, {peak / 2**20:.0f} MB at most", flush=True)
+                print(f"{name}: {seconds:.0f} s, {cpu:.0f} CPU s, {peak:.0f} MB at most", flush=True)
 
 
 def run(checkout: Path, arguments: list[str], home: Path) -> tuple[float, float, float]:
-    """Run a command; return its seconds, CPU seconds, and the peak of the memory of all its processes, in bytes."""
+    """Run a command; return its seconds, CPU seconds, and the peak of the memory of all its processes in MB."""
     before, began = os.times(), time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, str(checkout / "renewcast.py"), *arguments],
@@ -52,10 +53,10 @@ def run(checkout: Path, arguments: list[str], home: Path) -> tuple[float, float,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    peak, own = 0, psutil.Process(process.pid)
+    peak = 0.0
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):
-            peak = max(peak, sum(each.memory_info().rss for each in (own, *own.children(recursive=True))))
+            peak = max(peak, resident_megabytes(process.pid))
         time.sleep(0.2)
     if process.returncode:
         raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}")

@@ -147,8 +147,13 @@ class Served:
 
     def megabytes(self) -> float:
         """Return the resident memory of the server and its child processes."""
-        main = psutil.Process(self.pid)
-        return float(sum(each.memory_info().rss for each in (main, *main.children(recursive=True))) / 2**20)
+        return resident_megabytes(self.pid)
+
+
+def resident_megabytes(pid: int) -> float:
+    """Return the resident memory of a process and its child processes; pages that they share count for each."""
+    main = psutil.Process(pid)
+    return float(sum(each.memory_info().rss for each in (main, *main.children(recursive=True))) / 2**20)
 
 
 def _answers(url: str) -> bool:

@@ -111,7 +111,6 @@ POINTER_NAMES = frozenset(
         *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
         *("prediction_id", "note", "severity", "intervention_id", "until"),
         *("author", "reviewer", "owner", "effective", "reject", "why", "review_id"),
-        "Idempotency-Key",
         *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
     }
 )
