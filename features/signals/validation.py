@@ -40,8 +40,8 @@ from features.signals.event_versions import (
 from features.signals.inclusive_ends import count_inclusive_ends
 from features.sources.base import Source
 from features.sources.engine import CUTOFF, error_types, fetch, is_embedded, set_cutoff
-from features.sources.engine_errors import describe_error
 from features.utils.dates import to_iso
+from features.utils.engine_errors import describe_error
 
 MAX_VALUE = 1e12
 """Maximum of amounts, quantities and seats; larger values would make sums inexact."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources import postgres
+from features.utils.sql_text import sql_identifier, sql_literal
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -299,16 +300,6 @@ def create_clause(kind: str, name: str, schema: str = "") -> str:
 def qualified_name(name: str, schema: str = "") -> str:
     """Return ``name`` in ``schema`` as SQL."""
     return f"{schema}.{sql_identifier(name)}" if schema else sql_identifier(name)
-
-
-def sql_identifier(name: str) -> str:
-    """Return ``name`` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def sql_literal(text: str | None) -> str:
-    """Return ``text`` as a SQL literal."""
-    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
 
 
 def file_literal(file: Path) -> str:

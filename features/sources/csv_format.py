@@ -37,9 +37,8 @@ from features.sources.base import (
     create_clause,
     hive_values,
     qualified_name,
-    sql_identifier,
-    sql_literal,
 )
+from features.utils.sql_text import sql_identifier, sql_literal
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend

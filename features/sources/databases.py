@@ -24,10 +24,9 @@ from features.sources.base import (
     confine,
     connect_duckdb,
     contract_names,
-    sql_identifier,
-    sql_literal,
 )
-from features.sources.engine_errors import describe_error
+from features.utils.engine_errors import describe_error
+from features.utils.sql_text import sql_identifier, sql_literal
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend

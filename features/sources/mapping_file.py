@@ -23,13 +23,13 @@ from features.sources.base import (
     connect_duckdb,
     contract_names,
     hive_keys,
-    sql_identifier,
 )
 from features.sources.databases import CATALOG, TableName, attach, database_file
-from features.sources.engine_errors import describe_error
 from features.sources.files import WILDCARDS, DataFiles, data_files, load_files, matching_files
 from features.sources.object_store import Copies, copy_files, temporary_copies
-from features.sources.select_statement import QueryError, Reference, Select, parse_select
+from features.utils.engine_errors import describe_error
+from features.utils.select_statement import QueryError, Reference, Select, parse_select
+from features.utils.sql_text import sql_identifier
 from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 
 if TYPE_CHECKING:

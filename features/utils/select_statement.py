@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from features.sources.engine_errors import describe_error
+from features.utils.engine_errors import describe_error
 
 MAX_LENGTH = 100_000
 """Maximum length of a query in characters."""
