@@ -13,6 +13,14 @@ ID_LIMIT = 512
 ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 """Account ids have no control characters or line breaks, which are not safe in URLs, log lines and CSV files."""
 ColumnKind = Literal["string", "instant", "float", "int", "bool"]
+KIND_WORDS: dict[str, str] = {
+    "string": "a text",
+    "instant": "an instant",
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+}
+"""A value of each kind in words, for messages."""
 
 
 @dataclass(frozen=True)

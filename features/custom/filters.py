@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from features.contract.schema import Column, TableSchema
+from features.contract.schema import KIND_WORDS, Column, TableSchema
 from features.definitions.aggregations import Rows, Selector
 from features.errors import BadRequest
 
@@ -99,7 +99,8 @@ def _parse_condition(column: Column, spec: Any, place: str) -> Condition:
         if spec and set(spec) <= _RANGE and column.kind in NUMBERS and all(map(_finite, spec.values())):
             return Condition(column.name, low=spec.get("min"), high=spec.get("max"))
         kinds = "{min = 1, max = 2}, {known = true}" if column.kind in NUMBERS else "{known = true}"
-        raise BadRequest(f"{place}: an invalid condition", f"a {column.kind}, a list of them, or {kinds}")
+        expected = f"{KIND_WORDS[column.kind]}, a list of such values, or {kinds}"
+        raise BadRequest(f"{place}: an invalid condition", expected)
     values = tuple(spec) if isinstance(spec, list) else (spec,)
     if column.kind == "instant":
         raise BadRequest(f"{place}: instants can only be selected by windows", "windows, or {known = true}")
@@ -107,7 +108,7 @@ def _parse_condition(column: Column, spec: Any, place: str) -> Condition:
         listed = (
             f"{column.name} is one of {', '.join(column.values)}"
             if column.values
-            else f"a {column.kind}, or a list of them"
+            else f"{KIND_WORDS[column.kind]}, or a list of such values"
         )
         raise BadRequest(f"{place}: not a valid value for this column", listed)
     return Condition(column.name, values)

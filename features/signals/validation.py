@@ -14,7 +14,7 @@ from typing import Any
 import ibis
 
 from features.contract.current_contract import VARIABLE, current_tables, event_tables
-from features.contract.schema import ID_LIMIT, TABLES, Column, TableSchema
+from features.contract.schema import ID_LIMIT, KIND_WORDS, TABLES, Column, TableSchema
 from features.errors import SignalsError
 from features.signals.casting import (
     END_YEAR,
@@ -507,7 +507,7 @@ def _rules(table: TableSchema, rows: ibis.Table) -> Iterator[tuple[str, str, str
         if column.kind != "string":
             yield column.name, "a value that cannot be read", expected_format(column), rows[given] & value.isnull()
         if column.required:
-            yield column.name, "an empty value", f"a {column.kind}", ~rows[given]
+            yield column.name, "an empty value", KIND_WORDS[column.kind], ~rows[given]
         if column.required and column.kind == "instant":
             far = (value < ibis.timestamp(f"{FIRST_YEAR}-01-01")) | (value >= ibis.timestamp(f"{END_YEAR}-01-01"))
             outside = f"an instant out of range, before {FIRST_YEAR} or from {END_YEAR} on"

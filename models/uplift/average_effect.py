@@ -124,7 +124,7 @@ def estimate_effect(trial: TrialOutcomes, days: int) -> tuple[InterventionEffect
     if min(map(len, arms.values())) < MIN_ACCOUNTS or left < MIN_LOST:
         return None, (
             f"{len(arms[True])} held-out and {len(arms[False])} treated accounts were observed for {days} days, "
-            f"{left} of the held-out accounts have left; {MIN_ACCOUNTS} of each and {MIN_LOST} that left are needed"
+            f"and {left} of the held-out ones left; {MIN_ACCOUNTS} of each and {MIN_LOST} that left are needed"
         )
     covariates, names = trial.complete_covariates()
     if (why := _share_mismatch(trial) or _imbalance(trial, covariates, names)) is not None:

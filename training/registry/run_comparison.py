@@ -52,7 +52,7 @@ class TargetComparison:
         name : of the metric.
         """
         judgement = model.report.get("judgement", {})
-        subject = judgement.get("subject", BLEND)
+        subject = judged_candidate(model)
         for row in judgement.get("rows", ()):
             for metric in row["metrics"] if row["candidate"] == subject else ():
                 if metric["name"] == name:
@@ -206,6 +206,7 @@ def _model(model: StoredModel) -> dict[str, Any]:
         "champion": model.champion,
         "run_id": model.run_id,
         "model_run_id": model.model_run_id,
+        "candidate": judged_candidate(model),
         "trained_at": to_iso(model.began),
         "data_through": model.data_through,
         "horizon_days": model.config.get("horizon_days"),
@@ -215,6 +216,11 @@ def _model(model: StoredModel) -> dict[str, Any]:
         "grade": model.report.get("judgement", {}).get("grade"),
         "failed_gates": list(model.failed),
     }
+
+
+def judged_candidate(model: StoredModel) -> str:
+    """Return the candidate that a model's backtest judged: the ensemble, or a registered estimator by its name."""
+    return str(model.report.get("judgement", {}).get("subject", BLEND))
 
 
 def newest_snapshot(model: StoredModel) -> str | None:

@@ -75,7 +75,7 @@ def _why_not(trial: TrialOutcomes) -> str | None:
     if min(held, treated) < MIN_ACCOUNTS or lost < MIN_LOST:
         return (
             f"{held} held-out and {treated} treated accounts have a recorded churn probability, an ARR and a known "
-            f"outcome, {lost} of the held-out accounts have left; {MIN_ACCOUNTS} of each and {MIN_LOST} that left are "
+            f"outcome, and {lost} of the held-out ones left; {MIN_ACCOUNTS} of each and {MIN_LOST} that left are "
             "needed"
         )
     if min(len(set(trial.covariates[:, column].tolist())) for column in range(2)) < GROUPS:

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from features.utils.console import Table
 from features.utils.formatting import UNKNOWN, interval_text, number
+from training.evaluation.baselines import BLEND
 from training.evaluation.headline_metrics import HEADLINE
 from training.evaluation.test_predictions import MetricEstimate
-from training.registry.run_comparison import RunComparison, TargetComparison, newest_snapshot
+from training.registry.run_comparison import RunComparison, TargetComparison, judged_candidate, newest_snapshot
 from training.registry.stored_models import StoredModel
 
 
@@ -54,6 +55,7 @@ def _facts(model: StoredModel) -> Iterator[tuple[str, str]]:
     size = judgement.get("size", {})
     origins = model.report.get("origins", ())
     yield "version", f"{model.version} (champion)" if model.champion else model.version
+    yield "model", _title(judged_candidate(model))
     yield "run", model.run_id[:8]
     yield "trained", f"{model.began:%Y-%m-%d %H:%M}"
     yield "data through", model.data_through[:10] or UNKNOWN
@@ -67,6 +69,10 @@ def _facts(model: StoredModel) -> Iterator[tuple[str, str]]:
         "gates",
         "not passed: " + ", ".join(name.replace("_", " ") for name in model.failed) if model.failed else "all passed",
     )
+
+
+def _title(candidate: str) -> str:
+    return "ensemble" if candidate == BLEND else candidate
 
 
 def _figures(comparison: TargetComparison) -> Table:
@@ -95,5 +101,5 @@ def _settings(comparison: TargetComparison) -> Table:
 
 def _setting(value: object) -> str:
     if value is None:
-        return UNKNOWN
+        return "not set"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
