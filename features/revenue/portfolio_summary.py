@@ -1,0 +1,94 @@
+"""The summary of a portfolio at the end of its data, in one line that a user can compare with figures of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from features.revenue.arr import facts
+from features.signals.signals import OpenSignals
+from features.utils.dates import to_iso
+from features.utils.formatting import count_of, short_money
+
+DUE_DAYS = 90
+"""A renewal is due next quarter if it is less than so many days away: the default horizon."""
+
+
+@dataclass(frozen=True)
+class PortfolioSummary:
+    """What a portfolio looks like at an instant.
+
+    Parameters
+    ----------
+    as_of : the end of the data.
+    contractual : whether accounts are active by subscriptions; otherwise by orders.
+    accounts : the active accounts.
+    arr : their ARR, currency a year; without contracts, the amount of their orders in the last 365 days. None if it is
+        unknown for all of them.
+    arr_unknown : the active accounts without a known ARR.
+    due : the active accounts whose next renewal is less than `DUE_DAYS` away; None if no renewal date is known.
+    overdue : the active accounts whose renewal date has passed.
+    """
+
+    as_of: datetime
+    contractual: bool
+    accounts: int
+    arr: float | None
+    arr_unknown: int
+    due: int | None
+    overdue: int
+
+    @property
+    def line(self) -> str:
+        """The line to confirm: "412 active accounts, ARR 9.80M, 37 due next quarter"."""
+        return ", ".join([count_of(self.accounts, "active account"), self._amount(), *self._renewals()])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON values, with the line."""
+        return vars(self) | {"as_of": to_iso(self.as_of), "due_days": DUE_DAYS, "line": self.line}
+
+    def _amount(self) -> str:
+        if self.arr is None:
+            return "ARR unknown" if self.contractual else "orders unknown"
+        unknown = f" ({count_of(self.arr_unknown, 'account')} unknown)" if self.arr_unknown else ""
+        amount = short_money(self.arr)
+        return (f"ARR {amount}" if self.contractual else f"{amount} ordered in the last 365 days") + unknown
+
+    def _renewals(self) -> list[str]:
+        if not self.contractual:
+            return []
+        if self.due is None:
+            return ["renewal dates unknown"]
+        return [f"{self.due:,} due next quarter", *([f"{self.overdue:,} overdue"] if self.overdue else [])]
+
+
+def portfolio_summary(signals: OpenSignals) -> PortfolioSummary:
+    """Summarize the active accounts at the end of the data.
+
+    Parameters
+    ----------
+    signals : checked signals.
+
+    Returns
+    -------
+    PortfolioSummary
+    """
+    # Rows at exactly the end of the data have been read, and count.
+    as_of = signals.data_through
+    active = facts(signals, as_of + timedelta(microseconds=1))
+    arr, renewal_at = active["arr"], active["renewal_at"]
+    due = None
+    if renewal_at.notna().any():
+        due = int(((renewal_at >= as_of) & (renewal_at < as_of + timedelta(days=DUE_DAYS))).sum())
+    return PortfolioSummary(
+        as_of=as_of,
+        contractual=signals.contractual,
+        accounts=len(active),
+        arr=float(np.nansum(arr)) if arr.notna().any() or active.empty else None,
+        arr_unknown=int(arr.isna().sum()),
+        due=due,
+        overdue=int((renewal_at < as_of).sum()),
+    )
