@@ -43,6 +43,13 @@ def simulate(
         typer.Option(help="Share of accounts that leave in a year, 0.01 to 0.9.", show_default="that of the preset"),
     ] = None,
     held_out_share: Annotated[float, typer.Option(help="Share of plays that are held out at random, 0 to 1.")] = 0.25,
+    tools: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Also write the portfolio to this new folder as exports of Stripe, Salesforce, Zendesk and Segment.",
+        ),
+    ] = None,
     play_effect: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,7 +65,10 @@ def simulate(
     The true probabilities are written to OUT-truth.parquet."""
     from training.simulation import MarketOptions
     from training.simulation import simulate as generate
+    from training.simulation.tools.write import require_new, write_tools
 
+    if tools is not None:
+        require_new(tools)
     options = MarketOptions(
         preset=preset,
         noise=noise,
@@ -73,6 +83,9 @@ def simulate(
     with progress_bar("simulating") as progress:
         summary = generate(out, accounts, weeks, seed, progress=progress, options=options)
     typer.echo(summary.text())
+    if tools is not None:
+        written = write_tools(summary.folder, tools, summary.end)
+        typer.echo(f"{len(written)} tables of four tools in {tools}; next: renewcast connect {tools}/*")
 
 
 def _play_effects(given: list[str] | None) -> dict[str, float] | None:
