@@ -1,0 +1,184 @@
+"""Inputs of a pack: which given table is which input, and the SQL that reads it with typed columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from features.packs.options import with_literals, with_names
+from features.packs.pack import Pack
+from features.packs.schema import Input, InputColumn, Latest, OptionValue
+from features.packs.typed_columns import SQL_TYPES, nested_text_sql, null_sql, typed_sql
+from features.utils.sql_text import sql_identifier
+
+SUFFIX = "_data"
+"""Suffix of table names that is removed before names are compared; samples and seeds have it."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table of a source.
+
+    Parameters
+    ----------
+    name : its name, without a schema.
+    columns : the DuckDB type of each column.
+    reference : SQL that refers to it, with its schema; default: the table of this name in the schema ``main``.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    reference: str = ""
+
+    @property
+    def sql(self) -> str:
+        """SQL that refers to the table."""
+        return self.reference or f"main.{sql_identifier(self.name)}"
+
+
+@dataclass(frozen=True)
+class BoundInput:
+    """An input and the table that it reads.
+
+    Parameters
+    ----------
+    input : its declaration.
+    relation : the table; None if there is none.
+    expressions : for each declared column that exists in the table: its SQL, and that of the untyped text.
+    lacking : the tables that have the name but not the required columns, with these.
+    """
+
+    input: Input
+    relation: Relation | None
+    expressions: Mapping[str, tuple[str, str]]
+    lacking: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def bind_input(pack: Pack, name: str, relations: Sequence[Relation], values: Mapping[str, OptionValue]) -> BoundInput:
+    """Find the table of the input ``name`` among ``relations``.
+
+    Parameters
+    ----------
+    pack : the pack.
+    name : the input.
+    relations : the tables of the source.
+    values : the value of every option.
+    """
+    declared = pack.file.inputs[name]
+    lacking: list[tuple[str, tuple[str, ...]]] = []
+    for relation in _candidates(declared, relations, pack.file.prefixes, values):
+        expressions = {
+            column: found
+            for column, about in declared.columns.items()
+            if (found := _expressions(column, about, relation, values))
+        }
+        missing = tuple(c for c, about in declared.columns.items() if about.required and c not in expressions)
+        if not missing:
+            return BoundInput(declared, relation, expressions, tuple(lacking))
+        lacking.append((relation.name, missing))
+    return BoundInput(declared, None, {}, tuple(lacking))
+
+
+def short_name(name: str, prefixes: Sequence[str]) -> str:
+    """Return the name of a table in lower case, without a prefix of the tool and without `SUFFIX`."""
+    name = name.lower()
+    for prefix in prefixes:
+        if name.startswith(prefix.lower()) and len(name) > len(prefix):
+            name = name[len(prefix) :]
+            break
+    return name.removesuffix(SUFFIX)
+
+
+def _candidates(
+    declared: Input, relations: Sequence[Relation], prefixes: Sequence[str], values: Mapping[str, OptionValue]
+) -> list[Relation]:
+    """Return the tables with an accepted name, in the order of preference; exact names first."""
+    result = []
+    for accepted in with_names(declared.names, values):
+        exact = [r for r in relations if r.name.lower() == accepted.lower()]
+        others = [r for r in relations if r not in exact and short_name(r.name, prefixes) == accepted.lower()]
+        result += [*exact, *sorted(others, key=lambda r: r.name)]
+    return result
+
+
+def _expressions(
+    column: str, about: InputColumn, relation: Relation, values: Mapping[str, OptionValue]
+) -> tuple[str, str] | None:
+    spellings = {name.lower(): name for name in relation.columns}
+    typed, texts = [], []
+    for name in with_names(about.names or (column,), values):
+        base, _, path = name.partition(".")
+        if actual := spellings.get(name.lower()):
+            value, given = sql_identifier(actual), relation.columns[actual]
+            texts.append(typed_sql(value, given, "text"))
+        elif path and (actual := spellings.get(base.lower())):
+            value, given = nested_text_sql(sql_identifier(actual), relation.columns[actual], path), "VARCHAR"
+            texts.append(value)
+        else:
+            continue
+        typed.append(typed_sql(value, given, about.type, about.epoch))
+    if len(typed) > 1:
+        return f"coalesce({', '.join(typed)})", f"coalesce({', '.join(texts)})"
+    return (typed[0], texts[0]) if typed else None
+
+
+def input_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) -> str:
+    """Return the SELECT of an input with its table, its `otherwise` query, or without rows.
+
+    Parameters
+    ----------
+    bound : the input.
+    values : the value of every option.
+    place : where the input is declared, for messages.
+    """
+    declared = bound.input
+    if bound.relation is not None:
+        chosen = [
+            f"{bound.expressions[c][0] if c in bound.expressions else null_sql(about.type)} AS {sql_identifier(c)}"
+            for c, about in declared.columns.items()
+        ]
+        sql = f"SELECT {_listed(chosen)} FROM {bound.relation.sql}"
+    elif declared.otherwise is not None:
+        chosen = [
+            f"{typed_sql(f'CAST({sql_identifier(c)} AS VARCHAR)', 'VARCHAR', about.type, about.epoch)}"
+            f" AS {sql_identifier(c)}"
+            for c, about in declared.columns.items()
+        ]
+        query = with_literals(declared.otherwise.query, values, place).strip()
+        sql = f"SELECT {_listed(chosen)} FROM (\n{query}\n)"
+    else:
+        chosen = [f"{null_sql(about.type)} AS {sql_identifier(c)}" for c, about in declared.columns.items()]
+        return f"SELECT {_listed(chosen)} WHERE false"
+    if declared.latest:
+        sql = f"SELECT * FROM (\n{sql}\n) QUALIFY {_latest(declared.latest)}"
+    if declared.where:
+        sql = f"SELECT * FROM (\n{sql}\n) WHERE {with_literals(declared.where, values, place)}"
+    return sql
+
+
+def unreadable_sql(bound: BoundInput) -> str:
+    """Return a SELECT of the number ``n`` of values that the input's types cannot read, and their ``columns``."""
+    assert bound.relation is not None
+    names, counts = [], []
+    for column, (typed, text) in bound.expressions.items():
+        if SQL_TYPES[bound.input.columns[column].type] != "VARCHAR":
+            names.append("'" + column + "'")
+            counts.append(f"count(*) FILTER (WHERE {text} IS NOT NULL AND {typed} IS NULL)")
+    if not names:
+        return ""
+    return (
+        "SELECT CAST(sum(unreadable) AS BIGINT) AS n, "
+        "string_agg(name || ' (' || unreadable || ')', ', ') AS columns FROM ("
+        f"SELECT unnest([{', '.join(names)}]) AS name, unnest([{', '.join(counts)}]) AS unreadable "
+        f"FROM {bound.relation.sql}) WHERE unreadable > 0"
+    )
+
+
+def _latest(latest: Latest) -> str:
+    key = ", ".join(map(sql_identifier, latest.key))
+    by = ", ".join(f"{sql_identifier(column)} DESC NULLS LAST" for column in latest.by)
+    return f"row_number() OVER (PARTITION BY {key} ORDER BY {by}) = 1"
+
+
+def _listed(expressions: Sequence[str]) -> str:
+    return "\n  " + ",\n  ".join(expressions) + "\n"

@@ -1,0 +1,254 @@
+"""The SELECT of each contract table of a pack over given tables, and its assumptions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from features.errors import SignalsError
+from features.packs.inputs import BoundInput, Relation, bind_input, input_sql, unreadable_sql
+from features.packs.options import option_values, with_literals
+from features.packs.pack import Pack
+from features.packs.schema import Derived, OptionValue
+from features.utils.currencies import minor_units_table
+from features.utils.formatting import count_of
+from features.utils.select_statement import QueryError, Select, parse_select
+from features.utils.sql_text import sql_identifier
+
+MINOR_UNITS = "minor_units"
+"""An input of every pack: ``currency`` and ``units``, for currencies that do not have 100 minor units."""
+_COUNT = re.compile(r"\{n:([^{}]+)\}")
+
+
+@dataclass(frozen=True)
+class AssumptionQuery:
+    """An assumption of a pack.
+
+    Parameters
+    ----------
+    text : the sentence with its placeholders.
+    query : the SELECT of its count; empty if it always holds.
+    """
+
+    text: str
+    query: str = ""
+
+    def sentence(self, row: Mapping[str, object]) -> str:
+        """Return the sentence for the ``row`` of the query; empty if the count is zero."""
+        given = row.get("n")
+        count = 1 if not self.query else given if isinstance(given, int) else 0
+        if not count:
+            return ""
+        text = _COUNT.sub(lambda match: count_of(count, match[1]), self.text)
+        return text.replace("{n}", f"{count:,}").format_map({name: row[name] or "" for name in row})
+
+
+@dataclass(frozen=True)
+class PackQueries:
+    """A pack over given tables.
+
+    Parameters
+    ----------
+    pack : the pack.
+    tables : the SELECT of each contract table that the tables can fill.
+    accounts : the SELECT of account ids and keys that other tools may share; empty if none.
+    users : the SELECT that maps users to accounts; empty if none.
+    assumptions : what to state, with counts.
+    inputs : the table that each input reads; empty if there is none.
+    omitted : the contract tables that the given tables cannot fill.
+    """
+
+    pack: Pack
+    tables: dict[str, str]
+    accounts: str
+    users: str
+    assumptions: tuple[AssumptionQuery, ...]
+    inputs: dict[str, str]
+    omitted: tuple[str, ...]
+
+
+def pack_queries(pack: Pack, relations: Sequence[Relation], options: Mapping[str, object] | None = None) -> PackQueries:
+    """Build the queries of a pack.
+
+    Parameters
+    ----------
+    pack : the pack.
+    relations : the tables of the source.
+    options : the user's values of the pack's options.
+
+    Raises
+    ------
+    SignalsError
+        If a required table or column is missing, an option is not valid or names a column that does not exist, or a
+        query is not allowed.
+    """
+    return _Builder(pack, relations, option_values(pack, options or {})).queries()
+
+
+class _Builder:
+    def __init__(self, pack: Pack, relations: Sequence[Relation], values: Mapping[str, OptionValue]) -> None:
+        self.pack, self.values = pack, values
+        self.bound = {name: bind_input(pack, name, relations, values) for name in pack.file.inputs}
+        self.available: dict[str, bool] = {}
+        self.parsed: dict[str, Select] = {}
+        for name in self.bound:
+            self._is_available(name, ())
+
+    def queries(self) -> PackQueries:
+        file = self.pack.file
+        self._check_required()
+        self._check_options()
+        tables = {
+            name: self._query(f"tables.{name}", table, [c for c, of in table.optional.items() if not self._any(of)])
+            for name, table in file.tables.items()
+            if self._is_fillable(f"tables.{name}", table)
+        }
+        assumptions = [
+            AssumptionQuery(each.text, self._query(f"assumptions.{n}", Derived(query=each.query)) if each.query else "")
+            for n, each in enumerate(file.assumptions, 1)
+        ]
+        for bound in self.bound.values():
+            if bound.relation is not None and (sql := unreadable_sql(bound)):
+                table = re.sub("[{}]", "", bound.relation.name)
+                text = f"{{n:value}} of the table {table} cannot be read and count as unknown: {{columns}}."
+                assumptions.append(AssumptionQuery(text, sql))
+        accounts, users = (
+            self._query(f"identity.{name}", Derived(query=sql)) if sql else ""
+            for name, sql in (("accounts", file.identity.accounts), ("users", file.identity.users))
+        )
+        inputs = {name: bound.relation.name if bound.relation else "" for name, bound in self.bound.items()}
+        omitted = tuple(name for name in file.tables if name not in tables)
+        return PackQueries(self.pack, tables, accounts, users, tuple(assumptions), inputs, omitted)
+
+    def _is_available(self, name: str, path: tuple[str, ...]) -> bool:
+        """Return whether the input has a table, or a query over inputs that are available."""
+        if name in path:
+            raise self._error(f"inputs.{name}.otherwise", "it refers to itself", "other inputs")
+        if name not in self.available:
+            bound = self.bound[name]
+            available = bound.relation is not None
+            if not available and (derived := bound.input.otherwise):
+                place = f"inputs.{name}.otherwise"
+                names = self._references(place, derived.query)
+                for each in names:
+                    self._is_available(each, (*path, name))
+                available = self._any(derived.needs or names)
+                if not available:
+                    self.bound[name] = BoundInput(
+                        bound.input.model_copy(update={"otherwise": None}), None, {}, bound.lacking
+                    )
+            self.available[name] = available
+        return self.available[name]
+
+    def _any(self, needs: Iterable[str]) -> bool:
+        """Return whether any of the inputs, or of their columns, exists."""
+        for need in needs:
+            name, _, column = need.partition(".")
+            bound = self.bound.get(name)
+            if bound is None or (column and column not in bound.input.columns):
+                raise self._error("needs", f"there is no input {need}", "input or input.column")
+            if self.available[name] and (not column or not bound.relation or column in bound.expressions):
+                return True
+        return False
+
+    def _is_fillable(self, place: str, table: Derived) -> bool:
+        return self._any(table.needs or self._references(place, table.query))
+
+    def _references(self, place: str, query: str) -> list[str]:
+        """Return the inputs that a query reads, each as often as it reads it."""
+        sql = with_literals(query, self.values, f"{self.pack.origin}: {place}")
+        try:
+            names = [str(reference) for reference in self._parsed(sql).references]
+        except QueryError as error:
+            raise self._error(place, error.found, error.expected, error.cure) from None
+        if unknown := [name for name in names if name not in self.bound and name != MINOR_UNITS]:
+            raise self._error(place, f"it reads {unknown[0]}, which is not an input", f"one of {', '.join(self.bound)}")
+        return [name for name in names if name != MINOR_UNITS]
+
+    def _parsed(self, sql: str) -> Select:
+        if sql not in self.parsed:
+            self.parsed[sql] = parse_select(sql)
+        return self.parsed[sql]
+
+    def _query(self, place: str, table: Derived, left_out: Sequence[str] = ()) -> str:
+        sql = with_literals(table.query, self.values, f"{self.pack.origin}: {place}").strip()
+        if left_out:
+            sql = f"SELECT * EXCLUDE ({', '.join(map(sql_identifier, left_out))}) FROM (\n{sql}\n)"
+        common: dict[str, str] = {}
+        uses = Counter(self._references(place, table.query))
+        self._collect(place, table.query, common, uses)
+        if MINOR_UNITS in sql or any(MINOR_UNITS in each for each in common.values()):
+            common = {MINOR_UNITS: minor_units_table(), **common}
+        # Without materialization, the engine may compute an input again for every use, and inputs of inputs more often.
+        listed = ",\n".join(
+            f"{sql_identifier(name)} AS {'MATERIALIZED ' if uses[name] > 1 else ''}(\n{text}\n)"
+            for name, text in common.items()
+        )
+        if not listed:
+            return sql
+        if re.match(r"WITH\s", sql, re.IGNORECASE):
+            return f"WITH {listed},\n{sql[4:].lstrip()}"
+        return f"WITH {listed}\n" + (sql if re.match(r"SELECT\s", sql, re.IGNORECASE) else f"SELECT * FROM (\n{sql}\n)")
+
+    def _collect(self, place: str, query: str, common: dict[str, str], uses: Counter[str]) -> None:
+        """Add the inputs that a query reads to ``common``, those that others need first, and count their ``uses``."""
+        for name in self._references(place, query):
+            if name not in common:
+                bound, where = self.bound[name], f"inputs.{name}"
+                if bound.relation is None and bound.input.otherwise:
+                    uses.update(self._references(f"{where}.otherwise", bound.input.otherwise.query))
+                    self._collect(f"{where}.otherwise", bound.input.otherwise.query, common, uses)
+                common[name] = input_sql(bound, self.values, f"{self.pack.origin}: {where}")
+
+    def _check_required(self) -> None:
+        for name, bound in self.bound.items():
+            if bound.input.required and not self.available[name]:
+                names = ", ".join(bound.input.names)
+                if bound.lacking:
+                    table, columns = bound.lacking[0]
+                    raise SignalsError(
+                        f"the pack {self.pack.name} cannot read the table {table}: "
+                        f"it has no column {', '.join(columns)}",
+                        f"{columns[0]}, or one of its other names: "
+                        + ", ".join(bound.input.columns[columns[0]].names or (columns[0],)),
+                        "let the loader sync this column, or map the table by hand",
+                    )
+                raise SignalsError(
+                    f"the pack {self.pack.name} needs the table {name}, which is missing",
+                    f"a table named {names}",
+                    "let the loader sync this table, or remove pack and map the tables by hand",
+                )
+
+    def _check_options(self) -> None:
+        for option, about in self.pack.file.options.items():
+            value = self.values[option]
+            if about.type not in ("column", "table") or not value or self._is_used(option, str(value)):
+                continue
+            raise SignalsError(
+                f"the option {option} of the pack {self.pack.name} names a {about.type} that does not exist: {value}",
+                f"the name of a {about.type} of the source",
+                "check the spelling",
+            )
+
+    def _is_used(self, option: str, value: str) -> bool:
+        """Return whether an input reads the table, or a column, that the option names."""
+        placeholder = "{" + option + "}"
+        for bound in self.bound.values():
+            if bound.relation is None:
+                continue
+            if placeholder in bound.input.names and bound.relation.name.lower() == value.lower():
+                return True
+            spellings = {name.lower() for name in bound.relation.columns}
+            named = [n for about in bound.input.columns.values() for n in about.names if placeholder in n]
+            if any(n.replace(placeholder, value).partition(".")[0].lower() in spellings for n in named):
+                return True
+        return not any(
+            placeholder in name
+            for bound in self.bound.values()
+            for name in (*bound.input.names, *(n for c in bound.input.columns.values() for n in c.names))
+        )
+
+    def _error(self, place: str, found: str, expected: str = "", cure: str = "") -> SignalsError:
+        return SignalsError(f"the pack {self.pack.origin}: {place} cannot be used: {found}", expected, cure)

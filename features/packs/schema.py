@@ -1,0 +1,222 @@
+"""The schema of a pack file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from features.contract.schema import TABLES
+
+Kind = Literal["billing", "crm", "support", "product"]
+"""What a tool is for; one of each kind makes a portfolio."""
+ColumnType = Literal["text", "instant", "number", "integer", "boolean", "json"]
+Epoch = Literal["s", "ms", "us"]
+Name = Annotated[str, Field(pattern=r"^_?[a-z][a-z0-9_]*$", max_length=60)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Sql = Annotated[str, Field(min_length=1, max_length=50_000)]
+Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=120)], ...], Field(strict=False, max_length=50)]
+InputNames = Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=50)]
+OptionValue = str | bool | int | float | tuple[str, ...]
+
+
+class PackPart(BaseModel):
+    """A part of a pack file: frozen, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class InputColumn(PackPart):
+    """One typed column of an input; ``"text"`` is short for ``{ type = "text" }``.
+
+    Parameters
+    ----------
+    type : ``text``, ``instant`` (UTC), ``number``, ``integer``, ``boolean`` or ``json``.
+    names : the accepted names of the column; default: its own name. If several exist, the first value that is known is
+        read. A name with dots, such as ``properties.amount``, reads a value inside a JSON or nested column.
+        ``{option}`` is the name that the user's option of the type ``column`` gives.
+    required : whether a table without this column is not this input.
+    epoch : the unit of instants that are stored as numbers.
+    """
+
+    type: ColumnType
+    names: Names = ()
+    required: bool = False
+    epoch: Epoch = "s"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_type(cls, given: Any) -> Any:
+        return {"type": given} if isinstance(given, str) else given
+
+
+class Latest(PackPart):
+    """Versions of rows: the latest of each key counts.
+
+    Parameters
+    ----------
+    key : the columns that identify a row.
+    by : the columns that order its versions, the most important first.
+    """
+
+    key: InputNames
+    by: InputNames
+
+
+class Derived(PackPart):
+    """A SELECT in place of a table; ``"SELECT …"`` is short for ``{ query = "SELECT …" }``.
+
+    Parameters
+    ----------
+    query : one SELECT from other inputs. It returns the declared columns, as text or typed.
+    needs : inputs, or their columns (``input.column``), of which at least one must exist. Default: any of the inputs
+        that the query reads.
+    """
+
+    query: Sql
+    needs: Names = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_query(cls, given: Any) -> Any:
+        return {"query": given} if isinstance(given, str) else given
+
+
+class Input(PackPart):
+    """A table of the tool, as the SQL of the pack reads it: with exactly the declared columns.
+
+    Parameters
+    ----------
+    names : the accepted names of the table, ignoring case; the first that exists is read. ``{option}`` is the name that
+        the user's option of the type ``table`` gives.
+    columns : the columns. One that does not exist is null.
+    required : whether the pack needs this table.
+    latest : if the table holds several versions of a row.
+    where : a condition that a row (after ``latest``) must meet.
+    otherwise : a SELECT from other inputs that is used if there is no such table.
+    """
+
+    names: Names = ()
+    columns: Annotated[dict[Name, InputColumn], Field(min_length=1, max_length=300)]
+    required: bool = False
+    latest: Latest | None = None
+    where: Sql | None = None
+    otherwise: Derived | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.names and not self.otherwise:
+            raise PydanticCustomError("names", "Input should have names of tables, or otherwise")
+        if self.latest and (unknown := sorted({*self.latest.key, *self.latest.by} - set(self.columns))):
+            raise PydanticCustomError(
+                "latest", "Input should name declared columns; undeclared: {names}", {"names": ", ".join(unknown)}
+            )
+        return self
+
+
+class Option(PackPart):
+    """A choice of the user.
+
+    Parameters
+    ----------
+    type : ``column`` or ``table`` (a name), ``text``, ``number``, ``boolean``, ``choice`` (one of ``choices``), or
+        ``list`` (of texts). SQL uses the value as ``$name``.
+    default : the value if the user gives none.
+    about : what it decides, in one sentence.
+    choices : the values of a choice.
+    """
+
+    type: Literal["column", "table", "text", "number", "boolean", "choice", "list"]
+    default: OptionValue
+    about: Text
+    choices: Names = ()
+
+    @field_validator("default", mode="before")
+    @classmethod
+    def _as_tuple(cls, given: Any) -> Any:
+        return tuple(given) if isinstance(given, list) else given
+
+
+class PackTable(Derived):
+    """One table of the contract; ``"SELECT …"`` is short for ``{ query = "SELECT …" }``.
+
+    Parameters
+    ----------
+    query : one SELECT from inputs.
+    needs : inputs, or their columns (``input.column``), of which at least one must exist, or else there is no such
+        table. Without them it would be empty and say that nothing happened, although nothing is known. Default: any of
+        the inputs that the query reads.
+    optional : for columns of the result: the inputs, or their columns, of which at least one must exist. Without them
+        the column is left out, because it is unknown.
+    """
+
+    optional: dict[Name, Names] = Field(default_factory=dict)
+
+
+class Assumption(PackPart):
+    """A statement to confirm, with its count.
+
+    Parameters
+    ----------
+    text : a sentence. ``{n}`` is the count, ``{n:account}`` the count with its noun (1 account, 2 accounts), and other
+        names are further columns of the query.
+    query : one SELECT of one row with a column ``n``. The statement is not shown if n is 0. Without a query it always
+        is.
+    """
+
+    text: Text
+    query: Sql | None = None
+
+
+class Identity(PackPart):
+    """How the tool's rows are joined to other tools.
+
+    Parameters
+    ----------
+    accounts : a SELECT of ``account_id`` and keys that other tools may share: ``domain``, ``name``, and ids of other
+        tools.
+    users : a SELECT of ``user_id`` and ``account_id``, for events that name only a user.
+    """
+
+    accounts: Sql | None = None
+    users: Sql | None = None
+
+
+class PackFile(PackPart):
+    """A pack file.
+
+    Parameters
+    ----------
+    title : the name of the tool.
+    version : rises with every change of what is mapped.
+    kind : what the tool is for.
+    about : what the pack reads and maps, in plain English.
+    documentation : public pages that describe the tables.
+    prefixes : prefixes of table names, which are removed before names are compared.
+    inputs, options, tables, identity, assumptions : see their classes.
+    pitfalls : what users of the tool should know, one sentence each.
+    """
+
+    title: Text
+    version: Annotated[int, Field(ge=1)]
+    kind: Kind
+    about: Text
+    documentation: Names = ()
+    prefixes: Names = ()
+    pitfalls: Annotated[tuple[Text, ...], Field(strict=False, max_length=50)] = ()
+    inputs: Annotated[dict[Name, Input], Field(min_length=1, max_length=100)]
+    options: dict[Name, Option] = Field(default_factory=dict)
+    tables: Annotated[dict[Name, PackTable], Field(min_length=1)]
+    identity: Identity = Identity()
+    assumptions: Annotated[tuple[Assumption, ...], Field(strict=False, max_length=100)] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if unknown := sorted(set(self.tables) - set(TABLES)):
+            raise PydanticCustomError(
+                "tables",
+                "Input should have tables of the data contract; others: {names}",
+                {"names": ", ".join(unknown)},
+            )
+        return self

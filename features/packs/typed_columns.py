@@ -1,0 +1,138 @@
+"""SQL that reads a column of a landed table as a declared type.
+
+Loaders store one fact in many ways: an instant as a timestamp, as ISO 8601 text or as a number of seconds; a flag as
+text; a list as JSON, as text or nested. A value that cannot be read is null, so that the pack can count it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from features.packs.schema import ColumnType, Epoch
+from features.utils.sql_text import sql_literal
+
+SQL_TYPES: dict[ColumnType, str] = {
+    "text": "VARCHAR",
+    "instant": "TIMESTAMP",
+    "number": "DOUBLE",
+    "integer": "BIGINT",
+    "boolean": "BOOLEAN",
+    "json": "JSON",
+}
+"""The type of a column in the SQL of a pack; instants are in UTC without a zone."""
+_PER_SECOND: dict[Epoch, int] = {"s": 1, "ms": 1000, "us": 1_000_000}
+_FIRST_SECOND, _END_SECOND = -2_208_988_800, 7_258_118_400
+"""1900 and 2200: instants outside mean "unknown" (0001-01-01, 9999-12-31)."""
+_DIGITS = r"[+-]?\d{9,}([.]\d+)?"
+_ISO = r"(19|20|21)\d\d-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d\d(:\d\d([.]\d+)?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))?)?"
+_NUMBER = r"[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?"
+_TRUE, _FALSE = "('true', 't', 'yes', 'y', '1')", "('false', 'f', 'no', 'n', '0')"
+_INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|DECIMAL\(\d+,\s*0\)$")
+_FRACTION = re.compile(r"DOUBLE$|FLOAT$|REAL$|DECIMAL\(")
+_NESTED = re.compile(r"STRUCT|MAP|UNION|.*\[\d*\]$", re.DOTALL)
+
+
+def typed_sql(value: str, given: str, wanted: ColumnType, epoch: Epoch = "s") -> str:
+    """Return SQL that reads the expression ``value`` as the type ``wanted``.
+
+    Parameters
+    ----------
+    value : the SQL expression.
+    given : its DuckDB type.
+    wanted : the declared type.
+    epoch : the unit of instants that are stored as numbers.
+    """
+    given = given.upper()
+    if wanted == "json":
+        return _json(value, given)
+    if wanted == "text":
+        return _text(value, given)
+    if wanted == "instant":
+        return _instant(value, given, epoch)
+    if wanted == "boolean":
+        return _boolean(value, given)
+    return _number(value, given, SQL_TYPES[wanted])
+
+
+def nested_text_sql(value: str, given: str, path: str) -> str:
+    """Return SQL for the text at ``path`` (keys joined by dots) inside a JSON or nested column."""
+    keys = "".join('."' + key.replace('"', "") + '"' for key in path.split("."))
+    return f"json_extract_string({_json(value, given.upper())}, {sql_literal('$' + keys)})"
+
+
+def null_sql(wanted: ColumnType) -> str:
+    """Return SQL for an unknown value of the type ``wanted``."""
+    return f"CAST(NULL AS {SQL_TYPES[wanted]})"
+
+
+def _json(value: str, given: str) -> str:
+    if given == "JSON":
+        return value
+    if _NESTED.match(given):
+        return f"to_json({value})"
+    text = f"CAST({value} AS VARCHAR)"
+    return f"CASE WHEN json_valid({text}) THEN CAST({text} AS JSON) END"
+
+
+def _text(value: str, given: str) -> str:
+    if given == "JSON":
+        return f"nullif(json_extract_string({value}, '$'), '')"
+    if _NESTED.match(given):
+        return f"CAST(to_json({value}) AS VARCHAR)"
+    if _FRACTION.match(given) and not _INTEGER.match(given):
+        # Ids that became numbers with a fraction of zero.
+        whole = f"TRY_CAST({value} AS HUGEINT)"
+        return f"CASE WHEN {whole} = {value} THEN CAST({whole} AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
+    return f"nullif({_trimmed(value, given)}, '')"
+
+
+def _trimmed(value: str, given: str) -> str:
+    """Return SQL for the text of a column without blanks at its ends; it may be empty."""
+    if given == "VARCHAR":
+        return f"trim({value})"
+    return f"trim({_text(value, given)})" if given == "JSON" else f"trim(CAST({value} AS VARCHAR))"
+
+
+def _instant(value: str, given: str, epoch: Epoch) -> str:
+    if given == "TIMESTAMP WITH TIME ZONE":
+        return _in_range(f"({value} AT TIME ZONE 'UTC')")
+    if given.startswith("TIMESTAMP") or given == "DATE":
+        return _in_range(f"CAST({value} AS TIMESTAMP)")
+    if _INTEGER.match(given) or _FRACTION.match(given):
+        return _from_epoch(f"CAST({value} AS DOUBLE)", epoch)
+    text = _trimmed(value, given)
+    iso = f"TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
+    number = _from_epoch(f"TRY_CAST({text} AS DOUBLE)", epoch)
+    return (
+        f"CASE WHEN regexp_full_match({text}, {sql_literal(_DIGITS)}) THEN {number} "
+        f"WHEN regexp_full_match({text}, {sql_literal(_ISO)}) THEN {iso} END"
+    )
+
+
+def _from_epoch(number: str, epoch: Epoch) -> str:
+    per_second = _PER_SECOND[epoch]
+    low, high = _FIRST_SECOND * per_second, _END_SECOND * per_second - 1
+    micros = f"CAST({number} * {1_000_000 // per_second} AS BIGINT)"
+    return f"CASE WHEN {number} BETWEEN {low} AND {high} THEN make_timestamp({micros}) END"
+
+
+def _in_range(instant: str) -> str:
+    return f"CASE WHEN {instant} >= TIMESTAMP '1900-01-01' AND {instant} < TIMESTAMP '2200-01-01' THEN {instant} END"
+
+
+def _boolean(value: str, given: str) -> str:
+    if given == "BOOLEAN":
+        return value
+    if _INTEGER.match(given) or _FRACTION.match(given):
+        return f"({value} <> 0)"
+    text = f"lower({_trimmed(value, given)})"
+    return f"CASE WHEN {text} IN {_TRUE} THEN true WHEN {text} IN {_FALSE} THEN false END"
+
+
+def _number(value: str, given: str, wanted: str) -> str:
+    if given == "BOOLEAN" or _INTEGER.match(given):
+        return f"TRY_CAST({value} AS {wanted})"
+    if _FRACTION.match(given):
+        return f"CASE WHEN isfinite(CAST({value} AS DOUBLE)) THEN TRY_CAST({value} AS {wanted}) END"
+    text = _trimmed(value, given)
+    return f"CASE WHEN regexp_full_match({text}, {sql_literal(_NUMBER)}) THEN TRY_CAST({text} AS {wanted}) END"

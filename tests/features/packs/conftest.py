@@ -1,0 +1,171 @@
+"""Fixtures of the tests of packs: run a pack over small tables that are written in the test."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from features.contract.schema import TABLES
+from features.packs.inputs import Relation
+from features.packs.pack import Pack, shipped_pack
+from features.packs.queries import PackQueries, pack_queries
+from features.sources.base import connect_duckdb
+from features.utils.sql_text import sql_identifier, sql_literal
+
+EXPORTS = Path(__file__).resolve().parents[4] / "shared" / "data" / "exports"
+#: The main checkout has the folder next to it; a work tree is one level deeper.
+FOLDERS = (EXPORTS, EXPORTS.parents[3] / "shared" / "data" / "exports")
+
+
+@dataclass(frozen=True)
+class PackRun:
+    """The result of a pack over tables.
+
+    Parameters
+    ----------
+    tables : the contract tables, each as a frame.
+    assumptions : the sentences whose count is not zero.
+    accounts, users : the frames of the pack's identity; None if it has none.
+    queries : the SQL of the pack.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    assumptions: Sequence[str]
+    accounts: pd.DataFrame | None
+    users: pd.DataFrame | None
+    queries: PackQueries
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self.tables[name]
+
+    def rows(self, table: str, *columns: str, order: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        """Return the columns of a table as tuples: instants as text without midnight, missing values as None."""
+        frame = self.tables[table]
+        ordered = frame.sort_values(list(order or [c for c in ("account_id", "started_at", "occurred_at") if c in frame]))
+        return [tuple(_plain(value) for value in row) for row in ordered[list(columns)].itertuples(index=False)]
+
+    def stated(self, words: str) -> str:
+        """Return the one assumption that contains ``words``."""
+        (found,) = [text for text in self.assumptions if words in text]
+        return found
+
+
+def _plain(value: Any) -> Any:
+    if value is None or (not isinstance(value, list) and pd.isna(value)):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.strftime("%Y-%m-%d %H:%M:%S").removesuffix(" 00:00:00")
+    if hasattr(value, "item"):
+        value = value.item()
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def _create(connection: duckdb.DuckDBPyConnection, name: str, rows: str | Sequence[Mapping[str, Any]]) -> None:
+    if isinstance(rows, str):
+        # CSV: every column is text, and an empty field is missing.
+        header, *lines = list(csv.reader(io.StringIO(textwrap.dedent(rows).strip()), skipinitialspace=True))
+        shape = ", ".join(f"{sql_identifier(column.strip())} VARCHAR" for column in header)
+        connection.execute(f"CREATE TABLE main.{sql_identifier(name)} ({shape})")
+        for line in lines:
+            values = ", ".join(sql_literal(value.strip() or None) for value in line)
+            connection.execute(f"INSERT INTO main.{sql_identifier(name)} VALUES ({values})")
+    else:
+        frame = pd.DataFrame(list(rows))
+        connection.register("frame", frame)
+        connection.execute(f"CREATE TABLE main.{sql_identifier(name)} AS SELECT * FROM frame")
+        connection.unregister("frame")
+
+
+def relations(connection: duckdb.DuckDBPyConnection) -> list[Relation]:
+    """Return the tables of the schema ``main``."""
+    columns = connection.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = 'main' ORDER BY table_name, ordinal_position"
+    ).fetchall()
+    tables: dict[str, dict[str, str]] = {}
+    for table, column, kind in columns:
+        tables.setdefault(table, {})[column] = kind
+    return [Relation(name, found) for name, found in tables.items()]
+
+
+def _run(connection: duckdb.DuckDBPyConnection, pack: Pack, options: Mapping[str, object]) -> PackRun:
+    queries = pack_queries(pack, relations(connection), options)
+    tables = {name: connection.execute(sql).df() for name, sql in queries.tables.items()}
+    for name, frame in tables.items():
+        assert set(TABLES[name].required) <= set(frame.columns), (name, list(frame.columns))
+    sentences = []
+    for each in queries.assumptions:
+        row = {}
+        if each.query:
+            cursor = connection.execute(each.query)
+            names = [about[0] for about in cursor.description]
+            (values,) = cursor.fetchall()
+            row = dict(zip(names, values, strict=True))
+        if sentence := each.sentence(row):
+            sentences.append(sentence)
+    accounts, users = (connection.execute(sql).df() if sql else None for sql in (queries.accounts, queries.users))
+    return PackRun(tables, sentences, accounts, users, queries)
+
+
+@pytest.fixture
+def run_pack() -> Callable[..., PackRun]:
+    """Return ``run_pack(pack, tables, **options)``.
+
+    ``pack`` is the name of a shipped pack or a `Pack`; ``tables`` maps the name of each table to CSV text, of which
+    every column is text as in an exported file, or to a list of typed rows.
+    """
+
+    def run(
+        pack: str | Pack, tables: Mapping[str, str | Sequence[Mapping[str, Any]]], **options: object
+    ) -> PackRun:
+        connection = connect_duckdb().con
+        for name, rows in tables.items():
+            _create(connection, name, rows)
+        return _run(connection, shipped_pack(pack) if isinstance(pack, str) else pack, options)
+
+    return run
+
+
+@pytest.fixture
+def run_export() -> Callable[..., PackRun]:
+    """Return ``run_export(pack, folder, **options)``: run a pack over a folder of the sample exports, if it is there."""
+
+    def run(pack: str, folder: str, **options: object) -> PackRun:
+        place = next((each / folder for each in FOLDERS if (each / folder).is_dir()), None)
+        if place is None:
+            pytest.skip("the sample exports are not there")
+        connection = connect_duckdb().con
+        for file in sorted(place.glob("*.csv")):
+            _create(connection, file.stem, file.read_text(encoding="utf-8"))
+        return _run(connection, shipped_pack(pack), options)
+
+    return run
+
+
+def known(frame: pd.DataFrame, at: str) -> list[tuple[Any, ...]]:
+    """Return what a snapshot at ``at`` may know of subscriptions: values that are known later are missing."""
+    instant = pd.Timestamp(at)
+    rows = frame[frame.started_at < instant].copy()
+    for column, since in {"ended_at": "ended_at", "end_reason": "ended_at", "notice_at": "notice_at"}.items():
+        rows[column] = rows[column].where(rows[since] < instant)
+    unknown = rows.term_started_at >= instant
+    for column in ("arr", "seats", "plan", "renewal_at", "term_started_at"):
+        rows[column] = rows[column].mask(unknown)
+    columns = ["account_id", "subscription_id", "started_at", "ended_at", "arr", "seats", "renewal_at", "notice_at", "end_reason", "status"]
+    ordered = rows.sort_values(["account_id", "subscription_id", "started_at"])[columns]
+    return [tuple(_plain(value) for value in row) for row in ordered.itertuples(index=False)]
+
+
+@pytest.fixture
+def known_at() -> Callable[[pd.DataFrame, str], list[tuple[Any, ...]]]:
+    """Return `known`."""
+    return known

@@ -1,0 +1,70 @@
+"""Columns of landed tables are read as their declared types, however a loader stored them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from features.packs.schema import ColumnType, Epoch
+from features.packs.typed_columns import nested_text_sql, typed_sql
+from features.sources.base import connect_duckdb
+
+NOON = datetime(2024, 3, 1, 12)
+CASES = [
+    ("DATE '2024-03-01'", "DATE", "instant", "s", datetime(2024, 3, 1)),
+    ("TIMESTAMPTZ '2024-03-01 13:00:00+01'", "TIMESTAMP WITH TIME ZONE", "instant", "s", NOON),
+    ("TIMESTAMP_NS '2024-03-01 12:00:00'", "TIMESTAMP_NS", "instant", "s", NOON),
+    ("1709294400", "BIGINT", "instant", "s", NOON),
+    ("1709294400000", "BIGINT", "instant", "ms", NOON),
+    ("1709294400000000.0", "DOUBLE", "instant", "us", NOON),
+    ("'1709294400'", "VARCHAR", "instant", "s", NOON),
+    ("'1709294400.0'", "VARCHAR", "instant", "s", NOON),
+    ("' 2024-03-01T12:00:00.000Z '", "VARCHAR", "instant", "s", NOON),
+    ("'2024-03-01 12:00:00 UTC'", "VARCHAR", "instant", "s", NOON),
+    ("'2024-03-01T14:00:00+0200'", "VARCHAR", "instant", "s", NOON),
+    ("'2024-03-01 12:00:00.000000'", "VARCHAR", "instant", "s", NOON),
+    ("'2024-03-01'", "VARCHAR", "instant", "s", datetime(2024, 3, 1)),
+    ("'9999-12-31 00:00:00'", "VARCHAR", "instant", "s", None),
+    ("TIMESTAMP '9999-12-31'", "TIMESTAMP", "instant", "s", None),
+    ("253402214400", "BIGINT", "instant", "s", None),
+    ("'0001-01-01'", "VARCHAR", "instant", "s", None),
+    ("'soon'", "VARCHAR", "instant", "s", None),
+    ("''", "VARCHAR", "text", "s", None),
+    ("' a b '", "VARCHAR", "text", "s", "a b"),
+    ("123", "BIGINT", "text", "s", "123"),
+    ("123.0", "DOUBLE", "text", "s", "123"),
+    ("CAST(123 AS DECIMAL(18,0))", "DECIMAL(18,0)", "text", "s", "123"),
+    ("JSON '\"cus_1\"'", "JSON", "text", "s", "cus_1"),
+    ("'12.5'", "VARCHAR", "number", "s", 12.5),
+    ("'1e3'", "VARCHAR", "number", "s", 1000.0),
+    ("'1,000'", "VARCHAR", "number", "s", None),
+    ("'nan'", "VARCHAR", "number", "s", None),
+    ("CAST('inf' AS DOUBLE)", "DOUBLE", "number", "s", None),
+    ("CAST(12.5 AS DECIMAL(9,2))", "DECIMAL(9,2)", "number", "s", 12.5),
+    ("'4'", "VARCHAR", "integer", "s", 4),
+    ("'TRUE'", "VARCHAR", "boolean", "s", True),
+    ("'f'", "VARCHAR", "boolean", "s", False),
+    ("0", "BIGINT", "boolean", "s", False),
+    ("'maybe'", "VARCHAR", "boolean", "s", None),
+    ("'{\"a\": 1}'", "VARCHAR", "json", "s", '{"a": 1}'),
+    ("'{broken'", "VARCHAR", "json", "s", None),
+    ("{'a': 1}", "STRUCT(a INTEGER)", "json", "s", '{"a":1}'),
+]
+
+
+def _value(sql: str) -> object:
+    row = connect_duckdb().con.execute(f"SELECT {sql}").fetchone()
+    assert row is not None
+    return row[0]
+
+
+@pytest.mark.parametrize(("value", "given", "wanted", "epoch", "expected"), CASES)
+def test_a_value_is_read_as_its_declared_type(value: str, given: str, wanted: ColumnType, epoch: Epoch, expected: object) -> None:
+    assert _value(typed_sql(value, given, wanted, epoch)) == expected
+
+
+@pytest.mark.parametrize(("value", "given"), [("'{\"a\": {\"b\": 7}}'", "VARCHAR"), ("{'a': {'b': 7}}", "STRUCT(a STRUCT(b INTEGER))")])
+def test_a_value_inside_a_nested_column_is_read(value: str, given: str) -> None:
+    assert _value(nested_text_sql(value, given, "a.b")) == "7"
+    assert _value(nested_text_sql(value, given, "a.c")) is None
