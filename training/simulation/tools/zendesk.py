@@ -12,7 +12,7 @@ import pandas as pd
 
 from training.simulation.tools.identifiers import AccountIds, iso
 
-#: Zendesk closes a solved ticket after some days. Nobody works on it then.
+#: Zendesk closes a solved ticket after some days.
 CLOSED_AFTER = pd.Timedelta(days=4)
 #: Ratings of at least this many points of five are good.
 GOOD_FROM = 4
