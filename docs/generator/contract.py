@@ -61,7 +61,8 @@ def _values(its: TableSchema, column: Column) -> str:
 def _rules(its: TableSchema) -> str:
     rules = [f"{code(end)} is not before {code(start)}." for start, end in its.intervals]
     if its.unique:
-        rules.append(f"{code(its.unique)} is unique.")
+        verb = "is" if len(its.unique) == 1 else "together are"
+        rules.append(f"{' and '.join(map(code, its.unique))} {verb} unique.")
     rules += [
         f"{code(c.name)} is filled in later: a snapshot from before {_instant(c)} sees it as empty."
         for c in its.columns

@@ -58,7 +58,7 @@ class TableSchema:
     event : whether the rows are events: exact duplicates (a re-sent batch) count once, and ``loaded_at`` is the instant
         at which a row arrived.
     intervals : (start, end) pairs of columns; the end must not be before the start.
-    unique : a column without repeated values.
+    unique : the columns whose values together identify a row.
     ranges : (kind, column, minimum, maximum): bounds for the rows of that kind.
     identity : the column that identifies the subject of a row. Rows of one event are its versions
         (`features.signals.event_versions`), and rows of one subscription are its consecutive periods.
@@ -69,12 +69,17 @@ class TableSchema:
     at: str = "occurred_at"
     event: bool = True
     intervals: tuple[tuple[str, str], ...] = ()
-    unique: str | None = None
+    unique: tuple[str, ...] = ()
     ranges: tuple[tuple[str, str, float, float], ...] = ()
     identity: str = ""
 
     def __getitem__(self, name: str) -> Column:
         return next(c for c in self.columns if c.name == name)
+
+    @property
+    def of_accounts(self) -> bool:
+        """Whether each row belongs to one account; rates of currencies, for example, do not."""
+        return "account_id" in self.names
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,10 +116,11 @@ _TABLES = (
             Column("region", "string"),
             Column("employees", "int", minimum=0),
             Column("csm", "string"),
+            Column("parent_id", "string"),
         ),
         at="created_at",
         event=False,
-        unique="account_id",
+        unique=("account_id",),
     ),
     TableSchema(
         "subscriptions",
@@ -123,8 +129,11 @@ _TABLES = (
             Column("started_at", "instant", True),
             Column("ended_at", "instant", known_from="ended_at"),
             Column("arr", "float", True, minimum=0),
+            Column("currency", "string"),
             Column("seats", "int", minimum=0),
             Column("plan", "string"),
+            Column("product", "string"),
+            Column("status", "string", values=("active", "trial", "paused", "past_due")),
             Column("usage_limit", "float", minimum=0),
             Column("renewal_at", "instant"),
             Column("term_started_at", "instant"),
@@ -155,10 +164,28 @@ _TABLES = (
         Column("feature", "string"),
         Column("quantity", "float"),
         Column("minutes", "float", minimum=0),
+        Column("product", "string"),
     ),
     _event(
         "engagement",
-        Column("kind", "string", True, ("meeting", "qbr", "email", "training", "webinar", "community", "survey")),
+        Column(
+            "kind",
+            "string",
+            True,
+            (
+                "meeting",
+                "qbr",
+                "email",
+                "training",
+                "webinar",
+                "community",
+                "survey",
+                "call",
+                "chat",
+                "note",
+                "task",
+            ),
+        ),
         Column(
             "outcome",
             "string",
@@ -199,7 +226,12 @@ _TABLES = (
     ),
     _event(
         "billing",
-        Column("kind", "string", True, ("invoice_paid", "invoice_overdue", "payment_failed", "budget_review")),
+        Column(
+            "kind",
+            "string",
+            True,
+            ("invoice_paid", "invoice_overdue", "payment_failed", "budget_review", "refund", "credit", "dispute"),
+        ),
         Column("amount", "float"),
     ),
     _event(
@@ -223,6 +255,24 @@ _TABLES = (
         ),
         intervals=(("occurred_at", "closed_at"),),
         identity="event_id",
+    ),
+    _event(
+        "pulse",
+        Column("by", "string"),
+        Column("sentiment", "int", True, minimum=-2, maximum=2),
+        Column("renewal_call", "string", values=("renew", "at_risk", "churn")),
+        Column("expires_at", "instant"),
+        intervals=(("occurred_at", "expires_at"),),
+    ),
+    TableSchema(
+        "fx_rates",
+        (
+            Column("currency", "string", True),
+            Column("occurred_at", "instant", True),
+            Column("rate", "float", True, minimum=1e-9),
+        ),
+        event=False,
+        unique=("currency", "occurred_at"),
     ),
 )
 

@@ -56,7 +56,7 @@ def custom_measure(entry: CustomFeature, place: str, tables: Mapping[str, TableS
 
 
 def _table(entry: CustomFeature, place: str, tables: Mapping[str, TableSchema]) -> TableSchema:
-    names = [name for name in tables if name != "accounts"]
+    names = [name for name, table in tables.items() if name != "accounts" and table.of_accounts]
     if entry.table not in names:
         raise BadRequest(
             f"{place}, key table: {entry.table} is not a table that can be measured", "one of " + ", ".join(names)

@@ -10,7 +10,7 @@ from features.definitions.windows import HALF_YEAR, LASTING, QUARTER, RARE, YEAR
 
 _feature = Family("engagement", "engagement")
 
-MEETINGS = ("meeting", "qbr", "training", "webinar")
+MEETINGS = ("meeting", "qbr", "training", "webinar", "call")
 """Kinds of engagement that a contact attends."""
 TEACHING = ("training", "webinar")
 EMAIL = ("email",)
@@ -25,9 +25,17 @@ def _outcome(*outcomes: str, kinds: tuple[str, ...] = ()) -> Any:
     return pick
 
 
-# Activity of the vendor alone (an ignored email, a missed meeting) is not engagement of the customer.
+# Activity of the vendor alone (an ignored email, a missed meeting, a note) is not engagement of the customer.
 MUTUAL = ("attended", "replied", "posted", "completed")
-TOUCHES = Count("engagement", "touches", column="outcome", where=_outcome(*MUTUAL))
+INTERNAL = ("note", "task")
+"""Kinds that the vendor records for itself."""
+
+
+def _mutual(rows: Rows) -> Any:
+    return rows.outcome.isin(MUTUAL).fill_null(False) & rows.kind.notin(INTERNAL)
+
+
+TOUCHES = Count("engagement", "touches", column="outcome", where=_mutual)
 ATTENDED = Count("engagement", "kept", column="outcome", where=_outcome("attended", kinds=MEETINGS))
 MISSES = Count("engagement", "missed", column="outcome", where=_outcome(*MISSED, kinds=MEETINGS))
 NO_SHOWS = Count("engagement", "no_shows", column="outcome", where=_outcome(*MISSED, kinds=MEETINGS))
@@ -40,9 +48,9 @@ POSTS = Count("engagement", "posts", where=lambda t: t.kind == "community")
 QBRS_HELD = Count("engagement", "qbrs_held", column="outcome", where=_outcome("attended", "completed", kinds=("qbr",)))
 QBRS_MISSED = Count("engagement", "qbrs_missed", column="outcome", where=_outcome(*MISSED, kinds=("qbr",)))
 CONTACTS = Distinct(
-    "engagement", "contacts", column="contact_id", where=_outcome(*MUTUAL), key=lambda t: t.contact_id
+    "engagement", "contacts", column="contact_id", where=_mutual, key=lambda t: t.contact_id
 )
-LAST = Newest("engagement", "last", where=_outcome(*MUTUAL))
+LAST = Newest("engagement", "last", where=_mutual)
 LAST_MEETING = Newest("engagement", "last_meeting", where=_outcome("attended", kinds=MEETINGS))
 
 FEATURES: tuple[Feature, ...] = (

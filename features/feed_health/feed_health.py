@@ -29,8 +29,8 @@ from features.sources.engine import error_types, fetch, set_cutoff
 from features.utils.arrays import Floats, Ints
 from features.utils.dates import DAY_SECONDS
 
-# Accounts are won and plays are run at irregular times, so no rhythm is expected.
-NO_RHYTHM = ("accounts", "interventions")
+# Accounts are won, plays are run and judgments are given at irregular times, so no rhythm is expected.
+NO_RHYTHM = ("accounts", "interventions", "pulse")
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _health(
         days_with_rows=len(days),
         silent_days=silent,
         patience_days=patience_days(days) if judged else None,
-        accounts_share=sums["accounts"] / accounts if accounts else None,
+        accounts_share=sums["accounts"] / accounts if accounts and sums["accounts"] is not None else None,
         day_late=float(sums["day_late"]) / lags if lags else None,
         week_late=float(sums["week_late"]) / lags if lags else None,
         worst_days=float(sums["worst_s"]) / DAY_SECONDS if lags else None,
@@ -173,7 +173,8 @@ def _health(
 
 def _jumps(table: TableSchema, kinds: pd.DataFrame, daily: pd.DataFrame) -> tuple[Jump, ...]:
     jumps: list[Jump] = []
-    for column in measured(table):
+    # Rates of different currencies have different levels, so a new currency is no change of unit.
+    for column in measured(table) if table.of_accounts else ():
         if f"values_{column.name}" in kinds:
             for kind, rows in kinds.groupby("of_kind", dropna=False):
                 positive = rows[rows[f"values_{column.name}"] > 0]

@@ -43,9 +43,9 @@ def totals(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     """Return one row with the totals of a table.
 
     The columns are the ``first`` and ``last`` instant, ``newest``
-    (`features.signals.data_through.newest_row_instant`), and ``accounts``, the accounts with any row. For rows with
-    ``loaded_at``: ``known_lag``, their number; ``day_late`` and ``week_late``, the number that arrived later than a day
-    or a week; ``worst_s``, the longest delay in seconds.
+    (`features.signals.data_through.newest_row_instant`), and ``accounts``, the accounts with any row (null if rows
+    belong to no account). For rows with ``loaded_at``: ``known_lag``, their number; ``day_late`` and ``week_late``, the
+    number that arrived later than a day or a week; ``worst_s``, the longest delay in seconds.
     """
     table = current_tables()[name]
     rows = _rows(table, schema, text)
@@ -54,7 +54,7 @@ def totals(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
         "first": at.min(),
         "last": at.max(),
         "newest": newest_row_instant(table, rows, "loaded_at" in dict(schema)),
-        "accounts": rows.account_id.nunique(),
+        "accounts": rows.account_id.nunique() if table.of_accounts else ibis.null("int64"),
     }
     if "loaded_at" in table.names and "loaded_at" in dict(schema):
         late = rows.loaded_at.epoch_seconds() - at.epoch_seconds()

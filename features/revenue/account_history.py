@@ -21,7 +21,17 @@ from features.utils.dates import epoch_micros, to_iso
 ACCOUNT = ibis.table({"asked": "string", "start": "int64", "end": "int64"}, name="account_asked")
 """One row: the account, and the instants between which its rows are selected (microseconds)."""
 
-LISTED = ("subscriptions", "engagement", "support", "outcomes", "relationship", "billing", "company", "interventions")
+LISTED = (
+    "subscriptions",
+    "engagement",
+    "support",
+    "outcomes",
+    "relationship",
+    "billing",
+    "company",
+    "interventions",
+    "pulse",
+)
 """Tables whose rows are listed; usage and orders are reported as features."""
 FROM_THE_BEGINNING = ("subscriptions", "relationship")
 """Tables that are read from their beginning, because old rows still matter."""

@@ -251,7 +251,7 @@ def _normalized(name: str, schema: SourceSchema, text: bool, extras: tuple[str, 
             rows = _cut_off(rows if as_given else with_contiguous_periods(rows), contract)
             return split_by_term(rows) if "term_started_at" in given.columns else rows
         # Account attributes have no date: they also apply before the account's record began.
-        return rows.distinct()
+        return rows.distinct() if contract.of_accounts else _cut_off(rows.distinct(), contract)
     # Instants are cut off last: a version dated after the cut-off still replaces an earlier one.
     visible = rows.cross_join(CUTOFF)
     visible = visible.filter(arrival_instant(visible, contract) < visible.arrival_cutoff).select(*rows.columns)

@@ -359,7 +359,8 @@ def _shape(table: TableSchema, given: ibis.Table, text: bool) -> list[Violation]
 def _values(source: Source, table: TableSchema) -> list[Violation]:
     """Check in one scan whether anything is wrong; only then count each kind of violation and find its positions."""
     accounts = source_schema(source, "accounts") if "accounts" in source.tables else None
-    if table.name == "accounts" or (accounts is not None and "account_id" not in dict(accounts)):
+    unlinked = table.name == "accounts" or not table.of_accounts
+    if unlinked or (accounts is not None and "account_id" not in dict(accounts)):
         accounts = None
     about = (table, source_schema(source, table.name), table.name in source.text, accounts, "accounts" in source.text)
     (totals,) = fetch(source.connection, _count_wrong_rows, *about)
@@ -382,7 +383,9 @@ def _count_wrong_rows(table: TableSchema, *about: Any) -> ibis.Table:
     """Count rows that violate any rule, and rows of unknown accounts; grouped by account first, to join fewer rows."""
     rows = _rows(table, False, *about)
     wrong = reduce(or_, (marked for *_, marked in _rules(table, rows)))
-    groups = rows.group_by("account_id").aggregate(n=rows.count(), wrong=rows.count(where=wrong))
+    groups = rows.group_by("account_id" if table.of_accounts else table.names[0]).aggregate(
+        n=rows.count(), wrong=rows.count(where=wrong)
+    )
     if about[2] is None:
         return groups.aggregate(wrong=groups.wrong.sum(), orphans=(groups.n * 0).sum())
     groups = _join_accounts(groups, *about[2:])
@@ -534,8 +537,20 @@ def _rules(table: TableSchema, rows: ibis.Table) -> Iterator[tuple[str, str, str
     if "_overlaps" in rows.columns:
         words = "periods of one subscription that overlap", "consecutive periods of one id"
         yield table.identity, *words, rows._overlaps
-    if table.unique is not None:
+    if table.unique:
         distinct = rows.select(*table.names).distinct()
-        clash = distinct.group_by(table.unique).aggregate(n=lambda t: t.count()).filter(lambda t: t.n > 1)
-        wrong = rows[table.unique].isin(clash[table.unique])
-        yield table.unique, "different rows with the same key", "one row per key", wrong.fill_null(False)
+        distinct = distinct.select(_key=_key(table, distinct))
+        clash = distinct.group_by("_key").aggregate(n=lambda t: t.count()).filter(lambda t: t.n > 1)
+        wrong = _key(table, rows).isin(clash["_key"])
+        yield table.unique[-1], "different rows with the same key", _one_per(table.unique), wrong.fill_null(False)
+
+
+def _key(table: TableSchema, rows: ibis.Table) -> ibis.Value:
+    """Return the value that identifies a row; null if part of it is unknown."""
+    if len(table.unique) == 1:
+        return rows[table.unique[0]]
+    return reduce(lambda key, part: key.concat("|", part), (rows[name].cast("string") for name in table.unique))
+
+
+def _one_per(columns: tuple[str, ...]) -> str:
+    return "one row per key" if len(columns) == 1 else f"one row per {' and '.join(columns)}"

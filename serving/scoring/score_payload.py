@@ -179,6 +179,7 @@ class SignalsScorer:
         faults = [
             Fault(f"/signals/{name}/{i}/account_id", "another_account", "should be the body's account_id, or left out")
             for name, rows_of_table in self._tables.items()
+            if current_tables()[name].of_accounts
             for i, row in enumerate(rows_of_table)
             if getattr(row, "account_id") not in (None, self._body.account_id)  # noqa: B009 its model is created at run time
         ]

@@ -66,7 +66,7 @@ def test_a_column_without_a_description_is_refused(tmp_path: Path, monkeypatch: 
     fewer = tmp_path / "columns.toml"
     fewer.write_text(re.sub(r"(?m)^(seats|plan) = .*\n", "", described) + 'extra = "More."\n')
     monkeypatch.setattr(contract, "MEANINGS", fewer)
-    with pytest.raises(ValueError, match=r"differ in: interventions\.extra, subscriptions\.plan, subscriptions\.seats"):
+    with pytest.raises(ValueError, match=r"differ in: fx_rates\.extra, subscriptions\.plan, subscriptions\.seats"):
         contract.contract_page()
 
 

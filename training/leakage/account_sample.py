@@ -89,9 +89,9 @@ def _size(name: str) -> ibis.Table:
 
 
 def _every(name: str, step: int) -> ibis.Table:
-    """About every ``step``-th row; rows of one account and instant stay together."""
+    """About every ``step``-th row; rows of one account and instant stay together. Rates are read completely."""
     some, contract = _of_sampled(name), current_tables()[name]
-    if step > 1:
+    if step > 1 and contract.of_accounts:
         key = some.account_id.concat(some[contract.at].cast("string"))
         some = some.filter(key.hash() % step == 0)
     if contract.event:
@@ -100,7 +100,8 @@ def _every(name: str, step: int) -> ibis.Table:
 
 
 def _of_sampled(name: str) -> ibis.Table:
-    return contract_table(name).semi_join(SAMPLED_ACCOUNTS, "account_id")
+    table = contract_table(name)
+    return table.semi_join(SAMPLED_ACCOUNTS, "account_id") if current_tables()[name].of_accounts else table
 
 
 def spread_dates(first: datetime, last: datetime, at_most: int = MAXIMUM_DATES) -> Grid:

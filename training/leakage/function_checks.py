@@ -46,7 +46,9 @@ ALONE = 5
 """Number of accounts that are computed alone."""
 LONG_AGO = datetime(1900, 1, 2, tzinfo=UTC)
 """Every feed counts as complete from here on, so that fewer rows do not make values unknown."""
-IDS = frozenset({"user_id", "contact_id", "ticket_id", "order_id", "event_id", "subscription_id", "name", "trial"})
+IDS = frozenset(
+    {"user_id", "contact_id", "ticket_id", "order_id", "event_id", "subscription_id", "name", "trial", "parent_id"}
+)
 """Columns of the contract with ids, besides the identity of each table."""
 TOLERANCE = 1e-9
 """Relative difference of sums that is only rounding."""
@@ -116,7 +118,10 @@ def _changes(
     alone = [accounts[i] for i in np.linspace(0, len(accounts) - 1, min(ALONE, len(accounts))).astype(int)]
     for some in [accounts[::2], *([account] for account in alone)]:
         chosen = pa.array(some, pa.string())
-        rows = {name: table.filter(pc.is_in(table["account_id"], chosen)) for name, table in tables.items()}
+        rows = {
+            name: table.filter(pc.is_in(table["account_id"], chosen)) if current_tables()[name].of_accounts else table
+            for name, table in tables.items()
+        }
         yield "other accounts", rows, {}, timedelta(0)
     renamed, original = _with_other_ids(tables)
     yield "other ids", renamed, original, timedelta(0)
@@ -129,9 +134,10 @@ def _with_other_ids(tables: ContractTables) -> tuple[ContractTables, Mapping[str
     renamed = {}
     for name, table in tables.items():
         for column in _id_columns(name, table):
-            names = accounts if column == "account_id" else _new_names(tables, column, "id")
+            names = accounts if column in ("account_id", "parent_id") else _new_names(tables, column, "id")
             place, values = table.schema.get_field_index(column), table[column].to_pylist()
-            new = pa.array([None if v is None else names[v] for v in values], pa.string())
+            # A parent is not necessarily among the accounts.
+            new = pa.array([None if v is None else names.get(v, v) for v in values], pa.string())
             table = table.set_column(place, table.schema.field(place), new.cast(table.schema.field(place).type))
         renamed[name] = table
     return renamed, {new: old for old, new in accounts.items()}

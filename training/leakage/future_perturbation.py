@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import reduce
 from typing import Any
 from zlib import crc32
 
@@ -159,6 +160,10 @@ def _perturbed(contract: TableSchema, tables: Mapping[str, pa.Table], at: int, r
     before, after = table.filter(pa.array(~later)), table.filter(pa.array(later))
     after = after.filter(pa.array(rng.random(len(after)) < 0.5))
     other = random_rows(contract, table, instants_us(after[contract.at], at), rng)
+    if not contract.of_accounts:
+        # Keys are unique, so rows of the same instants get other values and none are added.
+        keys = [(name, after[name]) for name in contract.unique]
+        return pa.concat_tables([before, reduce(lambda rows, key: with_column(rows, *key), keys, other)])
     parts = [_filled_in(contract, before, table, at, rng), with_column(other, "account_id", after["account_id"])]
     parts += _sent_again(contract, before, table, at, rng)
     accounts = tables["accounts"]["account_id"].to_numpy(zero_copy_only=False)

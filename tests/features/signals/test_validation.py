@@ -28,6 +28,10 @@ def _use(**more: Any) -> dict[str, Any]:
     return {"account_id": "a", "occurred_at": "2025-02-01", **more}
 
 
+def _rate(**more: Any) -> dict[str, Any]:
+    return {"currency": "EUR", "occurred_at": "2025-01-01", "rate": 1.1, **more}
+
+
 VIOLATIONS: list[tuple[str, list[dict[str, Any]], str]] = [
     ("usage", [_use(), _use(account_id=None)], "usage.account_id: an empty value in 1 row (row 2)"),
     ("usage", [_use(account_id="SECRET")], "usage.account_id: an account that is not in accounts in 1 row (row 1)"),
@@ -60,6 +64,15 @@ VIOLATIONS: list[tuple[str, list[dict[str, Any]], str]] = [
     ),
     ("accounts", [*ACCOUNTS, {"account_id": "a", "created_at": "2025-03-01"}], "different rows with the same key in 2 rows"),
     ("accounts", [], "accounts: no row"),
+    ("pulse", [_use(sentiment=3)], "pulse.sentiment: a value above 2 in 1 row (row 1)"),
+    ("pulse", [_use(sentiment=1, renewal_call="SECRET")], "pulse.renewal_call: a value outside the list"),
+    ("pulse", [_use(sentiment=1, expires_at="2025-01-31")], "pulse.expires_at: an end before the start (occurred_at)"),
+    ("fx_rates", [_rate(rate=0.0)], "fx_rates.rate: a value below 1e-09 in 1 row (row 1)"),
+    (
+        "fx_rates",
+        [_rate(), _rate(), _rate(rate=1.2), _rate(currency="SECRET")],
+        "fx_rates.occurred_at: different rows with the same key in 3 rows (rows 1, 2, 3); expected one row per currency and occurred_at",
+    ),
 ]
 
 
@@ -72,6 +85,11 @@ def test_violations_are_reported(to_arrow: Any, table: str, rows: list[dict[str,
 
 def test_valid_signals_have_no_findings(to_arrow: Any) -> None:
     assert _check(to_arrow, usage=[_use(), _use()]) == []
+
+
+def test_tables_that_are_not_of_accounts_are_read(to_arrow: Any) -> None:
+    rates = [_rate(), _rate(), _rate(occurred_at="2025-01-02", rate=1.2), _rate(currency="USD", rate=0.9)]
+    assert _check(to_arrow, fx_rates=rates, pulse=[_use(sentiment=-2, renewal_call="at_risk", by="csm")]) == []
 
 
 def test_only_the_first_positions_are_listed(to_arrow: Any) -> None:

@@ -30,6 +30,7 @@ MADE = {
     "company": {"kind": "hiring"},
     "interventions": {"play": "call"},
     "orders": {"amount": -3.0},
+    "pulse": {"sentiment": 1},
 }
 
 
@@ -51,6 +52,7 @@ def tables(to_arrow: Any) -> ContractTables:
                 if "loaded_at" in TABLES[name].names and day % 4 == 0:
                     row["loaded_at"] = _on(day + 12)
                 rows[name].append(row)
+    rows["fx_rates"] = [{"currency": "EUR", "occurred_at": _on(day), "rate": 1.1} for day in range(-300, 60, 20)]
     signals = read_signals(from_tables({n: to_arrow(n, r) for n, r in rows.items()}, "a test"))
     return sampled_tables(signals, [f"a{i}" for i in range(6)])
 
@@ -71,7 +73,7 @@ def _past(name: str, table: pa.Table) -> Counter[tuple[Any, ...]]:
     return Counter(changed)
 
 
-@pytest.mark.parametrize("name", [n for n in TABLES if n != "accounts"])
+@pytest.mark.parametrize("name", [n for n, table in TABLES.items() if n != "accounts" and table.of_accounts])
 def test_only_the_future_changes(tables: ContractTables, name: str) -> None:
     contract, other = TABLES[name], perturb_future(tables, AS_OF)[name]
     assert _past(name, other) == _past(name, tables[name]) == _past(name, drop_future(tables, AS_OF)[name])
@@ -83,6 +85,14 @@ def test_only_the_future_changes(tables: ContractTables, name: str) -> None:
     future = {tuple(row.items()) for row, at in zip(tables[name].to_pylist(), _us(tables[name], contract.at), strict=True) if at >= AT}
     assert future
     assert not future <= {tuple(row.items()) for row in other.to_pylist()}
+
+
+def test_rates_known_before_the_date_stay_and_the_later_ones_change(tables: ContractTables) -> None:
+    rates, other = tables["fx_rates"], perturb_future(tables, AS_OF)["fx_rates"]
+    assert _past("fx_rates", other) == _past("fx_rates", rates) == _past("fx_rates", drop_future(tables, AS_OF)["fx_rates"])
+    later = {row["occurred_at"]: row["rate"] for row in other.to_pylist() if row["occurred_at"].replace(tzinfo=UTC) >= AS_OF}
+    assert later
+    assert 1.1 not in later.values()
 
 
 @pytest.mark.parametrize("name", [n for n, t in TABLES.items() if "loaded_at" in t.names])
