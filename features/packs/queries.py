@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from features.errors import SignalsError
 from features.packs.inputs import BoundInput, Relation, bind_input, input_sql, unreadable_sql
@@ -87,12 +88,17 @@ def pack_queries(pack: Pack, relations: Sequence[Relation], options: Mapping[str
     return _Builder(pack, relations, option_values(pack, options or {})).queries()
 
 
+@lru_cache(maxsize=1000)
+def _parsed(sql: str) -> Select:
+    """Parse a query; the same pack is often used again in one process."""
+    return parse_select(sql)
+
+
 class _Builder:
     def __init__(self, pack: Pack, relations: Sequence[Relation], values: Mapping[str, OptionValue]) -> None:
         self.pack, self.values = pack, values
         self.bound = {name: bind_input(pack, name, relations, values) for name in pack.file.inputs}
         self.available: dict[str, bool] = {}
-        self.parsed: dict[str, Select] = {}
         for name in self.bound:
             self._is_available(name, ())
 
@@ -160,17 +166,12 @@ class _Builder:
         """Return the inputs that a query reads, each as often as it reads it."""
         sql = with_literals(query, self.values, f"{self.pack.origin}: {place}")
         try:
-            names = [str(reference) for reference in self._parsed(sql).references]
+            names = [str(reference) for reference in _parsed(sql).references]
         except QueryError as error:
             raise self._error(place, error.found, error.expected, error.cure) from None
         if unknown := [name for name in names if name not in self.bound and name != MINOR_UNITS]:
             raise self._error(place, f"it reads {unknown[0]}, which is not an input", f"one of {', '.join(self.bound)}")
         return [name for name in names if name != MINOR_UNITS]
-
-    def _parsed(self, sql: str) -> Select:
-        if sql not in self.parsed:
-            self.parsed[sql] = parse_select(sql)
-        return self.parsed[sql]
 
     def _query(self, place: str, table: Derived, left_out: Sequence[str] = ()) -> str:
         sql = with_literals(table.query, self.values, f"{self.pack.origin}: {place}").strip()

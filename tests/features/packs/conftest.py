@@ -7,6 +7,7 @@ import io
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from features.contract.schema import TABLES
 from features.packs.inputs import Relation
 from features.packs.pack import Pack, shipped_pack
 from features.packs.queries import PackQueries, pack_queries
-from features.sources.base import connect_duckdb
 from features.utils.sql_text import sql_identifier, sql_literal
 
 EXPORTS = Path(__file__).resolve().parents[4] / "shared" / "data" / "exports"
@@ -33,16 +33,38 @@ class PackRun:
     Parameters
     ----------
     tables : the contract tables, each as a frame.
-    assumptions : the sentences whose count is not zero.
-    accounts, users : the frames of the pack's identity; None if it has none.
     queries : the SQL of the pack.
+    connection : the engine with the tool's tables.
     """
 
     tables: Mapping[str, pd.DataFrame]
-    assumptions: Sequence[str]
-    accounts: pd.DataFrame | None
-    users: pd.DataFrame | None
     queries: PackQueries
+    connection: duckdb.DuckDBPyConnection
+
+    @cached_property
+    def assumptions(self) -> list[str]:
+        """The sentences whose count is not zero."""
+        sentences = []
+        for each in self.queries.assumptions:
+            row: dict[str, Any] = {}
+            if each.query:
+                cursor = self.connection.execute(each.query)
+                names = [about[0] for about in cursor.description or ()]
+                (values,) = cursor.fetchall()
+                row = dict(zip(names, values, strict=True))
+            if sentence := each.sentence(row):
+                sentences.append(sentence)
+        return sentences
+
+    @property
+    def accounts(self) -> pd.DataFrame:
+        """The keys of accounts that other tools may share."""
+        return self.connection.execute(self.queries.accounts).df()
+
+    @property
+    def users(self) -> pd.DataFrame:
+        """The account of each user."""
+        return self.connection.execute(self.queries.users).df()
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.tables[name]
@@ -67,6 +89,12 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     return round(value, 6) if isinstance(value, float) else value
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 def _create(connection: duckdb.DuckDBPyConnection, name: str, rows: str | Sequence[Mapping[str, Any]]) -> None:
@@ -102,18 +130,7 @@ def _run(connection: duckdb.DuckDBPyConnection, pack: Pack, options: Mapping[str
     tables = {name: connection.execute(sql).df() for name, sql in queries.tables.items()}
     for name, frame in tables.items():
         assert set(TABLES[name].required) <= set(frame.columns), (name, list(frame.columns))
-    sentences = []
-    for each in queries.assumptions:
-        row = {}
-        if each.query:
-            cursor = connection.execute(each.query)
-            names = [about[0] for about in cursor.description]
-            (values,) = cursor.fetchall()
-            row = dict(zip(names, values, strict=True))
-        if sentence := each.sentence(row):
-            sentences.append(sentence)
-    accounts, users = (connection.execute(sql).df() if sql else None for sql in (queries.accounts, queries.users))
-    return PackRun(tables, sentences, accounts, users, queries)
+    return PackRun(tables, queries, connection)
 
 
 @pytest.fixture
@@ -127,7 +144,7 @@ def run_pack() -> Callable[..., PackRun]:
     def run(
         pack: str | Pack, tables: Mapping[str, str | Sequence[Mapping[str, Any]]], **options: object
     ) -> PackRun:
-        connection = connect_duckdb().con
+        connection = _connect()
         for name, rows in tables.items():
             _create(connection, name, rows)
         return _run(connection, shipped_pack(pack) if isinstance(pack, str) else pack, options)
@@ -143,7 +160,7 @@ def run_export() -> Callable[..., PackRun]:
         place = next((each / folder for each in FOLDERS if (each / folder).is_dir()), None)
         if place is None:
             pytest.skip("the sample exports are not there")
-        connection = connect_duckdb().con
+        connection = _connect()
         for file in sorted(place.glob("*.csv")):
             _create(connection, file.stem, file.read_text(encoding="utf-8"))
         return _run(connection, shipped_pack(pack), options)

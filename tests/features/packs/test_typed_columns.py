@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import duckdb
 import pytest
 
 from features.packs.schema import ColumnType, Epoch
 from features.packs.typed_columns import nested_text_sql, typed_sql
-from features.sources.base import connect_duckdb
 
 NOON = datetime(2024, 3, 1, 12)
 CASES = [
@@ -54,7 +54,9 @@ CASES = [
 
 
 def _value(sql: str) -> object:
-    row = connect_duckdb().con.execute(f"SELECT {sql}").fetchone()
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        row = connection.execute(f"SELECT {sql}").fetchone()
     assert row is not None
     return row[0]
 
