@@ -91,6 +91,23 @@ def test_terms_come_from_invoice_lines_and_the_running_term_from_the_current_row
     assert run.rows("subscriptions", "plan", "product", "currency")[-1] == ("Pro", "Suite", "USD")
 
 
+def test_a_higher_price_of_the_same_product_and_quantity_is_a_renewal(run_pack: Callable[..., Any]) -> None:
+    lines = ("l1, v1, s1, i1, yearly, subscription, false, 12000, 1, usd, 2024-01-01, 2025-01-01",
+             "l2, v2, s1, i1, dearer, subscription, false, 12600, 1, usd, 2025-01-01, 2026-01-01")
+    tables = _tables("s1, c1, active, 2024-01-01, 2025-01-01, 2026-01-01, false, , , , , 2025-01-01 00:10:00",
+                     ("i1, s1, dearer, 1, 2024-01-01",), lines, INVOICES[:2])
+    tables["price"] += "dearer, usd, 12600, year, 1, licensed, per_unit, Pro yearly, p1\n"
+    assert run_pack("stripe", tables).rows("subscriptions", *TERMS) == [
+        ("i1", "2024-01-01", "2025-01-01", 120.0, "renewed", "active"),
+        ("i1", "2025-01-01", None, 126.0, None, "active"),
+    ]
+
+
+def test_customers_without_an_email_are_read(run_pack: Callable[..., Any]) -> None:
+    tables = _tables(ACTIVE) | {"customer": "id, name, created\nc1, Acme, 2023-12-20"}
+    assert run_pack("stripe", tables).rows("accounts", "account_id", "created_at", "name") == [("c1", "2023-12-20", "Acme")]
+
+
 def test_without_invoices_the_price_is_known_from_the_current_term_on(run_pack: Callable[..., Any], known_at: Callable[..., Any]) -> None:
     run = run_pack("stripe", _tables(ACTIVE))
     assert run.rows("subscriptions", "started_at", "term_started_at", "renewal_at", "arr") == [
