@@ -573,8 +573,6 @@ def _renewals(
     from models.home import current_home
 
     if not backtest:
-        if as_of is None:
-            raise BadRequest("--as-of is missing", "--as-of DATE, or --backtest")
         forecast(signals, as_of, period, days, out, engine, as_json)
         return
     from serving.cli.tables.renewals import print_backtest
@@ -589,7 +587,7 @@ def _renewals(
 @holdout.app.command("effect")
 def _effect(
     signals: SignalsArgument,
-    as_of: AsOf,
+    as_of: AsOf = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
@@ -597,14 +595,14 @@ def _effect(
 
     The effects per account are stored in the home. The worklist uses them if validation supports that accounts
     differ."""
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from models.home import current_home
     from models.uplift.account_effects import write_effects
     from serving.cli.tables.holdout import print_effects
     from serving.worklist.effects import effects_document
     from training.uplift.account_effects import fit_effects
 
-    instant = parse_cutoff(as_of)
+    instant = cutoff_of(signals, as_of)
     with progress_bar("assessing the portfolio") as tell:
         _, context = holdout.assessed_context(signals, instant, engine, tell)
         effects, notes = fit_effects(context.interventions or (), instant)

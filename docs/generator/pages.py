@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generator import command_line, contract, http_api, python_api, rubrics, rules, settings, specification
+from docs.generator import (
+    command_line,
+    contract,
+    http_api,
+    python_api,
+    rubrics,
+    rules,
+    settings,
+    specification,
+    spreadsheet,
+)
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.data_dictionary import markdown
 
@@ -17,6 +27,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "http.md": http_api.http_page,
     "python.md": python_api.python_page,
     "contract.md": contract.contract_page,
+    "spreadsheet.md": spreadsheet.spreadsheet_page,
     "features.md": lambda: markdown(CATALOGUE),
     "settings.md": settings.settings_page,
     "kpis.md": specification.kpi_page,

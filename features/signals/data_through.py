@@ -13,7 +13,7 @@ labels are then complete through the newest start, and the event tables are repo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,7 +63,8 @@ def completeness(source: Source, now: datetime | None = None) -> Completeness:
         if name in source.tables:
             (row,) = fetch(source.connection, _newest, name, source_schema(source, name), name in source.text)
             ends[name] = row["newest"]
-    return decide_completeness(source, ends)
+    decided = decide_completeness(source, ends)
+    return decided if source.data_through is None else replace(decided, through=source.data_through, decided_by=None)
 
 
 def set_clock(source: Source, now: datetime | None) -> None:

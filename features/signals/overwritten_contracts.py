@@ -47,7 +47,8 @@ def contract_findings(signals: OpenSignals) -> list[Finding]:
     list of Finding
         Without positions, because patterns concern many rows.
     """
-    if not signals.contractual:
+    # A spreadsheet has no history by its nature.
+    if not signals.contractual or (signals.states is not None and signals.states.sole):
         return []
     rows = _rows(signals)
     return [

@@ -27,6 +27,7 @@ from features.signals.inclusive_ends import with_contiguous_periods
 from features.signals.large_feed import Feed
 from features.signals.validated_files import check_new_files
 from features.signals.validation import CheckReport, check_source, count_source_rows
+from features.sources.account_states import AccountStates
 from features.sources.base import DUCKDB, Source
 from features.sources.engine import CUTOFF, Backend, contract_table, fetch, is_embedded, materialize, set_cutoff
 from features.sources.open_source import open_source
@@ -61,6 +62,7 @@ class OpenSignals:
     feeds : large event tables that are not copied; only these may contain an event several times.
     versioned : the event tables with replaced versions, which have an ``until_at``
         (`features.signals.event_versions`).
+    states : values that describe accounts at a date, which no event shows; None without any.
     """
 
     connection: Backend
@@ -71,6 +73,7 @@ class OpenSignals:
     history_from: datetime | None = None
     feeds: dict[str, Feed] = field(default_factory=dict)
     versioned: frozenset[str] = frozenset()
+    states: AccountStates | None = None
 
     def has(self, name: str) -> bool:
         """Return whether the source has table ``name``."""
@@ -142,6 +145,7 @@ def read_signals(
     now : the current time, by default the system clock.
     """
     progress(0.0, "checking the signals")
+    data_through = data_through or source.data_through
     feed_tables = FEED_TABLES if is_embedded(source.connection) else ()
     in_files = (
         [n for n in feed_tables if n in source.files and count_source_rows(source, n) > copied_up_to]
@@ -184,7 +188,15 @@ def read_signals(
             "choose a later date",
         )
     return OpenSignals(
-        source.connection, tables, newest, source.origin, report.notes, history_from, feeds, frozenset(versioned)
+        source.connection,
+        tables,
+        newest,
+        source.origin,
+        report.notes,
+        history_from,
+        feeds,
+        frozenset(versioned),
+        source.states,
     )
 
 

@@ -32,6 +32,7 @@ from features.snapshots.active_accounts import (
 from features.snapshots.function_columns import function_columns
 from features.snapshots.outcome_history import own_outcome_columns
 from features.snapshots.peer_rates import PeerTotals, Portfolio, peer_columns
+from features.snapshots.state_columns import with_states
 from features.sources.engine import available_cpus, collect, create_table
 from features.utils.arrays import Ints
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
@@ -100,6 +101,8 @@ def snapshot(
     if functions := [f.function for f in features if f.function is not None]:
         columns |= function_columns(signals, functions, panel, subprogress(progress, 0.8, 1.0))
     frame = _feature_frame(features, columns, accounts, panel, catalogue)
+    if signals.states is not None:
+        frame = with_states(frame, signals.states, catalogue)
     progress(1.0, "snapshots ready")
     return frame
 

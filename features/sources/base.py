@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -18,6 +19,7 @@ import pyarrow as pa
 from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources import postgres
+from features.sources.account_states import AccountStates
 from features.utils.sql_text import sql_identifier, sql_literal
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class Source:
         and not what happened: a batch that is sent again is in another folder.
     partial : whether the tables are part of a portfolio's signals (a request, a sample), so that declared extra tables
         may be missing.
+    states : values that describe accounts at a date, if the source has some that no event shows.
+    data_through : the instant up to which the source is complete, if it says so; it applies unless another is given.
     """
 
     connection: Any
@@ -82,6 +86,8 @@ class Source:
     files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     partitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     partial: bool = False
+    states: AccountStates | None = None
+    data_through: datetime | None = None
 
     @contextmanager
     def restricted_to(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:

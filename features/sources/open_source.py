@@ -12,13 +12,15 @@ from features.sources.databases import open_database, open_postgres
 from features.sources.files import WILDCARDS, fixed_prefix, glob_paths, open_folder, open_with_spark
 from features.sources.mapping_file import open_mapping
 from features.sources.object_store import open_store
+from features.sources.spreadsheet.open_spreadsheet import open_spreadsheet
+from features.sources.spreadsheet.workbook import parse_address
 
 UNSUPPORTED_SCHEMES = ("s3a", "gcs", "az", "abfs", "abfss", "azure", "http", "https", "ftp", "hdfs", "r2")
 """Remote address schemes that are not supported."""
 
 
 def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
-    """Open ``address``: a folder, a pattern of files, a database or object store (see `ADDRESSES`), or a TOML mapping.
+    """Open ``address``: files, a database or object store (see `ADDRESSES`), a TOML mapping or a spreadsheet.
 
     Parameters
     ----------
@@ -56,11 +58,13 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
         source = open_mapping(Path(text))
     elif any(c in text for c in WILDCARDS) and (paths := glob_paths(Path(text))):
         source = open_folder(fixed_prefix(Path(text)), files=paths)
+    elif (sheet := parse_address(text)) is not None:
+        source = open_spreadsheet(sheet)
     else:
         raise SignalsError(
             f"no signals source at {text}",
-            "a folder of Parquet, CSV or JSON files, a TOML mapping file, a database or an object store: "
-            + " or ".join(ADDRESSES),
+            "a folder of Parquet, CSV or JSON files, a TOML mapping file, a spreadsheet, a database or an object "
+            "store: " + " or ".join(ADDRESSES),
             "check the path",
         )
     if not source.tables:

@@ -28,9 +28,16 @@ CLOSED_PIPE = 141
 """Exit code if the reader of the output closed it, as with ``| head``: that of a process that SIGPIPE ends."""
 
 SignalsArgument = Annotated[
-    str, typer.Argument(metavar="SIGNALS", help="Folder, database address or TOML mapping file.")
+    str, typer.Argument(metavar="SIGNALS", help="Folder, database address, TOML mapping file or spreadsheet.")
 ]
-AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="Use only data known before this instant (UTC).")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="DATE",
+        help="Use only data known before this instant (UTC). Required, except for a spreadsheet, which has a date.",
+    ),
+]
 Engine = Annotated[
     str, typer.Option(metavar="ENGINE", help="duckdb; for folders also spark (on this machine) or spark://HOST:PORT.")
 ]

@@ -15,7 +15,7 @@ from features.errors import BundleError, HomeError
 from features.utils.atomic_files import write_file
 from models.artifacts.bundle import Bundle, load_bundle
 from models.artifacts.identity_file import read_identity_file, require_same_portfolio
-from models.health.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
+from models.health.rubric import DEFAULT_RUBRIC, SPREADSHEET_RUBRIC, Rubric, load_rubric
 from models.health.rubric_versions import RubricHistory, load_rubric_history
 from models.health.score_calibration import RubricFacts, ScoreCalibration
 from models.home import Home
@@ -26,6 +26,7 @@ from models.targets import TARGETS, Target
 
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
+    from features.signals.signals import OpenSignals
 
 #: Maximum size of the pointer file in bytes.
 SIZE_LIMIT = 4 * 2**20
@@ -90,12 +91,14 @@ class Champion:
     """The bundles in use, by target (one may be missing), and the rubric of the health score.
 
     ``rubric`` is the one of the churn bundle, or the one that was selected. Reviews may have created other versions
-    since, which ``history`` knows; `at` selects the version in force at a time.
+    since, which ``history`` knows; `at` selects the version in force at a time. ``selected`` is whether the rubric was
+    selected.
     """
 
     bundles: Mapping[Target, Bundle]
     rubric: Rubric
     history: RubricHistory = field(default_factory=RubricHistory)
+    selected: bool = False
 
     def __repr__(self) -> str:
         models = ", ".join(f"{target} {version}" for target, version in self.versions.items()) or "no model"
@@ -137,7 +140,17 @@ class Champion:
         """
         chosen = self._with_learned(load_rubric(rubric))
         history = RubricHistory() if Path(rubric).suffix == ".toml" else self.history
-        return replace(self, rubric=chosen, history=history)
+        return replace(self, rubric=chosen, history=history, selected=True)
+
+    def for_signals(self, signals: OpenSignals) -> Champion:
+        """Return the champion for these signals: only rules for a spreadsheet, which shows the accounts at one date.
+
+        Its rubric is the one for spreadsheets, unless another was selected.
+        """
+        if signals.states is None or not signals.states.sole:
+            return self
+        rules = replace(self, bundles={})
+        return rules if self.selected else replace(rules.with_rubric(SPREADSHEET_RUBRIC), selected=False)
 
     @property
     def meaning(self) -> ScoreCalibration | None:
@@ -234,4 +247,5 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
     from_bundle = next((bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric), None)
     if from_bundle is not None:
         return Champion(bundles, from_bundle, history)
-    return Champion(bundles, load_rubric(pointer.rubric, catalogue), history).with_rubric(pointer.rubric)
+    champion = Champion(bundles, load_rubric(pointer.rubric, catalogue), history).with_rubric(pointer.rubric)
+    return replace(champion, selected=False)

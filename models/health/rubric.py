@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 RUBRICS = Path(__file__).parents[1] / "rubrics"
 DEFAULT_RUBRIC = "five-dimensions"
+SPREADSHEET_RUBRIC = "spreadsheet"
 
 #: The band of an account without enough data for a score.
 INSUFFICIENT = "insufficient_data"

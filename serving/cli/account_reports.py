@@ -49,7 +49,7 @@ def qbr(
 def plan(
     signals: SignalsArgument,
     account: AccountId,
-    as_of: AsOf,
+    as_of: AsOf = None,
     out: Folder = None,
     rubric: RubricName = None,
     engine: Engine = "duckdb",
@@ -58,11 +58,11 @@ def plan(
     """Write one account's plan: goals, stakeholders, risks, plays and milestones. Missing information is listed.
 
     An account at risk gets a save plan, any other account a success plan."""
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from features.utils.periods import period_ending
     from serving.account_reports.success_plan import build_plan
 
-    instant = parse_cutoff(as_of)
+    instant = cutoff_of(signals, as_of)
     with progress_bar("reading") as tell:
         known = _account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
     payload = build_plan(known)
@@ -76,8 +76,8 @@ def _account_facts(
     from models.home import current_home
     from serving.account_reports.facts_from_signals import account_facts_from_signals, report_instant
 
-    champion = selected_champion(rubric)
     opened = open_home_signals(signals, as_of or period.end, engine, subprogress(tell, 0.0, 0.4))
+    champion = selected_champion(rubric).for_signals(opened)
     at = as_of or report_instant(opened, period)
     return account_facts_from_signals(
         opened, account, period, at, current_home(), champion, subprogress(tell, 0.4, 1.0)

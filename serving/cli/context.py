@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from features.utils.progress import Progress, subprogress
 
 if TYPE_CHECKING:
@@ -78,6 +80,10 @@ def open_home_signals(signals: str, until: datetime, engine: str, tell: Progress
 
     opened = open_signals(signals, until, tell, engine, current_home().require_own().rollups)
     require_portfolio(current_home(), opened)
+    if opened.states is not None:
+        # What a sheet is read as decides every result, so it is shown with each of them.
+        for note in opened.notes:
+            typer.echo(f"note: {note}", err=True)
     return opened
 
 

@@ -64,7 +64,7 @@ def assessed_context(
 @app.command()
 def design(
     signals: SignalsArgument,
-    as_of: AsOf,
+    as_of: AsOf = None,
     save_rate: Annotated[
         float,
         typer.Option("--save-rate", help="Effect to detect: share of churning accounts that the play saves, up to 1."),
@@ -85,14 +85,14 @@ def design(
     """Design a trial: how many accounts and weeks it takes to measure the effect of plays, and what it costs.
 
     The accounts are those of the worklist, with the churn probabilities of the model."""
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from serving.cli.tables.holdout import print_design
     from serving.worklist.holdout import design_document, require_range
 
     settings = {"save_rate": save_rate, "share": share, "power": power, "per_week": per_week}
     for name, value in settings.items():
         require_range(name, value, f"--{name.replace('_', '-')}")
-    instant = parse_cutoff(as_of)
+    instant = cutoff_of(signals, as_of)
     with progress_bar("assessing the portfolio") as tell:
         found, context = assessed_context(signals, instant, engine, tell)
         payload = design_document(found, context, save_rate, share, power, per_week, play, csm)
@@ -102,9 +102,9 @@ def design(
 @app.command()
 def assign(
     signals: SignalsArgument,
-    as_of: AsOf,
     trial: Annotated[str, typer.Option("--trial", metavar="NAME", help="Name of the trial.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+    as_of: AsOf = None,
     share: ShareOption = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same assignment.")] = 0,
     accounts: Annotated[
@@ -119,7 +119,7 @@ def assign(
 
     The draw is stratified by play and churn probability. The rows of both arms belong in the table `interventions`:
     append the file to it. Accounts that the trial has assigned before, or that are in an intervention, are left out."""
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from models.predictions.table_export import suffix_of
     from serving.worklist.holdout import assignment_frame, require_range
 
@@ -127,7 +127,7 @@ def assign(
     require_range("share", share, "--share")
     if not trial.strip() or len(trial) > TRIAL_LENGTH or not trial.isprintable():
         raise BadRequest("the name of the trial is not valid", f"1 to {TRIAL_LENGTH} printable characters")
-    instant = parse_cutoff(as_of)
+    instant = cutoff_of(signals, as_of)
     with progress_bar("assessing the portfolio") as tell:
         found, context = assessed_context(signals, instant, engine, tell)
         frame = assignment_frame(found, context, trial, share, seed, accounts, play, csm)

@@ -35,7 +35,7 @@ PeriodName = Annotated[
 @app.command()
 def portfolio(
     signals: SignalsArgument,
-    as_of: AsOf,
+    as_of: AsOf = None,
     period: PeriodName = "year",
     rubric: RubricName = None,
     out: JsonFile = None,
@@ -47,18 +47,18 @@ def portfolio(
     Each KPI has its numerator and denominator, previous value and target, for the portfolio and by segment, CSM and
     region. Retention covers the trailing twelve months, with the last quarter next to it. The definitions are in
     docs/reference/generated/kpis.md."""
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from features.utils.periods import period_ending
     from models.home import current_home
     from serving.cli.tables.kpi import print_kpis
     from serving.portfolio.kpi_report import kpi_report
     from serving.scoring.score_portfolio import champion_horizon
 
-    instant = parse_cutoff(as_of)
+    instant = cutoff_of(signals, as_of)
     span = period_ending(instant, period)
-    champion = selected_champion(rubric).at(instant)
     with progress_bar("reading") as tell:
         opened = open_home_signals(signals, instant, engine, subprogress(tell, 0.0, 0.4))
+        champion = selected_champion(rubric).for_signals(opened).at(instant)
         payload = kpi_report(
             opened,
             span,
@@ -74,7 +74,7 @@ def portfolio(
 @app.command()
 def cohorts(
     signals: SignalsArgument,
-    as_of: AsOf,
+    as_of: AsOf = None,
     margin: Annotated[float, typer.Option(help="Gross margin as a share of ARR, for the lifetime value.")] = 1.0,
     years: Annotated[float, typer.Option(help="Maximum number of years that count toward the lifetime value.")] = 5.0,
     out: JsonFile = None,
@@ -84,13 +84,13 @@ def cohorts(
     """Show retention by starting quarter (Kaplan-Meier, in accounts and ARR), and the lifetime and lifetime value that
     follow from the model's churn probabilities."""
     from features.kpi.cohort_retention import cohorts as retained
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from serving.cli.tables.kpi import print_cohorts
     from serving.portfolio.lifetime_value import check_parameters, lifetimes
     from serving.scoring.score_portfolio import champion_horizon
 
     check_parameters(margin, years)
-    instant, champion = parse_cutoff(as_of), selected_champion()
+    instant, champion = cutoff_of(signals, as_of), selected_champion()
     with progress_bar("reading") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         tell(0.9, "computing cohort retention")

@@ -10,7 +10,7 @@ from serving.cli.context import assess_signals, frame_writer, selected_champion
 
 
 def forecast(
-    signals: str, as_of: str, period: str | None, days: int | None, out: Path | None, engine: str, as_json: bool
+    signals: str, as_of: str | None, period: str | None, days: int | None, out: Path | None, engine: str, as_json: bool
 ) -> None:
     """Forecast the contracts that are due and print or write the forecast.
 
@@ -23,7 +23,7 @@ def forecast(
     ------
     BadRequest : the period or days cannot be forecast, or the file type is unknown.
     """
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from features.utils.periods import forecast_period
     from models.home import current_home
     from models.predictions.table_export import suffix_of
@@ -33,7 +33,7 @@ def forecast(
 
     if out is not None:
         suffix_of(out)
-    instant = parse_cutoff(as_of)
+    instant = cutoff_of(signals, as_of)
     asked = forecast_period(instant, period, days)
     with progress_bar("forecasting renewals") as tell:
         opened, found = assess_signals(signals, instant, engine, selected_champion(), subprogress(tell, 0.0, 0.9))

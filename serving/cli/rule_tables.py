@@ -23,7 +23,7 @@ app = typer.Typer()
 @app.command()
 def health(
     signals: SignalsArgument,
-    as_of: AsOf,
+    as_of: AsOf = None,
     rubric: RubricName = None,
     account: Annotated[
         str | None, typer.Option(metavar="ID", help="Show how the score of one account is calculated.")
@@ -67,7 +67,7 @@ def _view(name: str, words: str) -> None:
 
     def command(
         signals: SignalsArgument,
-        as_of: AsOf,
+        as_of: AsOf = None,
         rubric: RubricName = None,
         out: OutFile = None,
         engine: Engine = "duckdb",
@@ -85,7 +85,7 @@ def _view(name: str, words: str) -> None:
 @app.command()
 def risks(
     signals: SignalsArgument,
-    as_of: AsOf,
+    as_of: AsOf = None,
     rubric: RubricName = None,
     summary: Annotated[
         bool,
@@ -101,7 +101,7 @@ def risks(
 
     Accounts whose play is in progress, done or snoozed, and accounts in the control group, show no play."""
     from features.errors import BadRequest
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from models.home import current_home
     from models.predictions.payload import format_instant
     from models.rules.intervention_table import interventions_from_signals
@@ -118,7 +118,7 @@ def risks(
         from models.predictions.table_export import suffix_of
 
         suffix_of(out)
-    instant, store = parse_cutoff(as_of), open_store()
+    instant, store = cutoff_of(signals, as_of), open_store()
     with progress_bar("assessing the portfolio") as tell:
         opened, found = assess_signals(signals, instant, engine, selected_champion(rubric), tell)
         known = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
@@ -138,16 +138,16 @@ _view(
 _view("onboarding", "List the accounts in onboarding, the steps that are overdue, and what to do.")
 
 
-def _assess(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
+def _assess(signals: str, as_of: str | None, engine: str, rubric: str | None, out: Path | None) -> Assessment:
     """Assess the portfolio by the rules and, if there is one, the champion."""
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from models.predictions.table_export import suffix_of
 
     if out is not None:
         # Check the file type first, since the assessment takes a while.
         suffix_of(out)
     with progress_bar("assessing the portfolio") as tell:
-        return assess_signals(signals, parse_cutoff(as_of), engine, selected_champion(rubric), tell)[1]
+        return assess_signals(signals, cutoff_of(signals, as_of), engine, selected_champion(rubric), tell)[1]
 
 
 def _show(

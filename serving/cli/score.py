@@ -17,8 +17,8 @@ app = typer.Typer()
 @app.command()
 def score(
     signals: SignalsArgument,
-    as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+    as_of: AsOf = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Save predictions and alerts to the store, and notify webhooks.")
     ] = False,
@@ -30,14 +30,14 @@ def score(
     The file has one row per account: probabilities, bands, health score and reasons."""
     from features.feed_health.feed_health import feed_health
     from features.signals.signals import read_signals
+    from features.sources.cutoff import cutoff_of
     from features.sources.open_source import open_source
-    from features.utils.dates import parse_cutoff
     from models.home import current_home
     from models.predictions.table_export import suffix_of
     from serving.scoring.score_portfolio import score as run
 
     suffix_of(out)
-    instant, home = parse_cutoff(as_of), current_home()
+    instant, home = cutoff_of(signals, as_of), current_home()
     with progress_bar("scoring") as tell:
         source = open_source(signals, engine)
         jumped = feed_health(source, instant).jumped

@@ -16,7 +16,7 @@ app = typer.Typer()
 @app.command()
 def worklist(
     signals: SignalsArgument,
-    as_of: AsOf,
+    as_of: AsOf = None,
     capacity: Annotated[int, typer.Option(min=0, help="Number of accounts that the team can work on.")] = 20,
     csm: Annotated[
         str | None, typer.Option("--csm", metavar="NAME", help="Show only the accounts of this CSM.")
@@ -36,7 +36,7 @@ def worklist(
     Accounts are ordered by the ARR that the plays are expected to save, if their effect was measured with held-out
     accounts or is assumed, else by ARR at risk. The list also shows accounts for which it is too late, and the gain
     over ranking by health score."""
-    from features.utils.dates import parse_cutoff
+    from features.sources.cutoff import cutoff_of
     from models.home import current_home
     from models.predictions.table_export import suffix_of
     from models.rules.intervention_table import interventions_from_signals
@@ -51,7 +51,7 @@ def worklist(
 
     if out is not None:
         suffix_of(out)
-    instant, champion = parse_cutoff(as_of), selected_champion()
+    instant, champion = cutoff_of(signals, as_of), selected_champion()
     with progress_bar("assessing the portfolio") as tell:
         store = open_store()
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))

@@ -249,6 +249,8 @@ def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
 
 
 def _missing(signals: OpenSignals, kpi: Kpi) -> str | None:
+    if signals.states is not None and signals.states.sole and kpi.over != "instant":
+        return "the source shows the accounts at one date"
     missing = [group for group in kpi.needs if not any(signals.has(name) for name in group)]
     return f"the source has no {' or '.join(missing[0])}" if missing else None
 

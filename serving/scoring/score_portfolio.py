@@ -28,6 +28,7 @@ from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion, load_champion, read_pointer
 from models.artifacts.home_portfolio import require_portfolio
 from models.artifacts.unknown_inputs import require_inputs
+from models.health.rubric import SPREADSHEET_RUBRIC
 from models.home import Home
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
@@ -137,7 +138,7 @@ def score(
     home.ensure()
     progress(0.0, "loading the champion")
     catalogue = current_catalogue()
-    champion = load_champion(home, catalogue)
+    champion = load_champion(home, catalogue).for_signals(signals)
     require_portfolio(home, signals, portfolio)
     assessment, feeds, past = assess_portfolio(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, store
@@ -220,7 +221,7 @@ def assess_portfolio(
     SignalsError : most of a model's gain lies in features that are unknown for every account.
     RulesError : a file of rules is broken.
     """
-    catalogue = current_catalogue()
+    catalogue, champion = current_catalogue(), champion.for_signals(signals)
     feeds = newest_events(signals, as_of)
     snapshots = SnapshotFiles(home, catalogue)
     open_plays: OpenPlays = {}
@@ -393,7 +394,7 @@ def _not_scored(assessment: Assessment) -> list[str]:
 
 def _notes(assessment: Assessment) -> list[str]:
     notes = _not_scored(assessment)
-    if not assessment.champion.bundles:
+    if not assessment.champion.bundles and assessment.champion.rubric.name != SPREADSHEET_RUBRIC:
         notes.append("there is no champion yet, so only the health score is reported; `renewcast train` trains one")
     notes += [f"the unit of {column} seems to have changed: fix the feed first" for column in assessment.jumped]
     notes += [f"the newest {table} row is {days} days old" for table, days in assessment.stale.items()]

@@ -19,8 +19,8 @@ app = typer.Typer()
 @app.command()
 def snapshot(
     signals: SignalsArgument,
-    as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet, .csv or .ndjson file.")],
+    as_of: AsOf = None,
     first: Annotated[
         str | None, typer.Option("--from", metavar="DATE", help="First date of a series of dates that ends at --as-of.")
     ] = None,
@@ -34,13 +34,14 @@ def snapshot(
     from features.custom.current_catalogue import current_catalogue
     from features.signals.signals import open_signals
     from features.snapshots.snapshot import snapshot as build_snapshot
-    from features.utils.dates import Grid, parse_cutoff, parse_instant
+    from features.sources.cutoff import cutoff_of
+    from features.utils.dates import Grid, parse_instant
     from models.home import current_home
     from models.predictions.table_export import formula_note, suffix_of, write_frame
 
     suffix_of(out)
     catalogue = current_catalogue()
-    last = parse_cutoff(as_of)
+    last = cutoff_of(signals, as_of)
     grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
     rollups = current_home().require_own().rollups
     with progress_bar("reading") as progress:

@@ -139,6 +139,24 @@ def label_snapshots(
     return LabelledSnapshots(signals, grid, frame, labels, grace, catalogue, further, dates)
 
 
+def require_history(signals: OpenSignals) -> None:
+    """Reject a source that shows the accounts at one date, such as a spreadsheet.
+
+    Raises
+    ------
+    InsufficientData
+        If it does.
+    """
+    if signals.states is not None and signals.states.sole:
+        raise InsufficientData(
+            ["history: a spreadsheet shows the accounts at one date, without those that left before"],
+            "keep every export and map them with `history`, or connect the billing system and the product; until then "
+            "use `renewcast risks`, `health`, `worklist` and `renewals`, which need no model",
+            "learn from the past",
+            "the accounts at several dates, over a year or more",
+        )
+
+
 def labelled_grid(signals: OpenSignals, config: TrainConfig) -> tuple[Grid, int]:
     """Return the grid of dates whose outcome can be known, at most as many as ``config.snapshots`` allows.
 
@@ -156,8 +174,9 @@ def labelled_grid(signals: OpenSignals, config: TrainConfig) -> tuple[Grid, int]
     Raises
     ------
     InsufficientData
-        If there is no such date.
+        If there is no such date, or the source has no history.
     """
+    require_history(signals)
     grace = config.grace_days if signals.contractual else 0
     first, last = _span(signals, config, grace)
     if first > last:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.utils.arrays import Bools, Floats, Objects
-from models.health.rubric import HealthScores, Rubric, load_rubric, rubric_files
+from models.health.rubric import SPREADSHEET_RUBRIC, HealthScores, Rubric, load_rubric, rubric_files
 from models.health.score_calibration import HealthFacts, LearnedWeights, RubricFacts
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.origins import Origins
@@ -21,8 +21,9 @@ from training.evaluation.score_calibration import fit_score_calibration
 
 
 def all_rubrics(rubric: Rubric) -> dict[str, Rubric]:
-    """Return every built-in rubric by name, and ``rubric``, which may be a user's file."""
-    return {name: load_rubric(name) for name in rubric_files()} | {rubric.name: rubric}
+    """Return every rubric for accounts with history by name, and ``rubric``, which may be a user's file."""
+    names = [name for name in rubric_files() if name != SPREADSHEET_RUBRIC]
+    return {name: load_rubric(name) for name in names} | {rubric.name: rubric}
 
 
 class ScoredRubric(NamedTuple):

@@ -33,6 +33,7 @@ from models.artifacts.champion import ChampionEntry, ChampionPointer, load_champ
 from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home
 from models.targets import TARGETS, Target
+from training.dataset.labelled_snapshots import require_history
 from training.dataset.labels import label
 from training.dataset.overwritten_terms import mask_overwritten_terms
 from training.monitoring.drift import SHIFT_LIMIT, expected_psi, psi
@@ -77,6 +78,7 @@ def monitor(
     signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.3))
     try:
         require_portfolio(home, signals)
+        require_history(signals)
         targets: dict[Target, ChampionMonitoring] = {}
         for i, target in enumerate(t for t in TARGETS if t in bundles):
             progress(0.3 + 0.5 * i / len(bundles), f"monitoring {target}")

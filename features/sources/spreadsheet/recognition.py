@@ -1,0 +1,309 @@
+"""Recognition of a sheet's columns, by name and by content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from features.errors import SignalsError
+from features.sources.spreadsheet import values
+from features.sources.spreadsheet.layout import KEYS, Table
+from features.sources.spreadsheet.values import Column
+from features.sources.spreadsheet.vocabulary import Field, field_of, fields, in_thousands
+from features.sources.spreadsheet.workbook import Cell
+
+MIN_READABLE = 0.6
+"""A column is what its name says only if at least this share of its values can be read."""
+MAX_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """A sheet whose columns are known.
+
+    Parameters
+    ----------
+    table : the sheet.
+    columns : the values by field, and by feature for columns that are named after one.
+    headers : the header of each of these.
+    notes : how columns are read, and which are not used.
+    """
+
+    table: Table
+    columns: dict[str, Column]
+    headers: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+
+    def values(self, name: str) -> list[Any]:
+        """Return the values of a field; all None if the sheet does not have it."""
+        return self.columns[name].values if name in self.columns else [None] * len(self.table.rows)
+
+
+def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Recognized:
+    """Recognize the columns of a sheet.
+
+    Parameters
+    ----------
+    table : the sheet.
+    features : the names of all features; a column may also be named after one.
+    dates : ``day-first`` or ``month-first``; empty to decide from the values.
+
+    Raises
+    ------
+    SignalsError
+        If there is no account, the dates of a column contradict each other, or amounts are in several currencies.
+    """
+    assigned, notes = _assigned(table, frozenset(features))
+    _require_one_currency(table, assigned)
+    order = _date_order(table, assigned, dates)
+    columns: dict[str, Column] = {}
+    reads: list[str] = []
+    unusable: list[str] = []
+    for name, index in assigned.items():
+        about = fields().get(name) or Field(name, "number", "", (), feature=name)
+        header = table.header[index]
+        if about.unused and name != "health":
+            unusable.append(f"{header!r} ({about.unused})")
+            continue
+        column = _read(about, header, table.column(index), order)
+        why = _misfit(about, column)
+        if why:
+            unusable.append(f"{header!r} ({why})")
+            continue
+        columns[name] = column
+        reads.append(_reading(about, header, column))
+        if column.unreadable:
+            notes.append(_unreadable_note(table, header, about, column))
+    if not any(key in columns for key in KEYS):
+        raise SignalsError(
+            f"{table.place} has no column with the account",
+            "a column named Account, Customer or Company, or Account ID",
+            "name the column with the accounts Account",
+        )
+    notes.insert(0, "columns read as: " + "; ".join(reads))
+    if "nps" in columns and "nps_at" not in columns:
+        notes.append(
+            f"{table.header[assigned['nps']]!r}: the answers count as recent, because no column has their date"
+        )
+    if unusable:
+        notes.append("columns not used: " + "; ".join(unusable))
+    return Recognized(table, columns, {name: table.header[assigned[name]] for name in columns}, notes)
+
+
+def _assigned(table: Table, features: frozenset[str]) -> tuple[dict[str, int], list[str]]:
+    """Return the column of each field; of several columns with the same meaning, the one with the usual name."""
+    chosen: dict[str, tuple[bool, int]] = {}
+    unknown: list[str] = []
+    others: list[str] = []
+    for i, header in enumerate(table.header):
+        if header.strip() in features:
+            chosen[header.strip()] = (True, i)
+            continue
+        match = field_of(header) if header else None
+        if match is None:
+            if header:
+                unknown.append(repr(header[:60]))
+            continue
+        name, exact = _by_content(match[0], table.column(i)), match[1]
+        if name in chosen:
+            keep = chosen[name] if chosen[name][0] or not exact or _empty(table, i) else (exact, i)
+            others.append(repr(table.header[i if keep is chosen[name] else chosen[name][1]]))
+            chosen[name] = keep
+        else:
+            chosen[name] = (exact, i)
+    notes = []
+    if others:
+        notes.append(f"columns with the same meaning as another one are not used: {', '.join(others)}")
+    if unknown:
+        notes.append(
+            f"columns that are not recognized: {', '.join(unknown)}; to use one, give it a name from the guide about "
+            "spreadsheets, or the name of a feature (`renewcast features`)"
+        )
+    return {name: i for name, (_, i) in chosen.items()}, notes
+
+
+def _empty(table: Table, index: int) -> bool:
+    return all(values.is_missing(cell) for cell in table.column(index))
+
+
+def _by_content(name: str, cells: Sequence[Cell]) -> str:
+    """Return the field that a column is, where names have several meanings."""
+    given = [cell for cell in cells if not values.is_missing(cell)]
+    if name == "renewal_at" and given and all(values.read_flag(cell) is not None for cell in given):
+        return "auto_renew"
+    if name == "nps" and given and all(isinstance(cell, datetime) for cell in given):
+        return "nps_at"
+    if name == "last_login" and _mostly(given, _is_small_number):
+        return "days_since_login"
+    if name == "active_users" and _mostly(given, lambda cell: isinstance(cell, str) and cell.endswith("%")):
+        return "seats_used_share"
+    if name == "notice_given" and _mostly(given, lambda cell: values.read_flag(cell) is None):
+        return "notice_at"
+    return name
+
+
+def _mostly(cells: Sequence[Cell], test: Callable[[Cell], bool]) -> bool:
+    return bool(cells) and sum(map(test, cells)) > len(cells) / 2
+
+
+def _is_small_number(cell: Cell) -> bool:
+    number = values.read_number(cell, comma=False)
+    return number is not None and 0 <= number < 20_000
+
+
+def _require_one_currency(table: Table, assigned: dict[str, int]) -> None:
+    """Reject amounts in several currencies.
+
+    Raises
+    ------
+    SignalsError
+        If there are any.
+    """
+    money = [i for name, i in assigned.items() if name in ("arr", "mrr")]
+    signs = frozenset().union(*(values.currencies(table.column(i)) for i in money)) if money else frozenset()
+    if "currency" in assigned:
+        signs |= {
+            text.upper()
+            for cell in table.column(assigned["currency"])
+            if isinstance(cell, str)
+            for text in [cell.strip()]
+        }
+    if len(signs) > 1:
+        raise SignalsError(
+            f"{table.place}: amounts are in {len(signs)} currencies",
+            "one currency for the whole sheet",
+            "convert the amounts, or connect the billing system, whose mapping converts them at the rate of each date",
+        )
+
+
+def _date_order(table: Table, assigned: dict[str, int], stated: str) -> dict[str, tuple[bool, str]]:
+    """Return, by field, whether dates are day first, and how that was decided.
+
+    Raises
+    ------
+    SignalsError
+        If the values of one column contradict each other.
+    """
+    orders = {
+        n: values.date_order(table.column(i))
+        for n, i in assigned.items()
+        if n in fields() and fields()[n].kind == "date"
+    }
+    for name, order in orders.items():
+        if order.day_first and order.month_first and not stated:
+            rows = [table.positions[order.day_first[0]], table.positions[order.month_first[0]]]
+            raise SignalsError(
+                f"{table.place}: the dates in {table.header[assigned[name]]!r} are day first in row {rows[0]} and "
+                f"month first in row {rows[1]}",
+                "one order of day and month in a column",
+                "correct the dates, or write them as 2026-09-30",
+            )
+    days = sum(len(order.day_first) for order in orders.values())
+    months = sum(len(order.month_first) for order in orders.values())
+    result = {}
+    for name, order in orders.items():
+        if stated:
+            result[name] = (stated == "day-first", "as stated")
+        elif order.day_first or order.month_first:
+            result[name] = (bool(order.day_first), "shown by its values")
+        elif days or months:
+            result[name] = (days > months, "as in the other columns")
+        else:
+            result[name] = (_writes_day_first(table, assigned), "an assumption")
+        first, why = result[name]
+        result[name] = (first, f"{'day' if first else 'month'} first, {why}" if order.either else "")
+        if order.either and why == "an assumption":
+            other = "month" if first else "day"
+            result[name] = (
+                first,
+                f"{result[name][1]}; add ?dates={other}-first to the address to read it the other way",
+            )
+    return result
+
+
+def _writes_day_first(table: Table, assigned: dict[str, int]) -> bool:
+    """Return whether amounts point to a country that writes the day first: no dollar sign, or a decimal comma."""
+    money = [cell for name in ("arr", "mrr") if name in assigned for cell in table.column(assigned[name])]
+    return values.decimal_comma(money) or bool(values.currencies(money) & {"EUR", "GBP", "CHF", "INR", "BRL"})
+
+
+def _read(about: Field, header: str, cells: Sequence[Cell], order: dict[str, tuple[bool, str]]) -> Column:
+    kind = about.kind
+    if kind == "date":
+        first, says = order[about.name]
+        return values.read_each(cells, lambda cell: values.read_date(cell, first), says)
+    if kind == "flag":
+        return values.read_each(cells, values.read_flag)
+    if kind == "flag_or_name":
+        # Here "none" is an answer: there is no champion.
+        return values.read_each(
+            [False if isinstance(c, str) and c.casefold() == "none" else c for c in cells], values.read_flag_or_name
+        )
+    if kind == "status":
+        return values.read_each(cells, values.read_status)
+    if kind == "color":
+        return values.read_each(cells, values.read_color)
+    if kind == "text":
+        return values.read_each(cells, values.text_of)
+    return _read_numbers(about, header, cells)
+
+
+def _read_numbers(about: Field, header: str, cells: Sequence[Cell]) -> Column:
+    kind, comma = about.kind, values.decimal_comma(cells)
+    column = values.read_each(cells, lambda cell: values.read_number(cell, comma), "decimal comma" if comma else "")
+    if kind == "flag_or_amount":
+        return values.read_each(
+            cells, lambda cell: _more_than_zero(values.read_flag(cell), values.read_number(cell, comma))
+        )
+    if kind == "money" and in_thousands(header):
+        scaled = [None if v is None else v * 1000 for v in column.values]
+        return replace(column, values=scaled, decision=", ".join(filter(None, (column.decision, "in thousands"))))
+    if kind in ("share", "change"):
+        signed = [cell for cell in cells if isinstance(cell, str) and "%" in cell]
+        percent = bool(signed) or any(abs(v) > 2 for v in column.present) or "%" in header
+        scaled = [None if v is None else v / (100 if percent else 1) + (kind == "change") for v in column.values]
+        return replace(column, values=scaled, decision="in percent" if percent else "as a share")
+    return column
+
+
+def _more_than_zero(flag: float | None, amount: float | None) -> float | None:
+    return flag if flag is not None else None if amount is None else float(amount > 0)
+
+
+def _misfit(about: Field, column: Column) -> str:
+    """Return why a column is not what its name says; empty if it is."""
+    present = len(column.present)
+    if not present + len(column.unreadable):
+        return "it is empty"
+    if present < MIN_READABLE * (present + len(column.unreadable)) and about.name not in ("arr", "mrr", "health"):
+        return f"most of its values cannot be read as {about.about}"
+    numbers = [v for v in column.present if isinstance(v, float)]
+    outside = [
+        v
+        for v in numbers
+        if (about.minimum is not None and v < about.minimum)
+        or (about.maximum is not None and v > about.maximum)
+        or (about.kind == "count" and v < 0)
+    ]
+    if outside:
+        low = 0 if about.minimum is None else about.minimum
+        span = f"{low:g} to {about.maximum:g}" if about.maximum is not None else f"{low:g} or more"
+        return f"its values are not in the range of {about.about}: {span}"
+    return ""
+
+
+def _reading(about: Field, header: str, column: Column) -> str:
+    details = "; ".join(filter(None, (about.reads, column.decision)))
+    about_words = about.about or f"the feature {about.name}"
+    return f"{header!r} = {about_words}" + (f" ({details})" if details else "")
+
+
+def _unreadable_note(table: Table, header: str, about: Field, column: Column) -> str:
+    rows = [table.positions[i] for i in column.unreadable]
+    shown = ", ".join(map(str, rows[:MAX_SHOWN])) + (", …" if len(rows) > MAX_SHOWN else "")
+    noun = "value" if len(rows) == 1 else "values"
+    return (
+        f"{header!r}: {len(rows)} {noun} cannot be read and {'is' if len(rows) == 1 else 'are'} unknown (row {shown})"
+    )

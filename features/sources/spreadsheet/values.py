@@ -1,0 +1,289 @@
+"""Reading the values of a spreadsheet's column: dates, amounts, percentages, yes and no.
+
+What a single value leaves open (is 3/4 in March or in April, is 1.234 more than a thousand) is decided from the whole
+column.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from features.sources.spreadsheet.vocabulary import words
+from features.sources.spreadsheet.workbook import Cell
+
+_WORDS = words()
+MISSING, YES, NO = (frozenset(_WORDS[name]) for name in ("missing", "yes", "no"))
+FORMER, POSSIBLE = (frozenset(_WORDS["status"][name]) for name in ("former", "possible"))
+COLORS: dict[str, frozenset[str]] = {name: frozenset(texts) for name, texts in _WORDS["color"].items()}
+_MONTHS = {calendar.month_abbr[i].lower(): i for i in range(1, 13)}
+_ISO = re.compile(r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[Tt ].*)?$")
+_COMPACT = re.compile(r"^(19|20)(\d{2})(\d{2})(\d{2})$")
+_NUMERIC = re.compile(r"^(\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{2})(?:[, ]+\d{1,2}:.*)?$")
+_DAY_NAME = re.compile(r"^(\d{1,2})(?:st|nd|rd|th)?[ \-/.]+([a-z]{3,9})\.?[ \-/,.]+(\d{4}|\d{2})(?: .*)?$")
+_NAME_DAY = re.compile(r"^([a-z]{3,9})\.?[ \-]+(\d{1,2})(?:st|nd|rd|th)?[, \-]+(\d{4})(?: .*)?$")
+_WEEKDAY = re.compile(r"^(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,? +")
+_EXCEL_EPOCH = datetime(1899, 12, 30)
+_MONEY_MARKS = re.compile(
+    r"[$€£¥₹]|\b(?:usd|eur|gbp|chf|cad|aud|jpy|inr|sek|nok|dkk|pln|brl)\b|us\$|kr\b", re.IGNORECASE
+)
+_CURRENCIES = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
+_SUFFIXES = {"": 1.0, "k": 1e3, "tsd": 1e3, "m": 1e6, "mm": 1e6, "mn": 1e6, "mio": 1e6, "mil": 1e6, "b": 1e9, "bn": 1e9}
+_PER = re.compile(r"\s*(?:/|per|p\.)\s*(?:yr|year|y|annum|a\.|month|mo|m)\.?$", re.IGNORECASE)
+_AMOUNT = re.compile(r"^([+-]?)([\d.,' ]*\d)\s*([a-z]{0,3})$")
+
+
+@dataclass(frozen=True)
+class Column:
+    """The values of one column.
+
+    Parameters
+    ----------
+    values : the value of each row; None where it is missing or cannot be read.
+    unreadable : the indices of the values that cannot be read.
+    decision : how a value that could be read in several ways is read; empty if none could.
+    """
+
+    values: list[Any]
+    unreadable: tuple[int, ...] = ()
+    decision: str = ""
+
+    @property
+    def present(self) -> list[Any]:
+        """The values that are not missing."""
+        return [value for value in self.values if value is not None]
+
+
+def is_missing(cell: Cell) -> bool:
+    """Return whether a cell is empty, or says that there is no value."""
+    return cell is None or (isinstance(cell, str) and cell.casefold() in MISSING)
+
+
+def read_each(cells: Sequence[Cell], read: Callable[[Cell], Any], decision: str = "") -> Column:
+    """Read every cell that is not missing by ``read``, which returns None for what it cannot read."""
+    values = [None if is_missing(cell) else read(cell) for cell in cells]
+    lost = tuple(
+        i for i, (cell, value) in enumerate(zip(cells, values, strict=True)) if value is None and not is_missing(cell)
+    )
+    return Column(values, lost, decision)
+
+
+def text_of(cell: Cell) -> str | None:
+    """Return the text of a cell; a whole number without its decimal point, and a date in ISO 8601."""
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else repr(cell)
+    if isinstance(cell, datetime | date):
+        return cell.isoformat()
+    return None if cell is None else str(cell)
+
+
+@dataclass(frozen=True)
+class DateOrder:
+    """What the dates of a column show about their order.
+
+    Parameters
+    ----------
+    day_first, month_first : the indices of the values that can only be read in this order.
+    either : the number of values that can be read in both orders, to different dates.
+    """
+
+    day_first: tuple[int, ...] = ()
+    month_first: tuple[int, ...] = ()
+    either: int = 0
+
+
+def date_order(cells: Sequence[Cell]) -> DateOrder:
+    """Return what numeric dates such as 30/9/2026 show about the order of day and month.
+
+    Examples
+    --------
+    >>> date_order(["30/9/2026", "1/2/2026", "2026-01-02"])
+    DateOrder(day_first=(0,), month_first=(), either=1)
+    """
+    day: list[int] = []
+    month: list[int] = []
+    either = 0
+    for i, cell in enumerate(cells):
+        found = _NUMERIC.match(cell) if isinstance(cell, str) else None
+        if found is None:
+            continue
+        one, two = int(found[1]), int(found[3])
+        if one > 12 >= two:
+            day.append(i)
+        elif two > 12 >= one:
+            month.append(i)
+        elif one != two:
+            either += 1
+    return DateOrder(tuple(day), tuple(month), either)
+
+
+def read_date(cell: Cell, day_first: bool) -> datetime | None:
+    """Return the date of a cell, without a time zone; None if it is not a date from 1950 to 2150.
+
+    Parameters
+    ----------
+    cell : a date, a text in one of the usual forms, or the number of a day as spreadsheet programs count them.
+    day_first : whether 3/4/2026 is in April.
+
+    Examples
+    --------
+    >>> read_date("3/4/2026", day_first=True).date().isoformat()
+    '2026-04-03'
+    >>> read_date("Sep 30, 2026", day_first=True).date().isoformat()
+    '2026-09-30'
+    """
+    found = _date(cell, day_first)
+    return found if found is not None and 1950 <= found.year <= 2150 else None
+
+
+def _date(cell: Cell, day_first: bool) -> datetime | None:
+    if isinstance(cell, datetime):
+        return cell.replace(tzinfo=None)
+    if isinstance(cell, date):
+        return datetime(cell.year, cell.month, cell.day)
+    if isinstance(cell, float):
+        # 20000 is in 1954, and 80000 in 2119.
+        return _EXCEL_EPOCH + timedelta(days=cell) if 20_000 <= cell <= 80_000 else None
+    if not isinstance(cell, str):
+        return None
+    text = _WEEKDAY.sub("", cell.strip().lower())
+    if found := _ISO.match(text):
+        return _day(int(found[1]), int(found[2]), int(found[3]))
+    if found := _COMPACT.match(text):
+        return _day(int(found[1] + found[2]), int(found[3]), int(found[4]))
+    if found := _NUMERIC.match(text):
+        one, two, year = int(found[1]), int(found[3]), _year(found[4])
+        return _day(year, two, one) if day_first else _day(year, one, two)
+    if (found := _DAY_NAME.match(text)) and (month := _MONTHS.get(found[2][:3])):
+        return _day(_year(found[3]), month, int(found[1]))
+    if (found := _NAME_DAY.match(text)) and (month := _MONTHS.get(found[1][:3])):
+        return _day(int(found[3]), month, int(found[2]))
+    try:
+        return _date(float(text), day_first)
+    except ValueError:
+        return None
+
+
+def _year(text: str) -> int:
+    return int(text) if len(text) == 4 else 2000 + int(text)
+
+
+def _day(year: int, month: int, day: int) -> datetime | None:
+    try:
+        return datetime(year, month, day)
+    except ValueError:
+        return None
+
+
+def currencies(cells: Sequence[Cell]) -> frozenset[str]:
+    """Return the currencies that the cells name by sign or code.
+
+    Examples
+    --------
+    >>> sorted(currencies(["$1,200", "USD 300", "12 €", 40.0]))
+    ['EUR', 'USD']
+    """
+    marks = {found.lower() for cell in cells if isinstance(cell, str) for found in _MONEY_MARKS.findall(cell)}
+    return frozenset(_CURRENCIES.get(mark, mark.upper()) for mark in marks)
+
+
+def decimal_comma(cells: Sequence[Cell]) -> bool:
+    """Return whether the numbers of a column have a decimal comma: 1.234,50 rather than 1,234.50.
+
+    A mark is decimal if it is the last of two different ones, or if another number of digits than three follows it.
+
+    Examples
+    --------
+    >>> decimal_comma(["1.234", "99,5"]), decimal_comma(["1,234", "99.5"]), decimal_comma(["1,234", "5,678"])
+    (True, False, False)
+    """
+    comma = point = 0
+    for cell in cells:
+        if not isinstance(cell, str):
+            continue
+        digits = re.sub(r"[^\d.,]", "", cell).strip(".,")
+        last = max(digits.rfind(","), digits.rfind("."))
+        if last < 0:
+            continue
+        mark, other = digits[last], "," if digits[last] == "." else "."
+        decides = other in digits or len(digits) - last - 1 != 3
+        if decides and digits.count(mark) == 1:
+            comma, point = comma + (mark == ","), point + (mark == ".")
+        elif digits.count(mark) > 1:
+            comma, point = comma + (mark == "."), point + (mark == ",")
+    return comma > point
+
+
+def read_number(cell: Cell, comma: bool) -> float | None:
+    """Return the number in a cell, with currency signs, thousands separators and k or M; None if there is none.
+
+    Parameters
+    ----------
+    cell : a number or a text.
+    comma : whether a comma is the decimal mark.
+
+    Examples
+    --------
+    >>> read_number("$1,234.50", comma=False), read_number("1.234,5 €", comma=True), read_number("(1.2k)", comma=False)
+    (1234.5, 1234.5, -1200.0)
+    """
+    if isinstance(cell, bool) or not isinstance(cell, str | float):
+        return None
+    if isinstance(cell, float):
+        return cell
+    text = cell.strip().casefold().replace("−", "-")
+    negative = text.startswith("(") and text.endswith(")")
+    text = _PER.sub("", _MONEY_MARKS.sub("", text.strip("()")).strip()).rstrip("%").strip()
+    found = _AMOUNT.match(text)
+    if found is None or found[3] not in _SUFFIXES:
+        return None
+    digits = found[2].replace(" ", "").replace("'", "")
+    digits = digits.replace(".", "").replace(",", ".") if comma else _without_thousands(digits)
+    try:
+        number = float(digits) * _SUFFIXES[found[3]]
+    except ValueError:
+        return None
+    return -number if negative or found[1] == "-" else number
+
+
+def _without_thousands(digits: str) -> str:
+    """Remove commas; points too, if they separate thousands: 1.234.567."""
+    return (digits.replace(".", "") if digits.count(".") > 1 else digits).replace(",", "")
+
+
+def read_flag(cell: Cell) -> float | None:
+    """Return 1 for yes, 0 for no, and None for anything else.
+
+    Examples
+    --------
+    >>> read_flag("Yes"), read_flag(0.0), read_flag("maybe")
+    (1.0, 0.0, None)
+    """
+    if isinstance(cell, bool):
+        return float(cell)
+    if isinstance(cell, float):
+        return cell if cell in (0.0, 1.0) else None
+    word = cell.strip().casefold().rstrip(".!") if isinstance(cell, str) else ""
+    return 1.0 if word in YES else 0.0 if word in NO else None
+
+
+def read_flag_or_name(cell: Cell) -> float | None:
+    """Return 1 for yes or a name, 0 for no or none."""
+    flag = read_flag(cell)
+    return 1.0 if flag is None and isinstance(cell, str) and any(map(str.isalpha, cell)) else flag
+
+
+def read_color(cell: Cell) -> str | None:
+    """Return the color of a health status; None if it is not one."""
+    word = cell.strip().casefold() if isinstance(cell, str) else ""
+    return next((color for color, words in COLORS.items() if word in words), None)
+
+
+def read_status(cell: Cell) -> str | None:
+    """Return ``former``, ``possible`` or ``customer``."""
+    word = " ".join(re.sub(r"[^\w-]+|_", " ", cell.casefold()).split()) if isinstance(cell, str) else ""
+    return "former" if word in FORMER else "possible" if word in POSSIBLE else "customer" if word else None

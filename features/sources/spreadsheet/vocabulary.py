@@ -1,0 +1,147 @@
+"""The columns that are recognized in a spreadsheet, and the spellings of their names (`columns.toml`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from features.utils.toml_text import parse_toml, read_toml_text
+
+Kind = Literal[
+    "text",
+    "date",
+    "money",
+    "number",
+    "count",
+    "share",
+    "change",
+    "flag",
+    "flag_or_name",
+    "flag_or_amount",
+    "status",
+    "color",
+]
+FILE = Path(__file__).with_name("columns.toml")
+WORDS_FILE = Path(__file__).with_name("words.toml")
+_UNITS = re.compile(
+    r"\((?:[$€£¥]|usd|eur|gbp|chf|cad|aud|k|m|thousands?|in thousands|%|percent|pct|months?|mo|days?|y/n|yes/no|#|0-10"
+    r"|1-5|[a-z]{3} ?[$€£]?k?)\)|[$€£¥#*]|%|\bpct\b|\bpercent(age)?\b",
+    re.IGNORECASE,
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_THOUSANDS = re.compile(
+    r"\bin thousands\b|\(k\)|[$€£]k\b|\bk[$€£]|\b(?:usd|eur|gbp) ?k\b|\('?000s?\)|\b000s\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column that is recognized.
+
+    Parameters
+    ----------
+    name : its name here.
+    kind : how its values are read.
+    about : what it is, in words.
+    names : the spellings of its header, as `normalized` returns them.
+    feature : the feature with the same meaning, which gets the value; empty for none.
+    contract : whether several contracts of one account may have different values.
+    minimum, maximum : bounds of the values; a column with others has another meaning.
+    reads : how the value is understood where the name leaves it open.
+    unused : why the column is not used; empty if it is.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    names: tuple[str, ...]
+    feature: str = ""
+    contract: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    reads: str = ""
+    unused: str = ""
+
+
+@lru_cache(maxsize=1)
+def fields() -> dict[str, Field]:
+    """Return the columns that are recognized, by name."""
+    entries: dict[str, dict[str, Any]] = parse_toml(read_toml_text(FILE))["columns"]
+    found = {name: Field(name, **entry | {"names": tuple(entry["names"])}) for name, entry in entries.items()}
+    assert all(field.kind in get_args(Kind) for field in found.values())
+    return found
+
+
+@lru_cache(maxsize=1)
+def words() -> dict[str, Any]:
+    """Return the words of cells and headers (`words.toml`)."""
+    return parse_toml(read_toml_text(WORDS_FILE))
+
+
+def normalized(header: str) -> str:
+    """Return a header in lowercase words without punctuation and units.
+
+    Examples
+    --------
+    >>> normalized("  Renewal_Date ")
+    'renewal date'
+    >>> normalized("ARR (USD)")
+    'arr'
+    >>> normalized("customerSince")
+    'customer since'
+    """
+    text = _UNITS.sub(" ", _THOUSANDS.sub(" ", _CAMEL.sub(" ", header)))
+    return " ".join(re.sub(r"[^\w]+|_", " ", text.casefold()).split())
+
+
+def essential(header: str) -> str:
+    """Return a normalized header without words that it may have or lack; unchanged if nothing would be left."""
+    return " ".join(word for word in header.split() if word not in words()["fillers"]) or header
+
+
+def in_thousands(header: str) -> bool:
+    """Return whether a header says that amounts are in thousands.
+
+    Examples
+    --------
+    >>> in_thousands("ARR ($k)"), in_thousands("ARR (USD)")
+    (True, False)
+    """
+    return _THOUSANDS.search(header) is not None
+
+
+@lru_cache(maxsize=1)
+def _spellings() -> tuple[dict[str, str], dict[str, str]]:
+    exact: dict[str, str] = {}
+    loose: dict[str, str] = {}
+    for field in fields().values():
+        for name in field.names:
+            exact.setdefault(name, field.name)
+    for field in fields().values():
+        for name in field.names:
+            short = essential(name)
+            if short not in exact or exact[short] == field.name:
+                loose.setdefault(short, field.name)
+    return exact, loose
+
+
+def field_of(header: str) -> tuple[str, bool] | None:
+    """Return the field that a header names, and whether it is one of its spellings without leaving out words.
+
+    Examples
+    --------
+    >>> field_of("Renewal Date"), field_of("The renewal"), field_of("Favorite song")
+    (('renewal_at', True), ('renewal_at', False), None)
+    """
+    name = normalized(header)
+    exact, loose = _spellings()
+    if not name:
+        return None
+    if name in exact:
+        return exact[name], True
+    short = essential(name)
+    field = loose.get(short) or exact.get(short)
+    return (field, False) if field else None

@@ -1,0 +1,81 @@
+"""A spreadsheet through the command line: rules work at once, models say what is missing, and nothing else is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHEET = """\
+Account,ARR,Renewal,Customer Since,Seats,Active Users,Last Login,NPS,Open tickets,Last QBR,CSM,Champion left
+Northwind,"$120,000",12/15/2026,1/3/2021,100,85,9/28/2026,9,1,8/1/2026,Dana,No
+Fabrikam,48k,11/01/2026,5/6/2022,50,12,7/1/2026,3,7,N/A,Dana,Yes
+Contoso,"$9,500",8/15/2026,2/2/2024,10,-,9/1/2026,,0,-,Lee,no
+"""
+# Usage 40 (seats 20, last use 20), meetings 15, tickets 6, NPS 14, by the rubric `spreadsheet`.
+# Northwind: 0.85 of seats, 2 days, 60 days, 1 ticket, NPS 9: all green, 100.
+# Fabrikam: 0.24 of seats, 91 days, no meeting known, 7 tickets, NPS 3: all red, 0.
+# Contoso: 29 days and 0 tickets are known, 26 of 100: no score.
+SCORES = {"Northwind": 100.0, "Fabrikam": 0.0, "Contoso": None}
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    path = tmp_path / "customers-2026-09-30.csv"
+    path.write_text(SHEET, encoding="utf-8")
+    return path
+
+
+def test_the_rules_work_at_once(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    risks = renewcast("risks", sheet, "--json", home=home)
+    answer = json.loads(risks.stdout)
+    assert (answer["as_of"], answer["rubric"]) == ("2026-09-30", "spreadsheet")
+    assert [row["account_id"] for row in answer["accounts"]] == ["Fabrikam", "Contoso"]
+    assert "note: columns read as: 'Account' = the account's name" in risks.stderr
+    assert "two more, a quarter apart" in risks.stderr
+    health = json.loads(renewcast("health", sheet, "--json", home=home).stdout)
+    assert {row["account_id"]: row["health_score"] for row in health["accounts"]} == SCORES
+    worklist = json.loads(renewcast("worklist", sheet, "--json", home=home).stdout)
+    assert [row["account_id"] for row in worklist["accounts"]] == ["Fabrikam", "Contoso", "Northwind"]
+    renewals = json.loads(renewcast("renewals", sheet, "--json", home=home).stdout)
+    assert (renewals["whole"]["accounts"], renewals["whole"]["arr"]) == (2, 168_000)
+
+
+def test_scoring_writes_health_without_probabilities(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    renewcast("score", sheet, "--out", out, home=tmp_path / "home")
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = {row["account_id"]: row for row in csv.DictReader(file)}
+    assert {name: float(row["health_score"]) if row["health_score"] else None for name, row in rows.items()} == SCORES
+    assert all(row["churn_probability"] == "" and row["as_of"] == "2026-09-30" for row in rows.values())
+
+
+def test_retention_needs_the_past(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
+    answer = json.loads(renewcast("portfolio", sheet, "--json", home=tmp_path / "home").stdout)
+    kpis = {kpi["measure"]: kpi for kpi in answer["measures"]}
+    assert kpis["logo_retention"]["unknown"] == "the source shows the accounts at one date"
+    assert kpis["renewals_due_arr"]["value"] == 168_000
+
+
+def test_training_is_refused_with_a_cure(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
+    trained = renewcast("train", sheet, home=tmp_path / "home", expect=2)
+    assert "a spreadsheet shows the accounts at one date" in trained.stderr
+    assert trained.stderr.count("Fix: ") == 1
+    assert not (tmp_path / "home" / "champion.json").exists()
+    checked = renewcast("check", sheet, home=tmp_path / "home")
+    assert "a spreadsheet shows the accounts at one date" in " ".join(checked.stdout.replace("│", " ").split())
+
+
+def test_mistakes_end_with_one_message_and_write_nothing(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    for text in ("Account,ARR\nA,$1\nB,€2\n", "x,y\n1,2\n", "Account,ARR\n"):
+        sheet.write_text(text, encoding="utf-8")
+        result = renewcast("score", sheet, "--out", out, home=tmp_path / "home", expect=2)
+        assert result.stderr.count("Fix: ") == 1
+        assert not out.exists()
+    missing = renewcast("risks", tmp_path, home=tmp_path / "home", expect=2)
+    assert "--as-of is missing" in missing.stderr
