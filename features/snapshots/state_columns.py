@@ -53,7 +53,8 @@ def with_states(frame: pd.DataFrame, states: AccountStates, catalogue: Mapping[s
         left = np.asarray(columns[UNTIL], dtype=np.float64)
         columns[OVERDUE] = np.where(np.isnan(left), np.nan, (left < 0).astype(np.float64))
     if not states.sole:
-        return frame.assign(**{name: _where_known(frame[name], values) for name, values in columns.items()})
+        stated = {name: _where_known(frame[name], values) for name, values in columns.items()}
+        return pd.DataFrame({str(name): stated.get(str(name), frame[name]) for name in frame.columns})
     unknown = np.full(len(frame), np.nan)
     every: dict[str, object] = {name: frame[name] for name in ("account_id", "as_of")}
     for name, feature in catalogue.items():
@@ -64,7 +65,7 @@ def with_states(frame: pd.DataFrame, states: AccountStates, catalogue: Mapping[s
     return pd.DataFrame(every)[has_state].reset_index(drop=True)
 
 
-def _values(given: pd.Series, as_of: pd.Series, name: str, category: bool) -> object:  # type: ignore[type-arg]
+def _values(given: pd.Series, as_of: pd.Series, name: str, category: bool) -> object:
     if category:
         texts = given.astype(object)
         return texts.where(texts.notna(), None).to_numpy()
@@ -75,6 +76,6 @@ def _values(given: pd.Series, as_of: pd.Series, name: str, category: bool) -> ob
     return given.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _where_known(computed: pd.Series, values: object) -> object:  # type: ignore[type-arg]
+def _where_known(computed: pd.Series, values: object) -> object:
     stated = pd.Series(values, index=computed.index, dtype=computed.dtype)
     return stated.where(stated.notna(), computed)

@@ -31,6 +31,11 @@ _UNITS = re.compile(
     r"|1-5|[a-z]{3} ?[$€£]?k?)\)|[$€£¥#*]|%|\bpct\b|\bpercent(age)?\b",
     re.IGNORECASE,
 )
+_SPELLINGS = tuple(
+    (re.compile(pattern), text)
+    for pattern, text in (("licen[cs]e", "license"), ("colou?r", "color"), ("(organ|util|annual)is(?=[ea])", r"\1iz"))
+)
+"""British spellings, and the American ones of the vocabulary."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _THOUSANDS = re.compile(
     r"\bin thousands\b|\(k\)|[$€£]k\b|\bk[$€£]|\b(?:usd|eur|gbp) ?k\b|\('?000s?\)|\b000s\b", re.IGNORECASE
@@ -94,7 +99,10 @@ def normalized(header: str) -> str:
     'customer since'
     """
     text = _UNITS.sub(" ", _THOUSANDS.sub(" ", _CAMEL.sub(" ", header)))
-    return " ".join(re.sub(r"[^\w]+|_", " ", text.casefold()).split())
+    text = text.casefold()
+    for pattern, american in _SPELLINGS:
+        text = pattern.sub(american, text)
+    return " ".join(re.sub(r"[^\w]+|_", " ", text).split())
 
 
 def essential(header: str) -> str:

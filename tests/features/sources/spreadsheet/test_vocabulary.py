@@ -27,7 +27,7 @@ def test_columns_state_features_that_exist() -> None:
         ("ARR", "arr"), ("ARR (USD)", "arr"), ("arr_usd", "arr"), ("Annual Recurring Revenue $", "arr"), ("MRR", "mrr"), ("Renewal Date", "renewal_at"),
         ("RenewalDate", "renewal_at"), ("Contract End", "renewal_at"), ("Customer Name", "name"), ("Account ID", "account_id"),
         ("# of Seats", "seats"), ("Last Login Date", "last_login"), ("NPS", "nps"), ("Open Tickets (#)", "open_tickets"), ("Last QBR", "last_qbr"),
-        ("CSM", "csm"), ("RAG", "health"), ("Auto-Renew", "auto_renew"), ("Annual revenue", None), ("Notes", None), ("", None),
+        ("CSM", "csm"), ("RAG", "health"), ("Auto-Renew", "auto_renew"), ("Annualised revenue", "arr"), ("Seat utilisation", "seats_used_share"), ("Annual revenue", None), ("Notes", None), ("", None),
     ],
 )  # fmt: skip
 def test_usual_headers(header: str, field: str | None) -> None:
