@@ -70,7 +70,7 @@ def test_the_sample_export_has_the_arr_that_was_computed_by_hand(run_export: Cal
     assert run.rows("subscriptions", "account_id", "arr", "seats", "renewal_at") == [
         # 1,500.00 USD a month for 2, and for 1.
         ("123fsdf", 36_000.0, 2, "2021-02-19 14:16:37"),
-        ("sdf6547", 18_000.0, 1, "2021-02-19 14:16:37"),
+        ("sdf6547", 18_000.0, None, "2021-02-19 14:16:37"),
     ]
     # 12 customers of which one is deleted and has no subscription, and two that only subscriptions name.
     assert len(run["accounts"]) == 13
@@ -115,6 +115,23 @@ def test_without_invoices_the_price_is_known_from_the_current_term_on(run_pack: 
     ]
     assert known_at(run["subscriptions"], "2024-03-15") == [("c1", "i1", "2024-01-01", None, None, None, None, None, None, "active")]
     assert run.stated("without an invoice").startswith("1 subscription")
+
+
+def test_without_invoices_an_ended_subscription_shows_its_price_to_no_earlier_date(
+    run_pack: Callable[..., Any], known_at: Callable[..., Any]
+) -> None:
+    # Its last term began before that of the running ones. A price that is known only of it would give the end away.
+    row = "s1, c1, canceled, 2024-01-01, 2024-02-01, 2024-03-01, false, 2024-02-20, 2024-02-20, , , 2024-02-20"
+    run = run_pack("stripe", _tables(row))
+    assert run.rows("subscriptions", *TERMS) == [("i1", "2024-01-01", "2024-02-20", 360.0, "cancelled", "active")]
+    assert known_at(run["subscriptions"], "2024-02-15") == [("c1", "i1", "2024-01-01", None, None, None, None, None, None, "active")]
+
+
+@pytest.mark.parametrize(("seats", "expected"), [("always", [1, 3]), ("above_one", [None, 3]), ("never", [None, None])])
+def test_a_quantity_may_be_seats(run_pack: Callable[..., Any], seats: str, expected: list[int | None]) -> None:
+    tables = _tables(ACTIVE, ("i1, s1, monthly, 1, 2024-01-01", "i2, s1, yearly, 3, 2024-01-01"))
+    run = run_pack("stripe", tables, seats=seats)
+    assert run.rows("subscriptions", "seats", order=["subscription_id"]) == [(each,) for each in expected]
 
 
 def test_a_change_in_the_middle_of_a_term_counts_from_its_prorated_line(run_pack: Callable[..., Any]) -> None:
@@ -189,7 +206,7 @@ def test_arr_is_unit_amount_times_quantity_times_intervals_in_major_units(
     run_pack: Callable[..., Any], price: str, quantity: int, arr: float, currency: str
 ) -> None:
     run = run_pack("stripe", _tables(ACTIVE, (f"i1, s1, {price}, {quantity}, 2024-01-01",)))
-    seats = None if price == "metered" else quantity
+    seats = quantity if quantity > 1 else None
     assert run.rows("subscriptions", "arr", "currency", "seats") == [(arr, currency, seats)]
 
 
