@@ -93,10 +93,10 @@ def feed_health(source: Source, until: datetime | None = None, now: datetime | N
     ----------
     source : the source tables. Tables with columns that violate the contract are skipped
         (`features.signals.validation.check_source` reports them).
-    until : the end of the data: rows at or after this instant are ignored.
+    until : the end of the data: rows at or after this instant are ignored. Default: that of a mapping, if it has one.
     now : the current time, by default the system clock. Without ``until``, rows dated after it are in the future.
     """
-    connection = source.connection
+    connection, until = source.connection, until or source.data_through
     about = {n: (n, source_schema(source, n), n in source.text) for n in current_tables() if n in source.tables}
     sums: dict[str, dict[str, Any]] = {}
     feeds: dict[str, FeedHealth] = {}

@@ -107,7 +107,8 @@ def open_signals(
     Parameters
     ----------
     address : folder, database address or mapping file (see `features.sources.open_source.open_source`).
-    data_through : ignore data at or after this instant; by default the source is complete through its newest event.
+    data_through : ignore data at or after this instant; by default the source is complete through the instant that a
+        mapping names, or else its newest event.
     progress : progress callback.
     engine : ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
     rollup_folder : the folder that records valid files of large feeds, so that they are not checked again; None for
@@ -138,7 +139,7 @@ def read_signals(
     Parameters
     ----------
     source : the open source.
-    data_through, progress, rollup_folder : as in `open_signals`.
+    data_through, progress, rollup_folder : as in `open_signals`. A mapping's own ``data_through`` is the default.
     history_from : the instant from which every feed is complete, if known.
     copied_up_to : larger event tables are read in place.
     sound : whether the source comes from signals that were already read; it is then copied without a check.
@@ -241,7 +242,9 @@ def _accounts_before() -> ibis.Table:
 
 
 def newest_instant(source: Source, now: datetime | None = None) -> datetime:
-    """Return the instant up to which ``source`` is complete, from its rows: see `features.signals.data_through`.
+    """Return the instant up to which ``source`` is complete: its own, or else from its rows.
+
+    See `features.signals.data_through`.
 
     Raises
     ------

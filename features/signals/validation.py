@@ -155,7 +155,7 @@ def check_source(
     Parameters
     ----------
     source : the source tables.
-    until : ignore rows at or after this instant.
+    until : ignore rows at or after this instant; by default that of a mapping, if it has one.
     only : for these tables, check only the rows of these files.
     look : whether to also search for findings, which takes additional scans.
     now : the current time, by default the system clock.
@@ -166,6 +166,7 @@ def check_source(
         Without errors if the source can be used. It contains row positions, from 1 in reading order, and never values.
         Spark reads parts of a file in no fixed order, so positions in large or several files may differ there.
     """
+    until = until or source.data_through
     violations = _missing_tables(source)
     notes = list(source.notes)
     rows: dict[str, int] = {}

@@ -215,7 +215,7 @@ def create_parquet_view(
     names = contract_names(selected, table, str(base or files[0].parent))
     chosen = ", ".join(f"{text} AS {sql_identifier(names[name])}" for name, text in selected.items())
     connection.raw_sql(f"{create_clause('VIEW', view, schema)} AS SELECT {chosen} FROM {read}")
-    return connection.table(view, database=schema or None)
+    return connection.table(view, database=database_of(schema))
 
 
 def hive_keys(files: Iterable[Path], base: Path) -> list[str]:
@@ -301,6 +301,11 @@ def check_table_names(names: Iterable[str], origin: str) -> None:
 def create_clause(kind: str, name: str, schema: str = "") -> str:
     """Return the start of a statement that creates a ``TABLE`` or ``VIEW``, temporary or in ``schema``."""
     return f"CREATE OR REPLACE {'' if schema else 'TEMP '}{kind} {qualified_name(name, schema)}"
+
+
+def database_of(schema: str) -> tuple[str, ...] | None:
+    """Return the catalog and schema of SQL such as ``memory."billing"``, as Ibis expects them; None for the default."""
+    return tuple(part.strip('"') for part in schema.split(".")) if schema else None
 
 
 def qualified_name(name: str, schema: str = "") -> str:

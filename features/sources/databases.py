@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -39,10 +39,17 @@ BATCH_ROWS = 100_000
 
 @dataclass(frozen=True)
 class TableName:
-    """The schema (empty for the default) and name of a database table, in the database's spelling."""
+    """A database table.
+
+    Parameters
+    ----------
+    schema, name : in the database's spelling; the schema is empty for the default.
+    columns : its columns, for tables that are copied.
+    """
 
     schema: str
     name: str
+    columns: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
@@ -111,9 +118,13 @@ def database_file(address: str, scheme: str, folder: Path | None = None) -> Path
 
 
 def attach(
-    connection: Backend, scheme: str, path: Path, choose: Callable[[list[TableName]], Iterable[TableName]]
+    connection: Backend,
+    scheme: str,
+    path: Path,
+    choose: Callable[[list[TableName]], Iterable[TableName]],
+    catalog: str = CATALOG,
 ) -> list[TableName]:
-    """Make the tables of a database file readable in the catalog `CATALOG`.
+    """Make the tables of a database file readable in ``catalog``.
 
     Parameters
     ----------
@@ -121,6 +132,7 @@ def attach(
     scheme : ``duckdb`` or ``sqlite``.
     path : the database file.
     choose : selects the tables to copy (SQLite).
+    catalog : the new catalog.
 
     Returns
     -------
@@ -134,15 +146,15 @@ def attach(
     """
     try:
         if scheme == "sqlite":
-            connection.raw_sql(f"ATTACH ':memory:' AS {CATALOG}")
-            return _copy_sqlite(connection, path, choose)
-        connection.raw_sql(f"ATTACH {sql_literal(str(path))} AS {CATALOG} (READ_ONLY)")
+            connection.raw_sql(f"ATTACH ':memory:' AS {catalog}")
+            return _copy_sqlite(connection, path, choose, catalog)
+        connection.raw_sql(f"ATTACH {sql_literal(str(path))} AS {catalog} (READ_ONLY)")
     except (duckdb.Error, sqlite3.Error, pa.ArrowException, OSError):
         raise SignalsError(f"{path} cannot be read as a {scheme} database", f"a valid {scheme} file") from None
     rows = connection.con.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $1 UNION ALL "
         "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = $1 AND NOT internal",
-        [CATALOG],
+        [catalog],
     ).fetchall()
     return [TableName("" if schema == "main" else schema, name) for schema, name in rows]
 
@@ -170,23 +182,28 @@ def _create_view(connection: Backend, name: str, table: TableName, place: str) -
 
 
 def _copy_sqlite(
-    connection: Backend, path: Path, choose: Callable[[list[TableName]], Iterable[TableName]]
+    connection: Backend, path: Path, choose: Callable[[list[TableName]], Iterable[TableName]], catalog: str
 ) -> list[TableName]:
     """Copy tables as text: SQLite values are typed row by row, so they are parsed like those of a CSV file."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as lite:
         listed = lite.execute(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         )
-        tables = list(choose([TableName("", name) for (name,) in listed.fetchall()]))
+        tables = list(choose([_sqlite_table(lite, name) for (name,) in listed.fetchall()]))
         for table in tables:
-            _copy_sqlite_table(connection, lite, table)
+            _copy_sqlite_table(connection, lite, table, catalog)
     return tables
 
 
-def _copy_sqlite_table(connection: Backend, lite: sqlite3.Connection, table: TableName) -> None:
-    columns = [row[1] for row in lite.execute(f"PRAGMA table_info({sql_identifier(table.name)})")]
+def _sqlite_table(lite: sqlite3.Connection, name: str) -> TableName:
+    columns = tuple(str(row[1]) for row in lite.execute(f"PRAGMA table_info({sql_identifier(name)})"))
+    return TableName("", name, columns)
+
+
+def _copy_sqlite_table(connection: Backend, lite: sqlite3.Connection, table: TableName, catalog: str) -> None:
+    columns = table.columns
     chosen = ", ".join(f"CAST({sql_identifier(column)} AS TEXT)" for column in columns)
-    target = f"{CATALOG}.main.{sql_identifier(table.name)}"
+    target = f"{catalog}.main.{sql_identifier(table.name)}"
     shape = ", ".join(f"{sql_identifier(column)} VARCHAR" for column in columns)
     connection.raw_sql(f"CREATE TABLE {target} ({shape})")
     cursor = lite.execute(f"SELECT {chosen} FROM {sql_identifier(table.name)}")

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from features.errors import SignalsError
 from features.sources.base import SCHEMES
 from features.sources.databases import database_file
-from features.sources.files import WILDCARDS, contract_table_name, data_files, glob_paths, is_hidden
+from features.sources.files import WILDCARDS, contract_table_name, data_files, format_of, glob_paths, is_hidden
 
 Stamp: TypeAlias = frozenset[tuple[str, int, int, int]]
 
@@ -37,14 +37,28 @@ def file_stamp(address: str, folder: Path | None = None, table: bool = False) ->
             if path.suffix == ".toml":
                 mapping = tomllib.loads(path.read_text(encoding="utf-8"))
                 inner = [*mapping.get("files", {}).values(), mapping.get("database", "")]
-                stamp = frozenset().union(*(file_stamp(each, path.parent, table=True) for each in inner if each))
+                sources = [*mapping.get("sources", {}).values(), mapping.get("source", {})]
+                stamp = frozenset().union(
+                    *(file_stamp(each, path.parent, table=True) for each in inner if each),
+                    *(_source_stamp(each["uri"], path.parent) for each in sources if each.get("uri")),
+                )
         elif any(c in address for c in WILDCARDS):
             paths = [file for found in glob_paths(path) for file in (found, *found.rglob("*")) if file.is_file()]
         facts = [(file, file.stat()) for file in paths]
-    except (OSError, SignalsError, ValueError):
+    except (OSError, SignalsError, ValueError, AttributeError, TypeError):
         # Whoever reads the source reports what is wrong with it.
         return frozenset()
     return stamp | {(str(file), fact.st_size, fact.st_mtime_ns, fact.st_ino) for file, fact in facts}
+
+
+def _source_stamp(address: str, folder: Path) -> Stamp:
+    """Return the stamp of a source of a mapping: of all data files in its folder, which may have any names."""
+    place = folder / Path(address).expanduser()
+    if "://" in address or not place.is_dir():
+        return file_stamp(address, folder)
+    files = (file for file in place.rglob("*") if file.is_file() and format_of(file))
+    facts = [(file, file.stat()) for file in files]
+    return frozenset((str(file), fact.st_size, fact.st_mtime_ns, fact.st_ino) for file, fact in facts)
 
 
 def _is_table(entry: Path) -> bool:

@@ -24,6 +24,7 @@ from features.sources.base import (
     connect_duckdb,
     contract_names,
     create_parquet_view,
+    database_of,
     hive_keys,
 )
 
@@ -228,7 +229,7 @@ def load_files(connection: Backend, name: str, data: DataFiles, table: str = "",
         except (duckdb.Error, pa.ArrowException, OSError):
             # The engine's message may quote values of the file, so it is not shown.
             raise _unreadable_error(data) from None
-    return connection.table(name, database=schema or None)
+    return connection.table(name, database=database_of(schema))
 
 
 def _unreadable_error(data: DataFiles) -> SignalsError:

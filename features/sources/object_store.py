@@ -226,20 +226,49 @@ def open_store(address: str) -> Source:
         If nothing is found, the store cannot be reached, access is denied, or there is too much data.
     """
     place = parse_address(address)
-    with temporary_copies() as copies:
-        base, rest = place.fixed
-        folder = copies.new_folder(f"{place.scheme}://{base}")
-        store = _Store(place)
-        entries = store.matching(base, rest) if rest else store.entries(base)
+    notes: list[str] = []
+
+    def choose(entries: list[Any]) -> list[Any]:
         chosen = [e for e in entries if contract_table_name(e.base_name, folder=_is_folder(e))]
-        notes = [_ignored_note(e.base_name) for e in entries if e not in chosen and not is_hidden(e.base_name)]
-        for entry in chosen:
-            if _is_folder(entry):
-                _make_folder(_target_path(folder, base, entry.path, place))
-        store.copy([each for e in chosen for each in store.below(e)], base, folder, copies)
-        source = open_folder(folder, files=glob_paths(folder.joinpath(*rest)) if rest else None)
+        notes.extend(_ignored_note(e.base_name) for e in entries if e not in chosen and not is_hidden(e.base_name))
+        return chosen
+
+    with temporary_copies() as copies:
+        folder, paths = _copy_entries(place, copies, choose)
+        source = open_folder(folder, files=paths)
         copies.bind_to(source.connection)
     return replace(source, origin=place.origin, notes=[*notes, *source.notes], files={})
+
+
+def copy_entries(address: str, copies: Copies) -> list[Path]:
+    """Copy all data files at ``address``, and return the copied files and folders of the prefix or pattern.
+
+    Raises
+    ------
+    SignalsError
+        As in `open_store`.
+    """
+
+    def choose(entries: list[Any]) -> list[Any]:
+        return [entry for entry in entries if _is_folder(entry) or _is_data(entry.base_name)]
+
+    _, paths = _copy_entries(parse_address(address), copies, choose)
+    return paths
+
+
+def _copy_entries(
+    place: StoreAddress, copies: Copies, choose: Callable[[list[Any]], list[Any]]
+) -> tuple[Path, list[Path]]:
+    """Copy the chosen entries; return the folder of the copies, and the copies of the entries."""
+    base, rest = place.fixed
+    folder = copies.new_folder(f"{place.scheme}://{base}")
+    store = _Store(place)
+    chosen = choose(store.matching(base, rest) if rest else store.entries(base))
+    for entry in chosen:
+        if _is_folder(entry):
+            _make_folder(_target_path(folder, base, entry.path, place))
+    store.copy([each for e in chosen for each in store.below(e)], base, folder, copies)
+    return folder, glob_paths(folder.joinpath(*rest)) if rest else sorted(folder.iterdir())
 
 
 def copy_files(address: str, copies: Copies) -> DataFiles:

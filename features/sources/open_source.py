@@ -10,7 +10,7 @@ from features.sources import postgres
 from features.sources.base import ADDRESSES, DUCKDB, STORES, Source
 from features.sources.databases import open_database, open_postgres
 from features.sources.files import WILDCARDS, fixed_prefix, glob_paths, open_folder, open_with_spark
-from features.sources.mapping_file import open_mapping
+from features.sources.mapping.open_mapping import open_mapping
 from features.sources.object_store import open_store
 from features.sources.spreadsheet.open_spreadsheet import open_spreadsheet
 from features.sources.spreadsheet.workbook import parse_address

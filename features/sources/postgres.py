@@ -33,6 +33,19 @@ CONNECT_TIMEOUT = "10"
 
 # Tables, partitioned tables, views, materialized views and foreign tables.
 _KINDS = ("r", "p", "v", "m", "f")
+_DUCKDB_TYPES = {
+    "boolean": "BOOLEAN",
+    "smallint": "BIGINT",
+    "integer": "BIGINT",
+    "bigint": "BIGINT",
+    "real": "DOUBLE",
+    "double precision": "DOUBLE",
+    "numeric": "DOUBLE",
+    "date": "DATE",
+    "timestamp without time zone": "TIMESTAMP",
+    "timestamp with time zone": "TIMESTAMP WITH TIME ZONE",
+}
+"""The types of copied columns; all others are text."""
 # Messages of the client and the server may quote the address, so they are replaced by our own.
 _UNREACHABLE = (
     "refused|timeout|timed out|translate host|not known|no route|unreachable|no such file|closed the connection"
@@ -143,6 +156,35 @@ def copy_tables(address: str, connection: Any, names: Iterable[tuple[str, str]],
         return copied
 
     return _run_in_transaction(address, copy)
+
+
+def list_columns(address: str) -> dict[str, dict[str, dict[str, str]]]:
+    """Return the tables of every schema that the user can read, with the DuckDB types of their columns once copied.
+
+    The schema in the address, or else the user's default one, comes first.
+
+    Raises
+    ------
+    SignalsError
+        As in `read_postgres`.
+    """
+
+    def read(server: Any, _source: Any, default: str, _shown: str) -> dict[str, dict[str, dict[str, str]]]:
+        rows = server.execute(
+            "SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a "
+            "JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname !~ '^(pg_|information_schema)' AND c.relkind = ANY(%s) AND a.attnum > 0 "
+            "AND NOT a.attisdropped AND has_schema_privilege(n.oid, 'USAGE') "
+            "AND has_column_privilege(c.oid, a.attnum, 'SELECT') "
+            "ORDER BY n.nspname <> %s, n.nspname, c.relname, a.attnum",
+            (list(_KINDS), default),
+        ).fetchall()
+        schemas: dict[str, dict[str, dict[str, str]]] = {default: {}}
+        for schema, table, column, kind in rows:
+            schemas.setdefault(schema, {}).setdefault(table, {})[column] = _DUCKDB_TYPES.get(kind, "VARCHAR")
+        return schemas
+
+    return _run_in_transaction(address, read)
 
 
 def _run_in_transaction(address: str, copy: Callable[[Any, Any, str, str], _Result]) -> _Result:

@@ -28,12 +28,13 @@ _LINE = re.compile(r"\n+LINE (\d+): (.*)\n( *)\^")
 _MAX_LENGTH = 300
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: Exception, *, place: bool = True) -> str:
     """Describe in one line why a query failed; if the message could quote rows, only by its kind.
 
     Parameters
     ----------
     error : the exception of DuckDB.
+    place : whether to add the line and column in the query.
 
     Examples
     --------
@@ -43,18 +44,18 @@ def describe_error(error: Exception) -> str:
     'Conversion Error: a string cannot be converted to INT32'
     """
     text = str(error)
-    place = _place(text)
+    where = _place(error) if place else ""
     if isinstance(error, _ABOUT_THE_QUERY) and not isinstance(error, duckdb.ConversionException):
-        return text.split("\n")[0][:_MAX_LENGTH] + place
+        return text.split("\n")[0][:_MAX_LENGTH] + where
     if isinstance(error, duckdb.ConversionException):
-        return _conversion(text) + place
+        return _conversion(text) + where
     if isinstance(error, duckdb.OutOfRangeException):
-        return f"Out of Range Error: a number is too large for its type{place}"
+        return f"Out of Range Error: a number is too large for its type{where}"
     if isinstance(error, duckdb.PermissionException):
-        return f"Permission Error: only the named files may be read{place}"
+        return f"Permission Error: only the named files may be read{where}"
     if isinstance(error, duckdb.OutOfMemoryException):
         return "Out of Memory Error"
-    return f"{type(error).__name__.removesuffix('Exception')} Error{place}"
+    return f"{type(error).__name__.removesuffix('Exception')} Error{where}"
 
 
 def _conversion(text: str) -> str:
@@ -66,12 +67,20 @@ def _conversion(text: str) -> str:
     return f"Conversion Error: a {match['from']} cannot be converted to {match['to']}"
 
 
-def _place(text: str) -> str:
-    """Return the line and column in the query, from 1, if the engine reports them."""
-    match = _LINE.search(text)
+def error_position(error: Exception) -> tuple[int, int] | None:
+    """Return the line and column in the query, from 1, if the engine reports them; column 0 if only the line."""
+    match = _LINE.search(str(error))
     if not match:
-        return ""
+        return None
     line, excerpt, blanks = match.groups()
     column = len(blanks) - len(f"LINE {line}: ") + 1
     # The engine shortens long lines; the column is then not that of the query.
-    return f" (line {line})" if excerpt.startswith("...") or column < 1 else f" (line {line}, column {column})"
+    return int(line), 0 if excerpt.startswith("...") else max(column, 0)
+
+
+def _place(error: Exception) -> str:
+    position = error_position(error)
+    if position is None:
+        return ""
+    line, column = position
+    return f" (line {line}, column {column})" if column else f" (line {line})"

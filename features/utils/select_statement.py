@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from features.utils.engine_errors import describe_error
+from features.utils.engine_errors import describe_error, error_position
 
 MAX_LENGTH = 100_000
 """Maximum length of a query in characters."""
@@ -73,10 +73,18 @@ _ONE_SELECT = "one SELECT from the given files and tables"
 
 
 class QueryError(Exception):
-    """A query that is not allowed or cannot be parsed, with what was found, what was expected and the cure."""
+    """A query that is not allowed or cannot be parsed.
 
-    def __init__(self, found: str, expected: str = _ONE_SELECT, cure: str = "") -> None:
-        self.found, self.expected, self.cure = found, expected, cure
+    Parameters
+    ----------
+    found, expected, cure : as in `features.errors.RenewcastError`.
+    position : the line and column in the query, from 1, if known.
+    """
+
+    def __init__(
+        self, found: str, expected: str = _ONE_SELECT, cure: str = "", position: tuple[int, int] | None = None
+    ) -> None:
+        self.found, self.expected, self.cure, self.position = found, expected, cure, position
         super().__init__(found)
 
 
@@ -134,7 +142,8 @@ def parse_select(query: str) -> Select:
         try:
             statements = parser.extract_statements(query)
         except duckdb.Error as error:
-            raise QueryError(f"it does not parse ({describe_error(error)})") from None
+            why = describe_error(error, place=False)
+            raise QueryError(f"it does not parse ({why})", position=error_position(error)) from None
         kinds = [statement.type.name for statement in statements]
         if kinds != ["SELECT"]:
             raise QueryError(f"it is {_describe_kinds(kinds)}", cure=_cure(kinds))

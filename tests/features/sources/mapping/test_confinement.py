@@ -223,7 +223,7 @@ def test_tables_of_postgresql(place: Path, postgres: Any) -> None:
             "SELECT id AS account_id FROM b",
             "reads b, which is neither in .files. nor in the database\nExpected: one of a, s",
         ),
-        ("SELECT plam AS account_id FROM a", r'Binder Error: Referenced column "plam" not found.*line 2, column 8'),
+        ("SELECT plam AS account_id FROM a", r'm\.toml \(line 6, column 20\): .* does not run: Binder Error: Referenced column "plam" not found'),
         ("SELECT id AS account_id FROM a GROUP", r"does not parse \(Parser Error: syntax error at end of input"),
     ],
 )

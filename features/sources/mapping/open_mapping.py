@@ -1,0 +1,247 @@
+"""Open a mapping file: TOML that maps files, databases and packs to the tables of the contract.
+
+A mapping is data, not a program. Each query is exactly one SELECT and is parsed before it runs. It can read only the
+sources and files that the mapping names, and the engine is confined before any query runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ibis
+
+from features.contract.current_contract import current_tables
+from features.packs.queries import PackQueries
+from features.sources.base import Source, confine, connect_duckdb, contract_names, hive_keys
+from features.sources.files import DataFiles, load_files
+from features.sources.mapping.combined_tables import combine
+from features.sources.mapping.file_schema import TableMapping
+from features.sources.mapping.identity import SourceMatches
+from features.sources.mapping.identity_tables import IdentityQueries, IdentityTables
+from features.sources.mapping.mapping_file import Mapping, read_mapping
+from features.sources.mapping.mapping_queries import MappingQueries, parse_queries
+from features.sources.mapping.named_sources import SourceTables, open_tables
+from features.sources.mapping.names import FILES_SCHEMA, Names
+from features.sources.mapping.other_inputs import mapped_files, open_database_tables
+from features.sources.mapping.pack_parts import (
+    SourcePack,
+    pack_relations,
+    parts_of,
+    publish_query,
+    queries_of,
+    source_packs,
+    users_of,
+)
+from features.sources.mapping.parts import Part, PartBuilder
+from features.sources.object_store import Copies, temporary_copies
+from features.utils.sql_text import sql_identifier
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class OpenMapping:
+    """An opened mapping, with what only `connect` shows.
+
+    Parameters
+    ----------
+    source : the tables of the contract.
+    packs : the pack of each source that has one.
+    queries : for each source with a pack, the queries of the pack.
+    matches : how the accounts of the sources match.
+    relations : the tables of each source that are loaded.
+    """
+
+    source: Source
+    packs: tuple[SourcePack, ...]
+    queries: MappingABC[str, PackQueries]
+    matches: tuple[SourceMatches, ...]
+    relations: MappingABC[str, SourceTables]
+
+
+def open_mapping(path: Path) -> Source:
+    """Open the source described by the mapping file at ``path``.
+
+    Raises
+    ------
+    SignalsError
+        If it is not a mapping file, refers to something that does not exist, or a query is not allowed or fails.
+    """
+    return open_parsed(read_mapping(path)).source
+
+
+def open_parsed(mapping: Mapping, addresses: MappingABC[str, str] | None = None) -> OpenMapping:
+    """Open a mapping.
+
+    Parameters
+    ----------
+    mapping : the mapping.
+    addresses : addresses of sources in place of those in the mapping, which has no passwords.
+
+    Raises
+    ------
+    SignalsError
+        As in `open_mapping`.
+    """
+    queries = parse_queries(mapping)
+    packs = source_packs(mapping)
+    with temporary_copies() as copies:
+        files = mapped_files(mapping, copies)
+        return _Opening(mapping, queries, packs, files, copies, addresses or {}).result()
+
+
+class _Opening:
+    """The steps from the files to the tables of the contract."""
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        queries: MappingQueries,
+        packs: list[SourcePack],
+        files: dict[str, DataFiles],
+        copies: Copies,
+        addresses: MappingABC[str, str],
+    ) -> None:
+        self.mapping, self.queries, self.packs, self.files = mapping, queries, packs, files
+        self.connection = connect_duckdb()
+        copies.bind_to(self.connection)
+        self.connection.raw_sql(f"CREATE SCHEMA {FILES_SCHEMA}")
+        for name, data in files.items():
+            load_files(self.connection, name, data, schema=FILES_SCHEMA)
+        self.sources: dict[str, SourceTables] = {}
+        for name, entry in mapping.content.named_sources.items():
+            keys = ("sources", name, "uri") if mapping.content.sources else ("source", "uri")
+            with mapping.errors_at(keys):
+                uri = addresses.get(name, entry.uri)
+                self.sources[name] = open_tables(self.connection, name, uri, mapping.folder.resolve(), copies)
+        self.builder = PartBuilder(self.connection, mapping)
+
+    def result(self) -> OpenMapping:
+        early = {pack.source: queries_of(self.mapping, pack, self.sources[pack.source]) for pack in self.packs}
+        tables = {
+            name: (*own.names, *(pack_relations(early[name]) if name in early else ()))
+            for name, own in self.sources.items()
+        }
+        names = Names(self.mapping, tuple(self.files), tables)
+        names = open_database_tables(self.connection, self.mapping, names, self.queries)
+        self._load(names, early)
+        self._confine()
+        # The types of columns are known exactly only now.
+        given = {pack.source: queries_of(self.mapping, pack, self.sources[pack.source]) for pack in self.packs}
+        self._publish_packs(given)
+        own_parts = {(name, number): self.queries.part(name, number, names) for name, number in self.queries.tables}
+        parts = [part for pack in self.packs for part in parts_of(pack, given[pack.source])]
+        users = self.queries.users_parts(names)
+        users += [part for pack in self.packs if (part := users_of(pack, given[pack.source]))]
+        identity = IdentityQueries(self.mapping.content.identity, self.queries.accounts_query(names), tuple(users))
+        contract, notes, matches = self._tables(own_parts, parts, identity)
+        keys = tuple({key: None for data in self.files.values() for key in hive_keys(data.paths, data.base)})
+        source = Source(
+            self.connection,
+            contract,
+            str(self.mapping.path),
+            notes=[*self.builder.notes, *notes],
+            partitions=dict.fromkeys(contract, keys),
+            data_through=self.mapping.data_through,
+        )
+        return OpenMapping(source, tuple(self.packs), given, matches, self.sources)
+
+    def _load(self, names: Names, packs: MappingABC[str, PackQueries]) -> None:
+        """Load the tables that queries and packs read."""
+        wanted: dict[str, set[str]] = {name: set() for name in self.sources}
+        for source, queries in packs.items():
+            wanted[source] |= set(queries.inputs.values())
+        for query in self.queries.all:
+            found = [names.source_table(reference) for reference in query.select.references]
+            for source, table in filter(None, found):
+                wanted[source].add(table)
+        for name, some in wanted.items():
+            with self.mapping.errors_at(("sources", name)):
+                self.sources[name].load(sorted(some & set(self.sources[name].names)))
+
+    def _confine(self) -> None:
+        parquet = [file for data in self.files.values() if data.format == "Parquet" for file in data.paths]
+        confine(self.connection, [*parquet, *(file for tables in self.sources.values() for file in tables.files)])
+        for name, tables in self.sources.items():
+            with self.mapping.errors_at(("sources", name)):
+                tables.publish()
+
+    def _publish_packs(self, packs: MappingABC[str, PackQueries]) -> None:
+        """Make what packs give available to the queries of the mapping."""
+        for source, queries in packs.items():
+            for name, sql in pack_relations(queries).items():
+                with self.mapping.errors_at(("sources", source)):
+                    publish_query(self.connection, source, name, sql)
+
+    def _tables(
+        self, own: dict[tuple[str, int], Part], packs: list[Part], identity: IdentityQueries
+    ) -> tuple[dict[str, ibis.Table], list[str], tuple[SourceMatches, ...]]:
+        """Return the tables of the contract, with notes."""
+        rules = self.mapping.content.tables
+        replaced = {name for name, number in own if not rules[name][number].append}
+        from_packs = [part for part in packs if part.table not in replaced]
+        for_packs = {name: self._pack_rules(name, packs) for name in rules}
+        lazy = {key for key, part in own.items() if self._is_lazy(key, part, from_packs, identity)}
+        tables = {key[0]: self._view(own[key]) for key in own if key in lazy}
+        parts = [self.builder.create(part, for_packs.get(part.table)) for part in from_packs]
+        parts += [
+            self.builder.create(part, rules[name][number])
+            for (name, number), part in own.items()
+            if (name, number) not in lazy
+        ]
+        translator = IdentityTables(self.connection, self.mapping, self.builder)
+        order = self._order()
+        parts.sort(key=lambda part: order.index(part.ids) if part.ids in order else len(order))
+        parts = translator.translate(parts, identity, order)
+        combined, notes = combine(parts, rules, self.builder, one_row=identity.accounts is not None)
+        for name, part in combined.items():
+            self.connection.raw_sql(f'CREATE OR REPLACE TEMP VIEW "given_{name}" AS SELECT * FROM {part.relation}')
+            tables[name] = self.connection.table(f"given_{name}")
+        ordered = {name: tables[name] for name in current_tables() if name in tables}
+        return ordered, [*translator.notes, *notes], translator.matches
+
+    def _pack_rules(self, name: str, packs: list[Part]) -> TableMapping | None:
+        """Return the rules for the table ``name`` of packs, if the mapping has any."""
+        for number, rules in enumerate(self.mapping.content.tables[name]):
+            if not rules.reads_packs:
+                continue
+            if any(part.table == name for part in packs):
+                return rules
+            raise self.mapping.error(
+                self.mapping.table_keys(name, number),
+                "no pack gives this table, and it has neither query nor from",
+                'a query, or from = "SOURCE.TABLE"',
+                "add one of them",
+            )
+        return None
+
+    def _order(self) -> list[str]:
+        """Return the sources, the one whose ids are preferred first."""
+        names = list(self.mapping.content.named_sources)
+        spine = self.mapping.content.identity.spine
+        return [spine, *(name for name in names if name != spine)] if spine else names
+
+    def _is_lazy(self, key: tuple[str, int], part: Part, packs: list[Part], identity: IdentityQueries) -> bool:
+        """Return whether a table is read where it is: one plain query whose rows need nothing more."""
+        rules = self.mapping.content.tables
+        one = len(rules[key[0]]) == 1 and not any(other.table == part.table for other in packs)
+        if not one or not rules[key[0]][0].plain:
+            return False
+        if part.table == "accounts":
+            # Other tables may add accounts.
+            plain = all(some.plain for parts in rules.values() for some in parts)
+            return not packs and not identity.accounts and plain
+        return not identity.users and not (identity.accounts and part.ids)
+
+    def _view(self, part: Part) -> ibis.Table:
+        """Create a view of a plain query."""
+        columns = contract_names(self.builder.describe(part), part.table, f"{self.mapping.path}: tables.{part.table}")
+        chosen = ", ".join(f"{sql_identifier(column)} AS {sql_identifier(name)}" for column, name in columns.items())
+        self.connection.raw_sql(
+            f'CREATE OR REPLACE TEMP VIEW "given_{part.table}" AS SELECT {chosen} FROM (\n{part.sql}\n)'
+        )
+        return self.connection.table(f"given_{part.table}")

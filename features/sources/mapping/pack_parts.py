@@ -1,0 +1,124 @@
+"""The tables that packs give: which tables of a source a pack reads, and its parts of the contract's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from features.errors import SignalsError
+from features.packs.inputs import Relation
+from features.packs.pack import SUFFIX, Pack, read_pack, shipped_pack
+from features.packs.queries import PackQueries, pack_queries
+from features.sources.mapping.mapping_file import Mapping
+from features.sources.mapping.named_sources import SourceTables
+from features.sources.mapping.parts import Part
+from features.utils.engine_errors import describe_error
+from features.utils.sql_text import sql_identifier
+from features.utils.toml_positions import Keys
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+
+@dataclass(frozen=True)
+class SourcePack:
+    """The pack of a source.
+
+    Parameters
+    ----------
+    source : the source's name.
+    keys : the keys of the source in the file.
+    pack : the pack.
+    options : its options.
+    """
+
+    source: str
+    keys: Keys
+    pack: Pack
+    options: dict[str, object]
+
+
+def source_packs(mapping: Mapping) -> list[SourcePack]:
+    """Return the pack of each source that has one.
+
+    Raises
+    ------
+    SignalsError
+        If there is no such pack, or it has another version.
+    """
+    result = []
+    for name, entry in mapping.content.named_sources.items():
+        keys: Keys = ("sources", name) if mapping.content.sources else ("source",)
+        if entry.pack is None:
+            for key in ("version", "options"):
+                if getattr(entry, key):
+                    raise mapping.error((*keys, key), "there is no pack that it is for", "pack = NAME", "add the pack")
+            continue
+        with mapping.errors_at((*keys, "pack")):
+            if entry.pack.endswith(SUFFIX):
+                pack = read_pack(mapping.folder / entry.pack)
+            else:
+                pack = shipped_pack(entry.pack, entry.version)
+        result.append(SourcePack(name, keys, pack, dict(entry.options)))
+    return result
+
+
+def queries_of(mapping: Mapping, pack: SourcePack, tables: SourceTables) -> PackQueries:
+    """Return the queries of a pack over the tables of its source, with the types that are known so far.
+
+    Raises
+    ------
+    SignalsError
+        If the source lacks what the pack requires, or an option is not valid.
+    """
+    with mapping.errors_at(pack.keys):
+        return pack_queries(pack.pack, relations_of(tables), pack.options)
+
+
+def relations_of(tables: SourceTables) -> list[Relation]:
+    """Return the tables of a source as relations that a pack can read."""
+    schema = f"memory.{sql_identifier(tables.name)}"
+    return [Relation(name, tables.columns(name), f"{schema}.{sql_identifier(name)}") for name in tables.names]
+
+
+def parts_of(pack: SourcePack, queries: PackQueries) -> list[Part]:
+    """Return the parts that a pack gives."""
+    return [Part(table, sql, pack.keys, ids=pack.source, pack=pack.pack.name) for table, sql in queries.tables.items()]
+
+
+def users_of(pack: SourcePack, queries: PackQueries) -> Part | None:
+    """Return the part that maps users to accounts, if the pack has one."""
+    if not queries.users:
+        return None
+    return Part("accounts", queries.users, pack.keys, ids=pack.source, pack=pack.pack.name)
+
+
+def pack_relations(queries: PackQueries) -> dict[str, str]:
+    """Return the SELECT of each table that queries of a mapping can read from a pack, in the schema of its source.
+
+    ``pack_accounts`` and the like are the tables of the contract. ``pack_keys`` has the account ids with what other
+    tools may share (domain, name, ids), and ``pack_users`` the account of each user.
+    """
+    relations = {f"pack_{table}": sql for table, sql in queries.tables.items()}
+    relations |= {name: sql for name, sql in (("pack_keys", queries.accounts), ("pack_users", queries.users)) if sql}
+    return relations
+
+
+def publish_query(connection: Backend, source: str, name: str, sql: str) -> None:
+    """Create the view ``name`` of a query in the schema of a source.
+
+    Raises
+    ------
+    SignalsError
+        If the query does not run.
+    """
+    try:
+        connection.raw_sql(f"CREATE VIEW memory.{sql_identifier(source)}.{sql_identifier(name)} AS {sql}")
+    except duckdb.Error as error:
+        raise SignalsError(
+            f"{name} cannot be read ({describe_error(error)})",
+            "landed tables with the types of the tool",
+            "write the table under [tables] instead",
+        ) from None
