@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,23 +16,22 @@ import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
 from features.errors import BadRequest
-from features.feed_health.feed_health import Feeds, feed_health
 from features.python_api import Address, Instant, Signals, to_instant
-from features.signals.validation import CheckReport, Finding, Violation
-from features.signals.validation import check_source as validate
+from features.signals.validation import Finding, Violation
 from features.sources.base import DUCKDB
 from features.sources.open_source import open_source
-from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.bundle import load_bundle
 from models.artifacts.champion import Champion
 from models.health.rubric import load_rubric
 from models.health.rubric_versions import load_rubric_history
 from models.home import Home, home_at
 from models.targets import TARGETS
-from training.config import TrainConfig, read_config
-from training.dataset.data_verdict import Verdict, broken_contract_verdict, verdict
+from training.config import read_config
 from training.dataset.labels import label
-from training.dataset.sufficiency_check import SufficiencyReport, check_sufficiency
+from training.source_report.dropped_rows import DroppedRows
+from training.source_report.portfolio_history import PortfolioWeek
+from training.source_report.report import SourceReport, report_on_source
+from training.source_report.table_readings import TableReading
 
 if TYPE_CHECKING:
     # `renewcast check` imports this module and fits nothing, so nothing that fits models is imported here.
@@ -52,7 +50,8 @@ class CheckResult:
         Violations of the contract: ``table``, ``column``, ``problem``, ``expected``, ``rows`` (their number) and
         ``positions`` (the first row positions, from 1).
     findings : pandas.DataFrame
-        What violates no rule but needs attention: ``table``, ``column``, ``rows``, ``what``, ``cure``, ``positions``.
+        What violates no rule but needs attention: ``table``, ``column``, ``rows``, ``what``, ``cure``, ``positions``,
+        ``ignored`` (whether the rows are left out).
     feeds : pandas.DataFrame
         One row per table: ``rows``, ``first`` and ``last`` (datetime64[us, UTC]), ``silent_days``, ``stale``,
         ``accounts_share`` (0 to 1).
@@ -60,59 +59,91 @@ class CheckResult:
         The targets for which there is enough data to train a model.
     summary : str
         The verdict in one sentence.
+    portfolio : str
+        The line to compare with your own figures: active accounts, ARR and renewals at the end of the data. Empty if
+        the source violates the contract.
+    tables : pandas.DataFrame
+        What was read: ``table``, ``place``, ``rows``, ``used`` and ``absent`` (tuples of columns), ``ignored``.
+    dropped : pandas.DataFrame
+        The rows that do not count: ``table``, ``rows``, ``reason``.
+    history : pandas.DataFrame
+        One row per week: ``as_of`` (datetime64[us, UTC]), ``accounts`` that were active, and their ``arr``.
     """
 
-    report: CheckReport
-    feed_report: Feeds
-    enough: SufficiencyReport | None
-    verdict: Verdict
+    source_report: SourceReport
 
     @property
     def ok(self) -> bool:
         """Whether the source meets the data contract."""
-        return self.report.ok
+        return self.source_report.report.ok
 
     @property
     def errors(self) -> pd.DataFrame:
         """The violations of the data contract."""
-        return pd.DataFrame([vars(each) for each in self.report.errors], columns=list(Violation.__dataclass_fields__))
+        rows = [vars(each) for each in self.source_report.report.errors]
+        return pd.DataFrame(rows, columns=list(Violation.__dataclass_fields__))
 
     @property
     def findings(self) -> pd.DataFrame:
         """What violates no rule but needs attention."""
-        return pd.DataFrame([vars(each) for each in self.report.findings], columns=list(Finding.__dataclass_fields__))
+        rows = [vars(each) for each in self.source_report.report.findings]
+        return pd.DataFrame(rows, columns=list(Finding.__dataclass_fields__))
+
+    @property
+    def portfolio(self) -> str:
+        """The line to compare with your own figures."""
+        summary = self.source_report.portfolio
+        return "" if summary is None else summary.line
+
+    @property
+    def tables(self) -> pd.DataFrame:
+        """What was read of each table."""
+        rows = [vars(each) for each in self.source_report.readings]
+        return pd.DataFrame(rows, columns=list(TableReading.__dataclass_fields__))
+
+    @property
+    def dropped(self) -> pd.DataFrame:
+        """The rows that do not count."""
+        rows = [each.as_dict() for each in self.source_report.dropped]
+        return pd.DataFrame(rows, columns=list(DroppedRows.__dataclass_fields__))
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Active accounts and their ARR by week."""
+        rows = [vars(each) for each in self.source_report.history]
+        frame = pd.DataFrame(rows, columns=list(PortfolioWeek.__dataclass_fields__))
+        return frame.assign(as_of=pd.to_datetime(frame["as_of"], utc=True).dt.as_unit("us"))
+
+    def html(self) -> str:
+        """Return the report as one HTML document with pictures, without scripts or external resources."""
+        from training.source_report.html.render import render
+
+        return render(self.source_report)
 
     @property
     def feeds(self) -> pd.DataFrame:
         """One row per table: rows, span, silence and coverage."""
         names = ("table", "rows", "first", "last", "silent_days", "stale", "accounts_share")
-        rows = [{name: getattr(feed, name) for name in names} for feed in self.feed_report.tables.values()]
+        rows = [{name: getattr(feed, name) for name in names} for feed in self.source_report.feeds.tables.values()]
         frame = pd.DataFrame(rows, columns=list(names))
         return frame.assign(**{at: pd.to_datetime(frame[at], utc=True).dt.as_unit("us") for at in ("first", "last")})
 
     @property
     def ready(self) -> tuple[str, ...]:
         """The targets for which there is enough data to train a model."""
-        return tuple(self.verdict.ready)
+        return tuple(self.source_report.verdict.ready)
 
     @property
     def summary(self) -> str:
         """The verdict in one sentence."""
-        return self.verdict.summary
+        return self.source_report.verdict.summary
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, as ``renewcast check --json`` prints it."""
-        enough = self.enough
-        return {
-            **self.report.as_dict(),
-            "sufficiency": {target: fact.as_dict() for target, fact in enough.facts.items()} if enough else {},
-            "feeds": self.feed_report.as_dict(),
-            "horizons": [horizon.as_dict() for horizon in enough.horizons] if enough else [],
-            "verdict": self.verdict.as_dict(),
-        }
+        return self.source_report.as_dict()
 
     def __repr__(self) -> str:
-        return f"<CheckResult of {self.report.origin!r}: {self.summary}>"
+        return f"<CheckResult of {self.source_report.report.origin!r}: {self.summary}>"
 
 
 @dataclass(frozen=True)
@@ -356,24 +387,7 @@ def check(source: Address, *, data_through: Instant | None = None, engine: str =
     np.int64(30)
     """
     through = None if data_through is None else to_instant(data_through)
-    return check_source(os.fspath(source), through, engine)
-
-
-def check_source(
-    address: str, data_through: datetime | None, engine: str, progress: Progress = no_progress
-) -> CheckResult:
-    """Validate the source at ``address``; see `check`."""
-    source = open_source(address, engine)
-    report = validate(source, data_through)
-    progress(0.2, "checking the feeds")
-    feeds = feed_health(source, data_through)
-    config = TrainConfig()
-    if not report.ok:
-        return CheckResult(report, feeds, None, broken_contract_verdict(len(report.errors), config.horizon_days))
-    enough = check_sufficiency(source, config, subprogress(progress, 0.4, 1.0), data_through)
-    feeds = feeds.with_distinct_rows(enough.row_counts)
-    report = replace(report, findings=(*report.findings, *enough.findings))
-    return CheckResult(report, feeds, enough, verdict(enough, feeds))
+    return CheckResult(report_on_source(open_source(os.fspath(source), engine), through))
 
 
 def labels(signals: Signals, snapshots: pd.DataFrame, *, horizon_days: int = 90, grace_days: int = 30) -> pd.DataFrame:

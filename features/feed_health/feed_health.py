@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from features.contract.current_contract import current_tables
 from features.contract.schema import TableSchema
 from features.feed_health.column_coverage import column_health
 from features.feed_health.feed_report import FeedHealth
-from features.feed_health.silences import has_rhythm, patience_days, silences
+from features.feed_health.silences import day_of, has_rhythm, patience_days, silences
 from features.feed_health.table_profile import measured, optional, per_day, totals
 from features.feed_health.unit_changes import Jump, unit_jumps, volume_falls
 from features.signals.casting import is_compatible, source_schema
@@ -27,7 +27,7 @@ from features.signals.data_through import Completeness, decide_completeness, set
 from features.sources.base import Source
 from features.sources.engine import error_types, fetch, set_cutoff
 from features.utils.arrays import Floats, Ints
-from features.utils.dates import DAY_SECONDS
+from features.utils.dates import DAY_SECONDS, WEEK_DAYS
 
 # Accounts are won, plays are run and judgments are given at irregular times, so no rhythm is expected.
 NO_RHYTHM = ("accounts", "interventions", "pulse")
@@ -168,6 +168,7 @@ def _health(
         columns=tuple(column_health(c, daily, c.name in given) for c in optional(table)),
         silences=silences(days) if judged else (),
         jumps=_jumps(table, kinds, daily),
+        weekly_rows=_weekly_rows(daily),
     )
 
 
@@ -183,6 +184,14 @@ def _jumps(table: TableSchema, kinds: pd.DataFrame, daily: pd.DataFrame) -> tupl
     if table.event:
         jumps += volume_falls(table.name, _days(daily), daily["rows"].to_numpy(dtype=np.float64))
     return tuple(jumps)
+
+
+def _weekly_rows(daily: pd.DataFrame) -> tuple[tuple[date, int], ...]:
+    """Return the rows per week; the epoch's first day was a Thursday."""
+    days = _days(daily)
+    mondays, week = np.unique(days - (days + 3) % WEEK_DAYS, return_inverse=True)
+    rows = np.bincount(week, weights=daily["rows"].to_numpy(dtype=np.float64), minlength=len(mondays))
+    return tuple((day_of(monday), int(n)) for monday, n in zip(mondays, rows, strict=True) if n)
 
 
 def _columns(rows: pd.DataFrame, name: str) -> tuple[Ints, Floats, Floats]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from features.feed_health.column_coverage import ColumnHealth
 from features.feed_health.silences import Silence
 from features.feed_health.unit_changes import Jump
+from features.utils.formatting import percent
 
 # Minimum shares of late and of repeated rows for a note.
 MIN_LATE_SHARE = 0.01
 MIN_REPEATED_SHARE = 0.01
 # Silences listed in messages; the rest are counted.
 MAX_LISTED_SILENCES = 3
+# Smaller shares of missing values are not shown.
+SHOWN_MISSING_SHARE = 0.005
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class FeedHealth:
     columns : the optional columns.
     silences : pauses between rows that are too long for its rhythm.
     jumps : changes of unit, and drops of the number of rows.
+    weekly_rows : the number of rows of each week with rows, by its Monday, in order.
     """
 
     table: str
@@ -56,6 +60,7 @@ class FeedHealth:
     columns: tuple[ColumnHealth, ...]
     silences: tuple[Silence, ...]
     jumps: tuple[Jump, ...]
+    weekly_rows: tuple[tuple[date, int], ...] = ()
 
     @property
     def stale(self) -> bool:
@@ -64,7 +69,7 @@ class FeedHealth:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as plain JSON values, with instants in ISO 8601."""
-        facts = {k: v for k, v in vars(self).items() if k not in ("columns", "silences", "jumps")}
+        facts = {k: v for k, v in vars(self).items() if k not in ("columns", "silences", "jumps", "weekly_rows")}
         facts |= {k: None if facts[k] is None else facts[k].isoformat() for k in ("first", "last")}
         silences = [{"first": s.first.isoformat(), "last": s.last.isoformat(), "days": s.days} for s in self.silences]
         return facts | {
@@ -81,6 +86,19 @@ class FeedHealth:
             f"{self.table}: {since}, {self.silent_days:.0f} days before the end of the data; a usual gap is at most "
             f"{self.patience_days or 0:.0f} days"
         )
+
+    def missing_words(self) -> str:
+        """List the columns with missing values, and the absent ones; empty if there are none."""
+        absent = [c.name for c in self.columns if not c.given]
+        return ", ".join([*self.partly_filled(), *([f"no {', '.join(absent)}"] if absent else [])])
+
+    def partly_filled(self) -> list[str]:
+        """Return the columns with missing values, each with the share of rows that lack one: "seats 9%"."""
+        return [
+            f"{c.name} {percent(c.missing_share, 0)}"
+            for c in self.columns
+            if c.given and c.missing_share >= SHOWN_MISSING_SHARE
+        ]
 
     def troubles(self) -> list[str]:
         """Return the problems to review before a model is trained on this feed, one line each."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from features.revenue.arr import facts
 from features.signals.signals import OpenSignals
@@ -65,6 +66,18 @@ class PortfolioSummary:
         return [f"{self.due:,} due next quarter", *([f"{self.overdue:,} overdue"] if self.overdue else [])]
 
 
+def active_at_end(signals: OpenSignals) -> pd.DataFrame:
+    """Return the accounts that are active at the end of the data, as `features.revenue.arr.facts` does.
+
+    Rows at exactly the end of the data have been read, and count.
+
+    Parameters
+    ----------
+    signals : checked signals.
+    """
+    return facts(signals, signals.data_through + timedelta(microseconds=1))
+
+
 def portfolio_summary(signals: OpenSignals) -> PortfolioSummary:
     """Summarize the active accounts at the end of the data.
 
@@ -76,9 +89,7 @@ def portfolio_summary(signals: OpenSignals) -> PortfolioSummary:
     -------
     PortfolioSummary
     """
-    # Rows at exactly the end of the data have been read, and count.
-    as_of = signals.data_through
-    active = facts(signals, as_of + timedelta(microseconds=1))
+    as_of, active = signals.data_through, active_at_end(signals)
     arr, renewal_at = active["arr"], active["renewal_at"]
     due = None
     if renewal_at.notna().any():

@@ -82,6 +82,7 @@ class Finding:
     what : what was found, as text that follows the rows.
     cure : what to do about it; empty if nothing.
     positions : the first row positions, from 1.
+    ignored : whether the rows themselves are left out; otherwise at most a value of theirs is.
     """
 
     table: str
@@ -90,6 +91,7 @@ class Finding:
     what: str
     cure: str = ""
     positions: tuple[int, ...] = ()
+    ignored: bool = False
 
     def __str__(self) -> str:
         place = f"{self.table}.{self.column}" if self.column else self.table
@@ -222,7 +224,8 @@ def _rows_after_end(source: Source, end: datetime, inclusive: bool, now: datetim
                 when = "dated in the future" if future else f"dated after the end of the data, {to_iso(end)}"
                 subject = "it is" if rows == 1 else "they are"
                 then = f"{subject} ignored" if column == table.at else f"{subject} read as unknown"
-                yield Finding(name, column, rows, f"{when}: {then}", "correct the dates if they are wrong", positions)
+                cure = "correct the dates if they are wrong"
+                yield Finding(name, column, rows, f"{when}: {then}", cure, positions, ignored=column == table.at)
 
 
 def _ambiguous_ids(source: Source, table: TableSchema) -> Iterator[Finding]:

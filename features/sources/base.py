@@ -69,6 +69,7 @@ class Source:
     text : tables in which all values are text (CSV, JSON, SQLite). In other tables, a text column is parsed if the
         contract expects another type (see `features.signals.casting.conformed_columns`).
     notes : descriptions of what was ignored.
+    places : where each table is read from, in words for people: a file, a number of files, a table of a database.
     files : the Parquet files of each table in a folder; each value is a `TableFiles`.
     partitions : the keys of Hive-style folders (``week=2026-01-05``) of each table. They describe where a row is stored
         and not what happened: a batch that is sent again is in another folder.
@@ -83,6 +84,7 @@ class Source:
     origin: str
     text: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict, kw_only=True)
     files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     partitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     partial: bool = False

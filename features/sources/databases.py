@@ -80,7 +80,8 @@ def open_database(address: str, scheme: str) -> Source:
         chosen[name] = table
     confine(connection)
     tables = {name: _create_view(connection, name, table, str(path)) for name, table in chosen.items()}
-    return Source(connection, tables, address, frozenset(tables) if scheme == "sqlite" else frozenset())
+    text = frozenset(tables) if scheme == "sqlite" else frozenset[str]()
+    return Source(connection, tables, address, text, places={n: f"table {chosen[n]}" for n in tables})
 
 
 def open_postgres(address: str) -> Source:
@@ -88,7 +89,7 @@ def open_postgres(address: str) -> Source:
     connection = connect_duckdb()
     tables = postgres.read_postgres(address, connection)
     confine(connection)
-    return Source(connection, tables, postgres.masked_address(address))
+    return Source(connection, tables, postgres.masked_address(address), places={n: f"table {n}" for n in tables})
 
 
 def database_file(address: str, scheme: str, folder: Path | None = None) -> Path:

@@ -54,6 +54,13 @@ class DataFiles:
     paths: tuple[Path, ...]
     base: Path
 
+    @property
+    def place(self) -> str:
+        """The name of the file, or the name of the folder with the number of files."""
+        if len(self.paths) == 1:
+            return self.paths[0].name
+        return f"{self.base.name}/ ({len(self.paths):,} {self.format} files)"
+
 
 def format_of(file: PurePath) -> tuple[str, str] | None:
     """Return a file's name without suffixes, and its format; None if the format is unknown."""
@@ -95,7 +102,8 @@ def open_folder(folder: Path, spark: str = "", files: Iterable[Path] | None = No
         tables = {name: load_files(connection, f"given_{name}", data, name) for name, data in tables_files.items()}
         confine(connection, *_readable_paths(tables_files[name] for name in parquet))
     partitions = {name: tuple(hive_keys(data.paths, data.base)) for name, data in tables_files.items()}
-    return Source(connection, tables, str(folder), text, notes, parquet, partitions)
+    places = {name: data.place for name, data in tables_files.items()}
+    return Source(connection, tables, str(folder), text, notes, parquet, partitions, places=places)
 
 
 def _readable_paths(tables: Iterable[DataFiles]) -> tuple[list[Path], list[Path]]:

@@ -106,22 +106,35 @@ def _play_effects(given: list[str] | None) -> dict[str, float] | None:
 
 @app.command()
 def check(
-    signals: SignalsArgument, data_through: DataThrough = None, engine: Engine = "duckdb", as_json: AsJson = False
+    signals: SignalsArgument,
+    data_through: DataThrough = None,
+    engine: Engine = "duckdb",
+    full: Annotated[
+        bool, typer.Option("--full", help="Also list columns, missing values, and accounts by feed.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the full report, with pictures, as one HTML file.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Validate signals against the data contract, and report whether there is enough data to train on."""
+    """Report on signals: what was read and left out, how far each feed reaches, and what the data are enough for.
+
+    The last line is to compare with your own figures. The exit code is 2 if the signals break the data contract."""
+    from features.sources.open_source import open_source
     from features.utils.dates import parse_cutoff
     from training.cli.tables.check import print_check
-    from training.python_api import check_source
+    from training.source_report.report import report_on_source
 
     through = None if data_through is None else parse_cutoff(data_through)
     with progress_bar("checking") as progress:
-        result = check_source(signals, through, engine, progress)
-    write_result(
-        as_json,
-        result.as_dict,
-        lambda console: print_check(result.report, result.feed_report, result.enough, result.verdict, console),
-    )
-    if not result.ok:
+        report = report_on_source(open_source(signals, engine), through, progress)
+    if html is not None:
+        from features.utils.atomic_files import write_file
+        from training.source_report.html.render import render
+
+        write_file(html, render(report))
+    write_result(as_json, report.as_dict, lambda console: print_check(report, console, full=full, html=html))
+    if not report.report.ok:
         raise typer.Exit(USER_MISTAKE)
 
 

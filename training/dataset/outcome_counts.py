@@ -61,6 +61,11 @@ class HorizonCounts:
     targets: Mapping[Target, TargetCounts]
 
     @property
+    def accounts(self) -> int:
+        """Distinct accounts with a label of any target."""
+        return max(counts.accounts for counts in self.targets.values())
+
+    @property
     def ready(self) -> tuple[Target, ...]:
         """Targets with enough data to train on."""
         return tuple(t for t, counts in self.targets.items() if not counts.missing)

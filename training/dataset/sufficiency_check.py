@@ -72,27 +72,34 @@ def check_sufficiency(
     SignalsError
         If the source breaks the contract, or has no row with a date.
     """
-    settings = config or TrainConfig()
     signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.3))
     try:
-        counts: dict[int, HorizonCounts] = {}
-        facts: dict[Target, Sufficiency] = {}
-        requested: LabelledGrid | None = None
-        days = sorted({*HORIZONS, settings.horizon_days})
-        for i, horizon in enumerate(days):
-            progress(0.3 + 0.2 * i / len(days), f"counting outcomes within {horizon} days")
-            at = settings.model_copy(update={"horizon_days": horizon})
-            counts[horizon], labelled = count_at_horizon(signals, at)
-            if horizon == settings.horizon_days and labelled is not None:
-                requested = labelled
-        if requested is not None:
-            facts = _facts(signals, requested, counts[settings.horizon_days], progress)
-        progress(1.0, "counted")
-        findings, leaks = tuple(contract_findings(signals)), bool(leaking_contracts(signals))
-        horizons = tuple(counts.values())
-        return SufficiencyReport(facts, horizons, counts[settings.horizon_days], dict(signals.rows), findings, leaks)
+        return count_sufficiency(signals, config, subprogress(progress, 0.3, 1.0))
     finally:
         signals.close()
+
+
+def count_sufficiency(
+    signals: OpenSignals, config: TrainConfig | None = None, progress: Progress = no_progress
+) -> SufficiencyReport:
+    """Count the data for training in open signals; see `check_sufficiency`."""
+    settings = config or TrainConfig()
+    counts: dict[int, HorizonCounts] = {}
+    facts: dict[Target, Sufficiency] = {}
+    requested: LabelledGrid | None = None
+    days = sorted({*HORIZONS, settings.horizon_days})
+    for i, horizon in enumerate(days):
+        progress(0.3 * i / len(days), f"counting outcomes within {horizon} days")
+        at = settings.model_copy(update={"horizon_days": horizon})
+        counts[horizon], labelled = count_at_horizon(signals, at)
+        if horizon == settings.horizon_days and labelled is not None:
+            requested = labelled
+    if requested is not None:
+        facts = _facts(signals, requested, counts[settings.horizon_days], subprogress(progress, 0.3, 1.0))
+    progress(1.0, "counted")
+    findings, leaks = tuple(contract_findings(signals)), bool(leaking_contracts(signals))
+    horizons = tuple(counts.values())
+    return SufficiencyReport(facts, horizons, counts[settings.horizon_days], dict(signals.rows), findings, leaks)
 
 
 def _facts(
@@ -105,7 +112,7 @@ def _facts(
         monthly,
         horizon_days=horizon.days,
         catalogue=catalogue,
-        progress=subprogress(progress, 0.5, 1.0),
+        progress=progress,
     )
     if signals.contractual:
         frame = mask_overwritten_terms(frame, catalogue)

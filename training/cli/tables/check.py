@@ -2,59 +2,78 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from features.feed_health.feed_health import Feeds
-from features.feed_health.feed_report import FeedHealth
 from features.signals.validation import CheckReport
 from features.utils.console import Table
-from features.utils.formatting import percent
+from features.utils.formatting import and_list, count_of
 from models.targets import TARGETS
+from training.cli.tables.feeds import coverage, feed_table, missing_values, readings, timeline_table
 from training.dataset.data_verdict import Verdict
 from training.dataset.outcome_counts import TargetCounts
 from training.dataset.sufficiency_check import SufficiencyReport
-
-# Smaller shares of missing values are not shown.
-SHOWN_MISSING = 0.005
+from training.source_report.report import SourceReport
 
 
-def print_check(
-    report: CheckReport, feeds: Feeds, sufficiency: SufficiencyReport | None, verdict: Verdict, console: Console
-) -> None:
-    """Print the feeds, the contract violations, the findings, the horizons and, last, the verdict.
+def print_check(source: SourceReport, console: Console, *, full: bool = False, html: Path | None = None) -> None:
+    """Print the feeds, what was left out, the errors and findings, the horizons, the verdict, and the line to confirm.
 
     Parameters
     ----------
-    report : the contract violations and findings.
-    feeds : what each feed contains.
-    sufficiency : the data for training; None if the source violates the contract.
-    verdict : the verdict on the source.
+    source : the report.
     console : the terminal.
+    full : whether to list columns, missing values and accounts too.
+    html : the file with the report, if it was written.
     """
-    console.print(_feeds(report, feeds))
+    report, feeds = source.report, source.feeds
+    console.print(feed_table(source))
     if feeds.absent:
         console.print(Text(f"not in the source, so unknown: {', '.join(feeds.absent)}", style="dim"))
-    if (missing := _missing_values(feeds)) is not None:
-        console.print()
-        console.print(missing)
+    for table in (
+        timeline_table(source),
+        *([readings(source), missing_values(source), coverage(source)] if full else []),
+    ):
+        if table is not None:
+            console.print()
+            console.print(table)
     console.print()
+    _lines(source, console, full)
+    if source.enough is not None:
+        console.print()
+        console.print(_horizons(source.enough))
+    console.print()
+    console.print(_verdict(report, source.verdict))
+    if html is not None:
+        console.print(f"the report with pictures is in {html}")
+    elif not full:
+        console.print(Text("--full lists columns, missing values and accounts; --html FILE draws them", style="dim"))
+    if source.portfolio is not None:
+        console.print()
+        console.print(Text(f"Do you recognize these figures? At {source.portfolio.as_of:%Y-%m-%d}:", style="dim"))
+        console.print(Text(source.portfolio.line, style="bold"))
+
+
+def _lines(source: SourceReport, console: Console, full: bool) -> None:
+    report, feeds = source.report, source.feeds
     for error in report.errors:
         _line(console, "error", "red", str(error))
     for finding in report.findings:
         _line(console, "look", "yellow", str(finding))
     for trouble in feeds.troubles():
         _line(console, "look", "yellow", trouble)
-    for note in (*report.notes, *feeds.notes()):
+    for reason in dict.fromkeys(each.reason for each in source.dropped):
+        same = [each for each in source.dropped if each.reason == reason]
+        listed = ", ".join(f"{each.table} {each.rows:,}" for each in same)
+        rows = count_of(sum(each.rows for each in same), "row")
+        _line(console, "out", "yellow", f"{rows} left out, {reason}: {listed}")
+    for note in (*(report.notes if full else source.notes), *feeds.notes()):
         _line(console, "note", "dim", note)
     if report.ok:
         _line(console, "ok", "green", "the source meets the data contract")
-    if sufficiency is not None:
-        console.print()
-        console.print(_horizons(sufficiency))
-    console.print()
-    console.print(_verdict(report, verdict))
 
 
 def _line(console: Console, head: str, style: str, text: str) -> None:
@@ -65,55 +84,8 @@ def _line(console: Console, head: str, style: str, text: str) -> None:
     console.print(grid)
 
 
-def _feeds(report: CheckReport, feeds: Feeds) -> Table:
-    by = f" (the newest row of {feeds.decided_by})" if feeds.decided_by else ""
-    end = f", data through {feeds.end:%Y-%m-%d %H:%M}{by}" if feeds.end else ""
-    table = _table(f"{report.origin}{end}")
-    table.add_column("table", no_wrap=True)
-    table.add_column("rows", justify="right", no_wrap=True)
-    table.add_column("first row", no_wrap=True)
-    table.add_column("last row", no_wrap=True)
-    table.add_column("silent", justify="right", no_wrap=True)
-    table.add_column("accounts", justify="right", no_wrap=True)
-    for name, rows in report.rows.items():
-        if (feed := feeds.tables.get(name)) is None:
-            table.add_row(name, f"{rows:,}", Text("see errors", style="red"))
-            continue
-        first, last = (f"{at:%Y-%m-%d}" if at else "" for at in (feed.first, feed.last))
-        share = "" if feed.accounts_share is None else percent(feed.accounts_share, 0)
-        table.add_row(name, f"{rows:,}", first, last, _silent(feed), share)
-    return table
-
-
-def _missing_values(feeds: Feeds) -> Table | None:
-    """List the missing values of each table, outside the table of feeds, which has no space for them at 80 columns."""
-    table = Table(title="missing values", show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for name, feed in feeds.tables.items():
-        if missing := _missing(feed):
-            table.add_row(name, missing)
-    return table if table.row_count else None
-
-
-def _silent(feed: FeedHealth) -> Text:
-    if feed.patience_days is None or feed.last is None:
-        return Text("")
-    days = f"{feed.silent_days:.0f} d"
-    return Text(f"{days} stale", style="red") if feed.stale else Text(days, style="green")
-
-
-def _missing(feed: FeedHealth) -> str:
-    """List the absent columns and the columns with missing values."""
-    absent = [c.name for c in feed.columns if not c.given]
-    partly = [
-        f"{c.name} {percent(c.missing_share, 0)}" for c in feed.columns if c.given and c.missing_share >= SHOWN_MISSING
-    ]
-    return ", ".join([*partly, *([f"no {', '.join(absent)}"] if absent else [])])
-
-
 def _horizons(sufficiency: SufficiencyReport) -> Table:
-    table = _table("accounts to learn from, by horizon")
+    table = Table(title="accounts to learn from, by horizon")
     table.add_column("horizon", justify="right", no_wrap=True)
     table.add_column("last as_of", no_wrap=True)
     table.add_column("accounts", justify="right", no_wrap=True)
@@ -122,14 +94,13 @@ def _horizons(sufficiency: SufficiencyReport) -> Table:
         table.add_column("enough?", no_wrap=True)
     for horizon in sufficiency.horizons:
         last = f"{horizon.last:%Y-%m-%d}" if horizon.last else "none"
-        accounts = max(there.accounts for there in horizon.targets.values())
         cells = [
             cell
             for t in TARGETS
             for cell in (f"{horizon.targets[t].with_outcome:,}", _enough(horizon.targets[t], sufficiency.overwritten))
         ]
         style = "bold" if horizon is sufficiency.requested else ""
-        table.add_row(f"{horizon.days} days", last, f"{accounts:,}", *cells, style=style)
+        table.add_row(f"{horizon.days} days", last, f"{horizon.accounts:,}", *cells, style=style)
     return table
 
 
@@ -150,10 +121,8 @@ def _verdict(report: CheckReport, verdict: Verdict) -> Panel:
         body.add_row("lacking", Text(line))
     for line in verdict.todo:
         body.add_row("do", Text(line))
+    if report.ok and not verdict.missing and not verdict.todo:
+        body.add_row("next", Text(f"renewcast train learns to predict {and_list(verdict.ready)}"))
     return Panel(
         Group(Text(verdict.summary, style="bold"), body), title="verdict", title_align="left", border_style=style
     )
-
-
-def _table(title: str) -> Table:
-    return Table(title=Text(title))

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from features.feed_health.feed_health import feed_health
-from features.signals.validation import check_source
 from features.sources.base import from_tables
 from training.cli.tables.check import print_check
-from training.dataset.data_verdict import broken_contract_verdict, verdict
-from training.dataset.sufficiency_check import check_sufficiency
+from training.dataset.data_verdict import verdict
+from training.source_report.report import report_on_source
 
 ACCOUNTS = [{"account_id": f"a{i}", "created_at": "2024-01-01"} for i in range(3)]
 SUBSCRIPTIONS = [{"account_id": f"a{i}", "started_at": "2024-01-01", "arr": 10.0} for i in range(3)]
@@ -22,34 +20,34 @@ USAGE = [{"account_id": "a0", "occurred_at": f"2024-{m:02}-{d:02}", "minutes": 5
 EMAIL = [{"account_id": "a1", "occurred_at": f"2024-0{m}-01", "kind": "email", "outcome": "[bold]"} for m in (1, 2)]
 
 
-def _printed(to_arrow: Any, width: int, **tables: list[dict[str, Any]]) -> str:
+def _printed(to_arrow: Any, width: int, full: bool = True, **tables: list[dict[str, Any]]) -> str:
     signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
     source = from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test")
-    report, feeds = check_source(source), feed_health(source)
-    enough = check_sufficiency(source) if report.ok else None
-    conclusion = verdict(enough, feeds) if enough else broken_contract_verdict(len(report.errors), 90)
     out = StringIO()
-    print_check(report, feeds, enough, conclusion, Console(file=out, width=width))
+    print_check(report_on_source(source), Console(file=out, width=width), full=full)
     return out.getvalue()
 
 
+@pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("width", [80, 100, 140])
-def test_the_table_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> None:
-    text = _printed(to_arrow, width, usage=USAGE, relationship=[])
+def test_the_table_fits_and_ends_with_the_verdict_and_the_line(to_arrow: Any, width: int, full: bool) -> None:
+    text = _printed(to_arrow, width, full, usage=USAGE, relationship=[])
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
     assert "not enough data to train on churn or expansion at 90 days" in text[text.index("verdict") :]
     assert text.index("90 days") < text.index("verdict")
-    assert lines[-1].startswith("╰")
+    assert lines[-1] == "3 active accounts, ARR 30, renewal dates unknown"
+    assert ("what was read" in text) is full
 
 
 def test_overwritten_contracts_are_not_enough_for_any_target(to_arrow: Any) -> None:
     signal_tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
     source = from_tables({n: to_arrow(n, r) for n, r in signal_tables.items()}, "a test")
-    report, feeds = check_source(source), feed_health(source)
-    enough = replace(check_sufficiency(source), overwritten=True)
+    report = report_on_source(source)
+    assert report.enough is not None
+    enough = replace(report.enough, overwritten=True)
     out = StringIO()
-    print_check(report, feeds, enough, verdict(enough, feeds), Console(file=out, width=80))
+    print_check(replace(report, enough=enough, verdict=verdict(enough, report.feeds)), Console(file=out, width=80))
     rows = [line for line in out.getvalue().splitlines() if " days  " in line]
     assert len(rows) == len(enough.horizons)
     assert all(row.count("overwritten") == 2 and "yes" not in row for row in rows)
@@ -59,9 +57,12 @@ def test_overwritten_contracts_are_not_enough_for_any_target(to_arrow: Any) -> N
 def test_stale_feeds_and_missing_columns_are_named_at_eighty_columns(to_arrow: Any) -> None:
     billing = [{"account_id": "a0", "occurred_at": "2024-01-05", "kind": "invoice_paid"}]
     text = _printed(to_arrow, 80, usage=USAGE, billing=billing)
-    feed, missing = (line for line in text.splitlines() if line.startswith("billing"))
+    feed, picture, reading, missing, covered = (line for line in text.splitlines() if line.startswith("billing"))
     assert "stale" in feed
+    assert picture.split()[1].strip("·") == "█", "one week with rows, and none since"
+    assert reading.split(": ")[1].strip() == "account_id, occurred_at, kind"
     assert "no amount" in missing
+    assert covered.split(None, 1)[1].strip() == "1 of 3 accounts; in the last 90 days 0 of 3 active ones"
     assert "…" not in text
     assert "not in the source, so unknown: orders" in text
 

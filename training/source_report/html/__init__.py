@@ -1,0 +1,1 @@
+"""The report of `renewcast check` as one HTML document."""
