@@ -10,7 +10,13 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from docs.generator.markdown import code, page, table
-from features.contract.settings import CustomFeatureSettings
+from features.contract.settings import (
+    CURRENCY_VARIABLE,
+    PAUSED_ARR_VARIABLE,
+    TRIALS_VARIABLE,
+    CustomFeatureSettings,
+    SubscriptionSettings,
+)
 from models.home import HomeSettings
 from models.peer_groups.rule_files import RULES_VARIABLE as RULES_VARIABLE
 from serving.common.settings import PREFIX, ServiceSettings
@@ -23,6 +29,9 @@ _WHERE = {
     "RENEWCAST_HOME": "Folder for everything that Renewcast writes.",
     "MLFLOW_TRACKING_URI": "MLflow tracking server for training runs. Unset: a SQLite file in the home.",
     "RENEWCAST_FEATURES": "File (TOML or Python) that declares extra tables and custom features.",
+    CURRENCY_VARIABLE: "Code of the base currency, in which all amounts are reported.",
+    TRIALS_VARIABLE: "Whether accounts with only trials are active: `inactive` or `active`.",
+    PAUSED_ARR_VARIABLE: "Share of the ARR of paused subscriptions that counts, 0 to 1.",
     RULES_VARIABLE: "Folder of TOML files that replace the shipped rules; its subfolder `rubrics` adds rubrics.",
     SECRET_KEY_VARIABLE: "Key that encrypts the secrets of webhooks. Unset: the file `secret.key` in the home.",
     "RENEWCAST_KEY": "Your own API key, for `renewcast approve`.",
@@ -52,7 +61,7 @@ def settings_page() -> str:
 
 def _where() -> list[tuple[str, str, str]]:
     defaults: dict[str, str] = {}
-    for kind in (HomeSettings, CustomFeatureSettings):
+    for kind in (HomeSettings, CustomFeatureSettings, SubscriptionSettings):
         for field in kind.model_fields.values():
             defaults[str(field.validation_alias)] = "" if field.default is None else str(field.default)
     if missing := sorted(set(defaults) - set(_WHERE)):

@@ -62,6 +62,7 @@ class TableSchema:
     ranges : (kind, column, minimum, maximum): bounds for the rows of that kind.
     identity : the column that identifies the subject of a row. Rows of one event are its versions
         (`features.signals.event_versions`), and rows of one subscription are its consecutive periods.
+    derived : further columns of the read table and their kinds, which no source has.
     """
 
     name: str
@@ -72,6 +73,7 @@ class TableSchema:
     unique: tuple[str, ...] = ()
     ranges: tuple[tuple[str, str, float, float], ...] = ()
     identity: str = ""
+    derived: tuple[tuple[str, ColumnKind], ...] = ()
 
     def __getitem__(self, name: str) -> Column:
         return next(c for c in self.columns if c.name == name)
@@ -150,6 +152,7 @@ _TABLES = (
         event=False,
         intervals=(("started_at", "ended_at"), ("started_at", "renewal_at"), ("term_started_at", "renewal_at")),
         identity="subscription_id",
+        derived=(("given_arr", "float"), ("counted", "float")),
     ),
     _event(
         "orders",

@@ -1,11 +1,21 @@
-"""The setting that names the operator's file of declarations."""
+"""Settings of how signals are read: the operator's file of declarations, the base currency, trials and paused ARR."""
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from features.errors import BadRequest
+from features.utils.validation_errors import first_validation_error
+
+CURRENCY_VARIABLE = "RENEWCAST_CURRENCY"
+TRIALS_VARIABLE = "RENEWCAST_TRIALS"
+PAUSED_ARR_VARIABLE = "RENEWCAST_PAUSED_ARR"
 
 
 class CustomFeatureSettings(BaseSettings):
@@ -14,3 +24,46 @@ class CustomFeatureSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     file: Path | None = Field(default=None, validation_alias="RENEWCAST_FEATURES")
+
+
+class SubscriptionSettings(BaseSettings):
+    """How subscriptions count. Training and scoring need the same settings.
+
+    Parameters
+    ----------
+    currency : the code of the base currency, in which all amounts are reported; empty if it is not set.
+    trials : whether accounts with only trials count as active.
+    paused_arr : the share of the ARR of paused subscriptions that counts.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
+
+    currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$"), AfterValidator(str.upper)] | Literal[""] = Field(
+        default="", validation_alias=CURRENCY_VARIABLE
+    )
+    trials: Literal["inactive", "active"] = Field(default="inactive", validation_alias=TRIALS_VARIABLE)
+    paused_arr: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, validation_alias=PAUSED_ARR_VARIABLE)
+
+
+def subscription_settings() -> SubscriptionSettings:
+    """Return the settings of the environment.
+
+    Raises
+    ------
+    BadRequest
+        If a variable has a value that cannot be used.
+    """
+    names = CURRENCY_VARIABLE, TRIALS_VARIABLE, PAUSED_ARR_VARIABLE
+    return _read(*(os.environ.get(name, "") for name in names))
+
+
+@lru_cache(maxsize=1)
+def _read(*_values: str) -> SubscriptionSettings:
+    try:
+        return SubscriptionSettings()
+    except ValidationError as error:
+        raise BadRequest(
+            f"a setting cannot be used: {first_validation_error(error, 'variable')}",
+            f"{CURRENCY_VARIABLE}=EUR, {TRIALS_VARIABLE}=inactive or active, {PAUSED_ARR_VARIABLE}=0 to 1",
+            "correct the environment variable, or unset it",
+        ) from None

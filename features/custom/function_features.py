@@ -103,7 +103,8 @@ def build_function_feature(
 def _columns(name: str, columns: tuple[str, ...], tables: Mapping[str, TableSchema], place: str) -> tuple[str, ...]:
     readable = [each for each, table in tables.items() if table.of_accounts]
     if name not in readable:
-        raise BadRequest(f"{place}, key reads: there is no table {name} of accounts", "one of " + ", ".join(readable))
+        found = "has no rows of accounts" if name in tables else "does not exist"
+        raise BadRequest(f"{place}, key reads: the table {name} {found}", "one of " + ", ".join(readable))
     usable = [c for c in tables[name].names if c not in ("account_id", "loaded_at")]
     if unknown := [c for c in columns if c not in (*usable, "account_id")]:
         raise BadRequest(f"{place}, key reads: {name} has no column {unknown[0]}", "one of " + ", ".join(usable))

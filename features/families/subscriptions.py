@@ -26,6 +26,8 @@ DOWNGRADES = Count("subscriptions", "downgrades", **_END, where=lambda t: (t.end
 RENEWALS = Count("subscriptions", "renewals", **_END, where=lambda t: (t.end_reason == "renewed").fill_null(False))
 NOTICES = IntervalSum("subscriptions", "notices", **_NOTICE, column="notice_at")
 LAST_NOTICE = Newest("subscriptions", "last_notice", **_NOTICE)
+PAUSED = IntervalSum("subscriptions", "paused", **_START, column="status", where=lambda t: (t.status == "paused").fill_null(False))
+PAST_DUE = IntervalSum("subscriptions", "past_due", **_START, column="status", where=lambda t: (t.status == "past_due").fill_null(False))
 UNKNOWN = IntervalSum("subscriptions", "unknown", **_START, where=lambda t: t.arr.isnull())
 """Active subscriptions whose terms at the time were overwritten in the source (see `features.signals.contract_terms`)."""
 OVERWRITTEN = Count("subscriptions", "overwritten", **_START, where=lambda t: t.arr.isnull())
@@ -57,7 +59,7 @@ FEATURES: tuple[Feature, ...] = (
     _feature("days_since_start", STARTED.days_since(), "tenure", "days", "days since the first contract began"),
     _feature("seats", _seats, "licensed seats", "seats", "licensed seats"),
     _feature(
-        "arr_per_seat", _arr / LICENSED, "price per seat", "currency", "annual revenue per licensed seat"
+        "arr_per_seat", from_column("arr") / LICENSED, "price per seat", "currency", "annual revenue per licensed seat"
     ),
     _feature(
         "arr_change_182d", _arr / _known(ARR.lagged(HALF_YEAR)), "contract growth", "ratio",
@@ -83,6 +85,14 @@ FEATURES: tuple[Feature, ...] = (
     _feature(
         "days_since_notice", LAST_NOTICE.days_since().where(NOTICES.all_time()), "notice", "days",
         "days since notice of termination",
+    ),
+    _feature(
+        "paused", PAUSED.all_time().at_most(1.0), "subscription status", "yes or no", "a paused subscription",
+        direction="raises_risk",
+    ),
+    _feature(
+        "past_due", PAST_DUE.all_time().at_most(1.0), "subscription status", "yes or no", "a subscription with an overdue payment",
+        direction="raises_risk", chance="lowers_chance",
     ),
     _feature("term_days", from_column("term_days"), "contract term", "days", "term length of the main contract"),
     _feature(
@@ -150,7 +160,7 @@ OUTCOME_FEATURES = frozenset(
 )
 """The features from `features.snapshots.outcome_history`."""
 
-_NO_TERMS = frozenset({PRODUCTS, STARTED, NOTICES, LAST_NOTICE})
+_NO_TERMS = frozenset({PRODUCTS, STARTED, NOTICES, LAST_NOTICE, PAUSED, PAST_DUE})
 _FROM_COLUMNS = frozenset(
     f"contract.{name}" for name in ("arr", "days_to_renewal", "renewal_overdue", "term_days", "days_since_change", "plan")
 )

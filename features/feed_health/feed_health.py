@@ -174,8 +174,10 @@ def _health(
 
 def _jumps(table: TableSchema, kinds: pd.DataFrame, daily: pd.DataFrame) -> tuple[Jump, ...]:
     jumps: list[Jump] = []
-    # Rates of different currencies have different levels, so a new currency is no change of unit.
+    # Amounts and rates of different currencies have different levels, so a new currency is no change of unit.
     for column in measured(table) if table.of_accounts else ():
+        if column.name == "arr" and kinds.get("filled_currency", pd.Series([0])).sum():
+            continue
         if f"values_{column.name}" in kinds:
             for kind, rows in kinds.groupby("of_kind", dropna=False):
                 positive = rows[rows[f"values_{column.name}"] > 0]

@@ -17,15 +17,14 @@ from typing import Any
 import ibis
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from features.aggregation.passes import known_before_us
 from features.definitions.aggregations import FIXED_POINT
-from features.revenue.arr import ACTIVE_DAYS, GRACE_DAYS
+from features.revenue.arr import ACTIVE_DAYS, GRACE_DAYS, set_span
 from features.revenue.arr_movements import DAY, NEVER, SPAN, stretches
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import OpenSignals
-from features.sources.engine import collect, contract_table, create_table
+from features.sources.engine import collect, contract_table
 from features.sources.sql_functions import epoch_us
 from features.utils.arrays import Bools, Floats
 from features.utils.dates import epoch_micros, to_iso
@@ -169,8 +168,7 @@ def _lives(signals: OpenSignals, as_of: datetime, active_days: int) -> pd.DataFr
     """Return began, ended (lost or last observed; microseconds), lost, arr_start and the ARR by age per account."""
     now = epoch_micros(as_of)
     grace = (GRACE_DAYS if signals.contractual else active_days) * DAY
-    row = {"start": [now], "end": [now], "known": [now], "grace": [grace]}
-    create_table(signals.connection, "ledger_span", pa.table(row))
+    set_span(signals, now, now, now, grace)
     if not signals.contractual:
         return _order_lives(collect(signals.connection, _orders).to_pandas(), now, grace)
     rows = collect(signals.connection, _first_stretches).to_pandas()

@@ -77,6 +77,8 @@ def _rows(name: str) -> ibis.Table:
     values: dict[str, Any] = {
         c.name: rows[c.name] for c in contract.columns if c.name not in ("account_id", "loaded_at")
     }
+    if name == "subscriptions":
+        values["arr"] = rows.given_arr
     for column in contract.columns:
         if column.known_from is not None:
             known_instant = (

@@ -26,7 +26,16 @@ from features.aggregation.passes import known_before_us
 from features.definitions.aggregations import FIXED_POINT
 from features.errors import BadRequest
 from features.families.orders import CALENDAR_YEAR
-from features.revenue.arr_movements import DAY, SPAN, contract_movements, contract_moves, order_movements, order_moves
+from features.revenue.arr_movements import (
+    DAY,
+    LEDGER_RATES,
+    SPAN,
+    contract_movements,
+    contract_moves,
+    converted_subscriptions,
+    order_movements,
+    order_moves,
+)
 from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
@@ -86,7 +95,7 @@ def facts(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAYS)
     throughout.
     """
     at = epoch_micros(as_of)
-    _set_span(signals, at, at, at, 0 if signals.contractual else active_days * DAY)
+    set_span(signals, at, at, at, 0 if signals.contractual else active_days * DAY)
     rows = collect(signals.connection, _contract_facts if signals.contractual else _order_facts)
     frame = rows.to_pandas().sort_values("account_id", kind="stable", ignore_index=True)
     for name in INSTANTS:
@@ -163,11 +172,11 @@ def movements(
         )
     first, last, until = epoch_micros(start), epoch_micros(end), epoch_micros(known)
     if signals.contractual:
-        _set_span(signals, first, last, until, grace_days * DAY)
+        set_span(signals, first, last, until, grace_days * DAY)
         moves = collect(signals.connection, contract_moves).to_pandas()
         frame = contract_movements(moves, first, last, until, grace_days * DAY)
     else:
-        _set_span(signals, first, last, until, active_days * DAY)
+        set_span(signals, first, last, until, active_days * DAY)
         moves = collect(signals.connection, order_moves).to_pandas()
         frame = order_movements(moves, first, active_days * DAY)
     frame = frame.sort_values("account_id", kind="stable", ignore_index=True)
@@ -190,14 +199,16 @@ def _people() -> ibis.Table:
     return contract_table("accounts").select("account_id", *(n for n in PEOPLE if n != "employees"))
 
 
-def _set_span(signals: OpenSignals, start: int, end: int, known: int, grace: int) -> None:
+def set_span(signals: OpenSignals, start: int, end: int, known: int, grace: int) -> None:
+    """Set the period of the ledger's expressions (`features.revenue.arr_movements.SPAN`), and the rates at its end."""
     row = {"start": [start], "end": [end], "known": [known], "grace": [grace]}
-    create_table(signals.connection, "ledger_span", pa.table(row))
+    create_table(signals.connection, SPAN.get_name(), pa.table(row))
+    create_table(signals.connection, LEDGER_RATES.get_name(), signals.rates.table_at(end))
 
 
 def _contract_facts() -> ibis.Table:
-    rows = contract_table("subscriptions").cross_join(SPAN)
-    rows = rows.mutate(started=epoch_us(rows.started_at), ended=epoch_us(rows.ended_at), fixed=fixed(rows.arr))
+    rows = converted_subscriptions()
+    rows = rows.mutate(started=epoch_us(rows.started_at), ended=epoch_us(rows.ended_at))
     rows = rows.filter(rows.started < rows.end)
     runs = rows.ended.isnull() | (rows.ended >= rows.end)
     account = ibis.window(group_by="account_id")

@@ -16,6 +16,8 @@ from features.aggregation.bucket_arithmetic import fixed
 from features.aggregation.passes import known_before_us
 from features.definitions.aggregations import FIXED_POINT
 from features.families.orders import CALENDAR_YEAR
+from features.signals.counted_arr import amount_at_rates
+from features.signals.exchange_rates import RATES
 from features.sources.engine import contract_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import DAY_SECONDS
@@ -25,6 +27,9 @@ NEVER = 2**62
 """The end of subscriptions that have not ended."""
 
 _AMOUNTS = (("arr_start", "unknown_start"), ("arr_end", "unknown_end"), ("held", "unknown_held"))
+
+LEDGER_RATES = ibis.table(dict(RATES.schema()), name="ledger_rates")
+"""The rates at which all amounts of the ledger are converted: those known before the end of the period."""
 
 SPAN = ibis.table({"start": "int64", "end": "int64", "known": "int64", "grace": "int64"}, name="ledger_span")
 """One row: the period [start, end), the instant before which rows must be known, and the grace (microseconds). Without
@@ -171,18 +176,24 @@ def order_movements(moves: pd.DataFrame, start: int, active: int) -> pd.DataFram
     return _columns(moves, on_start, on_end, amounts, texts, left_at, lost, np.zeros(len(moves), dtype=bool))
 
 
+def converted_subscriptions() -> ibis.Table:
+    """Return the subscriptions with the span, and ``fixed``, their ARR in whole ten-thousandths at `LEDGER_RATES`."""
+    rows = contract_table("subscriptions").cross_join(SPAN)
+    rows = rows.left_join(LEDGER_RATES, rows.currency == LEDGER_RATES.code)
+    return rows.mutate(fixed=fixed(amount_at_rates(rows)))
+
+
 def stretches() -> ibis.Table:
     """Return every known subscription with its stretch.
 
     The columns include started, ended (`NEVER` if active), the start (``stretch``) and end of the stretch, whether it
     ended by nonpayment, and the alphabetically first reason.
     """
-    rows = contract_table("subscriptions").cross_join(SPAN)
+    rows = converted_subscriptions()
     ended = epoch_us(rows.ended_at)
     rows = rows.mutate(
         started=epoch_us(rows.started_at),
         ended=ibis.ifelse(ended < rows.known, ended, NEVER).fill_null(NEVER),
-        fixed=fixed(rows.arr),
         why=ibis.ifelse(ended < rows.known, rows.end_reason, ibis.null("string")),
     )
     rows = rows.filter((rows.started < rows.known) & (rows.ended > rows.started))

@@ -12,7 +12,7 @@ import ibis
 
 from features.sources.engine import CUTOFF
 
-TERMS = ("arr", "seats", "plan", "usage_limit", "renewal_at")
+TERMS = ("arr", "seats", "plan", "usage_limit", "renewal_at", "status")
 """Columns of a subscription that apply to one term."""
 
 TOLERATED_SHARE = 0.01

@@ -11,9 +11,11 @@ import ibis
 
 from features.contract.current_contract import current_tables
 from features.contract.schema import EVENT_TABLES, TABLES, TableSchema
+from features.contract.settings import subscription_settings
 from features.errors import SignalsError
 from features.signals.casting import SourceSchema, conformed_columns, source_schema, source_table
 from features.signals.contract_terms import split_by_term
+from features.signals.counted_arr import with_counted_arr
 from features.signals.data_through import completeness
 from features.signals.event_versions import (
     arrival_instant,
@@ -23,13 +25,23 @@ from features.signals.event_versions import (
     has_identity,
     repeated_ids,
 )
+from features.signals.exchange_rates import RATES, ExchangeRates, read_rates
 from features.signals.inclusive_ends import with_contiguous_periods
 from features.signals.large_feed import Feed
 from features.signals.validated_files import check_new_files
 from features.signals.validation import CheckReport, check_source, count_source_rows
 from features.sources.account_states import AccountStates
 from features.sources.base import DUCKDB, Source
-from features.sources.engine import CUTOFF, Backend, contract_table, fetch, is_embedded, materialize, set_cutoff
+from features.sources.engine import (
+    CUTOFF,
+    Backend,
+    contract_table,
+    create_table,
+    fetch,
+    is_embedded,
+    materialize,
+    set_cutoff,
+)
 from features.sources.open_source import open_source
 from features.utils.progress import Progress, no_progress
 
@@ -63,6 +75,7 @@ class OpenSignals:
     versioned : the event tables with replaced versions, which have an ``until_at``
         (`features.signals.event_versions`).
     states : values that describe accounts at a date, which no event shows; None without any.
+    rates : the rates of exchange. The ``arr`` of subscriptions is at constant rates (`features.signals.counted_arr`).
     """
 
     connection: Backend
@@ -74,6 +87,7 @@ class OpenSignals:
     feeds: dict[str, Feed] = field(default_factory=dict)
     versioned: frozenset[str] = frozenset()
     states: AccountStates | None = None
+    rates: ExchangeRates = field(default_factory=ExchangeRates)
 
     def has(self, name: str) -> bool:
         """Return whether the source has table ``name``."""
@@ -169,6 +183,8 @@ def read_signals(
     cutoff = newest if data_through else newest + timedelta(microseconds=1)
     arrival = cutoff if data_through else max(cutoff, now or datetime.now(UTC))
     set_cutoff(source.connection, cutoff, arrival)
+    rates = read_rates(source, subscription_settings().currency)
+    create_table(source.connection, RATES.get_name(), rates.reference_table())
     tables, feeds, versioned = {}, {}, set()
     for i, name in enumerate(source.tables):
         progress(0.3 + 0.7 * i / len(source.tables), f"reading {name}")
@@ -198,13 +214,19 @@ def read_signals(
         feeds,
         frozenset(versioned),
         source.states,
+        rates,
     )
 
 
 def _copy_table(source: Source, name: str, schema: SourceSchema, text: bool, as_given: bool) -> bool:
     """Copy the distinct events of a table; return whether later versions replace some of its rows."""
     contract, connection = current_tables()[name], source.connection
-    materialize(connection, f"signals_{name}", _normalized, name, schema, text, (), as_given)
+    if name == "subscriptions":
+        settings = subscription_settings()
+        counting = settings.paused_arr, settings.trials == "active"
+        materialize(connection, f"signals_{name}", _subscriptions, schema, text, as_given, *counting)
+        return False
+    materialize(connection, f"signals_{name}", _normalized, name, schema, text, ())
     if not contract.event:
         return False
     extras = extra_columns(contract, schema, source.partitions.get(name, ()))
@@ -212,7 +234,7 @@ def _copy_table(source: Source, name: str, schema: SourceSchema, text: bool, as_
     if extras and not contract[contract.identity].required:
         (sizes,) = fetch(connection, _sizes, name, schema, text)
         if sizes["once"] < sizes["n"]:
-            materialize(connection, f"signals_{name}", _normalized, name, schema, text, extras, as_given)
+            materialize(connection, f"signals_{name}", _normalized, name, schema, text, extras)
     if not has_identity(contract, schema):
         return False
     (replaced,) = fetch(connection, _replaced, name)
@@ -257,14 +279,22 @@ def newest_instant(source: Source, now: datetime | None = None) -> datetime:
     return newest
 
 
-def _normalized(name: str, schema: SourceSchema, text: bool, extras: tuple[str, ...], as_given: bool) -> ibis.Table:
-    """Return typed rows before the cut-off with distinct events; ``as_given`` if inclusive ends were already moved."""
+def _subscriptions(
+    schema: SourceSchema, text: bool, as_given: bool, paused_arr: float, with_trials: bool
+) -> ibis.Table:
+    """Return typed subscriptions before the cut-off; ``as_given`` if inclusive ends were already moved."""
+    given, contract = source_table("subscriptions", schema), TABLES["subscriptions"]
+    rows = given.select(**conformed_columns(given, contract, text))
+    rows = _cut_off(rows if as_given else with_contiguous_periods(rows), contract)
+    rows = split_by_term(rows) if "term_started_at" in given.columns else rows
+    return with_counted_arr(rows, paused_arr, with_trials)
+
+
+def _normalized(name: str, schema: SourceSchema, text: bool, extras: tuple[str, ...]) -> ibis.Table:
+    """Return typed rows before the cut-off with distinct events."""
     given, contract = source_table(name, schema), current_tables()[name]
     rows = given.select(**conformed_columns(given, contract, text), **extra_values(given, extras))
     if not contract.event:
-        if name == "subscriptions":
-            rows = _cut_off(rows if as_given else with_contiguous_periods(rows), contract)
-            return split_by_term(rows) if "term_started_at" in given.columns else rows
         # Account attributes have no date: they also apply before the account's record began.
         return rows.distinct() if contract.of_accounts else _cut_off(rows.distinct(), contract)
     # Instants are cut off last: a version dated after the cut-off still replaces an earlier one.

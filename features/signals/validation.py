@@ -15,6 +15,7 @@ import ibis
 
 from features.contract.current_contract import VARIABLE, current_tables, event_tables
 from features.contract.schema import ID_LIMIT, KIND_WORDS, TABLES, Column, TableSchema
+from features.contract.settings import CURRENCY_VARIABLE, subscription_settings
 from features.errors import SignalsError
 from features.signals.casting import (
     END_YEAR,
@@ -37,6 +38,7 @@ from features.signals.event_versions import (
     repeated_ids,
     with_overlaps,
 )
+from features.signals.exchange_rates import missing_rates
 from features.signals.inclusive_ends import count_inclusive_ends
 from features.sources.base import Source
 from features.sources.engine import CUTOFF, error_types, fetch, is_embedded, set_cutoff
@@ -191,10 +193,25 @@ def check_source(
         except error_types(source.connection) as error:
             why = f" ({describe_error(error)})" if is_embedded(source.connection) else ""
             violations.append(Violation(name, "", f"the rows cannot be read{why}", "a readable table"))
+    violations += _missing_rates(source) if not violations else []
     if rows.get("accounts") == 0:
         violations.append(Violation("accounts", "", "no row", "at least one account"))
     findings = tuple(_findings(source, until, now)) if look and not violations else ()
     return CheckReport(source.origin, tuple(violations), tuple(notes), rows, findings)
+
+
+def _missing_rates(source: Source) -> list[Violation]:
+    if "subscriptions" not in source.tables:
+        return []
+    rows, positions = missing_rates(source, subscription_settings().currency)
+    if not rows:
+        return []
+    problem = "a currency without a rate of exchange at or before started_at"
+    expected = (
+        "a row of fx_rates for each currency, as early as its first subscription (rate 1 for the base currency, "
+        f"or its code in {CURRENCY_VARIABLE})"
+    )
+    return [Violation("subscriptions", "currency", problem, expected, rows, positions[:MAX_POSITIONS])]
 
 
 def _findings(source: Source, until: datetime | None, now: datetime | None) -> Iterator[Finding]:

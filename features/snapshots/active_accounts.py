@@ -14,10 +14,11 @@ from features.aggregation.bucket_arithmetic import fixed, instant_seconds
 from features.aggregation.distinct_keys import run_starts
 from features.definitions.aggregations import FIXED_POINT, Columns, column_name
 from features.families import orders
+from features.signals.exchange_rates import ExchangeRates
 from features.signals.signals import OpenSignals
 from features.sources.engine import GRID, collect, contract_table
 from features.utils.arrays import Ints
-from features.utils.dates import DAY_SECONDS, epoch_seconds
+from features.utils.dates import DAY_SECONDS, Grid, epoch_micros, epoch_seconds
 
 Values = np.ndarray[Any, np.dtype[Any]]
 _NUMBERS = ("arr", "renewal_s", "term_s", "change_s")
@@ -54,17 +55,31 @@ def active_by_contract(signals: OpenSignals, all_cells: Panel) -> tuple[Panel, d
     order = np.argsort(place, kind="stable")
     place, row = place[order], row[order]
     starts = np.flatnonzero(run_starts(place))
+    amount = _amounts(signals.rates, table, row, place // len(all_cells.accounts), all_cells.grid)
     pos, account = np.divmod(place[starts], len(all_cells.accounts))
-    return Panel(all_cells.accounts, all_cells.grid, account * all_cells.grid.n + pos), _terms(table, row, starts)
+    cells = account * all_cells.grid.n + pos
+    return Panel(all_cells.accounts, all_cells.grid, cells), _terms(table, row, starts, amount)
 
 
-def _terms(table: pa.Table, row: Ints, starts: Ints) -> dict[str, Values]:
+def _amounts(rates: ExchangeRates, table: pa.Table, row: Ints, pos: Ints, grid: Grid) -> Values:
+    """Return the ARR of each subscription of a cell in whole ten-thousandths, at the rates known at the cell's date."""
+    fixed_arr, currency = _numbers(table, "fixed")[row], _texts(table, "currency")
+    if table["currency"].null_count == len(table):
+        return fixed_arr
+    codes, code = np.unique(currency.astype(str), return_inverse=True)
+    dates = np.array([epoch_micros(at) for at in grid.as_ofs], dtype=np.int64)
+    rate = np.stack([rates.at("" if name == "None" else name, dates) for name in codes])[code[row], pos]
+    whole = np.floor(_numbers(table, "counted_arr")[row] * rate * FIXED_POINT + 0.5)
+    return np.where(rate == 1.0, fixed_arr, whole)
+
+
+def _terms(table: pa.Table, row: Ints, starts: Ints, amount: Values) -> dict[str, Values]:
     """Combine the subscriptions of each cell; ``starts`` is the position of each cell's first one in ``row``."""
     if not len(row):
         return dict.fromkeys(_NUMBERS, np.zeros(0)) | {"plan": np.zeros(0, dtype=object)}
     cell = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(row))))
-    columns = (_numbers(table, name)[row] for name in ("fixed", "renewal_s", "started_s", "term_start_s"))
-    amount, renewal, started, term_start = columns
+    columns = (_numbers(table, name)[row] for name in ("renewal_s", "started_s", "term_start_s"))
+    renewal, started, term_start = columns
     plans, plan = np.unique(_texts(table, "plan").astype(str), return_inverse=True)
     plan = np.where(table["plan"].is_valid().to_numpy(), plan, -1)[row]
     arr = np.add.reduceat(amount, starts)
@@ -160,12 +175,14 @@ def _contracts() -> ibis.Table:
     return rows.select(
         "account_id",
         "plan",
+        "currency",
         opens=_position(rows.started_at, rows),
         closes=ibis.coalesce(_position(rows.ended_at, rows), rows.dates),
         started_s=instant_seconds(rows.started_at),
         term_start_s=instant_seconds(rows.began.min().over(known)),
         renewal_s=instant_seconds(rows.renewal_at),
-        fixed=fixed(rows.arr),
+        fixed=fixed(rows.given_arr * rows.counted),
+        counted_arr=rows.given_arr * rows.counted,
     )
 
 

@@ -19,7 +19,7 @@ import ibis
 import pyarrow as pa
 
 from features.contract.current_contract import current_tables, extra_tables_digest
-from features.contract.ibis_types import ibis_schema
+from features.contract.ibis_types import IBIS_TYPES, ibis_schema
 from features.contract.schema import known_at_column
 from features.sources.base import create_arrow_table
 from features.sources.sql_cache import cached_sql
@@ -37,6 +37,7 @@ def contract_table(name: str, view: str = "") -> ibis.Table:
     """Return the unbound contract table ``name`` of `features.signals.signals.OpenSignals`, or a ``view`` of it."""
     schema = dict(ibis_schema(current_tables()[name]))
     arrives = schema.pop("loaded_at", None) is not None
+    schema |= {column: IBIS_TYPES[kind] for column, kind in current_tables()[name].derived}
     if current_tables()[name].event:
         schema |= {"known_at": "timestamp", "until_at": "timestamp"}
     if arrives:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from features.contract.current_contract import current_tables
 from features.contract.schema import ID_COLUMNS, TABLES, Column
+from features.contract.settings import subscription_settings
 from features.custom.current_catalogue import current_catalogue
 from features.errors import SignalsError
 from features.families.peers import FEATURES as PEER_FEATURES
@@ -183,6 +184,13 @@ class SignalsScorer:
             for i, row in enumerate(rows_of_table)
             if getattr(row, "account_id") not in (None, self._body.account_id)  # noqa: B009 its model is created at run time
         ]
+        if "fx_rates" not in self._tables and not subscription_settings().currency:
+            # One currency of one account does not show what the portfolio is in.
+            faults += [
+                Fault(f"/signals/subscriptions/{i}/currency", "no_rate", "fx_rates are needed, or no currency")
+                for i, row in enumerate(self._tables.get("subscriptions", ()))
+                if getattr(row, "currency")  # noqa: B009
+            ]
         if not {"subscriptions", "orders"} & set(self._tables):
             faults.append(Fault("/signals", "missing", "subscriptions or orders are needed"))
         if getattr(self._tables["accounts"][0], "created_at") >= self._as_of:  # noqa: B009

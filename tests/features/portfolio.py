@@ -126,7 +126,7 @@ def _value(rng: random.Random, column: Any, at: datetime, i: int) -> Any:
         case "bool":
             return rng.random() < 0.3
         case "int":
-            return rng.randint(0, 9)
+            return rng.randint(int(column.minimum or 0), 9 if column.maximum is None else int(column.maximum))
         case "string":
             if column.name in ("ticket_id", "event_id"):
                 return f"t{i}"

@@ -78,7 +78,9 @@ def random_values(
     if column.values:
         values = pa.array(rng.choice(np.array(column.values, dtype=object), many), pa.string())
     elif column.kind == "string":
-        words = np.array([*existing.to_pylist(), *FUTURE_ACCOUNTS], dtype=object)
+        # A new currency would need a rate.
+        others = () if column.name == "currency" else FUTURE_ACCOUNTS
+        words = np.array([*existing.to_pylist(), *others] or [None], dtype=object)
         values = pa.array(rng.choice(words, many), pa.string())
     elif column.kind == "bool":
         values = pa.array(rng.random(many) < 0.5)

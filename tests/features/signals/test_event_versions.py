@@ -142,7 +142,7 @@ def test_row_counts_and_bucket_counts_are_equal(portfolios: ModuleType, contract
             if name in tables_by_name and "loaded_at" in TABLES[name].names:
                 tables_by_name[name] = pa.concat_tables([_one_version(tables_by_name[name], name), _long_ago(tables_by_name[name], name, several)])
         signals = read_signals(from_tables(tables_by_name, "a test"), AS_OF, LONG_AGO)
-        assert len(signals.versioned) == (7 + (not contractual) if several else 0)
+        assert len(signals.versioned) == (8 + (not contractual) if several else 0)
         built.append(snapshot(signals, Grid(AS_OF - timedelta(days=500), 28, 14)))
     pd.testing.assert_frame_equal(*built, check_exact=True)
 

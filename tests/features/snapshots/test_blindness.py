@@ -38,8 +38,10 @@ BY_CONTRACTS = {
         {"account_id": a, "started_at": "2021-01-01", "arr": 900.0, "seats": 3, "renewal_at": "2024-06-01"} for a in ACCOUNTS[:2]
     ],
 }
+BY_CONTRACTS["fx_rates"] = [{"currency": c, "occurred_at": "2020-01-01", "rate": 1.25} for c in ("EUR", "JPY")]
 BY_ORDERS = {
     "accounts": BY_CONTRACTS["accounts"],
+    "fx_rates": BY_CONTRACTS["fx_rates"],
     "orders": [{"account_id": a, "occurred_at": "2024-02-14", "amount": 10.0} for a in ACCOUNTS[:2]],
 }
 DECLARED = """
@@ -80,7 +82,7 @@ CONTRACT = TABLES | {t.name: t for t in parse_extra_tables(ENTRIES["tables"], "d
 DRAWN = tuple(name for name in CONTRACT if name != "accounts")
 """The drawn tables: all except accounts, which have no history."""
 
-READS = {name: [c for c in table.names if c not in ("account_id", "loaded_at")] for name, table in CONTRACT.items()}
+READS = {name: [c for c in t.names if c not in ("account_id", "loaded_at")] for name, t in CONTRACT.items() if t.of_accounts}
 FUNCTIONS = f"""
 import pandas as pd
 import renewcast
@@ -122,8 +124,9 @@ def _value(table: TableSchema, column: Column, row: Row) -> st.SearchStrategy[An
     if column.name == "subscription_id":
         # Periods of one subscription may not overlap.
         return st.none()
-    if column.values:
-        values: st.SearchStrategy[Any] = st.sampled_from(column.values)
+    allowed = ("EUR", "JPY") if column.name == "currency" else column.values
+    if allowed:
+        values: st.SearchStrategy[Any] = st.sampled_from(allowed)
     elif column.kind == "bool":
         values = st.booleans()
     elif column.kind == "string":
@@ -142,6 +145,7 @@ def _value(table: TableSchema, column: Column, row: Row) -> st.SearchStrategy[An
             (column.minimum, column.maximum),
         )
         low, high = -9 if low is None else low, 9 if high is None else high
+        low = 0.25 if column.name == "rate" else low
         values = st.integers(int(low), int(high)) if column.kind == "int" else st.floats(low, high, width=32)
     return values if column.required else st.none() | values
 
@@ -162,6 +166,8 @@ def _identity(table: TableSchema, row: Row) -> tuple[Any, ...]:
 
 def _version(table: TableSchema, row: Row) -> tuple[Any, ...]:
     """The event of which the row is a version, and when it became known."""
+    if table.unique:
+        return tuple(row[name] for name in table.unique)
     return (row[table.identity], _known_at(table, row)) if row[table.identity] else _identity(table, row)
 
 
@@ -273,4 +279,4 @@ def test_every_table_and_column_of_the_contract_is_drawn() -> None:
         table = CONTRACT[name]
         assert all(c.kind in ("string", "instant", "float", "int", "bool") for c in table.columns)
         assert {c.known_from for c in table.columns} - {None} <= set(table.names)
-        assert table.identity in table.names
+        assert table.unique or table.identity in table.names

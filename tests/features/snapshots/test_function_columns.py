@@ -207,7 +207,7 @@ def test_types_of_numbers_are_accepted(declare: Declare, make_signals: Any) -> N
         ({"name": "support.x"}, r"the name begins with the name of another table\n.*own.… or usage"),
         ({"name": "X"}, r"feature X, key name: String should match.*\n.*own.exports"),
         ({"name": "usage.events_28d"}, "usage.events_28d is also the name of a built-in feature"),
-        ({"reads": {"use": ["a"]}}, r"key reads: there is no table use\n.*accounts, subscriptions"),
+        ({"reads": {"use": ["a"]}}, r"key reads: the table use does not exist\n.*accounts, subscriptions"),
         ({"reads": {"usage": ["color"]}}, r"key reads: usage has no column color\n.*user_id, feature"),
         ({"reads": {"usage": ["loaded_at"]}}, "usage has no column loaded_at"),
         ({"reads": {}}, "key reads: Dictionary should have at least 1 item"),

@@ -220,7 +220,7 @@ EXPECTED_WORDS = {
     "usage_down": "check-in", "detractor": "call the respondent", "escalations": "tickets", "use_falling": "check-in",
     "qbr_missed": "check-in", "few_features": "training", "tickets_rising": "tickets", "no_shows_rising": "check-in",
     "champion_lost": "introduction call", "competitor": "evaluation call", "new_decision_maker": "introduction call",
-    "payment_failed": "new card", "budget_review": "budget", "unsigned": "signature", "sponsor_left": "introduction call",
+    "payment_failed": "new card", "past_due": "new card", "budget_review": "budget", "unsigned": "signature", "sponsor_left": "introduction call",
     "onboarding_stalled": "training", "slow_replies": "check-in",
 }  # fmt: skip
 
