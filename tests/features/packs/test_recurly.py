@@ -148,7 +148,7 @@ def test_a_trial_a_pause_and_an_unpaid_invoice_are_statuses(run_pack: Callable[.
 def test_a_subscription_that_has_not_started_is_left_out(run_pack: Callable[..., Any], state: str) -> None:
     run = run_pack("recurly", _tables(_version(state=state)))
     assert run["subscriptions"].empty
-    assert run.stated("left out").startswith("1 subscription that")
+    assert run.stated("left out").startswith("1 subscription starting later")
 
 
 @pytest.mark.parametrize(("plan", "arr"), [("month", 420.0), ("year", 35.0), ("week", 1820.0), ("gone", 420.0)])
