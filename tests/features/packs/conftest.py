@@ -13,12 +13,15 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from features.contract.schema import TABLES
 from features.packs.inputs import Relation
 from features.packs.pack import Pack, shipped_pack
 from features.packs.queries import PackQueries, pack_queries
+from features.signals.validation import check_source
+from features.sources.base import from_tables
 from features.utils.sql_text import sql_identifier, sql_literal
 
 EXPORTS = Path(__file__).resolve().parents[4] / "shared" / "data" / "exports"
@@ -186,3 +189,35 @@ def known(frame: pd.DataFrame, at: str) -> list[tuple[Any, ...]]:
 def known_at() -> Callable[[pd.DataFrame, str], list[tuple[Any, ...]]]:
     """Return `known`."""
     return known
+
+
+@pytest.fixture
+def export_folder() -> Callable[[str], Path]:
+    """Return ``export_folder(name)``: a folder of the sample exports, if it is there."""
+
+    def find(name: str) -> Path:
+        place = next((each / name for each in FOLDERS if (each / name).is_dir()), None)
+        if place is None:
+            pytest.skip("the sample exports are not there")
+        return place
+
+    return find
+
+
+@pytest.fixture
+def violations() -> Callable[[PackRun], list[str]]:
+    """Return ``violations(run)``: how the tables of a pack violate the contract.
+
+    A pack without contracts, such as one of a support tool, is completed by a contract for each account.
+    """
+
+    def check(run: PackRun) -> list[str]:
+        tables = dict(run.tables)
+        if "subscriptions" not in tables:
+            tables["subscriptions"] = tables["accounts"][["account_id"]].assign(
+                started_at=tables["accounts"].created_at, arr=1.0
+            )
+        arrow = {name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in tables.items() if len(frame)}
+        return [str(each) for each in check_source(from_tables(arrow, "a pack")).errors]
+
+    return check
