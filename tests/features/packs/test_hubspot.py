@@ -364,6 +364,14 @@ def test_contacts_have_the_role_that_their_history_dates(run_pack: Callable[...,
     assert run.rows("accounts", "account_id") == [("1",), ("2",)]
 
 
+def test_companies_without_a_term_can_be_left_out(run_pack: Callable[..., Any]) -> None:
+    tables = {**TABLES, "company": f"{COMPANIES.rstrip()}\n    3, Lead, , , , , , , , 2022-01-01, false"}
+    run = run_pack("hubspot", tables)
+    assert run.rows("accounts", "account_id") == [("1",), ("2",), ("3",)]
+    assert run.stated("without a term").startswith("1 account ")
+    assert run_pack("hubspot", tables, only_customers=True).rows("accounts", "account_id") == [("1",), ("2",)]
+
+
 def test_surveys_are_outcomes_of_the_company_of_who_answered(run_pack: Callable[..., Any]) -> None:
     surveys = """
         id, properties_hs_survey_type, properties_hs_value, properties_hs_submission_timestamp, contacts

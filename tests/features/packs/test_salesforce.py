@@ -234,9 +234,9 @@ def test_contracts_with_the_amounts_of_their_orders_come_before_opportunities(ru
     run = run_pack("salesforce", tables)
     assert run.rows("subscriptions", *TERMS, "end_reason") == [
         # 48,000 for two years.
-        (ACME, "800A1", "2022-01-01", "2024-01-01", 24_000.0, None),
+        (ACME, "800A1:801A1", "2022-01-01", "2024-01-01", 24_000.0, None),
         # Terminated: it ended when the row was changed for the last time, at the latest.
-        (BETA, "800A2", "2022-03-01", "2022-08-15", 9_000.0, "cancelled"),
+        (BETA, "800A2:801A2", "2022-03-01", "2022-08-15", 9_000.0, "cancelled"),
     ]
     orders = run_pack("salesforce", tables, terms="orders")
     assert orders.rows("subscriptions", *TERMS) == [
@@ -245,6 +245,48 @@ def test_contracts_with_the_amounts_of_their_orders_come_before_opportunities(ru
     ]
     assert orders.stated("reduces") == "1 order that reduces another one, left out."
     assert len(run_pack("salesforce", tables, terms="opportunities")["subscriptions"]) == 3
+
+
+def test_an_order_that_was_added_to_a_contract_counts_from_its_own_start(run_pack: Callable[..., Any]) -> None:
+    more = f"    801A5, {ACME}, 800A1, 2023-01-01, , Activated, Activated, 2022-12-20, 2022-12-01, 12000, false, false"
+    run = run_pack("salesforce", {**TABLES, "contract": CONTRACTS, "order": f"{ORDERS.rstrip()}\n{more}"})
+    # To the end of the contract: one year.
+    assert run.rows("subscriptions", *TERMS)[:2] == [
+        (ACME, "800A1:801A1", "2022-01-01", "2024-01-01", 24_000.0),
+        (ACME, "800A1:801A5", "2023-01-01", "2024-01-01", 12_000.0),
+    ]
+
+
+def test_a_contract_may_have_its_own_amount(run_pack: Callable[..., Any]) -> None:
+    contracts = f"""
+        id, account_id, start_date, contract_term, status, is_deleted, Value__c, Notice__c, Seats__c
+        800A1, {ACME}, 2022-01-01, 24, Activated, false, 60000, 2023-09-30, 50
+    """
+    run = run_pack(
+        "salesforce",
+        {**TABLES, "contract": contracts},
+        amount_column="Value__c",
+        notice_column="Notice__c",
+        seats_column="Seats__c",
+    )
+    assert run.rows("subscriptions", *TERMS[1:], "notice_at", "seats", "end_reason") == [
+        ("800A1", "2022-01-01", "2024-01-01", 30_000.0, "2023-09-30", 50, "cancelled")
+    ]
+
+
+def test_accounts_without_a_term_can_be_left_out(run_pack: Callable[..., Any]) -> None:
+    accounts = f"{ACCOUNTS.rstrip()}\n    001A00000000006IAA, Prospect, , , , , , false, , 2022-01-01"
+    events = f"""
+        id, account_id, start_date_time, is_deleted
+        00U1, {ACME}, 2022-05-01, false
+        00U2, 001A00000000006IAA, 2022-05-01, false
+    """
+    tables = {**TABLES, "account": accounts, "event": events}
+    run = run_pack("salesforce", tables)
+    assert (len(run["accounts"]), len(run["engagement"])) == (3, 2)
+    assert run.stated("without a term").startswith("1 account ")
+    customers = run_pack("salesforce", tables, only_customers=True)
+    assert (len(customers["accounts"]), len(customers["engagement"])) == (2, 1)
 
 
 def test_line_items_share_the_revenue_among_products(run_pack: Callable[..., Any]) -> None:
