@@ -20,8 +20,11 @@ from features.contract.schema import TABLES
 from features.packs.inputs import Relation
 from features.packs.pack import Pack, shipped_pack
 from features.packs.queries import PackQueries, pack_queries
+from features.signals.signals import read_signals
 from features.signals.validation import check_source
+from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
+from features.utils.dates import Grid, parse_instant
 from features.utils.sql_text import sql_identifier, sql_literal
 
 EXPORTS = Path(__file__).resolve().parents[4] / "shared" / "data" / "exports"
@@ -221,3 +224,15 @@ def violations() -> Callable[[PackRun], list[str]]:
         return [str(each) for each in check_source(from_tables(arrow, "a pack")).errors]
 
     return check
+
+
+@pytest.fixture
+def snapshot_of() -> Callable[[PackRun, str], pd.DataFrame]:
+    """Return ``snapshot_of(run, date)``: check the pack's tables against the contract, and compute the features."""
+
+    def compute(run: PackRun, at: str) -> pd.DataFrame:
+        tables = {name: run.connection.execute(sql).to_arrow_table() for name, sql in run.queries.tables.items()}
+        as_of = parse_instant(at)
+        return snapshot(read_signals(from_tables(tables, run.queries.pack.name), as_of), Grid(as_of, 1, 1)).set_index("account_id")
+
+    return compute

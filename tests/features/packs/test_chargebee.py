@@ -203,3 +203,8 @@ def test_the_first_product_catalog_is_read(run_pack: Callable[..., Any]) -> None
                           "addons": json.dumps([{"id": "extra", "quantity": 2, "unit_price": 250}])}],
     })
     assert run.rows("subscriptions", "subscription_id", "arr", "seats", "plan", order=["subscription_id"]) == [("s1", 480.0, 4, "Pro"), ("s1/extra", 60.0, None, "extra")]
+
+
+def test_the_tables_meet_the_contract_and_reach_the_features(run_pack: Callable[..., Any], snapshot_of: Callable[..., Any]) -> None:
+    account = snapshot_of(run_pack("chargebee", _tables(_subscription(), "s1, pro-m, plan, 3, 1000, 3000", "s1, add-m, addon, 1, 500, 500", lines=LINES)), "2024-04-15").loc["c1"]
+    assert (account["contract.arr"], account["contract.seats"], account["contract.days_to_renewal"]) == (420.0, 3.0, 16.0)

@@ -194,3 +194,8 @@ def test_billing_events(run_pack: Callable[..., Any]) -> None:
         ("refund-t3", "2024-03-06", "refund", 4.0),
         ("overdue-v3", "2024-03-09", "invoice_overdue", 35.0),
     ]
+
+
+def test_the_tables_meet_the_contract_and_reach_the_features(run_pack: Callable[..., Any], snapshot_of: Callable[..., Any]) -> None:
+    account = snapshot_of(run_pack("recurly", _tables(_version(), lines=LINES)), "2024-03-15").loc["a1"]
+    assert (account["contract.arr"], account["contract.seats"], account["contract.days_to_renewal"]) == (420.0, 3.0, 17.0)

@@ -374,3 +374,8 @@ def test_dlt_tables_with_items_and_lines_inside_give_the_same(run_pack: Callable
         "invoice": [{"id": "v4", "customer": "c1", "status": "paid", "created": "2024-04-01T00:00:00+00:00", "lines": json.dumps({"data": [line]})}],
     })
     assert run.rows("subscriptions", *TERMS, "seats") == [("i1", "2024-04-01", None, 360.0, None, "active", 3)]
+
+
+def test_the_tables_meet_the_contract_and_reach_the_features(run_pack: Callable[..., Any], snapshot_of: Callable[..., Any]) -> None:
+    account = snapshot_of(run_pack("stripe", _tables(ACTIVE, lines=MONTHS, invoices=INVOICES)), "2024-04-15").loc["c1"]
+    assert (account["contract.arr"], account["contract.seats"], account["contract.days_to_renewal"]) == (360.0, 3.0, 16.0)

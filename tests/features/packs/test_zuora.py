@@ -170,3 +170,8 @@ def test_billing_events_and_rates(run_pack: Callable[..., Any]) -> None:
 def test_accounts_offer_their_crm_id_for_identity(run_pack: Callable[..., Any]) -> None:
     first = run_pack("zuora", _tables()).accounts.sort_values("account_id").iloc[0].to_dict()
     assert first == {"account_id": "a1", "name": "Acme", "crm_id": "0015000000abc", "domain": "acme.example"}
+
+
+def test_the_tables_meet_the_contract_and_reach_the_features(run_pack: Callable[..., Any], snapshot_of: Callable[..., Any]) -> None:
+    account = snapshot_of(run_pack("zuora", _tables()), "2024-06-01").loc["a1"]
+    assert (account["contract.arr"], account["contract.seats"], account["contract.days_to_renewal"]) == (1_800.0, 15.0, 214.0)
