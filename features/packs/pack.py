@@ -97,6 +97,6 @@ def _pack(name: str, origin: str, content: dict[str, object]) -> Pack:
     except ValidationError as error:
         raise SignalsError(
             f"the pack {origin} is not valid: {first_validation_error(error)}",
-            "the keys of a pack file",
+            "the keys of a pack file, which docs/reference/generated/packs.md lists",
             "correct the key",
         ) from None
