@@ -218,6 +218,8 @@ class ModelCard(_CardPart):
     same_first : the share of accounts whose first reason is the same in two members of the ensemble (in old cards,
         after a refit); None if not evaluated.
     reasons : the reasons that answers give; None in old cards.
+    fitted_share : the smallest share of its rows that a member of the ensemble was fitted on. It is less than 1 only
+        for large portfolios, whose rows are thinned.
     recipe : the name and the class of a registered estimator; None for the product's own model. Then ``subject`` is
         "recipe", and the product's own model is the rival "own_blend".
     due : metrics among the accounts whose renewal is due; empty if there are too few, and in old cards.
@@ -263,6 +265,7 @@ class ModelCard(_CardPart):
     due: list[CandidateMetrics] = Field(default_factory=list)
     recipe: str | None = None
     renewals: RenewalModelCard | None = None
+    fitted_share: _Share = 1.0
 
     @classmethod
     def from_json(cls, content: bytes) -> ModelCard:

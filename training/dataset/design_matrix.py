@@ -24,6 +24,7 @@ from models.scorer.encoding import horizon_columns
 from training.dataset.encoding import Encoding, fit_encoding
 from training.dataset.inner_folds import Fold, date_offsets, later_folds, search_date_mask
 from training.dataset.origins import row_weight, step_days
+from training.dataset.row_limit import MOST_ROWS, MOST_SEARCH_ROWS, thin_rows
 
 # For speed, rows of one account and horizon that are closer than about this share of the horizon are left out. All rows
 # of the main horizon stay: more rows average out more of the noise in the signals.
@@ -46,6 +47,7 @@ class Design:
     main : which rows belong to the main horizon.
     row_index : position of each row in the frame from which it was built.
     ends : end of the label window of each row.
+    share : the share of the rows that are left after `at_most`; 1 without it.
     """
 
     encoding: Encoding
@@ -57,6 +59,7 @@ class Design:
     main: Bools
     row_index: Ints
     ends: pd.Series[pd.Timestamp]
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         _require_both_outcomes(self.y[self.main])
@@ -66,10 +69,15 @@ class Design:
         """Rows that a search uses, for speed: those of the main horizon at a part of the dates."""
         return search_date_mask(self.as_of) & self.main
 
+    @cached_property
+    def search_weight(self) -> Floats:
+        """Weight of each row of `search_mask`, scaled up in proportion to the rows left out."""
+        weight = self.weight[self.search_mask]
+        return np.asarray(np.minimum(1.0, weight * (self.main.sum() / len(weight))), dtype=np.float64)
+
     def search_rows(self) -> Design:
-        """Return the rows of `search_mask`, with weights scaled up in proportion to the rows left out."""
-        rows = self.subset(self.search_mask)
-        return replace(rows, weight=np.minimum(1.0, rows.weight * (self.main.sum() / len(rows.y))))
+        """Return the rows of `search_mask` with their `search_weight`, at most about `MOST_SEARCH_ROWS` of them."""
+        return replace(self.subset(self.search_mask), weight=self.search_weight).at_most(MOST_SEARCH_ROWS)
 
     def member_rows(self, number: int, outside: Bools) -> Design:
         """Return the rows of one member of an ensemble.
@@ -77,7 +85,7 @@ class Design:
         Snapshots a week apart are nearly the same. Each member gets one set of dates about four weeks apart, so all
         members cost about as much as one fit, and weights are scaled up in proportion. A weekly grid has four sets:
         fewer members than sets leave some dates out. Rows of other horizons lie on fewer dates, so only the members
-        with those dates get them.
+        with those dates get them. More than `MOST_ROWS` are thinned (`at_most`).
 
         Parameters
         ----------
@@ -90,7 +98,15 @@ class Design:
         if not 0 < main_y.sum() < len(main_y):
             rows, sets = outside, 1
         limit = np.where(self.main, 1.0, OTHER_HORIZON_WEIGHT)
-        return replace(self, weight=np.minimum(limit, self.weight * sets)).subset(rows)
+        return replace(self, weight=np.minimum(limit, self.weight * sets)).subset(rows).at_most(MOST_ROWS)
+
+    def at_most(self, rows: int) -> Design:
+        """Return about as many rows at most, with the weights of all (`training.dataset.row_limit`)."""
+        if len(self.y) <= rows:
+            return self
+        days = ((self.ends - self.as_of) / timedelta(days=1)).to_numpy()
+        keep, factor = thin_rows(self.accounts, self.as_of, np.column_stack([days, self.y]), rows)
+        return replace(self, weight=self.weight * factor, share=float(keep.mean())).subset(keep)
 
     def subset(self, rows: Bools) -> Design:
         """Return some of the rows, by mask."""
@@ -104,6 +120,7 @@ class Design:
             self.main[rows],
             self.row_index[rows],
             self.ends[rows].reset_index(drop=True),
+            self.share,
         )
 
     def folds(self) -> tuple[Fold, ...]:

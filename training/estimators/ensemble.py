@@ -33,10 +33,10 @@ from training.estimators.booster_text import merge_boosters
 from training.estimators.gradient_boosting import (
     TRIALS,
     BoostedTrees,
+    TreeSearch,
     TreeSettings,
+    binned_rows,
     fit_boosted_trees,
-    search_large_trees,
-    search_small_trees,
 )
 from training.estimators.logistic_regression import LinearModel, RidgeSettings, fit_linear, search_ridge
 from training.statistics import newton_logistic
@@ -137,12 +137,15 @@ class CrossFitted(ABC):
     weights : weight of each model of a member in the log-odds, nonnegative, shape (m,).
     settings : the settings of the models.
     out_of_fold : predictions of training rows.
+    fitted_share : the smallest share of its rows that a member was fitted on, 0 to 1; less than 1 if there are too many
+        (`training.dataset.row_limit`).
     """
 
     members: tuple[FittedMember, ...]
     weights: Floats
     settings: Settings
     out_of_fold: OutOfFold
+    fitted_share: float
 
     @property
     @abstractmethod
@@ -317,17 +320,18 @@ def search_ensemble(
 ) -> EnsembleSettings:
     """Search the settings of the three models.
 
-    Parameters are those of `training.estimators.gradient_boosting.search_small_trees`.
+    Parameters
+    ----------
+    design : the training rows.
+    features, target, seed, threads : see `training.estimators.gradient_boosting.TreeSearch`.
+    trials, progress : see `training.estimators.gradient_boosting.TreeSearch.small_trees`.
 
     Returns
     -------
     EnsembleSettings
     """
-    return EnsembleSettings(
-        search_ridge(design),
-        search_small_trees(design, features, target, trials, seed, threads, progress),
-        search_large_trees(design, features, target, seed, threads),
-    )
+    ridge, trees = search_ridge(design), TreeSearch(design, features, target, seed, threads)
+    return EnsembleSettings(ridge, trees.small_trees(trials, progress), trees.large_trees())
 
 
 def fit_ensemble(
@@ -357,10 +361,10 @@ def fit_ensemble(
     InsufficientData
         If the accounts outside a fold have one outcome only.
     """
-    members, held = cross_fit(
+    members, held, share = cross_fit(
         design, folds, len(MODELS), lambda rows: _fit_member(rows, settings, features, target), progress
     )
-    return Ensemble(members, stacking_weights(held.raw, held.y, held.weight), settings, held)
+    return Ensemble(members, stacking_weights(held.raw, held.y, held.weight), settings, held, share)
 
 
 def cross_fit(
@@ -369,7 +373,7 @@ def cross_fit(
     models: int,
     fit: Callable[[Design], M],
     progress: Callable[[float], None] = lambda share: None,
-) -> tuple[tuple[M, ...], OutOfFold]:
+) -> tuple[tuple[M, ...], OutOfFold, float]:
     """Fit a member outside each account fold, and predict the accounts of the fold with it.
 
     Parameters
@@ -384,18 +388,23 @@ def cross_fit(
     -------
     tuple of members
     OutOfFold
+    float
+        The smallest share of its rows that a member was fitted on.
     """
     fold, rows = _member_folds(design, folds), np.flatnonzero(design.search_mask)
-    members, raw = [], np.empty((len(rows), models))
+    members, share, raw = [], 1.0, np.empty((len(rows), models))
     for number in range(folds):
-        members.append(fit(design.member_rows(number, fold != number)))
+        own = design.member_rows(number, fold != number)
+        members.append(fit(own))
+        share = min(share, own.share)
         held_out = fold[rows] == number
         if held_out.any():
             raw[held_out] = members[-1].raw_of(design.matrix[rows[held_out]])
         progress((number + 1) / folds)
-    search = design.search_rows()
-    out_of_fold = OutOfFold(raw, search.y, search.accounts, search.as_of, search.weight, search.row_index)
-    return tuple(members), out_of_fold
+    as_of = design.as_of.iloc[rows].reset_index(drop=True)
+    accounts, row_index = design.accounts[rows], design.row_index[rows]
+    held = OutOfFold(raw, design.y[rows], accounts, as_of, design.search_weight, row_index)
+    return tuple(members), held, share
 
 
 def _member_folds(design: Design, folds: int) -> Ints:
@@ -410,11 +419,9 @@ def _member_folds(design: Design, folds: int) -> Ints:
 def _fit_member(
     design: Design, settings: EnsembleSettings, features: Mapping[str, Feature], target: Target
 ) -> MemberModels:
-    return MemberModels(
-        fit_linear(design, settings.linear, features, target),
-        fit_boosted_trees(design, settings.small_trees, features, target),
-        fit_boosted_trees(design, settings.large_trees, features, target),
-    )
+    linear, data = fit_linear(design, settings.linear, features, target), binned_rows(design)
+    both = (settings.small_trees, settings.large_trees)
+    return MemberModels(linear, *(fit_boosted_trees(design, each, features, target, data) for each in both))
 
 
 def stacking_weights(raw: Floats, y: Floats, weight: Floats, spread: float = WEIGHT_SPREAD) -> Floats:

@@ -315,11 +315,11 @@ def fit_estimators(
     BadRequest
         If the classifier cannot be fitted.
     """
-    members, out_of_fold = cross_fit(design, folds, 1, lambda rows: recipe.fit(rows, seed), progress)
+    members, held, share = cross_fit(design, folds, 1, lambda rows: recipe.fit(rows, seed), progress)
     newest = design.matrix[(design.as_of == design.as_of.max()).to_numpy()]
     checked = design.matrix[np.linspace(0, len(design.y) - 1, min(CHECKED_ROWS, len(design.y))).astype(int)]
     settings = EstimatorSettings(recipe.as_dict())
-    return EstimatorEnsemble(members, np.ones(1), settings, out_of_fold, recipe.name, design.encoding, newest, checked)
+    return EstimatorEnsemble(members, np.ones(1), settings, held, share, recipe.name, design.encoding, newest, checked)
 
 
 def _table(matrix: Floats, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
@@ -43,7 +43,8 @@ _FIXED: dict[str, Any] = {
     "bagging_freq": 1,
     "feature_pre_filter": False,
     "deterministic": True,
-    "force_row_wise": True,
+    # With few threads faster than by rows: 35% on 83,000 rows of 183 columns, with the same trees.
+    "force_col_wise": True,
     "verbosity": -1,
 }
 # The first trial: small trees that are good enough if the search finds nothing better.
@@ -118,92 +119,74 @@ class BoostedTrees:
         return str(self.booster.model_to_string())
 
 
-def search_small_trees(
-    design: Design,
-    features: Mapping[str, Feature],
-    target: Target,
-    trials: int = TRIALS,
-    seed: int = 0,
-    threads: int = 1,
-    progress: Callable[[int, int, float], None] | None = None,
-) -> TreeSettings:
-    """Search the settings of small trees.
+class TreeSearch:
+    """Search over settings, each evaluated by the pooled log loss of the held-out later rows of every fold.
+
+    Both kinds of trees are evaluated on the same binned tables, because binning takes a tenth of the time.
 
     Parameters
     ----------
     design : the training rows.
     features : the catalogue, with the directions of the monotone constraints.
     target : the target, which selects the directions.
-    trials, seed, threads : settings of the search and the fit; `threads` 0 means all, and does not change the result.
-    progress : called after each trial with (trials done, trials, best log loss so far). An exception in it, or an
-        interrupt, ends the search without side effects.
-
-    Returns
-    -------
-    TreeSettings
+    seed, threads : of the search and the fit; `threads` 0 means all, and does not change the result.
     """
-    rows = design.search_rows()
-    search = _Search(rows, _fixed(rows, features, target, seed, threads))
-    return replace(search.run(trials, seed, progress), seed=seed, threads=threads)
 
+    def __init__(
+        self, design: Design, features: Mapping[str, Feature], target: Target, seed: int = 0, threads: int = 1
+    ) -> None:
+        rows = design.search_rows()
+        self._seed, self._threads = seed, threads
+        self._fixed = _fixed(rows, features, target, seed, threads) | {"learning_rate": SEARCH_RATE}
+        self._weight = float(rows.weight.mean())
+        self._folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset]] = []
+        for fold in rows.folds():
+            data = _dataset(rows, fold.fit)
+            self._folds.append((data, _dataset(rows, fold.held_out, data)))
 
-def search_large_trees(
-    design: Design, features: Mapping[str, Feature], target: Target, seed: int = 0, threads: int = 1
-) -> TreeSettings:
-    """Choose the number of large trees; the parameters are those of `search_small_trees`."""
-    rows = design.search_rows()
-    loss, trees = _Search(rows, _fixed(rows, features, target, seed, threads)).evaluate(_LARGE)
-    return TreeSettings(_LARGE, trees, loss, seed, threads)
+    def small_trees(
+        self, trials: int = TRIALS, progress: Callable[[int, int, float], None] | None = None
+    ) -> TreeSettings:
+        """Search the settings of small trees.
 
+        Parameters
+        ----------
+        trials : number of settings to try.
+        progress : called after each trial with (trials done, trials, best log loss so far). An exception in it, or an
+            interrupt, ends the search without side effects.
 
-def fit_boosted_trees(
-    design: Design, settings: TreeSettings, features: Mapping[str, Feature], target: Target
-) -> BoostedTrees:
-    """Fit trees on all rows of ``design``; the other parameters are those of `search_small_trees`."""
-    parameters = settings.parameters(design, features, target)
-    booster = lightgbm.train(parameters, _dataset(design, np.ones(len(design.y), dtype=bool)), settings.trees)
-    return BoostedTrees(design.encoding, booster, settings)
-
-
-def _fixed(design: Design, features: Mapping[str, Feature], target: Target, seed: int, threads: int) -> dict[str, Any]:
-    constraints = monotone_constraints(design.encoding.columns, features, target)
-    return _FIXED | {"seed": seed, "num_threads": threads, "monotone_constraints": constraints}
-
-
-class _Search:
-    """Search over settings, each evaluated by the pooled log loss of the held-out later rows of every fold."""
-
-    def __init__(self, design: Design, fixed: dict[str, Any]) -> None:
-        self.fixed = fixed | {"learning_rate": SEARCH_RATE}
-        self.weight = float(design.weight.mean())
-        self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset]] = []
-        for fold in design.folds():
-            data = _dataset(design, fold.fit)
-            self.folds.append((data, _dataset(design, fold.held_out, data)))
-
-    def run(self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None) -> TreeSettings:
-        """Return the best settings."""
+        Returns
+        -------
+        TreeSettings
+        """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=self._seed))
         study.enqueue_trial(_SMALL)
-        best = TreeSettings(_SMALL, PATIENCE, math.inf)
-        for i in range(trials if self.folds else 0):
+        best = self._settings(_SMALL, math.inf, PATIENCE)
+        for i in range(trials if self._folds else 0):
             trial = study.ask()
             chosen = _suggested(trial)
-            loss, trees = self.evaluate(chosen)
+            loss, trees = self._evaluate(chosen)
             study.tell(trial, loss)
             if loss < best.loss:
-                best = TreeSettings(chosen, trees, loss)
+                best = self._settings(chosen, loss, trees)
             if progress:
                 progress(i + 1, trials, best.loss)
         return best
 
-    def evaluate(self, chosen: Mapping[str, Any]) -> tuple[float, int]:
+    def large_trees(self) -> TreeSettings:
+        """Choose the number of large trees."""
+        return self._settings(_LARGE, *self._evaluate(_LARGE))
+
+    def _settings(self, chosen: Mapping[str, Any], loss: float, trees: int) -> TreeSettings:
+        return TreeSettings(chosen, trees, loss, self._seed, self._threads)
+
+    def _evaluate(self, chosen: Mapping[str, Any]) -> tuple[float, int]:
         """Return the lowest pooled loss over the number of trees, and that number at `LEARNING_RATE`."""
         longer = SEARCH_RATE / LEARNING_RATE
-        settings = self.fixed | _settings(chosen, self.weight)
+        settings = self._fixed | _settings(chosen, self._weight)
         curves, sizes = [], []
-        for data, held in self.folds:
+        for data, held in self._folds:
             curve: dict[str, Any] = {}
             lightgbm.train(
                 settings,
@@ -225,6 +208,41 @@ class _Search:
         # LightGBM sums its metric per thread: rounding keeps the search independent of the last bits.
         pooled = np.round(np.average(level, axis=0, weights=sizes), 9)
         return float(pooled.min()), round(longer * (int(pooled.argmin()) + 1))
+
+
+def binned_rows(design: Design) -> lightgbm.Dataset:
+    """Return all rows as a table of LightGBM, for `fit_boosted_trees`."""
+    return _dataset(design, np.ones(len(design.y), dtype=bool))
+
+
+def fit_boosted_trees(
+    design: Design,
+    settings: TreeSettings,
+    features: Mapping[str, Feature],
+    target: Target,
+    data: lightgbm.Dataset | None = None,
+) -> BoostedTrees:
+    """Fit trees on all rows.
+
+    Parameters
+    ----------
+    design : the training rows.
+    settings : from `TreeSearch`.
+    features, target : the catalogue and the target, for the constraints.
+    data : `binned_rows` of the design, if several boosters are fitted on them; the result is the same.
+
+    Returns
+    -------
+    BoostedTrees
+    """
+    parameters = settings.parameters(design, features, target)
+    booster = lightgbm.train(parameters, binned_rows(design) if data is None else data, settings.trees)
+    return BoostedTrees(design.encoding, booster, settings)
+
+
+def _fixed(design: Design, features: Mapping[str, Feature], target: Target, seed: int, threads: int) -> dict[str, Any]:
+    constraints = monotone_constraints(design.encoding.columns, features, target)
+    return _FIXED | {"seed": seed, "num_threads": threads, "monotone_constraints": constraints}
 
 
 def _suggested(trial: optuna.trial.Trial) -> dict[str, Any]:

@@ -15,16 +15,17 @@ import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from features.definitions.feature import Feature
-from features.utils.arrays import Bools, Floats
+from features.utils.arrays import Bools, Floats, Ints
 from models.scorer.encoding import HORIZON_COLUMNS
 from models.targets import Target
 from training.dataset.design_matrix import Design
 from training.dataset.encoding import Encoding, monotone_constraints
 from training.statistics.newton_logistic import row_log_loss
+from training.statistics.ridge_logistic import RidgeLogistic
 
 # Inverse strengths of the ridge, strongest first, so that ties go to the simpler model.
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
@@ -53,14 +54,17 @@ class LinearModel:
     Parameters
     ----------
     encoding : encoding of the snapshots.
-    pipeline : preparation and regression, on an encoded matrix.
+    prepared : preparation of an encoded matrix.
+    slopes, intercept : of the prepared columns.
     settings : the chosen ridge.
     average : weighted mean of each prepared column over the training rows of the main horizon, the reference of the
         contributions.
     """
 
     encoding: Encoding
-    pipeline: Pipeline
+    prepared: ColumnTransformer
+    slopes: Floats
+    intercept: float
     settings: RidgeSettings
     average: Floats
 
@@ -81,7 +85,7 @@ class LinearModel:
 
     def raw_of(self, matrix: Floats) -> Floats:
         """Return the log-odds of an encoded matrix (n, columns)."""
-        return np.asarray(self.pipeline.decision_function(matrix), dtype=np.float64)
+        return np.asarray(self.prepared.transform(matrix) @ self.slopes + self.intercept, dtype=np.float64)
 
     def scorer_parameters(self, share: float = 1.0) -> dict[str, Any]:
         """Return the model times ``share`` in the form that the scorer reads (`models.scorer.scorer`, "start").
@@ -90,10 +94,8 @@ class LinearModel:
         training rows of the main horizon. So each feature's contribution is zero on average there, and the intercept is
         the log-odds of the average row.
         """
-        prepared: ColumnTransformer = self.pipeline[0]
-        regression: LogisticRegression = self.pipeline[-1]
-        slopes = share * regression.coef_[0]
-        intercept = share * float(regression.intercept_[0]) + float(slopes @ self.average)
+        prepared, slopes = self.prepared, share * self.slopes
+        intercept = share * self.intercept + float(slopes @ self.average)
         numbers: dict[str, list[float]] = {}
         levels: dict[str, list[Any]] = {}
         names = [name for name in self.encoding.columns if name not in self.encoding.levels]
@@ -160,8 +162,16 @@ def fit_linear(
     -------
     LinearModel
     """
-    pipeline, average = _fitted(design, settings.strength, features, target)
-    return LinearModel(design.encoding, pipeline, settings, average)
+    encoding = design.encoding
+    constraints = [0] * len(encoding.columns)
+    if target is not None:
+        constraints = monotone_constraints(encoding.columns, features, target)
+    prepared = _preparation(encoding)
+    ready = prepared.fit_transform(design.matrix)
+    average = np.average(ready[design.main], axis=0, weights=design.weight[design.main])
+    regression = RidgeLogistic(ready, design.y, design.weight, settings.strength)
+    slopes, intercept = _constrained(regression, prepared, encoding, np.array(constraints))
+    return LinearModel(encoding, prepared, slopes, intercept, settings, average)
 
 
 class _Side(NamedTuple):
@@ -174,49 +184,33 @@ def _side(design: Design, rows: Bools) -> _Side:
     return _Side(design.matrix[rows], design.y[rows], design.weight[rows])
 
 
-def _fitted(
-    design: Design, strength: float, features: Mapping[str, Feature], target: Target | None
-) -> tuple[Pipeline, Floats]:
-    """Fit preparation and regression, and compute the weighted mean of the prepared rows of the main horizon.
+def _constrained(
+    regression: RidgeLogistic, prepared: ColumnTransformer, encoding: Encoding, signs: Ints
+) -> tuple[Floats, float]:
+    """Fit slopes whose signs agree with the constraints.
 
     A column whose slope has the wrong sign is only a proxy for correlated columns. It is removed and the model is
     fitted again, until no slope has the wrong sign. (Lawson and Hanson 1974, chapter 23, may add columns again; with a
     ridge that gains little.)
     """
-    encoding = design.encoding
-    constraints = [0] * len(encoding.columns)
-    if target is not None:
-        constraints = monotone_constraints(encoding.columns, features, target)
-    signs = np.array(constraints)
-    numbers = np.array([i for i, name in enumerate(encoding.columns) if name not in encoding.levels])
-    removed = np.zeros(len(signs), dtype=bool)
-    prepared = _preparation(encoding)
-    # A copy, because removed columns are set to zero in it, and so get no slope.
-    ready = np.array(prepared.fit_transform(design.matrix))
-    average = np.average(ready[design.main], axis=0, weights=design.weight[design.main])
+    number_signs = np.array(
+        [sign for name, sign in zip(encoding.columns, signs.tolist(), strict=True) if name not in encoding.levels]
+    )
     marks = _marks(prepared)
-    regression = _regression(strength)
+    used: Bools | None = None
     while True:
-        regression.fit(ready, design.y, design.weight)
-        slopes = np.zeros(len(signs))
-        slopes[numbers] = regression.coef_[0][: len(numbers)]
-        wrong = (slopes * signs < 0) & ~removed
-        if not wrong.any():
-            return make_pipeline(prepared, regression), average
-        removed |= wrong
-        positions = np.flatnonzero(wrong[numbers])
-        ready[:, [*positions, *(marks[i] for i in positions.tolist() if i in marks)]] = 0.0
+        slopes, intercept = regression.fit(used)
+        wrong = np.flatnonzero(slopes[: len(number_signs)] * number_signs < 0)
+        if not len(wrong):
+            return slopes, intercept
+        used = np.ones(len(slopes), dtype=np.bool_) if used is None else used
+        used[[*wrong, *(marks[i] for i in wrong.tolist() if i in marks)]] = False
 
 
 def _marks(prepared: ColumnTransformer) -> dict[int, int]:
     """Return the prepared column that marks unknown values of each number, by the number's position."""
     imputer = prepared.named_transformers_["numbers"][1]
     return {int(column): imputer.n_features_in_ + i for i, column in enumerate(imputer.indicator_.features_)}
-
-
-def _regression(strength: float) -> LogisticRegression:
-    """Return a regression that starts from its last solution when it is fitted again."""
-    return LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100, warm_start=True)
 
 
 def _quick(strength: float) -> LogisticRegression:

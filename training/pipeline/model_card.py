@@ -124,6 +124,7 @@ def build_model_card(
             for w in candidate.work
             if w.candidate in (comparison.subject, *RIVALS, RANDOM)
         ],
+        fitted_share=ensemble.fitted_share,
         trees=ensemble.trees,
         leaves=ensemble.leaves,
         trees_share=ensemble.trees_share,

@@ -67,6 +67,7 @@ def model_params(candidate: Candidate) -> dict[str, Any]:
         "trees_share": ensemble.trees_share,
         "calibrator": candidate.calibrator["kind"],
         "features": len(ensemble.encoding.features),
+        "fitted_share": ensemble.fitted_share,
         "first_snapshot": to_iso(final.dates[0]),
         **{f"newest_snapshot.{days}": newest for days, newest in candidate.newest_snapshots.items()},
         "first_origin": to_iso(candidate.origins.first),
@@ -173,8 +174,15 @@ def describe(candidate: Candidate, data: TrainingData, version: str) -> str:
         f"{percent(comparison.window_rate)}; known before: {percent(comparison.known_rate)}.\n\n"
         f"Trained on snapshots of {to_iso(first)} to {to_iso(newest)}, with data through "
         f"{to_iso(data.prepared.signals.data_through)} and {len(final.ensemble.encoding.features)} features, by "
-        f"Renewcast {package_version()}.\n"
+        f"Renewcast {package_version()}.{_thinned(final.ensemble.fitted_share)}\n"
     )
+
+
+def _thinned(share: float) -> str:
+    """Say how many of the rows a large portfolio's models are fitted on; nothing if on all."""
+    if share == 1:
+        return ""
+    return f" Rows are thinned: each member of the ensemble is fitted on at least {percent(share)} of its rows."
 
 
 def model_description(target: Target) -> str:

@@ -20,6 +20,7 @@ from features.utils.arrays import Floats
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.members import ErrorModel, jackknife_variance
 from models.scorer.scorer import Scorer
+from training.dataset import design_matrix
 from training.dataset.design_matrix import Design, build_design
 from training.dataset.inner_folds import balanced_folds
 from training.estimators import gradient_boosting
@@ -107,6 +108,20 @@ def test_members_do_not_depend_on_the_labels_of_their_fold(
     before, after = ensemble.out_of_fold.raw, other.out_of_fold.raw
     assert before[fold == number].tolist() == after[fold == number].tolist()
     assert (before[fold != number] != after[fold != number]).all(axis=1).all()
+
+
+def test_members_of_a_large_portfolio_are_fitted_on_a_part_of_their_rows(
+    design: Design, chosen: EnsembleSettings, ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows that calibrate them are the same, and the ensemble says how many rows are left."""
+    monkeypatch.setattr(design_matrix, "MOST_ROWS", 300)
+    thinned = fit_ensemble(design, chosen, CATALOGUE, "churn", FOLDS)
+    assert ensemble.fitted_share == 1
+    assert 0.1 < thinned.fitted_share < 1
+    assert thinned.out_of_fold.row_index.tolist() == ensemble.out_of_fold.row_index.tolist()
+    assert thinned.out_of_fold.weight.tolist() == ensemble.out_of_fold.weight.tolist()
+    held = thinned.out_of_fold
+    assert 0.6 < roc_auc_score(held.y, held.raw @ thinned.weights) < 0.95
 
 
 def test_out_of_fold_rows_are_predicted_by_the_member_without_the_account(

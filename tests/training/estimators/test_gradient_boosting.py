@@ -17,10 +17,10 @@ from training.dataset.design_matrix import Design, build_design
 from training.estimators.gradient_boosting import (
     MOST_TREES,
     BoostedTrees,
+    TreeSearch,
     TreeSettings,
+    binned_rows,
     fit_boosted_trees,
-    search_large_trees,
-    search_small_trees,
 )
 
 Portfolio = tuple[pd.DataFrame, Floats]
@@ -43,7 +43,11 @@ def fit(portfolio: Portfolio, catalogue: dict[str, Feature], trials: int = 3, th
 
 
 def search(design: Design, catalogue: dict[str, Feature], trials: int = 3, threads: int = 1) -> TreeSettings:
-    return search_small_trees(design, catalogue, "churn", trials, threads=threads)
+    return TreeSearch(design, catalogue, "churn", threads=threads).small_trees(trials)
+
+
+def search_large(design: Design, catalogue: dict[str, Feature]) -> TreeSettings:
+    return TreeSearch(design, catalogue, "churn").large_trees()
 
 
 def trees(result: BoostedTrees) -> str:
@@ -84,7 +88,7 @@ def test_every_lightgbm_call_uses_the_same_number_of_threads(
     frame, _ = small_portfolio
     model = fit(small_portfolio, small_catalogue)
     model.raw(frame)
-    search_large_trees(rows(small_portfolio, small_catalogue), small_catalogue, "churn", threads=THREADS)
+    search_large(rows(small_portfolio, small_catalogue), small_catalogue)
     scorer = Scorer.from_texts(model.text, model.encoding.schema, IDENTITY)
     scorer.contributions(scorer.encode(frame).matrix)
     assert len(calls) > 10
@@ -104,6 +108,19 @@ def test_trees_rank_later_rows_and_fit_more_rows_with_the_same_settings(
     assert trees(more) != trees(model)
 
 
+def test_both_kinds_of_trees_are_the_same_on_shared_tables(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    """Binning once for both is only faster."""
+    design = rows(small_portfolio, small_catalogue)
+    both, data = TreeSearch(design, small_catalogue, "churn"), binned_rows(design)
+    found = both.small_trees(2), both.large_trees()
+    assert found == (search(design, small_catalogue, 2), search_large(design, small_catalogue))
+    for each in found:
+        alone = fit_boosted_trees(design, each, small_catalogue, "churn")
+        assert trees(fit_boosted_trees(design, each, small_catalogue, "churn", data)) == trees(alone)
+
+
 def test_the_loss_is_that_of_accounts_outside_the_fit(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
@@ -113,7 +130,7 @@ def test_the_loss_is_that_of_accounts_outside_the_fit(
     rate = chance.mean()
     base = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
     design = rows((frame, chance), small_catalogue)
-    for settings in (search(design, small_catalogue), search_large_trees(design, small_catalogue, "churn")):
+    for settings in (search(design, small_catalogue), search_large(design, small_catalogue)):
         assert settings.loss > 0.97 * base
         assert settings.trees <= MOST_TREES
 
@@ -146,7 +163,7 @@ def test_large_trees_learn_interacting_columns(
     together = np.sign(frame["usage.bent"]) * np.sign(frame["usage.noise"]) * np.sign(large)
     y = (np.random.default_rng(3).random(len(frame)) < np.where(together > 0, 0.9, 0.1)).astype(float)
     design = rows((frame, y), small_catalogue)
-    assert search_large_trees(design, small_catalogue, "churn").loss < 0.9 * search(design, small_catalogue, 1).loss
+    assert search_large(design, small_catalogue).loss < 0.9 * search(design, small_catalogue, 1).loss
 
 
 def test_without_folds_the_search_uses_the_first_settings(
@@ -155,7 +172,7 @@ def test_without_folds_the_search_uses_the_first_settings(
     """A single churned account cannot be on both sides of a fold."""
     frame, _ = small_portfolio
     design = rows((frame, (frame["account_id"] == "a0").to_numpy(dtype=np.float64)), small_catalogue)
-    for settings in (search(design, small_catalogue), search_large_trees(design, small_catalogue, "churn")):
+    for settings in (search(design, small_catalogue), search_large(design, small_catalogue)):
         assert settings.loss == np.inf
         model = fit_boosted_trees(design, settings, small_catalogue, "churn")
         assert 0 < model.booster.num_trees() <= settings.trees
@@ -174,7 +191,7 @@ def test_progress_is_reported_and_an_interrupt_ends_the_search(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search_small_trees(rows(small_portfolio, small_catalogue), small_catalogue, "churn", 5, progress=stop)
+        TreeSearch(rows(small_portfolio, small_catalogue), small_catalogue, "churn").small_trees(5, stop)
     assert result == [(1, 5), (2, 5)]
 
 
