@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from features.errors import SignalsError
 from features.packs.inputs import BoundInput, Relation, bind_input, input_sql, unreadable_sql
-from features.packs.options import option_values, with_literals
+from features.packs.options import option_values, with_literals, with_names
 from features.packs.pack import Pack
 from features.packs.schema import Derived, OptionValue
 from features.utils.currencies import minor_units_table
@@ -206,7 +206,7 @@ class _Builder:
     def _check_required(self) -> None:
         for name, bound in self.bound.items():
             if bound.input.required and not self.available[name]:
-                names = ", ".join(bound.input.names)
+                names = ", ".join(with_names(bound.input.names, self.values))
                 if bound.lacking:
                     table, columns = bound.lacking[0]
                     raise SignalsError(

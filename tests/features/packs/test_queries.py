@@ -210,9 +210,9 @@ def test_a_shipped_pack_is_described_and_runs_over_tables_without_rows(name: str
     assert pack.file.about.strip().endswith(".")
     tables = {}
     for each in pack.file.inputs.values():
-        if each.names and "{" not in each.names[0]:
-            columns = [about.names[0] if about.names else column for column, about in each.columns.items()]
-            tables[each.names[0]] = ",".join(dict.fromkeys(c.partition(".")[0] for c in columns if "{" not in c))
+        if names := [name for name in each.names if "{" not in name]:
+            columns = [[n for n in about.names if "{" not in n] or [column] for column, about in each.columns.items()]
+            tables[names[0]] = ",".join(dict.fromkeys(usual[0].partition(".")[0] for usual in columns))
     run = run_pack(pack, tables)
     assert set(run.tables) == set(pack.file.tables)
     assert all(frame.empty for frame in run.tables.values())
