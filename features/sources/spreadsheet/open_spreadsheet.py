@@ -76,7 +76,7 @@ def _date_of(sheet: Recognized, address: Address) -> tuple[datetime, str]:
         raise SignalsError(
             f"{sheet.table.place}: {sheet.headers['as_of']!r} has {len(stated)} dates",
             "the accounts at one date",
-            "save one date as a sheet of its own, or map all of them with `history` (docs/how-to/spreadsheets.md)",
+            "save one date as a sheet of its own, or map the table with the pack `snapshots`",
         )
     if address.as_of is not None:
         return address.as_of, "as stated"

@@ -46,7 +46,7 @@ def test_monthly_snapshots_become_periods(run_pack: Run) -> None:
 
 def test_what_a_snapshot_shows_is_known_from_its_date(run_pack: Run, known_at: Callable[..., Any]) -> None:
     """Later snapshots change nothing that was known before them."""
-    rows = [line for line in MONTHLY.strip().splitlines()[1:]]
+    rows = MONTHLY.strip().splitlines()[1:]
     whole = run_pack("snapshots", {"account_snapshots": MONTHLY})["subscriptions"]
     for last, until in (("2026-01-31", "2026-02-28"), ("2026-02-28", "2026-03-31"), ("2026-03-31", "2026-04-30"), ("2026-04-30", "2026-05-31")):
         seen = "\n".join([MONTHLY.strip().splitlines()[0], *(row for row in rows if row.split(", ")[1] <= last)])
