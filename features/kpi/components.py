@@ -74,6 +74,28 @@ def kpi_part(
     )
 
 
+def product_parts(signals: OpenSignals, period: Period, product: str, active_days: int = ACTIVE_DAYS) -> pd.DataFrame:
+    """Return the contributions to the KPIs of ARR and renewals of one product, as known at the period's end.
+
+    Parameters
+    ----------
+    signals : the open signals.
+    period : the period of the KPIs.
+    product : only subscriptions (or orders) of this product count. An account that gives it up is lost.
+    active_days : without contracts, the days for which an order makes an account active.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `COLUMNS`.
+    """
+    at = period.end
+    moved = movements(signals, period.start, at, known_at=at, active_days=active_days, product=product)
+    parts = [*_movement_parts(moved), *_due(facts(signals, at, active_days, product), at)]
+    parts += [churn_parts(signals, at, span, at, active_days, product) for span in ("month", "year")]
+    return pd.concat(parts, ignore_index=True)
+
+
 def period_parts(
     signals: OpenSignals, period: Period, known_at: datetime, active_days: int = ACTIVE_DAYS
 ) -> pd.DataFrame:
@@ -95,29 +117,8 @@ def period_parts(
     pandas.DataFrame
     """
     moved = movements(signals, period.start, period.end, known_at=known_at, active_days=active_days)
-    moved["overwritten"] = moved[_AMOUNTS].isna().any(axis=1)
-    active = moved[moved["active_start"]]
-    accounts, start, sure, gone = active["account_id"], active["arr_start"], ~active["pending"], active["overwritten"]
-    lost = active["kind"].notna()
-    net = active["net_start"]
-    retained = (start - active["churned"] - active["contracted"]).where(sure)
-    later = moved["arr_end"].where(moved["active_end"])
-    by = moved["arr_start"].where(moved["active_start"], later)
-    parts = [
-        kpi_part("nrr", accounts, retained + active["expanded"], start, start, net, gone),
-        kpi_part("grr", accounts, retained, start, start, net, gone),
-        kpi_part("logo_retention", accounts, (~lost).astype(float).where(sure), 1.0, start, overwritten=gone),
-        kpi_part("expansion_rate", accounts, active["expanded"].where(sure), start, start, net, gone),
-        kpi_part(
-            "expansion_revenue_share",
-            moved["account_id"],
-            moved["expanded"],
-            moved["expanded"] + moved["new"] + moved["returned"],
-            by,
-            overwritten=moved["overwritten"],
-        ),
-    ]
-    responses = moved.assign(by=by)[["account_id", "by", "overwritten"]].merge(
+    parts = _movement_parts(moved)
+    responses = moved.assign(by=_segment_arr(moved))[["account_id", "by", "overwritten"]].merge(
         answers(signals, period, known_at), on="account_id"
     )
     ids, arr, gone = responses["account_id"], responses["by"], responses["overwritten"]
@@ -138,8 +139,42 @@ def period_parts(
     return pd.concat(parts, ignore_index=True)
 
 
+def _segment_arr(moved: pd.DataFrame) -> pd.Series[float]:
+    later = moved["arr_end"].where(moved["active_end"])
+    return moved["arr_start"].where(moved["active_start"], later)
+
+
+def _movement_parts(moved: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the contributions to KPIs of movements, and mark accounts whose terms were overwritten in ``moved``."""
+    moved["overwritten"] = moved[_AMOUNTS].isna().any(axis=1)
+    active = moved[moved["active_start"]]
+    accounts, start, sure, gone = active["account_id"], active["arr_start"], ~active["pending"], active["overwritten"]
+    lost = active["kind"].notna()
+    net = active["net_start"]
+    retained = (start - active["churned"] - active["contracted"]).where(sure)
+    return [
+        kpi_part("nrr", accounts, retained + active["expanded"], start, start, net, gone),
+        kpi_part("grr", accounts, retained, start, start, net, gone),
+        kpi_part("logo_retention", accounts, (~lost).astype(float).where(sure), 1.0, start, overwritten=gone),
+        kpi_part("expansion_rate", accounts, active["expanded"].where(sure), start, start, net, gone),
+        kpi_part(
+            "expansion_revenue_share",
+            moved["account_id"],
+            moved["expanded"],
+            moved["expanded"] + moved["new"] + moved["returned"],
+            _segment_arr(moved),
+            overwritten=moved["overwritten"],
+        ),
+    ]
+
+
 def churn_parts(
-    signals: OpenSignals, end: datetime, span: str, known_at: datetime, active_days: int = ACTIVE_DAYS
+    signals: OpenSignals,
+    end: datetime,
+    span: str,
+    known_at: datetime,
+    active_days: int = ACTIVE_DAYS,
+    product: str | None = None,
 ) -> pd.DataFrame:
     """Return the contributions to the churn KPIs over ``span``: a year up to ``end``, or a month 30 days earlier.
 
@@ -152,7 +187,7 @@ def churn_parts(
     end : the end of the period.
     span : ``year`` or ``month``.
     known_at : the instant before which rows must be known.
-    active_days : without contracts, the days for which an order makes an account active.
+    active_days, product : as in `features.revenue.arr.movements`.
 
     Returns
     -------
@@ -161,7 +196,7 @@ def churn_parts(
     """
     grace = timedelta(days=GRACE_DAYS if span == "month" and signals.contractual else 0)
     period = period_ending(end - grace, span)
-    moved = movements(signals, period.start, period.end, known_at=known_at, active_days=active_days)
+    moved = movements(signals, period.start, period.end, known_at=known_at, active_days=active_days, product=product)
     active = moved[moved["active_start"]]
     accounts, start, sure = active["account_id"], active["arr_start"], ~active["pending"]
     gone = active[_AMOUNTS].isna().any(axis=1)

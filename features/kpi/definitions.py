@@ -301,4 +301,12 @@ KPIS: tuple[Kpi, ...] = (
 """All KPIs, in display order."""
 
 BY_CODE = {kpi.code: kpi for kpi in KPIS}
+PRODUCT_KPIS = frozenset(
+    {
+        "nrr", "grr", "logo_retention", "logo_churn_month", "logo_churn_year", "arr_churn_month", "arr_churn_year",
+        "involuntary_churn_year", "expansion_rate", "expansion_revenue_share", "renewals_due", "renewals_due_arr",
+        "renewals_overdue",
+    }
+)  # fmt: skip
+"""The KPIs by product: those of ARR, accounts and renewals."""
 DUE_DAYS = 90

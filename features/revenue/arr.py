@@ -35,6 +35,7 @@ from features.revenue.arr_movements import (
     converted_subscriptions,
     order_movements,
     order_moves,
+    rows_in_span,
 )
 from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table
@@ -46,7 +47,7 @@ GRACE_DAYS = 30
 ACTIVE_DAYS = 90
 """Without contracts: days for which an order makes an account active."""
 
-PEOPLE = ("name", "csm", "industry", "region", "employees")
+PEOPLE = ("name", "csm", "industry", "region", "employees", "parent_id")
 INSTANTS = ("created_at", "since", "renewal_at", "notice_at")
 FACTS = (
     "account_id",
@@ -66,7 +67,9 @@ MOVEMENTS = (
 )  # fmt: skip
 
 
-def facts(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> pd.DataFrame:
+def facts(
+    signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAYS, product: str | None = None
+) -> pd.DataFrame:
     """Return what was known before ``as_of`` about every account active at that instant.
 
     Parameters
@@ -74,13 +77,14 @@ def facts(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAYS)
     signals : checked signals.
     as_of : the instant, UTC.
     active_days : without contracts, the days for which an order makes an account active.
+    product : read only the subscriptions (or orders) of this product; None for all.
 
     Returns
     -------
     One row per active account, sorted by account_id, with a new index:
 
-    - ``account_id``; ``name``, ``csm``, ``industry``, ``region`` (text), ``employees`` (float64): from the
-      source, without a date; None or NaN if missing;
+    - ``account_id``; ``name``, ``csm``, ``industry``, ``region``, ``parent_id`` (text), ``employees`` (float64): from
+      the source, without a date; None or NaN if missing;
     - ``created_at``: customer since, from the source; ``since``: the start of the first known contract, or the first
       order of positive amount (both datetime64[us, UTC]);
     - ``arr`` float64, currency a year: the sum over the active subscriptions; NaN if the terms of one of them are
@@ -95,14 +99,14 @@ def facts(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAYS)
     throughout.
     """
     at = epoch_micros(as_of)
-    set_span(signals, at, at, at, 0 if signals.contractual else active_days * DAY)
+    set_span(signals, at, at, at, 0 if signals.contractual else active_days * DAY, product)
     rows = collect(signals.connection, _contract_facts if signals.contractual else _order_facts)
     frame = rows.to_pandas().sort_values("account_id", kind="stable", ignore_index=True)
     for name in INSTANTS:
         frame[name] = pd.to_datetime(frame[name].astype("Int64"), unit="us", utc=True).dt.as_unit("us")
     for name in ("employees", "arr", "seats", "subscriptions"):
         frame[name] = frame[name].astype(np.float64)
-    for name in ("name", "csm", "industry", "region", "plan"):
+    for name in ("name", "csm", "industry", "region", "plan", "parent_id"):
         texts = frame[name].astype(object)
         frame[name] = texts.where(texts.notna(), None)
     result: pd.DataFrame = frame.assign(arr=frame["arr"] / FIXED_POINT)[list(FACTS)]
@@ -117,6 +121,7 @@ def movements(
     known_at: datetime | None = None,
     grace_days: int = GRACE_DAYS,
     active_days: int = ACTIVE_DAYS,
+    product: str | None = None,
 ) -> pd.DataFrame:
     """Return each account's ARR changes over ``[start, end)``, as known before ``known_at``.
 
@@ -127,7 +132,7 @@ def movements(
     known_at : ``end`` by default, and never earlier. A churn is certain once its grace is over. At ``end``, it is not
         yet known whether ends of the last 30 days will be renewed late; these are ``pending``.
     grace_days : days within which a new subscription cancels a churn; without contracts there is no grace.
-    active_days : as in `facts`.
+    active_days, product : as in `facts`. Of one product, an account is lost if it gave up the product.
 
     Returns
     -------
@@ -172,11 +177,11 @@ def movements(
         )
     first, last, until = epoch_micros(start), epoch_micros(end), epoch_micros(known)
     if signals.contractual:
-        set_span(signals, first, last, until, grace_days * DAY)
+        set_span(signals, first, last, until, grace_days * DAY, product)
         moves = collect(signals.connection, contract_moves).to_pandas()
         frame = contract_movements(moves, first, last, until, grace_days * DAY)
     else:
-        set_span(signals, first, last, until, active_days * DAY)
+        set_span(signals, first, last, until, active_days * DAY, product)
         moves = collect(signals.connection, order_moves).to_pandas()
         frame = order_movements(moves, first, active_days * DAY)
     frame = frame.sort_values("account_id", kind="stable", ignore_index=True)
@@ -187,7 +192,8 @@ def movements(
 def people(signals: OpenSignals) -> pd.DataFrame:
     """Return the attributes of every account, active or not, sorted by account_id.
 
-    The columns are ``account_id``, ``name``, ``csm``, ``industry`` and ``region`` (None if missing). They have no date.
+    The columns are ``account_id``, ``name``, ``csm``, ``industry``, ``region`` and ``parent_id`` (None if missing).
+    They have no date.
     """
     rows = collect(signals.connection, _people).to_pandas().sort_values("account_id", ignore_index=True)
     texts = rows.astype(object)
@@ -199,10 +205,22 @@ def _people() -> ibis.Table:
     return contract_table("accounts").select("account_id", *(n for n in PEOPLE if n != "employees"))
 
 
-def set_span(signals: OpenSignals, start: int, end: int, known: int, grace: int) -> None:
+def products(signals: OpenSignals) -> list[str]:
+    """Return the products of the subscriptions (or orders), sorted."""
+    name = "subscriptions" if signals.contractual else "orders"
+    found = collect(signals.connection, _products, name)["product"].to_pylist()
+    return sorted(product for product in found if product is not None)
+
+
+def _products(name: str) -> ibis.Table:
+    return contract_table(name).select("product").distinct()
+
+
+def set_span(signals: OpenSignals, start: int, end: int, known: int, grace: int, product: str | None = None) -> None:
     """Set the period of the ledger's expressions (`features.revenue.arr_movements.SPAN`), and the rates at its end."""
     row = {"start": [start], "end": [end], "known": [known], "grace": [grace]}
-    create_table(signals.connection, SPAN.get_name(), pa.table(row))
+    span = pa.table(row).append_column("of_product", pa.array([product], pa.string()))
+    create_table(signals.connection, SPAN.get_name(), span)
     create_table(signals.connection, LEDGER_RATES.get_name(), signals.rates.table_at(end))
 
 
@@ -235,7 +253,7 @@ def _if_known(rows: ibis.Table, value: Any) -> Any:
 
 
 def _order_facts() -> ibis.Table:
-    rows = contract_table("orders").cross_join(SPAN)
+    rows = rows_in_span("orders")
     rows = rows.mutate(at=epoch_us(rows.occurred_at), fixed=fixed(rows.amount))
     rows = rows.filter((rows.at < rows.end) & known_before_us(rows, rows.known))
     bought = rows.amount > 0

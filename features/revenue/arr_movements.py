@@ -31,9 +31,12 @@ _AMOUNTS = (("arr_start", "unknown_start"), ("arr_end", "unknown_end"), ("held",
 LEDGER_RATES = ibis.table(dict(RATES.schema()), name="ledger_rates")
 """The rates at which all amounts of the ledger are converted: those known before the end of the period."""
 
-SPAN = ibis.table({"start": "int64", "end": "int64", "known": "int64", "grace": "int64"}, name="ledger_span")
+SPAN = ibis.table(
+    {"start": "int64", "end": "int64", "known": "int64", "grace": "int64", "of_product": "string"}, name="ledger_span"
+)
 """One row: the period [start, end), the instant before which rows must be known, and the grace (microseconds). Without
-contracts, ``grace`` is the time for which an order makes an account active."""
+contracts, ``grace`` is the time for which an order makes an account active. Only rows of the product ``of_product`` are
+read; null for all."""
 
 
 def contract_moves() -> ibis.Table:
@@ -126,7 +129,7 @@ def contract_movements(moves: pd.DataFrame, start: int, end: int, known: int, gr
 
 def order_moves() -> ibis.Table:
     """Return the same from orders, for accounts that were active at one of the ends or ordered between them."""
-    rows = contract_table("orders").cross_join(SPAN)
+    rows = rows_in_span("orders")
     rows = rows.mutate(at=epoch_us(rows.occurred_at), fixed=fixed(rows.amount), bought=rows.amount > 0)
     rows = rows.filter((rows.at < rows.end) & known_before_us(rows, rows.known))
 
@@ -176,9 +179,15 @@ def order_movements(moves: pd.DataFrame, start: int, active: int) -> pd.DataFram
     return _columns(moves, on_start, on_end, amounts, texts, left_at, lost, np.zeros(len(moves), dtype=bool))
 
 
+def rows_in_span(name: str) -> ibis.Table:
+    """Return the rows of the product of `SPAN`, with its columns."""
+    rows = contract_table(name).cross_join(SPAN)
+    return rows.filter(rows.of_product.isnull() | (rows["product"] == rows.of_product))
+
+
 def converted_subscriptions() -> ibis.Table:
     """Return the subscriptions with the span, and ``fixed``, their ARR in whole ten-thousandths at `LEDGER_RATES`."""
-    rows = contract_table("subscriptions").cross_join(SPAN)
+    rows = rows_in_span("subscriptions")
     rows = rows.left_join(LEDGER_RATES, rows.currency == LEDGER_RATES.code)
     return rows.mutate(fixed=fixed(amount_at_rates(rows)))
 

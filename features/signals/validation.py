@@ -40,6 +40,7 @@ from features.signals.event_versions import (
 )
 from features.signals.exchange_rates import missing_rates
 from features.signals.inclusive_ends import count_inclusive_ends
+from features.signals.parent_accounts import misplaced_parents
 from features.sources.base import Source
 from features.sources.engine import CUTOFF, error_types, fetch, is_embedded, set_cutoff
 from features.utils.dates import to_iso
@@ -193,11 +194,34 @@ def check_source(
         except error_types(source.connection) as error:
             why = f" ({describe_error(error)})" if is_embedded(source.connection) else ""
             violations.append(Violation(name, "", f"the rows cannot be read{why}", "a readable table"))
-    violations += _missing_rates(source) if not violations else []
+    if not violations:
+        violations += [*_missing_rates(source), *_circles(source)]
     if rows.get("accounts") == 0:
         violations.append(Violation("accounts", "", "no row", "at least one account"))
     findings = tuple(_findings(source, until, now)) if look and not violations else ()
     return CheckReport(source.origin, tuple(violations), tuple(notes), rows, findings)
+
+
+def _circles(source: Source) -> list[Violation]:
+    rows, positions = misplaced_parents(source).get("circle", (0, ()))
+    if not rows:
+        return []
+    problem, expected = "parents in a circle", "a parent that is not below the account"
+    return [Violation("accounts", "parent_id", problem, expected, rows, positions[:MAX_POSITIONS])]
+
+
+def _parents(source: Source) -> Iterator[Finding]:
+    """Find parents that do not count."""
+    words = {
+        "own": ("name their own account: they are read as accounts without a parent", "leave the column empty"),
+        "unknown": (
+            "name a parent that is not in accounts: they are read as accounts without a parent",
+            "add the parent to accounts, even if it has no subscription",
+        ),
+    }
+    for name, (rows, positions) in misplaced_parents(source).items():
+        if name in words:
+            yield Finding("accounts", "parent_id", rows, *words[name], positions[:MAX_POSITIONS])
 
 
 def _missing_rates(source: Source) -> list[Violation]:
@@ -226,6 +250,7 @@ def _findings(source: Source, until: datetime | None, now: datetime | None) -> I
             yield from _ambiguous_ids(source, current_tables()[name])
     if "subscriptions" in source.tables:
         yield from _contracts(source)
+    yield from _parents(source)
 
 
 def _rows_after_end(source: Source, end: datetime, inclusive: bool, now: datetime | None) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from features.errors import BadRequest
+from features.errors import BadRequest, HomeError
 from models.explain.reason_text import value_words
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
@@ -20,6 +20,7 @@ from models.rules.early_warnings import RENEWAL
 from serving.account_reports.business_review import GATE
 from serving.account_reports.schemas import quarter_name
 from serving.common.errors import StoreDown
+from serving.common.json_logs import error_location, log_event
 from serving.html.links import account_href, with_query
 from serving.html.sparklines import axis_maximum, polylines
 from serving.html.templates import render_page
@@ -34,9 +35,11 @@ from serving.pages.snapshot_context import (
     snoozed_until,
 )
 from serving.portfolio.account_health import account_health
+from serving.portfolio.account_hierarchy import account_hierarchy
 from serving.routers.interventions import SnoozeRequest, store_snooze
 from serving.schemas.form_fields import digits_to_int, form_fields
 from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.sidecars import ACCOUNTS
 from serving.snapshots.signal_history import SignalHistory
 from serving.store.database import Store
 from serving.store.published_predictions import list_records
@@ -85,6 +88,7 @@ def get_account_page(
         members={target: bundle.scorer.members for target, bundle in bundles.items()},
         compared={target: bool(bundle.comparables.means) for target, bundle in bundles.items()},
         people=people,
+        hierarchy=_hierarchy(scored, account),
         arr=number_or_null(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
         renewal=number_or_null(number_column(scored.assessment.frame, RENEWAL)[row]),
         top=axis_maximum(max((*horizons, *intervals), default=1.0)),
@@ -121,6 +125,17 @@ async def post_snooze(
     snooze_request = SnoozeRequest.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
     await run_in_threadpool(store_snooze, live, store, caller, account, snooze_request)
     return RedirectResponse(account_href(account), 303)
+
+
+def _hierarchy(scored: ScoredSnapshot, account: str) -> dict[str, Any] | None:
+    """Return the account's company; None if its sidecar is not valid, so that the page shows the rest."""
+    try:
+        payload = account_hierarchy(scored, account)
+    except HomeError as error:
+        log_event("companion_refused", name=ACCOUNTS, **error_location(error))
+        return None
+    parent = account_people(scored).get(payload["parent_id"] or "", {})
+    return payload | {"parent_name": parent.get("name")}
 
 
 def may_write(request: Request) -> bool:

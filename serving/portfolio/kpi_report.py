@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import current_catalogue
 from features.definitions.feature import Feature
-from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts
-from features.kpi.definitions import AT_INSTANT, AT_START, KPIS, Kpi
-from features.revenue.arr import people
+from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts, product_parts
+from features.kpi.definitions import AT_INSTANT, AT_START, KPIS, PRODUCT_KPIS, Kpi
+from features.revenue.arr import facts, people, products
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import OpenSignals
 from features.snapshots.snapshot import snapshot
+from features.utils.account_hierarchies import parents_of, top_accounts
 from features.utils.dates import DAY, Grid, to_iso
 from features.utils.periods import Period, period_ending
 from features.utils.progress import Progress, no_progress
@@ -26,7 +29,9 @@ from models.peer_groups.segments import ARR_FEATURE, segment_names, segment_of
 from models.rules.kpi_targets import kpi_targets_file, meets_target
 from serving.portfolio.health_kpis import advocates, health_parts
 
-DIVISIONS = ("segment", "csm", "region")
+DIVISIONS = ("segment", "csm", "region", "parent")
+PRODUCTS_SHOWN = 50
+"""Maximum number of products with KPIs of their own: those with the largest ARR."""
 
 
 def kpi_report(
@@ -53,10 +58,12 @@ def kpi_report(
     -------
     dict for JSON of as_of, period and last_period (name, start, end), contractual, rubric, targets_version, measures (a
     record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, quarter,
-    target, met), by (for each of `DIVISIONS` the groups, with the same KPIs) and advocates. An
-    unknown value is None, and ``unknown`` gives the reason. ``left_out`` counts the accounts with unknown data. If the
-    terms of more than a few accounts are overwritten, all KPIs that depend on terms are unknown, and so is every KPI by
-    segment, because an account's ARR determines its segment.
+    target, met), by (for each of `DIVISIONS` the groups, with accounts, ARR and the same KPIs) and advocates. A
+    ``parent`` is the top account of a company with several accounts, and its group holds all of them; the other
+    accounts are in the group None. ``by`` also has the KPIs of ARR and renewals of each ``product``. An unknown value
+    is None, and ``unknown`` gives the reason. ``left_out`` counts the accounts with unknown data. If the terms of more
+    than a few accounts are overwritten, all KPIs that depend on terms are unknown, and so is every KPI by segment,
+    because an account's ARR determines its segment.
     ``quarter`` is the value over the last three months of a year, for KPIs over the period; None for all others.
     """
     at, frames = period.end, {} if frames is None else frames
@@ -67,6 +74,9 @@ def kpi_report(
     progress(0.8, "adding up changes in the previous period")
     last = _parts(signals, period.before(), at, rubric, active_days, frames)
     everyone = people(signals)
+    tops = top_accounts(parents_of(everyone))
+    everyone = everyone.assign(parent=everyone["account_id"].map(tops).astype(object))
+    held = _with_groups(facts(signals, at, active_days)[["account_id", "arr"]].assign(numerator=0.0), everyone)
     now, last = _with_groups(now, everyone), _with_groups(last, everyone)
     targets = {target.measure: target.over(period.years) for target in kpi_targets_file().targets}
     missing = {m.code: why for m in KPIS if (why := _missing(signals, m)) is not None}
@@ -88,7 +98,8 @@ def kpi_report(
             }
             for m in KPIS
         ],
-        "by": {division: _groups(division, now, last, missing) for division in DIVISIONS},
+        "by": {division: _groups(division, now, last, missing, held) for division in DIVISIONS}
+        | {"product": _products(signals, period, active_days, missing)},
         "advocates": [] if frame.empty else advocates(frame, rubric.score(frame), everyone),
     }
 
@@ -153,7 +164,7 @@ def _recent(signals: OpenSignals, period: Period, active_days: int, frame: pd.Da
 
 
 def _with_groups(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
-    grouped = parts.merge(everyone[["account_id", "csm", "region"]], on="account_id", how="left")
+    grouped = parts.merge(everyone[["account_id", "csm", "region", "parent"]], on="account_id", how="left")
     grouped["segment"] = segment_of(grouped["arr"].to_numpy(dtype=np.float64))
     return grouped.assign(left_out=grouped["numerator"].isna().astype(np.int64))
 
@@ -219,12 +230,16 @@ def _kpi(kpi: Kpi, now: dict[str, Any], last: dict[str, Any], target: dict[str, 
     return {"measure": kpi.code, **about, **now, "last": last, "target": target, "met": met}
 
 
-def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[str, str]) -> list[dict[str, Any]]:
+def _groups(
+    division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[str, str], held: pd.DataFrame
+) -> list[dict[str, Any]]:
     """Return the groups of a breakdown with every KPI. The group of unknown accounts comes last, as None."""
-    texts = {
-        id(p): p.assign(**{division: p[division].astype(object).where(p[division].notna(), "")}) for p in (now, last)
-    }
-    sums, sums_last = (_sums(texts[id(p)], [division]) for p in (now, last))
+    now, last, held = (
+        each.assign(**{division: each[division].astype(object).where(each[division].notna(), "")})
+        for each in (now, last, held)
+    )
+    sums, sums_last = (_sums(each, [division]) for each in (now, last))
+    holdings = {name: own["arr"].to_numpy(dtype=np.float64) for name, own in held.groupby(division, sort=False)}
     groups = {key[0] for key in (*sums, *sums_last)}
     segments = division == "segment"
     order = list(segment_names()) if segments else sorted(groups - {""})
@@ -238,7 +253,33 @@ def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[
             value = _value(kpi, sums, unknown, name)
             value_last = _value(kpi, sums_last, unknown_last, name)
             kpis.append({"measure": kpi.code, **value, "last": value_last["value"]})
-        out.append({"group": name or None, "measures": kpis})
+        out.append({"group": name or None, **_holding(holdings.get(name, np.zeros(0))), "measures": kpis})
+    return out
+
+
+def _holding(arr: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Return the active accounts and their ARR; None if it is unknown for one of them."""
+    return {"accounts": len(arr), "arr": None if np.isnan(arr).any() else math.fsum(arr)}
+
+
+def _products(signals: OpenSignals, period: Period, active_days: int, missing: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the KPIs of ARR and renewals of each product, the largest first."""
+    arr = {name: facts(signals, period.end, active_days, name)["arr"].to_numpy() for name in products(signals)}
+    largest = sorted(arr, key=lambda name: (-np.nansum(arr[name]), name))[:PRODUCTS_SHOWN]
+    out = []
+    for name in largest:
+        parts = (product_parts(signals, each, name, active_days) for each in (period, period.before()))
+        sums, sums_last = (_sums(p.assign(left_out=p["numerator"].isna().astype(np.int64)), []) for p in parts)
+        kpis = [
+            {
+                "measure": kpi.code,
+                **_value(kpi, sums, missing),
+                "last": _value(kpi, sums_last, missing)["value"],
+            }
+            for kpi in KPIS
+            if kpi.code in PRODUCT_KPIS
+        ]
+        out.append({"group": name, **_holding(arr[name]), "measures": kpis})
     return out
 
 

@@ -77,7 +77,9 @@ class KpiOfGroup(KpiValue):
 class KpiGroup(ResponseModel):
     """The KPIs of a group of accounts."""
 
-    group: str | None = Field(description="Null: accounts whose group is unknown.")
+    group: str | None = Field(description="Null: accounts whose group is unknown, or without parent and child.")
+    accounts: Count = Field(description="Active accounts at the end of the period.")
+    arr: float | None = Field(description="Their ARR; null if it is unknown for one of them.")
     measures: list[KpiOfGroup]
 
 
@@ -100,6 +102,10 @@ class KpiBreakdown(ResponseModel):
     segment: list[KpiGroup]
     csm: list[KpiGroup]
     region: list[KpiGroup]
+    parent: list[KpiGroup] = Field(description="By the top account of each company with several accounts.")
+    product: list[KpiGroup] = Field(
+        description="By product, largest ARR first. An account that gives up the product is lost to it."
+    )
 
 
 class PortfolioKpis(ResponseModel):

@@ -13,6 +13,7 @@ from serving.common.content_negotiation import JSON
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NO_ACCOUNT, NO_PARAMETER, NOT_READY, LiveStateDep, problem_responses, read_cached
 from serving.portfolio.account_health import AccountHealth, account_health
+from serving.portfolio.account_hierarchy import AccountHierarchy, account_hierarchy
 from serving.portfolio.cohorts import PortfolioCohorts, published_cohorts
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis, published_kpis
 from serving.portfolio.lifetime_value import LIMIT_YEARS
@@ -40,6 +41,25 @@ async def get_health(
     the churn model agrees with it, and the alerts of the snapshot."""
     text = await read_cached(
         live, at.as_of, "health", account_id, make=lambda scored: account_health(scored, account_id)
+    )
+    return Response(text, media_type=JSON)
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/hierarchy",
+    tags=["portfolio"],
+    summary="Get an account's parent and children, and their sums",
+    operation_id="getHierarchy",
+    response_model=AccountHierarchy,
+    responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
+)
+async def get_hierarchy(
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
+) -> Response:
+    """Returns the account, all accounts below it, and ARR, ARR at risk, expected churns, lowest health score and
+    highest churn probability of both together, and of the whole company."""
+    text = await read_cached(
+        live, at.as_of, "hierarchy", account_id, make=lambda scored: account_hierarchy(scored, account_id)
     )
     return Response(text, media_type=JSON)
 
@@ -157,5 +177,5 @@ class KpiQuery(predictions.SnapshotQuery):
 )
 def get_kpis(live: LiveStateDep, query: Annotated[KpiQuery, Query()]) -> Response:
     """Returns each KPI with its numerator and denominator, its previous value and its target, in total and by segment,
-    CSM and region, as stored when the snapshot was scored."""
+    CSM, region and parent company, and those of ARR and renewals by product, as stored when the snapshot was scored."""
     return JSONResponse(published_kpis(live.current().scored(query.as_of), query.period))

@@ -161,13 +161,25 @@ def accounts_document(signals: OpenSignals, as_of: datetime, active_days: int) -
     dict for JSON
         ``contractual`` is true if accounts have contracts and false if they only order. ``accounts`` holds, by
         account_id, the row of `features.revenue.arr.facts`, with instants as ISO 8601 text and unknown values as null.
+        ``parents`` holds the parent of each account that has one, active or not, and ``names`` the names of all of
+        these.
     """
     # Imported here, since reading published data needs no query engine.
-    from features.revenue.arr import facts
+    from features.revenue.arr import facts, people
+    from features.utils.account_hierarchies import parents_of
 
     rows = plain_rows(facts(signals, as_of, active_days))
     accounts = {row["account_id"]: {k: v for k, v in row.items() if k != "account_id"} for row in rows}
-    return {"contractual": signals.contractual, "accounts": accounts}
+    everyone = people(signals)
+    parents = parents_of(everyone)
+    names = dict(zip(everyone["account_id"], everyone["name"], strict=True))
+    related = sorted({*parents, *parents.values()})
+    return {
+        "contractual": signals.contractual,
+        "accounts": accounts,
+        "parents": parents,
+        "names": {account: names[account] for account in related if names[account] is not None},
+    }
 
 
 def _broken(path: Path, why: str) -> HomeError:

@@ -41,6 +41,8 @@ EARLIER = datetime(2026, 6, 1, tzinfo=UTC)
 HISTORY_FROM = "2024-01-01"
 ACCOUNTS = [f"a{i:02d}" for i in range(40)]
 PLANS = ("basic", "pro", "team")
+PARENTS = {"a01": "a00", "a02": "a00", "a03": "a01", "a05": "a39"}
+"""The parent of a05 has left."""
 USED = [
     "usage.active_users_28d", "usage.events_28d", "usage.minutes_28d", "usage.events_trend_28d", "support.tickets_91d",
     "outcomes.nps_last", "contract.arr", "contract.tenure_days", "contract.plan",
@@ -59,7 +61,8 @@ def make_tables() -> Tables:
     tables: Tables = {name: [] for name in ("accounts", "subscriptions", "usage", "support", "outcomes")}
     for i, account in enumerate(ACCOUNTS):
         begun = _day(3) if account == "a38" else HISTORY_FROM
-        tables["accounts"].append({"account_id": account, "created_at": begun, "industry": "software", "employees": 10 * i})
+        parent = PARENTS.get(account)
+        tables["accounts"].append({"account_id": account, "created_at": begun, "industry": "software", "employees": 10 * i, "parent_id": parent})
         arr = float(rng.integers(2_000, 200_000))
         terms = {"arr": arr, "seats": 20 + i, "plan": PLANS[i % 3], "renewal_at": "2027-01-01"}
         if account == "a39":

@@ -24,6 +24,10 @@ SEGMENT_KPIS = (
     "adoption",
 )
 """The KPIs shown by segment."""
+HOLDING_KPIS = ("nrr", "grr", "logo_retention", "renewals_due_arr")
+"""The KPIs shown by parent company and by product."""
+GROUPS = 10
+"""Maximum number of parent companies, or products, shown."""
 SPANS = {"year": "the trailing twelve months", "quarter": "the quarter", "month": "the month"}
 ADVOCATES = 10
 """Maximum number of advocates shown."""
@@ -48,6 +52,9 @@ def print_kpis(payload: Mapping[str, Any], console: Console) -> None:
         if m["unknown"] is not None:
             console.print(Text(f"{m['title']}: unknown, {m['unknown']}", style="dim"))
     console.print(_segments(payload))
+    for division in ("parent", "product"):
+        if any(group["group"] is not None for group in payload["by"][division]):
+            console.print(_holdings(payload, division))
     names = [f"{a['account_id']} (NPS {a['nps']:g}, health {a['health']:g})" for a in payload["advocates"][:ADVOCATES]]
     more = len(payload["advocates"]) - len(names)
     console.print(Text("advocates  " + (", ".join(names) or "none") + (f" and {more} more" if more else "")))
@@ -144,6 +151,22 @@ def _segments(payload: Mapping[str, Any]) -> Table:
         values = {m["measure"]: m["value"] for m in group["measures"]}
         cells = (in_unit(values[code], units[code]["unit"]) for code in SEGMENT_KPIS)
         table.add_row(group["group"] or "unknown", *cells)
+    return table
+
+
+def _holdings(payload: Mapping[str, Any], division: str) -> Table:
+    """Return the groups with the largest ARR: accounts, ARR and retention."""
+    units = {m["measure"]: m["unit"] for m in payload["measures"]}
+    table = Table(title=Text(f"by {division}"), gap=1)
+    table.add_column(division)
+    for heading in ("accounts", "ARR", *(code.replace("_", " ") for code in HOLDING_KPIS)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    named = [group for group in payload["by"][division] if group["group"] is not None]
+    largest = sorted(named, key=lambda group: -(group["arr"] or 0.0))
+    for group in largest[:GROUPS]:
+        values = {m["measure"]: m["value"] for m in group["measures"]}
+        cells = (in_unit(values[code], units[code]) for code in HOLDING_KPIS)
+        table.add_row(group["group"], f"{group['accounts']:,}", short_money(group["arr"]), *cells)
     return table
 
 

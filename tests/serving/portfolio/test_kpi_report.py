@@ -36,7 +36,7 @@ def test_every_kpi_is_listed_once_with_a_value_or_a_reason(payload: dict[str, An
     assert by["qbr_completion"]["unknown"] == "the source has no engagement"
 
 
-@pytest.mark.parametrize("division", ["segment", "csm", "region"])
+@pytest.mark.parametrize("division", ["segment", "csm", "region", "parent"])
 def test_the_groups_add_up_to_the_total(payload: dict[str, Any], division: str) -> None:
     for i, whole in enumerate(payload["measures"]):
         parts = [group["measures"][i] for group in payload["by"][division]]
