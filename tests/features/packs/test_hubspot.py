@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 COMPANIES = """
-    id, property_name, property_domain, property_industry, property_country, property_numberofemployees, property_hubspot_owner_id, property_hs_parent_company_id, property_hs_merged_object_ids, property_createdate, is_deleted
-    1, Acme, acme.example, COMPUTER_SOFTWARE, DE, 120, 77, , 9;8, 2020-01-05, false
-    2, Beta, beta.example, RETAIL, US, 40, 78, 9, , 2021-03-01, false
-    9, Acme Inc, acme.example, COMPUTER_SOFTWARE, DE, 100, 77, , , 2019-01-01, false
-    7, Gone, , , , , , , , 2019-01-01, true
+    id, property_name, property_domain, property_industry, property_country, property_numberofemployees, property_hubspot_owner_id, property_hs_parent_company_id, property_hs_merged_object_ids, property_createdate, is_deleted, property_hs_lastmodifieddate
+    1, Acme, acme.example, COMPUTER_SOFTWARE, DE, 120, 77, , 9;8, 2020-01-05, false, 2024-06-30
+    2, Beta, beta.example, RETAIL, US, 40, 78, 9, , 2021-03-01, false, 2024-06-30
+    9, Acme Inc, acme.example, COMPUTER_SOFTWARE, DE, 100, 77, , , 2019-01-01, false, 2024-06-30
+    7, Gone, , , , , , , , 2019-01-01, true, 2024-06-30
 """
 OWNERS = """
     owner_id, first_name, last_name, email
@@ -291,7 +291,7 @@ def test_activities_belong_to_companies_and_happened(run_pack: Callable[..., Any
         engagement_id, property_hs_meeting_start_time, property_hs_meeting_outcome, property_hs_meeting_title, property_hs_createdate
         m1, 2022-05-01 10:00, NO_SHOW, QBR, 2022-04-01
         m2, 2022-05-02 10:00, RESCHEDULED, Hello, 2022-04-01
-        m3, 2022-12-02 10:00, SCHEDULED, Planned, 2022-05-20
+        m3, 2024-12-02 10:00, SCHEDULED, Planned, 2022-05-20
     """
     calls = """
         engagement_id, property_hs_timestamp, property_hs_call_status
@@ -365,7 +365,7 @@ def test_contacts_have_the_role_that_their_history_dates(run_pack: Callable[...,
 
 
 def test_companies_without_a_term_can_be_left_out(run_pack: Callable[..., Any]) -> None:
-    tables = {**TABLES, "company": f"{COMPANIES.rstrip()}\n    3, Lead, , , , , , , , 2022-01-01, false"}
+    tables = {**TABLES, "company": f"{COMPANIES.rstrip()}\n    3, Lead, , , , , , , , 2022-01-01, false,"}
     run = run_pack("hubspot", tables)
     assert run.rows("accounts", "account_id") == [("1",), ("2",), ("3",)]
     assert run.stated("without a term").startswith("1 account ")
@@ -392,7 +392,7 @@ def test_surveys_are_outcomes_of_the_company_of_who_answered(run_pack: Callable[
 
 def test_the_shape_of_airbyte_gives_the_same_figures(run_pack: Callable[..., Any]) -> None:
     companies = [
-        {"id": "1", "properties": {"name": "Acme", "createdate": "2020-01-05T00:00:00Z", "hs_merged_object_ids": "9"}, "archived": False},
+        {"id": "1", "properties": {"name": "Acme", "createdate": "2020-01-05T00:00:00Z", "hs_lastmodifieddate": "2024-06-30T00:00:00Z", "hs_merged_object_ids": "9"}, "archived": False},
         {"id": "2", "properties": {"name": "Beta", "createdate": "2021-03-01T00:00:00Z"}, "archived": False},
     ]
     deals = [
@@ -426,9 +426,9 @@ def test_the_shape_of_airbyte_gives_the_same_figures(run_pack: Callable[..., Any
 
 def test_the_shape_of_dlt_gives_the_same_figures(run_pack: Callable[..., Any]) -> None:
     companies = """
-        id, name, createdate, hs_merged_object_ids, is_deleted
-        1, Acme, 2020-01-05, 9, false
-        2, Beta, 2021-03-01, , false
+        id, name, createdate, hs_lastmodifieddate, hs_merged_object_ids, is_deleted
+        1, Acme, 2020-01-05, 2024-06-30, 9, false
+        2, Beta, 2021-03-01, 2024-06-30, , false
     """
     deals = """
         id, dealstage, pipeline, amount, closedate, createdate, is_deleted
