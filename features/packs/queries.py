@@ -12,7 +12,7 @@ from features.errors import SignalsError
 from features.packs.inputs import BoundInput, Relation, bind_input, input_sql, unreadable_sql
 from features.packs.options import option_values, with_literals, with_names
 from features.packs.pack import Pack
-from features.packs.schema import Derived, OptionValue
+from features.packs.schema import Derived, OptionValue, PackTable
 from features.utils.currencies import minor_units_table
 from features.utils.formatting import count_of
 from features.utils.select_statement import QueryError, Select, parse_select
@@ -106,11 +106,7 @@ class _Builder:
         file = self.pack.file
         self._check_required()
         self._check_options()
-        tables = {
-            name: self._query(f"tables.{name}", table, [c for c, of in table.optional.items() if not self._any(of)])
-            for name, table in file.tables.items()
-            if self._is_fillable(f"tables.{name}", table)
-        }
+        tables = {name: sql for name, each in file.tables.items() if (sql := self._table(f"tables.{name}", each))}
         assumptions = [
             AssumptionQuery(each.text, self._query(f"assumptions.{n}", Derived(query=each.query)) if each.query else "")
             for n, each in enumerate(file.assumptions, 1)
@@ -120,10 +116,8 @@ class _Builder:
                 table = re.sub("[{}]", "", bound.relation.name)
                 text = f"{{n:value}} of the table {table} cannot be read and count as unknown: {{columns}}."
                 assumptions.append(AssumptionQuery(text, sql))
-        accounts, users = (
-            self._query(f"identity.{name}", Derived(query=sql)) if sql else ""
-            for name, sql in (("accounts", file.identity.accounts), ("users", file.identity.users))
-        )
+        accounts = self._table("identity.accounts", file.identity.accounts)
+        users = self._table("identity.users", file.identity.users)
         inputs = {name: bound.relation.name if bound.relation else "" for name, bound in self.bound.items()}
         omitted = tuple(name for name in file.tables if name not in tables)
         return PackQueries(self.pack, tables, accounts, users, tuple(assumptions), inputs, omitted)
@@ -159,8 +153,11 @@ class _Builder:
                 return True
         return False
 
-    def _is_fillable(self, place: str, table: Derived) -> bool:
-        return self._any(table.needs or self._references(place, table.query))
+    def _table(self, place: str, table: PackTable | None) -> str:
+        """Return the SELECT of a table without the columns that are unknown; empty if its inputs do not exist."""
+        if table is None or not self._any(table.needs or self._references(place, table.query)):
+            return ""
+        return self._query(place, table, [c for c, of in table.optional.items() if not self._any(of)])
 
     def _references(self, place: str, query: str) -> list[str]:
         """Return the inputs that a query reads, each as often as it reads it."""

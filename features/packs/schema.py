@@ -175,12 +175,12 @@ class Identity(PackPart):
     Parameters
     ----------
     accounts : a SELECT of ``account_id`` and keys that other tools may share: ``domain``, ``name``, and ids of other
-        tools.
-    users : a SELECT of ``user_id`` and ``account_id``, for events that name only a user.
+        tools, such as ``crm_id``. It has the keys of a table of the contract.
+    users : a SELECT of ``user_id`` and ``account_id``, for events that name only a user. The same.
     """
 
-    accounts: Sql | None = None
-    users: Sql | None = None
+    accounts: PackTable | None = None
+    users: PackTable | None = None
 
 
 class PackFile(PackPart):
