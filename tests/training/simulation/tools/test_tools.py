@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
 from features.errors import BadRequest
+from features.packs.inputs import Relation
+from features.packs.pack import shipped_pack
+from features.packs.queries import pack_queries
 from training.simulation import SimulationSummary
 from training.simulation.tools.identifiers import account_ids, with_checksum
 from training.simulation.tools.stripe import subscription_terms
@@ -67,6 +71,34 @@ def test_prorations_are_pairs_of_the_old_and_the_new_price(exports: Exports) -> 
     for _, pair in lines.groupby("invoice_id"):
         assert sorted(pair["amount"] > 0) == [False, True]
         assert pair["price_id"].nunique() == 2
+
+
+def test_the_stripe_pack_gives_back_the_periods_of_the_contract(exports: Exports, tables: Exports) -> None:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    relations = []
+    for name, rows in exports.items():
+        tool, _, table = name.partition("/")
+        if tool == "stripe":
+            connection.from_df(rows).create(table)
+            described = connection.execute(f'DESCRIBE "{table}"').fetchall()
+            relations.append(Relation(table, {column: kind for column, kind, *_ in described}))
+    periods = connection.execute(pack_queries(shipped_pack("stripe"), relations).tables["subscriptions"]).df()
+    owners = {stripe: account for account, own in account_ids(tables["accounts"]["account_id"]).items() for stripe in (own.stripe, own.second_stripe)}
+    periods["account_id"] = periods["account_id"].map(owners)
+    instants = ["started_at", "ended_at", "renewal_at"]
+
+    def ordered(frame: pd.DataFrame) -> pd.DataFrame:
+        in_seconds = {column: pd.to_datetime(frame[column], utc=True).dt.as_unit("s") for column in instants}
+        return frame.assign(**in_seconds).sort_values(["account_id", "started_at", "plan"], ignore_index=True)
+
+    periods, expected = ordered(periods), ordered(tables["subscriptions"])
+    same = ["account_id", *instants, "plan", "end_reason"]
+    pd.testing.assert_frame_equal(periods[same], expected[same], check_dtype=False)
+    # Stripe bills whole cents, so that a year of months may differ by some.
+    assert (periods["arr"] - expected["arr"]).abs().max() <= 0.07
+    # A quantity of 1 is not read as seats.
+    assert (periods["seats"].fillna(1) == expected["seats"].fillna(1).clip(lower=1)).all()
 
 
 def test_a_merged_account_names_the_one_that_stayed(exports: Exports) -> None:
