@@ -6,31 +6,25 @@ see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from features.definitions.feature import Feature
 from features.utils.arrays import Bools, Floats, Ints
-from models.scorer.encoding import HORIZON_COLUMNS
 from models.targets import Target
 from training.dataset.design_matrix import Design
 from training.dataset.encoding import Encoding, monotone_constraints
+from training.estimators.linear_columns import LinearColumns
 from training.statistics.newton_logistic import row_log_loss
 from training.statistics.ridge_logistic import RidgeLogistic
 
 # Inverse strengths of the ridge, strongest first, so that ties go to the simpler model.
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-# Scale of the horizon columns. The effect of a renewal is certain, so the ridge shrinks them a ninth as much as others.
-HORIZON_SCALE = 3.0
 
 
 @dataclass(frozen=True)
@@ -54,15 +48,15 @@ class LinearModel:
     Parameters
     ----------
     encoding : encoding of the snapshots.
-    prepared : preparation of an encoded matrix.
-    slopes, intercept : of the prepared columns.
+    columns : the columns, from an encoded matrix.
+    slopes, intercept : of the columns.
     settings : the chosen ridge.
-    average : weighted mean of each prepared column over the training rows of the main horizon, the reference of the
+    average : weighted mean of each column over the training rows of the main horizon, the reference of the
         contributions.
     """
 
     encoding: Encoding
-    prepared: ColumnTransformer
+    columns: LinearColumns
     slopes: Floats
     intercept: float
     settings: RidgeSettings
@@ -85,7 +79,7 @@ class LinearModel:
 
     def raw_of(self, matrix: Floats) -> Floats:
         """Return the log-odds of an encoded matrix (n, columns)."""
-        return np.asarray(self.prepared.transform(matrix) @ self.slopes + self.intercept, dtype=np.float64)
+        return np.asarray(self.columns.transform(matrix) @ self.slopes + self.intercept, dtype=np.float64)
 
     def scorer_parameters(self, share: float = 1.0) -> dict[str, Any]:
         """Return the model times ``share`` in the form that the scorer reads (`models.scorer.scorer`, "start").
@@ -94,27 +88,21 @@ class LinearModel:
         training rows of the main horizon. So each feature's contribution is zero on average there, and the intercept is
         the log-odds of the average row.
         """
-        prepared, slopes = self.prepared, share * self.slopes
+        columns, slopes = self.columns, share * self.slopes
         intercept = share * self.intercept + float(slopes @ self.average)
         numbers: dict[str, list[float]] = {}
         levels: dict[str, list[Any]] = {}
-        names = [name for name in self.encoding.columns if name not in self.encoding.levels]
-        _, imputer, scaler, _ = (step for _, step in prepared.named_transformers_["numbers"].steps)
-        # Convert from prepared columns (centered, unit spread, some widened) back to signed logarithms and marks.
-        widened = np.ones(len(scaler.scale_))
-        widened[: len(names)] = _looseness(names)
-        centers = scaler.mean_ + self.average[: len(widened)] / widened * scaler.scale_
-        marked = _marks(prepared)
-        for i, name in enumerate(names):
-            slope = float(slopes[i] * widened[i] / scaler.scale_[i])
-            mark = marked.get(i)
-            missing = 0.0 if mark is None else float(slopes[mark] / scaler.scale_[mark])
+        # Convert from standardized columns back to signed logarithms and marks.
+        centers = columns.means + self.average[: len(columns.scales)] * columns.scales
+        marks = columns.marks
+        for i, name in enumerate(columns.names):
+            slope, mark = float(slopes[i] / columns.scales[i]), marks.get(i)
+            missing = 0.0 if mark is None else float(slopes[mark] / columns.scales[mark])
             absent = 0.0 if mark is None else float(centers[mark])
-            numbers[name] = [slope, float(centers[i]), float(imputer.statistics_[i]), missing, absent]
-        for name, where in prepared.output_indices_.items():
-            if name in self.encoding.levels:
-                own = slopes[where]
-                levels[name] = [own.tolist(), float(own @ self.average[where])]
+            numbers[name] = [slope, float(centers[i]), float(columns.medians[i]), missing, absent]
+        for name, where in columns.level_columns.items():
+            own = slopes[where]
+            levels[name] = [own.tolist(), float(own @ self.average[where])]
         return {"intercept": intercept, "numbers": numbers, "levels": levels}
 
 
@@ -132,7 +120,7 @@ def search_ridge(design: Design, progress: Callable[[int, int, float], None] | N
     """
     rows = design.search_rows()
     sides = [(_side(rows, fold.fit), rows.matrix[fold.held_out], rows.y[fold.held_out]) for fold in rows.folds()]
-    prepared = [(_preparation(rows.encoding).fit(fit.matrix), fit, held, happened) for fit, held, happened in sides]
+    prepared = [(LinearColumns.fit(rows.encoding, fit.matrix), fit, held, happened) for fit, held, happened in sides]
     ready = [(p.transform(fit.matrix), fit, p.transform(held), happened) for p, fit, held, happened in prepared]
     mean_losses: dict[float, float] = {}
     for i, strength in enumerate(STRENGTHS):
@@ -166,12 +154,12 @@ def fit_linear(
     constraints = [0] * len(encoding.columns)
     if target is not None:
         constraints = monotone_constraints(encoding.columns, features, target)
-    prepared = _preparation(encoding)
-    ready = prepared.fit_transform(design.matrix)
+    columns = LinearColumns.fit(encoding, design.matrix)
+    ready = columns.transform(design.matrix)
     average = np.average(ready[design.main], axis=0, weights=design.weight[design.main])
     regression = RidgeLogistic(ready, design.y, design.weight, settings.strength)
-    slopes, intercept = _constrained(regression, prepared, encoding, np.array(constraints))
-    return LinearModel(encoding, prepared, slopes, intercept, settings, average)
+    slopes, intercept = _constrained(regression, columns, np.array(constraints)[columns.numbers])
+    return LinearModel(encoding, columns, slopes, intercept, settings, average)
 
 
 class _Side(NamedTuple):
@@ -184,74 +172,24 @@ def _side(design: Design, rows: Bools) -> _Side:
     return _Side(design.matrix[rows], design.y[rows], design.weight[rows])
 
 
-def _constrained(
-    regression: RidgeLogistic, prepared: ColumnTransformer, encoding: Encoding, signs: Ints
-) -> tuple[Floats, float]:
+def _constrained(regression: RidgeLogistic, columns: LinearColumns, signs: Ints) -> tuple[Floats, float]:
     """Fit slopes whose signs agree with the constraints.
 
     A column whose slope has the wrong sign is only a proxy for correlated columns. It is removed and the model is
     fitted again, until no slope has the wrong sign. (Lawson and Hanson 1974, chapter 23, may add columns again; with a
     ridge that gains little.)
     """
-    number_signs = np.array(
-        [sign for name, sign in zip(encoding.columns, signs.tolist(), strict=True) if name not in encoding.levels]
-    )
-    marks = _marks(prepared)
+    marks = columns.marks
     used: Bools | None = None
     while True:
         slopes, intercept = regression.fit(used)
-        wrong = np.flatnonzero(slopes[: len(number_signs)] * number_signs < 0)
+        wrong = np.flatnonzero(slopes[: len(signs)] * signs < 0)
         if not len(wrong):
             return slopes, intercept
         used = np.ones(len(slopes), dtype=np.bool_) if used is None else used
         used[[*wrong, *(marks[i] for i in wrong.tolist() if i in marks)]] = False
 
 
-def _marks(prepared: ColumnTransformer) -> dict[int, int]:
-    """Return the prepared column that marks unknown values of each number, by the number's position."""
-    imputer = prepared.named_transformers_["numbers"][1]
-    return {int(column): imputer.n_features_in_ + i for i, column in enumerate(imputer.indicator_.features_)}
-
-
 def _quick(strength: float) -> LogisticRegression:
     """Return a regression that is precise enough to choose a ridge, and several times faster."""
     return LogisticRegression(C=strength, solver="lbfgs", tol=1e-3, max_iter=200)
-
-
-def _preparation(encoding: Encoding) -> ColumnTransformer:
-    """Return the preparation of an encoded matrix.
-
-    Numbers: signed logarithms, unknown values at the median with an extra column that marks them, unit spread.
-    Categories: one column per level, none for rare and unknown levels.
-    """
-    positions = [i for i, name in enumerate(encoding.columns) if name not in encoding.levels]
-    marked = SimpleImputer(strategy=_median, add_indicator=True, keep_empty_features=True)
-    loose = FunctionTransformer(_loosened, kw_args={"by": _looseness([encoding.columns[i] for i in positions])})
-    steps = [("numbers", make_pipeline(FunctionTransformer(signed_log), marked, StandardScaler(), loose), positions)]
-    for i, name in enumerate(encoding.columns):
-        if name in encoding.levels:
-            codes = [np.arange(len(encoding.levels[name]), dtype=np.float64)]
-            steps.append((name, OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False), [i]))
-    return ColumnTransformer(steps)
-
-
-def _median(values: Floats) -> float:
-    """Return the median, as strategy "median" does. That sorts a masked table as a whole, which took a quarter of the
-    training time."""
-    return float(np.median(values)) if len(values) else 0.0
-
-
-def _looseness(names: Sequence[str]) -> Floats:
-    """Return the scale of each number after standardization: the ridge shrinks a wider column less."""
-    return np.array([HORIZON_SCALE if name in HORIZON_COLUMNS else 1.0 for name in names])
-
-
-def _loosened(values: Floats, by: Floats) -> Floats:
-    widened = values.copy()
-    widened[:, : len(by)] *= by
-    return widened
-
-
-def signed_log(values: Floats) -> Floats:
-    """Return ``sign(x) log(1 + |x|)``: close to the value itself for shares, a logarithm for money and counts."""
-    return np.asarray(np.sign(values) * np.log1p(np.abs(values)), dtype=np.float64)

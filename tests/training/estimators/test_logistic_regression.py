@@ -23,7 +23,6 @@ from training.estimators.logistic_regression import (
     RidgeSettings,
     fit_linear,
     search_ridge,
-    signed_log,
 )
 
 Portfolio = tuple[pd.DataFrame, Floats]
@@ -99,14 +98,6 @@ def test_one_class_is_refused(small_portfolio: Portfolio, small_catalogue: dict[
     frame, y = small_portfolio
     with pytest.raises(InsufficientData, match="only one outcome occurs at the training dates"):
         rows(frame, np.zeros_like(y), small_catalogue)
-
-
-def test_signed_log_is_symmetric() -> None:
-    values = np.array([-1e6, -0.01, 0.0, 0.01, 1e6])
-    transformed = signed_log(values)
-    assert transformed == pytest.approx(-transformed[::-1])
-    assert (np.diff(transformed) > 0).all()
-    assert transformed[3] == pytest.approx(0.01, abs=1e-4)
 
 
 def test_no_slope_contradicts_its_constraint(
