@@ -12,7 +12,7 @@ from features.sources.databases import open_database, open_postgres
 from features.sources.files import WILDCARDS, fixed_prefix, glob_paths, open_folder, open_with_spark
 from features.sources.mapping.open_mapping import open_mapping
 from features.sources.object_store import open_store
-from features.sources.spreadsheet.open_spreadsheet import open_spreadsheet
+from features.sources.spreadsheet.open_spreadsheet import history_files, open_sheet_history, open_spreadsheet
 from features.sources.spreadsheet.workbook import parse_address
 
 UNSUPPORTED_SCHEMES = ("s3a", "gcs", "az", "abfs", "abfss", "azure", "http", "https", "ftp", "hdfs", "r2")
@@ -52,6 +52,8 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
         )
     elif scheme:
         source = open_database(text, scheme)
+    elif sheets := history_files(text):
+        source = open_sheet_history(sheets, text)
     elif Path(text).is_dir():
         source = open_folder(Path(text))
     elif Path(text).suffix == ".toml" and Path(text).is_file():

@@ -143,14 +143,15 @@ class Champion:
         return replace(self, rubric=chosen, history=history, selected=True)
 
     def for_signals(self, signals: OpenSignals) -> Champion:
-        """Return the champion for these signals: only rules for a spreadsheet, which shows the accounts at one date.
+        """Return the champion for these signals.
 
-        Its rubric is the one for spreadsheets, unless another was selected.
+        Spreadsheets are scored by the rubric for spreadsheets, unless another was selected. A single one is assessed by
+        rules alone, because it shows the accounts at one date.
         """
-        if signals.states is None or not signals.states.sole:
+        if signals.states is None:
             return self
-        rules = replace(self, bundles={})
-        return rules if self.selected else replace(rules.with_rubric(SPREADSHEET_RUBRIC), selected=False)
+        champion = replace(self, bundles={}) if signals.states.sole else self
+        return champion if self.selected else replace(champion.with_rubric(SPREADSHEET_RUBRIC), selected=False)
 
     @property
     def meaning(self) -> ScoreCalibration | None:

@@ -79,3 +79,22 @@ def test_mistakes_end_with_one_message_and_write_nothing(renewcast: Any, sheet: 
         assert not out.exists()
     missing = renewcast("risks", tmp_path, home=tmp_path / "home", expect=2)
     assert "--as-of is missing" in missing.stderr
+
+
+def test_a_folder_of_dated_sheets_shows_changes(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "customers-2026-06-30.csv").write_text(SHEET.replace("48k", "60k").replace("100,85", "100,95"), encoding="utf-8")
+    sheet.rename(folder / sheet.name)
+    answer = json.loads(renewcast("risks", folder, "--json", home=tmp_path / "home").stdout)
+    assert (answer["as_of"], answer["rubric"]) == ("2026-10-01", "spreadsheet")
+    health = json.loads(renewcast("health", folder, "--json", home=tmp_path / "home").stdout)
+    assert {row["account_id"]: row["health_score"] for row in health["accounts"]} == SCORES
+    out = tmp_path / "features.csv"
+    renewcast("snapshot", folder, "--out", out, home=tmp_path / "home")
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = {row["account_id"]: row for row in csv.DictReader(file)}
+    assert float(rows["Fabrikam"]["contract.arr"]) == 48_000
+    assert float(rows["Fabrikam"]["contract.days_since_change"]) == 1
+    trained = renewcast("train", folder, home=tmp_path / "home", expect=2)
+    assert "Not enough data" in trained.stderr

@@ -150,8 +150,9 @@ def require_history(signals: OpenSignals) -> None:
     if signals.states is not None and signals.states.sole:
         raise InsufficientData(
             ["history: a spreadsheet shows the accounts at one date, without those that left before"],
-            "keep every export and map them with the pack `snapshots`, or connect the billing system and the product; "
-            "until then use `renewcast risks`, `health`, `worklist` and `renewals`, which need no model",
+            "keep every export in one folder, with its date in the file's name, and use the folder; or connect the "
+            "billing system and the product; until then use `renewcast risks`, `health`, `worklist` and `renewals`, "
+            "which need no model",
             "learn from the past",
             "the accounts at several dates, over a year or more",
         )

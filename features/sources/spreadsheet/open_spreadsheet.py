@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from features.errors import SignalsError
 from features.sources.account_states import AccountStates
 from features.sources.base import Source, from_tables
+from features.sources.files import WILDCARDS, glob_paths
 from features.sources.spreadsheet.accounts import read_accounts
+from features.sources.spreadsheet.dated_sheets import DatedSheet, cutoff_after, open_dated_sheets, sheet_files
 from features.sources.spreadsheet.layout import find_table
 from features.sources.spreadsheet.recognition import Recognized, recognize
 from features.sources.spreadsheet.signals import contract_tables, state_rows
@@ -17,14 +21,16 @@ from features.utils.dates import midnight, to_iso
 
 HISTORY = (
     "one sheet shows no change over time: trends, usage that falls, and a model that predicts churn need history. Keep "
-    "every export: two more, a quarter apart, show how ARR, seats and usage change, and about a year of monthly ones, "
-    "or the tables of the billing system and the product, are enough to train on (docs/how-to/spreadsheets.md)"
+    "every export in one folder, with its date in the file's name, and use the folder: two more, a quarter apart, show "
+    "how ARR, seats and usage change, and about a year of monthly ones is usually enough to train on"
 )
 _DATE_IN_NAME = re.compile(r"(?<!\d)(20\d{2})[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 def open_spreadsheet(address: Address) -> Source:
     """Open a spreadsheet: its dated facts as tables of the contract, and everything else as states of the accounts.
+
+    A sheet whose column with the date has several dates is a history.
 
     Parameters
     ----------
@@ -35,32 +41,99 @@ def open_spreadsheet(address: Address) -> Source:
     SignalsError
         If the file cannot be read, no header or account is recognized, or its rows contradict each other.
     """
-    # The catalogue is imported late, because few sources need it.
-    from features.custom.current_catalogue import current_catalogue
-
-    sheet = recognize(find_table(read_sheets(address)), tuple(current_catalogue()), address.dates)
+    sheet = _recognized(address)
+    if len(_stated_dates(sheet)) > 1 and address.as_of is None:
+        return open_dated_sheets(_by_date(sheet), str(address.path))
     as_of, why = _date_of(sheet, address)
     naive = as_of.replace(tzinfo=None)
     found = read_accounts(sheet, naive)
-    tables = contract_tables(found.accounts, naive)
-    source = from_tables(tables, str(address.path))
+    source = from_tables(contract_tables(found.accounts, naive), str(address.path))
     notes = [f"as of {to_iso(as_of)}, {why}", *sheet.notes, *sheet.table.notes, *found.notes, HISTORY]
     states = AccountStates(state_rows(found.accounts, naive))
     return Source(source.connection, source.tables, source.origin, notes=notes, states=states, data_through=as_of)
 
 
-def sheet_date(address: str) -> datetime | None:
-    """Return the date of a spreadsheet; None if the address is not that of one.
+def open_sheet_history(paths: Sequence[Path], origin: str) -> Source:
+    """Open files with the same accounts at different dates, such as the exports of each month.
+
+    Parameters
+    ----------
+    paths : at least two spreadsheets.
+    origin : the address, for messages.
 
     Raises
     ------
     SignalsError
-        If the sheet cannot be read.
+        If a file cannot be read, or the sheets do not fit together.
     """
+    sheets = []
+    for path in paths:
+        address = Address(path)
+        sheet = _recognized(address)
+        day = _date_of(sheet, address)[0]
+        found = read_accounts(sheet, day.replace(tzinfo=None))
+        notes = [*sheet.notes, *sheet.table.notes, *found.notes]
+        sheets.append(DatedSheet(day, found.accounts, _key(sheet), notes))
+    return open_dated_sheets(sheets, origin)
+
+
+def sheet_date(address: str) -> datetime | None:
+    """Return the date of a spreadsheet, or of the last of several; None if the address is not that of one.
+
+    Raises
+    ------
+    SignalsError
+        If a sheet cannot be read.
+    """
+    paths = history_files(address)
+    if paths:
+        return cutoff_after(max(_date_of(_recognized(Address(path)), Address(path))[0] for path in paths))
     parsed = parse_address(address)
     if parsed is None:
         return None
-    return _date_of(recognize(find_table(read_sheets(parsed)), dates=parsed.dates), parsed)[0]
+    sheet = _recognized(parsed)
+    dates = _stated_dates(sheet)
+    return cutoff_after(max(dates)) if len(dates) > 1 and parsed.as_of is None else _date_of(sheet, parsed)[0]
+
+
+def history_files(address: str) -> list[Path]:
+    """Return the spreadsheets in a folder or pattern of files, if there are several and no table of the contract."""
+    place = Path(address)
+    if "://" in address:
+        return []
+    if place.is_dir():
+        paths = sorted(place.iterdir())
+    elif any(character in address for character in WILDCARDS):
+        paths = glob_paths(place)
+    else:
+        return []
+    found = sheet_files(paths)
+    return found if len(found) > 1 and all(_DATE_IN_NAME.search(path.stem) for path in found) else []
+
+
+def _recognized(address: Address) -> Recognized:
+    # The catalogue is imported late, because few sources need it.
+    from features.custom.current_catalogue import current_catalogue
+
+    return recognize(find_table(read_sheets(address)), tuple(current_catalogue()), address.dates)
+
+
+def _key(sheet: Recognized) -> str:
+    return "account_id" if "account_id" in sheet.columns else "name"
+
+
+def _stated_dates(sheet: Recognized) -> list[datetime]:
+    return sorted({midnight(at.replace(tzinfo=UTC)) for at in sheet.values("as_of") if at is not None})
+
+
+def _by_date(sheet: Recognized) -> list[DatedSheet]:
+    """Return the rows of each date as a sheet of its own."""
+    sheets = []
+    days = [None if at is None else midnight(at.replace(tzinfo=UTC)) for at in sheet.values("as_of")]
+    for day in _stated_dates(sheet):
+        found = read_accounts(sheet.only([i for i, at in enumerate(days) if at == day]), day.replace(tzinfo=None))
+        sheets.append(DatedSheet(day, found.accounts, _key(sheet), [*sheet.notes, *sheet.table.notes, *found.notes]))
+    return sheets
 
 
 def _date_of(sheet: Recognized, address: Address) -> tuple[datetime, str]:
@@ -69,19 +142,19 @@ def _date_of(sheet: Recognized, address: Address) -> tuple[datetime, str]:
     Raises
     ------
     SignalsError
-        If the column has several dates.
+        If the column has several dates, so that the file is a history of its own.
     """
-    stated = {at for at in sheet.values("as_of") if at is not None}
-    if len(stated) > 1:
+    stated = _stated_dates(sheet)
+    if len(stated) > 1 and address.as_of is None:
         raise SignalsError(
             f"{sheet.table.place}: {sheet.headers['as_of']!r} has {len(stated)} dates",
-            "the accounts at one date",
-            "save one date as a sheet of its own, or map the table with the pack `snapshots`",
+            "one date in each of several files",
+            "open the file alone: it is a history of its own",
         )
     if address.as_of is not None:
         return address.as_of, "as stated"
     if stated:
-        return midnight(stated.pop().replace(tzinfo=UTC)), f"the date in {sheet.headers['as_of']!r}"
+        return stated[-1], f"the date in {sheet.headers['as_of']!r}"
     if found := _DATE_IN_NAME.search(address.path.stem):
         try:
             day = date(int(found[1]), int(found[2]), int(found[3]))

@@ -40,6 +40,14 @@ class Recognized:
         """Return the values of a field; all None if the sheet does not have it."""
         return self.columns[name].values if name in self.columns else [None] * len(self.table.rows)
 
+    def only(self, rows: Sequence[int]) -> Recognized:
+        """Return the sheet with some of its rows."""
+        table = replace(
+            self.table, rows=[self.table.rows[i] for i in rows], positions=[self.table.positions[i] for i in rows]
+        )
+        columns = {name: Column([column.values[i] for i in rows]) for name, column in self.columns.items()}
+        return replace(self, table=table, columns=columns)
+
 
 def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Recognized:
     """Recognize the columns of a sheet.
