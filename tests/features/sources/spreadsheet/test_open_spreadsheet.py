@@ -172,7 +172,6 @@ def test_a_column_may_be_named_after_a_feature(tmp_path: Path) -> None:
         ("Account,ARR\nA,-5\n", r"'ARR' is negative in row 2"),
         ("Account,Renewal,ARR\nA,30/9/2026,1\nB,9/30/2026,1\n", "day first in row 2 and month first in row 3"),
         ("Account ID,Account,ARR\n1,A,1\n,B,1\n", "'Account ID' is empty in row 3"),
-        ("Account,As of,ARR\nA,2026-01-01,1\nA,2026-02-01,1\n", "has 2 dates"),
     ],
 )  # fmt: skip
 def test_one_message_for_what_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
