@@ -31,6 +31,8 @@ from training.dataset.row_limit import MOST_ROWS, MOST_SEARCH_ROWS, thin_rows
 MINIMUM_STEP_SHARE = 1 / 2
 # Rows of the other horizons only support the main one: they weigh half as much.
 OTHER_HORIZON_WEIGHT = 0.5
+# Snapshots that are encoded at a time.
+_BLOCK = 20_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ class Design:
 
     def search_rows(self) -> Design:
         """Return the rows of `search_mask` with their `search_weight`, at most about `MOST_SEARCH_ROWS` of them."""
-        return replace(self.subset(self.search_mask), weight=self.search_weight).at_most(MOST_SEARCH_ROWS)
+        weight = self.weight.copy()
+        weight[self.search_mask] = self.search_weight
+        return replace(self, weight=weight).at_most(MOST_SEARCH_ROWS, self.search_mask)
 
     def member_rows(self, number: int, outside: Bools) -> Design:
         """Return the rows of one member of an ensemble.
@@ -98,15 +102,26 @@ class Design:
         if not 0 < main_y.sum() < len(main_y):
             rows, sets = outside, 1
         limit = np.where(self.main, 1.0, OTHER_HORIZON_WEIGHT)
-        return replace(self, weight=np.minimum(limit, self.weight * sets)).subset(rows).at_most(MOST_ROWS)
+        return replace(self, weight=np.minimum(limit, self.weight * sets)).at_most(MOST_ROWS, rows)
 
-    def at_most(self, rows: int) -> Design:
-        """Return about as many rows at most, with the weights of all (`training.dataset.row_limit`)."""
-        if len(self.y) <= rows:
-            return self
+    def at_most(self, most: int, rows: Bools | None = None) -> Design:
+        """Return some of the rows, about ``most`` at most, with the weights of all (`training.dataset.row_limit`).
+
+        Parameters
+        ----------
+        most : number of rows to keep, approximately.
+        rows : the rows to choose from; None for all.
+        """
+        index = np.flatnonzero(np.ones(len(self.y), dtype=bool) if rows is None else rows)
+        if len(index) <= most:
+            return self if rows is None else self.subset(rows)
         days = ((self.ends - self.as_of) / timedelta(days=1)).to_numpy()
-        keep, factor = thin_rows(self.accounts, self.as_of, np.column_stack([days, self.y]), rows)
-        return replace(self, weight=self.weight * factor, share=float(keep.mean())).subset(keep)
+        strata = np.column_stack([days, self.y])[index]
+        chosen, factor = thin_rows(self.accounts[index], self.as_of.iloc[index], strata, most)
+        weight, keep = self.weight.copy(), np.zeros(len(self.y), dtype=np.bool_)
+        weight[index] *= factor
+        keep[index[chosen]] = True
+        return replace(self, weight=weight, share=float(chosen.mean())).subset(keep)
 
     def subset(self, rows: Bools) -> Design:
         """Return some of the rows, by mask."""
@@ -180,20 +195,16 @@ def build_design(
     encoding = fit_encoding(past, features, horizons, main)
     if len(horizons) == 1 and RENEWAL_FEATURE not in encoding.features:
         encoding = fit_encoding(past, features)
-    snapshots = encoding.encode(frame).matrix
     row_index = np.concatenate(indexes)
     days = np.repeat([horizon for horizon, _ in horizon_steps], [len(rows) for rows in indexes])
     weight = [
         np.full(len(rows), row_weight(step * every, horizon) * (1.0 if horizon == main else OTHER_HORIZON_WEIGHT))
         for rows, (horizon, every) in zip(indexes, horizon_steps, strict=True)
     ]
-    matrix = snapshots[row_index]
-    if encoding.horizons:
-        matrix = np.hstack([matrix, horizon_columns(matrix, encoding.features, days.astype(np.float64))])
     row_dates = as_of.iloc[row_index].reset_index(drop=True)
     return Design(
         encoding,
-        matrix,
+        _matrix(frame, encoding, row_index, days.astype(np.float64)),
         np.concatenate([labels[horizon][rows] for rows, (horizon, _) in zip(indexes, horizon_steps, strict=True)]),
         np.concatenate(weight),
         frame["account_id"].to_numpy(dtype=object)[row_index],
@@ -202,6 +213,18 @@ def build_design(
         row_index.astype(np.int64),
         row_dates + pd.to_timedelta(days + grace_days, unit="D"),
     )
+
+
+def _matrix(frame: pd.DataFrame, encoding: Encoding, row_index: Ints, days: Floats) -> Floats:
+    """Encode some snapshots, each at a horizon. A block at a time, because with 10,000 accounts each copy is 1 GB."""
+    matrix = np.empty((len(row_index), len(encoding.columns)))
+    for start in range(0, len(row_index), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        snapshots = encoding.encode(frame.iloc[row_index[rows]]).matrix
+        matrix[rows, : len(encoding.features)] = snapshots
+        if encoding.horizons:
+            matrix[rows, len(encoding.features) :] = horizon_columns(snapshots, encoding.features, days[rows])
+    return matrix
 
 
 def _require_both_outcomes(y: Floats) -> None:

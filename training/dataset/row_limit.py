@@ -44,16 +44,18 @@ def thin_rows(
         By what to multiply the weight of each row, so that the weight of every group is unchanged if its rows have
         equal weights.
     """
-    names, account = np.unique(accounts.astype(str), return_inverse=True)
-    keys = np.column_stack([account, strata])
-    _, group = np.unique(keys, axis=0, return_inverse=True)
+    account, names = pd.factorize(accounts)
+    group = account
+    for column in strata.T:
+        codes, values = pd.factorize(column)
+        group = pd.factorize(group * len(values) + codes)[0]
     size = np.bincount(group)
     every = _distance(size, most)
-    order = np.lexsort((as_of.to_numpy(), group))
+    order = np.lexsort((pd.DatetimeIndex(as_of).asi8, group))
     first = np.concatenate([[0], np.cumsum(size)[:-1]])
     rank = np.empty(len(group), dtype=np.int64)
     rank[order] = np.arange(len(group)) - np.repeat(first, size)
-    offsets = np.array([zlib.crc32(name.encode()) for name in names])[account] % np.minimum(every, size)[group]
+    offsets = np.array([zlib.crc32(str(name).encode()) for name in names])[account] % np.minimum(every, size)[group]
     keep = rank % every == offsets
     return keep, (size / np.bincount(group[keep], minlength=len(size)))[group]
 
