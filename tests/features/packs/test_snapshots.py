@@ -59,7 +59,7 @@ def test_the_pack_states_what_it_assumes(run_pack: Run) -> None:
     run = run_pack("snapshots", {"account_snapshots": MONTHLY})
     assert run.stated("is known from the first snapshot that shows it").startswith("5 snapshots, from 2026-01-31 to 2026-05-31")
     assert run.stated("in the first snapshot:").startswith("2 accounts ")
-    assert run.stated("ended: known").startswith("1 contract ")
+    assert run.stated("no longer had a contract").startswith("1 account ")
     assert run.stated("was there again").startswith("1 gap ")
     assert run.stated("not customers").startswith("1 row ")
     # April lists one of three accounts.
@@ -143,4 +143,4 @@ def test_statuses_are_those_of_the_contract(run_pack: Run, status: str, expected
 def test_a_renewal_date_that_has_passed_is_unknown(run_pack: Run) -> None:
     run = run_pack("snapshots", {"snapshots": "account_id,snapshot_date,arr,renewal_date\na,2026-05-01,1,2026-04-01"})
     assert run.rows("subscriptions", "renewal_at") == [(None,)]
-    assert run.stated("already passed").startswith("1 period ")
+    assert run.stated("already passed").startswith("1 row ")

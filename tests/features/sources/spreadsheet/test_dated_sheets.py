@@ -48,7 +48,7 @@ def test_contracts_become_periods(folder: Path) -> None:
     notes = "\n".join(source.notes)
     assert "3 sheets, from 2026-01-31 to 2026-03-31" in notes
     assert "1 amounts are missing in later sheets" in notes
-    assert "1 contract ended: known from the first snapshot without it" in notes
+    assert "1 account that no longer had a contract in the last snapshot" in notes
 
 
 def test_states_are_known_from_the_day_after_their_sheet(folder: Path) -> None:
