@@ -104,7 +104,7 @@ from serving.cli import (
 from serving.cli import score as score_command
 from serving.cli import worklist as worklist_command
 from serving.cli.renewals import forecast
-from training.cli import data, review, runs, snapshots
+from training.cli import connect, data, review, runs, snapshots
 
 if TYPE_CHECKING:
     from features.contract.python_file import feature, measure, table
@@ -176,7 +176,19 @@ _MODULES = {
 """Modules of the public API and the names they define. They are imported on first use, because importing is slow."""
 
 FIT_NOTHING = frozenset(
-    {"check", "snapshot", "features", "score", "health", "risks", "expansions", "onboarding", "worklist", "portfolio"}
+    {
+        "connect",
+        "check",
+        "snapshot",
+        "features",
+        "score",
+        "health",
+        "risks",
+        "expansions",
+        "onboarding",
+        "worklist",
+        "portfolio",
+    }
     | {"cohorts", "qbr", "plan", "reviews", "card", "home", "keys", "webhooks"}
 )
 """Commands that fit no models. They start faster without the modules that do."""
@@ -655,8 +667,9 @@ def demo(
 
 # In the order of the help.
 for commands in (
-    data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app, rule_tables.app,
-    kpi.app, account_reports.app, forecasts, worklist_command.app, card.app, home.app, serve.app, trials,
+    connect.app, data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app,
+    rule_tables.app, kpi.app, account_reports.app, forecasts, worklist_command.app, card.app, home.app, serve.app,
+    trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(holdout.app, name="holdout")

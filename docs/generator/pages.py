@@ -9,6 +9,7 @@ from docs.generator import (
     command_line,
     contract,
     http_api,
+    mapping,
     packs,
     python_api,
     rubrics,
@@ -36,6 +37,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "rubrics.md": rubrics.rubrics_page,
     "point-in-time.md": specification.point_in_time_page,
     "rule-examples.md": specification.rule_examples_page,
+    "mapping.md": mapping.mapping_page,
     "packs.md": packs.packs_page,
     **packs.pack_pages(),
 }

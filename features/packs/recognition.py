@@ -37,7 +37,9 @@ class Recognition:
     ambiguous: tuple[str, ...] = ()
 
 
-def recognize(relations: Sequence[Relation], packs: Iterable[Pack] | None = None) -> list[Recognition]:
+def recognize(
+    relations: Sequence[Relation], packs: Iterable[Pack] | None = None, least: float = LEAST_SCORE
+) -> list[Recognition]:
     """Return the packs that fit ``relations``, the best first.
 
     Two packs that read the same tables are rivals: only the better one is returned, and it is ambiguous if the other is
@@ -47,10 +49,11 @@ def recognize(relations: Sequence[Relation], packs: Iterable[Pack] | None = None
     ----------
     relations : the tables of one schema or folder.
     packs : the packs to consider; default: the shipped ones.
+    least : packs with a lower score are left out.
     """
     candidates = list(shipped_packs().values() if packs is None else packs)
     rarity = _rarity(candidates)
-    found = [each for pack in candidates if (each := _recognize(pack, relations, rarity)).score >= LEAST_SCORE]
+    found = [each for pack in candidates if (each := _recognize(pack, relations, rarity)).score >= least]
     found.sort(key=lambda each: (bool(each.missing), -each.score, each.pack.name))
     result: list[Recognition] = []
     for each in found:

@@ -326,5 +326,5 @@ def _sizes(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     given, contract = source_table(name, schema), current_tables()[name]
     rows = given.select(**conformed_columns(given, contract, text)).cross_join(CUTOFF)
     read = (rows[contract.at] < rows.cutoff) & (arrival_instant(rows, contract) < rows.arrival_cutoff)
-    n = rows.aggregate(n=read.sum())
+    n = rows.aggregate(n=rows.count(where=read))
     return n.cross_join(contract_table(name).aggregate(once=lambda t: t.count()))

@@ -28,8 +28,8 @@ class _AttachedTables:
         self._catalog = f"given_{name}"
         self._columns: dict[str, dict[str, str]] = {}
         self._schema = "main"
+        self._others: list[str] = []
         self._loaded: set[str] = set()
-        self.schemas: dict[str, tuple[str, ...]] = {}
         connection.raw_sql(f"CREATE SCHEMA memory.{sql_identifier(name)}")
 
     @property
@@ -64,9 +64,10 @@ class _AttachedTables:
 
     def _check_not_empty(self, place: str) -> None:
         if not self._columns:
+            others = f"one of the schemas {', '.join(self._others)}" if self._others else "at least one table"
             raise SignalsError(
                 f"{place} has no tables in the schema {self._schema}",
-                "at least one table",
+                others,
                 "choose another schema with ?schema=NAME at the end of the address",
             )
 
@@ -120,14 +121,7 @@ class FileDatabaseTables(_AttachedTables):
         self._columns = {table.name: dict.fromkeys(table.columns, "VARCHAR") for table in listed}
 
     def _attach_duckdb(self, wanted: str) -> None:
-        # The engine attaches a file only once, but several sources may be schemas of it.
-        attached = self._connection.con.execute(
-            "SELECT database_name FROM duckdb_databases() WHERE path = ?", [str(self._path)]
-        ).fetchone()
-        if attached:
-            self._catalog = str(attached[0])
-        else:
-            attach(self._connection, "duckdb", self._path, lambda tables: tables, self._catalog)
+        self._catalog = _attached_catalog(self._connection, self._path, self._catalog)
         rows = self._connection.con.execute(
             "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
             "WHERE database_name = $1 AND NOT internal ORDER BY 1, 2, column_index",
@@ -140,13 +134,34 @@ class FileDatabaseTables(_AttachedTables):
                 f"one of {', '.join(sorted(schemas.values()))}",
                 "correct ?schema=",
             )
+        self._others = sorted(schemas.values())
         # A warehouse often has no table in its default schema.
         self._schema = schemas[wanted.lower()] if wanted else _default_schema(list(schemas.values()))
         for schema, table, column, kind in rows:
-            if table not in self.schemas.get(schema, ()):
-                self.schemas[schema] = (*self.schemas.get(schema, ()), str(table))
             if schema == self._schema:
                 self._columns.setdefault(str(table), {})[str(column)] = str(kind)
+
+
+def schemas_of_file(connection: Backend, path: Path, catalog: str) -> list[str]:
+    """Return the schemas of a DuckDB file that have tables."""
+    attached = _attached_catalog(connection, path, catalog)
+    rows = connection.con.execute(
+        "SELECT DISTINCT schema_name FROM duckdb_columns() WHERE database_name = ? AND NOT internal ORDER BY 1",
+        [attached],
+    ).fetchall()
+    return [str(schema) for (schema,) in rows]
+
+
+def _attached_catalog(connection: Backend, path: Path, catalog: str) -> str:
+    """Attach a DuckDB file as ``catalog``, or return the catalog that it has already.
+
+    The engine attaches a file only once, but several sources may be schemas of it.
+    """
+    row = connection.con.execute("SELECT database_name FROM duckdb_databases() WHERE path = ?", [str(path)]).fetchone()
+    if row:
+        return str(row[0])
+    attach(connection, "duckdb", path, lambda tables: tables, catalog)
+    return catalog
 
 
 def _default_schema(schemas: list[str]) -> str:
@@ -168,7 +183,6 @@ class PostgresTables(_AttachedTables):
         self._uri = uri
         connection.raw_sql(f"ATTACH ':memory:' AS {self._catalog}")
         schemas = postgres.list_columns(uri)
-        self.schemas = {schema: tuple(tables) for schema, tables in schemas.items() if tables}
         self._columns = next(iter(schemas.values()))
         self._check_not_empty(postgres.masked_address(uri))
 

@@ -34,7 +34,6 @@ class FolderTables:
         self._entries = _tables(entries)
         self._data: dict[str, DataFiles] = {}
         self._loaded: set[str] = set()
-        self.schemas: dict[str, tuple[str, ...]] = {}
         if not self._entries:
             raise SignalsError("there are no data files", EXPECTED, "check the path, or export the tables again")
         connection.raw_sql(f"CREATE SCHEMA memory.{sql_identifier(name)}")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from features.errors import SignalsError
 from features.sources import postgres
 from features.sources.base import ADDRESSES, SCHEMES, STORES
+from features.sources.databases import database_file
 from features.sources.files import WILDCARDS, glob_paths
-from features.sources.mapping.database_tables import FileDatabaseTables, PostgresTables
+from features.sources.mapping.database_tables import FileDatabaseTables, PostgresTables, schemas_of_file
 from features.sources.mapping.folder_tables import FolderTables
 from features.sources.object_store import Copies, copy_entries
 
@@ -24,11 +25,9 @@ class SourceTables(Protocol):
     Attributes
     ----------
     name : the source's name, and that of its schema.
-    schemas : the tables of every schema, if it is a database with schemas.
     """
 
     name: str
-    schemas: dict[str, tuple[str, ...]]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,6 +77,24 @@ def open_tables(connection: Backend, name: str, uri: str, folder: Path, copies: 
         "a folder, or one of " + ", ".join(ADDRESSES),
         "use one of these, or export the tables to Parquet",
     )
+
+
+def list_schemas(connection: Backend, uri: str, folder: Path, catalog: str) -> list[str]:
+    """Return the schemas with tables of a database whose address names none; nothing for other sources.
+
+    Parameters
+    ----------
+    connection, uri, folder : as in `open_tables`.
+    catalog : the name under which a file is attached.
+    """
+    scheme, sign, _ = uri.partition("://")
+    if not sign or "schema=" in uri:
+        return []
+    if scheme == "duckdb":
+        return schemas_of_file(connection, database_file(uri, scheme, folder), catalog)
+    if scheme in postgres.SCHEMES:
+        return [schema for schema, tables in postgres.list_columns(uri).items() if tables]
+    return []
 
 
 def _entries(folder: Path, uri: str) -> list[Path]:

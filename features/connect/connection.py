@@ -1,0 +1,250 @@
+"""Connect sources: inspect, recognize, draft a mapping, open it, and list what it assumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.connect.column_names import guess_table
+from features.connect.draft import Draft, TableDraft
+from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, value_facts
+from features.connect.identity_proposal import propose_identity
+from features.connect.inspection import Inspected, inspect, is_contract, shown
+from features.connect.values import guess_time, guess_values
+from features.errors import BadRequest, SignalsError
+from features.feed_health.feed_health import feed_health
+from features.packs.options import option_values
+from features.revenue.portfolio_summary import PortfolioSummary, portfolio_summary
+from features.signals.overwritten_contracts import contract_findings
+from features.signals.signals import read_signals
+from features.signals.validation import CheckReport, check_source
+from features.sources import postgres
+from features.sources.base import connect_duckdb
+from features.sources.mapping.mapping_file import parse_mapping
+from features.sources.mapping.open_mapping import OpenMapping, open_parsed
+from features.sources.object_store import Copies, temporary_copies
+from features.utils.atomic_files import write_file
+from features.utils.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The result of connecting sources.
+
+    Parameters
+    ----------
+    draft : the text of the mapping.
+    facts : what it assumes and what its tables contain, to be confirmed.
+    gaps : what a person must add before the data can be used.
+    problems : what violates the data contract.
+    summary : the line to confirm; None if the data cannot be used yet.
+    out : the file that was written; None if none was.
+    """
+
+    draft: str
+    facts: tuple[Fact, ...]
+    gaps: tuple[str, ...]
+    problems: tuple[str, ...]
+    summary: PortfolioSummary | None
+    out: Path | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return {
+            "out": None if self.out is None else str(self.out),
+            "draft": self.draft,
+            "facts": [vars(fact) for fact in self.facts],
+            "gaps": list(self.gaps),
+            "problems": list(self.problems),
+            "summary": None if self.summary is None else self.summary.as_dict(),
+        }
+
+
+def connect(
+    sources: Sequence[str],
+    out: Path | None = None,
+    options: Mapping[str, str] | None = None,
+    *,
+    expand: bool = False,
+    force: bool = False,
+    progress: Progress = no_progress,
+) -> Connection:
+    """Draft a mapping of ``sources``.
+
+    Parameters
+    ----------
+    sources : folders, databases or object stores, each perhaps as ``NAME=ADDRESS``.
+    out : the file to write; None for none.
+    options : options of packs, as ``SOURCE.OPTION``, or ``OPTION`` if only one pack has it.
+    expand : whether to also write the SQL of the packs, to be edited.
+    force : whether to replace an existing file.
+    progress : progress callback.
+
+    Raises
+    ------
+    BadRequest
+        If an option is unknown, or ``out`` exists.
+    SignalsError
+        If a source cannot be read, or its tool is recognized but something that it requires is missing. Nothing is
+        written then.
+    """
+    if out is not None and out.exists() and not force:
+        raise BadRequest(f"{out} exists already", "a new file", "choose another name, or add --force to replace it")
+    folder = Path.cwd() if out is None else out.parent
+    if not folder.is_dir():
+        raise BadRequest(f"there is no folder {folder}", "an existing folder", "create it first")
+    progress(0.0, "inspecting the sources")
+    with temporary_copies() as copies:
+        engine = connect_duckdb()
+        try:
+            draft = _draft(sources, options or {}, engine, copies)
+            result = _checked(draft, folder, expand, progress)
+        finally:
+            engine.disconnect()
+            copies.remove()
+    if out is not None:
+        write_file(out, result.draft)
+    return replace(result, out=out)
+
+
+def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, copies: Copies) -> Draft:
+    found = inspect(sources, engine, copies)
+    if len(found) == 1 and found[0].recognition is None and is_contract(found[0].tables):
+        raise BadRequest(
+            "the source has the tables of the data contract already",
+            "exports of a tool, or tables with other names",
+            f"no mapping is needed: renewcast check {sources[0]}",
+        )
+    chosen = _options(found, options)
+    for each in found:
+        if each.recognition is not None:
+            option_values(each.recognition.pack, chosen.get(each.name, {}))
+    tables = [draft for each in found if each.recognition is None for draft in _guesses(each, engine)]
+    gaps = [
+        f"{each.guess.table}.{column}: no column of {each.source}.{each.guess.name} looks like it"
+        for each in tables
+        for column in each.guess.missing
+    ]
+    complete = [each for each in tables if not each.guess.missing]
+    for each in found:
+        _check_near(each, {table.guess.table for table in complete if table.source == each.name})
+    if not any(each.recognition for each in found):
+        names = {each.guess.table for each in complete}
+        gaps += [f"{name}: no table looks like it" for name in ("accounts",) if name not in names]
+        if not {"subscriptions", "orders"} & names:
+            gaps.append("subscriptions or orders: no table looks like one of them")
+    return Draft(found, chosen, complete, None, gaps)
+
+
+def _check_near(source: Inspected, drafted: set[str]) -> None:
+    """Refuse tables that look like those of a tool, if something is missing and their columns do not explain them."""
+    if source.near is None or ("accounts" in drafted and {"subscriptions", "orders"} & drafted):
+        return
+    raise SignalsError(
+        f"{shown(source.address)} looks like {source.near.pack.file.title}, but {source.near.missing[0]}",
+        f"what the pack {source.near.pack.name} requires",
+        "let the loader sync it, or write a mapping by hand",
+    )
+
+
+def _options(found: Sequence[Inspected], given: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the options of each source."""
+    packs = {each.name: each.recognition.pack for each in found if each.recognition}
+    result: dict[str, dict[str, str]] = {}
+    for key, value in given.items():
+        source, dot, name = key.rpartition(".")
+        owners = [source] if dot else [s for s, pack in packs.items() if name in pack.file.options]
+        if len(owners) != 1 or owners[0] not in packs or name not in packs[owners[0]].file.options:
+            known = [f"{s}.{option}" for s, pack in packs.items() for option in pack.file.options]
+            raise BadRequest(
+                f"there is no option {key}", f"one of {', '.join(known)}" if known else "no options", "check the name"
+            )
+        result.setdefault(owners[0], {})[name] = value
+    return result
+
+
+def _guesses(source: Inspected, engine: Backend) -> list[TableDraft]:
+    """Return the tables of a source that look like tables of the contract."""
+    result = []
+    for name in source.tables.names:
+        guess = guess_table(name, source.tables.columns(name))
+        if guess is None:
+            continue
+        if guess.missing:
+            result.append(TableDraft(source.name, guess))
+            continue
+        source.tables.load([name])
+        source.tables.publish()
+        relation = f'memory."{source.tables.name}"."{name.replace(chr(34), chr(34) * 2)}"'
+        types = source.tables.columns(name)
+        values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
+        result.append(TableDraft(source.name, guess, values, time))
+    return result
+
+
+def _checked(draft: Draft, folder: Path, expand: bool, progress: Progress) -> Connection:
+    """Open the draft, add the identity of accounts, and return what it contains."""
+    progress(0.2, "reading the tables")
+    if len(draft.sources) > 1:
+        opened = _open(draft, folder, expand=False)
+        try:
+            order = [each.name for each in draft.sources]
+            identity = propose_identity(opened, draft.tables, order)
+        finally:
+            opened.source.connection.disconnect()
+        draft = replace(draft, identity=identity)
+    progress(0.6, "checking the tables")
+    opened = _open(draft, folder, expand)
+    try:
+        return _described(draft, draft.text(folder, expand=expand), opened)
+    finally:
+        opened.source.connection.disconnect()
+
+
+def _open(draft: Draft, folder: Path, expand: bool) -> OpenMapping:
+    mapping = parse_mapping(draft.text(folder, expand=expand), folder / "mapping.toml")
+    return open_parsed(mapping, {each.name: _absolute(each.address) for each in draft.sources})
+
+
+def _absolute(address: str) -> str:
+    """Return an address that does not depend on the folder of the mapping."""
+    scheme, sign, rest = address.partition("://")
+    if not sign:
+        return str(Path(address).expanduser().resolve())
+    if scheme in ("duckdb", "sqlite"):
+        return f"{scheme}:///{Path.cwd() / rest.removeprefix('/')}"
+    return address
+
+
+def _described(draft: Draft, text: str, opened: OpenMapping) -> Connection:
+    facts = [*source_facts(draft.sources, draft.tables), *pack_facts(opened)]
+    if draft.identity is not None:
+        facts += [Fact("identity", f"{reason}.") for reason in draft.identity.reasons]
+    elif len(draft.sources) > 1:
+        facts.append(Fact("identity", "The sources share no ids, domains or names: add [identity] by hand."))
+    facts += [Fact("mapping", f"{note}.") for note in opened.source.notes]
+    for source in draft.sources:
+        if source.address.partition("://")[0] in postgres.SCHEMES:
+            facts.append(Fact(source.name, "The password is not in the mapping: set PGPASSWORD, or use ~/.pgpass."))
+    problems: tuple[str, ...] = ()
+    summary = None
+    if opened.source.tables:
+        report = _report(opened)
+        facts += value_facts(opened)
+        facts += feed_facts(feed_health(opened.source))
+        problems = tuple(str(error) for error in report.errors)
+        facts += [Fact(finding.table, f"{finding}.") for finding in report.findings]
+        if report.ok:
+            signals = read_signals(opened.source)
+            facts += [Fact(finding.table, f"{finding}.") for finding in contract_findings(signals)]
+            summary = portfolio_summary(signals)
+    return Connection(text, tuple(facts), tuple(draft.gaps), problems, summary)
+
+
+def _report(opened: OpenMapping) -> CheckReport:
+    return check_source(opened.source)

@@ -1,0 +1,179 @@
+"""The draft of a mapping file as TOML text."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from features.connect.column_names import TableGuess
+from features.connect.inspection import Inspected
+from features.packs.inputs import Relation
+from features.packs.queries import pack_queries
+from features.utils.sql_text import sql_identifier
+
+SCHEMA_FILE = "renewcast.schema.json"
+"""The file that the first line of a draft names, for editors."""
+
+
+@dataclass(frozen=True)
+class TableDraft:
+    """A table of the contract that is drafted from the names of columns.
+
+    Parameters
+    ----------
+    source : the source.
+    guess : what the table looks like.
+    values : for columns with a list of values, the given values and their meaning.
+    time : how instants are written, by column.
+    """
+
+    source: str
+    guess: TableGuess
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    time: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IdentityDraft:
+    """A proposed ``[identity]``.
+
+    Parameters
+    ----------
+    accounts : the SELECT of ids that are the same company.
+    spine : the source whose ids are preferred.
+    reasons : what each join compares, with how many accounts match.
+    """
+
+    accounts: str
+    spine: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A mapping to be written.
+
+    Parameters
+    ----------
+    sources : the inspected sources.
+    options : options of packs by source.
+    tables : tables that no pack gives.
+    identity : the proposed ``[identity]``; None for one source.
+    gaps : what a person must add.
+    """
+
+    sources: Sequence[Inspected]
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tables: Sequence[TableDraft] = ()
+    identity: IdentityDraft | None = None
+    gaps: Sequence[str] = ()
+
+    def text(self, folder: Path, *, expand: bool = False) -> str:
+        """Return the text of the mapping in ``folder``.
+
+        Parameters
+        ----------
+        folder : the folder of the file.
+        expand : whether to also write the SQL of the packs, which then takes the place of theirs.
+        """
+        titles = " and ".join(dict.fromkeys(each.title for each in self.sources))
+        blocks = [
+            f"#:schema {SCHEMA_FILE}\n"
+            f"# For completion in editors: renewcast connect --schema > {SCHEMA_FILE}\n"
+            f"about = {_text(f'Drafted by renewcast connect from {titles}.')}\n"
+        ]
+        blocks += [self._source(each, folder) for each in self.sources]
+        if expand:
+            blocks += self._expanded()
+        append = any(each.recognition for each in self.sources)
+        blocks += [_table(each, self._is_repeated(each), append) for each in self.tables]
+        if self.gaps:
+            blocks.append("".join(f"# Missing: {gap}\n" for gap in self.gaps))
+        if self.identity is not None:
+            blocks.append(_identity(self.identity))
+        return "\n".join(blocks)
+
+    def _source(self, source: Inspected, folder: Path) -> str:
+        lines = [f"[sources.{source.name}]", f"uri = {_text(source.uri(folder))}"]
+        if source.recognition is None:
+            return "\n".join(lines) + "\n"
+        pack = source.recognition.pack
+        lines += [f"pack = {_text(pack.name)}", f"version = {pack.file.version}"]
+        given = self.options.get(source.name, {})
+        lines += [f"options.{name} = {_option(value)}" for name, value in given.items()]
+        others = [f"{name} = {_option(o.default)}" for name, o in pack.file.options.items() if name not in given]
+        if others:
+            lines += textwrap.wrap(
+                f"Other options: {', '.join(others)}", 110, initial_indent="# ", subsequent_indent="#   "
+            )
+        return "\n".join(lines) + "\n"
+
+    def _expanded(self) -> list[str]:
+        """Return the tables of all packs as queries over the tables of their sources."""
+        blocks = []
+        for source in self.sources:
+            if source.recognition is None:
+                continue
+            relations = [
+                Relation(name, source.tables.columns(name), f"{source.name}.{sql_identifier(name)}")
+                for name in source.tables.names
+            ]
+            queries = pack_queries(source.recognition.pack, relations, self.options.get(source.name, {}))
+            for table, sql in queries.tables.items():
+                lines = [f"[[tables.{table}]]", f"ids = {_text(source.name)}", f"query = {_long_text(sql)}"]
+                lines.append(f'orphans = "{"add" if table in ("subscriptions", "orders") else "drop"}"')
+                blocks.append("\n".join(lines[: 3 if table == "accounts" else 4]) + "\n")
+        return blocks
+
+    def _is_repeated(self, draft: TableDraft) -> bool:
+        """Return whether a table has several parts."""
+        return sum(each.guess.table == draft.guess.table for each in self.tables) > 1
+
+
+def _table(draft: TableDraft, several: bool, append: bool) -> str:
+    guess = draft.guess
+    head = f"[[tables.{guess.table}]]" if several else f"[tables.{guess.table}]"
+    lines = [head, f"from = {_text(f'{draft.source}.{guess.name}')}"]
+    if append:
+        lines.append("append = true")
+    if guess.columns:
+        pairs = ", ".join(f"{column} = {_text(given)}" for column, given in guess.columns.items())
+        lines.append(f"columns = {{ {pairs} }}")
+    if guess.constants:
+        lines.append(f"constants = {{ {', '.join(f'{c} = {_text(v)}' for c, v in guess.constants.items())} }}")
+    for column, rule in draft.time.items():
+        lines.append(f"time.{column} = {{ {', '.join(f'{key} = {_text(value)}' for key, value in rule.items())} }}")
+    for column, meanings in draft.values.items():
+        pairs = ", ".join(f"{_text(value)} = {_text(meaning)}" for value, meaning in meanings.items())
+        lines.append(f"values.{column} = {{ {pairs} }}")
+    for column, units in guess.units.items():
+        lines.append(f"units.{column} = [{', '.join(map(_text, units))}]")
+    return "\n".join(lines) + "\n"
+
+
+def _identity(draft: IdentityDraft) -> str:
+    reasons = "".join(f"# {reason}\n" for reason in draft.reasons)
+    return f"[identity]\n{reasons}spine = {_text(draft.spine)}\naccounts = {_long_text(draft.accounts)}\n"
+
+
+def _option(value: object) -> str:
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_text(str(each)) for each in value)}]"
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Return a TOML string of one line."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _long_text(text: str) -> str:
+    """Return a TOML string of several lines."""
+    if "'''" in text or any(ord(c) < 32 and c not in "\n\t" for c in text):
+        return _text(text)
+    return f"'''\n{text}'''"

@@ -1,0 +1,132 @@
+"""What a mapping assumes and what its tables contain, in sentences with counts. No sentence has a customer's value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from features.connect.draft import TableDraft
+from features.connect.inspection import Inspected
+from features.contract.current_contract import current_tables
+from features.feed_health.feed_health import Feeds
+from features.packs.inputs import bind_input
+from features.packs.options import option_values
+from features.sources.mapping.open_mapping import OpenMapping
+from features.sources.mapping.pack_parts import relations_of
+from features.utils.dates import to_iso
+from features.utils.formatting import count_of
+from features.utils.sql_text import sql_identifier
+
+MAX_CURRENCIES = 20
+"""Columns with more values are not those of currencies."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A sentence to confirm.
+
+    Parameters
+    ----------
+    about : the source, or the table.
+    text : the sentence.
+    """
+
+    about: str
+    text: str
+
+
+def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> Iterator[Fact]:
+    """Return what each source was recognized as."""
+    for source in sources:
+        if source.recognition is None:
+            drafted = [f"{each.guess.name} as {each.guess.table}" for each in tables if each.source == source.name]
+            what = ", ".join(drafted) if drafted else "no table looks like one of the data contract"
+            yield Fact(source.name, f"No pack knows its {count_of(len(source.tables.names), 'table')}: {what}.")
+            continue
+        found = source.recognition
+        read, all_tables = len(set(found.inputs.values())), len(source.tables.names)
+        yield Fact(
+            source.name,
+            f"{found.pack.file.title} (pack {found.pack.name}, version {found.pack.file.version}): it reads {read} of "
+            f"{count_of(all_tables, 'table')}, and {found.score:.0%} of its columns are there.",
+        )
+        if found.ambiguous:
+            yield Fact(source.name, f"The tables also fit {', '.join(found.ambiguous)}: check that the pack is right.")
+
+
+def pack_facts(opened: OpenMapping) -> Iterator[Fact]:
+    """Return what the packs assume, with how many rows that concerns."""
+    connection = opened.source.connection.con
+    for source, queries in opened.queries.items():
+        for table in queries.omitted:
+            if table not in opened.source.tables and table != "fx_rates":
+                yield Fact(source, f"Nothing is known about {table}: the tables that it needs are not there.")
+        for assumption in queries.assumptions:
+            row: dict[str, object] = {}
+            if assumption.query:
+                cursor = connection.execute(assumption.query)
+                names = [str(column[0]) for column in cursor.description or ()]
+                row = dict(zip(names, cursor.fetchone() or (), strict=False))
+            if text := assumption.sentence(row):
+                yield Fact(source, text)
+        yield from _inputs(opened, source)
+
+
+def _inputs(opened: OpenMapping, source: str) -> Iterator[Fact]:
+    """Return which tables are not read, and how many versions the tables with several versions of a row have."""
+    pack = next(each for each in opened.packs if each.source == source)
+    values, relations = option_values(pack.pack, pack.options), relations_of(opened.relations[source])
+    for name, table in opened.queries[source].inputs.items():
+        latest = pack.pack.file.inputs[name].latest
+        bound = bind_input(pack.pack, name, relations, values)
+        for other, missing in bound.lacking if not table else ():
+            yield Fact(source, f"The table {other} is not read: it has no column {', '.join(missing)}.")
+        if not table or latest is None:
+            continue
+        keys = [bound.expressions[key][0] for key in latest.key if key in bound.expressions]
+        if len(keys) < len(latest.key):
+            continue
+        whole = f"memory.{sql_identifier(source)}.{sql_identifier(table)}"
+        sql = f"SELECT count(*), count(DISTINCT ({', '.join(keys)})) FROM {whole}"
+        rows, ids = opened.source.connection.con.execute(sql).fetchone() or (0, 0)
+        if rows > ids:
+            yield Fact(
+                source, f"{table} has {count_of(rows, 'row')} of {count_of(ids, 'id')}: the latest of each counts."
+            )
+
+
+def value_facts(opened: OpenMapping) -> Iterator[Fact]:
+    """Return how often each value of the contract's lists, and each currency, occurs."""
+    for name, table in opened.source.tables.items():
+        for column in current_tables()[name].columns:
+            currency = column.name == "currency"
+            if column.name not in table.columns or not (column.values or currency):
+                continue
+            text = f"trim(CAST({sql_identifier(column.name)} AS VARCHAR))"
+            text = f"upper({text})" if currency else f"lower({text})"
+            rows = opened.source.connection.con.execute(
+                f"SELECT {text}, count(*) FROM \"given_{name}\" WHERE {text} <> '' GROUP BY 1 ORDER BY 2 DESC, 1"
+            ).fetchall()
+            # Other values may be a customer's own.
+            known = [(v, n) for v, n in rows if v in column.values or (currency and len(v) == 3 and v.isalpha())]
+            others = sum(n for _, n in rows) - sum(n for _, n in known)
+            if currency and len(known) > MAX_CURRENCIES:
+                known = known[:MAX_CURRENCIES]
+            parts = [f"{value} {n:,}" for value, n in known] + ([f"other values {others:,}"] if others else [])
+            if parts:
+                yield Fact(name, f"{column.name}: {', '.join(parts)}.")
+
+
+def feed_facts(feeds: Feeds) -> Iterator[Fact]:
+    """Return where each feed ends, and up to when the data are complete."""
+    ends = {name: feed.last for name, feed in feeds.tables.items() if feed.last is not None}
+    for name, last in ends.items():
+        yield Fact(name, f"The last row is of {_day(last)}.")
+    if feeds.end is not None:
+        why = f", the newest row of {feeds.decided_by}" if feeds.decided_by else ""
+        yield Fact("end", f"The data are read as complete through {to_iso(feeds.end)}{why}.")
+
+
+def _day(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d}"

@@ -1,0 +1,257 @@
+"""Propose which accounts of several sources are the same company, by ids, domains and names that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from features.connect.draft import IdentityDraft, TableDraft
+from features.sources.mapping.open_mapping import OpenMapping
+from features.utils.formatting import percent
+from features.utils.sql_text import sql_identifier
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+LEAST_SHARE = 0.05
+"""A join must match at least this share of the smaller source's accounts."""
+_TRUST = {"id": 2.0, "domain": 1.3, "name": 1.0}
+"""How much a match of each kind counts."""
+_KEY_NAMES = {
+    "domain": ("domain", "website", "url", "email", "domain_name", "domain_names", "company_domain"),
+    "name": ("name", "company_name", "account_name", "company", "organization", "customer_name"),
+}
+_MAILERS = (
+    "gmail.com",
+    "googlemail.com",
+    "outlook.com",
+    "hotmail.com",
+    "live.com",
+    "yahoo.com",
+    "icloud.com",
+    "me.com",
+    "aol.com",
+    "gmx.de",
+    "gmx.net",
+    "web.de",
+    "proton.me",
+    "protonmail.com",
+)
+"""Domains of private mailboxes, which say nothing about a company."""
+_LEGAL_FORMS = "inc|llc|ltd|limited|gmbh|ag|corp|corporation|co|company|sa|sas|sarl|bv|ab|oy|plc|kg|srl|spa|pty"
+
+
+@dataclass(frozen=True)
+class KeyTable:
+    """A table that has account ids of a source, with columns that other sources may share.
+
+    Parameters
+    ----------
+    source : the source.
+    name : the table, as a query of a mapping names it.
+    account_id : its column with account ids.
+    columns : its other columns of text or numbers.
+    """
+
+    source: str
+    name: str
+    account_id: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Join:
+    """A way to join two sources."""
+
+    kind: str
+    matched: int
+    smaller: int
+    reason: str
+    sql: str
+
+
+def propose_identity(opened: OpenMapping, tables: Sequence[TableDraft], order: Sequence[str]) -> IdentityDraft | None:
+    """Propose ``[identity]``; None if no two sources share anything.
+
+    Parameters
+    ----------
+    opened : the opened draft without an identity.
+    tables : tables drafted from the names of columns.
+    order : the sources, the one whose ids are preferred first.
+    """
+    connection: Backend = opened.source.connection
+    found = {source: _key_tables(opened, tables, source) for source in order}
+    joins: list[_Join] = []
+    for i, source in enumerate(order):
+        candidates = [
+            join for other in order[:i] for join in _joins(connection, found[other], found[source], other, source)
+        ]
+        good = [join for join in candidates if join.matched and join.matched >= LEAST_SHARE * join.smaller]
+        if good:
+            joins.append(max(good, key=lambda join: (join.matched * _TRUST[join.kind], _TRUST[join.kind])))
+    if not joins:
+        return None
+    return IdentityDraft(
+        "\nUNION ALL BY NAME\n".join(join.sql for join in joins), order[0], tuple(join.reason for join in joins)
+    )
+
+
+def _key_tables(opened: OpenMapping, tables: Sequence[TableDraft], source: str) -> list[KeyTable]:
+    """Return the tables with account ids of a source."""
+    connection = opened.source.connection
+    result = []
+    queries = opened.queries.get(source)
+    if queries is not None:
+        for name in ("pack_keys", "pack_accounts"):
+            columns = _columns(connection, source, name)
+            if "account_id" in columns:
+                others = tuple(c for c, kind in columns.items() if c != "account_id" and _is_key(kind))
+                result.append(KeyTable(source, f"{source}.{name}", "account_id", others))
+        result += _raw_key_tables(opened, source, result)
+    for draft in tables:
+        given = draft.guess.matched.get("account_id")
+        if draft.source == source and draft.guess.table == "accounts" and given:
+            columns = _columns(connection, source, draft.guess.name)
+            others = tuple(c for c, kind in columns.items() if c != given and _is_key(kind))
+            result.append(KeyTable(source, f"{source}.{sql_identifier(draft.guess.name)}", given, others))
+    return result
+
+
+def _raw_key_tables(opened: OpenMapping, source: str, known: Sequence[KeyTable]) -> list[KeyTable]:
+    """Return the tool's own tables of accounts, which may have columns that a user added."""
+    connection = opened.source.connection
+    if not known:
+        return []
+    ids = f"SELECT CAST(account_id AS VARCHAR) FROM memory.{known[0].name}"
+    accounts = _count(connection, f"SELECT count(DISTINCT account_id) FROM memory.{known[0].name}")
+    result = []
+    for table in dict.fromkeys(filter(None, opened.queries[source].inputs.values())):
+        columns = {c: kind for c, kind in _columns(connection, source, table).items() if _is_key(kind)}
+        whole = f"memory.{sql_identifier(source)}.{sql_identifier(table)}"
+        for column in columns:
+            # The id column of a table of accounts has nearly all accounts, each once or a few times (versions).
+            text = f"CAST({sql_identifier(column)} AS VARCHAR)"
+            there = f"SELECT count(DISTINCT {text}) FROM {whole} WHERE {text} IN ({ids})"
+            rows = f"SELECT count(DISTINCT {text}) FROM {whole}"
+            if column.lower() == "id" and accounts and _count(connection, there) >= 0.9 * accounts:
+                others = tuple(c for c in columns if c != column)
+                if _count(connection, rows) <= 3 * accounts:
+                    result.append(KeyTable(source, f"{source}.{sql_identifier(table)}", column, others))
+    return result
+
+
+def _columns(connection: Backend, source: str, table: str) -> dict[str, str]:
+    rows = connection.con.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'memory' AND schema_name = ? "
+        "AND table_name = ? ORDER BY column_index",
+        [source, table],
+    ).fetchall()
+    return {str(name): str(kind) for name, kind in rows}
+
+
+def _is_key(sql_type: str) -> bool:
+    return sql_type.upper() in ("VARCHAR", "BIGINT", "INTEGER", "UUID", "HUGEINT")
+
+
+def _joins(
+    connection: Backend, ones: Iterable[KeyTable], others: Iterable[KeyTable], one: str, other: str
+) -> list[_Join]:
+    """Return the ways to join two sources."""
+    result: list[_Join] = []
+    ones, others = list(ones), list(others)
+    for left, right in ((ones, others), (others, ones)):
+        for table in left:
+            for target in right[:1]:
+                result += _id_joins(connection, table, target)
+    for kind in ("domain", "name"):
+        pairs = [(a, b, x, y) for a in ones for b in others for x in _named(a, kind) for y in _named(b, kind)]
+        result += [join for pair in pairs if (join := _value_join(connection, kind, *pair))]
+    return result
+
+
+def _named(table: KeyTable, kind: str) -> list[str]:
+    return [column for column in table.columns if column.lower() in _KEY_NAMES[kind]]
+
+
+def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_Join]:
+    """Return joins of a column of ``table`` with the account ids of another source."""
+    ids = f"SELECT CAST({sql_identifier(target.account_id)} AS VARCHAR) FROM memory.{target.name}"
+    result = []
+    for column in table.columns:
+        text = f"CAST({sql_identifier(column)} AS VARCHAR)"
+        matched = _count(connection, f"SELECT count(DISTINCT {text}) FROM memory.{table.name} WHERE {text} IN ({ids})")
+        # Small numbers are the same in many columns by chance.
+        if not matched or _has_short_values(connection, f"memory.{table.name}", text):
+            continue
+        smaller = min(_accounts(connection, table), _accounts(connection, target))
+        where = f"{_shown(table.name)}.{column} has ids of {target.source}"
+        sql = (
+            f"SELECT {sql_identifier(table.account_id)} AS {table.source}, "
+            f"{sql_identifier(column)} AS {target.source}\nFROM {table.name}\n"
+            f"WHERE {sql_identifier(column)} IS NOT NULL"
+        )
+        result.append(_Join("id", matched, smaller, _reason(where, matched, smaller), sql))
+    return result
+
+
+def _has_short_values(connection: Backend, relation: str, text: str) -> bool:
+    """Return whether ids are so short that they may be equal by chance."""
+    return _count(connection, f"SELECT coalesce(max(length({text})), 0) FROM {relation}") < 4
+
+
+def _value_join(
+    connection: Backend, kind: str, one: KeyTable, other: KeyTable, one_column: str, other_column: str
+) -> _Join | None:
+    """Return the join of two columns by what they have in common, where each side has it once."""
+    left, right = (
+        _unique(kind, table, column, prefix)
+        for table, column, prefix in ((one, one_column, "memory."), (other, other_column, "memory."))
+    )
+    matched = _count(connection, f"SELECT count(*) FROM ({left}) AS a JOIN ({right}) AS b USING (shared)")
+    if not matched:
+        return None
+    smaller = min(_accounts(connection, one), _accounts(connection, other))
+    where = f"{_shown(one.name)}.{one_column} and {_shown(other.name)}.{other_column} have the same {kind}"
+    sql = (
+        f"SELECT a.id AS {one.source}, b.id AS {other.source}\n"
+        f"FROM ({_unique(kind, one, one_column, '')}\n) AS a\n"
+        f"JOIN ({_unique(kind, other, other_column, '')}\n) AS b USING (shared)"
+    )
+    return _Join(kind, matched, smaller, _reason(where, matched, smaller), sql)
+
+
+def _unique(kind: str, table: KeyTable, column: str, prefix: str) -> str:
+    """Return a SELECT of account ids by a domain or name that only one account has."""
+    value = f"lower(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
+    unwanted = ", ".join(f"'{each}'" for each in ("", *(_MAILERS if kind == "domain" else ())))
+    if kind == "domain" and table.name.endswith(".pack_keys"):
+        # Packs reduce addresses to their domains.
+        shared = f"lower({sql_identifier(column)})"
+    elif kind == "domain":
+        shared = f"regexp_extract({value}, '^(?:[a-z]+://)?(?:[^@/]*@)?(?:www[.])?([a-z0-9.-]+[.][a-z]+)', 1)"
+    else:
+        plain = f"regexp_replace({value}, '[ ,.]+({_LEGAL_FORMS})[.]?$', '')"
+        shared = f"regexp_replace({plain}, '[^\\p{{L}}\\p{{N}}]+', '', 'g')"
+    account = sql_identifier(table.account_id)
+    return (
+        f"\n  SELECT {shared} AS shared,\n    min({account}) AS id\n  FROM {prefix}{table.name}\n"
+        f"  GROUP BY 1 HAVING count(DISTINCT {account}) = 1 AND shared NOT IN ({unwanted})"
+    )
+
+
+def _accounts(connection: Backend, table: KeyTable) -> int:
+    return _count(connection, f"SELECT count(DISTINCT {sql_identifier(table.account_id)}) FROM memory.{table.name}")
+
+
+def _count(connection: Backend, sql: str) -> int:
+    row = connection.con.execute(sql).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _shown(name: str) -> str:
+    return name.replace('"', "")
+
+
+def _reason(where: str, matched: int, smaller: int) -> str:
+    return f"{where}: {matched:,} of {smaller:,} accounts match ({percent(matched / smaller if smaller else 0.0, 0)})"

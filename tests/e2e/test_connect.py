@@ -1,0 +1,261 @@
+"""`renewcast connect` through the command line: from exports to a mapping that `check` accepts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+STRIPE = {
+    "customer": """
+id,name,email,created,is_deleted
+cus_0001,SECRET One,ann@one.example,2024-01-01,false
+cus_0002,SECRET Two,bob@two.example,2024-02-01,false
+cus_0003,SECRET Three,cy@gmail.com,2024-03-01,false
+""",
+    "subscription": """
+id,customer_id,status,created,start_date,current_period_start,current_period_end,cancel_at_period_end,canceled_at,ended_at
+sub_1,cus_0001,active,2025-03-01,2025-03-01,2026-03-01,2027-03-01,false,,
+sub_2,cus_0002,active,2025-10-01,2025-10-01,2025-10-01,2026-10-01,false,,
+sub_3,cus_0003,canceled,2024-05-01,2024-05-01,2025-05-01,2026-05-01,false,2026-05-01,2026-05-01
+""",
+    "subscription_item": """
+id,subscription_id,plan_id,quantity,created
+si_1,sub_1,price_1,10,2025-03-01
+si_2,sub_2,price_2,1,2025-10-01
+si_3,sub_3,price_1,1,2024-05-01
+""",
+    "price": """
+id,currency,unit_amount,recurring_interval,recurring_interval_count,recurring_usage_type
+price_1,usd,1000,month,1,licensed
+price_2,usd,500000,year,1,licensed
+""",
+    "charge": """
+id,customer_id,amount,currency,created,status,paid
+ch_1,cus_0001,12000,usd,2026-09-01,failed,false
+""",
+}
+SALESFORCE = {
+    "account": """
+id,name,industry,created_date,is_deleted,stripe_customer_id__c,website,owner_id,master_record_id
+001000000000001AAA,One Inc,retail,2023-12-01,false,cus_0001,https://www.one.example/about,,
+001000000000002AAA,Two,,2024-02-10,false,,two.example,,
+001000000000009AAA,Nine,,2024-04-01,false,,,,
+""",
+    "event": """
+id,account_id,activity_date_time,created_date,subject,type,is_deleted,what_id,end_date_time
+00U1,001000000000001AAA,2026-08-01T10:00:00Z,2026-07-01T10:00:00Z,Call,Meeting,false,,2026-08-01T11:00:00Z
+""",
+}
+
+
+def _write(folder: Path, tables: dict[str, str]) -> Path:
+    folder.mkdir(parents=True)
+    for name, text in tables.items():
+        (folder / f"{name}.csv").write_text(text.strip() + "\n", encoding="utf-8")
+    return folder
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_one_tool_from_its_export_to_a_check(renewcast: Any, tmp_path: Path) -> None:
+    folder, out, home = _write(tmp_path / "stripe", STRIPE), tmp_path / "mapping.toml", tmp_path / "home"
+    result = renewcast("connect", folder, "--out", out, home=home)
+    # 10 seats of 10.00 a month are 1,200 a year; one of 5,000 a year. The first renews in March, the second in October.
+    assert "2 active accounts, ARR 6.20k, 1 due next quarter\n" in result.stdout
+    assert f"renewcast check {out}" in _words(result.stdout)
+    assert "Stripe (pack stripe, version" in _words(result.stdout)
+    assert "currency: USD 3" in _words(result.stdout)
+    assert "SECRET" not in result.stdout + result.stderr
+    mapping = tomllib.loads(out.read_text(encoding="utf-8"))
+    assert mapping["sources"]["billing"]["uri"] == "stripe"
+    assert mapping["sources"]["billing"]["pack"] == "stripe"
+    checked = renewcast("check", out, "--json", home=home)
+    assert json.loads(checked.stdout)["ok"] is True
+
+
+def test_a_file_is_replaced_only_with_force(renewcast: Any, tmp_path: Path) -> None:
+    folder, out, home = _write(tmp_path / "stripe", STRIPE), tmp_path / "mapping.toml", tmp_path / "home"
+    out.write_text("mine")
+    result = renewcast("connect", folder, "--out", out, home=home, expect=2)
+    assert "exists already" in result.stderr
+    assert out.read_text() == "mine"
+    renewcast("connect", folder, "--out", out, "--force", home=home)
+    assert 'pack = "stripe"' in out.read_text(encoding="utf-8")
+
+
+def test_two_tools_are_joined_by_what_they_share(renewcast: Any, tmp_path: Path) -> None:
+    _write(tmp_path / "exports" / "stripe", STRIPE)
+    _write(tmp_path / "exports" / "salesforce", SALESFORCE)
+    out, home = tmp_path / "mapping.toml", tmp_path / "home"
+    result = renewcast("connect", tmp_path / "exports", "--out", out, "--json", home=home)
+    payload = json.loads(result.stdout)
+    assert payload["summary"]["line"] == "2 active accounts, ARR 6.20k, 1 due next quarter"
+    facts = {fact["text"] for fact in payload["facts"]}
+    assert "crm.pack_keys.domain and billing.pack_keys.domain have the same domain: 2 of 3 accounts match (67%)." in facts
+    assert any(text.startswith("identity: 2 of 3 accounts of crm have a partner") for text in facts)
+    assert any(text.startswith("identity: 2 of 3 accounts of billing have a partner") for text in facts)
+    mapping = tomllib.loads(out.read_text(encoding="utf-8"))
+    assert list(mapping["sources"]) == ["crm", "billing"]
+    assert mapping["identity"]["spine"] == "crm"
+    renewcast("snapshot", out, "--as-of", "2026-08-15", "--out", tmp_path / "s.csv", home=home)
+    with (tmp_path / "s.csv").open(encoding="utf-8") as file:
+        rows = {row["account_id"]: row for row in csv.DictReader(file)}
+    assert sorted(rows) == ["001000000000001AAA", "001000000000002AAA"]
+
+
+def test_without_a_file_the_draft_is_printed(renewcast: Any, tmp_path: Path) -> None:
+    folder = _write(tmp_path / "stripe", STRIPE)
+    result = renewcast("connect", f"payments={folder}", home=tmp_path / "home")
+    assert "[sources.payments]" in result.stdout
+    assert f'uri = "{folder}"' in result.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "stripe"] or not (tmp_path / "home").exists()
+
+
+def test_the_expanded_sql_gives_the_same_figures(renewcast: Any, tmp_path: Path) -> None:
+    _write(tmp_path / "exports" / "stripe", STRIPE)
+    _write(tmp_path / "exports" / "salesforce", SALESFORCE)
+    home = tmp_path / "home"
+    for name, more in (("short", ()), ("long", ("--expand",))):
+        renewcast("connect", tmp_path / "exports", "--out", tmp_path / f"{name}.toml", *more, home=home)
+    short, long = (tomllib.loads((tmp_path / f"{name}.toml").read_text(encoding="utf-8")) for name in ("short", "long"))
+    assert "tables" not in short
+    assert all("SELECT" in part["query"] for part in long["tables"]["accounts"])
+    for name in ("short", "long"):
+        mapping, out = tmp_path / f"{name}.toml", tmp_path / f"{name}.csv"
+        renewcast("snapshot", mapping, "--as-of", "2026-08-15", "--out", out, home=home)
+    assert (tmp_path / "short.csv").read_text() == (tmp_path / "long.csv").read_text()
+
+
+def test_schemas_of_one_warehouse_are_sources(renewcast: Any, tmp_path: Path) -> None:
+    for name, tables in (("stripe", STRIPE), ("salesforce", SALESFORCE)):
+        _write(tmp_path / name, tables)
+    with duckdb.connect(str(tmp_path / "wh.duckdb")) as warehouse:
+        for name, tables in (("stripe", STRIPE), ("salesforce", SALESFORCE)):
+            warehouse.execute(f"CREATE SCHEMA {name}")
+            for table in tables:
+                warehouse.execute(f"CREATE TABLE {name}.{table} AS SELECT * FROM '{tmp_path / name / table}.csv'")
+    out, home = tmp_path / "mapping.toml", tmp_path / "home"
+    result = renewcast("connect", f"duckdb:///{tmp_path / 'wh.duckdb'}", "--out", out, home=home)
+    assert "2 active accounts, ARR 6.20k, 1 due next quarter" in result.stdout
+    sources = tomllib.loads(out.read_text(encoding="utf-8"))["sources"]
+    assert {name: source["uri"] for name, source in sources.items()} == {
+        "crm": "duckdb:///wh.duckdb?schema=salesforce",
+        "billing": "duckdb:///wh.duckdb?schema=stripe",
+    }
+    renewcast("check", out, home=home)
+
+
+UNKNOWN = {
+    "customers": "ID,CompanyName,SignupDate,Country\n1,SECRET,1704067200,DE\n2,SECRET,1706745600,\n",
+    "contracts": "contract_id,customer_id,start_date,end_date,mrr_cents,status\nk1,1,01/31/2025,,10000,live\nk2,2,02/28/2025,06/30/2026,20000,Terminated\n",
+    "tickets": "id,customer_id,created,closed,priority\nt1,1,2026-01-01,2026-01-02,P1\nt2,1,2026-02-01,,odd\n",
+    "sales": "id,customer,day\n1,1,2025-01-01\n",
+}
+
+
+def test_unknown_tables_are_drafted_by_their_columns(renewcast: Any, tmp_path: Path) -> None:
+    folder, out, home = _write(tmp_path / "own", UNKNOWN), tmp_path / "mapping.toml", tmp_path / "home"
+    result = renewcast("connect", folder, "--out", out, home=home)
+    text = _words(result.stdout)
+    assert "No pack knows its 4 tables" in text
+    assert "orders.amount: no column of own.sales looks like it" in text
+    tables = tomllib.loads(out.read_text(encoding="utf-8"))["tables"]
+    assert tables["accounts"]["columns"] == {
+        "account_id": "ID",
+        "created_at": "SignupDate",
+        "name": "CompanyName",
+        "region": "Country",
+    }
+    assert tables["accounts"]["time"] == {"created_at": {"epoch": "s"}}
+    assert tables["subscriptions"]["units"] == {"arr": ["cents", "monthly"]}
+    assert tables["subscriptions"]["time"]["started_at"] == {"format": "%m/%d/%Y"}
+    assert tables["subscriptions"]["values"]["status"] == {"live": "active", "terminated": ""}
+    # Severity is required, so that the value that nothing explains is a problem to correct in the draft.
+    assert tables["support"]["values"]["severity"] == {"odd": "", "p1": "urgent"}
+    assert "support.severity: an empty value in 1 row (row 2)" in text
+    changed = out.read_text(encoding="utf-8").replace('"odd" = ""', '"odd" = "low"')
+    out.write_text(changed, encoding="utf-8")
+    result = renewcast("check", out, home=home)
+    # 100.00 and 200.00 a month, and the second ends after the end of the data.
+    assert "2 active accounts, ARR 3.60k" in result.stdout
+
+
+def test_tables_of_the_contract_need_no_mapping(renewcast: Any, tmp_path: Path) -> None:
+    tables = {
+        "accounts": "account_id,created_at\na,2025-01-01",
+        "subscriptions": "account_id,started_at,arr\na,2025-01-01,1",
+    }
+    folder = _write(tmp_path / "signals", tables)
+    result = renewcast("connect", folder, "--out", tmp_path / "x.toml", home=tmp_path / "home", expect=2)
+    assert f"no mapping is needed: renewcast check {folder}" in result.stderr
+    assert not (tmp_path / "x.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({"subscription": None}, (), "looks like Stripe, but there is no table subscription"),
+        ({"subscription": ("customer_id", "kunde")}, (), "the table subscription has no column customer_id"),
+        ({}, ("--option", "billing.color=red"), "there is no option billing.color"),
+        ({}, ("--option", "billing"), "--option is not valid"),
+        ({}, ("--option", "test_mode=perhaps"), "test_mode"),
+    ],
+)  # fmt: skip
+def test_bad_exports_end_with_one_message_and_no_file(
+    renewcast: Any, tmp_path: Path, change: dict[str, Any], arguments: tuple[str, ...], message: str
+) -> None:
+    tables = dict(STRIPE)
+    for name, how in change.items():
+        if how is None:
+            del tables[name]
+        else:
+            tables[name] = tables[name].replace(*how)
+    folder, out = _write(tmp_path / "stripe", tables), tmp_path / "mapping.toml"
+    result = renewcast("connect", folder, "--out", out, *arguments, home=tmp_path / "home", expect=2)
+    assert message in _words(result.stderr)
+    assert result.stderr.count("Error:") == 1
+    assert "SECRET" not in result.stderr + result.stdout
+    assert not out.exists()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["stripe"]
+
+
+def test_a_table_that_lacks_a_column_is_named(renewcast: Any, tmp_path: Path) -> None:
+    tables = STRIPE | {"customer": STRIPE["customer"].replace("id,", "kunde,", 1)}
+    result = renewcast("connect", _write(tmp_path / "stripe", tables), home=tmp_path / "home")
+    assert "The table customer is not read: it has no column id." in _words(result.stdout)
+
+
+def test_places_that_are_no_sources(renewcast: Any, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert "does not exist" in renewcast("connect", tmp_path / "nowhere", home=home, expect=2).stderr
+    (tmp_path / "empty").mkdir()
+    assert "no data files" in renewcast("connect", tmp_path / "empty", home=home, expect=2).stderr
+    (tmp_path / "m.toml").write_text("")
+    assert "is a mapping file already" in renewcast("connect", tmp_path / "m.toml", home=home, expect=2).stderr
+    assert "there is no source" in renewcast("connect", home=home, expect=2).stderr
+
+
+def test_the_schema_describes_what_connect_writes(renewcast: Any, tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    home = tmp_path / "home"
+    schema = json.loads(renewcast("connect", "--schema", home=home).stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    _write(tmp_path / "exports" / "stripe", STRIPE)
+    _write(tmp_path / "exports" / "salesforce", SALESFORCE)
+    _write(tmp_path / "own", UNKNOWN)
+    for name, place in (("tools", tmp_path / "exports"), ("own", tmp_path / "own")):
+        out = tmp_path / f"{name}.toml"
+        renewcast("connect", place, "--out", out, home=home)
+        mapping = tomllib.loads(out.read_text(encoding="utf-8"))
+        assert not list(validator.iter_errors(mapping))
+        mapping["tables"] = {"usage": {"form": "x"}}
+        assert list(validator.iter_errors(mapping))
