@@ -236,3 +236,27 @@ def snapshot_of() -> Callable[[PackRun, str], pd.DataFrame]:
         return snapshot(read_signals(from_tables(tables, run.queries.pack.name), as_of), Grid(as_of, 1, 1)).set_index("account_id")
 
     return compute
+
+
+@pytest.fixture
+def open_tickets() -> Callable[[PackRun, str], set[str]]:
+    """Return ``open_tickets(run, at)``: the tickets that were open at an instant, by what was known then."""
+
+    def find(run: PackRun, at: str) -> set[str]:
+        instant, support = pd.Timestamp(at), run["support"]
+        known = support[support.loaded_at < instant].sort_values("loaded_at").groupby("ticket_id").tail(1)
+        return set(known[~(known.resolved_at < instant)].ticket_id)
+
+    return find
+
+
+@pytest.fixture
+def contract_figures() -> Callable[[PackRun, str], tuple[int, float, str]]:
+    """Return ``contract_figures(run, at)``: active accounts, their ARR, and the next renewal."""
+
+    def find(run: PackRun, at: str) -> tuple[int, float, str]:
+        instant, rows = pd.Timestamp(at), run["subscriptions"]
+        running = rows[(rows.started_at <= instant) & ~(rows.ended_at <= instant)]
+        return running.account_id.nunique(), float(running.arr.sum()), f"{running.renewal_at.min():%Y-%m-%d}"
+
+    return find

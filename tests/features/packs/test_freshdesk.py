@@ -84,6 +84,14 @@ def test_tickets_are_resolved_when_resolved_and_the_rest_is_known_from_the_last_
     assert run.stated("-103 to 103").startswith("2 ratings ")
 
 
+def test_open_tickets_are_those_that_were_open_then(
+    run_pack: Callable[..., Any], open_tickets: Callable[..., set[str]]
+) -> None:
+    run = run_pack("freshdesk", TABLES)
+    days = ("2022-05-02", "2022-05-06 12:00", "2022-05-08", "2022-06-01")
+    assert [open_tickets(run, day) for day in days] == [{"101"}, {"102", "103", "107"}, {"103", "107"}, {"103"}]
+
+
 def test_your_own_statuses_can_mean_that_a_ticket_is_done(run_pack: Callable[..., Any]) -> None:
     run = run_pack("freshdesk", {**TABLES, "ticket": TICKETS.replace("2022-05-04, 2, 3,", "2022-05-04, 6, 3,")}, resolved_statuses="4,5,6")
     last = run["support"].sort_values("loaded_at").groupby("ticket_id").tail(1).set_index("ticket_id").resolved_at

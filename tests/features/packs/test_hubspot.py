@@ -107,6 +107,16 @@ def test_the_tables_keep_the_contract(run_pack: Callable[..., Any], violations: 
     assert violations(run_pack("hubspot", tables)) == []
 
 
+def test_active_companies_arr_and_next_renewal(
+    run_pack: Callable[..., Any], contract_figures: Callable[..., tuple[int, float, str]]
+) -> None:
+    run = run_pack("hubspot", TABLES)
+    assert contract_figures(run, "2020-01-01") == (1, 1_200.0, "2020-05-01")
+    # Acme 24,000; Beta with an unknown amount and 7,000 of consulting.
+    assert contract_figures(run, "2022-06-01") == (2, 31_000.0, "2023-01-10")
+    assert contract_figures(run, "2023-02-01") == (1, 7_000.0, "2023-03-01")
+
+
 def test_a_deal_closed_shortly_before_it_was_created_counts_from_its_creation(run_pack: Callable[..., Any]) -> None:
     deals = """
         deal_id, deal_pipeline_stage_id, property_amount, property_closedate, property_createdate

@@ -89,6 +89,14 @@ def test_conversations_of_customers_are_tickets_with_their_history(run_pack: Cal
     assert run.stated("several companies") == "1 contact of several companies, counted for the one linked last."
 
 
+def test_open_tickets_are_those_that_were_open_then(
+    run_pack: Callable[..., Any], open_tickets: Callable[..., set[str]]
+) -> None:
+    run = run_pack("intercom", TABLES)
+    days = ("2022-05-02", "2022-05-04", "2022-05-05 12:00", "2022-06-01")
+    assert [open_tickets(run, day) for day in days] == [{"v1"}, {"v4"}, {"v1", "v4"}, {"v4"}]
+
+
 def test_your_messages_count_as_chats_only_if_the_customer_replied(run_pack: Callable[..., Any]) -> None:
     run = run_pack("intercom", TABLES)
     assert run.rows("engagement", "account_id", "occurred_at", "kind", "outcome", "contact_id", "event_id") == [

@@ -75,6 +75,15 @@ def test_terms_come_from_won_opportunities_that_exist(run_pack: Callable[..., An
     )
 
 
+def test_active_accounts_arr_and_next_renewal(
+    run_pack: Callable[..., Any], contract_figures: Callable[..., tuple[int, float, str]]
+) -> None:
+    run = run_pack("salesforce", TABLES)
+    assert contract_figures(run, "2022-02-01") == (1, 36_000.0, "2023-01-01")
+    assert contract_figures(run, "2022-12-01") == (2, 54_000.0, "2023-01-01")
+    assert contract_figures(run, "2023-04-01") == (1, 6_000.0, "2023-07-01")
+
+
 @pytest.mark.parametrize("name", ["accounts", "subscriptions"])
 def test_camel_case_names_give_the_same_result(run_pack: Callable[..., Any], name: str) -> None:
     snake, camel = run_pack("salesforce", TABLES), run_pack("salesforce", camel_case(TABLES))
