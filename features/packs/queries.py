@@ -56,6 +56,7 @@ class PackQueries:
     tables : the SELECT of each contract table that the tables can fill.
     accounts : the SELECT of account ids and keys that other tools may share; empty if none.
     users : the SELECT that maps users to accounts; empty if none.
+    data_through : the SELECT of the instant up to which the export certainly reaches; empty if unknown.
     assumptions : what to state, with counts.
     inputs : the table that each input reads; empty if there is none.
     omitted : the contract tables that the given tables cannot fill.
@@ -65,6 +66,7 @@ class PackQueries:
     tables: dict[str, str]
     accounts: str
     users: str
+    data_through: str
     assumptions: tuple[AssumptionQuery, ...]
     inputs: dict[str, str]
     omitted: tuple[str, ...]
@@ -118,9 +120,11 @@ class _Builder:
                 assumptions.append(AssumptionQuery(text, sql))
         accounts = self._table("identity.accounts", file.identity.accounts)
         users = self._table("identity.users", file.identity.users)
+        through = Derived(query=file.data_through) if file.data_through else None
+        data_through = self._query("data_through", through) if through else ""
         inputs = {name: bound.relation.name if bound.relation else "" for name, bound in self.bound.items()}
         omitted = tuple(name for name in file.tables if name not in tables)
-        return PackQueries(self.pack, tables, accounts, users, tuple(assumptions), inputs, omitted)
+        return PackQueries(self.pack, tables, accounts, users, data_through, tuple(assumptions), inputs, omitted)
 
     def _is_available(self, name: str, path: tuple[str, ...]) -> bool:
         """Return whether the input has a table, or a query over inputs that are available."""

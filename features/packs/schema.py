@@ -194,6 +194,8 @@ class PackFile(PackPart):
     about : what the pack reads and maps, in plain English.
     documentation : public pages that describe the tables.
     prefixes : prefixes of table names, which are removed before names are compared.
+    data_through : a SELECT of one instant up to which the export certainly reaches: the newest sync or update of a
+        row.
     inputs, options, tables, identity, assumptions : see their classes.
     pitfalls : what users of the tool should know, one sentence each.
     """
@@ -205,6 +207,7 @@ class PackFile(PackPart):
     documentation: Names = ()
     prefixes: Names = ()
     pitfalls: Annotated[tuple[Text, ...], Field(strict=False, max_length=50)] = ()
+    data_through: Sql | None = None
     inputs: Annotated[dict[Name, Input], Field(min_length=1, max_length=100)]
     options: dict[Name, Option] = Field(default_factory=dict)
     tables: Annotated[dict[Name, PackTable], Field(min_length=1)]

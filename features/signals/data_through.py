@@ -4,10 +4,11 @@ Without a given end, a source is complete through its newest instant that is not
 the current time: a planned meeting or a mistyped date does not show how far the data reach. (A row may be dated up to a
 day after it was loaded, because ``loaded_at`` is often a date without a time.)
 
-The newest of all event tables decides, so that a feed that ended early does not limit the others. Contracts and
-accounts can be entered before their start. They decide only if there are no events, or if they clearly continue after
-the last event: for more than a quarter, and at no less than half of their earlier rate. Contracts, their ends and the
-labels are then complete through the newest start, and the event tables are reported as feeds that stopped.
+The newest of all event tables decides, so that a feed that ended early does not limit the others. An export that was
+synced after that reaches through its last sync. Contracts and accounts can be entered before their start. They decide
+only if there are no events, or if they clearly continue after the last event: for more than a quarter, and at no less
+than half of their earlier rate. Contracts, their ends and the labels are then complete through the newest start, and
+the event tables are reported as feeds that stopped.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Completeness:
     Parameters
     ----------
     through : the instant up to which it is complete, in UTC; None if no row has a date.
-    decided_by : the table that determines it; None if the instant was given.
+    decided_by : the table that determines it; None if the instant was given, or is that of the last sync.
     ends : the newest past instant of each table that has one, in UTC.
     """
 
@@ -83,6 +84,9 @@ def decide_completeness(source: Source, ends: Mapping[str, datetime | None]) -> 
     by = max(events or starts, key=newest.__getitem__, default=None)
     if events and by and "subscriptions" in newest and _contracts_continue(source, newest[by]):
         by = "subscriptions"
+    synced = source.synced_through
+    if synced is not None and (by is None or synced > newest[by]):
+        return Completeness(synced, None, newest)
     return Completeness(newest[by] if by else None, by, newest)
 
 

@@ -77,6 +77,7 @@ class Source:
         may be missing.
     states : values that describe accounts at a date, if the source has some that no event shows.
     data_through : the instant up to which the source is complete, if it says so; it applies unless another is given.
+    synced_through : an instant up to which the source certainly reaches, such as that of its last sync, if known.
     """
 
     connection: Any
@@ -90,6 +91,7 @@ class Source:
     partial: bool = False
     states: AccountStates | None = None
     data_through: datetime | None = None
+    synced_through: datetime | None = None
 
     @contextmanager
     def restricted_to(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,8 +148,15 @@ class _Opening:
             notes=[*self.builder.notes, *notes],
             partitions=dict.fromkeys(contract, keys),
             data_through=self.mapping.data_through,
+            synced_through=max(filter(None, map(self._synced_through, given.values())), default=None),
         )
         return OpenMapping(source, tuple(self.packs), given, matches, self.sources)
+
+    def _synced_through(self, queries: PackQueries) -> datetime | None:
+        """Return the instant up to which the export of a pack's tool certainly reaches, if it is known."""
+        row = self.connection.con.execute(queries.data_through).fetchone() if queries.data_through else None
+        through = row[0].replace(tzinfo=UTC) if row and row[0] else None
+        return through if through and through <= datetime.now(UTC) else None
 
     def _load(self, names: Names, packs: MappingABC[str, PackQueries]) -> None:
         """Load the tables that queries and packs read."""

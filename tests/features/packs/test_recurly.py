@@ -59,6 +59,8 @@ def test_the_sample_export_has_the_arr_that_was_computed_by_hand(run_export: Cal
     assert sorted(running.arr) == [1188.0, 67_152.0]
     assert sorted(running.renewal_at.astype(str)) == ["2022-08-20 09:31:52", "2022-09-11 08:20:38"]
     assert len(run["accounts"]) == 4
+    # The last sync of an account.
+    assert str(run.connection.execute(run.queries.data_through).fetchone()[0]) == "2022-08-30 08:23:24"
     assert run.stated("beyond the latest").startswith("1 version")
     assert len(run["subscriptions"][run["subscriptions"].end_reason == "cancelled"]) == 2
 

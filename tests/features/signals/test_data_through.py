@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -65,6 +67,22 @@ def test_how_far_the_data_reach(to_arrow: Any, tables: dict[str, Rows], through:
     assert (feeds.end, feeds.decided_by) == (expected, by)
     assert all(feed.last is None or feed.last <= NOW for feed in feeds.tables.values())
     assert read_signals(source, now=NOW).data_through == expected
+
+
+@pytest.mark.parametrize(("synced", "through"), [("2026-06-30", "2026-06-30"), ("2026-06-01", "2026-06-28")])
+def test_an_export_reaches_through_its_last_sync(to_arrow: Any, synced: str, through: str) -> None:
+    source = replace(_source(to_arrow, usage=_at("2026-06-28")), synced_through=datetime.fromisoformat(synced).replace(tzinfo=UTC))
+    expected = datetime.fromisoformat(through).replace(tzinfo=UTC)
+    assert completeness(source, NOW).through == feed_health(source, now=NOW).end == read_signals(source, now=NOW).data_through == expected
+    given = replace(source, data_through=datetime(2026, 6, 15, tzinfo=UTC))
+    assert completeness(given, NOW).through == given.data_through
+
+
+def test_an_event_table_without_rows_is_read_with_columns_outside_the_contract(to_arrow: Any) -> None:
+    tables = {n: to_arrow(n, r) for n, r in {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "billing": []}.items()}
+    tables["billing"] = tables["billing"].append_column("currency", pa.array([], pa.string()))
+    signals = read_signals(from_tables(tables, "a test"), now=NOW)
+    assert signals.connection.table("signals_billing").count().execute() == 0
 
 
 def test_rows_after_the_end_are_counted_and_reported(to_arrow: Any) -> None:
