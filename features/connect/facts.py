@@ -12,6 +12,7 @@ from features.contract.current_contract import current_tables
 from features.feed_health.feed_health import Feeds
 from features.packs.inputs import bind_input
 from features.packs.options import option_values
+from features.packs.schema import InputColumn
 from features.sources.mapping.open_mapping import OpenMapping
 from features.sources.mapping.pack_parts import relations_of
 from features.utils.dates import to_iso
@@ -77,11 +78,14 @@ def _inputs(opened: OpenMapping, source: str) -> Iterator[Fact]:
     """Return which tables are not read, and how many versions the tables with several versions of a row have."""
     pack = next(each for each in opened.packs if each.source == source)
     values, relations = option_values(pack.pack, pack.options), relations_of(opened.relations[source])
+    read = set(opened.queries[source].inputs.values())
     for name, table in opened.queries[source].inputs.items():
         latest = pack.pack.file.inputs[name].latest
         bound = bind_input(pack.pack, name, relations, values)
         for other, missing in bound.lacking if not table else ():
-            yield Fact(source, f"The table {other} is not read: it has no column {', '.join(missing)}.")
+            if other not in read:
+                columns = ", ".join(_landed_name(bound.input.columns[column], column) for column in missing)
+                yield Fact(source, f"The table {other} is not read: it has no column {columns}.")
         if not table or latest is None:
             continue
         keys = [bound.expressions[key][0] for key in latest.key if key in bound.expressions]
@@ -130,3 +134,8 @@ def feed_facts(feeds: Feeds) -> Iterator[Fact]:
 
 def _day(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d}"
+
+
+def _landed_name(column: InputColumn, name: str) -> str:
+    """Return the name that loaders give a pack's column."""
+    return next((each for each in column.names if "{" not in each), name)

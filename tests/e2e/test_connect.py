@@ -99,7 +99,9 @@ def test_two_tools_are_joined_by_what_they_share(renewcast: Any, tmp_path: Path)
     payload = json.loads(result.stdout)
     assert payload["summary"]["line"] == "2 active accounts, ARR 6.20k, 1 due next quarter"
     facts = {fact["text"] for fact in payload["facts"]}
-    assert "crm.pack_keys.domain and billing.pack_keys.domain have the same domain: 2 of 3 accounts match (67%)." in facts
+    assert (
+        "crm.pack_keys.domain and billing.pack_keys.domain have the same domain: 2 of 3 accounts match (67%)." in facts
+    )
     assert any(text.startswith("identity: 2 of 3 accounts of crm have a partner") for text in facts)
     assert any(text.startswith("identity: 2 of 3 accounts of billing have a partner") for text in facts)
     mapping = tomllib.loads(out.read_text(encoding="utf-8"))
@@ -231,6 +233,20 @@ def test_a_table_that_lacks_a_column_is_named(renewcast: Any, tmp_path: Path) ->
     tables = STRIPE | {"customer": STRIPE["customer"].replace("id,", "kunde,", 1)}
     result = renewcast("connect", _write(tmp_path / "stripe", tables), home=tmp_path / "home")
     assert "The table customer is not read: it has no column id." in _words(result.stdout)
+
+
+def test_a_table_is_named_as_not_read_only_if_nothing_reads_it(renewcast: Any, tmp_path: Path) -> None:
+    deal = "006000000000001AAA,001000000000001AAA,Won,true,2025-01-01,12000"
+    tables = SALESFORCE | {
+        "opportunity": f"id,account_id,stage_name,is_won,close_date,amount\n{deal}",
+        # Salesforce has another table of this name, with other columns.
+        "opportunity_history": f"id,is_won,amount,_fivetran_start\n{deal[:18]},true,12000,2025-01-01",
+        "event": SALESFORCE["event"].replace("activity_date_time", "when", 1),
+    }
+    words = _words(renewcast("connect", _write(tmp_path / "crm", tables), home=tmp_path / "home").stdout)
+    assert "opportunity_history is not read" not in words
+    # By the name that loaders give the column.
+    assert "The table event is not read: it has no column start_date_time." in words
 
 
 def test_places_that_are_no_sources(renewcast: Any, tmp_path: Path) -> None:
