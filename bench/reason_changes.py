@@ -6,13 +6,14 @@ members of the ensemble agree, the earlier release always shows five. A reason i
 direction are.
 
     python bench/reason_changes.py --workdir DIR [--data crm-simulated mixed-b2b] [--resamples 4] [--earlier CHECKOUT]
+        [--accounts 1000] [--weeks 104] [--seeds 1 2 3]
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,23 @@ from synthetic_portfolios import EARLIER, OURS, World
 from features.utils.dates import parse_instant
 from models.targets import TARGETS, Target
 
+CRM = "crm-simulated"
 DATES = {
-    "crm-simulated": ("2023-08-08", "2023-09-05"),
+    CRM: ("2023-08-08", "2023-09-05"),
     "mixed-b2b": ("2026-02-03", "2026-03-03", "2026-03-31"),
 }
 """Dates of consecutive models, four weeks apart; the last one is that of the resamples."""
-WORLD = (1000, 104, 1)
-"""Accounts, weeks and seed of the simulated portfolio."""
 Reasons = Mapping[str, list[str]]
 
 
-def portfolio_of(name: str, work: Path) -> Portfolio | None:
-    """Return an example data set or a simulated portfolio."""
-    return example(name, work) if name == "crm-simulated" else World(name, *WORLD, work).portfolio
+def portfolios_of(name: str, options: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Portfolio]]:
+    """Yield an example data set, or the simulated portfolios of a kind, each with its part of the key of a run."""
+    if name != CRM:
+        for seed in options.seeds:
+            world = World(name, options.accounts, options.weeks, seed, options.workdir)
+            yield {"data": name, "accounts": options.accounts, "weeks": options.weeks, "seed": seed}, world.portfolio
+    elif (portfolio := example(name, options.workdir)) is not None:
+        yield {"data": name}, portfolio
 
 
 def dated(
@@ -99,44 +104,58 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=list(DATES), choices=list(DATES), help="portfolios")
     parser.add_argument("--resamples", type=int, default=4, help="refits on resampled accounts")
+    parser.add_argument("--accounts", type=int, default=1000, help="accounts of simulated portfolios")
+    parser.add_argument("--weeks", type=int, default=104, help="weeks of simulated portfolios")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="seeds of simulated portfolios")
     parser.add_argument("--workdir", type=Path, required=True, help="folder for stored results")
     parser.add_argument("--earlier", type=Path, help="checkout of an earlier release to compare with")
     options = parser.parse_args()
     stored = Runs(options.workdir / "reason_changes.jsonl")
     for name in options.data:
-        portfolio = portfolio_of(name, options.workdir)
-        if portfolio is None:
-            continue
-        for target in TARGETS:
-            for who in (OURS, EARLIER) if options.earlier else (OURS,):
-                runs = {}
-                for date in DATES[name]:
-                    key = {"data": name, "date": date, "target": target, "who": who}
-                    runs[date] = stored.get(
-                        key,
-                        lambda p=portfolio, n=name, t=target, d=date, w=who: dated(p, n, t, d, options.earlier, w),
-                    )
-                pairs = [
-                    changes(runs[one][other], runs[other][other])
-                    for one, other in pairwise(DATES[name])
-                    if other in runs[one] and other in runs[other]
-                ]
-                report(f"{name}, {target}, {who}: {len(pairs)} refits at the next date", pairs)
-                stable = [run["stability"] for run in runs.values() if run.get("stability")]
-                report("its own figures on resampled accounts, without the direction", stable)
-                date = DATES[name][-1]
-                if date not in runs[date]:
-                    continue
-                drawn = [runs[date][date]]
-                for number in range(1, options.resamples + 1):
-                    key = {"data": name, "date": date, "target": target, "who": who, "resample": number}
-                    run = stored.get(
-                        key,
-                        lambda p=portfolio, t=target, d=date, n=number, w=who: redrawn(p, t, d, n, options.earlier, w),
-                    )
-                    drawn.append(run["reasons"])
-                pairs = [changes(drawn[0], other) for other in drawn[1:]]
-                report(f"{name}, {target}, {who}: refits on {len(pairs)} samples of the accounts", pairs)
+        found: dict[tuple[str, str, str], list[dict[str, float]]] = {}
+        for named, portfolio in portfolios_of(name, options):
+            for target, who in product(TARGETS, (OURS, EARLIER) if options.earlier else (OURS,)):
+                key = named | {"target": target, "who": who}
+                for kind, pairs in refits(stored, key, portfolio, name, target, who, options).items():
+                    found.setdefault((target, who, kind), []).extend(pairs)
+        for (target, who, kind), pairs in found.items():
+            report(f"{name}, {target}, {who}: {kind}, {len(pairs)}", pairs)
+
+
+def refits(
+    stored: Runs,
+    key: Mapping[str, Any],
+    portfolio: Portfolio,
+    name: str,
+    target: Target,
+    who: str,
+    options: argparse.Namespace,
+) -> dict[str, list[dict[str, float]]]:
+    """Return the changes of the reasons of one portfolio, by kind of refit."""
+    dates, earlier_release = DATES[name], options.earlier
+    runs = {}
+    for date in dates:
+        runs[date] = stored.get(
+            {**key, "date": date}, lambda d=date: dated(portfolio, name, target, d, earlier_release, who)
+        )
+    pairs = [
+        changes(runs[one][other], runs[other][other])
+        for one, other in pairwise(dates)
+        if other in runs[one] and other in runs[other]
+    ]
+    stable = [run["stability"] for run in runs.values() if run.get("stability")]
+    answer = {"refits at the next date": pairs, "its own figures on resampled accounts, without the direction": stable}
+    date = dates[-1]
+    if date in runs[date]:
+        drawn = [
+            stored.get(
+                {**key, "date": date, "resample": number},
+                lambda n=number: redrawn(portfolio, target, date, n, earlier_release, who),
+            )["reasons"]
+            for number in range(1, options.resamples + 1)
+        ]
+        answer["refits on samples of the accounts"] = [changes(runs[date][date], other) for other in drawn]
+    return answer
 
 
 def report(title: str, pairs: list[dict[str, float]]) -> None:

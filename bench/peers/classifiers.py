@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from child import peak_bytes
 warnings.filterwarnings("ignore")
 
 BUDGET = 30
-"""Seconds for FLAML's search."""
+"""Seconds of CPU time for FLAML's search."""
 
 
 def logistic_regression(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
@@ -83,21 +84,29 @@ def catboost(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> A
 
 
 def flaml(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> Any:
-    """Run an automatic search over LightGBM, random forests and extra trees by log loss, in `BUDGET` seconds."""
+    """Run an automatic search over LightGBM, random forests and extra trees by log loss, in `BUDGET` seconds.
+
+    Its clock counts CPU time, so that other work on the machine does not shorten the search.
+    """
     from flaml import AutoML
 
-    automl = AutoML()
-    automl.fit(
-        train,
-        y,
-        task="classification",
-        metric="log_loss",
-        time_budget=BUDGET,
-        n_jobs=threads,
-        seed=0,
-        verbose=0,
-        estimator_list=["lgbm", "rf", "extra_tree"],
-    )
+    automl, start = AutoML(), time.time() - time.process_time()
+
+    def clock() -> float:
+        return start + time.process_time()
+
+    with mock.patch("time.time", clock):
+        automl.fit(
+            train,
+            y,
+            task="classification",
+            metric="log_loss",
+            time_budget=BUDGET,
+            n_jobs=threads,
+            seed=0,
+            verbose=0,
+            estimator_list=["lgbm", "rf", "extra_tree"],
+        )
     return automl.predict_proba(test)[:, 1]
 
 

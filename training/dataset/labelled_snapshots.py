@@ -41,6 +41,7 @@ class LabelledSnapshots:
     further_labels : labels at further horizons, by days, n rows in the same order.
     dates_without_terms : dates for which the source has overwritten contract terms, so that these are unknown (see
         `training.dataset.overwritten_terms`).
+    current : the snapshots at the end of the data, whose outcomes are not known yet; None if they were not taken.
     """
 
     signals: OpenSignals
@@ -51,6 +52,7 @@ class LabelledSnapshots:
     catalogue: Catalogue
     further_labels: Mapping[int, pd.DataFrame] = field(default_factory=dict)
     dates_without_terms: tuple[datetime, ...] = ()
+    current: pd.DataFrame | None = None
 
     @property
     def latest(self) -> pd.DataFrame:
@@ -115,15 +117,11 @@ def label_snapshots(
         If no date has a closed label window, or no account is active at any.
     """
     grid, grace = labelled_grid(signals, config)
-    frame = snapshot(
-        signals,
-        grid,
-        horizon_days=config.horizon_days,
-        catalogue=catalogue,
-        progress=subprogress(progress, 0.0, 0.85),
-    )
+    days = config.horizon_days
+    frame = snapshot(signals, grid, horizon_days=days, catalogue=catalogue, progress=subprogress(progress, 0.0, 0.8))
     if frame.empty:
         raise InsufficientData(["no account is active at any date with a known outcome"])
+    current = snapshot(signals, Grid.single(midnight(signals.data_through)), horizon_days=days, catalogue=catalogue)
     progress(0.85, "labeling snapshots")
     keys = frame[["account_id", "as_of"]]
     labels = label(signals, keys, config.horizon_days, grace)
@@ -136,7 +134,7 @@ def label_snapshots(
         further = {days: mask_growth(each, overwritten) for days, each in further.items()}
     progress(1.0, "snapshots labeled")
     dates = tuple(at.to_pydatetime() for at in pd.DatetimeIndex(frame["as_of"][overwritten].unique()))
-    return LabelledSnapshots(signals, grid, frame, labels, grace, catalogue, further, dates)
+    return LabelledSnapshots(signals, grid, frame, labels, grace, catalogue, further, dates, current)
 
 
 def require_history(signals: OpenSignals) -> None:

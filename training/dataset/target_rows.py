@@ -90,6 +90,15 @@ class TargetRows:
             prepared.frame[mask].reset_index(drop=True), y[mask], {n: h[mask] for n, h in self.health.items()}
         )
 
+    def today(self, at: datetime) -> pd.DataFrame:
+        """Return the newest snapshots that are not later than an instant, labelled or not; none are read later."""
+        frame, current = self.prepared.frame, self.prepared.current
+        if current is not None and len(current) and current["as_of"].max() <= at:
+            return current
+        known = frame["as_of"][(frame["as_of"] <= at).to_numpy()]
+        newest: pd.DataFrame = frame[(frame["as_of"] == known.max()).to_numpy()]
+        return newest
+
     def newest(self, design: Design) -> pd.DataFrame:
         """Return the snapshots of the newest training date of a design of these rows."""
         frame = self.prepared.frame

@@ -16,8 +16,10 @@ quarter is specific to it (after Christmas, half of a shop's customers pause) an
 rate of earlier years. Compared with the newest rows alone, the log loss on later dates was 0.541 instead of 0.581
 (wholesaler, churn), 0.546 instead of 0.604 (its expansion), and no different where the rate was steady (simulated CRM).
 
-The resamples reflect three uncertainties: the accounts, which are resampled; the position of the level between the
-two, which is uniform; and the change of the level until the prediction (``move``, a standard deviation), which is
+It is also halfway between what the model expects of the accounts of today and what known outcomes do (``drift``).
+
+The resamples reflect three uncertainties: the accounts, which are resampled; the position of the level between these
+ends, which is uniform; and the change of the level until the prediction (``move``, a standard deviation), which is
 normal.
 """
 
@@ -71,6 +73,7 @@ def calibrate(
     seed: int = 0,
     scaled: bool = True,
     move: float = 0.0,
+    drift: float = 0.0,
 ) -> Calibrator:
     """Fit a calibrator: choose its kind, fit it, shrink its slopes, set its level, and resample the accounts.
 
@@ -84,6 +87,8 @@ def calibrate(
     scaled : whether ``raw`` are log-odds of a model, so that a slope of 1 is likely; False for a score.
     move : change of the level until the prediction, a standard deviation in log-odds
         (`training.estimators.level_shift.estimate_level_move`).
+    drift : how far the level of known outcomes is above that of the model for the accounts of today, in log-odds
+        (`training.estimators.population_drift`). The level is halfway between them, too.
     seed : seed of the resamples.
 
     Returns
@@ -111,16 +116,17 @@ def calibrate(
     rng = np.random.default_rng(seed)
     shares = rng.permutation(np.linspace(0, 1, len(fits)))
     moves = move * rng.permutation(scipy.special.ndtri((np.arange(len(fits)) + 0.5) / max(len(fits), 1)))
+    outcomes = rng.permutation(np.linspace(0, 1, len(fits)))
     # The mean over a few thousand quantiles equals the mean over all rows, and is faster.
     spread = np.sort(raw)[np.linspace(0, len(raw) - 1, min(len(raw), _QUANTILES)).round().astype(np.int64)]
     shrunk = _shrink_slopes(kind, point, retained)
     resampled = []
-    for parameters, share, later in zip(fits, shares, moves, strict=True):
+    for parameters, share, trusted, later in zip(fits, shares, outcomes, moves, strict=True):
         # The posterior spread of the slope scales with the root of the retained share.
         drawn = _recenter_slopes(kind, shrunk, parameters, point, np.sqrt(retained))
-        by = shift * share + later
+        by = shift * share + drift * trusted + later
         resampled.append(_set_level(kind, drawn, spread, _mean(kind, parameters, spread), by))
-    final = _set_level(kind, shrunk, raw, _mean(kind, point, raw), shift * HALFWAY)
+    final = _set_level(kind, shrunk, raw, _mean(kind, point, raw), (shift + drift) * HALFWAY)
     return {"kind": kind, "parameters": final, "resamples": resampled}
 
 

@@ -2,7 +2,8 @@
 
 Ranking and level are learned from different dates. The ensemble and the slope of the calibrator use all dates. The
 level lasts less long than the ranking, so it is halfway, in log-odds, between that of all dates and that of the newest
-quarter with known outcomes.
+quarter with known outcomes. Changes of the features since then move the level only halfway
+(`training.estimators.population_drift`).
 
 A training releases such a model. A backtest fits it as of past dates.
 """
@@ -23,6 +24,8 @@ from features.errors import InsufficientData
 from features.utils.arrays import Bools, Floats
 from features.utils.progress import Progress, no_progress, subprogress
 from models.explain.treeshap import LazyTreeShap
+from models.peer_groups.frame_columns import number_column
+from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.scorer import Scorer
 from training.config import TrainConfig
 from training.dataset.design_matrix import Design
@@ -38,6 +41,7 @@ from training.estimators.ensemble import (
 )
 from training.estimators.estimator_ensemble import EstimatorRecipe, fit_estimators
 from training.estimators.level_shift import WINDOW_DAYS, estimate_level_move, recent_shift
+from training.estimators.population_drift import PopulationDrift
 
 #: Degrees of freedom of the mean variance in the standard error of a score: as many as five members have.
 ERROR_WEIGHT = 4.0
@@ -54,6 +58,8 @@ class FittedModel:
     design : the training rows.
     calibrator : fitted on the out-of-fold predictions, with the ``error`` of `models.scorer.members.ErrorModel`.
     shift : how far the newest quarter is above the level of all dates, in log-odds.
+    drift : the accounts of the newest quarter, and those of the instant from which the model predicts; none of the
+        latter for a model of renewals.
     rate : the outcome rate at the calibrated level, 0 to 1.
     main_horizon : the main horizon in days.
     """
@@ -62,6 +68,7 @@ class FittedModel:
     design: Design
     calibrator: Calibrator
     shift: float
+    drift: PopulationDrift
     rate: float
     main_horizon: int
 
@@ -131,11 +138,13 @@ class FittedModel:
         dict of str to array of shape (n,)
         """
         rows, raw = self.ensemble.out_of_fold, self.ensemble.model_raw(frame).mean(axis=0)
-        calibrators = {
-            name: calibrate(rows.raw @ weights, rows.y, rows.accounts, rows.as_of, shift=self.shift, resamples=0)
-            for name, weights in parts.items()
-        }
+        calibrators = {name: self._part_calibrator(rows, weights) for name, weights in parts.items()}
         return {name: apply_calibrator(calibrators[name], raw @ weights) for name, weights in parts.items()}
+
+    def _part_calibrator(self, rows: OutOfFold, weights: Floats) -> Calibrator:
+        level, raw = _level_of_all(rows, weights), rows.raw @ weights
+        drift = self.drift.correction(weights, lambda each: apply_calibrator(level, each))
+        return calibrate(raw, rows.y, rows.accounts, rows.as_of, shift=self.shift, resamples=0, drift=drift)
 
 
 def fit_model(
@@ -194,12 +203,13 @@ def _fit_model(
         design = rows.training_design(through)
         ensemble = _fit_blend(rows, design, config, settings, progress)
     progress(0.9, f"{target}: calibrating")
-    calibrator, shift = fit_calibrator(ensemble, through, resamples, config.seed)
+    drift = _population_drift(rows, ensemble, through)
+    calibrator, shift = fit_calibrator(ensemble, drift, through, resamples, config.seed)
     variance = ensemble.error_variance(rows.newest(design))
     calibrator |= {"error": {"variance": variance, "weight": ERROR_WEIGHT}}
     held = ensemble.out_of_fold
     rate = float(scipy.special.expit(scipy.special.logit(held.y.mean()) + HALFWAY * shift))
-    return FittedModel(ensemble, design, calibrator, shift, rate, rows.main_horizon)
+    return FittedModel(ensemble, design, calibrator, shift, drift, rate, rows.main_horizon)
 
 
 def _fit_blend(
@@ -223,12 +233,15 @@ def _fit_blend(
     )
 
 
-def fit_calibrator(ensemble: CrossFitted, through: datetime, resamples: int, seed: int) -> tuple[Calibrator, float]:
+def fit_calibrator(
+    ensemble: CrossFitted, drift: PopulationDrift, through: datetime, resamples: int, seed: int
+) -> tuple[Calibrator, float]:
     """Calibrate an ensemble on its out-of-fold predictions.
 
     Parameters
     ----------
     ensemble : the model.
+    drift : the accounts of the newest quarter with known outcomes, and those of ``through``.
     through : the instant from which it predicts.
     resamples, seed : of the intervals.
 
@@ -247,15 +260,29 @@ def fit_calibrator(ensemble: CrossFitted, through: datetime, resamples: int, see
     raw = rows.raw @ ensemble.weights
     if not 0 < rows.y.sum() < len(rows.y):
         raise InsufficientData(["both outcomes among the training dates: only one of them occurs there"])
-    level = calibrate(raw, rows.y, rows.accounts, rows.as_of, resamples=0)
+    level = _level_of_all(rows, ensemble.weights)
     expected = scipy.special.logit(np.clip(apply_calibrator(level, raw), 1e-6, 1 - 1e-6))
     recent = _recent(rows)
     shift = recent_shift(expected[recent], rows.y[recent], rows.weight[recent])
     middle = rows.as_of.max().to_pydatetime() - timedelta(days=WINDOW_DAYS / 2)
     ahead = (through - middle) / timedelta(days=1)
     move = estimate_level_move(expected, rows.y, rows.accounts, rows.as_of, ahead) if resamples else 0.0
-    fitted = calibrate(raw, rows.y, rows.accounts, rows.as_of, shift=shift, resamples=resamples, seed=seed, move=move)
-    return fitted, shift
+    by = drift.correction(ensemble.weights, lambda each: apply_calibrator(level, each))
+    keys = (raw, rows.y, rows.accounts, rows.as_of)
+    return calibrate(*keys, shift=shift, resamples=resamples, seed=seed, move=move, drift=by), shift
+
+
+def _level_of_all(rows: OutOfFold, weights: Floats) -> Calibrator:
+    """Return the calibrator at the level of all dates."""
+    return calibrate(rows.raw @ weights, rows.y, rows.accounts, rows.as_of, resamples=0)
+
+
+def _population_drift(rows: TargetRows, ensemble: CrossFitted, through: datetime) -> PopulationDrift:
+    held, today = ensemble.out_of_fold, rows.today(through)
+    recent = _recent(held)
+    days = number_column(rows.prepared.frame, RENEWAL_FEATURE)[held.row_index[recent]]
+    now = ensemble.model_raw(today).mean(axis=0) if len(today) else held.raw[:0]
+    return PopulationDrift(held.raw[recent], days, now, number_column(today, RENEWAL_FEATURE))
 
 
 def _recent(rows: OutOfFold) -> Bools:

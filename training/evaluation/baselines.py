@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.special
 
-from features.utils.arrays import Floats, Ints, Objects
+from features.utils.arrays import Floats, Objects
 from models.scorer.base import RENEWAL_FEATURE
 from models.targets import Target
 from training.dataset.target_rows import TargetRows
 from training.estimators.calibration import HALFWAY, apply_calibrator, calibrate
 from training.estimators.fitted_model import FittedModel
+from training.estimators.population_drift import DUE_GROUPS, due_groups
 
 BASE_RATE = "base_rate"
 RENEWAL_DUE = "renewal_due"
@@ -30,8 +31,6 @@ RENEWALS_ONLY = "renewals_only"
 BLEND = "blend"
 """The model that ships: the ensemble of logistic regression, small and large trees, weighted in log-odds."""
 
-#: Limits of the days to renewal that `renewal_due_probabilities` distinguishes, besides unknown.
-DUE_LIMITS = (30.0, 60.0, 90.0, 120.0, 180.0, 365.0)
 #: Rows of the overall rate that are added to each group of accounts, so that small groups have a sensible rate.
 _PRIOR_ROWS = 5.0
 # Before calibration, ten points of health count as 1 in log-odds; the calibrator fits the real slope.
@@ -59,18 +58,12 @@ def renewal_due_probabilities(model: FittedModel, rows: TargetRows, later: Float
     """
     held = model.ensemble.out_of_fold
     days = rows.prepared.frame[RENEWAL_FEATURE].to_numpy(dtype=np.float64)[held.row_index]
-    groups = _due_groups(days)
-    count = len(DUE_LIMITS) + 2
+    groups = due_groups(days)
     overall = float(held.weight @ held.y / held.weight.sum())
-    total = np.bincount(groups, held.weight, count) + _PRIOR_ROWS
-    rates = (np.bincount(groups, held.weight * held.y, count) + _PRIOR_ROWS * overall) / total
+    total = np.bincount(groups, held.weight, DUE_GROUPS) + _PRIOR_ROWS
+    rates = (np.bincount(groups, held.weight * held.y, DUE_GROUPS) + _PRIOR_ROWS * overall) / total
     z = scipy.special.logit(np.clip(rates, 1e-6, 1 - 1e-6)) + HALFWAY * model.shift
-    return np.asarray(scipy.special.expit(z)[_due_groups(later)], dtype=np.float64)
-
-
-def _due_groups(days: Floats) -> Ints:
-    groups = np.searchsorted(DUE_LIMITS, days, side="right")
-    return np.where(np.isnan(days), len(DUE_LIMITS) + 1, groups).astype(np.int64)
+    return np.asarray(scipy.special.expit(z)[due_groups(later)], dtype=np.float64)
 
 
 def health_probabilities(model: FittedModel, score: Floats, later: Floats, target: Target) -> Floats:

@@ -157,6 +157,10 @@ class StageRows(TargetRows):
         as_of = self.prepared.frame["as_of"].iloc[self.renewals.index[known]]
         return known[as_of.isin(pd.DatetimeIndex(list(dates))).to_numpy(dtype=bool)]
 
+    def today(self, at: datetime) -> pd.DataFrame:
+        """Return no snapshots: a renewal has rows at fixed leads, and most accounts of today are not at one."""
+        return self.prepared.frame.iloc[:0]
+
     def rows_at(self, dates: Sequence[datetime], days: int | None = None) -> LabelledSlice:
         """Return the rows at these dates whose outcome is certain now; ``days`` is not used."""
         rows = self.predicted(dates)

@@ -20,7 +20,7 @@ from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.target_rows import TargetRows
 from training.estimators import gradient_boosting
-from training.estimators.calibration import HALFWAY, apply_calibrator
+from training.estimators.calibration import HALFWAY, apply_calibrator, calibrate
 from training.estimators.ensemble import LINEAR, single_weights
 from training.estimators.fitted_model import ERROR_WEIGHT, FittedModel, fit_model
 
@@ -126,13 +126,35 @@ def test_nothing_after_the_instant_is_used(rows: TargetRows, through: datetime, 
 
 def test_the_level_is_halfway_to_that_of_the_newest_quarter(rows: TargetRows, model: FittedModel) -> None:
     held = model.ensemble.out_of_fold
-    p = apply_calibrator(model.calibrator, held.raw @ model.ensemble.weights)
-    assert p.mean() == pytest.approx(model.rate, abs=1e-3)
+    raw = held.raw @ model.ensemble.weights
+    level = calibrate(raw, held.y, held.accounts, held.as_of, resamples=0)
+    drift = model.drift.correction(model.ensemble.weights, lambda each: apply_calibrator(level, each))
+    p = apply_calibrator(model.calibrator, raw)
+    assert scipy.special.logit(p.mean()) == pytest.approx(scipy.special.logit(model.rate) + HALFWAY * drift, abs=0.01)
     assert 0.4 < model.shift < 1.2
     everything = scipy.special.logit(held.y.mean())
     assert scipy.special.logit(model.rate) == pytest.approx(everything + HALFWAY * model.shift)
     newest = held.y[(held.as_of >= held.as_of.max() - timedelta(days=90)).to_numpy()].mean()
     assert held.y.mean() < model.rate < newest
+
+
+def test_what_all_accounts_share_moves_the_level_halfway(rows: TargetRows, through: datetime, model: FittedModel) -> None:
+    """After the newest known outcomes, the signal rises for all accounts, for example by a season."""
+    latest = rows.prepared.latest
+    moved = latest.assign(as_of=pd.Timestamp(through), **{"usage.signal": latest["usage.signal"] + 1.5})
+    prepared = replace(rows.prepared, current=moved)
+    corrected = fit_model(replace(rows, prepared=prepared), through, CONFIG, model.ensemble.settings, resamples=0)
+    assert corrected.shift == model.shift
+    held = model.ensemble.out_of_fold
+    newest = held.row_index[(held.as_of >= held.as_of.max() - timedelta(days=90)).to_numpy()]
+    logit, names = scipy.special.logit, {"linear": single_weights(LINEAR)}
+    then = logit(model.probability(rows.prepared.frame.iloc[newest]).mean())
+    expected, level = (logit(each.probability(moved).mean()) for each in (model, corrected))
+    assert expected > then + 0.8
+    assert level == pytest.approx((then + expected) / 2, abs=0.15)
+    assert (corrected.probability(moved).argsort() == model.probability(moved).argsort()).all()
+    part, before = (logit(each.part_probabilities(moved, names)["linear"].mean()) for each in (corrected, model))
+    assert part == pytest.approx((then + before) / 2, abs=0.15)
 
 
 def test_the_scorer_gives_the_same_probabilities(rows: TargetRows, model: FittedModel) -> None:
