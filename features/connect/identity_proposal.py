@@ -62,9 +62,10 @@ class KeyTable:
 
 @dataclass(frozen=True)
 class _Join:
-    """A way to join two sources."""
+    """A way to join two sources; ``both`` is the number of accounts of both that match."""
 
     kind: str
+    both: int
     matched: int
     smaller: int
     reason: str
@@ -89,7 +90,7 @@ def propose_identity(opened: OpenMapping, tables: Sequence[TableDraft], order: S
         ]
         good = [join for join in candidates if join.matched and join.matched >= LEAST_SHARE * join.smaller]
         if good:
-            joins.append(max(good, key=lambda join: (join.matched * _TRUST[join.kind], _TRUST[join.kind])))
+            joins.append(max(good, key=lambda join: (join.both * _TRUST[join.kind], _TRUST[join.kind])))
     if not joins:
         return None
     return IdentityDraft(
@@ -184,6 +185,8 @@ def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_J
         # Small numbers are the same in many columns by chance.
         if not matched or _has_short_values(connection, f"memory.{table.name}", text):
             continue
+        account = sql_identifier(table.account_id)
+        own = _count(connection, f"SELECT count(DISTINCT {account}) FROM memory.{table.name} WHERE {text} IN ({ids})")
         smaller = min(_accounts(connection, table), _accounts(connection, target))
         where = f"{_shown(table.name)}.{column} has ids of {target.source}"
         sql = (
@@ -191,7 +194,7 @@ def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_J
             f"{sql_identifier(column)} AS {target.source}\nFROM {table.name}\n"
             f"WHERE {sql_identifier(column)} IS NOT NULL"
         )
-        result.append(_Join("id", matched, smaller, _reason(where, matched, smaller), sql))
+        result.append(_Join("id", matched + own, matched, smaller, _reason(where, matched, smaller), sql))
     return result
 
 
@@ -218,7 +221,7 @@ def _value_join(
         f"FROM ({_unique(kind, one, one_column, '')}\n) AS a\n"
         f"JOIN ({_unique(kind, other, other_column, '')}\n) AS b USING (shared)"
     )
-    return _Join(kind, matched, smaller, _reason(where, matched, smaller), sql)
+    return _Join(kind, 2 * matched, matched, smaller, _reason(where, matched, smaller), sql)
 
 
 def _unique(kind: str, table: KeyTable, column: str, prefix: str) -> str:
