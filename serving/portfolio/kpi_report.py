@@ -17,6 +17,7 @@ from features.definitions.feature import Feature
 from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts, product_parts
 from features.kpi.definitions import AT_INSTANT, AT_START, KPIS, PRODUCT_KPIS, Kpi
 from features.revenue.arr import facts, people, products
+from features.revenue.history_start import history_start
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import OpenSignals
 from features.snapshots.snapshot import snapshot
@@ -79,10 +80,11 @@ def kpi_report(
     held = _with_groups(facts(signals, at, active_days)[["account_id", "arr"]].assign(numerator=0.0), everyone)
     now, last = _with_groups(now, everyone), _with_groups(last, everyone)
     targets = {target.measure: target.over(period.years) for target in kpi_targets_file().targets}
-    missing = {m.code: why for m in KPIS if (why := _missing(signals, m)) is not None}
+    missing, missing_last = (_missing(signals, span) for span in (period, period.before()))
     sums, sums_last = _sums(now, []), _sums(last, [])
     frame = frames[at]
     recent = _recent(signals, period, active_days, frame)
+    missing_recent = _missing(signals, period_ending(period.end, "quarter"))
     return {
         "as_of": to_iso(at),
         "period": _span(period),
@@ -93,12 +95,12 @@ def kpi_report(
         "targets_version": kpi_targets_file().version,
         "measures": [
             {
-                **_kpi(m, _value(m, sums, missing), _value(m, sums_last, missing), targets.get(m.code)),
-                "quarter": None if recent is None or m.over != "period" else _value(m, recent, missing),
+                **_kpi(m, _value(m, sums, missing), _value(m, sums_last, missing_last), targets.get(m.code)),
+                "quarter": None if recent is None or m.over != "period" else _value(m, recent, missing_recent),
             }
             for m in KPIS
         ],
-        "by": {division: _groups(division, now, last, missing, held) for division in DIVISIONS}
+        "by": {division: _groups(division, now, last, (missing, missing_last), held) for division in DIVISIONS}
         | {"product": _products(signals, period, active_days, missing)},
         "advocates": [] if frame.empty else advocates(frame, rubric.score(frame), everyone),
     }
@@ -231,7 +233,7 @@ def _kpi(kpi: Kpi, now: dict[str, Any], last: dict[str, Any], target: dict[str, 
 
 
 def _groups(
-    division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[str, str], held: pd.DataFrame
+    division: str, now: pd.DataFrame, last: pd.DataFrame, missing: tuple[dict[str, str], ...], held: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """Return the groups of a breakdown with every KPI. The group of unknown accounts comes last, as None."""
     now, last, held = (
@@ -243,9 +245,9 @@ def _groups(
     groups = {key[0] for key in (*sums, *sums_last)}
     segments = division == "segment"
     order = list(segment_names()) if segments else sorted(groups - {""})
-    unknown, unknown_last = missing, missing
+    unknown, unknown_last = missing
     if segments:
-        unknown, unknown_last = (missing | _not_by_segment(p) for p in (now, last))
+        unknown, unknown_last = (why | _not_by_segment(p) for why, p in zip(missing, (now, last), strict=True))
     out = []
     for name in [*order, *([""] if "" in groups else [])]:
         kpis = []
@@ -289,11 +291,21 @@ def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
     return {m.code: why for m in KPIS if (why := _overwritten(m, sums, segments=True)) is not None}
 
 
-def _missing(signals: OpenSignals, kpi: Kpi) -> str | None:
-    if signals.states is not None and signals.states.sole and kpi.over != "instant":
-        return "the source shows the accounts at one date"
-    missing = [group for group in kpi.needs if not any(signals.has(name) for name in group)]
-    return f"the source has no {' or '.join(missing[0])}" if missing else None
+def _missing(signals: OpenSignals, period: Period) -> dict[str, str]:
+    """Return the KPIs of a period that the source cannot show, each with the reason."""
+    starts = {"period": period.start, "month": period_ending(period.end - 30 * DAY, "month").start}
+    starts["year"] = period_ending(period.end, "year").start
+    known = history_start(signals)
+    found = {}
+    for kpi in KPIS:
+        lacking = [group for group in kpi.needs if not any(signals.has(name) for name in group)]
+        if signals.states is not None and signals.states.sole and kpi.over != "instant":
+            found[kpi.code] = "the source shows the accounts at one date"
+        elif lacking:
+            found[kpi.code] = f"the source has no {' or '.join(lacking[0])}"
+        elif kpi.code.startswith("logo_") and known is not None and starts[kpi.over] < known:
+            found[kpi.code] = f"the source does not show who left before {to_iso(known)}"
+    return found
 
 
 def _span(period: Period) -> dict[str, str]:

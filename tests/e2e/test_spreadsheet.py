@@ -98,3 +98,18 @@ def test_a_folder_of_dated_sheets_shows_changes(renewcast: Any, sheet: Path, tmp
     assert float(rows["Fabrikam"]["contract.days_since_change"]) == 1
     trained = renewcast("train", folder, home=tmp_path / "home", expect=2)
     assert "Not enough data" in trained.stderr
+
+
+def test_retention_is_known_only_after_the_first_sheet(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    gone = 'Globex,"$10,000",1/1/2027,1/1/2020,10,5,6/1/2026,8,0,,Lee,No\n'
+    (folder / "customers-2026-06-30.csv").write_text(SHEET + gone, encoding="utf-8")
+    (folder / "customers-2026-08-31.csv").write_text(SHEET, encoding="utf-8")
+    sheet.rename(folder / sheet.name)
+    answer = json.loads(renewcast("portfolio", folder, "--period", "90d", "--json", home=tmp_path / "home").stdout)
+    kpis = {kpi["measure"]: kpi for kpi in answer["measures"]}
+    # The 90 days up to October 1 begin on July 3, after the first sheet: one of four accounts left.
+    assert kpis["logo_retention"]["value"] == 0.75
+    assert kpis["logo_retention"]["last"]["unknown"] == "the source does not show who left before 2026-06-30"
+    assert kpis["logo_churn_year"]["unknown"] == "the source does not show who left before 2026-06-30"

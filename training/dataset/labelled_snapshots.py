@@ -13,6 +13,7 @@ import pandas as pd
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.contract.current_contract import current_tables, event_tables
 from features.errors import InsufficientData
+from features.revenue.history_start import history_start
 from features.signals.signals import OpenSignals, open_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import DUCKDB
@@ -204,6 +205,9 @@ def _span(signals: OpenSignals, config: TrainConfig, grace: int) -> tuple[dateti
             [f"{table} has no rows before {to_iso(signals.data_through)}"],
             f"fill {table}; `renewcast check` shows the facts",
         )
+    # Before the history of contracts begins, only accounts that stayed are in the source.
+    if (known := history_start(signals)) is not None:
+        start = max(start, known.replace(tzinfo=None))
     # Contracts often reach back further than other feeds; snapshots of those times would be nearly empty.
     feeds = [signals.tables[name][current_tables()[name].at].min() for name in event_tables() if signals.has(name)]
     starts = [first for feed in feeds if (first := feed.to_pyarrow().as_py()) is not None]
