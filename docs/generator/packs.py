@@ -16,7 +16,7 @@ KINDS = {"billing": "Billing", "crm": "CRM", "support": "Support", "product": "P
 _INTRODUCTION = """\
 A pack maps the tables of a known tool to the [data contract](contract.md), as a loader or an export of the tool lands
 them. A mapping names it, and everything else follows: which table is which, types, the latest version of each row, and
-what was known when.
+what was known when. `renewcast connect` recognizes the tool, drafts the mapping and states every assumption.
 
 ```toml
 [sources.billing]
@@ -139,7 +139,7 @@ def _default(option: Option) -> str:
 def _assumptions(pack: Pack) -> list[str]:
     texts = [re.sub(r"\{n:([^{}]+)\}", r"N \1s", each.text) for each in pack.file.assumptions]
     return [text.replace("{n}", "N").replace("{", "*").replace("}", "*") for text in texts] + [
-        "N values cannot be read (another format, or instants before 1900 or from 2200 on) and count as unknown."
+        "N values unreadable (another format, or instants before 1900 or from 2200 on), and so unknown."
     ]
 
 

@@ -116,7 +116,7 @@ class _Builder:
         for bound in self.bound.values():
             if bound.relation is not None and (sql := unreadable_sql(bound)):
                 table = re.sub("[{}]", "", bound.relation.name)
-                text = f"{{n:value}} of the table {table} cannot be read and count as unknown: {{columns}}."
+                text = f"{{n:value}} of the table {table} unreadable, and so unknown: {{columns}}."
                 assumptions.append(AssumptionQuery(text, sql))
         accounts = self._table("identity.accounts", file.identity.accounts)
         users = self._table("identity.users", file.identity.users)

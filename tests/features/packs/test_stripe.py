@@ -72,10 +72,13 @@ def test_the_sample_export_has_the_arr_that_was_computed_by_hand(run_export: Cal
         ("123fsdf", 36_000.0, 2, "2021-02-19 14:16:37"),
         ("sdf6547", 18_000.0, None, "2021-02-19 14:16:37"),
     ]
+    # Both rows have an end and the status active: the status counts.
+    assert run.rows("subscriptions", "ended_at", "notice_at", "status") == 2 * [(None, "2021-02-18 14:16:37", "active")]
+    assert run.stated("without the status canceled").startswith("2 subscriptions")
     # 12 customers of which one is deleted and has no subscription, and two that only subscriptions name.
     assert len(run["accounts"]) == 13
-    assert run.stated("cannot be read") == (
-        "1 value of the table subscription_item_data cannot be read and count as unknown: current_period_end (1)."
+    assert run.stated("unreadable") == (
+        "1 value of the table subscription_item_data unreadable, and so unknown: current_period_end (1)."
     )
 
 
@@ -270,6 +273,13 @@ def test_a_paused_collection_is_known_from_the_row_on(run_pack: Callable[..., An
     row = "s1, c1, active, 2024-01-01, 2024-04-01, 2024-05-01, false, , , , void, 2024-04-12"
     run = run_pack("stripe", _tables(row, lines=MONTHS, invoices=INVOICES))
     assert run.rows("subscriptions", "started_at", "status")[-2:] == [("2024-04-01", "active"), ("2024-04-12", "paused")]
+
+
+def test_a_trial_that_ended_without_a_payment_method_is_paused(run_pack: Callable[..., Any]) -> None:
+    row = "s1, c1, paused, 2024-04-01, 2024-04-01, 2024-04-15, false, , , 2024-04-15, , 2024-04-20"
+    assert run_pack("stripe", _tables(row, ("i1, s1, monthly, 3, 2024-04-01",))).rows("subscriptions", *TERMS) == [
+        ("i1", "2024-04-01", "2024-04-15", 360.0, None, "trial"), ("i1", "2024-04-15", None, 360.0, None, "paused"),
+    ]
 
 
 def test_drafts_and_voided_invoices_are_no_terms(run_pack: Callable[..., Any]) -> None:
