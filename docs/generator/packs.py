@@ -29,8 +29,8 @@ Names of tables and columns match without regard to case, and a prefix of the to
 table that a pack does not need may be missing: what it would show is unknown, never zero."""
 _OWN = """\
 A pack is a TOML file. Its SQL is DuckDB's, one `SELECT` for each table, from inputs only. Values of options are written
-`$name`. Two names cannot be used for inputs: `minor_units`, which every pack can read, has the columns `currency` and
-`units` for the currencies that do not have 100 minor units."""
+`$name`. Every pack can also read `minor_units`, which lists the currencies that do not have 100 minor units: `currency`
+and `units`."""
 _PARTS = (
     ("The file", schema.PackFile),
     ("`[inputs.NAME]`", schema.Input),
