@@ -1,7 +1,7 @@
 """The start of a source's contract history, where the source shows only accounts that were still there then.
 
 Snapshots of accounts begin at a date. An account of the first one may be older, but those that left before it are in no
-snapshot. So nobody seems to have left before that date, and neither retention nor churn can be learned there.
+snapshot. So no one seems to have left before that date, and neither retention nor churn can be learned there.
 """
 
 from __future__ import annotations
