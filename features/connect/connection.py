@@ -21,12 +21,13 @@ from features.signals.overwritten_contracts import contract_findings
 from features.signals.signals import read_signals
 from features.signals.validation import CheckReport, check_source
 from features.sources import postgres
-from features.sources.base import connect_duckdb
+from features.sources.base import confine, connect_duckdb
 from features.sources.mapping.mapping_file import parse_mapping
 from features.sources.mapping.open_mapping import OpenMapping, open_parsed
 from features.sources.object_store import Copies, temporary_copies
 from features.utils.atomic_files import write_file
 from features.utils.progress import Progress, no_progress
+from features.utils.sql_text import sql_identifier
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -124,7 +125,7 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
     for each in found:
         if each.recognition is not None:
             option_values(each.recognition.pack, chosen.get(each.name, {}))
-    tables = [draft for each in found if each.recognition is None for draft in _guesses(each, engine)]
+    tables = _guesses([each for each in found if each.recognition is None], engine)
     gaps = [
         f"{each.guess.table}.{column}: no column of {each.source}.{each.guess.name} looks like it"
         for each in tables
@@ -168,22 +169,29 @@ def _options(found: Sequence[Inspected], given: Mapping[str, str]) -> dict[str, 
     return result
 
 
-def _guesses(source: Inspected, engine: Backend) -> list[TableDraft]:
-    """Return the tables of a source that look like tables of the contract."""
+def _guesses(sources: Sequence[Inspected], engine: Backend) -> list[TableDraft]:
+    """Return the tables of sources without a pack that look like tables of the contract."""
+    guesses = [
+        (source, guess)
+        for source in sources
+        for name in source.tables.names
+        if (guess := guess_table(name, source.tables.columns(name)))
+    ]
+    for source in sources:
+        source.tables.load(guess.name for owner, guess in guesses if owner is source and not guess.missing)
+    # Rows are read only now, and a view in a database file may want to read other files.
+    confine(engine, [file for source in sources for file in source.tables.files])
     result = []
-    for name in source.tables.names:
-        guess = guess_table(name, source.tables.columns(name))
-        if guess is None:
-            continue
-        if guess.missing:
-            result.append(TableDraft(source.name, guess))
-            continue
-        source.tables.load([name])
+    for source in sources:
         source.tables.publish()
-        relation = f'memory."{source.tables.name}"."{name.replace(chr(34), chr(34) * 2)}"'
-        types = source.tables.columns(name)
-        values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
-        result.append(TableDraft(source.name, guess, values, time))
+        for guess in (guess for owner, guess in guesses if owner is source):
+            if guess.missing:
+                result.append(TableDraft(source.name, guess))
+                continue
+            relation = f"memory.{sql_identifier(source.tables.name)}.{sql_identifier(guess.name)}"
+            types = source.tables.columns(guess.name)
+            values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
+            result.append(TableDraft(source.name, guess, values, time))
     return result
 
 
