@@ -19,6 +19,7 @@ from features.families import (
     orders,
     outcomes,
     peers,
+    pulse,
     relationship,
     subscriptions,
     support,
@@ -123,5 +124,6 @@ CATALOGUE = Catalogue(
     + company.FEATURES
     + accounts.FEATURES
     + interventions.FEATURES
+    + pulse.FEATURES
 )
 """All built-in features."""

@@ -100,6 +100,10 @@ FEATURES: tuple[Feature, ...] = (
         "days since the last change or renewal of the terms",
     ),
     _feature("products", PRODUCTS.all_time(), "products", "subscriptions", "active subscriptions", direction="lowers_risk"),
+    _feature(
+        "products_held", from_column("products_held"), "products", "products", "different products under contract",
+        direction="lowers_risk",
+    ),
     _feature("renewals", RENEWALS.all_time().where(_none(OVERWRITTEN)), "renewals", "renewals", "renewals so far", direction="lowers_risk"),
     _feature(
         "upgrades_364d", UPGRADES.over(YEAR).where(_none(OVERWRITTEN)), "contract growth", "changes",

@@ -36,6 +36,7 @@ QUANTITY = Sum("usage", "quantity", value=lambda t: t.quantity.fill_null(1.0))
 MINUTES = Sum("usage", "minutes", column="minutes", value=lambda t: t.minutes)
 USERS = Distinct("usage", "users", column="user_id", key=lambda t: t.user_id)
 FEATURES_USED = Distinct("usage", "features", column="feature", key=lambda t: t.feature)
+PRODUCTS_USED = Distinct("usage", "products", column="product", key=lambda t: t.product)
 DAYS = ActiveDays("usage", "days")
 USER_DAYS = ActiveDays("usage", "user_days", column="user_id", of=USERS)
 CORE = Count("usage", "core", column="feature", where=_core)
@@ -78,6 +79,10 @@ FEATURES: tuple[Feature, ...] = (
     *_feature.over(
         "features_used_{w}d", FEATURES_USED, "feature breadth", "features", "features used in the last {w} days",
         direction="lowers_risk", chance="raises_chance", own_past="features_used_trend_28d",
+    ),
+    _feature(
+        "products_used_28d", PRODUCTS_USED.over(MONTH), "product breadth", "products", "products used in the last 28 days",
+        direction="lowers_risk", chance="raises_chance",
     ),
     *_feature.over(
         "active_days_{w}d", DAYS, "usage regularity", "days", "days with usage in the last {w}",

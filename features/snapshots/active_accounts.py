@@ -21,7 +21,7 @@ from features.utils.arrays import Ints
 from features.utils.dates import DAY_SECONDS, Grid, epoch_micros, epoch_seconds
 
 Values = np.ndarray[Any, np.dtype[Any]]
-_NUMBERS = ("arr", "renewal_s", "term_s", "change_s")
+_NUMBERS = ("arr", "renewal_s", "term_s", "change_s", "products_held")
 
 
 def accounts_of(signals: OpenSignals) -> pa.Table:
@@ -92,13 +92,27 @@ def _terms(table: pa.Table, row: Ints, starts: Ints, amount: Values) -> dict[str
     # The term is that of the main subscription: the largest one with a term, and the longest of equal ones.
     size = np.where(np.isnan(renewal), -1.0, np.nan_to_num(amount))
     main = size == np.maximum.reduceat(size, starts)[cell]
+    products = _texts(table, "product")[row]
     return {
+        "products_held": _distinct(products, cell, len(starts)),
         "arr": arr / FIXED_POINT,
         "renewal_s": next_renewal,
         "term_s": np.fmax.reduceat(np.where(main, renewal - term_start, np.nan), starts),
         "change_s": np.where(np.isnan(arr), np.nan, change),
         "plan": np.array([*plans, None], dtype=object)[np.where(np.isnan(arr), -1, best)],
     }
+
+
+def _distinct(texts: Values, cell: Ints, cells: int) -> Values:
+    """Return the number of different texts of each cell; unknown if one of its texts is."""
+    known = np.array([text is not None for text in texts], dtype=np.bool_)
+    if not known.any():
+        return np.full(cells, np.nan)
+    names, codes = np.unique(np.where(known, texts, "").astype(str), return_inverse=True)
+    pairs = np.unique(cell * len(names) + codes)
+    count = np.bincount(pairs // len(names), minlength=cells).astype(np.float64)
+    count[cell[~known]] = np.nan
+    return count
 
 
 def active_by_orders(all_cells: Panel, rolled: Columns, horizon_days: int) -> tuple[Panel, dict[str, Values]]:
@@ -120,6 +134,7 @@ def active_by_orders(all_cells: Panel, rolled: Columns, horizon_days: int) -> tu
         "arr": np.maximum(
             orders.AMOUNT.read(rolled[column_name(orders.AMOUNT, orders.CALENDAR_YEAR)])[ordered][order], 0.0
         ),
+        "products_held": unknown,
         "renewal_s": unknown,
         "term_s": unknown,
         "change_s": unknown,
@@ -153,6 +168,7 @@ def panel_columns(accounts: pa.Table, panel: Panel, contract: Columns) -> dict[s
         "industry": _texts(rows, "industry"),
         "region": _texts(rows, "region"),
         "plan": contract["plan"],
+        "products_held": contract["products_held"],
         "days_to_renewal": (contract["renewal_s"] - as_of) / DAY_SECONDS,
         "term_days": contract["term_s"] / DAY_SECONDS,
         "days_since_change": (as_of - contract["change_s"]) / DAY_SECONDS,
@@ -175,6 +191,7 @@ def _contracts() -> ibis.Table:
     return rows.select(
         "account_id",
         "plan",
+        "product",
         "currency",
         opens=_position(rows.started_at, rows),
         closes=ibis.coalesce(_position(rows.ended_at, rows), rows.dates),

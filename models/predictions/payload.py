@@ -14,9 +14,11 @@ import pandas as pd
 from pydantic import BaseModel
 
 from features.errors import UnknownAccount
+from features.families.pulse import CALLS
 from models.artifacts.bundle import Bundle
 from models.explain.reasons import AccountExplanation
 from models.health.rubric import INSUFFICIENT
+from models.peer_groups.frame_columns import number_column
 from models.predictions.assessment import Assessment
 from models.predictions.columns import ValueSource, fill, fill_section, number_or_null
 from models.predictions.schema import Prediction
@@ -139,11 +141,24 @@ def _answer(
         ),
         "health": fill_section(schema, "health", assessment, row, _health(assessment, row, why["churn"])),
         **_rules(assessment.rule_results, row),
+        "pulse": _pulse(assessment, row),
         "reasons": _reasons(why["churn"]),
         "warnings": _warnings(assessment, row),
         "model": model_payload(churn.bundle),
     }
     return fill(schema, ValueSource(assessment, assessment), row, parts)
+
+
+def _pulse(assessment: Assessment, row: int) -> dict[str, Any]:
+    sentiment, call, age = (
+        number_or_null(float(number_column(assessment.frame, f"pulse.{name}")[row]))
+        for name in ("sentiment", "renewal_call", "age_days")
+    )
+    return {
+        "sentiment": None if sentiment is None else int(sentiment),
+        "renewal_call": None if call is None else CALLS[int(call)],
+        "age_days": age,
+    }
 
 
 def prediction_id(assessment: Assessment, row: int) -> str:

@@ -441,6 +441,18 @@ class RecommendedPlay(ResponseModel):
     )
 
 
+class AccountPulse(ResponseModel):
+    """The newest judgment of the person who looks after the account, while it has not expired."""
+
+    sentiment: Annotated[int, Field(ge=-2, le=2)] | None = Field(
+        description="How the account is, from very bad to very good."
+    )
+    renewal_call: Literal["renew", "at_risk", "churn"] | None = Field(
+        description="What the person expects at the renewal."
+    )
+    age_days: float | None = Field(description="Days since the newest judgment, also if it has expired.")
+
+
 class PredictionWarning(BaseModel):
     """A limitation of the answer: a code, and further fields that depend on it (days, features, fields, …)."""
 
@@ -505,6 +517,7 @@ class Prediction(ResponseModel):
         TableField(name="watch", kind="text", read=lambda source: _warnings_of(source, "watch")),
     ]
     onboarding: OnboardingProgress
+    pulse: AccountPulse = Field(description="The judgment of the person who looks after the account.")
     plays: Annotated[
         list[RecommendedPlay],
         ListedFields(

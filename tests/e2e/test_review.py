@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -23,6 +24,9 @@ from models.health.rubric import load_rubric
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
+from training.review.document import QuarterlyReview
+from training.review.html.render import render
+from training.review.sections.judgments import judge
 
 QUARTER = "2026Q3"
 SHIPPED = load_rubric().version
@@ -80,6 +84,19 @@ def _figures(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         for part in value:
             yield from _figures(part)
+
+
+def test_the_page_compares_renewal_calls_with_outcomes(document: dict[str, Any]) -> None:
+    assert document["judgments"] is None, "the signals have no judgments"
+    rng = np.random.default_rng(1)
+    churned, accounts = (rng.random(200) < 0.3).astype(float), np.array([f"a{i}" for i in range(200)], dtype=object)
+    calls = np.where(churned > 0, rng.integers(0, 2, 200), rng.integers(1, 3, 200)).astype(float)
+    judged = judge("renewal_call", calls, churned, accounts, rng.uniform(0, 100, 200), rng.normal(size=200), 240)
+    page = render(QuarterlyReview.model_validate(document).model_copy(update={"judgments": judged}))
+    section = page.split("<h3>Judgment of the team</h3>")[1].split("</section>")[0]
+    assert "200 of 240 accounts had a renewal call that had not expired" in section
+    assert "adds to the health score" in section
+    assert section.count("<tr>") == 1 + 3 + 1 + 2
 
 
 def test_the_page_is_self_contained(folder: Path) -> None:

@@ -38,6 +38,7 @@ from training.review.window import Window
 #: The bands from worst to best, then accounts without a score.
 BAND_NAMES = ("red", "yellow", "green", "insufficient_data")
 TENURE = "contract.tenure_days"
+PULSE = ("pulse.renewal_call", "pulse.sentiment")
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def load_review_data(
         champion = champion.at(window.data_through)
         catalogue = current_catalogue()
         progress(0.25, "weekly snapshots")
-        wanted = [signal.feature for _, signal in champion.rubric.signals] + [ARR_FEATURE, RENEWAL, TENURE]
+        wanted = [signal.feature for _, signal in champion.rubric.signals] + [ARR_FEATURE, RENEWAL, TENURE, *PULSE]
         frame = snapshot(
             signals,
             grid,

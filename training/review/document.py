@@ -22,6 +22,7 @@ from training.review.sections.disagreements import Disagreement
 from training.review.sections.drift import DriftSection
 from training.review.sections.impact import Impact
 from training.review.sections.interventions import InterventionOutcomes
+from training.review.sections.judgments import JudgmentReview
 from training.review.sections.lead_time import LeadTime
 from training.review.sections.reliability import ModelReliability, ScoreReliability
 
@@ -72,6 +73,7 @@ class QuarterlyReview(ReviewModel):
     migration: BandMigration
     score_reliability: ScoreReliability
     model_reliability: ModelReliability
+    judgments: JudgmentReview | None = None
     weight_proposal: dict[str, JsonValue]
     profile_proposals: tuple[dict[str, JsonValue], ...] = ()
     band_proposal: dict[str, JsonValue]

@@ -39,6 +39,7 @@ from training.review.sections.disagreements import find_disagreements
 from training.review.sections.drift import signal_drift
 from training.review.sections.impact import proposal_impact
 from training.review.sections.interventions import intervention_outcomes
+from training.review.sections.judgments import review_judgments
 from training.review.sections.lead_time import lead_time
 from training.review.sections.reliability import model_reliability, score_meaning, score_reliability
 
@@ -169,6 +170,7 @@ def _review(data: ReviewData, proposals: Proposals, capacity: int, home: Home, a
         migration=band_migration(data),
         score_reliability=score_reliability(data),
         model_reliability=model_reliability(data, home),
+        judgments=review_judgments(data) if data.signals.has("pulse") else None,
         weight_proposal=proposals.sets[0].as_dict(),
         profile_proposals=tuple(each.as_dict() for each in proposals.sets[1:]),
         band_proposal=proposals.bands.as_dict(),

@@ -167,7 +167,7 @@ def test_features_are_unique_and_not_too_many() -> None:
     assert len({f.words for f in CATALOGUE.values()}) == len(CATALOGUE)
     # Every feature adds noise if accounts are few.
     assert len(CATALOGUE) <= 225
-    assert {f.table for f in CATALOGUE.values()} == {name for name, table in TABLES.items() if table.of_accounts} - {"pulse"}
+    assert {f.table for f in CATALOGUE.values()} == {name for name, table in TABLES.items() if table.of_accounts}
 
 
 def test_duplicate_names_are_rejected() -> None:
