@@ -25,7 +25,7 @@ from features.signals.validation import check_source
 from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
 from features.utils.dates import Grid, parse_instant
-from features.utils.sql_text import sql_identifier, sql_literal
+from features.utils.sql_text import sql_identifier
 
 EXPORTS = Path(__file__).resolve().parents[4] / "shared" / "data" / "exports"
 #: The main checkout has the folder next to it; a work tree is one level deeper.
@@ -109,9 +109,10 @@ def _create(connection: duckdb.DuckDBPyConnection, name: str, rows: str | Sequen
         header, *lines = list(csv.reader(io.StringIO(textwrap.dedent(rows).strip()), skipinitialspace=True))
         shape = ", ".join(f"{sql_identifier(column.strip())} VARCHAR" for column in header)
         connection.execute(f"CREATE TABLE main.{sql_identifier(name)} ({shape})")
-        for line in lines:
-            values = ", ".join(sql_literal(value.strip() or None) for value in line)
-            connection.execute(f"INSERT INTO main.{sql_identifier(name)} VALUES ({values})")
+        frame = pa.table({str(i): pa.array([line[i].strip() or None for line in lines], pa.string()) for i in range(len(header))})
+        connection.register("frame", frame)
+        connection.execute(f"INSERT INTO main.{sql_identifier(name)} SELECT * FROM frame")
+        connection.unregister("frame")
     else:
         frame = pd.DataFrame(list(rows))
         connection.register("frame", frame)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 
 TERMS = ("subscription_id", "started_at", "ended_at", "arr", "end_reason", "status")
@@ -167,6 +170,69 @@ def test_a_later_export_changes_nothing_that_was_known_before(run_pack: Callable
     before, after = (run_pack("stripe", tables)["subscriptions"] for tables in (early, late))
     for day in ("2024-01-15", "2024-02-15", "2024-03-01"):
         assert known_at(before, day) == known_at(after, day)
+
+
+class _Life:
+    """A customer of Stripe: a monthly subscription with changes of its quantity, and perhaps an end."""
+
+    def __init__(self, number: int) -> None:
+        rng = random.Random(number)
+        self.number, self.start = number, pd.Timestamp("2024-01-01") + pd.Timedelta(days=rng.randrange(60))
+        changes = sorted(rng.sample(range(5, 300), rng.randrange(4)))
+        self.quantities = [(self.start, rng.randrange(1, 9))]
+        self.quantities += [(self.start + pd.Timedelta(days=day, hours=5), rng.randrange(1, 9)) for day in changes]
+        self.notice = self.start + pd.Timedelta(days=rng.randrange(20, 400), hours=7)
+        self.periods = [self.start + pd.DateOffset(months=n) for n in range(15)]
+        # The half of them that give notice end with the running period.
+        self.end = min(p for p in self.periods if p > self.notice) if number % 2 else None
+
+    def quantity(self, at: pd.Timestamp) -> int:
+        return [quantity for since, quantity in self.quantities if since <= at][-1]
+
+    def export(self, now: pd.Timestamp) -> dict[str, list[str]]:
+        """Return the rows of an export at the instant ``now``."""
+        n, last = self.number, min(now, self.end - pd.Timedelta(seconds=1)) if self.end else now
+        begun = [p for p in self.periods if p <= last]
+        over, announced = self.end is not None and self.end <= now, self.end is not None and self.notice <= now
+        lines = [(p, self.periods[i + 1], self.quantity(p), False) for i, p in enumerate(begun)]
+        for since, quantity in self.quantities[1:]:
+            if since <= last:
+                lines.append((since, min(p for p in self.periods if p > since), quantity, True))
+        line = "l{n}-{i}, v{n}-{i}, s{n}, i{n}, monthly, {kind}, {prorated}, {amount}, {quantity}, usd, {start}, {end}"
+        return {
+            "customer": [f"c{n}, Name, , 2023-12-20, true, false"],
+            "subscription": [
+                f"s{n}, c{n}, {'canceled' if over else 'active'}, {self.start}, {begun[-1]}, {self.periods[len(begun)]}, {str(announced).lower()}, "
+                f"{self.notice if announced else ''}, {self.end if over else ''}, , , {now}"
+            ],
+            "subscription_item": [f"i{n}, s{n}, monthly, {self.quantity(last)}, {self.start}"],
+            "invoice": [f"v{n}-{i}, c{n}, s{n}, paid, {start}, , usd, 1, 1, true, {start}" for i, (start, *_) in enumerate(lines)],
+            "invoice_line_item": [
+                line.format(n=n, i=i, kind="invoiceitem" if prorated else "subscription", prorated=str(prorated).lower(), amount=1000 * quantity // (2 if prorated else 1),
+                            quantity=quantity, start=start, end=end)
+                for i, (start, end, quantity, prorated) in enumerate(lines)
+            ],
+        }
+
+
+def test_exports_of_many_lives_agree_on_what_was_known_before(run_pack: Callable[..., Any], known_at: Callable[..., Any]) -> None:
+    headers = {"customer": CUSTOMER.strip().splitlines()[0], "subscription": SUBSCRIPTION, "subscription_item": ITEM, "invoice": INVOICE, "invoice_line_item": LINE}
+    lives = [_Life(number) for number in range(24)]
+    exports = []
+    for now in (pd.Timestamp("2024-06-10"), pd.Timestamp("2024-09-20"), pd.Timestamp("2024-12-30")):
+        rows = [life.export(now) for life in lives]
+        tables = {name: _csv(header, *(line for each in rows for line in each[name])) for name, header in headers.items()}
+        exports.append((now, run_pack("stripe", tables | {"price": PRICES, "product": PRODUCTS})["subscriptions"]))
+    for (now, earlier), (_, later) in itertools.pairwise(exports):
+        for day in pd.date_range("2024-01-15", now, freq="17D"):
+            assert known_at(earlier, str(day)) == known_at(later, str(day))
+    last = exports[-1][1]
+    assert {"upgraded", "downgraded", "renewed", "cancelled"} <= set(last.end_reason)
+    for life in lives:
+        own = last[last.account_id == f"c{life.number}"]
+        for day in pd.date_range(life.start + pd.Timedelta(hours=1), "2024-12-29", freq="19D"):
+            running = own[(own.started_at < day) & ~(own.ended_at <= day)]
+            assert running.arr.tolist() == ([120.0 * life.quantity(day)] if life.end is None or day < life.end else [])
 
 
 def test_an_announced_cancellation_is_notice_and_not_yet_an_end(run_pack: Callable[..., Any]) -> None:
