@@ -36,7 +36,7 @@ from features.sources.mapping.pack_parts import (
     source_packs,
     users_of,
 )
-from features.sources.mapping.parts import Part, PartBuilder
+from features.sources.mapping.parts import Part, PartBuilder, places_of
 from features.sources.object_store import Copies, temporary_copies
 from features.utils.sql_text import sql_identifier
 
@@ -135,7 +135,9 @@ class _Opening:
         given = {pack.source: queries_of(self.mapping, pack, self.sources[pack.source]) for pack in self.packs}
         self._publish_packs(given)
         own_parts = {(name, number): self.queries.part(name, number, names) for name, number in self.queries.tables}
+        replaced = {name for name, number in own_parts if not self.mapping.content.tables[name][number].append}
         parts = [part for pack in self.packs for part in parts_of(pack, given[pack.source])]
+        places = places_of([*own_parts.values(), *(part for part in parts if part.table not in replaced)])
         users = self.queries.users_parts(names)
         users += [part for pack in self.packs if (part := users_of(pack, given[pack.source]))]
         identity = IdentityQueries(self.mapping.content.identity, self.queries.accounts_query(names), tuple(users))
@@ -149,6 +151,7 @@ class _Opening:
             partitions=dict.fromkeys(contract, keys),
             data_through=self.mapping.data_through,
             synced_through=max(filter(None, map(self._synced_through, given.values())), default=None),
+            places=places,
         )
         return OpenMapping(source, tuple(self.packs), given, matches, self.sources)
 

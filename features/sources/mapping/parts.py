@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,20 @@ class Part:
     query: QualifiedQuery | None = None
     pack: str = ""
     relation: str = ""
+
+
+def places_of(parts: Iterable[Part]) -> dict[str, str]:
+    """Return where the rows of each table come from, in words: the mapping's tables and packs.
+
+    Parameters
+    ----------
+    parts : the parts that are used.
+    """
+    places: dict[str, list[str]] = {}
+    for part in parts:
+        pack = f"the pack {part.pack} of {part.ids}" if part.ids else f"the pack {part.pack}"
+        places.setdefault(part.table, []).append(pack if part.pack else f"tables.{part.table} of the mapping")
+    return {table: " and ".join(dict.fromkeys(words)) for table, words in places.items()}
 
 
 class PartBuilder:

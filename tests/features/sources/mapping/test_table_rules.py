@@ -269,3 +269,16 @@ def test_cents_are_exact(cents: int) -> None:
 def test_an_unknown_table_of_a_pack_is_reported(open_mapped: OpenMapped) -> None:
     with pytest.raises(SignalsError, match=r"tables\.usage: no pack gives this table"):
         open_mapped(HEAD + "[tables.usage]\norphans = 'drop'\n", ACCOUNTS)
+
+
+def test_the_source_names_where_each_table_comes_from(open_mapped: OpenMapped) -> None:
+    text = """
+    [files]
+    a = "a.csv"
+    b = "b.csv"
+    [tables]
+    accounts = "SELECT * FROM a"
+    usage = "SELECT * FROM b"
+    """
+    files = {"a": "account_id created_at\nx 2026-01-01", "b": "account_id occurred_at\nx 2026-02-01"}
+    assert open_mapped(text, files).places == {table: f"tables.{table} of the mapping" for table in ("accounts", "usage")}
