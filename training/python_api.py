@@ -68,6 +68,9 @@ class CheckResult:
         The rows that do not count: ``table``, ``rows``, ``reason``.
     history : pandas.DataFrame
         One row per week: ``as_of`` (datetime64[us, UTC]), ``accounts`` that were active, and their ``arr``.
+    missing_signals : pandas.DataFrame
+        The lacking signals that matter most in models elsewhere, the most valuable first: ``signal``, ``words``,
+        ``worth``, ``cure``.
     """
 
     source_report: SourceReport
@@ -113,6 +116,12 @@ class CheckResult:
         rows = [vars(each) for each in self.source_report.history]
         frame = pd.DataFrame(rows, columns=list(PortfolioWeek.__dataclass_fields__))
         return frame.assign(as_of=pd.to_datetime(frame["as_of"], utc=True).dt.as_unit("us"))
+
+    @property
+    def missing_signals(self) -> pd.DataFrame:
+        """The lacking signals that matter most in models elsewhere."""
+        names = ["signal", "words", "worth", "cure"]
+        return pd.DataFrame([each.as_dict() for each in self.source_report.missing], columns=names)
 
     def html(self) -> str:
         """Return the report as one HTML document with pictures, without scripts or external resources."""

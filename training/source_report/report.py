@@ -1,4 +1,4 @@
-"""The report on a source: what was read, matched and left out, what it shows, and the verdict."""
+"""The report on a source: what was read, matched and left out, what it shows, what is missing, and the verdict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from training.dataset.data_verdict import Verdict, broken_contract_verdict, verd
 from training.dataset.sufficiency_check import SufficiencyReport, count_sufficiency
 from training.source_report.account_coverage import AccountCoverage, account_coverage
 from training.source_report.dropped_rows import DroppedRows, dropped_rows
+from training.source_report.missing_signals import MissingSignal, missing_signals
 from training.source_report.portfolio_history import PortfolioWeek, portfolio_history
+from training.source_report.signal_values import signal_values
 from training.source_report.table_readings import TableReading, table_readings
 
 OTHER_COLUMNS = "columns not in the contract"
@@ -40,6 +42,7 @@ class SourceReport:
     portfolio : the active accounts at the end of the data.
     coverage : the accounts that each feed describes.
     history : active accounts and ARR by week.
+    missing : the lacking signals that matter most elsewhere.
     """
 
     report: CheckReport
@@ -51,15 +54,22 @@ class SourceReport:
     portfolio: PortfolioSummary | None = None
     coverage: tuple[AccountCoverage, ...] = ()
     history: tuple[PortfolioWeek, ...] = ()
+    missing: tuple[MissingSignal, ...] = ()
 
     @property
     def notes(self) -> list[str]:
         """What a mapping did, and other notes on reading; columns outside the contract are in the readings."""
         return [note for note in self.report.notes if OTHER_COLUMNS not in note]
 
+    @property
+    def uncounted_repeats(self) -> list[str]:
+        """The large tables whose repeated rows were not counted."""
+        tables = self.feeds.tables.values()
+        return [feed.table for feed in tables if self.report.ok and feed.rows and feed.repeated_share is None]
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        enough = self.enough
+        enough, values = self.enough, signal_values()
         timeline = {
             name: [{"week": week.isoformat(), "rows": rows} for week, rows in feed.weekly_rows]
             for name, feed in self.feeds.tables.items()
@@ -74,6 +84,8 @@ class SourceReport:
             "history": [each.as_dict() for each in self.history],
             "sufficiency": {target: fact.as_dict() for target, fact in enough.facts.items()} if enough else {},
             "horizons": [horizon.as_dict() for horizon in enough.horizons] if enough else [],
+            "missing_signals": [each.as_dict() for each in self.missing],
+            "missing_signals_measured": {"date": values.date, "about": values.about},
             "verdict": self.verdict.as_dict(),
             "portfolio": None if self.portfolio is None else self.portfolio.as_dict(),
         }
@@ -118,4 +130,5 @@ def report_on_source(
         portfolio,
         coverage,
         history,
+        missing_signals(feeds, readings),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from training.dataset.data_verdict import Verdict
 from training.dataset.outcome_counts import TargetCounts
 from training.dataset.sufficiency_check import SufficiencyReport
 from training.source_report.report import SourceReport
+from training.source_report.signal_values import signal_values
 
 
 def print_check(source: SourceReport, console: Console, *, full: bool = False, html: Path | None = None) -> None:
@@ -45,6 +47,9 @@ def print_check(source: SourceReport, console: Console, *, full: bool = False, h
     if source.enough is not None:
         console.print()
         console.print(_horizons(source.enough))
+    if source.missing:
+        console.print()
+        console.print(_missing_signals(source))
     console.print()
     console.print(_verdict(report, source.verdict))
     if html is not None:
@@ -110,6 +115,15 @@ def _enough(there: TargetCounts, overwritten: bool) -> Text:
     if not there.missing:
         return Text("yes", style="green")
     return Text("too few" if there.long_enough else "too short", style="red")
+
+
+def _missing_signals(source: SourceReport) -> Group:
+    lines: list[RenderableType] = [Text("not in the source, and most valuable elsewhere", style="bold")]
+    for each in source.missing:
+        lines.append(Text(f"{each.words}: {each.worth}"))
+        lines.append(Padding(Text(each.cure, style="dim"), (0, 0, 0, 2)))
+    values = signal_values()
+    return Group(*lines, Text(f"{values.about} ({values.date})", style="dim"))
 
 
 def _verdict(report: CheckReport, verdict: Verdict) -> Panel:

@@ -13,7 +13,9 @@ from features.utils import formatting
 from models.targets import TARGETS
 from training.source_report.account_coverage import RECENT_DAYS
 from training.source_report.html.charts import feed_chart, portfolio_charts
+from training.source_report.missing_signals import MissingSignal, worth_words
 from training.source_report.report import SourceReport
+from training.source_report.signal_values import signal_values
 from training.source_report.timeline import feed_timelines
 
 TEMPLATE_FOLDER = Path(__file__).parent
@@ -57,6 +59,8 @@ def render(source: SourceReport) -> str:
         findings=findings,
         notes=[*source.notes, *feeds.notes()],
         unfilled={each.table: _unfilled(feeds.tables.get(each.table)) for each in source.readings},
+        uncounted=source.uncounted_repeats,
+        values=signal_values(),
         targets=TARGETS,
         due_days=DUE_DAYS,
         recent_days=RECENT_DAYS,
@@ -64,6 +68,7 @@ def render(source: SourceReport) -> str:
         day=formatting.day,
         minute=formatting.minute,
         share=_share,
+        opinion=_opinion,
     )
 
 
@@ -73,3 +78,7 @@ def _unfilled(feed: FeedHealth | None) -> str:
 
 def _share(part: int, whole: int) -> str:
     return formatting.percent(part / whole, 0) if whole else formatting.UNKNOWN
+
+
+def _opinion(missing: MissingSignal) -> str:
+    return worth_words(missing.second_opinion)
