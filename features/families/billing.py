@@ -11,19 +11,21 @@ from features.definitions.windows import HALF_YEAR, OCCASIONAL, QUARTER, RARE, Y
 _feature = Family("billing", "commercial")
 
 
-def _kind(kind: str) -> Any:
+def _kind(kind: str) -> dict[str, Any]:
+    """Return the arguments of a measure of one kind of event."""
+
     def pick(rows: Rows) -> Any:
         return rows.kind == kind
 
-    return pick
+    return {"where": pick, "counts": {"kind": (kind,)}}
 
 
-OVERDUE = Count("billing", "overdue", where=_kind("invoice_overdue"))
-FAILED = Count("billing", "failed", where=_kind("payment_failed"))
-PAID = Count("billing", "paid", where=_kind("invoice_paid"))
-REVIEWS = Count("billing", "reviews", where=_kind("budget_review"))
-LAST_FAILED = Newest("billing", "last_failed", where=_kind("payment_failed"))
-LAST_OVERDUE = Newest("billing", "last_overdue", where=_kind("invoice_overdue"))
+OVERDUE = Count("billing", "overdue", **_kind("invoice_overdue"))
+FAILED = Count("billing", "failed", **_kind("payment_failed"))
+PAID = Count("billing", "paid", **_kind("invoice_paid"))
+REVIEWS = Count("billing", "reviews", **_kind("budget_review"))
+LAST_FAILED = Newest("billing", "last_failed", **_kind("payment_failed"))
+LAST_OVERDUE = Newest("billing", "last_overdue", **_kind("invoice_overdue"))
 
 
 def _problems(ago: int) -> Term:

@@ -17,12 +17,13 @@ EMAIL = ("email",)
 MISSED = ("no_show", "cancelled")
 
 
-def _outcome(*outcomes: str, kinds: tuple[str, ...] = ()) -> Any:
-    def pick(rows: Rows) -> Any:
-        chosen = rows.outcome.isin(outcomes).fill_null(False)
-        return chosen & rows.kind.isin(kinds) if kinds else chosen
+def _outcome(*outcomes: str, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """Return the arguments of a measure of some outcomes of some kinds of engagement."""
 
-    return pick
+    def pick(rows: Rows) -> Any:
+        return rows.outcome.isin(outcomes).fill_null(False) & rows.kind.isin(kinds)
+
+    return {"where": pick, "counts": {"kind": kinds, "outcome": outcomes}}
 
 
 # Activity of the vendor alone (an ignored email, a missed meeting, a note) is not engagement of the customer.
@@ -35,23 +36,24 @@ def _mutual(rows: Rows) -> Any:
     return rows.outcome.isin(MUTUAL).fill_null(False) & rows.kind.notin(INTERNAL)
 
 
-TOUCHES = Count("engagement", "touches", column="outcome", where=_mutual)
-ATTENDED = Count("engagement", "kept", column="outcome", where=_outcome("attended", kinds=MEETINGS))
-MISSES = Count("engagement", "missed", column="outcome", where=_outcome(*MISSED, kinds=MEETINGS))
-NO_SHOWS = Count("engagement", "no_shows", column="outcome", where=_outcome(*MISSED, kinds=MEETINGS))
-TRAININGS = Count("engagement", "trainings", column="outcome", where=_outcome("attended", "completed", kinds=TEACHING))
-REPLIES = Count("engagement", "replies", column="outcome", where=_outcome("replied", kinds=EMAIL))
-IGNORED = Count("engagement", "ignored", column="outcome", where=_outcome("ignored", kinds=EMAIL))
+_MUTUAL: dict[str, Any] = {"where": _mutual, "counts": {"outcome": MUTUAL}}
+TOUCHES = Count("engagement", "touches", column="outcome", **_MUTUAL)
+ATTENDED = Count("engagement", "kept", column="outcome", **_outcome("attended", kinds=MEETINGS))
+MISSES = Count("engagement", "missed", column="outcome", **_outcome(*MISSED, kinds=MEETINGS))
+NO_SHOWS = Count("engagement", "no_shows", column="outcome", **_outcome(*MISSED, kinds=MEETINGS))
+TRAININGS = Count("engagement", "trainings", column="outcome", **_outcome("attended", "completed", kinds=TEACHING))
+REPLIES = Count("engagement", "replies", column="outcome", **_outcome("replied", kinds=EMAIL))
+IGNORED = Count("engagement", "ignored", column="outcome", **_outcome("ignored", kinds=EMAIL))
 RESPONSE_HOURS = Sum("engagement", "response_hours", value=lambda t: t.response_hours)
 RESPONSES = Count("engagement", "responses", where=lambda t: t.response_hours.notnull())
-POSTS = Count("engagement", "posts", where=lambda t: t.kind == "community")
-QBRS_HELD = Count("engagement", "qbrs_held", column="outcome", where=_outcome("attended", "completed", kinds=("qbr",)))
-QBRS_MISSED = Count("engagement", "qbrs_missed", column="outcome", where=_outcome(*MISSED, kinds=("qbr",)))
+POSTS = Count("engagement", "posts", where=lambda t: t.kind == "community", counts={"kind": ("community",)})
+QBRS_HELD = Count("engagement", "qbrs_held", column="outcome", **_outcome("attended", "completed", kinds=("qbr",)))
+QBRS_MISSED = Count("engagement", "qbrs_missed", column="outcome", **_outcome(*MISSED, kinds=("qbr",)))
 CONTACTS = Distinct(
-    "engagement", "contacts", column="contact_id", where=_mutual, key=lambda t: t.contact_id
+    "engagement", "contacts", column="contact_id", **_MUTUAL, key=lambda t: t.contact_id
 )
-LAST = Newest("engagement", "last", where=_mutual)
-LAST_MEETING = Newest("engagement", "last_meeting", where=_outcome("attended", kinds=MEETINGS))
+LAST = Newest("engagement", "last", **_MUTUAL)
+LAST_MEETING = Newest("engagement", "last_meeting", **_outcome("attended", kinds=MEETINGS))
 
 FEATURES: tuple[Feature, ...] = (
     *_feature.over(

@@ -14,33 +14,37 @@ DETRACTOR_UP_TO, PROMOTER_FROM = 6, 9
 """NPS answers from 0 to 10: the highest of a detractor and the lowest of a promoter."""
 
 
-def _kind(*kinds: str) -> Any:
+def _kind(*kinds: str) -> dict[str, Any]:
+    """Return the arguments of a measure of some kinds of outcomes."""
+
     def pick(rows: Rows) -> Any:
         return rows.kind.isin(kinds)
 
-    return pick
+    return {"where": pick, "counts": {"kind": kinds}}
 
 
-def _answered(low: int = 0, high: int = 10) -> Any:
+def _answered(low: int = 0, high: int = 10) -> dict[str, Any]:
+    """Return the arguments of a measure of NPS answers in a range."""
+
     def pick(rows: Rows) -> Any:
         return (rows.kind == "nps") & rows.value.between(low, high).fill_null(False)
 
-    return pick
+    return {"where": pick, "counts": {"kind": ("nps",)}}
 
 
-GOALS_SET = Count("outcomes", "goals_set", where=_kind("goal_set"))
-GOALS_MET = Count("outcomes", "goals_met", where=_kind("goal_met"))
-GOALS_MISSED = Count("outcomes", "goals_missed", where=_kind("goal_missed"))
-MILESTONES = Count("outcomes", "milestones", where=_kind("milestone"))
-NPS = Latest("outcomes", "nps", where=_kind("nps"), value=lambda t: t.value)
-CSAT = Latest("outcomes", "csat", where=_kind("csat"), value=lambda t: t.value)
-ROI = Latest("outcomes", "roi", where=_kind("roi_reported"), value=lambda t: t.value)
-DETRACTORS = Count("outcomes", "detractors", where=_answered(high=DETRACTOR_UP_TO))
-PROMOTERS = Count("outcomes", "promoters", where=_answered(low=PROMOTER_FROM))
-FIRST_VALUE = Oldest("outcomes", "first_value", where=_kind("first_value"))
-FIRST_VALUES = Count("outcomes", "first_values", where=_kind("first_value"))
-FIRST_PROOF = Oldest("outcomes", "first_proof", where=_kind("goal_met", "roi_reported"))
-LAST_NPS = Newest("outcomes", "last_nps", where=lambda t: (t.kind == "nps") & t.value.notnull())
+GOALS_SET = Count("outcomes", "goals_set", **_kind("goal_set"))
+GOALS_MET = Count("outcomes", "goals_met", **_kind("goal_met"))
+GOALS_MISSED = Count("outcomes", "goals_missed", **_kind("goal_missed"))
+MILESTONES = Count("outcomes", "milestones", **_kind("milestone"))
+NPS = Latest("outcomes", "nps", **_kind("nps"), value=lambda t: t.value)
+CSAT = Latest("outcomes", "csat", **_kind("csat"), value=lambda t: t.value)
+ROI = Latest("outcomes", "roi", **_kind("roi_reported"), value=lambda t: t.value)
+DETRACTORS = Count("outcomes", "detractors", **_answered(high=DETRACTOR_UP_TO))
+PROMOTERS = Count("outcomes", "promoters", **_answered(low=PROMOTER_FROM))
+FIRST_VALUE = Oldest("outcomes", "first_value", **_kind("first_value"))
+FIRST_VALUES = Count("outcomes", "first_values", **_kind("first_value"))
+FIRST_PROOF = Oldest("outcomes", "first_proof", **_kind("goal_met", "roi_reported"))
+LAST_NPS = Newest("outcomes", "last_nps", **_answered())
 
 # First events are known only if the feed covers the account's whole life.
 _values_so_far = FIRST_VALUES.over(LIFE)

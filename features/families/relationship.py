@@ -11,12 +11,23 @@ from features.definitions.windows import HALF_YEAR, RARE
 _feature = Family("relationship", "relationship")
 
 
-def _role(*roles: str, event: str | None = None) -> Any:
+def _role(*roles: str, event: str | None = None) -> dict[str, Any]:
+    """Return the arguments of a measure of some roles, and of one event if it is given."""
+
     def pick(rows: Rows) -> Any:
         chosen = rows.role.isin(roles)
         return chosen if event is None else chosen & (rows.event == event)
 
-    return pick
+    return {"where": pick, "counts": {"role": roles} if event is None else {"role": roles, "event": (event,)}}
+
+
+def _event(event: str) -> dict[str, Any]:
+    """Return the arguments of a measure of one event in any role."""
+
+    def pick(rows: Rows) -> Any:
+        return rows.event == event
+
+    return {"where": pick, "counts": {"event": (event,)}}
 
 
 def _has_not_left(rows: Rows) -> Any:
@@ -27,27 +38,28 @@ def _remains_champion(rows: Rows) -> Any:
     return (rows.role == "champion") & _has_not_left(rows)
 
 
-def _present(name: str, where: Any, key: tuple[str, ...] = ("contact_id", "role")) -> Holding:
-    return Holding("relationship", name, where=where, key=key, holds=_has_not_left)
+def _present(name: str, role: str) -> Holding:
+    return Holding("relationship", name, **_role(role), key=("contact_id", "role"), holds=_has_not_left)
 
 
-CHAMPIONS = _present("champions", _role("champion"))
-SPONSORS = _present("sponsors", _role("executive_sponsor"))
-DECISION_MAKERS = _present("decision_makers", _role("decision_maker"))
+CHAMPIONS = _present("champions", "champion")
+SPONSORS = _present("sponsors", "executive_sponsor")
+DECISION_MAKERS = _present("decision_makers", "decision_maker")
 CONTACTS = Holding(
     "relationship", "contacts", where=lambda t: t.event.notnull(), key=("contact_id",), by="role", holds=_has_not_left
 )
 # Based on a contact's latest row in any role: a champion who has since changed roles does not count.
 CHAMPIONS_STILL = Holding(
-    "relationship", "champions_still", where=lambda t: t.event.notnull(), key=("contact_id",), holds=_remains_champion
+    "relationship", "champions_still", where=lambda t: t.event.notnull(), key=("contact_id",), holds=_remains_champion,
+    counts={"role": ("champion",)},
 )
-CHAMPIONS_LEFT = Count("relationship", "champions_left", where=_role("champion", event="left"))
-SPONSORS_LEFT = Count("relationship", "sponsors_left", where=_role("executive_sponsor", event="left"))
-NEW_DECISION_MAKERS = Count("relationship", "new_decision_makers", where=_role("decision_maker", event="joined"))
-PROMOTIONS = Count("relationship", "promotions", where=lambda t: t.event == "promoted")
-CHAMPIONS_PROMOTED = Count("relationship", "champions_promoted", where=_role("champion", event="promoted"))
-JOINED = Count("relationship", "joined", where=lambda t: t.event == "joined")
-LEFT = Count("relationship", "left", where=lambda t: t.event == "left")
+CHAMPIONS_LEFT = Count("relationship", "champions_left", **_role("champion", event="left"))
+SPONSORS_LEFT = Count("relationship", "sponsors_left", **_role("executive_sponsor", event="left"))
+NEW_DECISION_MAKERS = Count("relationship", "new_decision_makers", **_role("decision_maker", event="joined"))
+PROMOTIONS = Count("relationship", "promotions", **_event("promoted"))
+CHAMPIONS_PROMOTED = Count("relationship", "champions_promoted", **_role("champion", event="promoted"))
+JOINED = Count("relationship", "joined", **_event("joined"))
+LEFT = Count("relationship", "left", **_event("left"))
 
 FEATURES: tuple[Feature, ...] = (
     _feature(

@@ -14,11 +14,13 @@ SEVERE = ("high", "urgent")
 
 
 # Only two ticket topics are used: competitor and feature_request.
-def _topic(*topics: str) -> Any:
+def _topic(*topics: str) -> dict[str, Any]:
+    """Return the arguments of a measure of some topics."""
+
     def pick(rows: Rows) -> Any:
         return rows.topic.isin(topics).fill_null(False)
 
-    return pick
+    return {"where": pick, "counts": {"topic": topics}}
 
 
 def _severe(rows: Rows) -> Any:
@@ -42,8 +44,8 @@ RESOLUTION = Sum(
 RESOLVED = Count("support", "resolved", **_RESOLVED)
 SENTIMENT = Sum("support", "sentiment", value=lambda t: t.sentiment)
 SENTIMENTS = Count("support", "sentiments", where=lambda t: t.sentiment.notnull())
-COMPETITOR = Count("support", "competitor", column="topic", where=_topic("competitor"))
-FEATURE_REQUESTS = Count("support", "feature_requests", column="topic", where=_topic("feature_request"))
+COMPETITOR = Count("support", "competitor", column="topic", **_topic("competitor"))
+FEATURE_REQUESTS = Count("support", "feature_requests", column="topic", **_topic("feature_request"))
 
 
 def _change(measure: Measure, days: int) -> Term:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from features.errors import SignalsError
 from features.packs.inputs import BoundInput, Relation, bind_input, input_sql, unreadable_sql
 from features.packs.options import option_values, with_literals, with_names
 from features.packs.pack import Pack
-from features.packs.schema import Derived, OptionValue, PackTable
+from features.packs.schema import OPTION, Derived, OptionValue, PackTable
 from features.utils.currencies import minor_units_table
 from features.utils.formatting import count_of
 from features.utils.select_statement import QueryError, Select, parse_select
@@ -60,6 +60,7 @@ class PackQueries:
     assumptions : what to state, with counts.
     inputs : the table that each input reads; empty if there is none.
     omitted : the contract tables that the given tables cannot fill.
+    records : by contract table and column, the only values that the given tables can record.
     """
 
     pack: Pack
@@ -70,6 +71,7 @@ class PackQueries:
     assumptions: tuple[AssumptionQuery, ...]
     inputs: dict[str, str]
     omitted: tuple[str, ...]
+    records: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
 
 
 def pack_queries(pack: Pack, relations: Sequence[Relation], options: Mapping[str, object] | None = None) -> PackQueries:
@@ -124,7 +126,22 @@ class _Builder:
         data_through = self._query("data_through", through) if through else ""
         inputs = {name: bound.relation.name if bound.relation else "" for name, bound in self.bound.items()}
         omitted = tuple(name for name in file.tables if name not in tables)
-        return PackQueries(self.pack, tables, accounts, users, data_through, tuple(assumptions), inputs, omitted)
+        records = {name: self._records(file.tables[name]) for name in tables if file.tables[name].records}
+        return PackQueries(
+            self.pack, tables, accounts, users, data_through, tuple(assumptions), inputs, omitted, records
+        )
+
+    def _records(self, table: PackTable) -> dict[str, frozenset[str]]:
+        """Return the values of columns that the inputs and options allow."""
+        return {
+            column: frozenset(value for value, needs in values.items() if not needs or self._is_recorded(needs))
+            for column, values in table.records.items()
+        }
+
+    def _is_recorded(self, needs: Iterable[str]) -> bool:
+        chosen = [need.removeprefix(OPTION) for need in needs if need.startswith(OPTION)]
+        others = [need for need in needs if not need.startswith(OPTION)]
+        return any(self.values[option] for option in chosen) or self._any(others)
 
     def _is_available(self, name: str, path: tuple[str, ...]) -> bool:
         """Return whether the input has a table, or a query over inputs that are available."""

@@ -64,6 +64,10 @@ class Latest(PackPart):
     by: InputNames
 
 
+OPTION = "option."
+"""Start of a need that is an option of the type ``boolean``: it holds if the option is true."""
+
+
 class Derived(PackPart):
     """A SELECT in place of a table; ``"SELECT …"`` is short for ``{ query = "SELECT …" }``.
 
@@ -149,9 +153,13 @@ class PackTable(Derived):
         the inputs that the query reads.
     optional : for columns of the result: the inputs, or their columns, of which at least one must exist. Without them
         the column is left out, because it is unknown.
+    records : for a column, every value that the tool can record, with the inputs, their columns or options
+        (``option.name``) of which at least one must be there; an empty list if it always can. What counts other values
+        is unknown, not zero.
     """
 
     optional: dict[Name, Names] = Field(default_factory=dict)
+    records: dict[Name, dict[Text, Names]] = Field(default_factory=dict)
 
 
 class Assumption(PackPart):
@@ -222,4 +230,27 @@ class PackFile(PackPart):
                 "Input should have tables of the data contract; others: {names}",
                 {"names": ", ".join(unknown)},
             )
+        for name, table in self.tables.items():
+            self._check_records(name, table)
         return self
+
+    def _check_records(self, name: str, table: PackTable) -> None:
+        for column, values in table.records.items():
+            if column not in TABLES[name].names:
+                raise PydanticCustomError(
+                    "records",
+                    "Input should have columns of {table}; another: {column}",
+                    {"table": name, "column": column},
+                )
+            allowed = TABLES[name][column].values
+            if allowed and (unknown := sorted(set(values) - set(allowed))):
+                raise PydanticCustomError(
+                    "records",
+                    "Input should have values of {table}.{column}; others: {names}",
+                    {"table": name, "column": column, "names": ", ".join(unknown)},
+                )
+            needs = {need.removeprefix(OPTION) for some in values.values() for need in some if need.startswith(OPTION)}
+            if unknown := sorted(needs - set(self.options)):
+                raise PydanticCustomError(
+                    "records", "Input should have options of the pack; others: {names}", {"names": ", ".join(unknown)}
+                )

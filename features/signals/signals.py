@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,6 +76,7 @@ class OpenSignals:
     versioned : the event tables with replaced versions, which have an ``until_at``
         (`features.signals.event_versions`).
     states : values that describe accounts at a date, which no event shows; None without any.
+    records : by table and column, the only values that the source can record (see `features.sources.base.Source`).
     rates : the rates of exchange. The ``arr`` of subscriptions is at constant rates (`features.signals.counted_arr`).
     """
 
@@ -88,6 +90,7 @@ class OpenSignals:
     versioned: frozenset[str] = frozenset()
     states: AccountStates | None = None
     rates: ExchangeRates = field(default_factory=ExchangeRates)
+    records: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
         """Return whether the source has table ``name``."""
@@ -215,6 +218,7 @@ def read_signals(
         frozenset(versioned),
         source.states,
         rates,
+        source.records,
     )
 
 

@@ -17,6 +17,7 @@ from features.aggregation.rollup import RolledTable, roll_up
 from features.aggregation.versioned_rows import with_versions
 from features.aggregation.window_columns import feed_starts, window_columns
 from features.catalogue.catalogue import CATALOGUE, KEYS, Catalogue
+from features.definitions.aggregations import Measure
 from features.definitions.feature import Feature
 from features.families.peers import FEATURES as PEER_FEATURES
 from features.families.subscriptions import OUTCOME_FEATURES
@@ -156,14 +157,18 @@ def _create_grid_table(signals: OpenSignals, grid: Grid) -> None:
 
 
 def computable(signals: OpenSignals, catalogue: Catalogue) -> tuple[Feature, ...]:
-    """Return the features for which the source has every table."""
+    """Return the features for which the source has every table, and can record what they count."""
     return tuple(
         f
         for f in catalogue.values()
         if signals.has(f.table)
-        and (f.term is None or all(signals.has(m.table) for m, _ in f.term.needs))
+        and (f.term is None or all(_is_recorded(signals, m) for m, _ in f.term.needs))
         and (f.function is None or all(map(signals.has, f.function.reads)))
     )
+
+
+def _is_recorded(signals: OpenSignals, measure: Measure) -> bool:
+    return signals.has(measure.table) and measure.is_recorded(signals.records.get(measure.table, {}))
 
 
 def _needs_by_table(features: tuple[Feature, ...]) -> dict[str, frozenset[Need]]:

@@ -78,6 +78,8 @@ class Source:
     states : values that describe accounts at a date, if the source has some that no event shows.
     data_through : the instant up to which the source is complete, if it says so; it applies unless another is given.
     synced_through : an instant up to which the source certainly reaches, such as that of its last sync, if known.
+    records : by table and column, the only values that the source can record. What counts other values is unknown,
+        not zero. A column that is not listed may have any value.
     """
 
     connection: Any
@@ -92,6 +94,7 @@ class Source:
     states: AccountStates | None = None
     data_through: datetime | None = None
     synced_through: datetime | None = None
+    records: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     @contextmanager
     def restricted_to(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:

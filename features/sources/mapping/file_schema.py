@@ -119,6 +119,8 @@ class TableMapping(MappingPart):
     values : for a column, its values with the values of the contract, ignoring case. ``"*"`` is every other value,
         ``""`` as a key is a missing value, and ``""`` as a value means unknown.
     units : for a column, the unit of its numbers, or several that apply together (``["cents", "monthly"]``).
+    records : for a column, the only values that the rows can have, such as ``records.kind = ["meeting", "email"]``.
+        What counts other values is then unknown, not zero.
     orphans : what happens to rows of accounts that are not in ``accounts``: ``error``, ``add`` the accounts, or
         ``drop`` the rows. Default: ``error``; for tables of packs ``add`` if they are contracts or orders, else
         ``drop``.
@@ -137,6 +139,7 @@ class TableMapping(MappingPart):
     units: dict[ColumnName, Unit | Annotated[tuple[Unit, ...], Field(strict=False, min_length=1)]] = Field(
         default_factory=dict
     )
+    records: dict[ColumnName, Annotated[tuple[Text, ...], Field(strict=False)]] = Field(default_factory=dict)
     orphans: Orphans | None = None
 
     @model_validator(mode="before")

@@ -85,7 +85,10 @@ def relations_of(tables: SourceTables) -> list[Relation]:
 
 def parts_of(pack: SourcePack, queries: PackQueries) -> list[Part]:
     """Return the parts that a pack gives."""
-    return [Part(table, sql, pack.keys, ids=pack.source, pack=pack.pack.name) for table, sql in queries.tables.items()]
+    return [
+        Part(table, sql, pack.keys, ids=pack.source, pack=pack.pack.name, records=queries.records.get(table, {}))
+        for table, sql in queries.tables.items()
+    ]
 
 
 def users_of(pack: SourcePack, queries: PackQueries) -> Part | None:

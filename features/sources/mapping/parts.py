@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -45,6 +46,7 @@ class Part:
     query : the query as written; None if a pack gives the rows.
     pack : the pack that gives the rows; empty if none.
     relation : the temporary table of the rows; empty until it is created.
+    records : by column, the only values that the rows can have; a column that is not listed may have any value.
     """
 
     table: str
@@ -54,6 +56,7 @@ class Part:
     query: QualifiedQuery | None = None
     pack: str = ""
     relation: str = ""
+    records: MappingABC[str, frozenset[str]] = field(default_factory=dict)
 
 
 def places_of(parts: Iterable[Part]) -> dict[str, str]:

@@ -286,7 +286,7 @@ def test_tickets_have_their_first_priority_and_reopen(run_pack: Callable[..., An
         ("1", "501", day, "2022-05-03", "2022-05-03", "low", True, None),
         ("1", "501", day, "2022-05-04", None, "low", True, None),
         ("1", "501", day, "2022-05-06", "2022-05-06", "low", True, None),
-        ("1", "501", day, "2022-05-09", "2022-05-06", "low", True, "product issue"),
+        ("1", "501", day, "2022-05-09", "2022-05-06", "low", True, "product_issue"),
         # Closed before it was created: it was resolved as it was opened.
         ("2", "502", "2022-05-02", "2022-05-02", "2022-05-02", "normal", False, None),
         # Its priority has no history, so it is known from the last change.

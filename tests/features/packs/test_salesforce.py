@@ -371,7 +371,8 @@ def test_meetings_count_once_and_only_if_they_took_place(run_pack: Callable[...,
     run = run_pack("salesforce", {**TABLES, "event": events, "task": tasks, "contact": contacts})
     assert run.rows("engagement", "account_id", "occurred_at", "kind", "outcome", "event_id", "contact_id") == [
         (ACME, "2022-05-01 09:00:00", "qbr", "attended", "event:00U1", "003A1"),
-        (ACME, "2022-05-11 08:00:00", "email", "completed", "task:00T1", "003A1"),
+        # Nothing says whether the email was answered.
+        (ACME, "2022-05-11 08:00:00", "email", None, "task:00T1", "003A1"),
         (ACME, "2022-05-12 15:00:00", "call", "completed", "task:00T2", "003A1"),
         # Of the account of the opportunity, and of that of the contact.
         (BETA, "2022-05-02 09:00:00", "call", "no_show", "event:00U3", "003A2"),
@@ -379,6 +380,16 @@ def test_meetings_count_once_and_only_if_they_took_place(run_pack: Callable[...,
     ]
     assert run.stated("planned") == "1 activity record planned after the last change in the tables, left out."
     assert run.stated("lead") == "1 activity record of no account (mostly of leads), left out."
+
+
+def test_what_salesforce_cannot_record_is_not_counted_as_zero(run_pack: Callable[..., Any]) -> None:
+    events = "id, account_id, start_date_time, type, is_deleted, created_date\n00U1, 001A00000000004, 2022-05-01 09:00, , false, 2022-04-01"
+    records = run_pack("salesforce", {**TABLES, "event": events}).queries.records["engagement"]
+    assert records["kind"] == {"meeting", "call", "email"}
+    # There is no column that says who did not come.
+    assert records["outcome"] == {"attended"}
+    labelled = run_pack("salesforce", {**TABLES, "event": events}, labels_are_complete=True).queries.records["engagement"]
+    assert labelled["kind"] == {"meeting", "call", "email", "qbr", "training", "webinar"}
 
 
 CASES = f"""
