@@ -29,7 +29,9 @@ def cutoff_of(signals: str, as_of: str | None) -> datetime:
     date = sheet_date(signals)
     if as_of is None:
         if date is None:
-            raise BadRequest("--as-of is missing", "--as-of DATE", "only a spreadsheet has a date of its own")
+            raise BadRequest(
+                "--as-of is missing", "--as-of DATE", "`renewcast check` prints the date through which the data reach"
+            )
         return date
     instant = parse_cutoff(as_of)
     if date is not None and instant < date:

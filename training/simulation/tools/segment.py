@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
+from pandas.util import hash_pandas_object
 
 from training.simulation.tools.identifiers import AccountIds, token
 
+#: The columns that make two rows the same event.
+WITHOUT_ARRIVAL = ("account_id", "occurred_at", "user_id", "feature", "quantity", "minutes")
 #: Segment receives an event this long after it happened, if nothing held it up.
 RECEIVED_AFTER = pd.Timedelta(seconds=2)
 
@@ -23,7 +26,8 @@ def segment_tables(usage: pd.DataFrame, ids: Mapping[str, AccountIds]) -> dict[s
     received = usage["loaded_at"].fillna(usage["occurred_at"] + RECEIVED_AFTER)
     tracks = pd.DataFrame(
         {
-            "id": [f"ajs-{number:010d}" for number in range(len(usage))],
+            # A row that was sent again is the same event.
+            "id": [f"ajs-{number:016x}" for number in hash_pandas_object(usage[list(WITHOUT_ARRIVAL)], index=False)],
             "anonymous_id": usage["user_id"].map(lambda user: token("", str(user))),
             "user_id": usage["user_id"],
             "event": usage["feature"].str.lower(),
