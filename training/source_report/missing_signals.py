@@ -43,6 +43,9 @@ SIGNAL_COLUMNS = {
     "accounts.industry": ("industry", "region", "employees"),
 }
 """The columns of signals that have several; the others have the one of their name."""
+DECISIVE_VALUES = {"relationship": ("role", ("champion", "executive_sponsor", "decision_maker"))}
+"""For a table, the values of a column that carry its signal. A source that can record none of them lacks the signal."""
+Records = Mapping[str, Mapping[str, frozenset[str]]]
 
 
 @dataclass(frozen=True)
@@ -80,19 +83,23 @@ def worth_words(by_target: Mapping[str, ValueRange]) -> str:
     return and_list([f"{each.text} for {target}" for target, each in by_target.items()])
 
 
-def missing_signals(feeds: Feeds, readings: Sequence[TableReading]) -> tuple[MissingSignal, ...]:
+def missing_signals(
+    feeds: Feeds, readings: Sequence[TableReading], records: Records | None = None
+) -> tuple[MissingSignal, ...]:
     """Return the lacking signals that matter most elsewhere, the most valuable first.
 
     Parameters
     ----------
     feeds : the feeds of the source.
     readings : what was read of each table.
+    records : by table and column, the only values that the source can record.
     """
     columns = {reading.table: reading.used for reading in readings}
     present = {name for name, feed in feeds.tables.items() if feed.rows}
     contractual = "subscriptions" in feeds.tables
     base = "subscriptions" if contractual else "orders"
-    lacking = [name for name in SIGNAL_WORDS if _is_lacking(name, feeds, present, columns)]
+    unrecorded = {name for name in present if not _records_signal(name, records or {})}
+    lacking = [name for name in SIGNAL_WORDS if name in unrecorded or _is_lacking(name, feeds, present, columns)]
     has_events = bool(present & set(event_tables()) - {base})
     return tuple(
         MissingSignal(
@@ -100,7 +107,7 @@ def missing_signals(feeds: Feeds, readings: Sequence[TableReading]) -> tuple[Mis
             SIGNAL_WORDS[value.signal],
             by_target,
             signal_values().second_opinion.get(value.signal, {}),
-            _cure(value.signal),
+            _cure(value.signal, value.signal in unrecorded),
         )
         for value, by_target in most_valuable(lacking, contractual, has_events, PROPOSED)
     )
@@ -121,8 +128,18 @@ def _is_lacking(signal: str, feeds: Feeds, present: set[str], columns: Mapping[s
     return not (set(columns[table]) - empty) & set(_columns(signal))
 
 
-def _cure(signal: str) -> str:
+def _records_signal(table: str, records: Records) -> bool:
+    """Return whether the source can record what carries the signal of a table."""
+    column, values = DECISIVE_VALUES.get(table, ("", ()))
+    recorded = records.get(table, {}).get(column)
+    return recorded is None or bool(recorded & set(values))
+
+
+def _cure(signal: str, unrecorded: bool) -> str:
     table, _, column = signal.partition(".")
+    if unrecorded:
+        column, values = DECISIVE_VALUES[table]
+        return f"record a {table}.{column} such as {and_list([value.replace('_', ' ') for value in values])}"
     if column:
         return f"fill {and_list([f'{table}.{name}' for name in _columns(signal)])}"
     required = [name for name in current_tables()[table].required if name != "account_id"]

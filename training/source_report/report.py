@@ -130,5 +130,5 @@ def report_on_source(
         portfolio,
         coverage,
         history,
-        missing_signals(feeds, readings),
+        missing_signals(feeds, readings, source.records),
     )

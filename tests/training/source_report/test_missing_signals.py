@@ -72,6 +72,22 @@ def test_a_signal_that_is_filled_is_not_proposed_and_an_empty_one_is(to_arrow: A
     assert "billing" in {each.signal for each in _missing(to_arrow, usage=users, billing=[])}, "a table without rows"
 
 
+def test_contacts_without_roles_do_not_carry_the_signal_of_roles(
+    to_arrow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.source_report.missing_signals.PROPOSED", 20)
+    contacts = [{"account_id": "a", "contact_id": "c", "occurred_at": "2026-06-01", "role": "user", "event": "joined"}]
+    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "relationship": contacts, "usage": USAGE}
+    source = from_tables({n: to_arrow(n, rows) for n, rows in given.items()}, "a test")
+    feeds, readings = feed_health(source), table_readings(source, check_source(source).rows)
+    assert "relationship" not in {each.signal for each in missing_signals(feeds, readings)}
+    records = {"relationship": {"role": frozenset({"user"})}}
+    lacking = {each.signal: each.cure for each in missing_signals(feeds, readings, records)}
+    assert lacking["relationship"] == (
+        "record a relationship.role such as champion, executive sponsor and decision maker"
+    )
+
+
 @pytest.mark.usefixtures("measured")
 def test_without_other_events_a_table_counts_by_what_it_adds_alone(to_arrow: Any) -> None:
     by_signal = {each.signal: each for each in _missing(to_arrow)}
