@@ -19,10 +19,13 @@ pytestmark = pytest.mark.slow
 
 QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nfolds = 2\n"
 AT = pd.Timestamp("2026-08-01", tz="UTC").to_pydatetime()
-#: What the four tools record as the contract's own tables do. Zendesk and Salesforce do not know when a row arrived, so
-#: these are compared within a small share of accounts.
+#: Equal for every account.
+EXACT = ("contract.arr", "contract.days_to_renewal", "contract.renewals", "contract.term_days")
+#: Equal for nearly every account: the tools do not know when a late row arrived.
 SAME = (
-    *("contract.arr", "contract.seats", "contract.days_to_renewal", "contract.renewals", "contract.term_days"),
+    *EXACT,
+    # A quantity of 1 may be a flat fee, so it is not read as seats.
+    "contract.seats",
     *(
         "usage.active_users_28d",
         "usage.active_users_91d",
@@ -50,7 +53,7 @@ def _features(address: Path) -> pd.DataFrame:
 def company(renewcast: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("company")
     renewcast(
-        *("simulate", folder / "truth", "--accounts", "200", "--weeks", "78", "--seed", "4"),
+        *("simulate", folder / "truth", "--accounts", "300", "--weeks", "104", "--seed", "5"),
         *("--tools", folder / "tools"),
         home=folder / "home",
     )
@@ -66,7 +69,7 @@ def test_the_tools_give_the_features_of_the_truth(company: Path) -> None:
     assert list(truth.index) == list(ours.index)
     for name in SAME:
         same = np.isclose(truth[name], ours[name], rtol=1e-3, atol=1e-3, equal_nan=True)
-        assert same.mean() >= (1.0 if name.startswith("contract") else 0.97), f"{name}: {same.mean():.3f}"
+        assert same.mean() >= (1.0 if name in EXACT else 0.95), f"{name}: {same.mean():.3f}"
     assert ours[list(UNKNOWN)].isna().all().all()
 
 
@@ -84,5 +87,5 @@ def test_a_model_is_trained_and_judged(company: Path, renewcast: Any) -> None:
     report = json.loads(
         renewcast("train", company / "mapping.toml", "--config", config, "--json", home=company / "trained").stdout
     )
-    churn = report["targets"]["churn"]
-    assert churn["judgement"]["size"]["accounts_with_outcome"] > 10
+    for target in ("churn", "expansion"):
+        assert report["targets"][target]["judgement"]["size"]["accounts_with_outcome"] > 20, target
