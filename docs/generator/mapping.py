@@ -41,7 +41,7 @@ accounts = "SELECT account_id AS crm, stripe_customer_id AS billing FROM crm.pac
 A query is exactly one `SELECT` in the SQL of DuckDB. It reads the tables of sources (`billing.customer`; without the
 source if only one has the table), the names in `[files]`, and what packs give: `billing.pack_accounts` and the other
 tables of the contract, `billing.pack_keys` (account ids, with domains, names and ids of other tools) and
-`billing.pack_users`. Columns of CSV files are text: cast those that you calculate with."""
+`crm.pack_users` (the account of each user). Columns of CSV files are text: cast those that you calculate with."""
 _PARTS = (
     ("The file", file_schema.MappingFile),
     ("`[sources.NAME]`, or `[source]` for one", file_schema.SourceEntry),

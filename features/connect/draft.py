@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.connect.column_names import TableGuess
 from features.connect.inspection import Inspected
+from features.contract.schema import TABLES
 from features.packs.inputs import Relation
 from features.packs.queries import pack_queries
 from features.utils.sql_text import sql_identifier
@@ -86,10 +87,11 @@ class Draft:
             f"about = {_text(f'Drafted by renewcast connect from {titles}.')}\n"
         ]
         blocks += [self._source(each, folder) for each in self.sources]
-        if expand:
-            blocks += self._expanded()
+        expanded = self._expanded() if expand else []
+        blocks += [text for _, text in expanded]
+        several = {table for table, _ in expanded}
         append = any(each.recognition for each in self.sources)
-        blocks += [_table(each, self._is_repeated(each), append) for each in self.tables]
+        blocks += [_table(each, each.guess.table in several or self._is_repeated(each), append) for each in self.tables]
         if self.gaps:
             blocks.append("".join(f"# Missing: {gap}\n" for gap in self.gaps))
         if self.identity is not None:
@@ -111,8 +113,8 @@ class Draft:
             )
         return "\n".join(lines) + "\n"
 
-    def _expanded(self) -> list[str]:
-        """Return the tables of all packs as queries over the tables of their sources."""
+    def _expanded(self) -> list[tuple[str, str]]:
+        """Return the tables of all packs by name, as queries over the tables of their sources."""
         blocks = []
         for source in self.sources:
             if source.recognition is None:
@@ -124,8 +126,10 @@ class Draft:
             queries = pack_queries(source.recognition.pack, relations, self.options.get(source.name, {}))
             for table, sql in queries.tables.items():
                 lines = [f"[[tables.{table}]]", f"ids = {_text(source.name)}", f"query = {_long_text(sql)}"]
-                lines.append(f'orphans = "{"add" if table in ("subscriptions", "orders") else "drop"}"')
-                blocks.append("\n".join(lines[: 3 if table == "accounts" else 4]) + "\n")
+                lines += _records(table, queries.records.get(table, {}))
+                if table != "accounts":
+                    lines.append(f'orphans = "{"add" if table in ("subscriptions", "orders") else "drop"}"')
+                blocks.append((table, "\n".join(lines) + "\n"))
         return blocks
 
     def _is_repeated(self, draft: TableDraft) -> bool:
@@ -151,7 +155,19 @@ def _table(draft: TableDraft, several: bool, append: bool) -> str:
         lines.append(f"values.{column} = {{ {pairs} }}")
     for column, units in guess.units.items():
         lines.append(f"units.{column} = [{', '.join(map(_text, units))}]")
+    fixed = {column: {value} for column, value in guess.constants.items() if TABLES[guess.table][column].values}
+    fixed |= {column: set(meanings.values()) - {""} for column, meanings in draft.values.items()}
+    lines += _records(guess.table, fixed)
     return "\n".join(lines) + "\n"
+
+
+def _records(table: str, records: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the lines that state which values of columns the rows can have."""
+    lines = []
+    for column, values in records.items():
+        listed = TABLES[table][column].values or sorted(values)
+        lines.append(f"records.{column} = [{', '.join(_text(value) for value in listed if value in values)}]")
+    return lines
 
 
 def _identity(draft: IdentityDraft) -> str:

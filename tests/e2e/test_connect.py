@@ -49,6 +49,7 @@ id,name,industry,created_date,is_deleted,stripe_customer_id__c,website,owner_id,
 """,
     "event": """
 id,account_id,activity_date_time,created_date,subject,type,is_deleted,what_id,end_date_time
+00U0,001000000000001AAA,2024-08-01T10:00:00Z,2024-07-01T10:00:00Z,Call,Meeting,false,,2024-08-01T11:00:00Z
 00U1,001000000000001AAA,2026-08-01T10:00:00Z,2026-07-01T10:00:00Z,Call,Meeting,false,,2026-08-01T11:00:00Z
 """,
 }
@@ -134,6 +135,31 @@ def test_the_expanded_sql_gives_the_same_figures(renewcast: Any, tmp_path: Path)
         mapping, out = tmp_path / f"{name}.toml", tmp_path / f"{name}.csv"
         renewcast("snapshot", mapping, "--as-of", "2026-08-15", "--out", out, home=home)
     assert (tmp_path / "short.csv").read_text() == (tmp_path / "long.csv").read_text()
+    with (tmp_path / "long.csv").open(encoding="utf-8") as file:
+        row = next(row for row in csv.DictReader(file) if row["account_id"] == "001000000000001AAA")
+    # The old meeting shows that the feed reaches far enough to count; Salesforce cannot record business reviews.
+    assert row["engagement.meetings_kept_182d"] != ""
+    assert row["engagement.qbrs_held_182d"] == ""
+
+
+def test_tables_that_no_pack_gives_are_added_to_expanded_sql(renewcast: Any, tmp_path: Path) -> None:
+    crm, home = _write(tmp_path / "salesforce", SALESFORCE), tmp_path / "home"
+    own = {
+        "customers": "id,name,signup_date\n001000000000001AAA,SECRET,2023-12-01",
+        "contracts": "customer_id,start_date,arr\n001000000000001AAA,2024-01-01,100",
+        "trainings": "customer_id,date\n001000000000001AAA,2026-08-02",
+    }
+    mapping, out = tmp_path / "mapping.toml", tmp_path / "snapshot.csv"
+    renewcast("connect", crm, f"own={_write(tmp_path / 'own', own)}", "--expand", "--out", mapping, home=home)
+    pack, trainings = tomllib.loads(mapping.read_text(encoding="utf-8"))["tables"]["engagement"]
+    assert "SELECT" in pack["query"]
+    assert trainings["append"] is True
+    assert trainings["records"] == {"kind": ["training"]}
+    renewcast("snapshot", mapping, "--as-of", "2026-08-15", "--out", out, home=home)
+    with out.open(encoding="utf-8") as file:
+        (row,) = (row for row in csv.DictReader(file) if row["account_id"] == "001000000000001AAA")
+    # Neither Salesforce nor the table of trainings can record a business review.
+    assert row["engagement.qbrs_held_182d"] == ""
 
 
 def test_schemas_of_one_warehouse_are_sources(renewcast: Any, tmp_path: Path) -> None:
@@ -182,6 +208,7 @@ def test_unknown_tables_are_drafted_by_their_columns(renewcast: Any, tmp_path: P
     assert tables["subscriptions"]["values"]["status"] == {"live": "active", "terminated": ""}
     # Severity is required, so that the value that nothing explains is a problem to correct in the draft.
     assert tables["support"]["values"]["severity"] == {"odd": "", "p1": "urgent"}
+    assert tables["support"]["records"] == {"severity": ["urgent"]}
     assert "support.severity: an empty value in 1 row (row 2)" in text
     changed = out.read_text(encoding="utf-8").replace('"odd" = ""', '"odd" = "low"')
     out.write_text(changed, encoding="utf-8")

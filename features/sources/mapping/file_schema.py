@@ -120,7 +120,8 @@ class TableMapping(MappingPart):
         ``""`` as a key is a missing value, and ``""`` as a value means unknown.
     units : for a column, the unit of its numbers, or several that apply together (``["cents", "monthly"]``).
     records : for a column, the only values that the rows can have, such as ``records.kind = ["meeting", "email"]``.
-        What counts other values is then unknown, not zero.
+        What counts other values is then unknown, not zero. Default: for listed values of the contract, what
+        ``constants``, or ``values`` with ``"*"``, gives; else any value.
     orphans : what happens to rows of accounts that are not in ``accounts``: ``error``, ``add`` the accounts, or
         ``drop`` the rows. Default: ``error``; for tables of packs ``add`` if they are contracts or orders, else
         ``drop``.
@@ -181,7 +182,8 @@ class Identity(MappingPart):
     Parameters
     ----------
     accounts : a SELECT whose columns are named after sources. The ids of one row are the same company.
-    users : a SELECT of ``user_id`` and ``account_id``, for rows that have a user but no account.
+    users : a SELECT of ``user_id`` and ``account_id``, for rows of all sources that have a user but no account. What a
+        pack knows of users applies to rows of its own source only; ``SELECT * FROM crm.pack_users`` applies it to all.
     users_ids : the source whose account ids ``users`` returns. Default: the source that it reads.
     spine : the source whose ids are used where it has the company. Default: the first of ``[sources]``.
     shared : what happens to accounts of one source that are joined only through another source: ``merge`` them, or

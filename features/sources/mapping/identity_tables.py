@@ -43,6 +43,13 @@ class IdentityQueries:
     accounts: QualifiedQuery | None
     users: tuple[Part, ...] = ()
 
+    def users_for(self, part: Part) -> tuple[Part, ...]:
+        """Return the users that may give rows of a part an account.
+
+        A pack knows only the users of its own tool: the same id in another tool may be another person.
+        """
+        return tuple(users for users in self.users if not users.pack or users.ids == part.ids)
+
 
 class IdentityTables:
     """Translates the account ids of parts.
@@ -89,9 +96,14 @@ class IdentityTables:
         """Fill the account ids of rows that only name a user."""
         result = list(parts)
         for users in queries.users:
+            chosen = [users in queries.users_for(part) for part in result]
+            if not any(chosen):
+                continue
             self._create_users(users)
-            translated = queries.accounts is not None
-            result = [self._with_accounts_of_users(part, users.ids if translated else part.ids) for part in result]
+            result = [
+                self._with_accounts_of_users(part, users, queries.accounts is not None) if its else part
+                for part, its in zip(result, chosen, strict=True)
+            ]
         return result
 
     def _create_users(self, users: Part) -> None:
@@ -111,9 +123,12 @@ class IdentityTables:
         except duckdb.Error as error:
             raise self._builder.error(users, error) from None
         if several := self._builder.count(f"SELECT count(*) FROM {_USERS} WHERE accounts > 1"):
-            self.notes.append(f"identity: {count_of(several, 'user')} of several accounts: their rows get no account")
+            self.notes.append(
+                f"identity: {count_of(several, 'user')} of several accounts in {_place(users)}: "
+                "their rows get no account"
+            )
 
-    def _with_accounts_of_users(self, part: Part, ids: str) -> Part:
+    def _with_accounts_of_users(self, part: Part, users: Part, translated: bool) -> Part:
         types = self._builder.describe(part)
         names = [name for name in _USER_COLUMNS if name in types and part.table != "accounts"]
         if not names or "account_id" not in types:
@@ -125,6 +140,7 @@ class IdentityTables:
         own = id_text("rows.account_id", types["account_id"])
         user = id_text(f"rows.{sql_identifier(names[0])}", types[names[0]])
         # An id of another source has the name of its source before it until it is translated.
+        ids = users.ids if translated else part.ids
         other = "users.account_id" if ids == part.ids else f"{sql_literal(_prefix(ids))} || users.account_id"
         created = self._builder.update(
             part,
@@ -134,7 +150,8 @@ class IdentityTables:
         )
         after = self._builder.count(unassigned.format(created.relation))
         self.notes.append(
-            f"{part.table}: {before - after:,} of {count_of(before, 'row')} without an account got that of their user"
+            f"{part.table}: {before - after:,} of {count_of(before, 'row')}{f' of {part.ids}' if part.ids else ''} "
+            f"without an account got that of their user in {_place(users)}"
         )
         return created
 
@@ -246,6 +263,11 @@ class IdentityTables:
         if dropped := before - self._builder.count(f"SELECT count(*) FROM {created.relation}"):
             self.notes.append(f"accounts: {count_of(dropped, 'row')} of {part.ids} left out (not in the spine)")
         return created
+
+
+def _place(users: Part) -> str:
+    """Return where a query of users comes from, in words."""
+    return users.ids if users.pack else "identity.users"
 
 
 def _prefix(source: str) -> str:

@@ -6,12 +6,10 @@ sources and files that the mapping names, and the engine is confined before any 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import ibis
 
@@ -38,12 +36,9 @@ from features.sources.mapping.pack_parts import (
     users_of,
 )
 from features.sources.mapping.parts import Part, PartBuilder, places_of
-from features.sources.mapping.recorded_values import united_records, unrecorded_notes
+from features.sources.mapping.recorded_values import recorded_values, unrecorded_notes
 from features.sources.object_store import Copies, temporary_copies
 from features.utils.sql_text import sql_identifier
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -144,7 +139,7 @@ class _Opening:
         users += [part for pack in self.packs if (part := users_of(pack, given[pack.source]))]
         identity = IdentityQueries(self.mapping.content.identity, self.queries.accounts_query(names), tuple(users))
         contract, notes, matches = self._tables(own_parts, parts, identity)
-        records = self._records(own_parts, parts)
+        records = recorded_values(self.mapping, own_parts, parts, self.builder)
         keys = tuple({key: None for data in self.files.values() for key in hive_keys(data.paths, data.base)})
         source = Source(
             self.connection,
@@ -219,34 +214,6 @@ class _Opening:
         ordered = {name: tables[name] for name in current_tables() if name in tables}
         return ordered, [*translator.notes, *notes], translator.matches
 
-    def _records(self, own: dict[tuple[str, int], Part], packs: list[Part]) -> dict[str, dict[str, frozenset[str]]]:
-        """Return the values that the sources of each table can record."""
-        rules = self.mapping.content.tables
-        for name, some in rules.items():
-            for number, each in enumerate(some):
-                self._check_records(name, number, each)
-        replaced = {name for name, number in own if not rules[name][number].append}
-        given: defaultdict[str, list[MappingABC[str, frozenset[str]]]] = defaultdict(list)
-        for part in packs:
-            if part.table not in replaced:
-                stated = next((some.records for some in rules.get(part.table, ()) if some.reads_packs), {})
-                given[part.table].append({**part.records, **{c: frozenset(values) for c, values in stated.items()}})
-        for name, number in own:
-            given[name].append({c: frozenset(values) for c, values in rules[name][number].records.items()})
-        return {table: shared for table, parts in given.items() if (shared := united_records(parts))}
-
-    def _check_records(self, name: str, number: int, rules: TableMapping) -> None:
-        contract = current_tables()[name]
-        for column, values in rules.records.items():
-            keys = (*self.mapping.table_keys(name, number), "records", column)
-            if column not in contract.names:
-                raise self.mapping.error(keys, f"there is no column {column}", f"one of {', '.join(contract.names)}")
-            allowed = contract[column].values
-            if allowed and (unknown := [value for value in values if value not in allowed]):
-                raise self.mapping.error(
-                    keys, f"not a value of the contract: {', '.join(unknown)}", f"some of {', '.join(allowed)}"
-                )
-
     def _pack_rules(self, name: str, packs: list[Part]) -> TableMapping | None:
         """Return the rules for the table ``name`` of packs, if the mapping has any."""
         for number, rules in enumerate(self.mapping.content.tables[name]):
@@ -278,7 +245,7 @@ class _Opening:
             # Other tables may add accounts.
             plain = all(some.plain for parts in rules.values() for some in parts)
             return not packs and not identity.accounts and plain
-        return not identity.users and not (identity.accounts and part.ids)
+        return not identity.users_for(part) and not (identity.accounts and part.ids)
 
     def _view(self, part: Part) -> ibis.Table:
         """Create a view of a plain query."""

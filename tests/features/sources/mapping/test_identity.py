@@ -141,8 +141,8 @@ def test_sources_are_joined_by_their_companies(open_mapped: OpenMapped) -> None:
     assert "2 of 3 accounts of crm have a partner in another source, 1 have none" in notes
     assert "3 of 4 accounts of billing have a partner in another source, 1 have none" in notes
     assert "1 account of billing merged into another one of billing" in notes
-    assert "1 user of several accounts" in notes
-    assert "usage: 1 of 3 rows without an account got that of their user" in notes
+    assert "1 user of several accounts in identity.users" in notes
+    assert "usage: 1 of 3 rows of billing without an account got that of their user in identity.users" in notes
     assert "usage: 2 rows without an account left out" in notes
     assert "support: 1 row of 1 account left out that are not in accounts" in notes
 
@@ -168,3 +168,44 @@ def test_another_spine(open_mapped: OpenMapped) -> None:
 def test_mistakes(open_mapped: OpenMapped, change: tuple[str, str], message: str) -> None:
     with pytest.raises(SignalsError, match=message):
         open_mapped(MAPPING.replace(*change), FILES)
+
+
+TWO_TOOLS = """
+[sources.desk]
+uri = "desk"
+pack = "zendesk"
+[sources.app]
+uri = "app"
+pack = "mixpanel"
+[tables]
+accounts = "SELECT customer AS account_id, start AS created_at FROM plan"
+subscriptions = "SELECT customer AS account_id, start AS started_at, arr FROM plan"
+[files]
+plan = "bill/plan.csv"
+"""
+TWO_TOOLS_FILES = {
+    "desk/organization": "id name created_at\n900 Org 2024-01-01\n901 Org2 2024-01-01",
+    "desk/ticket": "id organization_id requester_id created_at updated_at status priority\n1 900 7 2025-01-01 2025-01-01 open high",
+    "desk/user": "id organization_id role created_at updated_at active\n7 900 end-user 2024-01-02 2024-01-02 true\n8 900 end-user 2024-01-02 2024-01-02 true",
+    "app/event": "insert_id name time distinct_id\ni1 Export 2025-03-01 7\ni2 Export 2025-03-02 8",
+    "app/people": "distinct_id company_id\n7 901",
+    "bill/plan": "customer start arr\n900 2024-01-01 100\n901 2024-01-01 100",
+}
+
+
+def test_a_user_of_one_tool_is_not_the_user_of_another_with_the_same_id(open_mapped: OpenMapped) -> None:
+    source = open_mapped(TWO_TOOLS, TWO_TOOLS_FILES)
+    assert rows_of(source, "usage", "account_id", "user_id") == [("901", "7")]
+    notes = "\n".join(source.notes)
+    assert "usage: 1 of 2 rows of app without an account got that of their user in app" in notes
+    assert "in desk" not in notes
+
+
+def test_a_mapping_names_the_tool_that_knows_the_users_of_another(open_mapped: OpenMapped) -> None:
+    users = "[identity]\nusers = 'SELECT * FROM desk.pack_users WHERE user_id = 8'\n"
+    source = open_mapped(TWO_TOOLS + users, TWO_TOOLS_FILES)
+    assert rows_of(source, "usage", "account_id", "user_id") == [("900", "8"), ("901", "7")]
+    assert "usage: 1 of 2 rows of app without an account got that of their user in identity.users" in source.notes
+    pairs = "accounts = 'SELECT a.account_id AS desk, a.account_id AS app FROM desk.pack_keys a'\n"
+    source = open_mapped(TWO_TOOLS + users + pairs, TWO_TOOLS_FILES)
+    assert rows_of(source, "usage", "account_id", "user_id") == [("900", "8"), ("901", "7")]

@@ -18,6 +18,7 @@ from features.signals.signals import open_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.mapping.recorded_values import united_records, unrecorded_notes
 from features.utils.dates import Grid
+from tests.features.sources.mapping.conftest import OpenMapped
 
 MEASURES = sorted(
     {measure for f in CATALOGUE.values() if f.term for measure, _ in f.term.needs if measure.counts},
@@ -106,3 +107,63 @@ def test_the_check_names_what_cannot_be_recorded() -> None:
         "billing: the source cannot record the kind invoice_overdue, budget_review; "
         "what counts them is unknown, not zero"
     ]
+
+
+TOOL = """
+title = "Desk"
+version = 1
+kind = "support"
+about = "Meetings and calls."
+[inputs.talk]
+names = ["talk"]
+columns = { org = "text", day = "instant", sort = "text", result = "text" }
+[tables.engagement]
+query = "SELECT org AS account_id, day AS occurred_at, sort AS kind, result AS outcome FROM talk"
+records = { kind = { meeting = [], call = [] }, outcome = { attended = [] } }
+"""
+OTHER = """
+[sources.tool]
+uri = "tool"
+pack = "tool.toml"
+[sources.own]
+uri = "own"
+[tables.accounts]
+from = "own.account"
+"""
+FILES = {
+    "tool/talk": "org day sort result\na 2025-01-01 meeting attended",
+    "own/account": "account_id created_at\na 2024-01-01",
+    "own/lesson": "account_id occurred_at type\na 2025-02-01 Course",
+}
+LESSON = '[tables.engagement]\nfrom = "own.lesson"\nappend = true\n'
+
+
+@pytest.mark.parametrize(
+    ("rules", "kinds"),
+    [
+        ("", {"meeting", "call"}),
+        # One kind only, and no column outcome: what the pack states of outcomes stays.
+        (LESSON + 'constants.kind = "training"', {"meeting", "call", "training"}),
+        (LESSON + 'columns.kind = "type"\nvalues.kind = { course = "training", "*" = "webinar" }', {"meeting", "call", "training", "webinar"}),
+        (LESSON + 'columns.kind = "type"\nvalues.kind = { course = "training" }\nrecords.kind = ["webinar"]', {"meeting", "call", "training", "webinar"}),
+        # Other values than those named are read as they are.
+        (LESSON + 'columns.kind = "type"\nvalues.kind = { course = "training" }', None),
+        # The rules of a pack's table change what the pack records.
+        ('[tables.engagement]\nvalues.kind = { call = "qbr" }', {"meeting", "qbr"}),
+        ('[tables.engagement]\nrecords.kind = ["meeting"]', {"meeting"}),
+    ],
+)  # fmt: skip
+def test_a_table_added_to_a_pack_keeps_what_the_pack_states(
+    open_mapped: OpenMapped, tmp_path: Path, rules: str, kinds: set[str] | None
+) -> None:
+    (tmp_path / "tool.toml").write_text(TOOL, encoding="utf-8")
+    records = open_mapped(OTHER + rules, FILES).records["engagement"]
+    assert records.get("kind") == kinds
+    assert records["outcome"] == {"attended"}
+
+
+def test_a_column_without_a_statement_may_have_any_value(open_mapped: OpenMapped, tmp_path: Path) -> None:
+    (tmp_path / "tool.toml").write_text(TOOL, encoding="utf-8")
+    files = FILES | {"own/lesson": "account_id occurred_at Outcome\na 2025-02-01 replied"}
+    records = open_mapped(OTHER + LESSON + 'constants.kind = "training"', files).records["engagement"]
+    assert set(records) == {"kind"}
