@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from features.errors import BadRequest
+from features.errors import BadRequest, SignalsError
+from features.sources.files import WILDCARDS, glob_paths
 from features.utils.dates import parse_cutoff, to_iso
 
 
@@ -21,7 +22,7 @@ def cutoff_of(signals: str, as_of: str | None) -> datetime:
     BadRequest
         If the date is missing or not valid, or a spreadsheet is of a later date.
     SignalsError
-        If a spreadsheet cannot be read.
+        If a spreadsheet cannot be read, or there is no such file or folder.
     """
     # Imported late: most commands read other sources.
     from features.sources.spreadsheet.open_spreadsheet import sheet_date
@@ -29,6 +30,7 @@ def cutoff_of(signals: str, as_of: str | None) -> datetime:
     date = sheet_date(signals)
     if as_of is None:
         if date is None:
+            _require_present(signals)
             raise BadRequest(
                 "--as-of is missing", "--as-of DATE", "`renewcast check` prints the date through which the data reach"
             )
@@ -41,3 +43,24 @@ def cutoff_of(signals: str, as_of: str | None) -> datetime:
             "leave out --as-of, or add ?as_of=DATE to the address if that is the date of the sheet",
         )
     return instant
+
+
+def _require_present(signals: str) -> None:
+    """Reject the address of a file or folder that does not exist; others are checked when they are opened.
+
+    Raises
+    ------
+    SignalsError
+        If there is nothing at the address.
+    """
+    from features.sources.spreadsheet.workbook import without_options
+
+    if "://" in signals:
+        return
+    path = without_options(signals)
+    if not (glob_paths(path) if any(character in str(path) for character in WILDCARDS) else path.exists()):
+        raise SignalsError(
+            f"no such file or folder: {signals}",
+            "the address of a spreadsheet, or of other signals",
+            "check the path, or give the whole path",
+        )

@@ -7,7 +7,7 @@ from the first sheet without the account. Every other value is a state of its da
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from features.packs.queries import pack_queries
 from features.sources.account_states import AccountStates
 from features.sources.base import Source, connect_duckdb, create_arrow_table, from_tables
 from features.sources.spreadsheet.accounts import Account, Contract
+from features.sources.spreadsheet.currencies import common_currency
 from features.sources.spreadsheet.signals import EDGE, state_rows
 from features.sources.spreadsheet.workbook import SUFFIXES
 from features.utils.dates import DAY, to_iso
@@ -59,12 +60,14 @@ class DatedSheet:
     accounts : its accounts.
     key : the field that identifies an account: ``account_id`` or ``name``.
     notes : how it was read.
+    currency : the codes that the currency of its amounts may have; empty if it is unknown.
     """
 
     date: datetime
     accounts: list[Account]
     key: str
     notes: list[str]
+    currency: frozenset[str] = frozenset()
 
 
 def sheet_files(paths: Sequence[Path]) -> list[Path]:
@@ -88,10 +91,13 @@ def open_dated_sheets(sheets: Sequence[DatedSheet], origin: str) -> Source:
     Raises
     ------
     SignalsError
-        If two sheets have the same date, they identify accounts in different ways, or none has revenue.
+        If two sheets have the same date, they identify accounts in different ways, they have different currencies, or
+        none has revenue.
     """
     ordered = sorted(sheets, key=lambda sheet: sheet.date)
     _require_same_accounts(ordered, origin)
+    common_currency((sheet.currency for sheet in ordered), origin, "all sheets")
+    ordered = _with_same_names(ordered)
     rows, unknown = _snapshot_rows(ordered)
     if all(row["arr"] is None for row in rows):
         raise SignalsError(f"{origin}: no sheet has ARR or MRR", "the revenue of each account", "add the column ARR")
@@ -135,6 +141,23 @@ def _require_same_accounts(sheets: Sequence[DatedSheet], origin: str) -> None:
         )
 
 
+def _with_same_names(sheets: Sequence[DatedSheet]) -> list[DatedSheet]:
+    """Return the sheets with each name of an account as the first sheet that has it spells it.
+
+    Names that differ only in upper and lower case are of one account, as within a sheet. Ids are compared as they are.
+    """
+    spellings: dict[str, str] = {}
+
+    def same(account: Account) -> Account:
+        name = spellings.setdefault(account.account_id.casefold(), account.account_id)
+        return replace(account, account_id=name, name=name)
+
+    return [
+        sheet if sheet.key == "account_id" else replace(sheet, accounts=[same(each) for each in sheet.accounts])
+        for sheet in sheets
+    ]
+
+
 def _snapshot_rows(sheets: Sequence[DatedSheet]) -> tuple[list[dict[str, Any]], int]:
     """Return a row per sheet, account and contract, and how many amounts are those of an earlier sheet."""
     rows: list[dict[str, Any]] = []
@@ -155,7 +178,7 @@ def _contract_ids(account: Account) -> list[str]:
     """Return an id for each contract that is the same in every sheet: that of the account, or with its product."""
     if len(account.contracts) == 1:
         return [account.account_id]
-    products = [contract.product or "" for contract in account.contracts]
+    products = [(contract.product or "").casefold() for contract in account.contracts]
     parts = products if len(set(products)) == len(products) else [str(n) for n in range(1, len(products) + 1)]
     return [f"{account.account_id} / {part}" for part in parts]
 

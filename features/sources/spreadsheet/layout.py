@@ -17,6 +17,7 @@ HEADER_ROWS = 40
 MIN_RECOGNIZED = 2
 """Columns that a header must have recognized."""
 KEYS = ("account_id", "name")
+MAX_SHOWN = 5
 _TOTAL = re.compile(
     r"^(grand |sub ?|overall )?(totals?|sum|average|avg|mean|median|count|max|min)\b|\btotals?:?$", re.IGNORECASE
 )
@@ -103,9 +104,41 @@ def _table(sheet: Sheet, start: int) -> Table:
     }
     notes += [f"{_rows(n)} {says[kind]} {_were(n)} left out" for kind, n in sorted(dropped.items())]
     chosen = [i for i, kind in enumerate(kinds) if not kind]
+    notes += _outside_header(sheet.place, filled, start, [positions[i] for i in chosen])
     if not chosen:
         raise SignalsError(f"{sheet.place} has a header but no account", "one row per account", "check the file")
     return Table(sheet.place, tuple(header), [rows[i] for i in chosen], [positions[i] for i in chosen], notes)
+
+
+def _outside_header(place: str, rows: Sequence[Sequence[Cell]], start: int, positions: Sequence[int]) -> list[str]:
+    """Return a note about columns with values but without a name.
+
+    Raises
+    ------
+    SignalsError
+        If a row has more values than the header, so that its values may not be those of their columns.
+    """
+    header, unnamed = rows[start], set()
+    long: list[str] = []
+    for position in positions:
+        filled = [i for i, cell in enumerate(rows[position - 1]) if cell is not None]
+        if filled[-1] >= len(header):
+            long.append(f"row {position} has {filled[-1] + 1} values")
+        unnamed |= {i for i in filled if i < len(header) and header[i] is None}
+    if long:
+        rest = (
+            f" (and {len(long) - MAX_SHOWN:,} more {'row' if len(long) == MAX_SHOWN + 1 else 'rows'})"
+            if len(long) > MAX_SHOWN
+            else ""
+        )
+        raise SignalsError(
+            f"{place}: {', '.join(long[:MAX_SHOWN])}{rest} but the header has {len(header)}",
+            "at most as many values in a row as in the header",
+            "export it again; values that contain the delimiter must be quoted",
+        )
+    count = len(unnamed)
+    columns = "1 column without a name has" if count == 1 else f"{count:,} columns without a name have"
+    return [f"{columns} values, which are not used"] if count else []
 
 
 def _kind_of_row(header: Sequence[str], row: Sequence[Cell], keys: Sequence[int]) -> str:

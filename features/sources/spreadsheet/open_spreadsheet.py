@@ -73,7 +73,7 @@ def open_sheet_history(paths: Sequence[Path], origin: str) -> Source:
         day = _date_of(sheet, address)[0]
         found = read_accounts(sheet, day.replace(tzinfo=None))
         notes = [*sheet.notes, *sheet.table.notes, *found.notes]
-        sheets.append(DatedSheet(day, found.accounts, _key(sheet), notes))
+        sheets.append(DatedSheet(day, found.accounts, _key(sheet), notes, sheet.currency))
     return open_dated_sheets(sheets, origin)
 
 
@@ -132,7 +132,8 @@ def _by_date(sheet: Recognized) -> list[DatedSheet]:
     days = [None if at is None else midnight(at.replace(tzinfo=UTC)) for at in sheet.values("as_of")]
     for day in _stated_dates(sheet):
         found = read_accounts(sheet.only([i for i, at in enumerate(days) if at == day]), day.replace(tzinfo=None))
-        sheets.append(DatedSheet(day, found.accounts, _key(sheet), [*sheet.notes, *sheet.table.notes, *found.notes]))
+        notes = [*sheet.notes, *sheet.table.notes, *found.notes]
+        sheets.append(DatedSheet(day, found.accounts, _key(sheet), notes, sheet.currency))
     return sheets
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from features.errors import SignalsError
 from features.sources.spreadsheet import values
+from features.sources.spreadsheet.currencies import sheet_currency
 from features.sources.spreadsheet.layout import KEYS, Table
 from features.sources.spreadsheet.values import Column
 from features.sources.spreadsheet.vocabulary import Field, field_of, fields, in_thousands
@@ -29,12 +30,14 @@ class Recognized:
     columns : the values by field, and by feature for columns that are named after one.
     headers : the header of each of these.
     notes : how columns are read, and which are not used.
+    currency : the codes that the currency of its amounts may have; empty if it is unknown.
     """
 
     table: Table
     columns: dict[str, Column]
     headers: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    currency: frozenset[str] = frozenset()
 
     def values(self, name: str) -> list[Any]:
         """Return the values of a field; all None if the sheet does not have it."""
@@ -61,10 +64,11 @@ def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Re
     Raises
     ------
     SignalsError
-        If there is no account, the dates of a column contradict each other, or amounts are in several currencies.
+        If there is no account, the dates of a column contradict each other, or amounts are in several currencies or
+        in another one than the base currency.
     """
     assigned, notes = _assigned(table, frozenset(features))
-    _require_one_currency(table, assigned)
+    currency = sheet_currency(table, assigned)
     order = _date_order(table, assigned, dates)
     columns: dict[str, Column] = {}
     reads: list[str] = []
@@ -97,7 +101,7 @@ def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Re
         )
     if unusable:
         notes.append("columns not used: " + "; ".join(unusable))
-    return Recognized(table, columns, {name: table.header[assigned[name]] for name in columns}, notes)
+    return Recognized(table, columns, {name: table.header[assigned[name]] for name in columns}, notes, currency)
 
 
 def _assigned(table: Table, features: frozenset[str]) -> tuple[dict[str, int], list[str]]:
@@ -159,31 +163,6 @@ def _mostly(cells: Sequence[Cell], test: Callable[[Cell], bool]) -> bool:
 def _is_small_number(cell: Cell) -> bool:
     number = values.read_number(cell, comma=False)
     return number is not None and 0 <= number < 20_000
-
-
-def _require_one_currency(table: Table, assigned: dict[str, int]) -> None:
-    """Reject amounts in several currencies.
-
-    Raises
-    ------
-    SignalsError
-        If there are any.
-    """
-    money = [i for name, i in assigned.items() if name in ("arr", "mrr")]
-    signs = frozenset().union(*(values.currencies(table.column(i)) for i in money)) if money else frozenset()
-    if "currency" in assigned:
-        signs |= {
-            text.upper()
-            for cell in table.column(assigned["currency"])
-            if isinstance(cell, str)
-            for text in [cell.strip()]
-        }
-    if len(signs) > 1:
-        raise SignalsError(
-            f"{table.place}: amounts are in {len(signs)} currencies",
-            "one currency for the whole sheet",
-            "convert the amounts, or connect the billing system, whose mapping converts them at the rate of each date",
-        )
 
 
 def _date_order(table: Table, assigned: dict[str, int], stated: str) -> dict[str, tuple[bool, str]]:

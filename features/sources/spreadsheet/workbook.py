@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from features.errors import SignalsError
+from features.sources.spreadsheet.extent import ods_extent, xlsx_extent
 from features.utils.dates import parse_cutoff
 
 if TYPE_CHECKING:
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 
 Cell: TypeAlias = str | float | bool | datetime | date | None
 """A value as the spreadsheet has it; an empty cell is None."""
-WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+XLSX = (".xlsx", ".xlsm")
+WORKBOOKS = (*XLSX, ".xls", ".ods")
 TEXTS = (".csv", ".tsv")
 SUFFIXES = (*TEXTS, *WORKBOOKS)
 SIZE_LIMIT = 100 * 2**20
 """Maximum size of a file, and of the contents of a compressed workbook, in bytes."""
 ROW_LIMIT = 200_000
 COLUMN_LIMIT = 2_000
+CELL_LIMIT = 10_000_000
+"""Maximum number of cells up to the last row and column, empty ones too: each needs memory."""
 DELIMITERS = (",", ";", "\t", "|")
 DATE_ORDERS = ("day-first", "month-first")
 _OPTIONS = {"sheet": "the name of a sheet", "dates": " or ".join(DATE_ORDERS), "as_of": "the date of the sheet"}
@@ -109,6 +113,21 @@ def parse_address(text: str) -> Address | None:
     return None
 
 
+def without_options(text: str) -> Path:
+    """Return the file or folder of an address, without the options of a spreadsheet.
+
+    Examples
+    --------
+    >>> without_options("no-such-file.xlsx?sheet=Accounts").name
+    'no-such-file.xlsx'
+    """
+    for mark in ("?", "#"):
+        head = text.rpartition(mark)[0]
+        if Path(head).suffix.lower() in SUFFIXES:
+            return Path(head)
+    return Path(text)
+
+
 def read_sheets(address: Address) -> list[Sheet]:
     """Read the sheets that may contain the accounts: the named one, or all visible ones in order.
 
@@ -140,15 +159,30 @@ def read_sheets(address: Address) -> list[Sheet]:
 
 def _read_sheet(path: Path, book: CalamineWorkbook, name: str) -> Sheet:
     try:
+        if zipfile.is_zipfile(path) and path.suffix.lower() in XLSX:
+            _require_extent(path, *xlsx_extent(path, name))
         sheet = book.get_sheet_by_name(name)
-        if sheet.total_height > ROW_LIMIT or sheet.total_width > COLUMN_LIMIT:
-            raise _too_large(path, f"{ROW_LIMIT:,} rows and {COLUMN_LIMIT:,} columns")
+        _require_extent(path, sheet.total_height, sheet.total_width)
         rows = [[_cell(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
     except SignalsError:
         raise
     except Exception as error:  # noqa: BLE001 the reader's errors have no common class
         raise _unreadable(path, type(error).__name__) from None
     return Sheet(f"{path.name}, sheet {book.sheet_names.index(name) + 1}", rows, _merged(sheet))
+
+
+def _require_extent(path: Path, rows: int, columns: int) -> None:
+    """Reject a sheet that reaches too far.
+
+    Raises
+    ------
+    SignalsError
+        If it does.
+    """
+    if rows > ROW_LIMIT or columns > COLUMN_LIMIT:
+        raise _too_large(path, f"{ROW_LIMIT:,} rows and {COLUMN_LIMIT:,} columns")
+    if rows * columns > CELL_LIMIT:
+        raise _too_large(path, f"{CELL_LIMIT:,} cells, with the empty ones up to the last row and column")
 
 
 def _merged(sheet: CalamineSheet) -> tuple[tuple[int, int, int, int], ...]:
@@ -168,6 +202,9 @@ def _open_workbook(path: Path) -> CalamineWorkbook:
             with zipfile.ZipFile(path) as archive:
                 if sum(entry.file_size for entry in archive.infolist()) > 4 * SIZE_LIMIT:
                     raise _too_large(path, f"{4 * SIZE_LIMIT // 2**20} MiB without compression")
+            if path.suffix.lower() == ".ods":
+                # Opening it reads all of its sheets.
+                _require_extent(path, *ods_extent(path))
         return CalamineWorkbook.from_path(str(path))
     except SignalsError:
         raise
@@ -206,10 +243,12 @@ def _read_text(path: Path) -> list[list[Cell]]:
             "save it as CSV UTF-8, or as a workbook (.xlsx)",
         ) from None
     csv.field_size_limit(2**20)
+    rows: list[list[str]] = []
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
-    except csv.Error:
-        raise _unreadable(path, "a value is longer than a megabyte, or a quotation mark is never closed") from None
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True):
+            rows.append(row)
+    except csv.Error as error:
+        raise _malformed(path, len(rows) + 1, str(error)) from None
     if len(rows) > ROW_LIMIT or max((len(row) for row in rows), default=0) > COLUMN_LIMIT:
         raise _too_large(path, f"{ROW_LIMIT:,} rows and {COLUMN_LIMIT:,} columns")
     return [[_text(value) for value in row] for row in rows]
@@ -219,6 +258,21 @@ def _delimiter(text: str) -> str:
     """Return the delimiter by which the first lines have the most values; lines above a header have few."""
     lines = text.splitlines()[:40]
     return max(DELIMITERS, key=lambda mark: max((line.count(mark) for line in lines), default=0))
+
+
+def _malformed(path: Path, row: int, message: str) -> SignalsError:
+    what = (
+        "has an unclosed quotation mark"
+        if "unexpected end" in message
+        else "has a value that is longer than a megabyte, or a quotation mark that is never closed"
+        if "limit" in message
+        else "has text after a closing quotation mark"
+    )
+    return SignalsError(
+        f"{path.name}: row {row} {what}",
+        "values in quotation marks that are closed before the next delimiter, and doubled quotation marks within them",
+        "export it again, or save it as a workbook (.xlsx)",
+    )
 
 
 def _too_large(path: Path, limit: str) -> SignalsError:

@@ -81,6 +81,25 @@ def test_one_sheet_with_several_dates_is_the_same(folder: Path, tmp_path: Path) 
     pd.testing.assert_frame_equal(_at(tmp_path / "all.csv", "2026-03-01"), _at(f"{folder}/customers-*.csv", "2026-03-01"))
 
 
+def test_names_are_compared_as_within_a_sheet(tmp_path: Path) -> None:
+    for date, text in {
+        "2026-07-31": "Account,ARR\nAcme,100\nBeta,200\n",
+        "2026-08-31": "Account,ARR\nacme ,80\nBETA,200\n",
+        "2026-09-30": "Account,ARR\nACME,60\nbeta,250\n",
+    }.items():
+        (tmp_path / f"c-{date}.csv").write_text(text, encoding="utf-8")
+    rows = _at(tmp_path, "2026-10-01")
+    assert rows["contract.arr"].to_dict() == {"Acme": 60, "Beta": 250}
+    subscriptions = open_source(tmp_path).tables["subscriptions"].to_pyarrow().to_pandas()
+    assert sorted(subscriptions.groupby("account_id")["arr"].apply(list).items()) == [
+        ("Acme", [100, 80, 60]), ("Beta", [200, 250]),
+    ]  # fmt: skip
+    # Ids are compared as they are.
+    for path in tmp_path.iterdir():
+        path.write_text(path.read_text(encoding="utf-8").replace("Account", "Account ID"), encoding="utf-8")
+    assert sorted(_at(tmp_path, "2026-10-01").index) == ["ACME", "beta"]
+
+
 def test_sheets_that_do_not_fit_together_are_refused(folder: Path) -> None:
     (folder / "again-2026-01-31.csv").write_text(SHEETS["2026-01-31"], encoding="utf-8")
     with pytest.raises(SignalsError, match="several sheets of 2026-01-31"):

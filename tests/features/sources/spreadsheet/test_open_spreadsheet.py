@@ -215,4 +215,32 @@ def test_the_date_of_a_sheet(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="shows the accounts at 2026-05-28, and not at 2026-05-01"):
         cutoff_of(bare, "2026-05-01")
     with pytest.raises(BadRequest, match="--as-of is missing"):
-        cutoff_of("a-folder", None)
+        cutoff_of(str(tmp_path), None)
+
+
+@pytest.mark.parametrize("address", ["none.xlsx", "none.csv?as_of=2026-09-30", "none.xlsx#Accounts", "none", "none-*.csv"])
+def test_a_missing_file_has_its_own_message(tmp_path: Path, address: str) -> None:
+    with pytest.raises(SignalsError, match=r"no such file or folder: .*none"):
+        cutoff_of(f"{tmp_path}/{address}", None)
+
+
+def test_a_row_with_more_values_than_the_header_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SignalsError, match="row 3 has 3 values but the header has 2"):
+        _open(tmp_path, "Account,ARR\nBeta,5\nAcme,1,200\n")
+    with pytest.raises(SignalsError, match=r"row 2 has 3 values, .*row 6 has 3 values \(and 2 more rows\) but the"):
+        _open(tmp_path, "Account,ARR\n" + "Acme,1,200\n" * 7)
+    padded = _open(tmp_path, "Customers of us\nAccount,ARR,\nAcme,1,\nBeta,2,text\nGamma,3,,,\n")
+    assert _features(padded)["contract.arr"].to_dict() == {"Acme": 1, "Beta": 2, "Gamma": 3}
+    assert "1 column without a name has values, which are not used" in padded.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('Account,ARR\nBeta,1\n"Acme,10\nGamma,5\n', "row 3 has an unclosed quotation mark"),
+        ('Account,ARR\n"Acme,10\n"Gamma,5\n', "row 2 has text after a closing quotation mark"),
+    ],
+)
+def test_quotation_marks_do_not_swallow_rows(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SignalsError, match=message):
+        _open(tmp_path, text)
