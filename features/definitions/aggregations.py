@@ -12,7 +12,7 @@ grouping of large feeds, the state stored between runs, and the rows of events t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
@@ -123,7 +123,7 @@ class Measure:
     known_at : the instant column from which a row may be used: it must be before ``as_of``.
     ago : compute the measure as of this many days earlier, from what was known then.
     column : the optional column that the measure depends on. The measure is unknown until the feed has this column.
-    counts : the values of a column that ``where`` selects, by column. If a source never records any of them, the
+    counts : for each of some columns, its values that ``where`` selects. If a source never records any of them, the
         measure is unknown (`Measure.is_recorded`).
 
     Attributes
@@ -144,7 +144,7 @@ class Measure:
     known_at: str = "known_at"
     ago: int = 0
     column: str = ""
-    counts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    counts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     layout: ClassVar[Layout] = "buckets"
     reductions: ClassVar[tuple[Reduction, ...]] = ()
@@ -223,7 +223,7 @@ class Measure:
 
     def is_recorded(self, records: Mapping[str, frozenset[str]]) -> bool:
         """Return whether a table with only these values of some columns can have a row that the measure counts."""
-        return all(column not in records or records[column] & set(values) for column, values in self.counts.items())
+        return all(column not in records or records[column] & set(values) for column, values in self.counts)
 
     def over(self, days: int) -> Term:
         """This measure over the window ``[as_of - days, as_of)``; unknown if the feed starts later than the window."""

@@ -17,7 +17,7 @@ def _kind(kind: str) -> dict[str, Any]:
     def pick(rows: Rows) -> Any:
         return rows.kind == kind
 
-    return {"where": pick, "counts": {"kind": (kind,)}}
+    return {"where": pick, "counts": (("kind", (kind,)),)}
 
 
 OVERDUE = Count("billing", "overdue", **_kind("invoice_overdue"))

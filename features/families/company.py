@@ -15,7 +15,7 @@ def _news(kind: str, name: str, words: str, direction: Direction, chance: Chance
     def pick(rows: Rows) -> Any:
         return rows.kind == kind
 
-    measure = Count("company", kind, where=pick, counts={"kind": (kind,)})
+    measure = Count("company", kind, where=pick, counts=(("kind", (kind,)),))
     return _feature(
         f"{name}_182d", measure.over(HALF_YEAR), words, "events", f"{words} in the last half-year",
         direction=direction, chance=chance,

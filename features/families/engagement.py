@@ -23,7 +23,7 @@ def _outcome(*outcomes: str, kinds: tuple[str, ...]) -> dict[str, Any]:
     def pick(rows: Rows) -> Any:
         return rows.outcome.isin(outcomes).fill_null(False) & rows.kind.isin(kinds)
 
-    return {"where": pick, "counts": {"kind": kinds, "outcome": outcomes}}
+    return {"where": pick, "counts": (("kind", kinds), ("outcome", outcomes))}
 
 
 # Activity of the vendor alone (an ignored email, a missed meeting, a note) is not engagement of the customer.
@@ -36,7 +36,7 @@ def _mutual(rows: Rows) -> Any:
     return rows.outcome.isin(MUTUAL).fill_null(False) & rows.kind.notin(INTERNAL)
 
 
-_MUTUAL: dict[str, Any] = {"where": _mutual, "counts": {"outcome": MUTUAL}}
+_MUTUAL: dict[str, Any] = {"where": _mutual, "counts": (("outcome", MUTUAL),)}
 TOUCHES = Count("engagement", "touches", column="outcome", **_MUTUAL)
 ATTENDED = Count("engagement", "kept", column="outcome", **_outcome("attended", kinds=MEETINGS))
 MISSES = Count("engagement", "missed", column="outcome", **_outcome(*MISSED, kinds=MEETINGS))
@@ -46,7 +46,7 @@ REPLIES = Count("engagement", "replies", column="outcome", **_outcome("replied",
 IGNORED = Count("engagement", "ignored", column="outcome", **_outcome("ignored", kinds=EMAIL))
 RESPONSE_HOURS = Sum("engagement", "response_hours", value=lambda t: t.response_hours)
 RESPONSES = Count("engagement", "responses", where=lambda t: t.response_hours.notnull())
-POSTS = Count("engagement", "posts", where=lambda t: t.kind == "community", counts={"kind": ("community",)})
+POSTS = Count("engagement", "posts", where=lambda t: t.kind == "community", counts=(("kind", ("community",)),))
 QBRS_HELD = Count("engagement", "qbrs_held", column="outcome", **_outcome("attended", "completed", kinds=("qbr",)))
 QBRS_MISSED = Count("engagement", "qbrs_missed", column="outcome", **_outcome(*MISSED, kinds=("qbr",)))
 CONTACTS = Distinct(

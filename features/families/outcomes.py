@@ -20,7 +20,7 @@ def _kind(*kinds: str) -> dict[str, Any]:
     def pick(rows: Rows) -> Any:
         return rows.kind.isin(kinds)
 
-    return {"where": pick, "counts": {"kind": kinds}}
+    return {"where": pick, "counts": (("kind", kinds),)}
 
 
 def _answered(low: int = 0, high: int = 10) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def _answered(low: int = 0, high: int = 10) -> dict[str, Any]:
     def pick(rows: Rows) -> Any:
         return (rows.kind == "nps") & rows.value.between(low, high).fill_null(False)
 
-    return {"where": pick, "counts": {"kind": ("nps",)}}
+    return {"where": pick, "counts": (("kind", ("nps",)),)}
 
 
 GOALS_SET = Count("outcomes", "goals_set", **_kind("goal_set"))

@@ -18,7 +18,7 @@ def _role(*roles: str, event: str | None = None) -> dict[str, Any]:
         chosen = rows.role.isin(roles)
         return chosen if event is None else chosen & (rows.event == event)
 
-    return {"where": pick, "counts": {"role": roles} if event is None else {"role": roles, "event": (event,)}}
+    return {"where": pick, "counts": (("role", roles),) if event is None else (("role", roles), ("event", (event,)))}
 
 
 def _event(event: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def _event(event: str) -> dict[str, Any]:
     def pick(rows: Rows) -> Any:
         return rows.event == event
 
-    return {"where": pick, "counts": {"event": (event,)}}
+    return {"where": pick, "counts": (("event", (event,)),)}
 
 
 def _has_not_left(rows: Rows) -> Any:
@@ -51,7 +51,7 @@ CONTACTS = Holding(
 # Based on a contact's latest row in any role: a champion who has since changed roles does not count.
 CHAMPIONS_STILL = Holding(
     "relationship", "champions_still", where=lambda t: t.event.notnull(), key=("contact_id",), holds=_remains_champion,
-    counts={"role": ("champion",)},
+    counts=(("role", ("champion",)),),
 )
 CHAMPIONS_LEFT = Count("relationship", "champions_left", **_role("champion", event="left"))
 SPONSORS_LEFT = Count("relationship", "sponsors_left", **_role("executive_sponsor", event="left"))

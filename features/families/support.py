@@ -20,7 +20,7 @@ def _topic(*topics: str) -> dict[str, Any]:
     def pick(rows: Rows) -> Any:
         return rows.topic.isin(topics).fill_null(False)
 
-    return {"where": pick, "counts": {"topic": topics}}
+    return {"where": pick, "counts": (("topic", topics),)}
 
 
 def _severe(rows: Rows) -> Any:

@@ -119,7 +119,9 @@ def _row_of(table: TableSchema) -> type[SignalRow]:
         required = column.required and column.name != "account_id"
         fields[column.name] = (_type_of(column), ...) if required else (_type_of(column) | None, None)
     description = f"A row of the table {table.name} of the data contract."
-    model: type[SignalRow] = create_model(f"{table.name.title()}Row", __base__=SignalRow, __doc__=description, **fields)
+    model: type[SignalRow] = create_model(
+        f"{table.name.title().replace('_', '')}Row", __base__=SignalRow, __doc__=description, **fields
+    )
     return model
 
 

@@ -36,10 +36,10 @@ def print_connection(result: Connection, console: Console) -> None:
             console.print(grid)
     console.print()
     if result.out is not None:
-        console.print(Text(f"The mapping is in {result.out}."))
+        console.print(Text(f"The mapping is in {result.out}."), soft_wrap=True)
     file = result.out or "MAPPING.toml"
     if result.summary is not None:
         console.print(Text(result.summary.line, style="bold"))
-        console.print(Text(f"If these figures are yours: renewcast check {file}"))
+        console.print(Text(f"If these figures are yours: renewcast check {file}"), soft_wrap=True)
     else:
-        console.print(Text(f"Complete the mapping, then: renewcast check {file}", style="bold"))
+        console.print(Text(f"Complete the mapping, then: renewcast check {file}", style="bold"), soft_wrap=True)

@@ -38,7 +38,7 @@ def test_a_measure_selects_only_the_values_that_it_states(measure: Measure) -> N
     rows = rows.assign(contact_id="c", occurred_at=pd.Timestamp("2026-01-01"))
     selected = ibis.memtable(rows).filter(lambda t: measure.where(t)).execute()
     assert len(selected) > 0
-    for column, stated in measure.counts.items():
+    for column, stated in measure.counts:
         found = set(selected[column])
         # A holding also needs the rows of other roles, which end it.
         assert set(stated) <= found if type(measure).__name__ == "Holding" else found == set(stated)
