@@ -307,7 +307,9 @@ KINDS = {"orders": "orders", "crm": "crm"}
 def package_text(rows: list[dict[str, Any]], date: str) -> str:
     """Return the file that the package ships: the range of each value over the presets, of the means over seeds.
 
-    Of a kind with a single preset, the range is that over the seeds (of the CRM, over the test dates).
+    Of a kind with a single preset, the range is that over the seeds (of the CRM, over the test dates). The spread is
+    the standard deviation of ``full`` over the seeds, the mean over the presets. Only a value above it
+    is proposed.
     """
     tables = {target: shares(rows, target) for target in TARGETS}
     simulated = {(row["preset"], row["seed"]) for row in rows if row["preset"] != "crm"}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from features.connect.column_names import TableGuess
 from features.contract.schema import TABLES
-from features.sources.mapping.sql_types import is_number, is_text
 from features.utils.sql_text import sql_identifier
+from features.utils.sql_types import is_number, is_text
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend

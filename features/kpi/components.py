@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.kpi.definitions import DUE_DAYS
 from features.kpi.survey_answers import answers
-from features.revenue.arr import ACTIVE_DAYS, GRACE_DAYS, facts, movements
+from features.revenue.arr import ACTIVE_DAYS, DUE_DAYS, GRACE_DAYS, facts, movements
 from features.signals.signals import OpenSignals
 from features.utils.periods import Period, period_ending
 

@@ -309,4 +309,3 @@ PRODUCT_KPIS = frozenset(
     }
 )  # fmt: skip
 """The KPIs by product: those of ARR, accounts and renewals."""
-DUE_DAYS = 90

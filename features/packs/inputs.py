@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from features.packs.options import with_literals, with_names
 from features.packs.pack import Pack
-from features.packs.schema import Input, InputColumn, Latest, OptionValue
+from features.packs.schema import Input, InputColumn, OptionValue
 from features.packs.typed_columns import SQL_TYPES, nested_text_sql, null_sql, typed_sql
+from features.utils.latest_rows import latest_rows
 from features.utils.sql_text import sql_identifier
 
 SUFFIX = "_data"
@@ -150,7 +151,9 @@ def input_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) 
         chosen = [f"{null_sql(about.type)} AS {sql_identifier(c)}" for c, about in declared.columns.items()]
         return f"SELECT {_listed(chosen)} WHERE false"
     if declared.latest:
-        sql = f"SELECT * FROM (\n{sql}\n) QUALIFY {_latest(declared.latest)}"
+        sql = latest_rows(
+            f"(\n{sql}\n)", _types(declared), declared.latest.key, declared.latest.by, _optional(declared)
+        )
     if declared.where:
         sql = f"SELECT * FROM (\n{sql}\n) WHERE {with_literals(declared.where, values, place)}"
     return sql
@@ -174,10 +177,15 @@ def unreadable_sql(bound: BoundInput) -> str:
     )
 
 
-def _latest(latest: Latest) -> str:
-    key = ", ".join(map(sql_identifier, latest.key))
-    by = ", ".join(f"{sql_identifier(column)} DESC NULLS LAST" for column in latest.by)
-    return f"row_number() OVER (PARTITION BY {key} ORDER BY {by}) = 1"
+def _types(declared: Input) -> dict[str, str]:
+    return {column: SQL_TYPES[about.type] for column, about in declared.columns.items()}
+
+
+def _optional(declared: Input) -> set[str]:
+    """Return the columns of a key that may be null. If none must have a value, a row needs all of them."""
+    key = declared.latest.key if declared.latest else ()
+    optional = {column for column in key if not declared.columns[column].required}
+    return optional if len(optional) < len(key) else set()
 
 
 def _listed(expressions: Sequence[str]) -> str:

@@ -56,7 +56,7 @@ class Latest(PackPart):
 
     Parameters
     ----------
-    key : the columns that identify a row.
+    key : the columns that identify a row. A row with a null in a required one of them is no version, and is kept.
     by : the columns that order its versions, the most important first.
     """
 

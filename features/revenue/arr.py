@@ -46,6 +46,8 @@ GRACE_DAYS = 30
 """Days within which a new subscription cancels a churn."""
 ACTIVE_DAYS = 90
 """Without contracts: days for which an order makes an account active."""
+DUE_DAYS = 90
+"""A renewal is due, or due next quarter, if it is less than so many days away: the default horizon."""
 
 PEOPLE = ("name", "csm", "industry", "region", "employees", "parent_id")
 INSTANTS = ("created_at", "since", "renewal_at", "notice_at")

@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.revenue.arr import facts
+from features.revenue.arr import DUE_DAYS, facts
 from features.signals.signals import OpenSignals
 from features.utils.dates import to_iso
 from features.utils.formatting import count_of, short_money
-
-DUE_DAYS = 90
-"""A renewal is due next quarter if it is less than so many days away: the default horizon."""
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,6 @@ MINOR_UNITS: dict[str, int] = {
 """Minor units per unit of the currencies that do not have 100, by upper-case code."""
 
 
-def minor_units(currency: str | None) -> int:
-    """Return how many minor units make one unit of ``currency`` (a code in any case); 100 if it is unknown.
-
-    Examples
-    --------
-    >>> minor_units("usd"), minor_units("JPY"), minor_units("KWD")
-    (100, 1, 1000)
-    """
-    return MINOR_UNITS.get((currency or "").strip().upper(), USUAL_UNITS)
-
-
 def minor_units_sql(currency: str) -> str:
     """Return SQL for the minor units per unit of the currency in the text expression ``currency``."""
     cases: dict[int, list[str]] = {}

@@ -50,12 +50,14 @@ class SignalValue:
     kind : `CONTRACTS` or `ORDERS`.
     full : by target, the loss if it alone is missing.
     alone : by target, what it adds to contracts and accounts alone; empty for columns.
+    spread : by target, the standard deviation of ``full`` over repeated simulations of one kind of company.
     """
 
     signal: str
     kind: str
     full: dict[str, ValueRange]
     alone: dict[str, ValueRange]
+    spread: dict[str, float]
 
     def among(self, others: bool) -> dict[str, ValueRange]:
         """Return the value by target, for a source with or without other event tables."""
@@ -86,8 +88,8 @@ def signal_values() -> SignalValues:
     content = parse_toml(FILE.read_text(encoding="utf-8"))
     values: dict[str, dict[str, SignalValue]] = {CONTRACTS: {}, ORDERS: {}}
     for each in content["values"]:
-        ranges = ({t: ValueRange(*pair) for t, pair in each.get(what, {}).items()} for what in ("full", "alone"))
-        values[each["kind"]][each["signal"]] = SignalValue(each["signal"], each["kind"], *ranges)
+        full, alone = ({t: ValueRange(*pair) for t, pair in each.get(what, {}).items()} for what in ("full", "alone"))
+        values[each["kind"]][each["signal"]] = SignalValue(each["signal"], each["kind"], full, alone, each["spread"])
     opinion = {name: {t: ValueRange(*pair) for t, pair in of.items()} for name, of in content["second_opinion"].items()}
     return SignalValues(content["date"], content["about"], values, opinion)
 
@@ -97,7 +99,7 @@ def most_valuable(
 ) -> list[tuple[SignalValue, dict[str, ValueRange]]]:
     """Return the lacking signals with the largest measured value for churn and expansion together.
 
-    A signal must be worth something in every kind of portfolio, for one of the targets.
+    A signal must be worth something in every kind of portfolio, and more than chance explains, for one of the targets.
 
     Parameters
     ----------
@@ -108,8 +110,16 @@ def most_valuable(
     """
     known = signal_values().values[CONTRACTS if contractual else ORDERS]
     pairs = [(known[name], known[name].among(has_events)) for name in lacking if name in known]
-    clear = [pair for pair in pairs if any(each.low > 0 and each.middle >= MIN_WORTH for each in pair[1].values())]
+    clear = [pair for pair in pairs if _is_clear(*pair)]
     return sorted(clear, key=lambda pair: -sum(each.middle for each in pair[1].values()))[:number]
+
+
+def _is_clear(value: SignalValue, by_target: dict[str, ValueRange]) -> bool:
+    """Return whether a signal is worth something for one of the targets: its value is large, and exceeds its spread."""
+    return any(
+        each.low > 0 and each.middle >= MIN_WORTH and each.middle > value.spread[target]
+        for target, each in by_target.items()
+    )
 
 
 def as_plain(by_target: dict[str, ValueRange]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from features.contract.current_contract import current_tables
 from features.sources.mapping.file_schema import Orphans, TableMapping
 from features.sources.mapping.parts import Part, PartBuilder
-from features.sources.mapping.sql_types import id_text, is_text
 from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier
+from features.utils.sql_types import id_text, is_text
 
 ADDED_FOR = ("subscriptions", "orders")
 """Tables of packs whose accounts are added if they are missing: without them, revenue would be missing."""

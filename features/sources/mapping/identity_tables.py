@@ -14,9 +14,9 @@ from features.sources.mapping.identity import Companies, SourceMatches, join_com
 from features.sources.mapping.mapping_file import Mapping
 from features.sources.mapping.names import QualifiedQuery
 from features.sources.mapping.parts import Part, PartBuilder
-from features.sources.mapping.sql_types import id_text
 from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier, sql_literal
+from features.utils.sql_types import id_text
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend

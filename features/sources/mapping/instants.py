@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from features.sources.mapping.file_schema import TableTime, TimeRule
-from features.sources.mapping.sql_types import is_number, is_text, is_zoneless
 from features.utils.sql_text import sql_identifier, sql_literal
+from features.utils.sql_types import is_number, is_text, is_zoneless
 
 _MICROS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
 _NUMBER = r"[+-]?[0-9]+([.][0-9]+)?"

@@ -12,18 +12,18 @@ import duckdb
 from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources.base import contract_names
-from features.sources.mapping.file_schema import OTHERS, Latest, TableMapping
+from features.sources.mapping.file_schema import OTHERS, TableMapping
 from features.sources.mapping.mapping_file import Mapping
 from features.sources.mapping.names import QualifiedQuery
 from features.sources.mapping.table_rules import (
     converted_columns,
-    latest_rows,
     names_of,
     renamed_columns,
     unnamed_values,
 )
 from features.utils.engine_errors import describe_error, error_position
 from features.utils.formatting import count_of
+from features.utils.latest_rows import latest_rows
 from features.utils.sql_text import sql_identifier
 from features.utils.toml_positions import Keys
 
@@ -125,11 +125,9 @@ class PartBuilder:
     def _apply(self, part: Part, rules: TableMapping, relation: str, types: dict[str, str]) -> str:
         keys, table = self._rule_keys(part), current_tables()[part.table]
         if rules.latest is not None:
-            latest = Latest(
-                key=tuple(self._spelling((*keys, "latest", "key"), n, types) for n in names_of(rules.latest.key)),
-                by=tuple(self._spelling((*keys, "latest", "by"), n, types) for n in names_of(rules.latest.by)),
-            )
-            before, relation = relation, self._store(part, latest_rows(relation, types, latest), relation)
+            key = [self._spelling((*keys, "latest", "key"), n, types) for n in names_of(rules.latest.key)]
+            by = [self._spelling((*keys, "latest", "by"), n, types) for n in names_of(rules.latest.by)]
+            before, relation = relation, self._store(part, latest_rows(relation, types, key, by), relation)
             self._note_dropped(part, before, relation, "older versions")
             self._drop(before)
         if rules.where is not None:

@@ -1,45 +1,18 @@
-"""The rules of a table in a mapping as SQL: versions, columns, constants, instants, values and units."""
+"""The rules of a table in a mapping as SQL: columns, constants, instants, values and units."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from features.contract.schema import TableSchema
-from features.sources.mapping.file_schema import OTHERS, Latest, Scalar, TableMapping
+from features.sources.mapping.file_schema import OTHERS, Scalar, TableMapping
 from features.sources.mapping.instants import in_utc, rule_of
-from features.sources.mapping.sql_types import is_text
 from features.sources.mapping.units import in_contract_unit
 from features.utils.currencies import USUAL_UNITS, minor_units_sql
 from features.utils.sql_text import sql_identifier, sql_literal
 
 Types = Mapping[str, str]
 """The type of each column."""
-
-
-def latest_rows(relation: str, types: Types, latest: Latest) -> str:
-    """Return a SELECT of the latest row of each key; rows without a key are all kept.
-
-    Parameters
-    ----------
-    relation : the rows.
-    types : their columns.
-    latest : the columns that identify and order versions, in the spelling of ``types``.
-    """
-    keys = [sql_identifier(name) for name in names_of(latest.key)]
-    order: list[str] = []
-    for name in names_of(latest.by):
-        column = sql_identifier(name)
-        if is_text(types[name]):
-            order += [
-                f"try_cast({column} AS TIMESTAMPTZ) DESC NULLS LAST",
-                f"try_cast({column} AS DOUBLE) DESC NULLS LAST",
-            ]
-        order.append(f"{column} DESC NULLS LAST")
-    # Versions that are equal in all of these are ordered by their content, never by the order of the rows.
-    order.append("hash(rows) DESC")
-    unknown = " OR ".join(f"{key} IS NULL" for key in keys)
-    number = f"row_number() OVER (PARTITION BY {', '.join(keys)} ORDER BY {', '.join(order)})"
-    return f"SELECT * FROM {relation} AS rows QUALIFY {unknown} OR {number} = 1"
 
 
 def names_of(names: str | tuple[str, ...]) -> tuple[str, ...]:

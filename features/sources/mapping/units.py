@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.contract.schema import Column
-from features.sources.mapping.sql_types import is_text
+from features.utils.sql_types import is_text
 
-MONEY = {"cents", "thousands", "millions"}
 YEARLY = {"monthly": "12", "quarterly": "4", "weekly": "52", "daily": "365"}
 """Periods per year, for amounts per period in a column of amounts per year."""
 SECONDS = {"milliseconds": "0.001", "seconds": "1", "minutes": "60", "hours": "3600", "days": "86400"}

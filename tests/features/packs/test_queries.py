@@ -110,6 +110,26 @@ def test_the_latest_version_counts_and_then_the_filter_applies(pack: Pack, run_p
     assert run.queries.inputs["customer"] == "tool_customers"
 
 
+def test_rows_without_an_id_are_no_versions_and_the_order_of_rows_does_not_matter(
+    pack: Pack, run_pack: Callable[..., Any]
+) -> None:
+    head = "id, customer_id, since, amount, version"
+    rows = ["a, 1, 2024-01-05, 100, 1", "a, 1, 2024-01-05, 120, 1", ", 2, 2024-02-01, 50, 1", ", 2, 2024-03-01, 70, 1"]
+    first, second = (run_pack(pack, {"customer": CUSTOMERS, "deal": "\n".join([head, *order])}) for order in (rows, rows[::-1]))
+    found = first.rows("subscriptions", "account_id", "arr")
+    assert sorted(found) == sorted(second.rows("subscriptions", "account_id", "arr"))
+    assert len(found) == 3
+    assert {("2", 50.0), ("2", 70.0)} <= set(found)
+
+
+def test_an_optional_part_of_a_key_may_be_missing(run_pack: Callable[..., Any]) -> None:
+    head = "visitor_id, account_id, feature_id, timestamp, num_events, _fivetran_synced"
+    row = "v, a, f, 1767258000000, {}, 2026-01-0{}"
+    run = run_pack(shipped_pack("pendo"), {"feature_event": "\n".join([head, row.format(3, 2), row.format(5, 3)])})
+    # The app, the address and the browser are unknown: these are still two versions of one row.
+    assert len(run["usage"]) == 1
+
+
 def test_a_table_without_its_inputs_is_omitted_and_not_empty(pack: Pack, run_pack: Callable[..., Any]) -> None:
     run = run_pack(pack, {"customer": CUSTOMERS})
     assert set(run.tables) == {"accounts"}

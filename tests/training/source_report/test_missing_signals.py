@@ -20,9 +20,10 @@ SUBSCRIPTIONS = [{"account_id": "a", "started_at": "2026-06-01", "arr": 100.0}]
 USAGE = [{"account_id": "a", "occurred_at": "2026-06-02"}]
 
 
-def _value(signal: str, churn: tuple[float, float], expansion: tuple[float, float], alone: tuple[float, float] | None = None) -> SignalValue:
+def _value(signal: str, churn: tuple[float, float], expansion: tuple[float, float], alone: tuple[float, float] | None = None, spread: float = 0.0) -> SignalValue:
     full = {"churn": ValueRange(*churn), "expansion": ValueRange(*expansion)}
-    return SignalValue(signal, "contracts", full, {"churn": ValueRange(*alone), "expansion": ValueRange(0.0, 0.0)} if alone else {})
+    own = {"churn": ValueRange(*alone), "expansion": ValueRange(0.0, 0.0)} if alone else {}
+    return SignalValue(signal, "contracts", full, own, {"churn": spread, "expansion": 0.0})
 
 
 @pytest.fixture
@@ -36,6 +37,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
         "company": _value("company", (-0.01, 0.20), (-0.02, 0.30)),
         "outcomes": _value("outcomes", (0.001, 0.002), (0.0, 0.0)),
         "subscriptions.seats": _value("subscriptions.seats", (0.0, 0.0), (0.10, 0.14)),
+        "noisy": _value("noisy", (0.10, 0.30), (0.0, 0.0), spread=0.20),
+        "steady": _value("steady", (0.01, 0.03), (0.0, 0.0), spread=0.019),
     }
     opinion = {"usage": {"churn": ValueRange(0.2, 0.4)}}
     made = SignalValues("2026-01-01", "Somewhere.", {"contracts": values, "orders": {}}, opinion)
@@ -103,6 +106,21 @@ def test_values_that_may_be_zero_or_hardly_count_are_left_out() -> None:
     assert most_valuable(["support"], False, True, 3) == [], "not measured without contracts"
 
 
+@pytest.mark.usefixtures("measured")
+def test_a_value_that_does_not_exceed_its_spread_over_seeds_is_left_out() -> None:
+    # 20% with a spread of 20 points may be chance; 2% with one of 1.9 points is more.
+    chosen = most_valuable(["noisy", "steady"], True, True, 3)
+    assert [value.signal for value, _ in chosen] == ["steady"]
+
+
+@pytest.mark.parametrize("contractual", [True, False])
+@pytest.mark.parametrize("has_events", [True, False])
+def test_every_proposal_from_the_shipped_values_exceeds_its_spread(contractual: bool, has_events: bool) -> None:
+    proposed = most_valuable(list(SIGNAL_WORDS), contractual, has_events, len(SIGNAL_WORDS))
+    for value, by_target in proposed:
+        assert any(each.low > 0 and each.middle > value.spread[target] for target, each in by_target.items())
+
+
 def test_the_shipped_values_are_complete_and_in_order() -> None:
     shipped = signal_values()
     assert shipped.about.endswith(".")
@@ -110,7 +128,7 @@ def test_the_shipped_values_are_complete_and_in_order() -> None:
         values = shipped.values[kind]
         assert base <= set(values) <= set(SIGNAL_WORDS)
         for signal, value in values.items():
-            assert set(value.full) == {"churn", "expansion"}
+            assert set(value.full) == set(value.spread) == {"churn", "expansion"}
             assert bool(value.alone) is ("." not in signal)
             assert all(-1 < each.low <= each.high < 1.5 for ranges in (value.full, value.alone) for each in ranges.values())
 

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from features.feed_health.feed_report import FeedHealth
-from features.revenue.portfolio_summary import DUE_DAYS
+from features.revenue.arr import DUE_DAYS
 from features.utils import formatting
 from models.targets import TARGETS
 from training.source_report.account_coverage import RECENT_DAYS
