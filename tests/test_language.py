@@ -86,6 +86,7 @@ WORDS = {
 STORED = {
     "beside": re.compile(r"""\.beside\b|["'`]beside["'`]|\bbeside(?==|\ ?:\ )"""),
     "courier": re.compile(r'"courier"|courier failed'),
+    "nobody": re.compile(r'"nobody"'),
 }
 PHRASES = (
     "at hand", "held against", "hold against", "holds against", "say of", "says of", "said of", "goes with a higher", "goes with a lower",

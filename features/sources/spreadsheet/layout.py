@@ -6,9 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from features.errors import SignalsError
-from features.sources.spreadsheet.values import date_order, read_date
+from features.sources.spreadsheet.amounts import read_number, read_numbers
+from features.sources.spreadsheet.values import date_order, is_missing, read_date
 from features.sources.spreadsheet.vocabulary import field_of
 from features.sources.spreadsheet.workbook import Cell, Sheet
 
@@ -19,7 +21,10 @@ MIN_RECOGNIZED = 2
 KEYS = ("account_id", "name")
 MAX_SHOWN = 5
 _TOTAL = re.compile(
-    r"^(grand |sub ?|overall )?(totals?|sum|average|avg|mean|median|count|max|min)\b|\btotals?:?$", re.IGNORECASE
+    r"^(grand |sub ?|overall )?(totals?|sum|average|avg|mean|median|count|max|min)\b|\btotals?:?$"
+    r"|^\(?\d[\d,.]* (active |paying )?"
+    r"(accounts?|customers?|clients?|company|companies|organi[sz]ations?|logos?|rows?|records?)\)?:?$",
+    re.IGNORECASE,
 )
 
 
@@ -34,6 +39,7 @@ class Table:
     rows : the rows, each as long as the header.
     positions : the number of each row in the sheet, from 1.
     notes : what was left out.
+    titles : the rows above the header.
     """
 
     place: str
@@ -41,6 +47,7 @@ class Table:
     rows: list[list[Cell]]
     positions: list[int]
     notes: list[str] = field(default_factory=list)
+    titles: tuple[tuple[Cell, ...], ...] = ()
 
     def column(self, index: int) -> list[Cell]:
         """Return the cells of one column."""
@@ -94,10 +101,16 @@ def _table(sheet: Sheet, start: int) -> Table:
             positions.append(i)
     keys = [i for i, text in enumerate(header) if (found := field_of(text)) is not None and found[0] in KEYS]
     kinds = [_kind_of_row(header, row, keys) for row in rows]
+    last = max((i for i, kind in enumerate(kinds) if not kind), default=-1)
+    if last > 1 and _is_sum(
+        header, [row for row, kind in zip(rows[:last], kinds, strict=False) if not kind], rows[last], keys
+    ):
+        kinds[last] = "sum"
     _require_accounts(sheet, kinds, positions)
     dropped = Counter(kind for kind in kinds if kind)
     says = {
         "total": "with totals",
+        "sum": "with the sum of the amounts above",
         "header": "that repeat the header",
         "text": "with a single text",
         "keyless": "without an account",
@@ -107,7 +120,14 @@ def _table(sheet: Sheet, start: int) -> Table:
     notes += _outside_header(sheet.place, filled, start, [positions[i] for i in chosen])
     if not chosen:
         raise SignalsError(f"{sheet.place} has a header but no account", "one row per account", "check the file")
-    return Table(sheet.place, tuple(header), [rows[i] for i in chosen], [positions[i] for i in chosen], notes)
+    return Table(
+        sheet.place,
+        tuple(header),
+        [rows[i] for i in chosen],
+        [positions[i] for i in chosen],
+        notes,
+        tuple(map(tuple, sheet.rows[:start])),
+    )
 
 
 def _outside_header(place: str, rows: Sequence[Sequence[Cell]], start: int, positions: Sequence[int]) -> list[str]:
@@ -155,6 +175,34 @@ def _kind_of_row(header: Sequence[str], row: Sequence[Cell], keys: Sequence[int]
     if account:
         return "" if len(present) > 1 or len(header) == 1 or not _is_sentence(present[0]) else "text"
     return "text" if len(present) == 1 and texts else "total" if not texts else "keyless"
+
+
+def _is_sum(header: Sequence[str], above: Sequence[Sequence[Cell]], row: Sequence[Cell], keys: Sequence[int]) -> bool:
+    """Return whether a last row has the sum of the amounts above it, and no date or text that an account would have."""
+    names = [found[0] if text and (found := field_of(text)) is not None else "" for text in header]
+    if any(name == "account_id" and row[i] is not None for i, name in enumerate(names)) and "name" in names:
+        return False
+    others = [cell for i, cell in enumerate(row) if i not in keys and not is_missing(cell)]
+    if any(_is_date(cell) or isinstance(cell, datetime) or _is_text(cell) for cell in others):
+        return False
+    # With two accounts above, a third may have their sum by chance.
+    bare = any(row[i] is None and all(line[i] is not None for line in above) for i in range(len(row)))
+    for name in ("arr", "mrr"):
+        if name in names:
+            i = names.index(name)
+            *amounts, total = read_numbers([*(line[i] for line in above), row[i]], amounts=True).values
+            given = [amount for amount in amounts if amount is not None]
+            return (
+                len(given) > (1 if bare else 2)
+                and total is not None
+                and total > 0
+                and abs(total - sum(given)) < 0.005 * len(given)
+            )
+    return False
+
+
+def _is_text(cell: Cell) -> bool:
+    return isinstance(cell, str) and read_number(cell, comma=False) is None
 
 
 def _is_date(cell: Cell) -> bool:

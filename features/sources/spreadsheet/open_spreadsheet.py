@@ -16,6 +16,7 @@ from features.sources.spreadsheet.dated_sheets import DatedSheet, cutoff_after, 
 from features.sources.spreadsheet.layout import find_table
 from features.sources.spreadsheet.recognition import Recognized, recognize
 from features.sources.spreadsheet.signals import contract_tables, state_rows
+from features.sources.spreadsheet.title_dates import title_date
 from features.sources.spreadsheet.workbook import Address, parse_address, read_sheets
 from features.utils.dates import midnight, to_iso
 
@@ -138,7 +139,9 @@ def _by_date(sheet: Recognized) -> list[DatedSheet]:
 
 
 def _date_of(sheet: Recognized, address: Address) -> tuple[datetime, str]:
-    """Return the date of a sheet: the stated one, its column with one, that in the file's name, or the last change.
+    """Return the date of a sheet: the stated one, its column with one, that in the file's name or above the header.
+
+    Without one of these, it is the day on which the file was last changed.
 
     Raises
     ------
@@ -163,6 +166,9 @@ def _date_of(sheet: Recognized, address: Address) -> tuple[datetime, str]:
             pass
         else:
             return datetime(day.year, day.month, day.day, tzinfo=UTC), "the date in the file's name"
+    first = address.dates == "day-first" if address.dates else sheet.day_first
+    if titled := title_date(sheet.table.titles, first):
+        return titled.replace(tzinfo=UTC), "the date above the header"
     changed = datetime.fromtimestamp(address.path.stat().st_mtime, UTC)
     return midnight(
         changed

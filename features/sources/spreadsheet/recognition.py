@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from features.errors import SignalsError
-from features.sources.spreadsheet import values
+from features.sources.spreadsheet import amounts, values
 from features.sources.spreadsheet.currencies import sheet_currency
 from features.sources.spreadsheet.layout import KEYS, Table
+from features.sources.spreadsheet.people import read_people
+from features.sources.spreadsheet.statuses import read_statuses
 from features.sources.spreadsheet.values import Column
 from features.sources.spreadsheet.vocabulary import Field, field_of, fields, in_thousands
 from features.sources.spreadsheet.workbook import Cell
@@ -31,6 +33,7 @@ class Recognized:
     headers : the header of each of these.
     notes : how columns are read, and which are not used.
     currency : the codes that the currency of its amounts may have; empty if it is unknown.
+    day_first : whether its dates are mostly written with the day first.
     """
 
     table: Table
@@ -38,6 +41,7 @@ class Recognized:
     headers: dict[str, str]
     notes: list[str] = field(default_factory=list)
     currency: frozenset[str] = frozenset()
+    day_first: bool = False
 
     def values(self, name: str) -> list[Any]:
         """Return the values of a field; all None if the sheet does not have it."""
@@ -86,8 +90,10 @@ def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Re
             continue
         columns[name] = column
         reads.append(_reading(about, header, column))
+        notes += [f"{header!r}: {note}" for note in column.notes]
         if column.unreadable:
             notes.append(_unreadable_note(table, header, about, column))
+    derived = _derived(table, assigned, columns, notes)
     if not any(key in columns for key in KEYS):
         raise SignalsError(
             f"{table.place} has no column with the account",
@@ -101,7 +107,8 @@ def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Re
         )
     if unusable:
         notes.append("columns not used: " + "; ".join(unusable))
-    return Recognized(table, columns, {name: table.header[assigned[name]] for name in columns}, notes, currency)
+    headers = derived | {name: table.header[assigned[name]] for name in columns if name in assigned}
+    return Recognized(table, columns, headers, notes, currency, _mostly_day_first(table, assigned, order))
 
 
 def _assigned(table: Table, features: frozenset[str]) -> tuple[dict[str, int], list[str]]:
@@ -161,7 +168,7 @@ def _mostly(cells: Sequence[Cell], test: Callable[[Cell], bool]) -> bool:
 
 
 def _is_small_number(cell: Cell) -> bool:
-    number = values.read_number(cell, comma=False)
+    number = amounts.read_number(cell, comma=False)
     return number is not None and 0 <= number < 20_000
 
 
@@ -213,7 +220,7 @@ def _date_order(table: Table, assigned: dict[str, int], stated: str) -> dict[str
 def _writes_day_first(table: Table, assigned: dict[str, int]) -> bool:
     """Return whether amounts point to a country that writes the day first: no dollar sign, or a decimal comma."""
     money = [cell for name in ("arr", "mrr") if name in assigned for cell in table.column(assigned[name])]
-    return values.decimal_comma(money) or bool(values.currencies(money) & {"EUR", "GBP", "CHF", "INR", "BRL"})
+    return amounts.decimal_comma(money) or bool(amounts.currencies(money) & {"EUR", "GBP", "CHF", "INR", "BRL"})
 
 
 def _read(about: Field, header: str, cells: Sequence[Cell], order: dict[str, tuple[bool, str]]) -> Column:
@@ -224,12 +231,9 @@ def _read(about: Field, header: str, cells: Sequence[Cell], order: dict[str, tup
     if kind == "flag":
         return values.read_each(cells, values.read_flag)
     if kind == "flag_or_name":
-        # Here "none" is an answer: there is no champion.
-        return values.read_each(
-            [False if isinstance(c, str) and c.casefold() == "none" else c for c in cells], values.read_flag_or_name
-        )
+        return read_people(cells)[0]
     if kind == "status":
-        return values.read_each(cells, values.read_status)
+        return read_statuses(cells).column
     if kind == "color":
         return values.read_each(cells, values.read_color)
     if kind == "text":
@@ -238,21 +242,78 @@ def _read(about: Field, header: str, cells: Sequence[Cell], order: dict[str, tup
 
 
 def _read_numbers(about: Field, header: str, cells: Sequence[Cell]) -> Column:
-    kind, comma = about.kind, values.decimal_comma(cells)
-    column = values.read_each(cells, lambda cell: values.read_number(cell, comma), "decimal comma" if comma else "")
+    kind = about.kind
+    given = [None if values.is_missing(cell) else cell for cell in cells]
+    found = amounts.read_numbers(given, kind in ("money", "count", "flag_or_amount") and not in_thousands(header))
+    lost = tuple(
+        i for i, (cell, v) in enumerate(zip(given, found.values, strict=True)) if v is None and cell is not None
+    )
+    column = Column(found.values, lost, found.decision, tuple(found.notes))
     if kind == "flag_or_amount":
-        return values.read_each(
-            cells, lambda cell: _more_than_zero(values.read_flag(cell), values.read_number(cell, comma))
-        )
-    if kind == "money" and in_thousands(header):
-        scaled = [None if v is None else v * 1000 for v in column.values]
-        return replace(column, values=scaled, decision=", ".join(filter(None, (column.decision, "in thousands"))))
+        more = [
+            _more_than_zero(None if cell is None else values.read_flag(cell), amount)
+            for cell, amount in zip(given, found.values, strict=True)
+        ]
+        lost = tuple(i for i, (cell, v) in enumerate(zip(given, more, strict=True)) if v is None and cell is not None)
+        return Column(more, lost, notes=tuple(found.notes))
+    if kind == "money":
+        return _money(about, header, cells, column)
     if kind in ("share", "change"):
         signed = [cell for cell in cells if isinstance(cell, str) and "%" in cell]
         percent = bool(signed) or any(abs(v) > 2 for v in column.present) or "%" in header
         scaled = [None if v is None else v / (100 if percent else 1) + (kind == "change") for v in column.values]
         return replace(column, values=scaled, decision="in percent" if percent else "as a share")
     return column
+
+
+def _money(about: Field, header: str, cells: Sequence[Cell], column: Column) -> Column:
+    """Return amounts per year, or per month for MRR, in units; a period that a cell names goes before the header's."""
+    usual = "month" if about.name == "mrr" else "year"
+    periods = [amounts.period_of(cell) or usual for cell in cells]
+    factors = [amounts.PER_YEAR[period] / amounts.PER_YEAR[usual] for period in periods]
+    scale = 1000 if in_thousands(header) else 1
+    scaled = [None if v is None else v * factor * scale for v, factor in zip(column.values, factors, strict=True)]
+    notes = [
+        f"{count} {'is' if count == 1 else 'are'} per {period}, and times {amounts.PER_YEAR[period]} a year"
+        for period in amounts.PER_YEAR
+        if period != usual
+        and (count := sum(p == period and v is not None for p, v in zip(periods, scaled, strict=True)))
+    ]
+    decision = ", ".join(filter(None, (column.decision, "in thousands" if scale > 1 else "")))
+    return replace(column, values=scaled, decision=decision, notes=(*column.notes, *notes))
+
+
+def _derived(table: Table, assigned: dict[str, int], columns: dict[str, Column], notes: list[str]) -> dict[str, str]:
+    """Add columns that follow from others where the sheet does not have them, and return their headers.
+
+    A champion or sponsor who left is no champion, and also one who left. A status with a date is an end at this date.
+    """
+    headers: dict[str, str] = {}
+    for name, lost in (("champion", "champion_left"), ("sponsor", "sponsor_left")):
+        if name in columns and lost not in columns:
+            left = read_people(table.column(assigned[name]))[1]
+            if 1.0 in left.values:
+                columns[lost], headers[lost] = left, table.header[assigned[name]]
+                notes.append(f"{headers[lost]!r}: those who left count as having left within the last quarter")
+    if "status" in columns:
+        header = table.header[assigned["status"]]
+        ends = read_statuses(table.column(assigned["status"])).ends
+        count = sum(end is not None for end in ends)
+        if count:
+            for name, given in (("churned_at", ends), ("notice_given", [1.0 if end else None for end in ends])):
+                own = columns[name].values if name in columns else [None] * len(ends)
+                columns[name] = Column([new if old is None else old for old, new in zip(own, given, strict=True)])
+                headers.setdefault(name, header)
+            notes.append(
+                f"{header!r}: {count} {'has a date, which is' if count == 1 else 'have dates, which are'} when the "
+                "account leaves; until then it is a customer that gave notice"
+            )
+    return headers
+
+
+def _mostly_day_first(table: Table, assigned: dict[str, int], order: dict[str, tuple[bool, str]]) -> bool:
+    firsts = [first for first, _ in order.values()]
+    return sum(firsts) * 2 > len(firsts) if firsts else _writes_day_first(table, assigned)
 
 
 def _more_than_zero(flag: float | None, amount: float | None) -> float | None:

@@ -1,7 +1,6 @@
-"""Reading the values of a spreadsheet's column: dates, amounts, percentages, yes and no.
+"""Reading the values of a spreadsheet's column: dates, texts, colors, yes and no.
 
-What a single value leaves open (is 3/4 in March or in April, is 1.234 more than a thousand) is decided from the whole
-column.
+What a single value leaves open (is 3/4 in March or in April) is decided from the whole column.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from features.sources.spreadsheet.workbook import Cell
 
 _WORDS = words()
 MISSING, YES, NO = (frozenset(_WORDS[name]) for name in ("missing", "yes", "no"))
-FORMER, POSSIBLE = (frozenset(_WORDS["status"][name]) for name in ("former", "possible"))
 COLORS: dict[str, frozenset[str]] = {name: frozenset(texts) for name, texts in _WORDS["color"].items()}
 _MONTHS = {calendar.month_abbr[i].lower(): i for i in range(1, 13)}
 _ISO = re.compile(r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[Tt ].*)?$")
@@ -28,13 +26,6 @@ _DAY_NAME = re.compile(r"^(\d{1,2})(?:st|nd|rd|th)?[ \-/.]+([a-z]{3,9})\.?[ \-/,
 _NAME_DAY = re.compile(r"^([a-z]{3,9})\.?[ \-]+(\d{1,2})(?:st|nd|rd|th)?[, \-]+(\d{4})(?: .*)?$")
 _WEEKDAY = re.compile(r"^(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,? +")
 _EXCEL_EPOCH = datetime(1899, 12, 30)
-_MONEY_MARKS = re.compile(
-    r"[$€£¥₹]|\b(?:usd|eur|gbp|chf|cad|aud|jpy|inr|sek|nok|dkk|pln|brl)\b|us\$|kr\b", re.IGNORECASE
-)
-_CURRENCIES = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
-_SUFFIXES = {"": 1.0, "k": 1e3, "tsd": 1e3, "m": 1e6, "mm": 1e6, "mn": 1e6, "mio": 1e6, "mil": 1e6, "b": 1e9, "bn": 1e9}
-_PER = re.compile(r"\s*(?:/|per|p\.)\s*(?:yr|year|y|annum|a\.|month|mo|m)\.?$", re.IGNORECASE)
-_AMOUNT = re.compile(r"^([+-]?)([\d.,' ]*\d)\s*([a-z]{0,3})$")
 
 
 @dataclass(frozen=True)
@@ -46,11 +37,13 @@ class Column:
     values : the value of each row; None where it is missing or cannot be read.
     unreadable : the indices of the values that cannot be read.
     decision : how a value that could be read in several ways is read; empty if none could.
+    notes : which values are read in another way than the rest, with counts.
     """
 
     values: list[Any]
     unreadable: tuple[int, ...] = ()
     decision: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def present(self) -> list[Any]:
@@ -179,82 +172,6 @@ def _day(year: int, month: int, day: int) -> datetime | None:
         return None
 
 
-def currencies(cells: Sequence[Cell]) -> frozenset[str]:
-    """Return the currencies that the cells name by sign or code.
-
-    Examples
-    --------
-    >>> sorted(currencies(["$1,200", "USD 300", "12 €", 40.0]))
-    ['EUR', 'USD']
-    """
-    marks = {found.lower() for cell in cells if isinstance(cell, str) for found in _MONEY_MARKS.findall(cell)}
-    return frozenset(_CURRENCIES.get(mark, mark.upper()) for mark in marks)
-
-
-def decimal_comma(cells: Sequence[Cell]) -> bool:
-    """Return whether the numbers of a column have a decimal comma: 1.234,50 rather than 1,234.50.
-
-    A mark is decimal if it is the last of two different ones, or if another number of digits than three follows it.
-
-    Examples
-    --------
-    >>> decimal_comma(["1.234", "99,5"]), decimal_comma(["1,234", "99.5"]), decimal_comma(["1,234", "5,678"])
-    (True, False, False)
-    """
-    comma = point = 0
-    for cell in cells:
-        if not isinstance(cell, str):
-            continue
-        digits = re.sub(r"[^\d.,]", "", cell).strip(".,")
-        last = max(digits.rfind(","), digits.rfind("."))
-        if last < 0:
-            continue
-        mark, other = digits[last], "," if digits[last] == "." else "."
-        decides = other in digits or len(digits) - last - 1 != 3
-        if decides and digits.count(mark) == 1:
-            comma, point = comma + (mark == ","), point + (mark == ".")
-        elif digits.count(mark) > 1:
-            comma, point = comma + (mark == "."), point + (mark == ",")
-    return comma > point
-
-
-def read_number(cell: Cell, comma: bool) -> float | None:
-    """Return the number in a cell, with currency signs, thousands separators and k or M; None if there is none.
-
-    Parameters
-    ----------
-    cell : a number or a text.
-    comma : whether a comma is the decimal mark.
-
-    Examples
-    --------
-    >>> read_number("$1,234.50", comma=False), read_number("1.234,5 €", comma=True), read_number("(1.2k)", comma=False)
-    (1234.5, 1234.5, -1200.0)
-    """
-    if isinstance(cell, bool) or not isinstance(cell, str | float):
-        return None
-    if isinstance(cell, float):
-        return cell
-    text = cell.strip().casefold().replace("−", "-")
-    negative = text.startswith("(") and text.endswith(")")
-    text = _PER.sub("", _MONEY_MARKS.sub("", text.strip("()")).strip()).rstrip("%").strip()
-    found = _AMOUNT.match(text)
-    if found is None or found[3] not in _SUFFIXES:
-        return None
-    digits = found[2].replace(" ", "").replace("'", "")
-    digits = digits.replace(".", "").replace(",", ".") if comma else _without_thousands(digits)
-    try:
-        number = float(digits) * _SUFFIXES[found[3]]
-    except ValueError:
-        return None
-    return -number if negative or found[1] == "-" else number
-
-
-def _without_thousands(digits: str) -> str:
-    """Remove commas; points too, if they separate thousands: 1.234.567."""
-    return (digits.replace(".", "") if digits.count(".") > 1 else digits).replace(",", "")
-
-
 def read_flag(cell: Cell) -> float | None:
     """Return 1 for yes, 0 for no, and None for anything else.
 
@@ -271,19 +188,7 @@ def read_flag(cell: Cell) -> float | None:
     return 1.0 if word in YES else 0.0 if word in NO else None
 
 
-def read_flag_or_name(cell: Cell) -> float | None:
-    """Return 1 for yes or a name, 0 for no or none."""
-    flag = read_flag(cell)
-    return 1.0 if flag is None and isinstance(cell, str) and any(map(str.isalpha, cell)) else flag
-
-
 def read_color(cell: Cell) -> str | None:
     """Return the color of a health status; None if it is not one."""
     word = cell.strip().casefold() if isinstance(cell, str) else ""
     return next((color for color, words in COLORS.items() if word in words), None)
-
-
-def read_status(cell: Cell) -> str | None:
-    """Return ``former``, ``possible`` or ``customer``."""
-    word = " ".join(re.sub(r"[^\w-]+|_", " ", cell.casefold()).split()) if isinstance(cell, str) else ""
-    return "former" if word in FORMER else "possible" if word in POSSIBLE else "customer" if word else None

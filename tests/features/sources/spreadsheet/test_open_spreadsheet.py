@@ -132,6 +132,37 @@ def test_former_and_possible_customers_are_left_out(tmp_path: Path) -> None:
     assert "1 row of accounts that are not customers yet is left out" in source.notes
 
 
+def test_a_status_with_a_later_date_is_that_of_a_customer_that_gave_notice(tmp_path: Path) -> None:
+    source = _open(tmp_path, "Account,ARR,Status\nA,1,Active\nB,2,Churned (Q3)\nC,3,Terminated 2026-03\nD,4,Cancelled - 12/2026\nE,5,Banana\n")
+    assert _features(source)["contract.notice_given"].fillna(0).to_dict() == {"A": 0, "D": 1, "E": 0}
+    assert "2 rows of former customers are left out" in source.notes
+    assert "'Status': 1 status not understood, kept as customers" in source.notes
+
+
+def test_a_champion_who_left_is_none(tmp_path: Path) -> None:
+    rows = _features(_open(tmp_path, "Account,ARR,Champion\nA,1,Left\nB,2,Vacant\nC,3,TBC\nD,4,Pat Kim\n"))
+    assert rows["relationship.champions"].fillna(-1).tolist() == [0, 0, -1, 1]
+    assert rows["relationship.champions_left_91d"].fillna(-1).tolist() == [1, -1, -1, 0]
+
+
+def test_amounts_keep_their_scale_and_period(tmp_path: Path) -> None:
+    source = _open(tmp_path, 'Account,ARR,CSM\nA,"$10,000",x\nB,"20,5k",x\nC,"$1,666.67/mo",x\nD,"$9,000/yr",x\n')
+    assert _features(source)["contract.arr"].tolist() == pytest.approx([10_000, 20_500, 20_000.04, 9_000])
+    notes = "\n".join(source.notes)
+    assert "'ARR': 1 has a decimal comma, 1 has a decimal point and 2 have a comma between thousands; each is read by itself" in notes
+    assert "'ARR': 1 is per month, and times 12 a year" in notes
+    yearly = _features(_open(tmp_path, "Account,MRR\nA,$1200/yr\nB,$5\n"))
+    assert yearly["contract.arr"].tolist() == [1200, 60]
+
+
+def test_a_last_row_with_the_sum_is_no_account(tmp_path: Path) -> None:
+    rows = 'Account,ARR,Renewal\nA,"$10,000",2027-01-01\nB,"$20,000",2027-01-01\n'
+    for last in ('2 accounts,"$30,000",', '2 customers,"$99",', 'Everything,"$30,000",'):
+        assert sorted(_features(_open(tmp_path, f"{rows}{last}\n")).index) == ["A", "B"]
+    for last in ('C,"$30,000",2027-01-01', 'C,"$30,001",', "C,,"):
+        assert sorted(_features(_open(tmp_path, f"{rows}{last}\n")).index) == ["A", "B", "C"]
+
+
 def test_an_unknown_amount_is_not_zero(tmp_path: Path) -> None:
     rows = _features(_open(tmp_path, "Account,ARR,Renewal,Seats\nA,tbd,2026-10-10,5\nB,7,2026-10-10,5\n"))
     assert rows["contract.arr"].fillna(-1).to_dict() == {"A": -1, "B": 7}
@@ -210,6 +241,8 @@ def test_the_date_of_a_sheet(tmp_path: Path) -> None:
     bare = _file(tmp_path, "Account,ARR\nA,1\n", "customers.csv")
     os.utime(bare, (1_780_000_000, 1_780_000_000))  # 2026-05-28, 20:26:40 UTC
     assert cutoff_of(bare, None) == datetime(2026, 5, 28, tzinfo=UTC)
+    titled = _file(tmp_path, "Report date: 31/10/2025,\nAccount,ARR\nA,1\n", "titled.csv")
+    assert cutoff_of(titled, None) == datetime(2025, 10, 31, tzinfo=UTC)
     assert cutoff_of(f"{bare}?as_of=2026-04-01", None) == datetime(2026, 4, 1, tzinfo=UTC)
     assert cutoff_of(bare, "2026-06-01") == datetime(2026, 6, 1, tzinfo=UTC)
     with pytest.raises(BadRequest, match="shows the accounts at 2026-05-28, and not at 2026-05-01"):

@@ -10,16 +10,11 @@ from hypothesis import strategies as st
 
 from features.sources.spreadsheet.values import (
     Cell,
-    currencies,
     date_order,
-    decimal_comma,
     is_missing,
     read_color,
     read_date,
     read_flag,
-    read_flag_or_name,
-    read_number,
-    read_status,
 )
 
 
@@ -60,44 +55,6 @@ def test_a_written_date_is_read_back(day: date, day_first: bool, mark: str) -> N
     assert found.date() == day
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("$120,000", 120000), ("48k", 48000), ("$1.2M", 1.2e6), ("USD 3,600.50", 3600.5), ("€ 1 200", 1200), ("(500)", -500),
-        ("-5", -5), ("1'234", 1234), ("1,234,567", 1234567), ("1.234.567", 1234567), ("12,000/yr", 12000), ("$99 per year", 99),
-        ("85%", 85), (7.5, 7.5), ("0", 0), ("twelve", None), ("12 apples", None), ("1-2", None), (True, None),
-    ],
-)  # fmt: skip
-def test_amounts(text: Cell, number: float | None) -> None:
-    assert read_number(text, comma=False) == number
-
-
-@pytest.mark.parametrize(("text", "number"), [("1.234,50", 1234.5), ("99,5", 99.5), ("1.234", 1234), ("12", 12), ("3,5k", 3500)])
-def test_amounts_with_a_decimal_comma(text: str, number: float) -> None:
-    assert read_number(text, comma=True) == number
-
-
-@pytest.mark.parametrize(
-    ("cells", "comma"),
-    [
-        (["1,234.50", "12"], False), (["1.234,50"], True), (["12,5", "13"], True), (["1,234", "5,678"], False),
-        (["1.234.567"], True), (["1,234,567"], False), ([1.5, None], False), ([], False),
-    ],
-)  # fmt: skip
-def test_the_decimal_mark_is_decided_from_the_column(cells: list[Cell], comma: bool) -> None:
-    assert decimal_comma(cells) == comma
-
-
-@given(st.integers(0, 10**9), st.sampled_from(["$", "", "EUR "]), st.booleans())
-def test_whole_amounts_with_separators_are_read_back(amount: int, sign: str, comma: bool) -> None:
-    text = f"{amount:,}".replace(",", "." if comma else ",")
-    assert read_number(sign + text, comma) == amount
-
-
-def test_currencies_are_named_by_sign_or_code() -> None:
-    assert currencies(["$5", "12 eur", "£3", 7.0, None]) == {"USD", "EUR", "GBP"}
-
-
 @pytest.mark.parametrize("text", ["", "-", "N/A", "n/a", "#REF!", "none", "TBD", "—", "Unknown"])
 def test_texts_that_stand_for_nothing(text: str) -> None:
     assert is_missing(text or None)
@@ -108,10 +65,5 @@ def test_flags(text: Cell, flag: float | None) -> None:
     assert read_flag(text) == flag
 
 
-def test_a_name_in_a_yes_or_no_column_means_yes() -> None:
-    assert [read_flag_or_name(cell) for cell in ("Ada L.", "no", "Yes", "??")] == [1.0, 0.0, 1.0, None]
-
-
-def test_colors_and_status() -> None:
+def test_colors() -> None:
     assert [read_color(cell) for cell in ("Green", "R", "at risk", "Amber", "purple", 5.0)] == ["green", "red", "red", "yellow", None, None]
-    assert [read_status(cell) for cell in ("Active", "Churned", "FREE_TRIAL", "Prospect", "Live")] == ["customer", "former", "possible", "possible", "customer"]
