@@ -221,7 +221,8 @@ EXPECTED_WORDS = {
     "qbr_missed": "check-in", "few_features": "training", "tickets_rising": "tickets", "no_shows_rising": "check-in",
     "champion_lost": "introduction call", "competitor": "evaluation call", "new_decision_maker": "introduction call",
     "payment_failed": "new card", "past_due": "new card", "budget_review": "budget", "unsigned": "signature", "sponsor_left": "introduction call",
-    "onboarding_stalled": "training", "slow_replies": "check-in",
+    "onboarding_stalled": "training", "slow_replies": "check-in", "renewal_call_churn": "business review",
+    "renewal_call_at_risk": "business review",
 }  # fmt: skip
 
 
