@@ -29,7 +29,7 @@ _WHERE = {
     "RENEWCAST_HOME": "Folder for everything that Renewcast writes.",
     "MLFLOW_TRACKING_URI": "MLflow tracking server for training runs. Unset: a SQLite file in the home.",
     "RENEWCAST_FEATURES": "File (TOML or Python) that declares extra tables and custom features.",
-    CURRENCY_VARIABLE: "Code of the base currency, in which all amounts are reported.",
+    CURRENCY_VARIABLE: "Code of the base currency, in which ARR is reported. Amounts of orders must be in it.",
     TRIALS_VARIABLE: "Whether accounts with only trials are active: `inactive` or `active`.",
     PAUSED_ARR_VARIABLE: "Share of the ARR of paused subscriptions that counts, 0 to 1.",
     RULES_VARIABLE: "Folder of TOML files that replace the shipped rules; its subfolder `rubrics` adds rubrics.",
@@ -84,18 +84,21 @@ def _service() -> list[tuple[str, str, str, str, str]]:
 
 
 def parameter_texts(kind: type[BaseModel]) -> dict[str, str]:
-    """What the docstring of a class says about each of its parameters."""
+    """What the docstring of a class says about each of its parameters; an error if it leaves one out."""
     _, _, section = (inspect.getdoc(kind) or "").partition("Parameters\n----------\n")
     texts: dict[str, str] = {}
     name = ""
-    for line in section.splitlines():
+    for line in re.split(r"\n\n\w+\n-{3,}\n", section)[0].splitlines():
         if entry := re.match(r"(\w+) : (.*)", line):
             name = entry[1]
             texts[name] = entry[2]
         elif line.startswith(" "):
             texts[name] += f" {line.strip()}"
         elif line.strip():
-            break
+            raise ValueError(f"{kind.__name__}: this line names no parameter: {line}")
+    described = {field.alias or name for name, field in kind.model_fields.items() if field.description is None}
+    if section and (silent := sorted(described - set(texts))):
+        raise ValueError(f"{kind.__name__} says nothing about {', '.join(silent)}")
     return texts
 
 

@@ -31,7 +31,7 @@ class SubscriptionSettings(BaseSettings):
 
     Parameters
     ----------
-    currency : the code of the base currency, in which all amounts are reported; empty if it is not set.
+    currency : the code of the base currency, in which ARR is reported and orders are given; empty if not set.
     trials : whether accounts with only trials count as active.
     paused_arr : the share of the ARR of paused subscriptions that counts.
     """

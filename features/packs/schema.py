@@ -204,8 +204,12 @@ class PackFile(PackPart):
     prefixes : prefixes of table names, which are removed before names are compared.
     data_through : a SELECT of one instant up to which the export certainly reaches: the newest sync or update of a
         row.
-    inputs, options, tables, identity, assumptions : see their classes.
     pitfalls : what users of the tool should know, one sentence each.
+    inputs : the tables of the tool, by the names that the SQL of the pack uses.
+    options : the choices of the user, by name.
+    tables : the tables of the contract, by name.
+    identity : how its rows are joined to those of other tools.
+    assumptions : what the user should confirm.
     """
 
     title: Text

@@ -6,11 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import renewcast
 from docs.generator import contract, python_api, toml_tables
 from docs.generator.pages import GENERATED, PAGES, write_pages
 from docs.generator.project import relink
+from docs.generator.settings import parameter_texts
+from features.packs.schema import PackFile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +41,57 @@ def test_every_variable_of_the_code_is_on_the_page_of_settings() -> None:
     documented = set(re.findall(r"`(RENEWCAST_[A-Z_]+)`", PAGES["settings.md"]()))
     assert used <= documented
     assert len(used) > 5
+
+
+def test_every_key_of_a_pack_file_is_on_the_page_of_packs() -> None:
+    table = PAGES["packs.md"]().split("### The file\n")[1].split("\n###")[0]
+    assert set(re.findall(r"(?m)^\| `(\w+)`", table)) == set(PackFile.model_fields)
+
+
+class _Described(BaseModel):
+    """A class.
+
+    Parameters
+    ----------
+    one : the first
+        of two.
+    two : the second.
+    """
+
+    one: int
+    two: int
+
+
+class _TwoInOneLine(BaseModel):
+    """A class.
+
+    Parameters
+    ----------
+    one, two : both.
+    """
+
+    one: int
+    two: int
+
+
+class _LeftOut(BaseModel):
+    """A class.
+
+    Parameters
+    ----------
+    one : the first.
+    """
+
+    one: int
+    two: int
+
+
+def test_a_docstring_describes_every_parameter() -> None:
+    assert parameter_texts(_Described) == {"one": "the first of two.", "two": "the second."}
+    with pytest.raises(ValueError, match="names no parameter: one, two"):
+        parameter_texts(_TwoInOneLine)
+    with pytest.raises(ValueError, match="says nothing about two"):
+        parameter_texts(_LeftOut)
 
 
 def test_every_command_and_option_is_on_the_page_of_commands() -> None:
