@@ -11,7 +11,8 @@ from features.connect.column_names import guess_table
 from features.connect.draft import Draft, TableDraft
 from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, value_facts
 from features.connect.identity_proposal import propose_identity
-from features.connect.inspection import Inspected, inspect, is_contract, shown
+from features.connect.inspection import Inspected, inspect, is_contract
+from features.connect.tool_figures import tool_figures
 from features.connect.values import guess_time, guess_values
 from features.errors import BadRequest, SignalsError
 from features.feed_health.feed_health import feed_health
@@ -25,6 +26,7 @@ from features.sources.base import confine, connect_duckdb
 from features.sources.mapping.mapping_file import parse_mapping
 from features.sources.mapping.open_mapping import OpenMapping, open_parsed
 from features.sources.object_store import Copies, temporary_copies
+from features.sources.shown_address import shown_address
 from features.utils.atomic_files import write_file
 from features.utils.progress import Progress, no_progress
 from features.utils.sql_text import sql_identifier
@@ -44,6 +46,8 @@ class Connection:
     gaps : what a person must add before the data can be used.
     problems : what violates the data contract.
     summary : the line to confirm; None if the data cannot be used yet.
+    figures : for tools that have no contracts, a line for each to confirm instead.
+    next_command : the command that connects them together with a tool that has; empty for others.
     out : the file that was written; None if none was.
     """
 
@@ -52,6 +56,8 @@ class Connection:
     gaps: tuple[str, ...]
     problems: tuple[str, ...]
     summary: PortfolioSummary | None
+    figures: tuple[str, ...] = ()
+    next_command: str = ""
     out: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,6 +69,8 @@ class Connection:
             "gaps": list(self.gaps),
             "problems": list(self.problems),
             "summary": None if self.summary is None else self.summary.as_dict(),
+            "figures": list(self.figures),
+            "next_command": self.next_command,
         }
 
 
@@ -147,7 +155,7 @@ def _check_near(source: Inspected, drafted: set[str]) -> None:
     if source.near is None or ("accounts" in drafted and {"subscriptions", "orders"} & drafted):
         return
     raise SignalsError(
-        f"{shown(source.address)} looks like {source.near.pack.file.title}, but {source.near.missing[0]}",
+        f"{shown_address(source.address)} looks like {source.near.pack.file.title}, but {source.near.missing[0]}",
         f"what the pack {source.near.pack.name} requires",
         "let the loader sync it, or write a mapping by hand",
     )
@@ -209,6 +217,8 @@ def _checked(draft: Draft, folder: Path, expand: bool, progress: Progress) -> Co
     progress(0.6, "checking the tables")
     opened = _open(draft, folder, expand)
     try:
+        if (lacks := opened.source.missing_contracts) is not None:
+            draft = replace(draft, gaps=(*draft.gaps, f"{lacks.problem}: {lacks.cure}"))
         return _described(draft, draft.text(folder, expand=expand), opened)
     finally:
         opened.source.connection.disconnect()
@@ -240,18 +250,19 @@ def _described(draft: Draft, text: str, opened: OpenMapping) -> Connection:
         if source.address.partition("://")[0] in postgres.SCHEMES:
             facts.append(Fact(source.name, "The password is not in the mapping: set PGPASSWORD, or use ~/.pgpass."))
     problems: tuple[str, ...] = ()
-    summary = None
+    summary, lacks = None, opened.source.missing_contracts
     if opened.source.tables:
         report = _report(opened)
         facts += value_facts(opened)
         facts += feed_facts(feed_health(opened.source))
-        problems = tuple(str(error) for error in report.errors)
+        problems = tuple(str(error) for error in report.errors if lacks is None or error.problem != lacks.problem)
         facts += [Fact(finding.table, f"{finding}.") for finding in report.findings]
         if report.ok:
             signals = read_signals(opened.source)
             facts += [Fact(finding.table, f"{finding}.") for finding in contract_findings(signals)]
             summary = portfolio_summary(signals)
-    return Connection(text, tuple(facts), tuple(draft.gaps), problems, summary)
+    figures, command = (tool_figures(opened), lacks.command) if lacks else ((), "")
+    return Connection(text, tuple(facts), tuple(draft.gaps), problems, summary, figures, command)
 
 
 def _report(opened: OpenMapping) -> CheckReport:

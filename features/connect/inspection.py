@@ -13,7 +13,7 @@ from features.contract.current_contract import current_tables
 from features.errors import BadRequest, SignalsError
 from features.packs.recognition import Recognition, recognize
 from features.sources import postgres
-from features.sources.base import SCHEMES, STORES
+from features.sources.base import SCHEMES
 from features.sources.files import format_of
 from features.sources.mapping.file_schema import RESERVED_NAMES
 from features.sources.mapping.named_sources import SourceTables, list_schemas, open_tables
@@ -159,14 +159,6 @@ def is_contract(tables: SourceTables) -> bool:
         return False
     there = {column.strip().lower() for column in tables.columns(names["accounts"])}
     return set(current_tables()["accounts"].required) <= there
-
-
-def shown(address: str) -> str:
-    """Return an address without a password."""
-    scheme, sign, _ = address.partition("://")
-    if sign and scheme in postgres.SCHEMES:
-        return postgres.masked_address(address)
-    return parse_address(address).origin if sign and scheme.lower() in STORES else address
 
 
 def _with_names(found: Sequence[Inspected]) -> list[Inspected]:

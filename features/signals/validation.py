@@ -196,6 +196,9 @@ def check_source(
             violations.append(Violation(name, "", f"the rows cannot be read{why}", "a readable table"))
     if not violations:
         violations += [*_missing_rates(source), *_circles(source)]
+    if source.missing_contracts is not None and "accounts" not in source.tables:
+        # The accounts of these rows come from the tool that is missing.
+        violations = [each for each in violations if each.column != "account_id"]
     if rows.get("accounts") == 0:
         violations.append(Violation("accounts", "", "no row", "at least one account"))
     findings = tuple(_findings(source, until, now)) if look and not violations else ()
@@ -371,11 +374,14 @@ def _row_count(name: str, schema: SourceSchema) -> ibis.Table:
 
 def _missing_tables(source: Source) -> list[Violation]:
     violations = []
-    if "accounts" not in source.tables:
+    lacks = source.missing_contracts
+    if lacks is not None:
+        violations.append(Violation("subscriptions", "", lacks.problem, lacks.expected))
+    if "accounts" not in source.tables and lacks is None:
         violations.append(
             Violation("accounts", "", "the table is missing", "a table of accounts: account_id, created_at")
         )
-    if not {"subscriptions", "orders"} & set(source.tables):
+    if not {"subscriptions", "orders"} & set(source.tables) and lacks is None:
         violations.append(
             Violation("subscriptions", "", "the table is missing", "subscriptions (or orders, without contracts)")
         )

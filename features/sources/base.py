@@ -20,6 +20,7 @@ from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources import postgres
 from features.sources.account_states import AccountStates
+from features.sources.missing_contracts import MissingContracts
 from features.utils.sql_text import sql_identifier, sql_literal
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Source:
     synced_through : an instant up to which the source certainly reaches, such as that of its last sync, if known.
     records : by table and column, the only values that the source can record. What counts other values is unknown,
         not zero. A column that is not listed may have any value.
+    missing_contracts : what is missing if the tools of a mapping have no contracts.
     """
 
     connection: Any
@@ -95,6 +97,7 @@ class Source:
     data_through: datetime | None = None
     synced_through: datetime | None = None
     records: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    missing_contracts: MissingContracts | None = None
 
     @contextmanager
     def restricted_to(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:

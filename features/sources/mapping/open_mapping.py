@@ -37,7 +37,9 @@ from features.sources.mapping.pack_parts import (
 )
 from features.sources.mapping.parts import Part, PartBuilder, places_of
 from features.sources.mapping.recorded_values import recorded_values, unrecorded_notes
+from features.sources.missing_contracts import MissingContracts
 from features.sources.object_store import Copies, temporary_copies
+from features.sources.shown_address import shown_address
 from features.utils.sql_text import sql_identifier
 
 
@@ -151,8 +153,22 @@ class _Opening:
             synced_through=max(filter(None, map(self._synced_through, given.values())), default=None),
             places=places,
             records=records,
+            missing_contracts=self._missing_contracts(contract),
         )
         return OpenMapping(source, tuple(self.packs), given, matches, self.sources)
+
+    def _missing_contracts(self, contract: MappingABC[str, ibis.Table]) -> MissingContracts | None:
+        """Return what is missing if all sources are tools, and none has contracts."""
+        content = self.mapping.content
+        own = content.files or content.database or len(self.packs) < len(content.named_sources)
+        if own or not self.packs or {"subscriptions", "orders"} & set(contract):
+            return None
+        addresses = (shown_address(each.uri) for each in content.named_sources.values())
+        return MissingContracts(
+            tuple(dict.fromkeys(pack.pack.file.title for pack in self.packs)),
+            tuple(dict.fromkeys(a if "://" in a else str(self.mapping.folder / a) for a in addresses)),
+            "accounts" in contract,
+        )
 
     def _synced_through(self, queries: PackQueries) -> datetime | None:
         """Return the instant up to which the export of a pack's tool certainly reaches, if it is known."""

@@ -41,5 +41,9 @@ def print_connection(result: Connection, console: Console) -> None:
     if result.summary is not None:
         console.print(Text(result.summary.line, style="bold"))
         console.print(Text(f"If these figures are yours: renewcast check {file}"), soft_wrap=True)
+    elif result.next_command:
+        for line in result.figures:
+            console.print(Text(line, style="bold"))
+        console.print(Text(f"If these figures are yours: {result.next_command}"), soft_wrap=True)
     else:
         console.print(Text(f"Complete the mapping, then: renewcast check {file}", style="bold"), soft_wrap=True)
