@@ -13,6 +13,7 @@ from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.sources.base import contract_names
 from features.sources.mapping.file_schema import OTHERS, TableMapping
+from features.sources.mapping.instants import in_utc, rule_of
 from features.sources.mapping.mapping_file import Mapping
 from features.sources.mapping.names import QualifiedQuery
 from features.sources.mapping.table_rules import (
@@ -23,8 +24,9 @@ from features.sources.mapping.table_rules import (
 )
 from features.utils.engine_errors import describe_error, error_position
 from features.utils.formatting import count_of
-from features.utils.latest_rows import latest_rows
+from features.utils.latest_rows import latest_rows, unreadable_versions
 from features.utils.sql_text import sql_identifier
+from features.utils.sql_types import is_text
 from features.utils.toml_positions import Keys
 
 if TYPE_CHECKING:
@@ -127,7 +129,10 @@ class PartBuilder:
         if rules.latest is not None:
             key = [self._spelling((*keys, "latest", "key"), n, types) for n in names_of(rules.latest.key)]
             by = [self._spelling((*keys, "latest", "by"), n, types) for n in names_of(rules.latest.by)]
-            before, relation = relation, self._store(part, latest_rows(relation, types, key, by), relation)
+            instants = self._version_instants(rules, by, types)
+            self._check_versions((*keys, "latest", "by"), relation, by, types, instants)
+            versions = latest_rows(relation, types, key, by, instants=instants)
+            before, relation = relation, self._store(part, versions, relation)
             self._note_dropped(part, before, relation, "older versions")
             self._drop(before)
         if rules.where is not None:
@@ -147,6 +152,25 @@ class PartBuilder:
         relation = self._store(part, converted_columns(before, types, rules, table), before)
         self._drop(before)
         return relation
+
+    def _version_instants(self, rules: TableMapping, by: list[str], types: dict[str, str]) -> dict[str, str]:
+        """Return SQL for the columns that order versions, where the mapping says how their instants are written."""
+        given = {source.strip().lower(): name for name, source in rules.columns.items()}
+        found = {name: rule_of(rules.time, given.get(name.strip().lower(), name)) for name in by}
+        return {name: in_utc(name, types[name], rule) for name, rule in found.items() if rule is not None}
+
+    def _check_versions(
+        self, keys: Keys, relation: str, by: list[str], types: dict[str, str], instants: dict[str, str]
+    ) -> None:
+        """Refuse text that would be ordered by its letters, such as 12/31/2025."""
+        for name in by:
+            if is_text(types[name]) and (number := self.count(unreadable_versions(relation, name, instants))):
+                raise self._mapping.error(
+                    keys,
+                    f"{count_of(number, 'value')} of {name} can be read neither as an instant nor as a number",
+                    "instants in ISO 8601, or numbers",
+                    'say how they are written: time = { format = "%m/%d/%Y" }',
+                )
 
     def _rule_keys(self, part: Part) -> Keys:
         """Return the keys of the rules of a part."""

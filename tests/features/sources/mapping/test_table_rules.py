@@ -188,6 +188,21 @@ def test_only_the_latest_version_of_each_key_is_read(open_mapped: OpenMapped) ->
     assert rows == [("2",), ("3",), ("4",), ("5",)]
 
 
+DATED = "id account_id started_at arr upd\na c1 2025-01-01 1 12/20/2025\na c1 2025-01-01 2 02/25/2026"
+
+
+def test_versions_are_ordered_by_instants_as_the_mapping_says_they_are_written(open_mapped: OpenMapped) -> None:
+    rules = 'latest = {key = "id", by = "upd"}\ntime = {format = "%m/%d/%Y"}'
+    # As text, 12/20/2025 comes after 02/25/2026.
+    assert _subscriptions(open_mapped, rules, DATED, "arr") == [("2",)]
+
+
+def test_versions_are_not_ordered_by_the_letters_of_dates(open_mapped: OpenMapped) -> None:
+    with pytest.raises(SignalsError, match="2 values of upd can be read neither as an instant nor as a number") as caught:
+        _subscriptions(open_mapped, 'latest = {key = "id", by = "upd"}', DATED, "arr")
+    assert "time = { format" in str(caught.value)
+
+
 def test_a_condition_applies_after_the_latest_version(open_mapped: OpenMapped) -> None:
     rules = 'latest = {key = ["id"], by = ["v"]}\nwhere = "arr <> \'2\' -- a comment"'
     rows = _subscriptions(open_mapped, rules, VERSIONS, "arr")
