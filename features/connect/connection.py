@@ -13,7 +13,7 @@ from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, v
 from features.connect.identity_proposal import propose_identity
 from features.connect.inspection import Inspected, inspect, is_contract
 from features.connect.tool_figures import tool_figures
-from features.connect.values import guess_time, guess_values
+from features.connect.values import guess_time, guess_values, left_out_condition, value_gaps
 from features.errors import BadRequest, SignalsError
 from features.feed_health.feed_health import feed_health
 from features.packs.options import option_values
@@ -28,6 +28,7 @@ from features.sources.mapping.open_mapping import OpenMapping, open_parsed
 from features.sources.object_store import Copies, temporary_copies
 from features.sources.shown_address import shown_address
 from features.utils.atomic_files import write_file
+from features.utils.formatting import count_of
 from features.utils.progress import Progress, no_progress
 from features.utils.sql_text import sql_identifier
 
@@ -139,6 +140,7 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
         for each in tables
         for column in each.guess.missing
     ]
+    gaps += [gap for each in tables for gap in each.gaps]
     complete = [each for each in tables if not each.guess.missing]
     for each in found:
         _check_near(each, {table.guess.table for table in complete if table.source == each.name})
@@ -199,7 +201,14 @@ def _guesses(sources: Sequence[Inspected], engine: Backend) -> list[TableDraft]:
             relation = f"memory.{sql_identifier(source.tables.name)}.{sql_identifier(guess.name)}"
             types = source.tables.columns(guess.name)
             values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
-            result.append(TableDraft(source.name, guess, values, time))
+            where, left_out = left_out_condition(engine, relation, guess)
+            gaps = value_gaps(engine, relation, guess, values, where)
+            if left_out:
+                gaps.append(
+                    f"{guess.table}.status: {count_of(left_out, 'row')} left out by `where`, because the status says "
+                    "that the contract never began, or has ended on a day that is not there: ended_at should have it"
+                )
+            result.append(TableDraft(source.name, guess, values, time, where, gaps))
     return result
 
 
@@ -244,7 +253,7 @@ def _described(draft: Draft, text: str, opened: OpenMapping) -> Connection:
     if draft.identity is not None:
         facts += [Fact("identity", f"{reason}.") for reason in draft.identity.reasons]
     elif len(draft.sources) > 1:
-        facts.append(Fact("identity", "The sources share no ids, domains or names: add [identity] by hand."))
+        facts.append(_unjoined(draft, opened))
     facts += [Fact("mapping", f"{note}.") for note in opened.source.notes]
     for source in draft.sources:
         if source.address.partition("://")[0] in postgres.SCHEMES:
@@ -263,6 +272,23 @@ def _described(draft: Draft, text: str, opened: OpenMapping) -> Connection:
             summary = portfolio_summary(signals)
     figures, command = (tool_figures(opened), lacks.command) if lacks else ((), "")
     return Connection(text, tuple(facts), tuple(draft.gaps), problems, summary, figures, command)
+
+
+def _unjoined(draft: Draft, opened: OpenMapping) -> Fact:
+    """Return what happens to the accounts of several sources if nothing joins them."""
+    owners = {each.source for each in draft.tables if each.guess.table == "accounts"}
+    owners |= {source for source, queries in opened.queries.items() if "accounts" in queries.tables}
+    if len(owners) > 1:
+        return Fact(
+            "identity",
+            "No ids, domains or names say which accounts of the sources are the same company, so that they are kept "
+            "apart: add [identity] by hand.",
+        )
+    return Fact(
+        "identity",
+        "No ids, domains or names join the sources: rows belong to the account with the same id. If the ids differ, "
+        "add [identity] by hand.",
+    )
 
 
 def _report(opened: OpenMapping) -> CheckReport:

@@ -29,12 +29,16 @@ class TableDraft:
     guess : what the table looks like.
     values : for columns with a list of values, the given values and their meaning.
     time : how instants are written, by column.
+    where : the condition of the rows that are used; empty for all.
+    gaps : what a person must say about its values.
     """
 
     source: str
     guess: TableGuess
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     time: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    where: str = ""
+    gaps: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,8 @@ def _table(draft: TableDraft, several: bool, append: bool) -> str:
     lines = [head, f"from = {_text(f'{draft.source}.{guess.name}')}"]
     if append:
         lines.append("append = true")
+    if draft.where:
+        lines.append(f"where = {_long_text(draft.where)}")
     if guess.columns:
         pairs = ", ".join(f"{column} = {_text(given)}" for column, given in guess.columns.items())
         lines.append(f"columns = {{ {pairs} }}")

@@ -177,13 +177,16 @@ def _named(table: KeyTable, kind: str) -> list[str]:
 
 def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_Join]:
     """Return joins of a column of ``table`` with the account ids of another source."""
-    ids = f"SELECT CAST({sql_identifier(target.account_id)} AS VARCHAR) FROM memory.{target.name}"
+    other = f"CAST({sql_identifier(target.account_id)} AS VARCHAR)"
+    ids = f"SELECT {other} FROM memory.{target.name} WHERE trim({other}) <> ''"
     result = []
-    for column in table.columns:
+    for column in (table.account_id, *table.columns):
         text = f"CAST({sql_identifier(column)} AS VARCHAR)"
         matched = _count(connection, f"SELECT count(DISTINCT {text}) FROM memory.{table.name} WHERE {text} IN ({ids})")
         # Small numbers are the same in many columns by chance.
         if not matched or _has_short_values(connection, f"memory.{table.name}", text):
+            continue
+        if column == table.account_id and _are_counted(connection, f"memory.{table.name}", text):
             continue
         account = sql_identifier(table.account_id)
         own = _count(connection, f"SELECT count(DISTINCT {account}) FROM memory.{table.name} WHERE {text} IN ({ids})")
@@ -192,7 +195,7 @@ def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_J
         sql = (
             f"SELECT {sql_identifier(table.account_id)} AS {table.source}, "
             f"{sql_identifier(column)} AS {target.source}\nFROM {table.name}\n"
-            f"WHERE {sql_identifier(column)} IS NOT NULL"
+            f"WHERE trim({text}) <> ''"
         )
         result.append(_Join("id", matched + own, matched, smaller, _reason(where, matched, smaller), sql))
     return result
@@ -201,6 +204,13 @@ def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_J
 def _has_short_values(connection: Backend, relation: str, text: str) -> bool:
     """Return whether ids are so short that they may be equal by chance."""
     return _count(connection, f"SELECT coalesce(max(length({text})), 0) FROM {relation}") < 4
+
+
+def _are_counted(connection: Backend, relation: str, text: str) -> bool:
+    """Return whether ids are short whole numbers, which every tool counts from its own beginning."""
+    return not _count(
+        connection, f"SELECT count(*) FROM {relation} WHERE NOT regexp_full_match({text}, '[0-9]{{0,8}}')"
+    )
 
 
 def _value_join(
@@ -239,12 +249,15 @@ def _unique(kind: str, table: KeyTable, column: str, prefix: str) -> str:
     account = sql_identifier(table.account_id)
     return (
         f"\n  SELECT {shared} AS shared,\n    min({account}) AS id\n  FROM {prefix}{table.name}\n"
+        f"  WHERE trim(CAST({account} AS VARCHAR)) <> ''\n"
         f"  GROUP BY 1 HAVING count(DISTINCT {account}) = 1 AND shared NOT IN ({unwanted})"
     )
 
 
 def _accounts(connection: Backend, table: KeyTable) -> int:
-    return _count(connection, f"SELECT count(DISTINCT {sql_identifier(table.account_id)}) FROM memory.{table.name}")
+    account = sql_identifier(table.account_id)
+    given = f"trim(CAST({account} AS VARCHAR)) <> ''"
+    return _count(connection, f"SELECT count(DISTINCT {account}) FROM memory.{table.name} WHERE {given}")
 
 
 def _count(connection: Backend, sql: str) -> int:

@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from features.connect.column_names import TableGuess
 from features.contract.schema import TABLES
-from features.utils.sql_text import sql_identifier
+from features.sources.mapping.file_schema import OTHERS
+from features.utils.formatting import count_of
+from features.utils.sql_text import sql_identifier, sql_literal
 from features.utils.sql_types import is_number, is_text
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
-MAX_VALUES = 30
+MAX_VALUES = 20
 """Columns with more different values are not those of a list."""
+_OVER = (
+    "canceled",
+    "cancelled",
+    "churned",
+    "closed",
+    "deactivated",
+    "ended",
+    "expired",
+    "finished",
+    "inactive",
+    "lapsed",
+    "lost",
+    "non_renewed",
+    "not_renewed",
+    "stopped",
+    "terminated",
+)
+"""Statuses of contracts that have ended."""
+_NEVER_BEGAN = (
+    "abandoned",
+    "declined",
+    "draft",
+    "failed",
+    "incomplete",
+    "incomplete_expired",
+    "rejected",
+    "void",
+    "voided",
+)
+"""Statuses of contracts that never began."""
 _SPELLINGS: dict[str, tuple[str, ...]] = {
     "urgent": ("urgent", "critical", "blocker", "p1", "p0", "sev1", "1"),
     "high": ("high", "major", "p2", "sev2", "2"),
@@ -38,7 +72,8 @@ _FORMATS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y %H:%M", "%
 def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[str, dict[str, str]]:
     """Return, for columns with a list of values in the contract, each given value and what it probably means.
 
-    An empty meaning is unknown. Columns whose values are all in the contract's list are left out.
+    An empty meaning is unknown. Columns whose values are all in the contract's list are left out. Only short codes are
+    given: if a column has other values, or many, ``"*"`` stands for all whose meaning is unknown.
     """
     result = {}
     for column in TABLES[guess.table].columns:
@@ -46,14 +81,98 @@ def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[
         if not column.values or given is None:
             continue
         text = f"lower(trim(CAST({sql_identifier(given)} AS VARCHAR)))"
+        usual = {*column.values, *(each for value in column.values for each in _SPELLINGS.get(value, ()))}
+        known = f"{text} IN ({', '.join(map(sql_literal, sorted(usual)))})"
+        # What is not a short code is counted, and never read.
+        shown = f"CASE WHEN {known} OR {_is_code(text)} THEN {text} END"
         rows = connection.con.execute(
-            f"SELECT {text} AS value FROM {relation} WHERE {text} <> '' GROUP BY 1 ORDER BY count(*) DESC, 1 "
-            f"LIMIT {MAX_VALUES + 1}"
+            f"SELECT {shown} AS value, {known} AS known FROM {relation} WHERE {text} <> '' GROUP BY ALL "
+            f"ORDER BY known DESC, count(*) DESC, value LIMIT {len(usual) + MAX_VALUES + 1}"
         ).fetchall()
-        values = [value for (value,) in rows]
-        if len(values) <= MAX_VALUES and set(values) - set(column.values):
+        values = [value for value, _ in rows]
+        if not set(values) - set(column.values):
+            continue
+        if None in values or len(values) > MAX_VALUES:
+            result[column.name] = {v: _meaning(v, column.values) for v, is_known in rows if is_known} | {OTHERS: ""}
+        else:
             result[column.name] = {value: _meaning(value, column.values) for value in values}
     return result
+
+
+def left_out_condition(connection: Backend, relation: str, guess: TableGuess) -> tuple[str, int]:
+    """Return the condition that leaves out contracts that have ended on an unknown day, or never began.
+
+    Their revenue would count as active. The condition is empty if there are none. The number is that of their rows.
+    """
+    status, ended = guess.matched.get("status"), guess.matched.get("ended_at")
+    if guess.table != "subscriptions" or status is None:
+        return "", 0
+    text = f"coalesce(lower(trim(CAST({sql_identifier(status)} AS VARCHAR))), '')"
+    folded = f"regexp_replace({text}, '[ -]+', '_', 'g')"
+    without_end = f"coalesce(trim(CAST({sql_identifier(ended)} AS VARCHAR)), '') = ''" if ended else "true"
+    some = ", ".join(map(sql_literal, (*_OVER, *_NEVER_BEGAN)))
+    found = [
+        value
+        for (value,) in connection.con.execute(
+            f"SELECT DISTINCT {text} FROM {relation} WHERE {folded} IN ({some}) ORDER BY 1"
+        ).fetchall()
+    ]
+    over = [value for value in found if _folded(value) in _OVER]
+    never = [value for value in found if _folded(value) in _NEVER_BEGAN]
+    parts = [f"{text} IN ({', '.join(map(sql_literal, never))})"] if never else []
+    if over:
+        among = f"{text} IN ({', '.join(map(sql_literal, over))})"
+        parts.append(f"({among} AND {without_end})" if ended else among)
+    rows = _count(connection, f"SELECT count(*) FROM {relation} WHERE {' OR '.join(parts)}") if parts else 0
+    return (f"NOT ({' OR '.join(parts)})", rows) if rows else ("", 0)
+
+
+def _folded(value: str) -> str:
+    return re.sub("[ -]+", "_", value)
+
+
+def value_gaps(
+    connection: Backend, relation: str, guess: TableGuess, values: Mapping[str, Mapping[str, str]], where: str = ""
+) -> list[str]:
+    """Return, for each column with values of unknown meaning, a sentence with how many there are.
+
+    Parameters
+    ----------
+    connection, relation, guess : as in `guess_values`.
+    values : what `guess_values` returned.
+    where : the condition of the contracts that are used; empty for all.
+    """
+    result = []
+    for name, meanings in values.items():
+        text = f"lower(trim(CAST({sql_identifier(guess.matched[name])} AS VARCHAR)))"
+        clear = [value for value, meaning in meanings.items() if meaning]
+        if name == "status":
+            # What the end of the contract says needs no status.
+            clear += [value for value in meanings if _folded(value) in _OVER]
+        listed = f" AND {text} NOT IN ({', '.join(map(sql_literal, clear))})" if clear else ""
+        row = connection.con.execute(
+            f"SELECT count(*), count(DISTINCT {text}) FROM {relation} WHERE {text} <> ''{listed}"
+            + (f" AND ({where})" if where and name == "status" else "")
+        ).fetchone()
+        rows, different = row or (0, 0)
+        if rows:
+            then = "they count as active" if name == "status" else "they are unknown"
+            rest = ' ("*" stands for them, because they may be text that people wrote)' if OTHERS in meanings else ""
+            result.append(
+                f"{guess.table}.{name}: {count_of(rows, 'row')} with {count_of(different, 'value')} whose meaning is "
+                f"not clear{rest}: {then} until values.{name} says more"
+            )
+    return result
+
+
+def _is_code(text: str) -> str:
+    """Return SQL for whether a value is a short code; others may be what people wrote."""
+    return f"(length({text}) <= 40 AND regexp_full_match({text}, '[\\p{{L}}\\p{{N}}_/-]+( [\\p{{L}}\\p{{N}}_/-]+)?'))"
+
+
+def _count(connection: Backend, sql: str) -> int:
+    row = connection.con.execute(sql).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _meaning(value: str, allowed: tuple[str, ...]) -> str:

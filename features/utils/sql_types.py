@@ -22,10 +22,15 @@ def is_zoneless(sql_type: str) -> bool:
 
 
 def id_text(column: str, sql_type: str) -> str:
-    """Return SQL for the text of an id, as the data contract reads it: a whole number has no decimals."""
+    """Return SQL for the text of an id, as the data contract reads it: a whole number has no decimals.
+
+    An empty or blank text is no id.
+    """
     if sql_type.upper() in ("FLOAT", "DOUBLE"):
         return (
             f"CASE WHEN {column} = trunc({column}) THEN CAST(try_cast({column} AS HUGEINT) AS VARCHAR) "
             f"ELSE CAST({column} AS VARCHAR) END"
         )
+    if is_text(sql_type):
+        return f"CASE WHEN trim(CAST({column} AS VARCHAR), ' \t\r\n') <> '' THEN CAST({column} AS VARCHAR) END"
     return f"CAST({column} AS VARCHAR)"

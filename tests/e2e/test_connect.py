@@ -305,3 +305,16 @@ def test_the_schema_describes_what_connect_writes(renewcast: Any, tmp_path: Path
         assert not list(validator.iter_errors(mapping))
         mapping["tables"] = {"usage": {"form": "x"}}
         assert list(validator.iter_errors(mapping))
+
+
+def test_equal_numbers_and_blank_ids_join_no_accounts(renewcast: Any, tmp_path: Path) -> None:
+    for name, arr in (("crm", 100), ("shop", 1000)):
+        tables = {
+            "customers": "customer_id,signup_date,ref\n1,2024-03-04,\n2,2024-05-06,",
+            "subscriptions": f"customer_id,start_date,arr\n1,2024-03-04,{arr}\n2,2024-05-06,{arr}",
+        }
+        _write(tmp_path / name, tables)
+    result = renewcast("connect", tmp_path / "crm", tmp_path / "shop", home=tmp_path / "home")
+    text = _words(result.stdout)
+    assert "they are kept apart" in text
+    assert "4 active accounts, ARR 2.20k" in text

@@ -107,8 +107,8 @@ def _one_row_each(whole: Part, builder: PartBuilder, merged: bool) -> str:
     account = id_text("account_id", types["account_id"])
     listed = ", ".join([f"{account} AS account_id", *chosen])
     return (
-        f"SELECT {listed} FROM {whole.relation} WHERE account_id IS NOT NULL GROUP BY 1 UNION ALL BY NAME "
-        f"SELECT * EXCLUDE ({_RANK}) FROM {whole.relation} WHERE account_id IS NULL ORDER BY account_id"
+        f"SELECT {listed} FROM {whole.relation} WHERE ({account}) IS NOT NULL GROUP BY 1 UNION ALL BY NAME "
+        f"SELECT * EXCLUDE ({_RANK}) FROM {whole.relation} WHERE ({account}) IS NULL ORDER BY account_id"
     )
 
 
@@ -120,10 +120,10 @@ def _without_orphans(accounts: Part, rows: Part, policy: Orphans, builder: PartB
         return accounts, rows, []
     account = id_text("account_id", types["account_id"])
     known_id = id_text("account_id", known_types["account_id"])
-    known = f"SELECT {known_id} FROM {accounts.relation} WHERE account_id IS NOT NULL"
-    orphan = f"account_id IS NOT NULL AND {account} NOT IN ({known})"
+    known = f"SELECT {known_id} FROM {accounts.relation} WHERE ({known_id}) IS NOT NULL"
+    orphan = f"({account}) IS NOT NULL AND ({account}) NOT IN ({known})"
     notes = []
-    if nameless := builder.count(f"SELECT count(*) FROM {rows.relation} WHERE account_id IS NULL"):
+    if nameless := builder.count(f"SELECT count(*) FROM {rows.relation} WHERE ({account}) IS NULL"):
         notes.append(f"{rows.table}: {count_of(nameless, 'row')} without an account left out")
     row = f"SELECT count(DISTINCT {account}) FROM {rows.relation} WHERE {orphan}"
     unknown = builder.count(row)
@@ -139,12 +139,12 @@ def _without_orphans(accounts: Part, rows: Part, policy: Orphans, builder: PartB
             f"FROM {rows.relation} WHERE {orphan} GROUP BY 1",
         )
         notes.append(f"accounts: {count_of(unknown, 'account')} added that only {rows.table} has ({number:,} rows)")
-        rows = builder.update(rows, f"SELECT * FROM {rows.relation} WHERE account_id IS NOT NULL")
+        rows = builder.update(rows, f"SELECT * FROM {rows.relation} WHERE ({account}) IS NOT NULL")
     else:
         if unknown:
             notes.append(
                 f"{rows.table}: {count_of(number, 'row')} of {count_of(unknown, 'account')} left out "
                 "that are not in accounts"
             )
-        rows = builder.update(rows, f"SELECT * FROM {rows.relation} WHERE account_id IS NOT NULL AND NOT ({orphan})")
+        rows = builder.update(rows, f"SELECT * FROM {rows.relation} WHERE ({account}) IS NOT NULL AND NOT ({orphan})")
     return accounts, rows, notes

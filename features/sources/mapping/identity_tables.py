@@ -30,18 +30,26 @@ _USER_COLUMNS = ("user_id", "contact_id", "by")
 
 @dataclass(frozen=True)
 class IdentityQueries:
-    """The queries of ``[identity]``, and the users that packs give.
+    """The queries of ``[identity]``, the users that packs give, and the sources that nothing joins.
 
     Parameters
     ----------
     rules : the rules.
     accounts : the query of ``accounts``, if given.
     users : for each query of users: the part that reads it, with the source of its account ids.
+    apart : without ``accounts``, the sources with accounts if there are several. Equal ids of them are different
+        companies.
     """
 
     rules: Identity
     accounts: QualifiedQuery | None
     users: tuple[Part, ...] = ()
+    apart: frozenset[str] = frozenset()
+
+    @property
+    def translates(self) -> bool:
+        """Whether account ids are translated."""
+        return self.accounts is not None or bool(self.apart)
 
     def users_for(self, part: Part) -> tuple[Part, ...]:
         """Return the users that may give rows of a part an account.
@@ -81,8 +89,13 @@ class IdentityTables:
             If a query does not run, or accounts are merged although ``shared`` is ``error``.
         """
         parts = self._with_users(parts, queries)
-        if queries.accounts is None:
+        if not queries.translates:
             return list(parts)
+        if queries.accounts is None:
+            apart = join_companies({each: self._ids(each, parts) for each in order if each in queries.apart}, [], [])
+            self._note_renamed(apart, '; [identity], or ids = "SOURCE" in a table, says which are the same')
+            self._store_companies(apart)
+            return [self._translated(part, queries.rules) for part in parts]
         columns, links = self._links(queries.accounts, order)
         used = [source for source in order if source in columns or any(part.ids == source for part in parts)]
         companies = join_companies({source: self._ids(source, parts) for source in used}, links, columns)
@@ -101,7 +114,7 @@ class IdentityTables:
                 continue
             self._create_users(users)
             result = [
-                self._with_accounts_of_users(part, users, queries.accounts is not None) if its else part
+                self._with_accounts_of_users(part, users, queries.translates) if its else part
                 for part, its in zip(result, chosen, strict=True)
             ]
         return result
@@ -118,7 +131,7 @@ class IdentityTables:
             self._connection.raw_sql(
                 f"CREATE OR REPLACE TEMP TABLE {_USERS} AS SELECT {user} AS user_id, min({account}) AS account_id, "
                 f"count(DISTINCT {account}) AS accounts FROM (\n{users.sql}\n) "
-                f"WHERE {user} IS NOT NULL AND {account} IS NOT NULL GROUP BY 1"
+                f"WHERE ({user}) IS NOT NULL AND ({account}) IS NOT NULL GROUP BY 1"
             )
         except duckdb.Error as error:
             raise self._builder.error(users, error) from None
@@ -133,11 +146,11 @@ class IdentityTables:
         names = [name for name in _USER_COLUMNS if name in types and part.table != "accounts"]
         if not names or "account_id" not in types:
             return part
-        unassigned = "SELECT count(*) FROM {} WHERE account_id IS NULL"
+        own = id_text("rows.account_id", types["account_id"])
+        unassigned = f"SELECT count(*) FROM {{}} AS rows WHERE ({own}) IS NULL"
         before = self._builder.count(unassigned.format(part.relation))
         if not before:
             return part
-        own = id_text("rows.account_id", types["account_id"])
         user = id_text(f"rows.{sql_identifier(names[0])}", types[names[0]])
         # An id of another source has the name of its source before it until it is translated.
         ids = users.ids if translated else part.ids
@@ -146,7 +159,7 @@ class IdentityTables:
             part,
             f"SELECT rows.* REPLACE (coalesce({own}, {other}) AS account_id) FROM {part.relation} AS rows "
             f"LEFT JOIN {_USERS} AS users ON users.user_id = {user} AND users.accounts = 1 "
-            "AND rows.account_id IS NULL",
+            f"AND ({own}) IS NULL",
         )
         after = self._builder.count(unassigned.format(created.relation))
         self.notes.append(
@@ -212,10 +225,13 @@ class IdentityTables:
                     f"identity: {count_of(match.merged, 'account')} of {match.source} merged into another one of "
                     f"{match.source}, because another source joins them"
                 )
+        self._note_renamed(companies)
+
+    def _note_renamed(self, companies: Companies, cure: str = "") -> None:
         if companies.renamed:
             self.notes.append(
                 f"identity: {count_of(companies.renamed, 'account')} whose id another source uses for another company "
-                "have the name of their source before the id"
+                f"have the name of their source before the id{cure}"
             )
 
     def _store_companies(self, companies: Companies) -> None:

@@ -136,10 +136,14 @@ class _Opening:
         own_parts = {(name, number): self.queries.part(name, number, names) for name, number in self.queries.tables}
         replaced = {name for name, number in own_parts if not self.mapping.content.tables[name][number].append}
         parts = [part for pack in self.packs for part in parts_of(pack, given[pack.source])]
-        places = places_of([*own_parts.values(), *(part for part in parts if part.table not in replaced)])
+        used = [*own_parts.values(), *(part for part in parts if part.table not in replaced)]
+        places = places_of(used)
         users = self.queries.users_parts(names)
         users += [part for pack in self.packs if (part := users_of(pack, given[pack.source]))]
-        identity = IdentityQueries(self.mapping.content.identity, self.queries.accounts_query(names), tuple(users))
+        accounts = self.queries.accounts_query(names)
+        owners = frozenset(part.ids for part in used if part.table == "accounts" and part.ids)
+        apart = owners if accounts is None and len(owners) > 1 else frozenset()
+        identity = IdentityQueries(self.mapping.content.identity, accounts, tuple(users), apart)
         contract, notes, matches = self._tables(own_parts, parts, identity)
         records = recorded_values(self.mapping, own_parts, parts, self.builder)
         keys = tuple({key: None for data in self.files.values() for key in hive_keys(data.paths, data.base)})
@@ -260,8 +264,9 @@ class _Opening:
         if part.table == "accounts":
             # Other tables may add accounts.
             plain = all(some.plain for parts in rules.values() for some in parts)
-            return not packs and not identity.accounts and plain
-        return not identity.users_for(part) and not (identity.accounts and part.ids)
+            return not packs and not identity.translates and plain
+        translated = (identity.accounts and part.ids) or part.ids in identity.apart
+        return not identity.users_for(part) and not translated
 
     def _view(self, part: Part) -> ibis.Table:
         """Create a view of a plain query."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from features.connect.column_names import guess_table
-from features.connect.values import guess_time, guess_values
+from features.connect.values import guess_time, guess_values, left_out_condition, value_gaps
 from features.sources.base import connect_duckdb
 
 
@@ -72,3 +72,38 @@ def test_values_with_their_probable_meaning() -> None:
     connection = connect_duckdb()
     connection.raw_sql("CREATE TEMP TABLE tickets AS SELECT unnest(['P1', 'p1', 'Low', 'odd', NULL, '']) AS priority")
     assert guess_values(connection, "tickets", guess) == {"severity": {"p1": "urgent", "low": "low", "odd": ""}}
+
+
+def test_only_short_codes_are_written() -> None:
+    guess = guess_table("tickets", dict.fromkeys(("id", "account_id", "created", "priority"), "VARCHAR"))
+    assert guess is not None
+    connection = connect_duckdb()
+    connection.raw_sql(
+        "CREATE TEMP TABLE tickets AS SELECT unnest(['P1', 'jo jo@acme.example left', repeat('x', 50000), 'odd']) AS priority"
+    )
+    values = guess_values(connection, "tickets", guess)
+    assert values == {"severity": {"p1": "urgent", "*": ""}}
+    (gap,) = value_gaps(connection, "tickets", guess, values)
+    assert gap.startswith("support.severity: 3 rows with 3 values whose meaning is not clear")
+    # Many values are no list.
+    connection.raw_sql("CREATE OR REPLACE TEMP TABLE tickets AS SELECT 'v' || i AS priority FROM range(21) AS t(i)")
+    assert guess_values(connection, "tickets", guess) == {"severity": {"*": ""}}
+
+
+def test_contracts_that_are_over_or_never_began_are_not_active() -> None:
+    columns = ("customer_id", "start_date", "end_date", "arr", "status")
+    guess = guess_table("contracts", dict.fromkeys(columns, "VARCHAR"))
+    assert guess is not None
+    connection = connect_duckdb()
+    connection.raw_sql(
+        "CREATE TEMP TABLE contracts AS SELECT * FROM (VALUES ('a', 'active', ''), ('b', 'Canceled', NULL), "
+        "('c', 'canceled', '2025-01-01'), ('d', 'incomplete', '2025-01-01'), ('e', 'Non-renewed', ''), ('f', NULL, NULL), "
+        "('g', 'odd', NULL)) AS t(customer_id, status, end_date)"
+    )
+    where, left_out = left_out_condition(connection, "contracts", guess)
+    rows = connection.con.execute(f"SELECT customer_id FROM contracts WHERE {where} ORDER BY 1").fetchall()
+    assert [each for (each,) in rows] == ["a", "c", "f", "g"]
+    assert left_out == 3
+    gaps = value_gaps(connection, "contracts", guess, guess_values(connection, "contracts", guess), where)
+    assert len(gaps) == 1
+    assert gaps[0].startswith("subscriptions.status: 1 row with 1 value whose meaning is not clear: they count as active")

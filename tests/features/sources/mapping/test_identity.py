@@ -209,3 +209,43 @@ def test_a_mapping_names_the_tool_that_knows_the_users_of_another(open_mapped: O
     pairs = "accounts = 'SELECT a.account_id AS desk, a.account_id AS app FROM desk.pack_keys a'\n"
     source = open_mapped(TWO_TOOLS + users + pairs, TWO_TOOLS_FILES)
     assert rows_of(source, "usage", "account_id", "user_id") == [("900", "8"), ("901", "7")]
+
+
+APART = """
+[sources.crm]
+uri = "crm"
+[sources.shop]
+uri = "shop"
+[[tables.accounts]]
+from = "crm.account"
+[[tables.accounts]]
+from = "shop.account"
+[tables.subscriptions]
+from = "shop.contract"
+"""
+TWO = {
+    "crm/account": "account_id created_at shop_id\n1 2024-01-01 _\n2 2024-01-01 _\n3 2024-01-01 s4",
+    "shop/account": "account_id created_at\n1 2024-01-01\ns4 2024-01-01",
+    "shop/contract": "account_id started_at arr\n1 2024-01-01 10\ns4 2024-01-01 20",
+}
+
+
+def test_equal_ids_of_two_sources_stay_apart_if_nothing_joins_them(open_mapped: OpenMapped) -> None:
+    source = open_mapped(APART, TWO)
+    assert check_source(source).ok
+    assert rows_of(source, "accounts", "account_id") == [("1",), ("2",), ("3",), ("s4",), ("shop:1",)]
+    assert rows_of(source, "subscriptions", "account_id", "arr") == [("s4", "20"), ("shop:1", "10")]
+    assert any("1 account whose id another source uses for another company" in note for note in source.notes)
+
+
+def test_a_source_may_say_that_its_ids_are_those_of_another(open_mapped: OpenMapped) -> None:
+    source = open_mapped(APART.replace('"shop.account"', '"shop.account"\nids = "crm"'), TWO)
+    assert rows_of(source, "accounts", "account_id") == [("1",), ("2",), ("3",), ("s4",)]
+
+
+def test_a_blank_id_joins_nothing(open_mapped: OpenMapped) -> None:
+    identity = '[identity]\naccounts = "SELECT account_id AS crm, shop_id AS shop FROM crm.account"\n'
+    source = open_mapped(APART + identity, TWO)
+    assert rows_of(source, "accounts", "account_id") == [("1",), ("2",), ("3",), ("shop:1",)]
+    assert not any("merged into another one" in note for note in source.notes)
+    assert rows_of(source, "subscriptions", "account_id", "arr") == [("3", "20"), ("shop:1", "10")]
