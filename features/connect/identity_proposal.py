@@ -195,7 +195,7 @@ def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_J
         sql = (
             f"SELECT {sql_identifier(table.account_id)} AS {table.source}, "
             f"{sql_identifier(column)} AS {target.source}\nFROM {table.name}\n"
-            f"WHERE trim({text}) <> ''"
+            f"WHERE length(trim({text})) > 0"
         )
         result.append(_Join("id", matched + own, matched, smaller, _reason(where, matched, smaller), sql))
     return result
