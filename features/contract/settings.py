@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.errors import BadRequest
@@ -16,6 +18,19 @@ from features.utils.validation_errors import first_validation_error
 CURRENCY_VARIABLE = "RENEWCAST_CURRENCY"
 TRIALS_VARIABLE = "RENEWCAST_TRIALS"
 PAUSED_ARR_VARIABLE = "RENEWCAST_PAUSED_ARR"
+
+
+def _currency_code(text: str) -> str:
+    """Return the code in capital letters.
+
+    Raises
+    ------
+    PydanticCustomError
+        If it is not empty and not three letters.
+    """
+    if text and not re.fullmatch("[A-Za-z]{3}", text):
+        raise PydanticCustomError("currency_code", "Input should be a code of three letters, such as EUR")
+    return text.upper()
 
 
 class CustomFeatureSettings(BaseSettings):
@@ -38,9 +53,7 @@ class SubscriptionSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
-    currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$"), AfterValidator(str.upper)] | Literal[""] = Field(
-        default="", validation_alias=CURRENCY_VARIABLE
-    )
+    currency: Annotated[str, AfterValidator(_currency_code)] = Field(default="", validation_alias=CURRENCY_VARIABLE)
     trials: Literal["inactive", "active"] = Field(default="inactive", validation_alias=TRIALS_VARIABLE)
     paused_arr: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, validation_alias=PAUSED_ARR_VARIABLE)
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from features.contract.current_contract import current_tables
 from features.contract.schema import TableSchema
+from features.contract.settings import subscription_settings
 from features.feed_health.column_coverage import column_health
 from features.feed_health.feed_report import FeedHealth
 from features.feed_health.silences import day_of, has_rhythm, patience_days, silences
@@ -169,7 +170,15 @@ def _health(
         silences=silences(days) if judged else (),
         jumps=_jumps(table, kinds, daily),
         weekly_rows=_weekly_rows(daily),
+        **_not_counted(daily),
     )
+
+
+def _not_counted(daily: pd.DataFrame) -> dict[str, int]:
+    """Return the number of trials, and of paused subscriptions, that do not count in full."""
+    settings = subscription_settings()
+    counted = {"trials": settings.trials == "active", "paused": settings.paused_arr == 1}
+    return {name: int(daily[name].sum()) for name, full in counted.items() if name in daily and not full}
 
 
 def _jumps(table: TableSchema, kinds: pd.DataFrame, daily: pd.DataFrame) -> tuple[Jump, ...]:
@@ -208,4 +217,4 @@ def _days(rows: pd.DataFrame) -> Ints:
 def _with_distinct_rows(feed: FeedHealth, distinct: int | None) -> FeedHealth:
     if distinct is None or not feed.rows:
         return feed
-    return replace(feed, repeated_share=max(feed.rows - feed.to_come - distinct, 0) / feed.rows)
+    return replace(feed, repeated_share=max(feed.rows - feed.to_come - feed.trials - distinct, 0) / feed.rows)

@@ -42,6 +42,8 @@ class FeedHealth:
     silences : pauses between rows that are too long for its rhythm.
     jumps : changes of unit, and drops of the number of rows.
     weekly_rows : the number of rows of each week with rows, by its Monday, in order.
+    trials : subscriptions that do not count because they are trials.
+    paused : paused subscriptions whose ARR does not count in full.
     """
 
     table: str
@@ -61,6 +63,8 @@ class FeedHealth:
     silences: tuple[Silence, ...]
     jumps: tuple[Jump, ...]
     weekly_rows: tuple[tuple[date, int], ...] = ()
+    trials: int = 0
+    paused: int = 0
 
     @property
     def stale(self) -> bool:

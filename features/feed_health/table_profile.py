@@ -11,6 +11,7 @@ import ibis
 from features.contract.current_contract import current_tables
 from features.contract.schema import ID_COLUMNS, TABLES, Column, TableSchema
 from features.signals.casting import SourceSchema, conformed_columns, source_table
+from features.signals.counted_arr import PAUSED, TRIAL
 from features.signals.data_through import newest_row_instant
 from features.sources.engine import CUTOFF
 from features.utils.dates import DAY_SECONDS, WEEK_DAYS
@@ -70,9 +71,10 @@ def totals(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
 def per_day(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     """Return one row per ``day`` (days since 1970) and ``of_kind`` (null if kinds do not matter).
 
-    The columns are ``rows`` and ``to_come`` (rows loaded at or after the arrival cut-off); for each optional column
-    ``filled_*``, the number of rows with a value; for each numeric column ``values_*``, the number above zero, and
-    ``logs_*``, the sum of their natural logarithms.
+    The columns are ``rows`` and ``to_come`` (rows loaded at or after the arrival cut-off); ``trials`` and ``paused``,
+    the number of subscriptions with this status; for each optional column ``filled_*``, the number of rows with a
+    value; for each numeric column ``values_*``, the number above zero, and ``logs_*``, the sum of their natural
+    logarithms.
     """
     table, given = current_tables()[name], dict(schema)
     rows = _rows(table, schema, text)
@@ -85,6 +87,8 @@ def per_day(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     )
     late = (rows.loaded_at >= rows.arrival_cutoff).sum() if "loaded_at" in table.names else ibis.literal(0)
     sums: dict[str, ibis.Value] = {"rows": rows.count(), "to_come": late}
+    for of_status, status in (("trials", TRIAL), ("paused", PAUSED)) if name == "subscriptions" else ():
+        sums[of_status] = (rows.status == status).sum().fill_null(0)
     for column in optional(table):
         if column.name in given:
             sums[f"filled_{column.name}"] = rows[column.name].count()

@@ -133,6 +133,33 @@ def missing_rates(source: Source, base: str) -> tuple[int, tuple[int, ...]]:
     return int(missing.sum()), tuple(positions.tolist())
 
 
+def wrong_base_rates(source: Source, base: str) -> tuple[int, tuple[int, ...]]:
+    """Find rates of the base currency other than 1: all rates are what one unit of a currency is worth in it.
+
+    Parameters
+    ----------
+    source, base : as in `read_rates`. The tables must have valid columns.
+
+    Returns
+    -------
+    int, tuple of int
+        The number of rows, and their positions from 1.
+    """
+    if not base or "fx_rates" not in source.tables:
+        return 0, ()
+    about = source_schema(source, "fx_rates"), "fx_rates" in source.text
+    positions = collect(source.connection, _wrong_base_rates, *about, base)["_row"].to_pylist()
+    return len(positions), tuple(sorted(int(row) for row in positions))
+
+
+def _wrong_base_rates(schema: SourceSchema, text: bool, base: str) -> ibis.Table:
+    given, contract = source_table("fx_rates", schema), current_tables()["fx_rates"]
+    rows = given.mutate(_row=ibis.row_number() + 1)
+    rows = rows.select("_row", **conformed_columns(rows, contract, text)).cross_join(CUTOFF)
+    rows = rows.filter(rows.cutoff.isnull() | (rows.occurred_at < rows.cutoff))
+    return rows.filter((currency_code(rows) == base) & (rows.rate != 1)).select("_row")
+
+
 def _currencies(source: Source) -> list[str]:
     if "subscriptions" not in source.tables or "currency" not in dict(source_schema(source, "subscriptions")):
         return []

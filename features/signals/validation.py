@@ -38,7 +38,7 @@ from features.signals.event_versions import (
     repeated_ids,
     with_overlaps,
 )
-from features.signals.exchange_rates import missing_rates
+from features.signals.exchange_rates import currency_code, missing_rates, wrong_base_rates
 from features.signals.inclusive_ends import count_inclusive_ends
 from features.signals.parent_accounts import misplaced_parents
 from features.sources.base import Source
@@ -50,6 +50,9 @@ MAX_VALUE = 1e12
 """Maximum of amounts, quantities and seats; larger values would make sums inexact."""
 RowMarker = Callable[[bool, str, SourceSchema, bool, str], ibis.Table]
 """Builds the rows of a table with ``_mark``; see `_marked`."""
+EARLY_YEAR = 1990
+"""A column whose instants are mostly before this year has probably been read in the wrong unit."""
+EPOCH_CURE = "in a mapping, time.epoch is the unit of numbers: s, ms, us or ns"
 MAX_POSITIONS = 5
 """Maximum number of row positions in a finding."""
 ORPHANS = -1
@@ -195,7 +198,7 @@ def check_source(
             why = f" ({describe_error(error)})" if is_embedded(source.connection) else ""
             violations.append(Violation(name, "", f"the rows cannot be read{why}", "a readable table"))
     if not violations:
-        violations += [*_missing_rates(source), *_circles(source)]
+        violations += [*_rates(source), *_circles(source)]
     if source.missing_contracts is not None and "accounts" not in source.tables:
         # The accounts of these rows come from the tool that is missing.
         violations = [each for each in violations if each.column != "account_id"]
@@ -227,10 +230,16 @@ def _parents(source: Source) -> Iterator[Finding]:
             yield Finding("accounts", "parent_id", rows, *words[name], positions[:MAX_POSITIONS])
 
 
-def _missing_rates(source: Source) -> list[Violation]:
+def _rates(source: Source) -> list[Violation]:
+    base = subscription_settings().currency
+    rows, positions = wrong_base_rates(source, base)
+    if rows:
+        problem = f"the base currency, {CURRENCY_VARIABLE}={base}, has a rate other than 1"
+        expected = f"rates in the base currency: convert them, or set {CURRENCY_VARIABLE} to the currency with rate 1"
+        return [Violation("fx_rates", "rate", problem, expected, rows, positions[:MAX_POSITIONS])]
     if "subscriptions" not in source.tables:
         return []
-    rows, positions = missing_rates(source, subscription_settings().currency)
+    rows, positions = missing_rates(source, base)
     if not rows:
         return []
     problem = "a currency without a rate of exchange at or before started_at"
@@ -248,6 +257,7 @@ def _findings(source: Source, until: datetime | None, now: datetime | None) -> I
         yield from _rows_after_end(source, end, until is None, now)
     for name in source.tables:
         yield from _unknown_instants(source, current_tables()[name])
+        yield from _early_instants(source, current_tables()[name])
     for name in event_tables():
         if name in source.tables and has_identity(current_tables()[name], source_schema(source, name)):
             yield from _ambiguous_ids(source, current_tables()[name])
@@ -404,7 +414,8 @@ def _shape(table: TableSchema, given: ibis.Table, text: bool) -> list[Violation]
                     Violation(table.name, column.name, "the column is missing", f"{column.kind}; the table has {has}")
                 )
         elif not text and not is_compatible(schema[column.name], column):
-            violations.append(Violation(table.name, column.name, f"the type is {schema[column.name]}", column.kind))
+            kind = f"instant; {EPOCH_CURE}" if column.kind == "instant" else column.kind
+            violations.append(Violation(table.name, column.name, f"the type is {schema[column.name]}", kind))
     return violations
 
 
@@ -500,13 +511,44 @@ def _unknown_instants(source: Source, table: TableSchema) -> Iterator[Finding]:
     for column in columns:
         if rows := int(counts[column.name]):
             what = f"are before {FIRST_YEAR} or from {END_YEAR} on: they are read as unknown"
-            yield Finding(table.name, column.name, rows, what, "leave them empty if there is no date")
+            cure = f"leave them empty if there is no date; {EPOCH_CURE}"
+            yield Finding(table.name, column.name, rows, what, cure)
 
 
 def _unknown_counts(table: TableSchema, schema: SourceSchema, text: bool) -> ibis.Table:
     given = source_table(table.name, schema)
     columns = [c for c in table.columns if c.kind == "instant" and not c.required and c.name in dict(schema)]
     return given.aggregate(**{c.name: out_of_range(given, c, text).sum().fill_null(0) for c in columns})
+
+
+def _early_instants(source: Source, table: TableSchema) -> Iterator[Finding]:
+    """Find columns whose instants are mostly before `EARLY_YEAR`."""
+    schema = source_schema(source, table.name)
+    (counts,) = fetch(source.connection, _early_counts, table.name, schema, table.name in source.text)
+    for column in table.columns:
+        if column.kind == "instant" and 2 * int(counts[f"early_{column.name}"]) > int(counts[f"n_{column.name}"]):
+            rows, positions, _ = _marked(source, _is_early, table.name, column.name)
+            what = f"are before {EARLY_YEAR}, out of {int(counts[f'n_{column.name}']):,} with a date"
+            cure = f"correct the unit if it is wrong: {EPOCH_CURE}"
+            yield Finding(table.name, column.name, rows, what, cure, positions)
+
+
+def _early_counts(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
+    rows = _numbered(False, name, schema, text)
+    columns = [c.name for c in current_tables()[name].columns if c.kind == "instant"]
+    counts = {f"early_{c}": _before_early_year(rows[c], name).sum().fill_null(0) for c in columns}
+    return rows.aggregate(**counts, **{f"n_{c}": rows[c].count() for c in columns})
+
+
+def _is_early(numbered: bool, name: str, schema: SourceSchema, text: bool, column: str) -> ibis.Table:
+    rows = _numbered(numbered, name, schema, text)
+    return rows.mutate(_mark=_before_early_year(rows[column], name).fill_null(False))
+
+
+def _before_early_year(instant: ibis.Value, name: str) -> ibis.Value:
+    early = instant < ibis.timestamp(f"{EARLY_YEAR}-01-01")
+    # A constant rate is often dated at the beginning of 1970.
+    return early if current_tables()[name].of_accounts else early & (instant > ibis.timestamp("1970-01-01"))
 
 
 def displayable_names(names: Iterable[str], given: ibis.Table, table: TableSchema) -> str:
@@ -560,13 +602,15 @@ def _rules(table: TableSchema, rows: ibis.Table) -> Iterator[tuple[str, str, str
         if given not in rows.columns:
             continue
         if column.kind != "string":
-            yield column.name, "a value that cannot be read", expected_format(column), rows[given] & value.isnull()
+            readable = expected_format(column) + (f"; {EPOCH_CURE}" if column.kind == "instant" else "")
+            yield column.name, "a value that cannot be read", readable, rows[given] & value.isnull()
         if column.required:
             yield column.name, "an empty value", KIND_WORDS[column.kind], ~rows[given]
         if column.required and column.kind == "instant":
             far = (value < ibis.timestamp(f"{FIRST_YEAR}-01-01")) | (value >= ibis.timestamp(f"{END_YEAR}-01-01"))
             outside = f"an instant out of range, before {FIRST_YEAR} or from {END_YEAR} on"
-            yield column.name, outside, f"an instant from {FIRST_YEAR} to {END_YEAR - 1}", far.fill_null(False)
+            inside = f"an instant from {FIRST_YEAR} to {END_YEAR - 1}; {EPOCH_CURE}"
+            yield column.name, outside, inside, far.fill_null(False)
         if column.values:
             listed = "one of " + ", ".join(column.values)
             yield column.name, "a value outside the list", listed, value.notnull() & value.notin(column.values)
@@ -590,7 +634,9 @@ def _rules(table: TableSchema, rows: ibis.Table) -> Iterator[tuple[str, str, str
         words = "periods of one subscription that overlap", "consecutive periods of one id"
         yield table.identity, *words, rows._overlaps
     if table.unique:
-        distinct = rows.select(*table.names).distinct()
+        # Codes of currencies are the same in any case.
+        code = {"currency": currency_code(rows)} if "currency" in table.unique else {}
+        distinct = rows.select(**{name: rows[name] for name in table.names} | code).distinct()
         distinct = distinct.select(_key=_key(table, distinct))
         clash = distinct.group_by("_key").aggregate(n=lambda t: t.count()).filter(lambda t: t.n > 1)
         wrong = _key(table, rows).isin(clash["_key"])
@@ -601,7 +647,8 @@ def _key(table: TableSchema, rows: ibis.Table) -> ibis.Value:
     """Return the value that identifies a row; null if part of it is unknown."""
     if len(table.unique) == 1:
         return rows[table.unique[0]]
-    return reduce(lambda key, part: key.concat("|", part), (rows[name].cast("string") for name in table.unique))
+    parts = (currency_code(rows) if name == "currency" else rows[name].cast("string") for name in table.unique)
+    return reduce(lambda key, part: key.concat("|", part), parts)
 
 
 def _one_per(columns: tuple[str, ...]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from features.contract.settings import PAUSED_ARR_VARIABLE, TRIALS_VARIABLE, subscription_settings
 from features.feed_health.feed_health import Feeds
 from features.signals.validation import CheckReport
 
 REPEATED = "repeats of another row"
 NOT_ARRIVED = "loaded only after the end of the data"
+TRIALS = f"trials, which count only with {TRIALS_VARIABLE}=active"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ def dropped_rows(report: CheckReport, feeds: Feeds) -> tuple[DroppedRows, ...]:
             continue
         if feed.to_come:
             dropped.append(DroppedRows(name, feed.to_come, NOT_ARRIVED))
+        if feed.trials:
+            dropped.append(DroppedRows(name, feed.trials, TRIALS))
+        if feed.paused:
+            dropped.append(DroppedRows(name, feed.paused, paused_reason()))
         if feed.repeated_share and (repeats := round(feed.repeated_share * feed.rows)):
             dropped.append(DroppedRows(name, repeats, REPEATED))
     return tuple(dropped)
+
+
+def paused_reason() -> str:
+    """Return how much of the ARR of paused subscriptions counts; the subscriptions themselves do."""
+    share = subscription_settings().paused_arr
+    return f"in ARR only: paused, which counts at {share:.0%} ({PAUSED_ARR_VARIABLE})"

@@ -7,6 +7,8 @@ from features.utils.sql_text import sql_identifier, sql_literal
 from features.utils.sql_types import is_number, is_text, is_zoneless
 
 _MICROS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
+_FAR = 9e18
+"""Microseconds: about 285,000 years, which DuckDB can represent."""
 _NUMBER = r"[+-]?[0-9]+([.][0-9]+)?"
 _WITH_ZONE = r"[T ][0-9]{1,2}.*(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)\s*$"
 _UNREADABLE = " (not an instant)"
@@ -40,7 +42,10 @@ def in_utc(name: str, sql_type: str, rule: TimeRule) -> str:
 
 
 def _from_epoch(number: str, epoch: str) -> str:
-    return f"TRY(make_timestamp(try_cast(round(CAST({number} AS DOUBLE) * {_MICROS[epoch]}) AS BIGINT)))"
+    """Return SQL for an instant; numbers too large for any become one far out of range, which the check reports."""
+    micros = f"nullif(CAST({number} AS DOUBLE) * {_MICROS[epoch]}, 'nan'::DOUBLE)"
+    bounded = f"CASE WHEN {micros} IS NULL THEN NULL ELSE least(greatest({micros}, -{_FAR}), {_FAR}) END"
+    return f"make_timestamp(CAST(round({bounded}) AS BIGINT))"
 
 
 def _from_text(column: str, rule: TimeRule) -> str:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import renewcast
 from features.errors import SignalsError
 from features.signals.signals import open_signals, read_signals
-from features.signals.validation import check_source
+from features.signals.validation import CheckReport, check_source
 from features.sources.base import from_tables
 from features.sources.open_source import open_source
 
@@ -134,6 +134,50 @@ def test_a_required_instant_out_of_range_is_an_error_by_row(tmp_path: Path) -> N
     (finding,) = check_source(open_source(tmp_path)).errors
     assert (finding.column, finding.positions) == ("created_at", (2, 3))
     assert "out of range" in finding.problem
+
+
+def _in_unit(folder: Path, epoch: str, factor: int, text: bool) -> CheckReport:
+    """Check usage at three seconds of 2025, written as numbers with ``factor`` per second, and read as ``epoch``."""
+    folder.joinpath("accounts.csv").write_text("account_id,created_at\na,2025-01-01\n")
+    folder.joinpath("subscriptions.csv").write_text("account_id,started_at,arr\na,2025-01-01,1\n")
+    rows = [f"a,{(1738368000 + second) * factor}" for second in range(3)]
+    folder.joinpath("given.csv").write_text("\n".join(["account_id,occurred_at", *rows]) + "\n")
+    number = "occurred_at" if text else "CAST(occurred_at AS BIGINT) AS occurred_at"
+    mapping = folder / "mapping.toml"
+    mapping.write_text(
+        "[source]\nuri = '.'\n[tables]\naccounts = 'SELECT * FROM accounts'\nsubscriptions = 'SELECT * FROM subscriptions'\n"
+        f"[tables.usage]\nquery = 'SELECT account_id, {number} FROM given'\ntime.epoch = '{epoch}'\n"
+    )
+    return check_source(open_source(mapping))
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize(("epoch", "factor"), [("ms", 1), ("us", 1000), ("us", 1), ("ns", 1_000_000)])
+def test_too_small_a_unit_dates_rows_in_1970_and_is_a_finding(epoch: str, factor: int, text: bool, tmp_path: Path) -> None:
+    assert not [f for f in _in_unit(tmp_path, "s", 1, text).findings if f.column == "occurred_at"]
+    report = _in_unit(tmp_path, epoch, factor, text)
+    assert report.ok, report.errors
+    (early,) = (f for f in report.findings if (f.table, f.column) == ("usage", "occurred_at"))
+    assert (early.rows, early.positions, early.what) == (3, (1, 2, 3), "are before 1990, out of 3 with a date")
+    assert "time.epoch" in early.cure
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize(("epoch", "factor"), [("s", 1000), ("ms", 1_000_000), ("s", 1_000_000), ("s", 1_000_000_000)])
+def test_too_large_a_unit_is_refused_and_names_the_rule(epoch: str, factor: int, text: bool, tmp_path: Path) -> None:
+    (error,) = _in_unit(tmp_path, epoch, factor, text).errors
+    assert (error.table, error.column, error.positions) == ("usage", "occurred_at", (1, 2, 3))
+    assert "time.epoch" in error.expected
+
+
+def test_a_few_old_dates_and_a_rate_since_1970_are_no_finding(tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("account_id,created_at\na,1985-01-01\nb,2025-01-01\n")
+    (tmp_path / "subscriptions.csv").write_text("account_id,started_at,arr,currency\na,2025-01-01,1,EUR\n")
+    (tmp_path / "fx_rates.csv").write_text("currency,occurred_at,rate\nEUR,1970-01-01,1.1\n")
+    assert check_source(open_source(tmp_path)).findings == ()
+    (tmp_path / "accounts.csv").write_text("account_id,created_at\na,1985-01-01\nb,1989-12-31\nc,2025-01-01\n")
+    (finding,) = check_source(open_source(tmp_path)).findings
+    assert (finding.table, finding.column, finding.positions) == ("accounts", "created_at", (1, 2))
 
 
 def test_a_renewal_in_9999_is_no_renewal_and_no_traceback(tmp_path: Path) -> None:

@@ -101,6 +101,40 @@ def test_one_currency_needs_no_rate_and_the_base_currency_may_be_set(make_signal
     assert _arr(_make(make_signals, euros, [RATES[2]]), "2025-06-01") == {"a": 1000.0, "b": 1000.0, "d": 500.0}
 
 
+def test_the_base_currency_has_the_rate_1(make_signals: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    dollars = {"currency": "USD", "occurred_at": "2025-01-01", "rate": 1.0}
+    rates = [RATES[0] | {"currency": " eur"}, dollars, RATES[1]]
+    alone = [row for row in MIXED if row["account_id"] == "b"]
+    assert _arr(_make(make_signals, alone, rates), "2025-06-01") == {"b": 1100.0}
+    monkeypatch.setenv(CURRENCY_VARIABLE, "USD")
+    assert _arr(_make(make_signals, alone, rates), "2025-06-01") == {"b": 1100.0}
+    monkeypatch.setenv(CURRENCY_VARIABLE, "EUR")
+    expected = r"fx_rates.rate: the base currency, RENEWCAST_CURRENCY=EUR, has a rate other than 1 in 2 rows \(rows 1, 3\); expected rates in"
+    with pytest.raises(SignalsError, match=expected):
+        _make(make_signals, alone, rates)
+    # Rates after the end of the data are not read.
+    late = [RATES[0] | {"rate": 1.0}, dollars, RATES[1] | {"occurred_at": "2025-12-01"}]
+    assert _arr(_make(make_signals, alone, late), "2025-06-01") == {"b": 1000.0}
+
+
+def test_a_code_in_another_case_is_the_same_currency(make_signals: Any) -> None:
+    alone = [row for row in MIXED if row["account_id"] == "b"]
+    again = RATES[0] | {"currency": "eur"}
+    assert _arr(_make(make_signals, alone, [RATES[0], again]), "2025-06-01") == {"b": 1100.0}
+    with pytest.raises(SignalsError, match=r"different rows with the same key in 2 rows \(rows 1, 3\)"):
+        _make(make_signals, alone, [RATES[0], RATES[2], again | {"rate": 1.3}])
+
+
+@pytest.mark.parametrize("wrong", ["x'; drop", "EURO", "E1R", "ÄÖÜ"])
+def test_a_base_currency_is_a_code_of_three_letters(wrong: str, make_signals: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CURRENCY_VARIABLE, wrong)
+    with pytest.raises(BadRequest) as error:
+        _make(make_signals, MIXED)
+    found = "a setting cannot be used: variable RENEWCAST_CURRENCY: Input should be a code of three letters, such as EUR"
+    assert str(error.value).startswith(found)
+    assert wrong not in str(error.value)
+
+
 def test_reports_show_amounts_as_in_the_source(make_signals: Any) -> None:
     rows = account_rows(_make(make_signals, MIXED), "b", _on("2025-01-01"), _on("2025-08-01"))["subscriptions"]
     assert [(row["arr"], row["currency"]) for row in rows] == [(1000.0, "EUR")]

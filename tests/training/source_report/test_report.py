@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from features.contract.settings import PAUSED_ARR_VARIABLE, TRIALS_VARIABLE
 from features.sources.base import from_tables
-from training.source_report.dropped_rows import NOT_ARRIVED, REPEATED, DroppedRows
+from training.source_report.dropped_rows import NOT_ARRIVED, REPEATED, TRIALS, DroppedRows, paused_reason
 from training.source_report.report import SourceReport, report_on_source
 from training.source_report.timeline import feed_timelines
 
@@ -57,6 +58,26 @@ def test_rows_that_do_not_count_are_listed_with_the_reason(report: SourceReport)
         DroppedRows("usage", 1, NOT_ARRIVED),
         DroppedRows("usage", 1, REPEATED),
     }
+
+
+def test_trials_and_paused_subscriptions_are_counted_on_their_own(to_arrow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ("trial", "trial", "paused", "active", "trial", "paused")
+    at = (*["2026-06-01"] * 4, "2026-07-01", "2026-07-01")
+    rows = [{"account_id": "a", "started_at": day, "arr": 1.0, "status": status} for day, status in zip(at, given, strict=True)]
+
+    def left_out() -> dict[str, int]:
+        arrow = {"accounts": to_arrow("accounts", ACCOUNTS), "subscriptions": to_arrow("subscriptions", rows)}
+        report = report_on_source(from_tables(arrow, "a test"), END)
+        assert report.feeds.tables["subscriptions"].repeated_share == 0
+        return {each.reason: each.rows for each in report.dropped if "end of the data" not in each.reason}
+
+    assert left_out() == {TRIALS: 2, paused_reason(): 1}
+    assert paused_reason() == "in ARR only: paused, which counts at 0% (RENEWCAST_PAUSED_ARR)"
+    monkeypatch.setenv(TRIALS_VARIABLE, "active")
+    monkeypatch.setenv(PAUSED_ARR_VARIABLE, "0.25")
+    assert left_out() == {paused_reason(): 1}
+    monkeypatch.setenv(PAUSED_ARR_VARIABLE, "1")
+    assert left_out() == {}
 
 
 def test_accounts_of_a_feed_are_counted_among_all_and_among_the_active_ones(report: SourceReport) -> None:
