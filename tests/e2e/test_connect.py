@@ -125,6 +125,7 @@ def test_without_a_file_the_draft_is_printed(renewcast: Any, tmp_path: Path) -> 
     assert not list(tmp_path.rglob("*.toml"))
 
 
+@pytest.mark.slow
 def test_the_expanded_sql_gives_the_same_figures(renewcast: Any, tmp_path: Path) -> None:
     _write(tmp_path / "exports" / "stripe", STRIPE)
     _write(tmp_path / "exports" / "salesforce", SALESFORCE)

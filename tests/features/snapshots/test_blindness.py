@@ -216,7 +216,9 @@ def _filled_in_again(draw: Callable[..., Any], table: TableSchema, row: Row, as_
     changed = dict(row)
     for column in table.columns:
         if column.name in open_still:
-            changed[column.name] = draw(st.none() | _delays.map(lambda delay: as_of + delay))
+            # A row may arrive before its event happens; it cannot end before that.
+            start = max(as_of, row[next((s for s, end in table.intervals if end == column.name), table.at)])
+            changed[column.name] = draw(st.none() | _delays.map(lambda delay, start=start: start + delay))
         elif column.known_from in open_still:
             changed[column.name] = draw(_value(table, column, changed))
     return changed
