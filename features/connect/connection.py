@@ -20,11 +20,12 @@ from features.packs.options import option_values
 from features.revenue.portfolio_summary import PortfolioSummary, portfolio_summary
 from features.signals.overwritten_contracts import contract_findings
 from features.signals.signals import read_signals
-from features.signals.validation import CheckReport, check_source
+from features.signals.validation import check_source
 from features.sources import postgres
-from features.sources.base import confine, connect_duckdb
+from features.sources.base import SCHEMES, confine, connect_duckdb
+from features.sources.mapping.mapping_file import Mapping as MappingFile
 from features.sources.mapping.mapping_file import parse_mapping
-from features.sources.mapping.open_mapping import OpenMapping, open_parsed
+from features.sources.mapping.open_mapping import OpenMapping, open_parsed, open_relations
 from features.sources.object_store import Copies, temporary_copies
 from features.sources.shown_address import shown_address
 from features.utils.atomic_files import write_file
@@ -216,15 +217,14 @@ def _checked(draft: Draft, folder: Path, expand: bool, progress: Progress) -> Co
     """Open the draft, add the identity of accounts, and return what it contains."""
     progress(0.2, "reading the tables")
     if len(draft.sources) > 1:
-        opened = _open(draft, folder, expand=False)
+        relations = open_relations(*_parsed(draft, folder, expand=False))
         try:
-            order = [each.name for each in draft.sources]
-            identity = propose_identity(opened, draft.tables, order)
+            identity = propose_identity(relations, draft.tables, [each.name for each in draft.sources])
         finally:
-            opened.source.connection.disconnect()
+            relations.connection.disconnect()
         draft = replace(draft, identity=identity)
     progress(0.6, "checking the tables")
-    opened = _open(draft, folder, expand)
+    opened = open_parsed(*_parsed(draft, folder, expand))
     try:
         if (lacks := opened.source.missing_contracts) is not None:
             draft = replace(draft, gaps=(*draft.gaps, f"{lacks.problem}: {lacks.cure}"))
@@ -233,9 +233,10 @@ def _checked(draft: Draft, folder: Path, expand: bool, progress: Progress) -> Co
         opened.source.connection.disconnect()
 
 
-def _open(draft: Draft, folder: Path, expand: bool) -> OpenMapping:
+def _parsed(draft: Draft, folder: Path, expand: bool) -> tuple[MappingFile, dict[str, str]]:
+    """Return the parsed draft, and the addresses of its sources with their passwords."""
     mapping = parse_mapping(draft.text(folder, expand=expand), folder / "mapping.toml")
-    return open_parsed(mapping, {each.name: _absolute(each.address) for each in draft.sources})
+    return mapping, {each.name: _absolute(each.address) for each in draft.sources}
 
 
 def _absolute(address: str) -> str:
@@ -243,7 +244,7 @@ def _absolute(address: str) -> str:
     scheme, sign, rest = address.partition("://")
     if not sign:
         return str(Path(address).expanduser().resolve())
-    if scheme in ("duckdb", "sqlite"):
+    if scheme in SCHEMES:
         return f"{scheme}:///{Path.cwd() / rest.removeprefix('/')}"
     return address
 
@@ -261,7 +262,7 @@ def _described(draft: Draft, text: str, opened: OpenMapping) -> Connection:
     problems: tuple[str, ...] = ()
     summary, lacks = None, opened.source.missing_contracts
     if opened.source.tables:
-        report = _report(opened)
+        report = check_source(opened.source)
         facts += value_facts(opened)
         facts += feed_facts(feed_health(opened.source))
         problems = tuple(str(error) for error in report.errors if lacks is None or error.problem != lacks.problem)
@@ -289,7 +290,3 @@ def _unjoined(draft: Draft, opened: OpenMapping) -> Fact:
         "No ids, domains or names join the sources: rows belong to the account with the same id. If the ids differ, "
         "add [identity] by hand.",
     )
-
-
-def _report(opened: OpenMapping) -> CheckReport:
-    return check_source(opened.source)

@@ -13,6 +13,7 @@ from features.connect.inspection import Inspected
 from features.contract.schema import TABLES
 from features.packs.inputs import Relation
 from features.packs.queries import pack_queries
+from features.sources.mapping.combined_tables import ADDED_FOR
 from features.utils.sql_text import sql_identifier
 
 SCHEMA_FILE = "renewcast.schema.json"
@@ -132,7 +133,7 @@ class Draft:
                 lines = [f"[[tables.{table}]]", f"ids = {_text(source.name)}", f"query = {_long_text(sql)}"]
                 lines += _records(table, queries.records.get(table, {}))
                 if table != "accounts":
-                    lines.append(f'orphans = "{"add" if table in ("subscriptions", "orders") else "drop"}"')
+                    lines.append(f'orphans = "{"add" if table in ADDED_FOR else "drop"}"')
                 blocks.append((table, "\n".join(lines) + "\n"))
         return blocks
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from features.connect.draft import IdentityDraft, TableDraft
-from features.sources.mapping.open_mapping import OpenMapping
+from features.sources.mapping.open_mapping import OpenRelations
 from features.utils.formatting import percent
 from features.utils.sql_text import sql_identifier
 
@@ -72,16 +72,16 @@ class _Join:
     sql: str
 
 
-def propose_identity(opened: OpenMapping, tables: Sequence[TableDraft], order: Sequence[str]) -> IdentityDraft | None:
+def propose_identity(opened: OpenRelations, tables: Sequence[TableDraft], order: Sequence[str]) -> IdentityDraft | None:
     """Propose ``[identity]``; None if no two sources share anything.
 
     Parameters
     ----------
-    opened : the opened draft without an identity.
+    opened : the sources of the draft and what their packs give.
     tables : tables drafted from the names of columns.
     order : the sources, the one whose ids are preferred first.
     """
-    connection: Backend = opened.source.connection
+    connection = opened.connection
     found = {source: _key_tables(opened, tables, source) for source in order}
     joins: list[_Join] = []
     for i, source in enumerate(order):
@@ -98,9 +98,9 @@ def propose_identity(opened: OpenMapping, tables: Sequence[TableDraft], order: S
     )
 
 
-def _key_tables(opened: OpenMapping, tables: Sequence[TableDraft], source: str) -> list[KeyTable]:
+def _key_tables(opened: OpenRelations, tables: Sequence[TableDraft], source: str) -> list[KeyTable]:
     """Return the tables with account ids of a source."""
-    connection = opened.source.connection
+    connection = opened.connection
     result = []
     queries = opened.queries.get(source)
     if queries is not None:
@@ -119,9 +119,9 @@ def _key_tables(opened: OpenMapping, tables: Sequence[TableDraft], source: str) 
     return result
 
 
-def _raw_key_tables(opened: OpenMapping, source: str, known: Sequence[KeyTable]) -> list[KeyTable]:
+def _raw_key_tables(opened: OpenRelations, source: str, known: Sequence[KeyTable]) -> list[KeyTable]:
     """Return the tool's own tables of accounts, which may have columns that a user added."""
-    connection = opened.source.connection
+    connection = opened.connection
     if not known:
         return []
     ids = f"SELECT CAST(account_id AS VARCHAR) FROM memory.{known[0].name}"

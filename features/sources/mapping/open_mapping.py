@@ -10,25 +10,27 @@ from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 
 from features.contract.current_contract import current_tables
 from features.packs.queries import PackQueries
 from features.sources.base import Source, confine, connect_duckdb, contract_names, hive_keys
-from features.sources.files import DataFiles, load_files
+from features.sources.files import load_files
 from features.sources.mapping.combined_tables import combine
-from features.sources.mapping.file_schema import TableMapping
 from features.sources.mapping.identity import SourceMatches
 from features.sources.mapping.identity_tables import IdentityQueries, IdentityTables
 from features.sources.mapping.mapping_file import Mapping, read_mapping
-from features.sources.mapping.mapping_queries import MappingQueries, parse_queries
+from features.sources.mapping.mapping_queries import parse_queries
 from features.sources.mapping.named_sources import SourceTables, open_tables
 from features.sources.mapping.names import FILES_SCHEMA, Names
 from features.sources.mapping.other_inputs import mapped_files, open_database_tables
 from features.sources.mapping.pack_parts import (
     SourcePack,
+    not_replaced,
     pack_relations,
+    pack_rules,
     parts_of,
     publish_query,
     queries_of,
@@ -41,6 +43,9 @@ from features.sources.missing_contracts import MissingContracts
 from features.sources.object_store import Copies, temporary_copies
 from features.sources.shown_address import shown_address
 from features.utils.sql_text import sql_identifier
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,22 @@ class OpenMapping:
     queries: MappingABC[str, PackQueries]
     matches: tuple[SourceMatches, ...]
     relations: MappingABC[str, SourceTables]
+
+
+@dataclass(frozen=True)
+class OpenRelations:
+    """What the sources of a mapping and their packs give, before any table of the contract is made of it.
+
+    Parameters
+    ----------
+    connection : the confined engine; each source is a schema.
+    queries : for each source with a pack, the queries of the pack.
+    names : the names that queries of the mapping may use.
+    """
+
+    connection: Backend
+    queries: MappingABC[str, PackQueries]
+    names: Names
 
 
 def open_mapping(path: Path) -> Source:
@@ -87,30 +108,38 @@ def open_parsed(mapping: Mapping, addresses: MappingABC[str, str] | None = None)
     SignalsError
         As in `open_mapping`.
     """
-    queries = parse_queries(mapping)
-    packs = source_packs(mapping)
     with temporary_copies() as copies:
-        files = mapped_files(mapping, copies)
-        return _Opening(mapping, queries, packs, files, copies, addresses or {}).result()
+        return _Opening(mapping, copies, addresses or {}).result()
+
+
+def open_relations(mapping: Mapping, addresses: MappingABC[str, str] | None = None) -> OpenRelations:
+    """Open only the sources and packs of a mapping, without its tables of the contract.
+
+    Parameters
+    ----------
+    mapping, addresses : as in `open_parsed`.
+
+    Raises
+    ------
+    SignalsError
+        As in `open_mapping`.
+    """
+    with temporary_copies() as copies:
+        return _Opening(mapping, copies, addresses or {}).relations()
 
 
 class _Opening:
     """The steps from the files to the tables of the contract."""
 
-    def __init__(
-        self,
-        mapping: Mapping,
-        queries: MappingQueries,
-        packs: list[SourcePack],
-        files: dict[str, DataFiles],
-        copies: Copies,
-        addresses: MappingABC[str, str],
-    ) -> None:
-        self.mapping, self.queries, self.packs, self.files = mapping, queries, packs, files
+    def __init__(self, mapping: Mapping, copies: Copies, addresses: MappingABC[str, str]) -> None:
+        self.mapping = mapping
+        self.queries = parse_queries(mapping)
+        self.packs = source_packs(mapping)
+        self.files = mapped_files(mapping, copies)
         self.connection = connect_duckdb()
         copies.bind_to(self.connection)
         self.connection.raw_sql(f"CREATE SCHEMA {FILES_SCHEMA}")
-        for name, data in files.items():
+        for name, data in self.files.items():
             load_files(self.connection, name, data, schema=FILES_SCHEMA)
         self.sources: dict[str, SourceTables] = {}
         for name, entry in mapping.content.named_sources.items():
@@ -120,7 +149,8 @@ class _Opening:
                 self.sources[name] = open_tables(self.connection, name, uri, mapping.folder.resolve(), copies)
         self.builder = PartBuilder(self.connection, mapping)
 
-    def result(self) -> OpenMapping:
+    def relations(self) -> OpenRelations:
+        """Load and publish the tables of the sources, and what their packs give."""
         early = {pack.source: queries_of(self.mapping, pack, self.sources[pack.source]) for pack in self.packs}
         tables = {
             name: (*own.names, *(pack_relations(early[name]) if name in early else ()))
@@ -133,19 +163,24 @@ class _Opening:
         # The types of columns are known exactly only now.
         given = {pack.source: queries_of(self.mapping, pack, self.sources[pack.source]) for pack in self.packs}
         self._publish_packs(given)
+        return OpenRelations(self.connection, given, names)
+
+    def result(self) -> OpenMapping:
+        opened = self.relations()
+        given, names = opened.queries, opened.names
         own_parts = {(name, number): self.queries.part(name, number, names) for name, number in self.queries.tables}
-        replaced = {name for name, number in own_parts if not self.mapping.content.tables[name][number].append}
         parts = [part for pack in self.packs for part in parts_of(pack, given[pack.source])]
-        used = [*own_parts.values(), *(part for part in parts if part.table not in replaced)]
-        places = places_of(used)
+        from_packs = not_replaced(self.mapping, own_parts, parts)
+        used = [*own_parts.values(), *from_packs]
         users = self.queries.users_parts(names)
         users += [part for pack in self.packs if (part := users_of(pack, given[pack.source]))]
         accounts = self.queries.accounts_query(names)
         owners = frozenset(part.ids for part in used if part.table == "accounts" and part.ids)
         apart = owners if accounts is None and len(owners) > 1 else frozenset()
         identity = IdentityQueries(self.mapping.content.identity, accounts, tuple(users), apart)
-        contract, notes, matches = self._tables(own_parts, parts, identity)
-        records = recorded_values(self.mapping, own_parts, parts, self.builder)
+        self._check_pack_rules(parts)
+        contract, notes, matches = self._tables(own_parts, from_packs, identity)
+        records = recorded_values(self.mapping, own_parts, from_packs, self.builder)
         keys = tuple({key: None for data in self.files.values() for key in hive_keys(data.paths, data.base)})
         source = Source(
             self.connection,
@@ -155,7 +190,7 @@ class _Opening:
             partitions=dict.fromkeys(contract, keys),
             data_through=self.mapping.data_through,
             synced_through=max(filter(None, map(self._synced_through, given.values())), default=None),
-            places=places,
+            places=places_of(used),
             records=records,
             missing_contracts=self._missing_contracts(contract),
         )
@@ -208,16 +243,13 @@ class _Opening:
                     publish_query(self.connection, source, name, sql)
 
     def _tables(
-        self, own: dict[tuple[str, int], Part], packs: list[Part], identity: IdentityQueries
+        self, own: dict[tuple[str, int], Part], from_packs: list[Part], identity: IdentityQueries
     ) -> tuple[dict[str, ibis.Table], list[str], tuple[SourceMatches, ...]]:
         """Return the tables of the contract, with notes."""
         rules = self.mapping.content.tables
-        replaced = {name for name, number in own if not rules[name][number].append}
-        from_packs = [part for part in packs if part.table not in replaced]
-        for_packs = {name: self._pack_rules(name, packs) for name in rules}
         lazy = {key for key, part in own.items() if self._is_lazy(key, part, from_packs, identity)}
         tables = {key[0]: self._view(own[key]) for key in own if key in lazy}
-        parts = [self.builder.create(part, for_packs.get(part.table)) for part in from_packs]
+        parts = [self.builder.create(part, pack_rules(self.mapping, part.table)) for part in from_packs]
         parts += [
             self.builder.create(part, rules[name][number])
             for (name, number), part in own.items()
@@ -234,20 +266,18 @@ class _Opening:
         ordered = {name: tables[name] for name in current_tables() if name in tables}
         return ordered, [*translator.notes, *notes], translator.matches
 
-    def _pack_rules(self, name: str, packs: list[Part]) -> TableMapping | None:
-        """Return the rules for the table ``name`` of packs, if the mapping has any."""
-        for number, rules in enumerate(self.mapping.content.tables[name]):
-            if not rules.reads_packs:
-                continue
-            if any(part.table == name for part in packs):
-                return rules
-            raise self.mapping.error(
-                self.mapping.table_keys(name, number),
-                "no pack gives this table, and it has neither query nor from",
-                'a query, or from = "SOURCE.TABLE"',
-                "add one of them",
-            )
-        return None
+    def _check_pack_rules(self, packs: list[Part]) -> None:
+        """Refuse rules for tables of packs that no pack gives."""
+        given = {part.table for part in packs}
+        for name, some in self.mapping.content.tables.items():
+            for number, rules in enumerate(some):
+                if rules.reads_packs and name not in given:
+                    raise self.mapping.error(
+                        self.mapping.table_keys(name, number),
+                        "no pack gives this table, and it has neither query nor from",
+                        'a query, or from = "SOURCE.TABLE"',
+                        "add one of them",
+                    )
 
     def _order(self) -> list[str]:
         """Return the sources, the one whose ids are preferred first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as MappingABC
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from features.errors import SignalsError
 from features.packs.inputs import Relation
 from features.packs.pack import SUFFIX, Pack, read_pack, shipped_pack
 from features.packs.queries import PackQueries, pack_queries
+from features.sources.mapping.file_schema import TableMapping
 from features.sources.mapping.mapping_file import Mapping
 from features.sources.mapping.named_sources import SourceTables
 from features.sources.mapping.parts import Part
@@ -89,6 +92,24 @@ def parts_of(pack: SourcePack, queries: PackQueries) -> list[Part]:
         Part(table, sql, pack.keys, ids=pack.source, pack=pack.pack.name, records=queries.records.get(table, {}))
         for table, sql in queries.tables.items()
     ]
+
+
+def not_replaced(mapping: Mapping, own: MappingABC[tuple[str, int], Part], packs: Sequence[Part]) -> list[Part]:
+    """Return the parts of packs whose table the mapping does not give itself.
+
+    Parameters
+    ----------
+    mapping : the mapping.
+    own : its own parts, by table and number.
+    packs : the parts of packs.
+    """
+    replaced = {name for name, number in own if not mapping.content.tables[name][number].append}
+    return [part for part in packs if part.table not in replaced]
+
+
+def pack_rules(mapping: Mapping, table: str) -> TableMapping | None:
+    """Return the rules of a mapping for the table that packs give; None if it has none."""
+    return next((rules for rules in mapping.content.tables.get(table, ()) if rules.reads_packs), None)
 
 
 def users_of(pack: SourcePack, queries: PackQueries) -> Part | None:

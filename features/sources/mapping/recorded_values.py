@@ -10,6 +10,7 @@ from functools import reduce
 from features.contract.current_contract import current_tables
 from features.sources.mapping.file_schema import OTHERS, TableMapping
 from features.sources.mapping.mapping_file import Mapping
+from features.sources.mapping.pack_parts import pack_rules
 from features.sources.mapping.parts import Part, PartBuilder
 
 Records = MappingABC[str, frozenset[str]]
@@ -24,7 +25,7 @@ def recorded_values(
     ----------
     mapping : the mapping.
     own : its parts with a query, by table and number.
-    packs : the parts of packs.
+    packs : the parts of packs that it does not replace.
     builder : describes the columns of parts.
 
     Raises
@@ -36,11 +37,9 @@ def recorded_values(
     for name, some in rules.items():
         for number, each in enumerate(some):
             _check(mapping, name, number, each)
-    replaced = {name for name, number in own if not rules[name][number].append}
     parts: defaultdict[str, list[tuple[Part, TableMapping | None]]] = defaultdict(list)
     for part in packs:
-        if part.table not in replaced:
-            parts[part.table].append((part, next((r for r in rules.get(part.table, ()) if r.reads_packs), None)))
+        parts[part.table].append((part, pack_rules(mapping, part.table)))
     for (name, number), part in own.items():
         parts[name].append((part, rules[name][number]))
     united = {name: united_records(_with_absent_columns(name, some, builder)) for name, some in parts.items()}
