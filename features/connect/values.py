@@ -80,7 +80,7 @@ def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[
         given = guess.matched.get(column.name)
         if not column.values or given is None:
             continue
-        text = f"lower(trim(CAST({sql_identifier(given)} AS VARCHAR)))"
+        text = _lower_text(given)
         usual = {*column.values, *(each for value in column.values for each in _SPELLINGS.get(value, ()))}
         known = f"{text} IN ({', '.join(map(sql_literal, sorted(usual)))})"
         # What is not a short code is counted, and never read.
@@ -107,7 +107,7 @@ def left_out_condition(connection: Backend, relation: str, guess: TableGuess) ->
     status, ended = guess.matched.get("status"), guess.matched.get("ended_at")
     if guess.table != "subscriptions" or status is None:
         return "", 0
-    text = f"coalesce(lower(trim(CAST({sql_identifier(status)} AS VARCHAR))), '')"
+    text = f"coalesce({_lower_text(status)}, '')"
     folded = f"regexp_replace({text}, '[ -]+', '_', 'g')"
     without_end = f"coalesce(trim(CAST({sql_identifier(ended)} AS VARCHAR)), '') = ''" if ended else "true"
     some = ", ".join(map(sql_literal, (*_OVER, *_NEVER_BEGAN)))
@@ -127,6 +127,11 @@ def left_out_condition(connection: Backend, relation: str, guess: TableGuess) ->
     return (f"NOT ({' OR '.join(parts)})", rows) if rows else ("", 0)
 
 
+def _lower_text(column: str) -> str:
+    """Return SQL for the text of a column in lower case, without blanks around it."""
+    return f"lower(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
+
+
 def _folded(value: str) -> str:
     return re.sub("[ -]+", "_", value)
 
@@ -144,7 +149,7 @@ def value_gaps(
     """
     result = []
     for name, meanings in values.items():
-        text = f"lower(trim(CAST({sql_identifier(guess.matched[name])} AS VARCHAR)))"
+        text = _lower_text(guess.matched[name])
         clear = [value for value, meaning in meanings.items() if meaning]
         if name == "status":
             # What the end of the contract says needs no status.

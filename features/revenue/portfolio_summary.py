@@ -75,18 +75,19 @@ def active_at_end(signals: OpenSignals) -> pd.DataFrame:
     return facts(signals, signals.data_through + timedelta(microseconds=1))
 
 
-def portfolio_summary(signals: OpenSignals) -> PortfolioSummary:
+def portfolio_summary(signals: OpenSignals, active: pd.DataFrame | None = None) -> PortfolioSummary:
     """Summarize the active accounts at the end of the data.
 
     Parameters
     ----------
     signals : checked signals.
+    active : what `active_at_end` returns, if it is there already.
 
     Returns
     -------
     PortfolioSummary
     """
-    as_of, active = signals.data_through, active_at_end(signals)
+    as_of, active = signals.data_through, active_at_end(signals) if active is None else active
     arr, renewal_at = active["arr"], active["renewal_at"]
     due = None
     if renewal_at.notna().any():

@@ -153,10 +153,7 @@ def wrong_base_rates(source: Source, base: str) -> tuple[int, tuple[int, ...]]:
 
 
 def _wrong_base_rates(schema: SourceSchema, text: bool, base: str) -> ibis.Table:
-    given, contract = source_table("fx_rates", schema), current_tables()["fx_rates"]
-    rows = given.mutate(_row=ibis.row_number() + 1)
-    rows = rows.select("_row", **conformed_columns(rows, contract, text)).cross_join(CUTOFF)
-    rows = rows.filter(rows.cutoff.isnull() | (rows.occurred_at < rows.cutoff))
+    rows = _usable_rates(schema, text)
     return rows.filter((currency_code(rows) == base) & (rows.rate != 1)).select("_row")
 
 
@@ -175,10 +172,16 @@ def _codes(schema: SourceSchema, text: bool) -> ibis.Table:
 
 
 def _rates(schema: SourceSchema, text: bool) -> ibis.Table:
-    given, contract = source_table("fx_rates", schema), current_tables()["fx_rates"]
-    rows = given.select(**conformed_columns(given, contract, text)).cross_join(CUTOFF)
-    rows = rows.filter(rows.cutoff.isnull() | (rows.occurred_at < rows.cutoff))
+    rows = _usable_rates(schema, text)
     return rows.select(code=currency_code(rows), at=epoch_us(rows.occurred_at), rate=rows.rate).distinct()
+
+
+def _usable_rates(schema: SourceSchema, text: bool) -> ibis.Table:
+    """Return the typed rates before the cut-off, each with its position from 1 as ``_row``."""
+    given, contract = source_table("fx_rates", schema), current_tables()["fx_rates"]
+    rows = given.mutate(_row=ibis.row_number() + 1)
+    rows = rows.select("_row", **conformed_columns(rows, contract, text)).cross_join(CUTOFF)
+    return rows.filter(rows.cutoff.isnull() | (rows.occurred_at < rows.cutoff))
 
 
 def _amounts(schema: SourceSchema, text: bool) -> ibis.Table:

@@ -113,8 +113,9 @@ def report_on_source(
     try:
         enough = count_sufficiency(signals, config, subprogress(progress, 0.6, 0.9))
         progress(0.9, "summarizing the portfolio")
-        portfolio = portfolio_summary(signals)
-        coverage = account_coverage(signals, active_at_end(signals)["account_id"].tolist())
+        active = active_at_end(signals)
+        portfolio = portfolio_summary(signals, active)
+        coverage = account_coverage(signals, active["account_id"].tolist())
         history = portfolio_history(signals)
     finally:
         signals.close()

@@ -13,6 +13,7 @@ from features.sources.spreadsheet.amounts import read_number, read_numbers
 from features.sources.spreadsheet.values import date_order, is_missing, read_date
 from features.sources.spreadsheet.vocabulary import field_of
 from features.sources.spreadsheet.workbook import Cell, Sheet
+from features.utils.formatting import count_of
 
 HEADER_ROWS = 40
 """The header is among this many first rows."""
@@ -91,7 +92,7 @@ def _table(sheet: Sheet, start: int) -> Table:
         header.pop()
     width, notes = len(header), []
     if start:
-        notes.append(f"the header is in row {start + 1}; {_rows(start)} above it {_were(start)} left out")
+        notes.append(f"the header is in row {start + 1}; {count_of(start, 'row')} above it {_were(start)} left out")
     rows: list[list[Cell]] = []
     positions: list[int] = []
     for i, row in enumerate(filled[start + 1 :], start + 2):
@@ -115,7 +116,7 @@ def _table(sheet: Sheet, start: int) -> Table:
         "text": "with a single text",
         "keyless": "without an account",
     }
-    notes += [f"{_rows(n)} {says[kind]} {_were(n)} left out" for kind, n in sorted(dropped.items())]
+    notes += [f"{count_of(n, 'row')} {says[kind]} {_were(n)} left out" for kind, n in sorted(dropped.items())]
     chosen = [i for i, kind in enumerate(kinds) if not kind]
     notes += _outside_header(sheet.place, filled, start, [positions[i] for i in chosen])
     if not chosen:
@@ -231,7 +232,7 @@ def _require_accounts(sheet: Sheet, kinds: Sequence[str], positions: Sequence[in
         shown = ", ".join(map(str, lost[:5])) + (", …" if len(lost) > 5 else "")
         have = "has" if len(lost) == 1 else "have"
         raise SignalsError(
-            f"{sheet.place}: {_rows(len(lost))} {have} values but no account (row {shown})",
+            f"{sheet.place}: {count_of(len(lost), 'row')} {have} values but no account (row {shown})",
             "an account in every row",
             "fill in the account (merged cells lose it when a sheet is saved as CSV), or remove the rows",
         )
@@ -246,10 +247,6 @@ def _with_merged(sheet: Sheet, start: int) -> list[list[Cell]]:
                 if left < len(rows[i]) and rows[i][left] is None:
                     rows[i][left] = rows[top][left]
     return rows
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _were(count: int) -> str:
