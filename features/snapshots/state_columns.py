@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.definitions.feature import Feature
 from features.sources.account_states import KEYS, AccountStates
+from features.utils.dates import DAY_SECONDS
 
 UNTIL = "contract.days_to_renewal"
 """The feature that counts days until an instant; the others count days since one."""
@@ -70,7 +71,7 @@ def _values(given: pd.Series, as_of: pd.Series, name: str, category: bool) -> ob
         texts = given.astype(object)
         return texts.where(texts.notna(), None).to_numpy()
     if pd.api.types.is_datetime64_any_dtype(given):
-        days = (as_of - pd.to_datetime(given, utc=True)).dt.total_seconds().to_numpy(dtype=np.float64) / 86_400
+        days = (as_of - pd.to_datetime(given, utc=True)).dt.total_seconds().to_numpy(dtype=np.float64) / DAY_SECONDS
         # A date after the snapshot's is not yet past: the newest use was just now.
         return -days if name == UNTIL else np.where(np.isnan(days), np.nan, np.maximum(days, 0.0))
     return given.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -73,16 +73,12 @@ def account_hierarchy(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]
     parents: Mapping[str, str] = document.get("parents", {})
     version = file_version(sidecar_path(scored.snapshots, scored.as_of, ACCOUNTS))
     roster = scored.cache.get(("roster", version), lambda: AccountList(scored.assessment, document.get("accounts", {})))
-    accounts = roster.frame.set_index("account_id")
-    tops = top_accounts(parents)
+    accounts, tops, children = scored.cache.get(("hierarchy", version), lambda: _indexed(roster, parents))
     if account_id not in accounts.index and account_id not in tops:
         raise UnknownAccount(
             "this account is not in the snapshot, and no parent or child of an account that is",
             "an account that was active at the date of the snapshot, or one of its company",
         )
-    children = defaultdict(list)
-    for child, parent in parents.items():
-        children[parent].append(child)
     top = tops.get(account_id, account_id)
     names = document.get("names", {})
     below = [_related(each, parents, accounts, names) for each in descendants(account_id, children)]
@@ -103,6 +99,16 @@ def account_hierarchy(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]
         "sums": _sums([own, *below]),
         "company": _sums([head, *company]),
     }
+
+
+def _indexed(
+    roster: AccountList, parents: Mapping[str, str]
+) -> tuple[pd.DataFrame, Mapping[str, str], Mapping[str, list[str]]]:
+    """Return the accounts by id, the top account of each, and the children of each."""
+    children = defaultdict(list)
+    for child, parent in parents.items():
+        children[parent].append(child)
+    return roster.frame.set_index("account_id"), top_accounts(parents), dict(children)
 
 
 def descendants(account_id: str, children: Mapping[str, Sequence[str]]) -> list[str]:
