@@ -69,11 +69,21 @@ def test_nothing_after_the_instant_affects_the_model(
     labelled_portfolio: LabelledSnapshots, through: datetime, model: FittedModel
 ) -> None:
     """Neither settings, nor weights, nor medians and spreads, nor the calibrator: whatever happens later, the model is
-    the same, at every horizon."""
-    later = (labelled_portfolio.frame["as_of"] >= through).to_numpy()
+    the same, at every horizon. Features at the instant itself are known, and set the level (ADR 23)."""
+    later = (labelled_portfolio.frame["as_of"] > through).to_numpy()
     other = _fit(_changed(labelled_portfolio, later, ends_after=through), through)
     assert later.any()
     assert _released(other) == _released(model)
+
+
+def test_features_at_the_instant_move_the_level_only(
+    labelled_portfolio: LabelledSnapshots, through: datetime, model: FittedModel
+) -> None:
+    today = (labelled_portfolio.frame["as_of"] == through).to_numpy()
+    other = _fit(_changed(labelled_portfolio, today, ends_after=through), through)
+    assert [one == two for one, two in zip(_released(other), _released(model), strict=True)] == [True, True, False, True, True]
+    assert other.calibrator["parameters"]["a"] == model.calibrator["parameters"]["a"]
+    assert other.calibrator["parameters"]["b"] != model.calibrator["parameters"]["b"]
 
 
 def test_training_rows_affect_the_model(
