@@ -30,6 +30,7 @@ from features.revenue.arr_movements import (
     DAY,
     LEDGER_RATES,
     SPAN,
+    UNKNOWN_PRODUCT,
     contract_movements,
     contract_moves,
     converted_subscriptions,
@@ -79,7 +80,8 @@ def facts(
     signals : checked signals.
     as_of : the instant, UTC.
     active_days : without contracts, the days for which an order makes an account active.
-    product : read only the subscriptions (or orders) of this product; None for all.
+    product : read only the subscriptions (or orders) of this product; None for all, `UNKNOWN_PRODUCT` for those that
+        name none.
 
     Returns
     -------
@@ -208,10 +210,15 @@ def _people() -> ibis.Table:
 
 
 def products(signals: OpenSignals) -> list[str]:
-    """Return the products of the subscriptions (or orders), sorted."""
+    """Return the products of the subscriptions (or orders), sorted; `UNKNOWN_PRODUCT` first if some name none.
+
+    The list is empty if none of them names a product.
+    """
     name = "subscriptions" if signals.contractual else "orders"
-    found = collect(signals.connection, _products, name)["product"].to_pylist()
-    return sorted(product for product in found if product is not None)
+    found = {
+        product or UNKNOWN_PRODUCT for product in collect(signals.connection, _products, name)["product"].to_pylist()
+    }
+    return [] if found == {UNKNOWN_PRODUCT} else sorted(found)
 
 
 def _products(name: str) -> ibis.Table:

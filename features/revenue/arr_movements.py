@@ -25,6 +25,8 @@ from features.utils.dates import DAY_SECONDS
 DAY = DAY_SECONDS * 1_000_000
 NEVER = 2**62
 """The end of subscriptions that have not ended."""
+UNKNOWN_PRODUCT = ""
+"""The product of subscriptions and orders that name none."""
 
 _AMOUNTS = (("arr_start", "unknown_start"), ("arr_end", "unknown_end"), ("held", "unknown_held"))
 
@@ -36,7 +38,8 @@ SPAN = ibis.table(
 )
 """One row: the period [start, end), the instant before which rows must be known, and the grace (microseconds). Without
 contracts, ``grace`` is the time for which an order makes an account active. Only rows of the product ``of_product`` are
-read; null for all."""
+read; null for all, `UNKNOWN_PRODUCT` for
+those without a product."""
 
 
 def contract_moves() -> ibis.Table:
@@ -182,7 +185,7 @@ def order_movements(moves: pd.DataFrame, start: int, active: int) -> pd.DataFram
 def rows_in_span(name: str) -> ibis.Table:
     """Return the rows of the product of `SPAN`, with its columns."""
     rows = contract_table(name).cross_join(SPAN)
-    return rows.filter(rows.of_product.isnull() | (rows["product"] == rows.of_product))
+    return rows.filter(rows.of_product.isnull() | (rows["product"].fill_null(UNKNOWN_PRODUCT) == rows.of_product))
 
 
 def converted_subscriptions() -> ibis.Table:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from features.errors import RenewcastError
 from serving.common.json_logs import error_location, log_event
-from serving.pages.snapshot_context import account_list, health_trend_chart, signal_history
-from serving.portfolio.account_list import AccountListQuery
+from serving.pages.snapshot_context import health_trend_chart, signal_history
+from serving.portfolio.account_list import AccountListQuery, published_account_list
 from serving.renewals.published_forecast import published_renewals
 from serving.snapshots.live_state import LiveStateManager
 from serving.snapshots.scored_snapshot import ScoredSnapshot
@@ -23,7 +23,7 @@ WARM_SECONDS = 1.0
 WarmStep = Callable[[ScoredSnapshot], object]
 STEPS: Mapping[str, WarmStep] = {
     "portfolio": lambda scored: scored.portfolio,
-    "roster": lambda scored: account_list(scored).find(AccountListQuery(as_of=None)),
+    "roster": lambda scored: published_account_list(scored).find(AccountListQuery(as_of=None)),
     "trend": health_trend_chart,
     "weeks": signal_history,
     "worklist": worklist_cache,

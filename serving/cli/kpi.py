@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from features.errors import BadRequest
 from features.utils.cli import (
     AsJson,
     AsOf,
@@ -38,37 +39,59 @@ def portfolio(
     as_of: AsOf = None,
     period: PeriodName = "year",
     rubric: RubricName = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Print only the groups by segment, csm, region, parent or product (default: segment, and parent and "
+            "product if the source has them). JSON has all.",
+        ),
+    ] = None,
     out: JsonFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
     """Show the portfolio's KPIs: retention, churn, health, satisfaction, adoption, renewals and advocates.
 
-    Each KPI has its numerator and denominator, previous value and target, for the portfolio and by segment, CSM and
-    region. Retention covers the trailing twelve months, with the last quarter next to it. The definitions are in
+    Each KPI has its numerator and denominator, previous value and target, for the portfolio and by segment, CSM,
+    region, parent company and product. Each group also has its ARR at risk, and each product its users. Retention
+    covers the trailing twelve months, with the last quarter next to it. The definitions are in
     docs/reference/generated/kpis.md."""
     from features.sources.cutoff import cutoff_of
     from features.utils.periods import period_ending
     from models.home import current_home
     from serving.cli.tables.kpi import print_kpis
+    from serving.portfolio.account_list import DIVISIONS, AccountList
     from serving.portfolio.kpi_report import kpi_report
-    from serving.scoring.score_portfolio import champion_horizon
+    from serving.portfolio.portfolio_groups import portfolio_groups
+    from serving.scoring.score_portfolio import assess_date, champion_horizon
+    from serving.snapshots.sidecars import accounts_document, products_document
 
+    division = next((name for name in DIVISIONS if name == by), None)
+    if division is None and by is not None:
+        raise BadRequest(f"there is no breakdown by {by}", ", ".join(DIVISIONS), "correct --by")
     instant = cutoff_of(signals, as_of)
     span = period_ending(instant, period)
     with progress_bar("reading") as tell:
         opened = open_home_signals(signals, instant, engine, subprogress(tell, 0.0, 0.4))
         champion = selected_champion(rubric).for_signals(opened).at(instant)
+        rollups, days = current_home().require_own().rollups, champion_horizon(champion)
+        found = assess_date(opened, instant, champion, rollups)
         payload = kpi_report(
             opened,
             span,
             champion.rubric,
-            champion_horizon(champion),
-            subprogress(tell, 0.4, 1.0),
-            rollup_folder=current_home().require_own().rollups,
+            days,
+            subprogress(tell, 0.6, 1.0),
+            frames={} if found is None else {instant: found.frame},
+            rollup_folder=rollups,
         )
+        documents = (make(opened, instant, days) for make in (accounts_document, products_document))
+        roster = None if found is None else AccountList(found, *documents)
+        groups = {name: [] if roster is None else portfolio_groups(roster, name) for name in DIVISIONS}
+        payload |= {"horizon_days": days if "churn" in champion.bundles else None, "groups": groups}
     file = json_file_writer(payload, f"{len(payload['measures'])} measures as of {payload['as_of']}")
-    write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console), out, file)
+    write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console, division), out, file)
 
 
 @app.command()

@@ -16,14 +16,24 @@ from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.snapshot_context import (
-    account_list,
     accounts_off_worklist,
     cached_weekly_health,
     health_trend_chart,
     snapshot_dates,
 )
-from serving.portfolio.account_list import LARGEST_FIRST, PAGE_SIZES, AccountList, AccountListQuery, AccountPage, Order
+from serving.portfolio.account_list import (
+    CHOICES,
+    LARGEST_FIRST,
+    PAGE_SIZES,
+    AccountList,
+    AccountListQuery,
+    AccountPage,
+    Division,
+    Order,
+    published_account_list,
+)
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, published_kpis
+from serving.portfolio.portfolio_groups import NO_GROUP, cached_groups
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 #: The sortable columns and their headings.
@@ -44,6 +54,15 @@ ONLY = {
     "differs": "Model and health score disagree",
     "ready": "Ready for expansion",
 }
+DIVISION_NAMES: dict[Division, str] = {
+    "segment": "Segment",
+    "csm": "CSM",
+    "region": "Region",
+    "parent": "Parent company",
+    "product": "Product",
+}
+#: Maximum number of groups shown.
+GROUPS = 25
 SPARK = (84, 24)
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
@@ -56,9 +75,11 @@ def get_portfolio_page(
     """Return the portfolio page."""
     state = live.current()
     scored = state.scored(asked.as_of)
-    roster = account_list(scored)
+    roster = published_account_list(scored)
     work = accounts_off_worklist(scored, store)
     found = roster.find(asked, work)
+    by: Division = asked.group if asked.group in roster.divisions else "segment"
+    groups = cached_groups(scored, roster, by)
     return render_page(
         request,
         "portfolio.html",
@@ -68,6 +89,13 @@ def get_portfolio_page(
         kpis=_kpis(scored),
         weeks=cached_weekly_health(scored),
         trend=health_trend_chart(scored),
+        by=by,
+        groups=groups[:GROUPS],
+        more_groups=max(0, len(groups) - GROUPS),
+        no_group=NO_GROUP[by],
+        divisions={name: DIVISION_NAMES[name] for name in roster.divisions},
+        companies=_choices(list(roster.companies), asked.parent),
+        products=_choices(roster.products, asked.product),
         asked=asked,
         found=found,
         rows=_rows(scored, roster, found, work),
@@ -90,6 +118,12 @@ def _kpis(scored: ScoredSnapshot) -> dict[str, Any] | None:
         return None
 
 
+def _choices(names: list[str], chosen: str | None) -> list[str]:
+    """Return the first choices of a filter, and the chosen one."""
+    first = names[:CHOICES]
+    return first if chosen is None or chosen in first else [*first, chosen]
+
+
 class _Links:
     """URLs of the same list with other parameters."""
 
@@ -106,6 +140,10 @@ class _Links:
         """Return the URL with these parameters replaced, on the first page by default."""
         return with_query("/", {**self._params, "page": None, **changes}) + "#accounts"
 
+    def grouped(self, by: Division) -> str:
+        """Return the URL of the same list with other groups."""
+        return with_query("/", {**self._params, "group": None if by == "segment" else by}) + "#groups"
+
     @property
     def other_filters(self) -> dict[str, object]:
         """The parameters that a change of date retains."""
@@ -114,7 +152,9 @@ class _Links:
     @property
     def hidden(self) -> dict[str, object]:
         """The parameters that a change of filters retains."""
-        return {name: value for name, value in self._params.items() if name in ("as_of", "sort", "way", "size")}
+        return {
+            name: value for name, value in self._params.items() if name in ("as_of", "sort", "way", "size", "group")
+        }
 
 
 def _headings(asked: AccountListQuery, roster: AccountList) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
@@ -15,6 +15,8 @@ from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
 from serving.pages.snapshot_context import snapshot_dates
+from serving.portfolio.account_list import published_account_list
+from serving.renewals.forecast import DIVISIONS
 from serving.renewals.published_forecast import published_renewals
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 
@@ -38,6 +40,8 @@ class RenewalsPageQuery(SnapshotPageQuery):
     period: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=20)] = None
     csm: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
     segment: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=200)] = None
+    region: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
+    parent: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
     page: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=1_000_000)] = 1
 
 
@@ -51,11 +55,11 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
     forecast = published_renewals(scored, named, days, None, None)
     # The canonical name, regardless of its form in the URL.
     period = forecast["period"] if named is not None else str(days or DEFAULT_FORECAST_DAYS)
-    filters: tuple[tuple[Literal["csm", "segment"], str | None], ...] = (("csm", asked.csm), ("segment", asked.segment))
+    filters: dict[str, str | None] = {name: getattr(asked, name) for name in DIVISIONS}
     due = [
         account
         for account in forecast["accounts"]
-        if all(wanted is None or account[name] == wanted for name, wanted in filters)
+        if all(wanted is None or account[name] == wanted for name, wanted in filters.items())
     ]
     pages = max(1, -(-len(due) // PAGE))
     number = min(asked.page, pages)
@@ -65,7 +69,7 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
     }
 
     def link(**changes: object) -> str:
-        return with_query("/renewals", shared | {"csm": asked.csm, "segment": asked.segment} | changes)
+        return with_query("/renewals", shared | filters | changes)
 
     return render_page(
         request,
@@ -77,6 +81,8 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
         periods=_periods(scored.as_of, period),
         period=period,
         asked=asked,
+        filters=filters,
+        names=published_account_list(scored).companies,
         due=due,
         accounts=due[(number - 1) * PAGE : number * PAGE],
         number=number,

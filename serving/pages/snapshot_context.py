@@ -15,12 +15,10 @@ from models.predictions.columns import number_or_null
 from models.predictions.payload import format_instant
 from serving.common.json_logs import error_location, log_event
 from serving.html import charts
-from serving.portfolio.account_list import AccountList
 from serving.snapshots.live_state import LiveState
 from serving.snapshots.scored_snapshot import ScoredSnapshot
-from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
+from serving.snapshots.sidecars import ACCOUNTS, read_sidecar_or_none
 from serving.snapshots.signal_history import SignalHistory, read_signal_history
-from serving.snapshots.snapshot_files import file_version
 from serving.store.database import Store
 from serving.worklist.published_worklist import worklist_cache
 
@@ -28,38 +26,10 @@ from serving.worklist.published_worklist import worklist_cache
 DATE_CHOICES = 104
 
 
-def sidecar_or_none(scored: ScoredSnapshot, name: str) -> dict[str, Any] | None:
-    """Read a sidecar of the snapshot.
-
-    Parameters
-    ----------
-    scored : the snapshot.
-    name : the name of the sidecar.
-
-    Returns
-    -------
-    dict or None
-        None if it is missing or not valid, so that the page shows the rest.
-    """
-    try:
-        return read_sidecar(scored.snapshots, scored.as_of, name)
-    except RenewcastError as error:
-        log_event("companion_refused", name=name, **error_location(error))
-        return None
-
-
 def account_people(scored: ScoredSnapshot) -> Mapping[str, Mapping[str, Any]]:
     """Return the details of each account by its id (`features.revenue.arr.facts`): name, csm and more."""
-    document = sidecar_or_none(scored, ACCOUNTS)
+    document = read_sidecar_or_none(scored.snapshots, scored.as_of, ACCOUNTS)
     return {} if document is None else document["accounts"]
-
-
-def account_list(scored: ScoredSnapshot) -> AccountList:
-    """Return the account list of a snapshot, cached for each version of the account details."""
-    path = sidecar_path(scored.snapshots, scored.as_of, ACCOUNTS)
-    return scored.cache.get(
-        ("roster", file_version(path)), lambda: AccountList(scored.assessment, account_people(scored))
-    )
 
 
 def accounts_off_worklist(scored: ScoredSnapshot, store: Store) -> Mapping[str, str]:

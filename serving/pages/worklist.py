@@ -12,7 +12,8 @@ from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
-from serving.pages.snapshot_context import account_list, snapshot_dates
+from serving.pages.snapshot_context import snapshot_dates
+from serving.portfolio.account_list import published_account_list
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 from serving.worklist.effects import effect_sources
 from serving.worklist.published_worklist import published_worklist
@@ -57,7 +58,7 @@ def get_worklist_page(
         as_of=asked.when,
         dates=snapshot_dates(state, scored),
         query=with_query("", {"as_of": asked.when}),
-        csms=account_list(scored).csms,
+        csms=published_account_list(scored).csms,
         capacities=sorted({*CAPACITIES, asked.capacity}),
         ordered=RANKINGS[worklist["ordered_by"]],
         sources=effect_sources(worklist) if worklist["saved_arr"]["worklist"] is not None else None,

@@ -15,7 +15,7 @@ from features.utils.account_hierarchies import top_accounts
 from features.utils.dates import to_iso
 from models.predictions.columns import number_or_null
 from models.predictions.schema import ResponseModel, ScorePoints
-from serving.portfolio.account_list import AccountList
+from serving.portfolio.account_list import AccountList, published_account_list
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import file_version
@@ -72,7 +72,7 @@ def account_hierarchy(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]
     document = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS) or {}
     parents: Mapping[str, str] = document.get("parents", {})
     version = file_version(sidecar_path(scored.snapshots, scored.as_of, ACCOUNTS))
-    roster = scored.cache.get(("roster", version), lambda: AccountList(scored.assessment, document.get("accounts", {})))
+    roster = published_account_list(scored)
     accounts, tops, children = scored.cache.get(("hierarchy", version), lambda: _indexed(roster, parents))
     if account_id not in accounts.index and account_id not in tops:
         raise UnknownAccount(

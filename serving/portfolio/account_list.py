@@ -12,11 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import BeforeValidator, Field
 
+from features.utils.account_hierarchies import top_accounts
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
 from models.rules.early_warnings import RENEWAL
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar_or_none, sidecar_path
+from serving.snapshots.snapshot_files import file_version
 
 RowNumbers = npt.NDArray[np.int64]
 
@@ -24,6 +28,13 @@ RowNumbers = npt.NDArray[np.int64]
 PAGE_SIZES = (25, 50, 100)
 
 Order = Literal["account", "segment", "csm", "arr", "health", "change", "risk", "loss", "renewal"]
+Division = Literal["segment", "csm", "region", "parent", "product"]
+DIVISIONS: tuple[Division, ...] = ("segment", "csm", "region", "parent", "product")
+"""What the accounts can be grouped by."""
+CHOICES = 200
+"""Maximum number of companies, or products, to choose from in a filter: those with the largest ARR."""
+_HOLDING = ("product", "held", "arr", "seats", "active_users", "active_users_before")
+
 #: Columns that are sorted in descending order by default.
 LARGEST_FIRST = frozenset({"arr", "risk", "loss"})
 
@@ -40,6 +51,10 @@ class AccountListQuery(SnapshotPageQuery):
     risk: _maybe(Literal["high", "medium", "low"]) = None  # type: ignore[valid-type]
     segment: _maybe(Annotated[str, Field(max_length=200)]) = None  # type: ignore[valid-type]
     csm: _maybe(Annotated[str, Field(max_length=1000)]) = None  # type: ignore[valid-type]
+    region: _maybe(Annotated[str, Field(max_length=1000)]) = None  # type: ignore[valid-type]
+    parent: _maybe(Annotated[str, Field(max_length=1000)]) = None  # type: ignore[valid-type]
+    product: _maybe(Annotated[str, Field(max_length=1000)]) = None  # type: ignore[valid-type]
+    group: _maybe(Division) = None  # type: ignore[valid-type]
     only: _maybe(Literal["ready", "differs", "play", "alerted"]) = None  # type: ignore[valid-type]
     sort: _maybe(Order) = None  # type: ignore[valid-type]
     way: _maybe(Literal["up", "down"]) = None  # type: ignore[valid-type]
@@ -78,42 +93,54 @@ class AccountPage:
 
 
 class AccountList:
-    """The accounts of one assessment.
+    """The accounts of one assessment, with their companies and products.
 
     Parameters
     ----------
-    people : details of accounts by their id, including ``name`` and ``csm``; empty if unknown.
+    assessment : the assessment.
+    accounts : the sidecar `serving.snapshots.sidecars.accounts_document`; empty if it is unknown.
+    products : the sidecar `serving.snapshots.sidecars.products_document`; empty if it is unknown.
     """
 
-    def __init__(self, assessment: Assessment, people: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        self._assessment = assessment
-        self._people = people or {}
+    def __init__(
+        self,
+        assessment: Assessment,
+        accounts: Mapping[str, Any] | None = None,
+        products: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.assessment = assessment
+        self._document, self._products = accounts or {}, products or {}
         self._orders: dict[str, RowNumbers] = {}
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One row per account, in the order of the assessment.
 
-        The columns are account_id, name, csm, segment (text, None unknown), arr, health, change (points in a week),
-        risk, low, high (0 to 1), loss (risk times arr), renewal (days until; below 0 is past), health_band,
-        risk_band, ready, differs, play, alerted (bool).
+        The columns are account_id, name, csm, region, segment (text, None unknown), parent (the top account of its
+        company, None for an account without parent and child), arr, health, change (points in a week), risk, low, high
+        (0 to 1), growth (expansion probability), loss (risk times arr), renewal (days until; below 0 is past),
+        health_band, risk_band, ready, differs, play, alerted (bool).
         """
-        assessment, judged = self._assessment, self._assessment.rule_results
+        assessment, judged = self.assessment, self.assessment.rule_results
         churn = assessment.target_scores["churn"]
         arr = number_column(assessment.frame, ARR_FEATURE)
-        people = [self._people.get(account, {}) for account in assessment.account_ids]
+        details: Mapping[str, Mapping[str, Any]] = self._document.get("accounts", {})
+        people = [details.get(account, {}) for account in assessment.account_ids]
         return pd.DataFrame(
             {
                 "account_id": pd.Series(assessment.account_ids, dtype=object),
                 "name": pd.Series([each.get("name") for each in people], dtype=object),
                 "csm": pd.Series([each.get("csm") for each in people], dtype=object),
+                "region": pd.Series([each.get("region") for each in people], dtype=object),
                 "segment": pd.Series(judged.segments, dtype=object),
+                "parent": pd.Series([self._tops.get(account) for account in assessment.account_ids], dtype=object),
                 "arr": arr,
                 "health": assessment.health.score.to_numpy(dtype=np.float64),
                 "change": judged.change_7d,
                 "risk": churn.probability,
                 "low": churn.low,
                 "high": churn.high,
+                "growth": assessment.target_scores["expansion"].probability,
                 "loss": churn.probability * arr,
                 "renewal": number_column(assessment.frame, RENEWAL),
                 "health_band": pd.Series(assessment.health.band.to_numpy(dtype=object), dtype=object),
@@ -134,6 +161,55 @@ class AccountList:
     def segments(self) -> list[str]:
         """The segments that have accounts."""
         return sorted({segment for segment in self.frame["segment"] if segment is not None}, key=str.casefold)
+
+    @cached_property
+    def regions(self) -> list[str]:
+        """The regions, sorted by name."""
+        return sorted({region for region in self.frame["region"] if region is not None}, key=str.casefold)
+
+    @cached_property
+    def companies(self) -> dict[str, str | None]:
+        """The top accounts of the companies with active accounts, largest ARR first, and their names."""
+        names = self._document.get("names", {})
+        arr = self.frame["arr"].fillna(0.0).groupby(self.frame["parent"]).sum()
+        return {str(top): names.get(top) for top in sorted(arr.index, key=lambda top: (-arr[top], top))}
+
+    @cached_property
+    def products(self) -> list[str]:
+        """The products that accounts hold, largest ARR first."""
+        held = self.holdings[self.holdings["held"]]
+        arr = held["arr"].fillna(0.0).groupby(held["product"]).sum()
+        return sorted(map(str, arr.index), key=lambda product: (-arr[product], product))
+
+    @cached_property
+    def holdings(self) -> pd.DataFrame:
+        """One row per account and product.
+
+        The columns are row (the row number of the account) and those of
+        `features.revenue.product_holdings.product_holdings`: product (None unknown), held (bool), arr, seats,
+        active_users, active_users_before (float64, NaN unknown). Empty if the source names no product.
+        """
+        stored = self._products.get("products", {})
+        rows = [
+            (row, *(each[name] for name in _HOLDING))
+            for row, account in enumerate(self.assessment.account_ids)
+            for each in stored.get(account, ())
+        ]
+        frame = pd.DataFrame(rows, columns=["row", *_HOLDING])
+        numbers = dict.fromkeys(_HOLDING[2:], "float64")
+        return frame.astype({"row": "int64", "product": "object", "held": "bool", **numbers})
+
+    @cached_property
+    def divisions(self) -> list[Division]:
+        """What the accounts can be grouped by: the segment, and what the source knows of them."""
+        choices: tuple[tuple[Division, Collection[str]], ...] = (
+            ("csm", self.csms), ("region", self.regions), ("parent", self.companies), ("product", self.products)
+        )  # fmt: skip
+        return ["segment", *(name for name, found in choices if found)]
+
+    @cached_property
+    def _tops(self) -> Mapping[str, str]:
+        return top_accounts(self._document.get("parents", {}))
 
     @cached_property
     def named(self) -> bool:
@@ -167,9 +243,14 @@ class AccountList:
             ("risk_band", query.risk),
             ("segment", query.segment),
             ("csm", query.csm),
+            ("region", query.region),
+            ("parent", query.parent),
         ):
             if wanted is not None:
                 matches &= (self.frame[column] == wanted).to_numpy(dtype=bool)
+        if query.product is not None:
+            held = self.holdings[self.holdings["held"] & (self.holdings["product"] == query.product)]
+            matches &= np.isin(np.arange(len(matches)), held["row"].to_numpy())
         if query.only is not None:
             matches &= self.frame[query.only].to_numpy(dtype=bool)
             if query.only == "play" and off:
@@ -198,3 +279,22 @@ class AccountList:
             values = self.frame[by]
         # A stable sort: the frame is already sorted by id.
         return values.sort_values(ascending=not descending, kind="stable", na_position="last").index.to_numpy()
+
+
+def published_account_list(scored: ScoredSnapshot) -> AccountList:
+    """Return the accounts of a published snapshot, cached for each version of their details.
+
+    What a missing or broken sidecar would add is unknown.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    """
+    names = ACCOUNTS, PRODUCTS
+    versions = tuple(file_version(sidecar_path(scored.snapshots, scored.as_of, name)) for name in names)
+
+    def make() -> AccountList:
+        documents = (read_sidecar_or_none(scored.snapshots, scored.as_of, name) for name in names)
+        return AccountList(scored.assessment, *documents)
+
+    return scored.cache.get(("roster", *versions), make)

@@ -17,6 +17,7 @@ from features.definitions.feature import Feature
 from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts, product_parts
 from features.kpi.definitions import AT_INSTANT, AT_START, KPIS, PRODUCT_KPIS, Kpi
 from features.revenue.arr import facts, people, products
+from features.revenue.arr_movements import UNKNOWN_PRODUCT
 from features.revenue.history_start import history_start
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import OpenSignals
@@ -32,7 +33,7 @@ from serving.portfolio.health_kpis import advocates, health_parts
 
 DIVISIONS = ("segment", "csm", "region", "parent")
 PRODUCTS_SHOWN = 50
-"""Maximum number of products with KPIs of their own: those with the largest ARR."""
+"""Maximum number of products with KPIs of their own: those with the largest ARR, and the unknown product."""
 
 
 def kpi_report(
@@ -61,10 +62,11 @@ def kpi_report(
     record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, quarter,
     target, met), by (for each of `DIVISIONS` the groups, with accounts, ARR and the same KPIs) and advocates. A
     ``parent`` is the top account of a company with several accounts, and its group holds all of them; the other
-    accounts are in the group None. ``by`` also has the KPIs of ARR and renewals of each ``product``. An unknown value
-    is None, and ``unknown`` gives the reason. ``left_out`` counts the accounts with unknown data. If the terms of more
-    than a few accounts are overwritten, all KPIs that depend on terms are unknown, and so is every KPI by segment,
-    because an account's ARR determines its segment.
+    accounts are in the group None. ``by`` also has the KPIs of ARR and renewals of each ``product``; None is the
+    unknown product, of subscriptions (or orders) that name none. An unknown value is None, and ``unknown`` gives the
+    reason. ``left_out`` counts the accounts with unknown data. If the terms of more than a few accounts are
+    overwritten, all KPIs that depend on terms are unknown, and so is every KPI by segment, because an account's ARR
+    determines its segment.
     ``quarter`` is the value over the last three months of a year, for KPIs over the period; None for all others.
     """
     at, frames = period.end, {} if frames is None else frames
@@ -265,11 +267,12 @@ def _holding(arr: npt.NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _products(signals: OpenSignals, period: Period, active_days: int, missing: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the KPIs of ARR and renewals of each product, the largest first."""
+    """Return the KPIs of ARR and renewals of each product, the largest first and the unknown product last, as None."""
     arr = {name: facts(signals, period.end, active_days, name)["arr"].to_numpy() for name in products(signals)}
-    largest = sorted(arr, key=lambda name: (-np.nansum(arr[name]), name))[:PRODUCTS_SHOWN]
+    unnamed = [name for name in arr if name == UNKNOWN_PRODUCT]
+    largest = sorted(arr.keys() - unnamed, key=lambda name: (-np.nansum(arr[name]), name))[:PRODUCTS_SHOWN]
     out = []
-    for name in largest:
+    for name in (*largest, *unnamed):
         parts = (product_parts(signals, each, name, active_days) for each in (period, period.before()))
         sums, sums_last = (_sums(p.assign(left_out=p["numerator"].isna().astype(np.int64)), []) for p in parts)
         kpis = [
@@ -281,7 +284,7 @@ def _products(signals: OpenSignals, period: Period, active_days: int, missing: d
             for kpi in KPIS
             if kpi.code in PRODUCT_KPIS
         ]
-        out.append({"group": name, **_holding(arr[name]), "measures": kpis})
+        out.append({"group": name or None, **_holding(arr[name]), "measures": kpis})
     return out
 
 

@@ -104,7 +104,8 @@ class KpiBreakdown(ResponseModel):
     region: list[KpiGroup]
     parent: list[KpiGroup] = Field(description="By the top account of each company with several accounts.")
     product: list[KpiGroup] = Field(
-        description="By product, largest ARR first. An account that gives up the product is lost to it."
+        description="By product, largest ARR first. An account that gives up the product is lost to it. Null: the "
+        "unknown product, of subscriptions or orders that name none."
     )
 
 

@@ -27,6 +27,8 @@ from models.renewals.renewal_model import LEADS
 from models.scorer.base import RENEWAL_FEATURE
 from serving.renewals.schemas import BACKTEST_FIGURES
 
+DIVISIONS = ("segment", "csm", "region", "parent")
+"""The breakdowns of a forecast."""
 GRACE_DAYS = 30
 """The grace period without a model: how long after its end a new subscription still counts as a renewal."""
 
@@ -38,13 +40,15 @@ class ForecastInputs:
     Parameters
     ----------
     habits : rates of past renewals; None if unavailable.
-    people : name and csm of each account by its id.
+    people : name, csm and region of each account by its id.
     past : the backtest, if there is one.
+    tops : the top account of every account that has a parent or is one.
     """
 
     habits: HistoricalRates | None = None
     people: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     past: PastForecasts | None = None
+    tops: Mapping[str, str] = field(default_factory=dict)
 
 
 def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastInputs) -> dict[str, Any]:
@@ -69,21 +73,26 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     model = None if churn.bundle is None else churn.bundle.renewals
     predicted = None if model is None else model.predict(assessment.frame)
     due = find_due_accounts(as_of, period, until, arr, _probabilities(churn), expansion, grace, predicted)
-    segment = assessment.rule_results.segments
-    csm = np.array([_person(inputs, account, "csm") for account in assessment.account_ids], dtype=object)
+    segment, ids = assessment.rule_results.segments, assessment.account_ids
+    csm, region = (np.array([_person(inputs, each, name) for each in ids], dtype=object) for name in ("csm", "region"))
+    parent = np.array([inputs.tops.get(account) for account in ids], dtype=object)
     habits = inputs.habits or HistoricalRates.none()
     leaving, grown = bias_distributions(inputs.past.quarters if inputs.past else ())
-    divisions = {"segment": segment, "csm": csm}
+    divisions = {"segment": segment, "csm": csm, "region": region, "parent": parent}
     divisions_forecast = {name: values[due.complete] for name, values in divisions.items()}
     renewals = due.of(arr, segment)
     forecasts = forecast_due_renewals(renewals, habits, leaving, grown, divisions_forecast)
     outcomes = np.full((len(arr), 4), np.nan)
     outcomes[due.complete] = outcome_probabilities(renewals, habits)
+    listed = due.due | due.overdue
     names = {
         "segment": [*segment_names(), *([None] if _matches(segment, None).any() else [])],
-        "csm": sorted({str(each) for each in csm if each is not None}) + ([None] if _matches(csm, None).any() else []),
+        "csm": _names(csm),
+        "region": _names(region),
+        # Most companies have no renewal in a period.
+        "parent": _names(parent[listed]),
     }
-    accounts = _accounts(assessment, due, arr, until, csm, inputs, outcomes)
+    accounts = _accounts(assessment, due, arr, until, divisions, inputs, outcomes)
     return {
         "as_of": format_instant(as_of),
         "period": period.name,
@@ -135,6 +144,14 @@ def _person(inputs: ForecastInputs, account: str, field_name: str) -> str | None
     return None if value is None else str(value)
 
 
+def _names(values: Texts) -> list[str | None]:
+    """Return the groups, sorted, with None last if it occurs."""
+    return [
+        *sorted({str(each) for each in values if each is not None}),
+        *([None] if _matches(values, None).any() else []),
+    ]
+
+
 def _matches(values: Texts, wanted: str | None) -> Bools:
     return np.array([value == wanted for value in values], dtype=bool)
 
@@ -168,7 +185,7 @@ def _accounts(
     due: DueAccounts,
     arr: Floats,
     until: Floats,
-    csm: Texts,
+    divisions: Mapping[str, Texts],
     inputs: ForecastInputs,
     outcomes: Floats,
 ) -> list[dict[str, Any]]:
@@ -185,8 +202,7 @@ def _accounts(
             {
                 "account_id": account,
                 "name": _person(inputs, account, "name"),
-                "csm": csm[row],
-                "segment": assessment.rule_results.segments[row],
+                **{division: values[row] for division, values in divisions.items()},
                 "arr": amount,
                 "renewal_at": dates[row],
                 "overdue": bool(due.overdue[row]),
@@ -286,7 +302,7 @@ def filter_forecast(forecast_payload: Mapping[str, Any], by: str | None, limit: 
     Parameters
     ----------
     forecast_payload : the forecast.
-    by : segment or csm; None for both.
+    by : segment, csm, region or parent; None for all.
     limit : the number of accounts; None for all.
 
     Returns
@@ -295,7 +311,7 @@ def filter_forecast(forecast_payload: Mapping[str, Any], by: str | None, limit: 
     """
     accounts: Sequence[Any] = forecast_payload["accounts"]
     shown = accounts if limit is None else accounts[:limit]
-    left_out = {f"by_{name}": None for name in ("segment", "csm") if by not in (None, name)}
+    left_out = {f"by_{name}": None for name in DIVISIONS if by not in (None, name)}
     return {**forecast_payload, **left_out, "accounts": list(shown), "more_accounts": len(accounts) - len(shown)}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from features.errors import BadRequest, HomeError
+from features.utils.account_hierarchies import top_accounts
 from models.home import Home
 from models.renewals.historical_rates import HistoricalRates, historical_rates
 from models.renewals.past_forecasts import PastForecasts
@@ -46,8 +47,9 @@ def inputs_from_signals(signals: OpenSignals, as_of: datetime, home: Home) -> Fo
         raise BadRequest(
             "signals without subscriptions have no renewals", "subscriptions with the end of the term (renewal_at)"
         )
-    people = accounts_document(signals, as_of, 0)["accounts"]
-    return ForecastInputs(_habits(signals, as_of), people, PastForecasts.load(home))
+    document = accounts_document(signals, as_of, 0)
+    tops = top_accounts(document["parents"])
+    return ForecastInputs(_habits(signals, as_of), document["accounts"], PastForecasts.load(home), tops)
 
 
 def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInputs:
@@ -75,7 +77,8 @@ def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInput
             "the past renewals written by `renewcast score`",
             SCORE_AGAIN,
         ) from None
-    return ForecastInputs(habits, people, PastForecasts.load(snapshots.home))
+    tops = top_accounts({} if accounts is None else accounts.get("parents", {}))
+    return ForecastInputs(habits, people, PastForecasts.load(snapshots.home), tops)
 
 
 def renewals_document(signals: OpenSignals, as_of: datetime) -> dict[str, Any]:

@@ -52,6 +52,18 @@ class RenewalsOfCsm(RenewalsDue):
     csm: str | None = Field(description="Null: no CSM in the signals.")
 
 
+class RenewalsOfRegion(RenewalsDue):
+    """Renewals of one region."""
+
+    region: str | None = Field(description="Null: no region in the signals.")
+
+
+class RenewalsOfParent(RenewalsDue):
+    """Renewals of one company."""
+
+    parent: str | None = Field(description="The top account of the company. Null: accounts without parent and child.")
+
+
 class DueAccount(ResponseModel):
     """One account that is due or overdue."""
 
@@ -59,6 +71,8 @@ class DueAccount(ResponseModel):
     name: str | None
     csm: str | None
     segment: str | None
+    region: str | None
+    parent: str | None = Field(description="The top account of its company. Null: it has no parent and no child.")
     arr: Amount | None
     renewal_at: str
     overdue: bool
@@ -145,6 +159,10 @@ class Renewals(ResponseModel):
     whole: RenewalsDue
     by_segment: list[RenewalsOfSegment] | None = Field(description="Null: not requested.")
     by_csm: list[RenewalsOfCsm] | None = Field(description="Null: not requested.")
+    by_region: list[RenewalsOfRegion] | None = Field(description="Null: not requested.")
+    by_parent: list[RenewalsOfParent] | None = Field(
+        description="Companies with accounts that are due or overdue. Null: not requested."
+    )
     accounts: list[DueAccount] = Field(description="Largest expected loss first; overdue accounts last.")
     more_accounts: Count = Field(description="How many accounts are not listed.")
     past_renewals: Count = Field(description="How many past renewals the rates and sizes of changes come from.")

@@ -14,9 +14,12 @@ from serving.http.authentication import require_scope
 from serving.http.dependencies import NO_ACCOUNT, NO_PARAMETER, NOT_READY, LiveStateDep, problem_responses, read_cached
 from serving.portfolio.account_health import AccountHealth, account_health
 from serving.portfolio.account_hierarchy import AccountHierarchy, account_hierarchy
+from serving.portfolio.account_list import Division
+from serving.portfolio.account_products import AccountProducts, account_products
 from serving.portfolio.cohorts import PortfolioCohorts, published_cohorts
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis, published_kpis
 from serving.portfolio.lifetime_value import LIMIT_YEARS
+from serving.portfolio.portfolio_groups import PortfolioGroups, published_groups
 from serving.schemas import predictions
 from serving.schemas.base import RequestModel
 from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, QuarterText
@@ -76,6 +79,46 @@ async def get_portfolio(live: LiveStateDep, at: Annotated[predictions.SnapshotQu
     """Returns accounts, ARR, mean health score and expected churn: in total, by health band, by churn band and by
     segment. The result is computed once for each snapshot."""
     text = await read_cached(live, at.as_of, "portfolio", make=lambda scored: scored.portfolio)
+    return Response(text, media_type=JSON)
+
+
+class GroupsQuery(predictions.SnapshotQuery):
+    """What the accounts are grouped by."""
+
+    by: Division = Field("segment", description="A parent is the top account of a company with several accounts.")
+    limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="The maximum number of groups to list.")
+
+
+@router.get(
+    "/v1/portfolio/groups",
+    tags=["portfolio"],
+    summary="Get the portfolio by segment, CSM, region, parent company or product",
+    operation_id="getPortfolioGroups",
+    response_model=PortfolioGroups,
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
+)
+def get_groups(live: LiveStateDep, query: Annotated[GroupsQuery, Query()]) -> Response:
+    """Returns accounts, ARR, mean health score, expected churn and expansion of each group. Products have their own
+    ARR, ARR at risk, active users and adoption; they add up to the portfolio's, with the unknown product as null."""
+    return JSONResponse(published_groups(live.current().scored(query.as_of), query.by, query.limit))
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/products",
+    tags=["portfolio"],
+    summary="Get an account's products: ARR, ARR at risk, seats and users",
+    operation_id="getProducts",
+    response_model=AccountProducts,
+    responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
+)
+async def get_products(
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
+) -> Response:
+    """Returns the products that the account holds or uses, and which of them are unused, falling, or used without a
+    contract. The products add up to the account's ARR and ARR at risk."""
+    text = await read_cached(
+        live, at.as_of, "products", account_id, make=lambda scored: account_products(scored, account_id)
+    )
     return Response(text, media_type=JSON)
 
 

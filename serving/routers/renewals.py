@@ -26,7 +26,9 @@ class RenewalsQuery(predictions.SnapshotQuery):
         None, description="A quarter or a month (2026-10) that has not ended.", examples=["2026Q4"]
     )
     days: Literal[30, 60, 90, 120] | None = Field(None, description="The number of days to look ahead. Default: 90.")
-    by: Literal["segment", "csm"] | None = Field(None, description="Group by segment or by CSM only. Default: both.")
+    by: Literal["segment", "csm", "region", "parent"] | None = Field(
+        None, description="Group only by this. Default: by all of them."
+    )
     limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="The maximum number of accounts to list.")
 
     @field_validator("days", mode="before")
@@ -55,6 +57,7 @@ class RenewalsQuery(predictions.SnapshotQuery):
 )
 def get_renewals(live: LiveStateDep, query: Annotated[RenewalsQuery, Query()]) -> Response:
     """Returns the accounts that are due, and the accounts and ARR expected to be renewed, contracted, expanded and
-    lost, with 80% intervals: in total, by segment and by CSM. It is computed once for each snapshot and period."""
+    lost, with 80% intervals: in total, by segment, by CSM, by region and by parent company. It is computed once for
+    each snapshot and period."""
     scored = live.current().scored(query.as_of)
     return JSONResponse(published_renewals(scored, query.period, query.days, query.by, query.limit))

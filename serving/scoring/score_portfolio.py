@@ -23,6 +23,7 @@ from features.snapshots.peer_rates import PeerTotals
 from features.snapshots.snapshot import snapshot
 from features.sources.engine import known_before
 from features.utils.atomic_files import UNFINISHED, write_file
+from features.utils.dates import Grid
 from features.utils.private_files import make_tree_private
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion, load_champion, read_pointer
@@ -46,7 +47,7 @@ from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.snapshots.published_peer_totals import PEER_TOTALS, peer_totals_document, scored_weeks
 from serving.snapshots.published_plays import PLAYS, executive_plays_before, plays_document, previous_publication
 from serving.snapshots.scored_snapshot import ScoredSnapshot, assess_earlier
-from serving.snapshots.sidecars import ACCOUNTS, accounts_document, write_sidecar
+from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, accounts_document, products_document, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.worklist.first_due import open_plays_before
@@ -149,6 +150,7 @@ def score(
     # These files are written before the snapshot, so that they exist when the snapshot becomes visible.
     horizon_days = champion_horizon(champion)
     write_sidecar(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
+    write_sidecar(snapshots, as_of, PRODUCTS, products_document(signals, as_of, horizon_days))
     if signals.contractual:
         write_sidecar(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
     if (peers := peer_totals_document(signals, as_of)) is not None:
@@ -244,6 +246,38 @@ def assess_portfolio(
     make_tree_private(home.rollups)
     require_inputs(champion.bundles, scored.assessment.frame, tuple(signals.tables), catalogue)
     return scored.assessment, feeds, scored.past
+
+
+def assess_date(
+    signals: OpenSignals, as_of: datetime, champion: Champion, rollups: Path | None = None
+) -> Assessment | None:
+    """Assess the accounts that are active at ``as_of``, without the weeks before.
+
+    Probabilities and health scores are those of `assess_portfolio`; changes are unknown.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    as_of : only what was known before this instant counts.
+    champion : the bundles and the rubric in use.
+    rollups : the folder in which roll-ups of the signals are cached. Default: no cache.
+
+    Returns
+    -------
+    Assessment or None
+        None if no account is active.
+    """
+    catalogue = current_catalogue()
+    frame = snapshot(
+        signals,
+        Grid.single(as_of),
+        horizon_days=champion_horizon(champion),
+        catalogue=catalogue,
+        rollup_folder=rollups,
+    )
+    if frame.empty:
+        return None
+    return assess(frame, champion.for_signals(signals), feeds=newest_events(signals, as_of), catalogue=catalogue)
 
 
 class AssessmentContext(TypedDict, total=False):

@@ -123,28 +123,43 @@ def _by(
 
 
 def _group(assessment: Assessment, rows: Bools) -> dict[str, Any]:
-    churn = assessment.target_scores["churn"]
-    arr = number_column(assessment.frame, ARR_FEATURE)[rows]
-    score: Floats = np.asarray(assessment.health.score, dtype=np.float64)[rows]
-    # NaN if not scored.
-    p: Floats = churn.probability[rows]
-    at_stake: Floats = p * arr
+    return group_figures(
+        number_column(assessment.frame, ARR_FEATURE)[rows],
+        assessment.health_score[rows],
+        assessment.target_scores["churn"].probability[rows],
+    )
+
+
+def group_figures(arr: Floats, score: Floats, probability: Floats) -> dict[str, Any]:
+    """Return the fields of `AccountGroup`.
+
+    Parameters
+    ----------
+    arr, score, probability : ARR, health score and churn probability (0 to 1) of each account of the group; NaN if
+        unknown. Shape (n,) each.
+    """
+    at_stake = probability * arr
     return {
-        "accounts": int(rows.sum()),
-        "arr": _sum(arr),
+        "accounts": len(arr),
+        "arr": sum_of_known(arr),
         "arr_unknown": _unknown(arr),
         "mean_health": _mean(score),
         "health_unknown": _unknown(score),
-        "mean_churn_probability": _mean(p),
-        "churn_unknown": _unknown(p),
-        "expected_churned_accounts": _sum(p),
-        "expected_churned_arr": _sum(at_stake),
+        "mean_churn_probability": _mean(probability),
+        "churn_unknown": _unknown(probability),
+        "expected_churned_accounts": sum_of_known(probability),
+        "expected_churned_arr": sum_of_known(at_stake),
         "expected_churned_arr_unknown": _unknown(at_stake),
     }
 
 
-def _sum(values: Floats) -> float | None:
-    """Return the sum of the known values: 0 without accounts, None if all values are unknown."""
+def sum_of_known(values: Floats) -> float | None:
+    """Return the sum of the known values: 0 without accounts, None if all values are unknown.
+
+    Parameters
+    ----------
+    values : the values; NaN if unknown. Shape (n,).
+    """
     known = values[~np.isnan(values)]
     return None if len(values) and not len(known) else float(known.sum())
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
 
-from features.errors import HomeError
+from features.errors import HomeError, RenewcastError
 from features.utils.atomic_files import write_file
 from models.predictions.table_export import plain_rows
+from serving.common.json_logs import error_location, log_event
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.snapshot_files import FileVersion, SnapshotFiles, file_version
 
@@ -33,10 +34,10 @@ CACHED_FILES = 8
 #: The layout of the envelope.
 FORMAT = 1
 
-ACCOUNTS, KPIS, COHORTS = "accounts", "measures", "cohorts"
-"""Names of sidecars: the facts of each account (`accounts_document`), which every scoring writes; and, with a published
-batch, the portfolio's KPIs by period (`serving.portfolio.kpi_report.kpi_report`), and the retention of cohorts
-(`features.kpi.cohort_retention.cohorts`)."""
+ACCOUNTS, PRODUCTS, KPIS, COHORTS = "accounts", "products", "measures", "cohorts"
+"""Names of sidecars: the facts of each account (`accounts_document`) and its products (`products_document`), which
+every scoring writes; and, with a published batch, the portfolio's KPIs by period
+(`serving.portfolio.kpi_report.kpi_report`), and the retention of cohorts (`features.kpi.cohort_retention.cohorts`)."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
@@ -133,6 +134,15 @@ def read_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str) -> dict[s
     return envelope.document
 
 
+def read_sidecar_or_none(snapshots: SnapshotFiles, as_of: datetime, name: str) -> dict[str, Any] | None:
+    """Read a sidecar as `read_sidecar` does; None also if it is not valid, so that a page shows the rest."""
+    try:
+        return read_sidecar(snapshots, as_of, name)
+    except RenewcastError as error:
+        log_event("companion_refused", name=name, **error_location(error))
+        return None
+
+
 @lru_cache(maxsize=CACHED_FILES)
 def _read(path: Path, _version: FileVersion) -> Envelope:
     try:
@@ -180,6 +190,28 @@ def accounts_document(signals: OpenSignals, as_of: datetime, active_days: int) -
         "parents": parents,
         "names": {account: names[account] for account in related if names[account] is not None},
     }
+
+
+def products_document(signals: OpenSignals, as_of: datetime, active_days: int) -> dict[str, Any]:
+    """Build the sidecar `PRODUCTS`.
+
+    Parameters
+    ----------
+    signals, as_of, active_days : as in `accounts_document`.
+
+    Returns
+    -------
+    dict for JSON
+        ``products`` holds, by account_id, the rows of `features.revenue.product_holdings.product_holdings`, with
+        unknown values as null; empty if the source names no product.
+    """
+    # Imported here, since reading published data needs no query engine.
+    from features.revenue.product_holdings import product_holdings
+
+    products: dict[str, list[dict[str, Any]]] = {}
+    for row in plain_rows(product_holdings(signals, as_of, active_days)):
+        products.setdefault(row["account_id"], []).append({k: v for k, v in row.items() if k != "account_id"})
+    return {"products": products}
 
 
 def _broken(path: Path, why: str) -> HomeError:

@@ -30,7 +30,7 @@ def test_the_forecast_adds_up(renewals: dict[str, Any]) -> None:
     whole = renewals["whole"]
     assert whole["accounts"] > 20
     assert whole["not_forecast_accounts"] < whole["accounts"] / 4
-    for division in ("by_segment", "by_csm"):
+    for division in ("by_segment", "by_csm", "by_region", "by_parent"):
         parts = renewals[division]
         assert sum(part["accounts"] for part in parts) == whole["accounts"]
         lost = sum(part["lost_arr"]["expected"] for part in parts if part["lost_arr"])

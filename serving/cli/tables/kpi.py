@@ -10,6 +10,8 @@ from rich.text import Text
 
 from features.utils.console import Table
 from features.utils.formatting import MINUS, in_unit, money, number, percent, short_money, signed
+from serving.portfolio.account_list import Division
+from serving.portfolio.portfolio_groups import NO_GROUP
 
 BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}
 SEGMENT_KPIS = (
@@ -24,10 +26,13 @@ SEGMENT_KPIS = (
     "adoption",
 )
 """The KPIs shown by segment."""
-HOLDING_KPIS = ("nrr", "grr", "logo_retention", "renewals_due_arr")
-"""The KPIs shown by parent company and by product."""
+HOLDING_KPIS = ("nrr", "grr")
+"""The KPIs shown by CSM, region, parent company and product."""
 GROUPS = 10
-"""Maximum number of parent companies, or products, shown."""
+"""Maximum number of groups shown."""
+DIVISION_NAMES: Mapping[Division, str] = {
+    "segment": "segments", "csm": "CSMs", "region": "regions", "parent": "parent companies", "product": "products",
+}  # fmt: skip
 SPANS = {"year": "the trailing twelve months", "quarter": "the quarter", "month": "the month"}
 ADVOCATES = 10
 """Maximum number of advocates shown."""
@@ -35,13 +40,15 @@ WIDE_TERMINAL = 120
 """Numerators and denominators are shown from this terminal width."""
 
 
-def print_kpis(payload: Mapping[str, Any], console: Console) -> None:
-    """Print all KPIs, some of them by segment, and the first advocates.
+def print_kpis(payload: Mapping[str, Any], console: Console, by: Division | None = None) -> None:
+    """Print all KPIs, some of them by group, and the first advocates.
 
     Parameters
     ----------
-    payload : the KPIs (`serving.portfolio.kpi_schemas.PortfolioKpis`).
+    payload : the KPIs (`serving.portfolio.kpi_schemas.PortfolioKpis`), and ``groups`` of each breakdown
+        (`serving.portfolio.portfolio_groups.portfolio_groups`).
     console : the terminal.
+    by : the breakdown to print. Default: segment, and parent and product if the source has them.
     """
     period = payload["period"]
     span = SPANS.get(period["name"], period["name"])
@@ -51,10 +58,12 @@ def print_kpis(payload: Mapping[str, Any], console: Console) -> None:
     for m in () if parts else payload["measures"]:
         if m["unknown"] is not None:
             console.print(Text(f"{m['title']}: unknown, {m['unknown']}", style="dim"))
-    console.print(_segments(payload))
-    for division in ("parent", "product"):
-        if any(group["group"] is not None for group in payload["by"][division]):
-            console.print(_holdings(payload, division))
+    divisions: tuple[Division, ...] = ("segment", "parent", "product") if by is None else (by,)
+    for division in divisions:
+        if division == "segment":
+            console.print(_segments(payload))
+        if by is not None or division == "segment" or any(g["group"] is not None for g in payload["by"][division]):
+            console.print(_groups(payload, division))
     names = [f"{a['account_id']} (NPS {a['nps']:g}, health {a['health']:g})" for a in payload["advocates"][:ADVOCATES]]
     more = len(payload["advocates"]) - len(names)
     console.print(Text("advocates  " + (", ".join(names) or "none") + (f" and {more} more" if more else "")))
@@ -154,20 +163,43 @@ def _segments(payload: Mapping[str, Any]) -> Table:
     return table
 
 
-def _holdings(payload: Mapping[str, Any], division: str) -> Table:
-    """Return the groups with the largest ARR: accounts, ARR and retention."""
+def _groups(payload: Mapping[str, Any], division: Division) -> Table:
+    """Return the groups with the largest ARR: accounts, ARR, ARR at risk, retention, and the use of products."""
+    kpis = {group["group"]: {m["measure"]: m for m in group["measures"]} for group in payload["by"][division]}
     units = {m["measure"]: m["unit"] for m in payload["measures"]}
-    table = Table(title=Text(f"by {division}"), gap=1)
-    table.add_column(division)
-    for heading in ("accounts", "ARR", *(code.replace("_", " ") for code in HOLDING_KPIS)):
+    codes = () if division == "segment" else HOLDING_KPIS
+    days = payload["horizon_days"]
+    risk = "" if days is None else f", with the ARR at risk within {days} days"
+    table = Table(title=Text(f"{DIVISION_NAMES[division]} by ARR{risk}"), gap=1)
+    table.add_column(division, min_width=len(NO_GROUP["product"]))
+    by_product = division == "product"
+    headings = ["accounts", "ARR", "ARR at risk", *(() if by_product else ("churns",))]
+    headings += [*codes, *(("users", "adoption", "unused") if by_product else ())]
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    named = [group for group in payload["by"][division] if group["group"] is not None]
-    largest = sorted(named, key=lambda group: -(group["arr"] or 0.0))
-    for group in largest[:GROUPS]:
-        values = {m["measure"]: m["value"] for m in group["measures"]}
-        cells = (in_unit(values[code], units[code]) for code in HOLDING_KPIS)
-        table.add_row(group["group"], f"{group['accounts']:,}", short_money(group["arr"]), *cells)
+    groups = payload["groups"][division]
+    named = [group for group in groups if group["group"] is not None][:GROUPS]
+    for group in (*named, *(group for group in groups if group["group"] is None)):
+        values = {code: m["value"] for code, m in kpis.get(group["group"], {}).items()}
+        use = group["use"]
+        table.add_row(
+            Text(group["name"] or group["group"] or NO_GROUP[division]),
+            f"{group['accounts']:,}",
+            short_money(group["arr"]),
+            short_money(group["expected_churned_arr"]),
+            *(() if by_product else (number(group["expected_churned_accounts"], 1),)),
+            *(in_unit(values.get(code), units[code]) for code in codes),
+            *(() if use is None else _use_cells(use)),
+        )
+    if more := sum(group["group"] is not None for group in groups) - len(named):
+        table.caption = Text(f"{more:,} more; --json has all of them", style="dim")
     return table
+
+
+def _use_cells(use: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return users, adoption and unused accounts of a product."""
+    unused = "–" if use["active_users"] is None else f"{use['unused_accounts']:,}"
+    return number(use["active_users"], 0), percent(use["adoption"], 0), unused
 
 
 def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:

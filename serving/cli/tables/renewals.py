@@ -11,6 +11,7 @@ from rich.text import Text
 from features.utils.console import Table
 from features.utils.formatting import count_of, money, number, percent, signed
 from models.renewals.past_forecasts import PastForecasts
+from serving.renewals.forecast import DIVISIONS
 from serving.renewals.schemas import BACKTEST_FIGURES
 
 MAXIMUM_ACCOUNTS = 15
@@ -47,9 +48,11 @@ def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
             low, high = (form(each) for each in figure["interval"])
             table.add_row(words, form(figure["expected"]), Text(f"{low} to {high}", style="dim"))
     console.print(table)
-    for division, heading in (("by_segment", "segment"), ("by_csm", "csm")):
-        if payload[division]:
-            console.print(_division(payload[division], heading))
+    for heading in DIVISIONS:
+        groups = payload[f"by_{heading}"]
+        # Not every source has regions and parents.
+        if groups and (heading in ("segment", "csm") or any(group[heading] is not None for group in groups)):
+            console.print(_division(groups, heading))
     if payload["accounts"]:
         console.print(_accounts(payload["accounts"]))
     _print_bridge(payload["bridge"], console)

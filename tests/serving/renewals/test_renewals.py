@@ -78,11 +78,11 @@ def test_the_expected_loss_is_the_sum_over_accounts(client: TestClient) -> None:
         assert account["churn_probability"] <= p + 1e-9
 
 
-@pytest.mark.parametrize("division", ["segment", "csm"])
+@pytest.mark.parametrize("division", ["segment", "csm", "region", "parent"])
 def test_the_breakdowns_add_up_to_the_total(client: TestClient, division: str) -> None:
     payload = ask(client, days=60, by=division)
     parts, whole = payload[f"by_{division}"], payload["whole"]
-    assert payload[f"by_{'csm' if division == 'segment' else 'segment'}"] is None
+    assert all(payload[f"by_{other}"] is None for other in ("segment", "csm", "region", "parent") if other != division)
     for name in ("accounts", "arr", "overdue_accounts", "overdue_arr", "not_forecast_accounts"):
         assert sum(part[name] for part in parts) == pytest.approx(whole[name])
     for name in ("renewed_arr", "lost_arr", "expanded_arr", "contracted_arr"):
