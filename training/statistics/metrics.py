@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse
 import scipy.special
 
 from features.utils.arrays import Floats, Ints
@@ -18,6 +19,8 @@ from training.statistics import newton_logistic
 MINIMUM_PROBABILITY = 1e-6
 BINS = 10
 TOP_SHARES = (0.05, 0.10, 0.20)
+# Groups of similar log-odds that stand for the rows of one outcome when slope and intercept are fitted to many rows.
+_GROUPS = 2_000
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,25 @@ class Predictions:
         """Tenth of the rows, by probability, to which each row belongs; equal probabilities share one."""
         edges = np.quantile(self.p, np.linspace(0, 1, BINS + 1)[1:-1])
         return np.searchsorted(edges, self.p, side="left").astype(np.int64)
+
+    @cached_property
+    def groups(self) -> tuple[Floats, Floats, scipy.sparse.csr_array]:
+        """Groups of rows with similar log-odds and the same outcome: their mean log-odds, outcome, and rows, (g, n).
+
+        At most `_GROUPS` per outcome, each with as many rows, so that hundreds of fits to resamples cost little. Fewer
+        rows are a group each, which changes nothing.
+        """
+        order, group = np.lexsort((self.log_odds, self.y)), np.empty(len(self.y), dtype=np.int64)
+        start = 0
+        for rows in np.split(order, [int((self.y == 0).sum())]):
+            count = min(len(rows), _GROUPS)
+            group[rows] = start + np.arange(len(rows)) * count // max(len(rows), 1)
+            start += count
+        sizes = np.bincount(group, minlength=start)
+        log_odds, y = (np.bincount(group, values, start) / sizes for values in (self.log_odds, self.y))
+        cells = (np.ones(len(group)), (group, np.arange(len(group))))
+        members = scipy.sparse.csr_array(cells, shape=(start, len(group)))
+        return log_odds, y, members
 
     def ranked(self, weights: Floats, *values: Floats) -> list[Floats]:
         """Return sums of weight x value per group of equal probabilities, from the top down: (b, groups) per value."""
@@ -216,6 +238,7 @@ def calibration_slope(data: Predictions, weights: Floats) -> Floats:
     """Slope of the observed log-odds on the predicted log-odds (Cox 1958).
 
     1 is right. Below 1, the probabilities are too extreme; above 1, too close to the average. 0.8 to 1.25 is good.
+    Rows with similar probabilities are fitted together (`Predictions.groups`).
 
     Parameters
     ----------
@@ -228,10 +251,12 @@ def calibration_slope(data: Predictions, weights: Floats) -> Floats:
     """
     if np.ptp(data.log_odds) < 1e-9:
         return np.full(len(weights), np.nan)
+    log_odds, y, members = data.groups
     # Scaled to unit spread, so that Newton steps have a common size.
     spread = data.log_odds.std()
-    design = np.column_stack([(data.log_odds - data.log_odds.mean()) / spread, np.ones_like(data.y)])
-    parameters = newton_logistic.fit(design, data.y, weights, np.array([spread, 0.0]), np.array([1e-6, 1e-6]))
+    design = np.column_stack([(log_odds - data.log_odds.mean()) / spread, np.ones_like(y)])
+    together = (members @ weights.T).T
+    parameters = newton_logistic.fit(design, y, together, np.array([spread, 0.0]), np.array([1e-6, 1e-6]))
     return np.where(_has_both_classes(data, weights), parameters[:, 0] / spread, np.nan)
 
 
@@ -249,8 +274,9 @@ def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
     -------
     array of shape (b,)
     """
-    design = np.ones((len(data.y), 1))
-    parameters = newton_logistic.fit(design, data.y, weights, np.zeros(1), np.full(1, 1e-6), offset=data.log_odds)
+    log_odds, y, members = data.groups
+    design, together = np.ones((len(y), 1)), (members @ weights.T).T
+    parameters = newton_logistic.fit(design, y, together, np.zeros(1), np.full(1, 1e-6), offset=log_odds)
     return np.where(_has_both_classes(data, weights), parameters[:, 0], np.nan)
 
 

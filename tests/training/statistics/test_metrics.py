@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from features.utils.arrays import Floats
-from training.statistics import metrics
+from training.statistics import metrics, newton_logistic
 from training.statistics.metrics import Predictions
 
 
@@ -155,3 +155,18 @@ def test_ranking_metrics_match_the_single_functions() -> None:
     weights = np.random.default_rng(2).integers(0, 3, (4, 300)).astype(float)
     for name, values in metrics.ranking_metrics(predictions, weights).items():
         assert values == pytest.approx(getattr(metrics, name)(predictions, weights)), name
+
+
+def test_groups_of_many_rows_calibrate_as_the_rows_do() -> None:
+    """With more rows than groups, slope and intercept differ from those of all rows by far less than their error."""
+    many = data(30_000, slope=0.7, level=0.4)
+    weights = np.random.default_rng(3).integers(0, 3, (5, 30_000)).astype(float)
+    log_odds, y, members = many.groups
+    assert len(log_odds) < len(many.y) / 5
+    assert members.sum(axis=0) == pytest.approx(1)
+    assert (members @ many.y)[y == 0].sum() == 0
+    design = np.column_stack([many.log_odds, np.ones_like(many.y)])
+    exact = newton_logistic.fit(design, many.y, weights, np.array([1.0, 0.0]), np.full(2, 1e-6))[:, 0]
+    assert metrics.calibration_slope(many, weights) == pytest.approx(exact, abs=5e-4)
+    level = newton_logistic.fit(design[:, 1:], many.y, weights, np.zeros(1), np.full(1, 1e-6), many.log_odds)[:, 0]
+    assert metrics.calibration_intercept(many, weights) == pytest.approx(level, abs=5e-4)
