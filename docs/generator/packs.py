@@ -9,6 +9,7 @@ from docs.generator.markdown import code, page, table, without_rst
 from docs.generator.settings import parameter_texts
 from features.packs import schema
 from features.packs.pack import Pack, shipped_pack, shipped_packs
+from features.packs.queries import effect_of_others
 from features.packs.schema import Input, InputColumn, Option
 
 KINDS = {"billing": "Billing", "crm": "CRM", "support": "Support", "product": "Product analytics"}
@@ -31,6 +32,8 @@ _OWN = """\
 A pack is a TOML file. Its SQL is DuckDB's, one `SELECT` for each table, from inputs only. Values of options are written
 `$name`. Every pack can also read `minor_units`, which lists the currencies that do not have 100 minor units: `currency`
 and `units`."""
+_VALUES = """\
+The values that the pack understands, ignoring case. `connect` and `check` count the rows with another one."""
 _PARTS = (
     ("The file", schema.PackFile),
     ("`[inputs.NAME]`", schema.Input),
@@ -79,6 +82,7 @@ def pack_page(pack: Pack) -> str:
         f"## Tables of the contract\n\n{table(('table', 'needs one of', 'columns that need more'), _tables(pack))}",
         f"## Tables of {file.title}\n\nA column in bold is needed to recognize its table.\n\n{_inputs(pack)}",
         f"## Options\n\n{_options(file.options)}" if file.options else "",
+        f"## Values\n\n{_VALUES}\n\n{_value_lists(file.inputs)}" if _value_lists(file.inputs) else "",
         f"## Assumptions\n\nEach is stated with its count, if the count is not zero.\n\n{_list(_assumptions(pack))}",
         f"## What to know\n\n{_list(file.pitfalls)}" if file.pitfalls else "",
         f"## Sources\n\nThe tables follow these public pages.\n\n{_list(f'<{each}>' for each in file.documentation)}",
@@ -112,6 +116,16 @@ def _columns(each: Input) -> str:
 def _column(name: str, about: InputColumn) -> str:
     names = " or ".join(map(code, about.names or (name,)))
     return f"**{names}**" if about.required else names
+
+
+def _value_lists(inputs: dict[str, Input]) -> str:
+    rows = [
+        (code(f"{name}.{column}"), ", ".join(map(code, about.values)), effect_of_others(about))
+        for name, each in inputs.items()
+        for column, about in each.columns.items()
+        if about.values
+    ]
+    return table(("column", "values", "rows with another value"), rows) if rows else ""
 
 
 def _options(options: dict[str, Option]) -> str:

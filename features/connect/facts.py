@@ -14,7 +14,7 @@ from features.packs.inputs import bind_input
 from features.packs.options import option_values
 from features.packs.schema import InputColumn
 from features.sources.mapping.open_mapping import OpenMapping
-from features.sources.mapping.pack_parts import relations_of
+from features.sources.mapping.pack_parts import assumption_text, relations_of
 from features.utils.dates import to_iso
 from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier
@@ -58,18 +58,13 @@ def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> 
 
 def pack_facts(opened: OpenMapping) -> Iterator[Fact]:
     """Return what the packs assume, with how many rows that concerns."""
-    connection = opened.source.connection.con
     for source, queries in opened.queries.items():
         for table in queries.omitted:
             if table not in opened.source.tables and table != "fx_rates":
                 yield Fact(source, f"Nothing is known about {table}: the tables that it needs are not there.")
         for assumption in queries.assumptions:
-            row: dict[str, object] = {}
-            if assumption.query:
-                cursor = connection.execute(assumption.query)
-                names = [str(column[0]) for column in cursor.description or ()]
-                row = dict(zip(names, cursor.fetchone() or (), strict=False))
-            if text := assumption.sentence(row):
+            # Findings are notes of the source, which every check shows.
+            if not assumption.finding and (text := assumption_text(opened.source.connection, assumption)):
                 yield Fact(source, text)
         yield from _inputs(opened, source)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from features.packs.options import with_literals, with_names
+from features.packs.options import with_literals, with_names, with_values
 from features.packs.pack import Pack
-from features.packs.schema import Input, InputColumn, OptionValue
+from features.packs.schema import DROP, Input, InputColumn, OptionValue
 from features.packs.typed_columns import SQL_TYPES, nested_text_sql, null_sql, typed_sql
 from features.utils.latest_rows import latest_rows
-from features.utils.sql_text import sql_identifier
+from features.utils.sql_text import sql_identifier, sql_literal
 
 SUFFIX = "_data"
 """Suffix of table names that is removed before names are compared; samples and seeds have it."""
@@ -131,6 +131,59 @@ def input_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) 
     bound : the input.
     values : the value of every option.
     place : where the input is declared, for messages.
+    """
+    sql, lists = given_values_sql(bound, values, place), _value_lists(bound, values)
+    if not lists:
+        return sql
+    chosen, kept = [], []
+    for name, listed in lists.items():
+        column, others = sql_identifier(name), bound.input.columns[name].others
+        cases = " ".join(f"WHEN {sql_literal(each.lower())} THEN {sql_literal(each)}" for each in listed)
+        rest = "NULL" if others in ("", DROP) else f"CASE WHEN {column} IS NOT NULL THEN {sql_literal(others)} END"
+        chosen.append(f"CASE lower({column}) {cases} ELSE {rest} END AS {column}")
+        kept += [f"NOT {_is_other(name, listed)}"] if others == DROP else []
+    where = f" WHERE {' AND '.join(kept)}" if kept else ""
+    return f"SELECT * REPLACE ({', '.join(chosen)}) FROM (\n{sql}\n){where}"
+
+
+def other_values_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) -> dict[str, str]:
+    """Return, by column with a list of values, a SELECT of the number ``n`` of rows with another value.
+
+    Parameters
+    ----------
+    bound, values, place : as in `input_sql`.
+    """
+    lists = _value_lists(bound, values)
+    sql = given_values_sql(bound, values, place) if lists else ""
+    return {
+        name: f"SELECT count(*) FILTER (WHERE {_is_other(name, listed)}) AS n FROM (\n{sql}\n)"
+        for name, listed in lists.items()
+    }
+
+
+def _is_other(name: str, listed: Sequence[str]) -> str:
+    """Return SQL for whether a column has a value that is not listed; never null."""
+    column = sql_identifier(name)
+    return f"({column} IS NOT NULL AND lower({column}) NOT IN ({', '.join(sql_literal(v.lower()) for v in listed)}))"
+
+
+def _value_lists(bound: BoundInput, values: Mapping[str, OptionValue]) -> dict[str, list[str]]:
+    """Return the listed values of each column that has a list and exists."""
+    if bound.relation is None and bound.input.otherwise is None:
+        return {}
+    return {
+        name: with_values(about.values, values)
+        for name, about in bound.input.columns.items()
+        if about.values and (bound.relation is None or name in bound.expressions)
+    }
+
+
+def given_values_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) -> str:
+    """Return the SELECT of an input with every value as it is given, also those that the pack does not understand.
+
+    Parameters
+    ----------
+    bound, values, place : as in `input_sql`.
     """
     declared = bound.input
     if bound.relation is not None:

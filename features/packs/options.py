@@ -105,6 +105,15 @@ def with_names(names: Iterable[str], values: Mapping[str, OptionValue]) -> list[
     return result
 
 
+def with_values(listed: Iterable[str], values: Mapping[str, OptionValue]) -> list[str]:
+    """Return ``listed`` with each ``{option}`` replaced by the values of this option, without repetitions."""
+    result: dict[str, None] = {}
+    for each in listed:
+        option = values.get(match[1]) if (match := _NAME.fullmatch(each)) else each
+        result |= dict.fromkeys(option if isinstance(option, tuple) else () if option is None else (str(option),))
+    return list({value.lower(): value for value in reversed(result)}.values())[::-1]
+
+
 def _literal(value: OptionValue) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"

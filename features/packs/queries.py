@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from features.errors import SignalsError
-from features.packs.inputs import BoundInput, Relation, bind_input, input_sql, unreadable_sql
+from features.packs.inputs import BoundInput, Relation, bind_input, input_sql, other_values_sql, unreadable_sql
 from features.packs.options import option_values, with_literals, with_names
 from features.packs.pack import Pack
-from features.packs.schema import OPTION, Derived, OptionValue, PackTable
+from features.packs.schema import DROP, OPTION, Derived, InputColumn, OptionValue, PackTable
 from features.utils.currencies import minor_units_table
 from features.utils.formatting import count_of
 from features.utils.select_statement import QueryError, Select, parse_select
@@ -31,10 +31,12 @@ class AssumptionQuery:
     ----------
     text : the sentence with its placeholders.
     query : the SELECT of its count; empty if it always holds.
+    finding : whether it concerns values that the pack does not understand, so that every check shows it.
     """
 
     text: str
     query: str = ""
+    finding: bool = False
 
     def sentence(self, row: Mapping[str, object]) -> str:
         """Return the sentence for the ``row`` of the query; empty if the count is zero."""
@@ -112,9 +114,14 @@ class _Builder:
         self._check_options()
         tables = {name: sql for name, each in file.tables.items() if (sql := self._table(f"tables.{name}", each))}
         assumptions = [
-            AssumptionQuery(each.text, self._query(f"assumptions.{n}", Derived(query=each.query)) if each.query else "")
+            AssumptionQuery(
+                each.text,
+                self._query(f"assumptions.{n}", Derived(query=each.query)) if each.query else "",
+                each.finding,
+            )
             for n, each in enumerate(file.assumptions, 1)
         ]
+        assumptions += [finding for name in self.bound if self.available[name] for finding in self._other_values(name)]
         for bound in self.bound.values():
             if bound.relation is not None and (sql := unreadable_sql(bound)):
                 table = re.sub("[{}]", "", bound.relation.name)
@@ -191,6 +198,33 @@ class _Builder:
             raise self._error(place, f"it reads {unknown[0]}, which is not an input", f"one of {', '.join(self.bound)}")
         return [name for name in names if name != MINOR_UNITS]
 
+    def _other_values(self, name: str) -> Iterator[AssumptionQuery]:
+        """Yield a finding for each column of an input with a list of values: how many rows have another one."""
+        bound, place = self.bound[name], f"inputs.{name}"
+        derived = bound.input.otherwise if bound.relation is None else None
+        common: dict[str, str] = {}
+        uses: Counter[str] = Counter()
+        counts = other_values_sql(bound, self.values, f"{self.pack.origin}: {place}")
+        if derived and counts:
+            uses.update(self._references(f"{place}.otherwise", derived.query))
+            self._collect(f"{place}.otherwise", derived.query, common, uses)
+        tables = " or ".join(sorted(re.sub("[{}]", "", table) for table in self._tables_of(name)))
+        for column, sql in counts.items():
+            about = bound.input.columns[column]
+            landed = re.sub("[{}]", "", _given_name(bound, column, self.values))
+            text = f"{{n:row}} of {tables} whose {landed} the pack does not know: {effect_of_others(about)}."
+            yield AssumptionQuery(text, _with_common(sql, common, uses), finding=True)
+
+    def _tables_of(self, name: str) -> set[str]:
+        """Return the tables of the source that an input reads."""
+        bound = self.bound[name]
+        if bound.relation is not None:
+            return {bound.relation.name}
+        references = (
+            self._references(f"inputs.{name}.otherwise", bound.input.otherwise.query) if bound.input.otherwise else ()
+        )
+        return {table for each in references for table in self._tables_of(each)}
+
     def _query(self, place: str, table: Derived, left_out: Sequence[str] = ()) -> str:
         sql = with_literals(table.query, self.values, f"{self.pack.origin}: {place}").strip()
         if left_out:
@@ -198,18 +232,7 @@ class _Builder:
         common: dict[str, str] = {}
         uses = Counter(self._references(place, table.query))
         self._collect(place, table.query, common, uses)
-        if MINOR_UNITS in sql or any(MINOR_UNITS in each for each in common.values()):
-            common = {MINOR_UNITS: minor_units_table(), **common}
-        # Without materialization, the engine may compute an input again for every use, and inputs of inputs more often.
-        listed = ",\n".join(
-            f"{sql_identifier(name)} AS {'MATERIALIZED ' if uses[name] > 1 else ''}(\n{text}\n)"
-            for name, text in common.items()
-        )
-        if not listed:
-            return sql
-        if re.match(r"WITH\s", sql, re.IGNORECASE):
-            return f"WITH {listed},\n{sql[4:].lstrip()}"
-        return f"WITH {listed}\n" + (sql if re.match(r"SELECT\s", sql, re.IGNORECASE) else f"SELECT * FROM (\n{sql}\n)")
+        return _with_common(sql, common, uses)
 
     def _collect(self, place: str, query: str, common: dict[str, str], uses: Counter[str]) -> None:
         """Add the inputs that a query reads to ``common``, those that others need first, and count their ``uses``."""
@@ -271,3 +294,47 @@ class _Builder:
 
     def _error(self, place: str, found: str, expected: str = "", cure: str = "") -> SignalsError:
         return SignalsError(f"the pack {self.pack.origin}: {place} cannot be used: {found}", expected, cure)
+
+
+def _with_common(sql: str, common: Mapping[str, str], uses: Counter[str]) -> str:
+    """Return a query with the inputs that it reads, directly or through others.
+
+    Parameters
+    ----------
+    sql : the query.
+    common : the SELECT of each input, those that others need first.
+    uses : how often each is read.
+    """
+    if MINOR_UNITS in sql or any(MINOR_UNITS in each for each in common.values()):
+        common = {MINOR_UNITS: minor_units_table(), **common}
+    # Without materialization, the engine may compute an input again for every use, and inputs of inputs more often.
+    listed = ",\n".join(
+        f"{sql_identifier(name)} AS {'MATERIALIZED ' if uses[name] > 1 else ''}(\n{text}\n)"
+        for name, text in common.items()
+    )
+    if not listed:
+        return sql
+    if re.match(r"WITH\s", sql, re.IGNORECASE):
+        return f"WITH {listed},\n{sql[4:].lstrip()}"
+    return f"WITH {listed}\n" + (sql if re.match(r"SELECT\s", sql, re.IGNORECASE) else f"SELECT * FROM (\n{sql}\n)")
+
+
+def _given_name(bound: BoundInput, column: str, values: Mapping[str, OptionValue]) -> str:
+    """Return the name of a column in the table that the input reads."""
+    if bound.relation is None:
+        return column
+    names = with_names(bound.input.columns[column].names or (column,), values)
+    spellings = {name.lower() for name in bound.relation.columns}
+    return next((n for n in names if {n.lower(), n.partition(".")[0].lower()} & spellings), column)
+
+
+def effect_of_others(about: InputColumn) -> str:
+    """Return what happens to rows whose value in a column is not in its list.
+
+    Parameters
+    ----------
+    about : the column.
+    """
+    if about.effect:
+        return about.effect
+    return "left out" if about.others == DROP else f"read as {about.others}" if about.others else "read as unknown"

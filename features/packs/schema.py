@@ -20,6 +20,9 @@ Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=120)], ...
 InputNames = Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=50)]
 OptionValue = str | bool | int | float | tuple[str, ...]
 
+DROP = "drop"
+"""How an unknown value is handled if its row is left out."""
+
 
 class PackPart(BaseModel):
     """A part of a pack file: frozen, without unknown keys."""
@@ -38,17 +41,34 @@ class InputColumn(PackPart):
         ``{option}`` is the name that the user's option of the type ``column`` gives.
     required : whether a table without this column is not this input.
     epoch : the unit of instants that are stored as numbers.
+    values : for text, every value that the SQL of the pack understands. Values are compared without regard to case, and
+        the SQL reads them as they are written here. ``{option}`` stands for the values of an option of the type
+        ``list``.
+    others : how a value that is not in ``values`` is read: ``""`` as unknown, ``"drop"`` not at all, because its row is
+        left out, and another one as that value. `connect` and `check` count these rows.
+    effect : what follows from ``others``, in the words of the finding, if it does not say enough.
     """
 
     type: ColumnType
     names: Names = ()
     required: bool = False
     epoch: Epoch = "s"
+    values: Names = ()
+    others: str = ""
+    effect: str = ""
 
     @model_validator(mode="before")
     @classmethod
     def _from_type(cls, given: Any) -> Any:
         return {"type": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _check_values(self) -> Self:
+        if self.values and self.type != "text":
+            raise PydanticCustomError("values", "Input should have values only for the type text")
+        if self.others not in ("", DROP, *self.values) or (self.others and not self.values):
+            raise PydanticCustomError("others", 'Input should be "", "drop" or one of values')
+        return self
 
 
 class Latest(PackPart):
@@ -171,10 +191,12 @@ class Assumption(PackPart):
         names are further columns of the query.
     query : one SELECT of one row with a column ``n``. The statement is not shown if n is 0. Without a query it always
         is.
+    finding : whether `check` shows it too, because it concerns values that the pack does not understand.
     """
 
     text: Text
     query: Sql | None = None
+    finding: bool = False
 
 
 class Identity(PackPart):

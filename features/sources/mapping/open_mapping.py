@@ -28,6 +28,7 @@ from features.sources.mapping.names import FILES_SCHEMA, Names
 from features.sources.mapping.other_inputs import mapped_files, open_database_tables
 from features.sources.mapping.pack_parts import (
     SourcePack,
+    finding_notes,
     not_replaced,
     pack_relations,
     pack_rules,
@@ -186,7 +187,12 @@ class _Opening:
             self.connection,
             contract,
             str(self.mapping.path),
-            notes=[*self.builder.notes, *notes, *unrecorded_notes(records)],
+            notes=[
+                *finding_notes(self.connection, given),
+                *self.builder.notes,
+                *notes,
+                *unrecorded_notes(records),
+            ],
             partitions=dict.fromkeys(contract, keys),
             data_through=self.mapping.data_through,
             synced_through=max(filter(None, map(self._synced_through, given.values())), default=None),

@@ -12,7 +12,7 @@ import duckdb
 from features.errors import SignalsError
 from features.packs.inputs import Relation
 from features.packs.pack import SUFFIX, Pack, read_pack, shipped_pack
-from features.packs.queries import PackQueries, pack_queries
+from features.packs.queries import AssumptionQuery, PackQueries, pack_queries
 from features.sources.mapping.file_schema import TableMapping
 from features.sources.mapping.mapping_file import Mapping
 from features.sources.mapping.named_sources import SourceTables
@@ -128,6 +128,39 @@ def pack_relations(queries: PackQueries) -> dict[str, str]:
     relations = {f"pack_{table}": sql for table, sql in queries.tables.items()}
     relations |= {name: sql for name, sql in (("pack_keys", queries.accounts), ("pack_users", queries.users)) if sql}
     return relations
+
+
+def assumption_text(connection: Backend, assumption: AssumptionQuery) -> str:
+    """Return the sentence of an assumption with its count; empty if the count is zero.
+
+    Parameters
+    ----------
+    connection : the engine with the tables that the pack reads.
+    assumption : the assumption.
+    """
+    row: dict[str, object] = {}
+    if assumption.query:
+        cursor = connection.con.execute(assumption.query)
+        names = [str(column[0]) for column in cursor.description or ()]
+        row = dict(zip(names, cursor.fetchone() or (), strict=False))
+    return assumption.sentence(row)
+
+
+def finding_notes(connection: Backend, queries: MappingABC[str, PackQueries]) -> list[str]:
+    """Return a note for each kind of values that packs do not understand, with the number of rows.
+
+    Parameters
+    ----------
+    connection : the engine with the tables that the packs read.
+    queries : the queries of the pack of each source.
+    """
+    texts = (
+        (source, assumption_text(connection, each))
+        for source, some in queries.items()
+        for each in some.assumptions
+        if each.finding
+    )
+    return [f"{source}: {text.rstrip('.')}" for source, text in texts if text]
 
 
 def publish_query(connection: Backend, source: str, name: str, sql: str) -> None:
