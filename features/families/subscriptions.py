@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from features.definitions.aggregations import TENURE, Count, IntervalSum, Measure, Newest, Oldest, Term, from_column
+from features.definitions.aggregations import (
+    TENURE,
+    Count,
+    IntervalSum,
+    Measure,
+    Newest,
+    Oldest,
+    Rows,
+    Term,
+    from_column,
+)
 from features.definitions.feature import Family, Feature
 from features.definitions.windows import HALF_YEAR, YEAR
 from features.families.peers import TERM_FEATURES
@@ -16,18 +26,29 @@ _START: dict[str, Any] = {"at": "started_at", "known_at": "started_at"}
 _END: dict[str, Any] = {"at": "ended_at", "known_at": "ended_at"}
 _NOTICE: dict[str, Any] = {"at": "notice_at", "known_at": "notice_at"}
 
+
+def _having(column: str, value: str) -> dict[str, Any]:
+    """Return the arguments of a measure of the rows with a value."""
+
+    def pick(rows: Rows) -> Any:
+        return (rows[column] == value).fill_null(False)
+
+    return {"where": pick, "counts": ((column, (value,)),)}
+
+
 ARR = IntervalSum("subscriptions", "arr", **_START, value=lambda t: t.arr)
 SEATS = IntervalSum("subscriptions", "seats", **_START, value=lambda t: t.seats)
 USAGE_LIMIT = IntervalSum("subscriptions", "limit", **_START, value=lambda t: t.usage_limit)
 PRODUCTS = IntervalSum("subscriptions", "products", **_START)
 STARTED = Oldest("subscriptions", "started", **_START)
-UPGRADES = Count("subscriptions", "upgrades", **_END, where=lambda t: (t.end_reason == "upgraded").fill_null(False))
-DOWNGRADES = Count("subscriptions", "downgrades", **_END, where=lambda t: (t.end_reason == "downgraded").fill_null(False))
-RENEWALS = Count("subscriptions", "renewals", **_END, where=lambda t: (t.end_reason == "renewed").fill_null(False))
+ENDS = Count("subscriptions", "ends", **_END)
+UPGRADES = Count("subscriptions", "upgrades", **_END, **_having("end_reason", "upgraded"))
+DOWNGRADES = Count("subscriptions", "downgrades", **_END, **_having("end_reason", "downgraded"))
+RENEWALS = Count("subscriptions", "renewals", **_END, **_having("end_reason", "renewed"))
 NOTICES = IntervalSum("subscriptions", "notices", **_NOTICE, column="notice_at")
 LAST_NOTICE = Newest("subscriptions", "last_notice", **_NOTICE)
-PAUSED = IntervalSum("subscriptions", "paused", **_START, column="status", where=lambda t: (t.status == "paused").fill_null(False))
-PAST_DUE = IntervalSum("subscriptions", "past_due", **_START, column="status", where=lambda t: (t.status == "past_due").fill_null(False))
+PAUSED = IntervalSum("subscriptions", "paused", **_START, column="status", **_having("status", "paused"))
+PAST_DUE = IntervalSum("subscriptions", "past_due", **_START, column="status", **_having("status", "past_due"))
 UNKNOWN = IntervalSum("subscriptions", "unknown", **_START, where=lambda t: t.arr.isnull())
 """Active subscriptions whose terms at the time were overwritten in the source (see `features.signals.contract_terms`)."""
 OVERWRITTEN = Count("subscriptions", "overwritten", **_START, where=lambda t: t.arr.isnull())
@@ -122,7 +143,7 @@ FEATURES: tuple[Feature, ...] = (
         "days since the account returned after it had left", direction="lowers_risk",
     ),
     _feature(
-        "expansions_364d", UPGRADES.covering(_past("past_expansions_year"), YEAR), "past expansions", "expansions",
+        "expansions_364d", ENDS.covering(_past("past_expansions_year"), YEAR), "past expansions", "expansions",
         "expansions by 5% or more in the last 364 days", chance="raises_chance",
     ),
     _feature(
@@ -134,7 +155,7 @@ FEATURES: tuple[Feature, ...] = (
         "days since the last expansion by 5% or more", chance="lowers_chance",
     ),
     _feature(
-        "contractions_364d", DOWNGRADES.covering(_past("past_contractions_year"), YEAR), "past contractions", "contractions",
+        "contractions_364d", ENDS.covering(_past("past_contractions_year"), YEAR), "past contractions", "contractions",
         "contractions by 5% or more in the last 364 days", direction="raises_risk",
     ),
     _feature(

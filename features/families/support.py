@@ -27,11 +27,14 @@ def _severe(rows: Rows) -> Any:
     return rows.severity.isin(SEVERE)
 
 
+_SEVERE: dict[str, Any] = {"where": _severe, "counts": (("severity", SEVERE),)}
+
+
 TICKETS = Count("support", "tickets")
-SEVERE_TICKETS = Count("support", "severe", where=_severe)
+SEVERE_TICKETS = Count("support", "severe", **_SEVERE)
 ESCALATED = Count("support", "escalated", column="escalated", where=lambda t: t.escalated.fill_null(False))
 OPEN = IntervalSum("support", "open", at="known_at", end="resolved_known_at")
-OPEN_SEVERE = IntervalSum("support", "open_severe", at="known_at", end="resolved_known_at", where=_severe)
+OPEN_SEVERE = IntervalSum("support", "open_severe", at="known_at", end="resolved_known_at", **_SEVERE)
 # A satisfaction score becomes known at the resolution, so its sum and its count are dated there.
 _RATED: dict[str, Any] = {"at": "resolved_at", "known_at": "csat_known_at"}
 _RESOLVED: dict[str, Any] = {"at": "resolved_at", "known_at": "resolved_known_at"}

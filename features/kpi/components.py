@@ -207,7 +207,9 @@ def churn_parts(
     ]
     if span == "year":
         unpaid = active["churned"].where(active["kind"] == "involuntary", 0.0)
-        unpaid = unpaid.where(sure)
+        # If no churn has a reason, the source does not record reasons.
+        without_reasons = bool(lost.eq(1.0).any()) and not bool(active["reason"].notna().any())
+        unpaid = unpaid.where(sure & (not without_reasons))
         parts.append(kpi_part("involuntary_churn_year", accounts, unpaid, active["churned"], start, overwritten=gone))
     return pd.concat(parts, ignore_index=True)
 

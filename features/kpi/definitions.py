@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from features.families.engagement import MISSED
 
 Direction = Literal["higher", "lower"]
 Unit = Literal["share", "points", "days", "of 5", "accounts", "currency"]
 Over = Literal["period", "month", "year", "instant"]
 
+Counted: TypeAlias = tuple[str, str, tuple[str, ...]]
+"""A table, one of its columns, and some of the column's values."""
+
 _START = "ARR at the start"
+HELD = ("attended", "completed")
+"""Outcomes of business reviews that were held."""
 AT_START, IN_PERIOD, AT_INSTANT = "at the start", "in the period", "at that date"
 """When contract terms must be known (`Kpi.terms`)."""
 
@@ -28,6 +35,8 @@ class Kpi:
     numerator, denominator : descriptions of what is summed over accounts. The value is ``factor`` times their quotient;
         without a denominator it is the numerator.
     needs : groups of tables; the source must have one table of each group.
+    counts : tables with a column and some of its values. A table that cannot record any of these values counts as
+        missing.
     nothing : why the value is unknown if there is nothing to divide by.
     terms : when the contract terms that it depends on apply; empty if it depends on none. If a source has overwritten
         the terms of more than a few accounts, it is unknown (see `features.signals.contract_terms`).
@@ -44,6 +53,7 @@ class Kpi:
     nothing: str = "no account was active at its start"
     factor: float = 1.0
     terms: str = ""
+    counts: tuple[Counted, ...] = ()
 
     @property
     def not_above_zero(self) -> str:
@@ -102,6 +112,7 @@ KPIS: tuple[Kpi, ...] = (
         (("subscriptions",),),
         "no account churned",
         terms=AT_START,
+        counts=(("subscriptions", "end_reason", ("nonpayment",)),),
     ),
     Kpi("expansion_rate", "Expansion rate", "share", "higher", "period", "expanded ARR", _START, terms=AT_START),
     Kpi(
@@ -170,6 +181,7 @@ KPIS: tuple[Kpi, ...] = (
         "accounts active at the end that reached first value in the period",
         (("outcomes",),),
         "no account reached first value in the period",
+        counts=(("outcomes", "kind", ("first_value",)),),
     ),
     Kpi(
         "adoption",
@@ -194,6 +206,7 @@ KPIS: tuple[Kpi, ...] = (
         (("outcomes",),),
         "there were no answers",
         100.0,
+        counts=(("outcomes", "kind", ("nps",)),),
     ),
     Kpi(
         "csat",
@@ -205,6 +218,7 @@ KPIS: tuple[Kpi, ...] = (
         "CSAT answers of surveys and resolved tickets",
         (("outcomes", "support"),),
         "there were no answers",
+        counts=(("outcomes", "kind", ("csat",)),),
     ),
     Kpi(
         "dau_wau",
@@ -238,6 +252,11 @@ KPIS: tuple[Kpi, ...] = (
         "business reviews held, missed or canceled",
         (("engagement",),),
         "no business review was due",
+        counts=(
+            ("engagement", "kind", ("qbr",)),
+            ("engagement", "outcome", HELD),
+            ("engagement", "outcome", MISSED),
+        ),
     ),
     Kpi(
         "save_rate",
@@ -249,6 +268,7 @@ KPIS: tuple[Kpi, ...] = (
         "interventions closed as saved or lost, without held-out accounts",
         (("interventions",),),
         "no intervention was closed",
+        counts=(("interventions", "result", ("saved",)), ("interventions", "result", ("lost",))),
     ),
     Kpi(
         "renewals_due",
@@ -296,6 +316,7 @@ KPIS: tuple[Kpi, ...] = (
         "",
         (("outcomes",),),
         _NO_ACCOUNT,
+        counts=(("outcomes", "kind", ("nps",)),),
     ),
 )
 """All KPIs, in display order."""

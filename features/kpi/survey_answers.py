@@ -13,13 +13,12 @@ from features.aggregation.passes import known_before_us
 from features.definitions.aggregations import FIXED_POINT
 from features.families.engagement import MISSED
 from features.families.outcomes import DETRACTOR_UP_TO, PROMOTER_FROM
+from features.kpi.definitions import HELD
 from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros
 from features.utils.periods import Period
-
-HELD = ("attended", "completed")
 
 PERIOD = ibis.table({"start": "int64", "end": "int64", "known": "int64"}, name="kpi_period")
 """One row: the period [start, end) and the instant before which rows must be known (microseconds)."""

@@ -301,14 +301,32 @@ def _missing(signals: OpenSignals, period: Period) -> dict[str, str]:
     known = history_start(signals)
     found = {}
     for kpi in KPIS:
-        lacking = [group for group in kpi.needs if not any(signals.has(name) for name in group)]
+        why = next((why for group in kpi.needs if (why := _unrecorded(kpi, group, signals))), None)
         if signals.states is not None and signals.states.sole and kpi.over != "instant":
             found[kpi.code] = "the source shows the accounts at one date"
-        elif lacking:
-            found[kpi.code] = f"the source has no {' or '.join(lacking[0])}"
+        elif why is not None:
+            found[kpi.code] = why
         elif kpi.code.startswith("logo_") and known is not None and starts[kpi.over] < known:
             found[kpi.code] = f"the source does not show who left before {to_iso(known)}"
     return found
+
+
+def _unrecorded(kpi: Kpi, group: tuple[str, ...], signals: OpenSignals) -> str | None:
+    """Return why no table of a group can show what a KPI counts; None if one of them can."""
+    there = [name for name in group if signals.has(name)]
+    if not there:
+        return f"the source has no {' or '.join(group)}"
+    lacks = [_not_recordable(kpi, name, signals) for name in there]
+    return None if None in lacks else f"the source cannot record {' and '.join(filter(None, lacks))}"
+
+
+def _not_recordable(kpi: Kpi, table: str, signals: OpenSignals) -> str | None:
+    """Return what a KPI counts and a table cannot record; None if it can record everything."""
+    records = signals.records.get(table, {})
+    for name, column, values in kpi.counts:
+        if name == table and column in records and not records[column] & set(values):
+            return f"the {column} {' or '.join(values)} in {table}"
+    return None
 
 
 def _span(period: Period) -> dict[str, str]:

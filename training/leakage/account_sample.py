@@ -8,9 +8,11 @@ from zlib import crc32
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.contract.current_contract import current_tables
 from features.signals.signals import OpenSignals
+from features.sources.account_states import KEYS, AccountStates
 from features.sources.engine import collect, contract_table, create_table, fetch
 from features.utils.dates import WEEK_DAYS, Grid, midnight
 
@@ -82,6 +84,26 @@ def sampled_tables(signals: OpenSignals, accounts: Sequence[str], rows: int = MA
         step = 1 if name == "accounts" else max(-(-int(size["n"]) // rows), 1)
         tables[name] = collect(signals.connection, _every, name, step)
     return tables
+
+
+def sampled_states(signals: OpenSignals, accounts: Sequence[str]) -> AccountStates | None:
+    """Return the states of some accounts; None if the source has no states.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    accounts : the accounts.
+
+    Returns
+    -------
+    AccountStates or None
+    """
+    if signals.states is None:
+        return None
+    owners = signals.states.rows[KEYS[0]].cast(pa.string())
+    return AccountStates(
+        signals.states.rows.filter(pc.is_in(owners, pa.array(accounts, pa.string()))), signals.states.sole
+    )
 
 
 def _size(name: str) -> ibis.Table:

@@ -28,7 +28,7 @@ from features.utils.progress import Progress, no_progress, subprogress
 from models.targets import TARGETS
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, label_snapshots
-from training.leakage.account_sample import sampled_accounts, sampled_tables, spread_dates
+from training.leakage.account_sample import sampled_accounts, sampled_states, sampled_tables, spread_dates
 from training.leakage.due_renewals import compare_due_shares
 from training.leakage.function_checks import FUNCTION_CHECKS, function_catalogue, function_findings
 from training.leakage.late_arrivals import LATE_DAYS, arrivals
@@ -130,7 +130,8 @@ def _check(subject: _Subject, progress: Progress, began: float) -> LeakReport:
     progress(0.0, "choosing accounts to rebuild")
     tables = sampled_tables(signals, accounts)
     at = f"{len(accounts):,} accounts, {grid.n} dates from {to_iso(grid.first)} to {to_iso(grid.last)}"
-    findings = rebuild_findings(tables, grid, signals, catalogue, config, subprogress(progress, 0.05, 0.7))
+    states = sampled_states(signals, accounts)
+    findings = rebuild_findings(tables, grid, signals, catalogue, config, subprogress(progress, 0.05, 0.7), states)
     checks = [CheckRun(check, CHECK_TEXTS[check], at) for check in CHANGES]
     if len(functions := function_catalogue(catalogue)):
         findings += function_findings(tables, grid, signals, functions, config, subprogress(progress, 0.7, 0.8))

@@ -86,7 +86,7 @@ def function_findings(
 
     def build(rows: ContractTables, shift: timedelta = timedelta(0)) -> pd.DataFrame:
         through, dates = signals.data_through + FAR_AHEAD - shift, Grid(grid.first - shift, grid.every_days, grid.n)
-        frame = altered_snapshot(rows, signals.origin, through, LONG_AGO, dates, catalogue, config)
+        frame = altered_snapshot(rows, signals, through, LONG_AGO, dates, catalogue, config)
         return frame.assign(as_of=frame["as_of"] + shift).set_index(list(KEYS)).sort_index()
 
     progress(0.0, "computing functions")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -13,11 +13,13 @@ import pandas as pd
 from features.catalogue.catalogue import KEYS, Catalogue
 from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
+from features.sources.account_states import AccountStates
 from features.sources.base import from_tables
 from features.utils.dates import Grid, to_iso
 from features.utils.progress import Progress, no_progress
 from training.config import TrainConfig
 from training.leakage.account_sample import ContractTables
+from training.leakage.altered_states import drop_future_states, perturb_future_states, repeat_states
 from training.leakage.future_perturbation import drop_future, perturb_future, repeat_rows
 from training.leakage.report import Check, LeakFinding
 
@@ -34,11 +36,13 @@ FAR_AHEAD = timedelta(days=2000)
 
 @dataclass(frozen=True)
 class _Rebuild:
-    """One rebuild: its check, the last compared date, the function that alters the rows, and the rebuilt dates."""
+    """One rebuild: its check, the last compared date, the functions that alter rows and states, and the rebuilt
+    dates."""
 
     check: Check
     until: datetime
     alter: Callable[[], ContractTables]
+    alter_states: Callable[[AccountStates], AccountStates]
     grid: Grid
 
 
@@ -49,6 +53,7 @@ def rebuild_findings(
     catalogue: Catalogue,
     config: TrainConfig,
     progress: Progress = no_progress,
+    states: AccountStates | None = None,
 ) -> list[LeakFinding]:
     """Rebuild from each altered source, and report every feature that is not bit-identical.
 
@@ -59,6 +64,7 @@ def rebuild_findings(
     signals : the source of the sample.
     catalogue, config : features and settings of the snapshots; the seed chooses the generated rows.
     progress : progress callback.
+    states : states of the sample (see `training.leakage.account_sample.sampled_states`).
 
     Returns
     -------
@@ -66,16 +72,17 @@ def rebuild_findings(
         One for each check and feature, with the dates at which it changed.
     """
 
-    def build(rows: ContractTables, dates: Grid) -> pd.DataFrame:
+    def build(rows: ContractTables, some: AccountStates | None, dates: Grid) -> pd.DataFrame:
         through = signals.data_through + FAR_AHEAD
-        return altered_snapshot(rows, signals.origin, through, signals.history_from, dates, catalogue, config)
+        return altered_snapshot(rows, signals, through, signals.history_from, dates, catalogue, config, some)
 
     progress(0.0, "rebuilding a sample")
-    original, rebuilds = build(tables, grid), _rebuilds(tables, grid, config.seed)
+    original, rebuilds = build(tables, states, grid), _rebuilds(tables, grid, config.seed)
     changed: dict[tuple[Check, str], list[datetime]] = {}
     for i, rebuild in enumerate(rebuilds):
         progress((i + 1) / (len(rebuilds) + 1), f"{rebuild.check}: {to_iso(rebuild.until)}")
-        rebuilt, last = build(rebuild.alter(), rebuild.grid), pd.Timestamp(rebuild.until)
+        altered = None if states is None else rebuild.alter_states(states)
+        rebuilt, last = build(rebuild.alter(), altered, rebuild.grid), pd.Timestamp(rebuild.until)
         expected = original[(original["as_of"] >= pd.Timestamp(rebuild.grid.first)) & (original["as_of"] <= last)]
         for name in differing_features(expected, rebuilt[rebuilt["as_of"] <= last]):
             changed.setdefault((rebuild.check, name), []).append(rebuild.until)
@@ -84,24 +91,26 @@ def rebuild_findings(
 
 def altered_snapshot(
     rows: ContractTables,
-    origin: str,
+    signals: OpenSignals,
     data_through: datetime,
     history_from: datetime | None,
     dates: Grid,
     catalogue: Catalogue,
     config: TrainConfig,
+    states: AccountStates | None = None,
 ) -> pd.DataFrame:
-    """Return the snapshots of altered rows.
+    """Return the snapshots of altered rows. What the source cannot record is unknown, as in its own snapshots.
 
     Parameters
     ----------
     rows : the tables.
-    origin : the name of the source, for messages.
+    signals : the source of the rows, with its name and with the values that it can record.
     data_through, history_from : as in `features.signals.signals.read_signals`.
     dates : the dates.
     catalogue, config : features and settings of the snapshots.
+    states : the states of the accounts; None without any.
     """
-    altered = from_tables(rows, origin)
+    altered = replace(from_tables(rows, signals.origin), records=signals.records, states=states)
     # A few thousand rows are not worth several threads.
     altered.connection.raw_sql("SET threads = 1")
     opened = read_signals(altered, data_through, history_from, sound=True)
@@ -133,10 +142,13 @@ def _rebuilds(tables: ContractTables, grid: Grid, seed: int) -> list[_Rebuild]:
     for i, date in enumerate(grid.as_ofs):
         # Only the dates that are compared are built: functions never see generated rows.
         until = Grid(grid.first, grid.every_days, i + 1)
-        rebuilds.append(_Rebuild("future added", date, partial(perturb_future, tables, date, seed), until))
+        added = partial(perturb_future, tables, date, seed), partial(perturb_future_states, as_of=date, seed=seed)
+        rebuilds.append(_Rebuild("future added", date, *added, until))
         # Without the future, only the date itself is built, as in scoring.
-        rebuilds.append(_Rebuild("future dropped", date, partial(drop_future, tables, date), Grid.single(date)))
-    rebuilds.append(_Rebuild("rows repeated", grid.last, partial(repeat_rows, tables, seed), grid))
+        dropped = partial(drop_future, tables, date), partial(drop_future_states, as_of=date)
+        rebuilds.append(_Rebuild("future dropped", date, *dropped, Grid.single(date)))
+    repeated = partial(repeat_rows, tables, seed), partial(repeat_states, seed=seed)
+    rebuilds.append(_Rebuild("rows repeated", grid.last, *repeated, grid))
     return rebuilds
 
 
