@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from features.utils.arrays import Bools, Floats
+from features.utils.arrays import Bools, Floats, Texts
 from models.health.rubric_schema import (
     GradeStep,
     PercentileSignal,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 RUBRICS = Path(__file__).parents[1] / "rubrics"
 DEFAULT_RUBRIC = "five-dimensions"
 SPREADSHEET_RUBRIC = "spreadsheet"
+
 
 #: The band of an account without enough data for a score.
 INSUFFICIENT = "insufficient_data"
@@ -172,11 +173,8 @@ class HealthScores:
     @cached_property
     def band(self) -> pd.Series[str]:
         """The band of the rounded score: green, yellow, red, or "insufficient_data"."""
-        bands, score = self.rubric.rules.bands, self.score.to_numpy()
-        names = np.full(len(score), INSUFFICIENT, dtype=object)
-        for name, begins in (("red", bands.red), ("yellow", bands.yellow), ("green", bands.green)):
-            names[score >= begins] = name
-        return pd.Series(names, index=self.index, name="band")
+        bands = score_bands(self.rubric.rules, np.asarray(self.score, dtype=np.float64))
+        return pd.Series(bands, index=self.index, name="band", dtype=object)
 
     @cached_property
     def dimensions(self) -> pd.DataFrame:
@@ -221,6 +219,21 @@ class HealthScores:
             out.append((dimension.name, slice(start, start + len(dimension.signals))))
             start += len(dimension.signals)
         return out
+
+
+def score_bands(rules: RubricFile, score: Floats) -> Texts:
+    """Return the band of each score: green, yellow, red, or "insufficient_data" for NaN.
+
+    Parameters
+    ----------
+    rules : the rubric.
+    score : scores, 0 to 100. Shape (n,).
+    """
+    names = np.full(len(score), INSUFFICIENT, dtype=object)
+    bands = rules.bands
+    for name, begins in (("red", bands.red), ("yellow", bands.yellow), ("green", bands.green)):
+        names[score >= begins] = name
+    return names
 
 
 def rubric_files() -> dict[str, Path]:

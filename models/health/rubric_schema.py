@@ -12,6 +12,7 @@ from models.peer_groups.rule_files import RulePart, RulesError, parse_rules
 from models.peer_groups.segments import segment_names
 
 GradeName = Literal["green", "yellow", "red"]
+ParentHealthRule = Literal["own", "worst_child", "arr_weighted_mean"]
 ScorePoints = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 PositiveWeight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 DimensionWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -99,12 +100,16 @@ class RubricFile(RulePart):
 
     If ``weights`` is learned, the weights of the dimensions apply until there is evidence of how strongly each one is
     associated with retention.
+
+    ``parent_health`` says what the health of a parent company is: the score of its own account, the lowest score of the
+    account and all accounts below it (``worst_child``), or their mean weighted by ARR. Accounts keep their own scores.
     """
 
     name: str
     version: str
     weights: Literal["fixed", "learned"] = "fixed"
     minimum_coverage: Annotated[float, Field(ge=0, le=1)]
+    parent_health: ParentHealthRule = "own"
     profiles: Annotated[tuple[WeightProfile, ...], Field(strict=False)] = ()
     bands: Bands
     dimensions: Annotated[tuple[RubricDimension, ...], Field(strict=False, min_length=1)]

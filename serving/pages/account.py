@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from features.errors import BadRequest, HomeError
 from models.explain.reason_text import value_words
+from models.health.parent_health import PARENT_HEALTH_WORDS
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.columns import number_or_null
@@ -89,6 +90,7 @@ def get_account_page(
         compared={target: bool(bundle.comparables.means) for target, bundle in bundles.items()},
         people=people,
         hierarchy=_hierarchy(scored, account),
+        parent_words=PARENT_HEALTH_WORDS,
         arr=number_or_null(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
         renewal=number_or_null(number_column(scored.assessment.frame, RENEWAL)[row]),
         top=axis_maximum(max((*horizons, *intervals), default=1.0)),

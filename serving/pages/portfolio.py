@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
+from models.health.parent_health import PARENT_HEALTH_WORDS
 from models.predictions.payload import format_instant
 from serving.html.links import with_query
 from serving.html.sparklines import axis_maximum, polylines
@@ -30,6 +31,7 @@ from serving.portfolio.account_list import (
     AccountPage,
     Division,
     Order,
+    health_of_parent,
     published_account_list,
 )
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, published_kpis
@@ -92,6 +94,8 @@ def get_portfolio_page(
         by=by,
         groups=groups[:GROUPS],
         more_groups=max(0, len(groups) - GROUPS),
+        company_health=by == "parent" and scored.assessment.champion.rubric.rules.parent_health != "own",
+        parent_words=PARENT_HEALTH_WORDS,
         no_group=NO_GROUP[by],
         divisions={name: DIVISION_NAMES[name] for name in roster.divisions},
         companies=_choices(list(roster.companies), asked.parent),
@@ -190,6 +194,7 @@ def _rows(
         rows.append(
             {
                 **row,
+                "parent_health": health_of_parent(roster, row["account_id"]),
                 "spark": polylines(judged.score[place].tolist(), *SPARK),
                 "act": None if play is None else play.act,
                 "who": None if play is None else play.who,

@@ -10,6 +10,7 @@ from pydantic import Field
 from models.predictions.columns import number_or_null
 from models.predictions.payload import account_row
 from models.predictions.schema import AccountAlert, HealthScore, PredictionWarning, ResponseModel, ScorePoints
+from serving.portfolio.account_list import HealthOfParent, health_of_parent, published_account_list
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -57,6 +58,9 @@ class AccountHealth(HealthScore):
     scored_at: str
     bands: HealthBands
     minimum_coverage: float = Field(description="Below this coverage there is no score.")
+    parent_health: HealthOfParent | None = Field(
+        description="Of the account and all accounts below it; null for an account without children."
+    )
     weakest: str | None = Field(description="The dimension with the fewest points.")
     breakdown: list[HealthDimension]
     alerts: list[AccountAlert] = Field(description="Alerts of this snapshot.")
@@ -90,6 +94,7 @@ def account_health(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
         **prediction["health"],
         "bands": {"green": rules.bands.green, "yellow": rules.bands.yellow, "red": rules.bands.red},
         "minimum_coverage": rules.minimum_coverage,
+        "parent_health": health_of_parent(published_account_list(scored), account_id),
         "weakest": scored.assessment.rule_results.weakest[row],
         "breakdown": _breakdown(scored, row, prediction["health"]["dimensions"]),
     }

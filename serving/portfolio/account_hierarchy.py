@@ -15,7 +15,7 @@ from features.utils.account_hierarchies import top_accounts
 from features.utils.dates import to_iso
 from models.predictions.columns import number_or_null
 from models.predictions.schema import ResponseModel, ScorePoints
-from serving.portfolio.account_list import AccountList, published_account_list
+from serving.portfolio.account_list import AccountList, HealthOfParent, health_of_parent, published_account_list
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import file_version
@@ -33,6 +33,7 @@ class RelatedAccount(ResponseModel):
     churn_probability: float | None
     health: ScorePoints | None
     health_band: str | None
+    parent_health: HealthOfParent | None = Field(description="Of it and all accounts below it; null without children.")
 
 
 class CompanySum(ResponseModel):
@@ -59,6 +60,7 @@ class AccountHierarchy(ResponseModel):
     below: list[RelatedAccount] = Field(description="All accounts below it, by ARR. Empty: it has no children.")
     sums: CompanySum = Field(description="The account and all accounts below it.")
     company: CompanySum = Field(description="The top account and all accounts below it.")
+    company_health: HealthOfParent | None = Field(description="The health of the top account, as a parent.")
 
 
 def account_hierarchy(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
@@ -81,14 +83,13 @@ def account_hierarchy(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]
         )
     top = tops.get(account_id, account_id)
     names = document.get("names", {})
-    below = [_related(each, parents, accounts, names) for each in descendants(account_id, children)]
-    own = _related(account_id, parents, accounts, names)
-    company = (
-        below
-        if top == account_id
-        else [_related(each, parents, accounts, names) for each in descendants(top, children)]
-    )
-    head = own if top == account_id else _related(top, parents, accounts, names)
+
+    def related(account: str) -> dict[str, Any]:
+        return _related(account, parents, accounts, names) | {"parent_health": health_of_parent(roster, account)}
+
+    own, below = related(account_id), [related(each) for each in descendants(account_id, children)]
+    head = own if top == account_id else related(top)
+    company = below if top == account_id else [related(each) for each in descendants(top, children)]
     return {
         "as_of": to_iso(scored.as_of),
         "account_id": account_id,
@@ -98,6 +99,7 @@ def account_hierarchy(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]
         "below": sorted(below, key=lambda each: (-(each["arr"] or 0.0), each["account_id"])),
         "sums": _sums([own, *below]),
         "company": _sums([head, *company]),
+        "company_health": head["parent_health"],
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -13,9 +13,12 @@ import pandas as pd
 from pydantic import BeforeValidator, Field
 
 from features.utils.account_hierarchies import top_accounts
+from models.health.parent_health import ParentHealth, parent_health
+from models.health.rubric_schema import ParentHealthRule
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
+from models.predictions.schema import ResponseModel, ScorePoints
 from models.rules.early_warnings import RENEWAL
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 from serving.snapshots.scored_snapshot import ScoredSnapshot
@@ -71,6 +74,20 @@ class AccountListQuery(SnapshotPageQuery):
     def descending(self) -> bool:
         """Whether to sort in descending order."""
         return self.order in LARGEST_FIRST if self.way is None else self.way == "down"
+
+
+class HealthOfParent(ResponseModel):
+    """The health of a parent: of its account and all accounts below it, by the rule of the rubric."""
+
+    rule: ParentHealthRule = Field(
+        description="The rubric's parent_health. own: the parent's own score. worst_child: the lowest score of it and "
+        "all accounts below it. arr_weighted_mean: their mean, weighted by ARR."
+    )
+    score: ScorePoints | None
+    band: Literal["green", "yellow", "red", "insufficient_data"]
+    worst: str | None = Field(description="The account with the lowest score.")
+    scored: Annotated[int, Field(ge=0)] = Field(description="Active accounts with a score.")
+    unscored: Annotated[int, Field(ge=0)] = Field(description="Active accounts without a score.")
 
 
 @dataclass(frozen=True)
@@ -208,6 +225,13 @@ class AccountList:
         return ["segment", *(name for name, found in choices if found)]
 
     @cached_property
+    def parent_health(self) -> Mapping[str, ParentHealth]:
+        """The health of each parent, active or not, by the rule of the rubric."""
+        rules, parents = self.assessment.champion.rubric.rules, self._document.get("parents", {})
+        arr = self.frame["arr"].to_numpy(dtype=np.float64)
+        return parent_health(rules, parents, self.assessment.account_ids, self.assessment.health_score, arr)
+
+    @cached_property
     def _tops(self) -> Mapping[str, str]:
         return top_accounts(self._document.get("parents", {}))
 
@@ -279,6 +303,12 @@ class AccountList:
             values = self.frame[by]
         # A stable sort: the frame is already sorted by id.
         return values.sort_values(ascending=not descending, kind="stable", na_position="last").index.to_numpy()
+
+
+def health_of_parent(roster: AccountList, account: str | None) -> dict[str, Any] | None:
+    """Return the health of a parent (`HealthOfParent`); None for an account that is none."""
+    health = None if account is None else roster.parent_health.get(account)
+    return None if health is None else asdict(health)
 
 
 def published_account_list(scored: ScoredSnapshot) -> AccountList:

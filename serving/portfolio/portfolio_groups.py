@@ -14,7 +14,13 @@ from features.utils.dates import to_iso
 from models.peer_groups.segments import segment_names
 from models.predictions.columns import number_or_null
 from models.predictions.schema import ResponseModel
-from serving.portfolio.account_list import AccountList, Division, published_account_list
+from serving.portfolio.account_list import (
+    AccountList,
+    Division,
+    HealthOfParent,
+    health_of_parent,
+    published_account_list,
+)
 from serving.portfolio.account_products import FELL, UNUSED, product_facts
 from serving.snapshots.portfolio_summary import AccountGroup, group_figures, sum_of_known
 from serving.snapshots.scored_snapshot import ScoredSnapshot
@@ -30,6 +36,9 @@ NO_GROUP: Mapping[Division, str] = {
     "product": "unknown product",
 }
 """The name of the accounts (or ARR) without a group."""
+
+
+_NO_PARENT: Mapping[str, None] = {"name": None, "parent_health": None}
 
 
 class ProductUse(ResponseModel):
@@ -54,6 +63,7 @@ class PortfolioGroup(AccountGroup):
     expected_expanding_arr: float | None = Field(description="Expansion probability times the present ARR.")
     expansion_unknown: Count = Field(description="Accounts without an expansion probability.")
     expansion_ready: Count = Field(description="Accounts that are ready for an expansion offer.")
+    parent_health: HealthOfParent | None = Field(description="Only of parents.")
     use: ProductUse | None = Field(description="Only of products.")
 
 
@@ -90,8 +100,12 @@ def portfolio_groups(roster: AccountList, by: Division) -> list[dict[str, Any]]:
     groups = []
     for key, at in rows.items():
         own = frame.iloc[at]
-        name = roster.companies.get(str(key)) if by == "parent" else None
-        groups.append({"group": key or None, "name": name, **_figures(own, own["arr"]), "use": None})
+        top = str(key) if by == "parent" and key else None
+        about = {
+            "name": None if top is None else roster.companies.get(top),
+            "parent_health": health_of_parent(roster, top),
+        }
+        groups.append({"group": key or None, **about, **_figures(own, own["arr"]), "use": None})
     order = {name: place for place, name in enumerate(segment_names())} if by == "segment" else {}
     return sorted(
         groups,
@@ -106,7 +120,7 @@ def portfolio_groups(roster: AccountList, by: Division) -> list[dict[str, Any]]:
 
 def whole_portfolio(roster: AccountList) -> dict[str, Any]:
     """Return the figures of all accounts (`PortfolioGroup`)."""
-    return {"group": None, "name": None, **_figures(roster.frame, roster.frame["arr"]), "use": None}
+    return {"group": None, **_NO_PARENT, **_figures(roster.frame, roster.frame["arr"]), "use": None}
 
 
 def cached_groups(scored: ScoredSnapshot, roster: AccountList, by: Division) -> list[dict[str, Any]]:
@@ -163,7 +177,7 @@ def _by_product(roster: AccountList) -> list[dict[str, Any]]:
     for product, own in holdings.groupby(holdings["product"].fillna(""), sort=False):
         held = own[own["held"]]
         figures = _figures(roster.frame.iloc[held["row"].to_numpy()], held["arr"])
-        groups.append({"group": product or None, "name": None, **figures, "use": _use(held)})
+        groups.append({"group": product or None, **_NO_PARENT, **figures, "use": _use(held)})
     return sorted(groups, key=lambda each: (each["group"] is None, -(each["arr"] or 0.0), each["group"] or ""))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from case_files import CaseText, SpecCase, SpecError, Topic, parse_table, read_folder, read_text
 
+from models.health.parent_health import parent_health
 from models.health.rubric import load_rubric
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.rule_files import read_rules
@@ -24,9 +25,9 @@ from models.rules.playbook import ModelView
 HERE = Path(__file__).resolve().parent / "rules"
 ACCOUNT, AS_OF = "a", "2026-06-01"
 UNKNOWN, NOTHING = "?", "-"
-INPUTS = ("options", "features", "scores", "models", "published")
+INPUTS = ("options", "features", "scores", "models", "published", "company")
 EVERYONE = "*"
-EXPECTED = ("health", "breakdown", "alerts", "warnings", "onboarding", "expansion", "play")
+EXPECTED = ("health", "parent_health", "breakdown", "alerts", "warnings", "onboarding", "expansion", "play")
 
 HOW_TO_READ = f"""\
 Each case shows facts about some accounts, and then the result of the shipped rules.
@@ -38,6 +39,8 @@ Each case shows facts about some accounts, and then the result of the shipped ru
   has no model.
 - `published` has plays that were published earlier and are not done, and when they were first due.
 - `scores` gives health scores, bands and risk scores by date directly.
+- `company` has the accounts of a company, each with its parent, health score and ARR, and `options` then has the rule of
+  the rubric for the health of parents.
 - The rubric is five-dimensions unless `options` names another.
 - The last table is the expected result. There are no other accounts than those shown, so a single account is at the 50th
   percentile of everything.
@@ -92,10 +95,33 @@ class Case(SpecCase):
         """Return the results of the rules, with the columns and the order of the expectation."""
         if self.expected.name == "alerts":
             return self._alerts()
+        if self.expected.name == "parent_health":
+            return self._parents()
         accounts, evaluation = self.evaluate()
         rows: list[dict[str, Any]] = []
         for row, account in enumerate(accounts):
             rows += [{"account_id": account} | result for result in _results(self.expected.name, evaluation, row)]
+        return rows
+
+    def _parents(self) -> list[dict[str, Any]]:
+        company, (options,) = self._given("company"), self._given("options")
+        active = [row for row in company if row["arr"] != NOTHING]
+        score, arr = (
+            np.array([np.nan if row[name] == UNKNOWN else float(row[name]) for row in active]) for name in ("score", "arr")
+        )
+        rules = load_rubric("five-dimensions").rules.model_copy(update={"parent_health": options["parent_health"]})
+        parents = {row["account_id"]: row["parent"] for row in company if row["parent"] != NOTHING}
+        found = parent_health(rules, parents, [row["account_id"] for row in active], score, arr)
+        rows: list[dict[str, Any]] = [
+            {
+                "account_id": parent,
+                "score": UNKNOWN if each.score is None else each.score,
+                "band": each.band,
+                "worst": each.worst or NOTHING,
+                "unscored": each.unscored,
+            }
+            for parent, each in sorted(found.items())
+        ]
         return rows
 
     def _alerts(self) -> list[dict[str, Any]]:
@@ -138,7 +164,8 @@ def _results(name: str, results: RuleResults, row: int) -> list[dict[str, Any]]:
             }
         ]
     if name == "breakdown":
-        return results.health.breakdown(row)[["signal", "grade", "points", "weight", "adds"]].to_dict("records")
+        parts = results.health.breakdown(row)[["signal", "grade", "points", "weight", "adds"]].to_dict("records")
+        return [{str(column): value for column, value in part.items()} for part in parts]
     if name == "warnings":
         return [
             {

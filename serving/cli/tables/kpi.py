@@ -174,7 +174,8 @@ def _groups(payload: Mapping[str, Any], division: Division) -> Table:
     table.add_column(division, min_width=len(NO_GROUP["product"]))
     by_product = division == "product"
     headings = ["accounts", "ARR", "ARR at risk", *(() if by_product else ("churns",))]
-    headings += [*codes, *(("users", "adoption", "unused") if by_product else ())]
+    by_parent = any(group["parent_health"] is not None for group in payload["groups"][division])
+    headings += [*codes, *(("users", "adoption", "unused") if by_product else ()), *(("health",) if by_parent else ())]
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     groups = payload["groups"][division]
@@ -189,11 +190,20 @@ def _groups(payload: Mapping[str, Any], division: Division) -> Table:
             short_money(group["expected_churned_arr"]),
             *(() if by_product else (number(group["expected_churned_accounts"], 1),)),
             *(in_unit(values.get(code), units[code]) for code in codes),
+            *((_parent_health_cell(group),) if by_parent else ()),
             *(() if use is None else _use_cells(use)),
         )
     if more := sum(group["group"] is not None for group in groups) - len(named):
         table.caption = Text(f"{more:,} more; --json has all of them", style="dim")
     return table
+
+
+def _parent_health_cell(group: Mapping[str, Any]) -> str:
+    """Return the health of a parent by the rule of the rubric."""
+    health = group["parent_health"]
+    if health is None:
+        return ""
+    return "–" if health["score"] is None else f"{health['band']} {number(health['score'], 1)}"
 
 
 def _use_cells(use: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.health.rubric import load_rubric
+from models.health.rubric import load_rubric, rubric_from_text
 from models.health.rubric_editor import revise_rubric_text
 from models.health.rubric_schema import RubricError, WeightProfile
 
@@ -113,3 +113,13 @@ def test_a_table_between_two_dimensions_stays_in_its_place() -> None:
         expected = expected.replace(old, value)
     version = re.compile(r"^version = .*$", re.MULTILINE)
     assert after == "# why\n" + version.sub('version = "2027Q1"', expected)
+
+
+@pytest.mark.parametrize("rule", ["own", "worst_child", "arr_weighted_mean"])
+def test_the_rule_for_parents_stays_in_the_next_version(rule: str) -> None:
+    rubric = load_rubric("five-dimensions")
+    text = rubric.text.replace("\nminimum_coverage", f'\nparent_health = "{rule}"  # agreed in May\nminimum_coverage', 1)
+    weights = {dimension.name: dimension.weight for dimension in rubric.rules.dimensions}
+    after = revise_rubric_text(text, "2027Q1", weights, {"green": 75, "yellow": 40}, "why")
+    assert f'parent_health = "{rule}"  # agreed in May\n' in after
+    assert rubric_from_text(after, "next.toml").rules.parent_health == rule

@@ -20,6 +20,7 @@ from models.health.rubric_schema import RubricError
         ('name = "small"', "", "name: Field required"),
         ("minimum_coverage = 0.5", "minimum_coverage = 2", "minimum_coverage"),
         ('version = "1"', 'version = "1"\nmood = "good"', "mood"),
+        ('version = "1"', 'version = "1"\nparent_health = "best_child"', "parent_health"),
         ('name = "outcomes"', 'name = "usage"', "dimensions.name: usage occurs more than once"),
         (
             '"outcomes.nps_last"',
