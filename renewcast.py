@@ -74,6 +74,7 @@ from features.errors import BadRequest, HomeError, InsufficientData, RenewcastEr
 from features.utils.atomic_files import DISK_ERRORS, write_error
 from features.utils.cli import (
     CLOSED_PIPE,
+    TABLE_FILES,
     USER_MISTAKE,
     AsJson,
     AsOf,
@@ -95,6 +96,7 @@ from serving.cli import (
     home,
     keys,
     kpi,
+    report,
     reviews,
     rule_tables,
     serve,
@@ -189,7 +191,7 @@ FIT_NOTHING = frozenset(
         "worklist",
         "portfolio",
     }
-    | {"cohorts", "qbr", "plan", "reviews", "card", "home", "keys", "webhooks"}
+    | {"cohorts", "qbr", "plan", "report", "reviews", "card", "home", "keys", "webhooks"}
 )
 """Commands that fit no models. They start faster without the modules that do."""
 DEMO_ACCOUNTS = 400
@@ -570,7 +572,7 @@ def _renewals(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Write all due accounts to a .csv, .parquet or .ndjson file."),
+        typer.Option("--out", metavar="FILE", help=f"Write all due accounts to a {TABLE_FILES}."),
     ] = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
@@ -668,8 +670,8 @@ def demo(
 # In the order of the help.
 for commands in (
     connect.app, data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app,
-    rule_tables.app, kpi.app, account_reports.app, forecasts, worklist_command.app, card.app, home.app, serve.app,
-    trials,
+    rule_tables.app, kpi.app, account_reports.app, report.app, forecasts, worklist_command.app, card.app, home.app,
+    serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(holdout.app, name="holdout")

@@ -45,6 +45,7 @@ def test_scoring_imports_neither_mlflow_nor_shap(tmp_path: Path) -> None:
 
 def test_the_service_starts_without_libraries_that_few_requests_need() -> None:
     later = {"ibis", "sqlglot", "duckdb", "scipy.stats", "sklearn", "alembic", "altair", "vl_convert", "mlflow", "shap"}
+    later |= {"lxml", "PIL", "pptx", "xlsxwriter"}
     look = f"print(sorted(name for name in {later} if sys.modules.get(name)), gc.isenabled(), gc.get_freeze_count() > 100_000)"
     assert _python(f"import gc, sys, serving.server.preload; {look}", ROOT) == "[] True True"
 

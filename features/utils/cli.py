@@ -48,9 +48,9 @@ RubricName = Annotated[
     str | None,
     typer.Option("--rubric", metavar="NAME", help="A rubric by name, or a .toml file (default: the champion's)."),
 ]
-OutFile = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="Write every row to a .csv, .parquet or .ndjson file.")
-]
+TABLE_FILES = ".csv, .xlsx, .parquet or .ndjson file"
+"""The files that a table can be written to, in the help of ``--out``."""
+OutFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help=f"Write every row to a {TABLE_FILES}.")]
 PortfolioName = Annotated[
     str | None,
     typer.Option(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ import pyarrow.parquet as pq
 from features.errors import BadRequest
 from features.utils.atomic_files import new_file
 from features.utils.dates import to_iso
+from features.utils.workbook import CellKind, Sheet, SheetColumn, write_workbook
 
-SUFFIXES = (".csv", ".parquet", ".ndjson")
+SUFFIXES = (".csv", ".parquet", ".ndjson", ".xlsx")
 
 
 def suffix_of(path: Path) -> str:
@@ -62,15 +66,16 @@ def formula_note(frame: pd.DataFrame, suffix: str) -> str | None:
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Write ``frame`` to ``path`` as CSV, Parquet or NDJSON, by its extension.
+    """Write ``frame`` to ``path`` as CSV, Parquet, NDJSON or a workbook, by its extension.
 
-    Instants are ISO 8601 text (a date at midnight) in CSV and NDJSON. Unknown is empty in CSV and null elsewhere.
-    Numbers are written so that they are read back as the same float64. Booleans are true and false.
+    Instants are ISO 8601 text (a date at midnight) in CSV and NDJSON. Unknown is empty in CSV and in a workbook, and
+    null elsewhere. Numbers are written so that they are read back as the same float64; in a workbook, with 15 digits.
+    Booleans are true and false. `frame_sheet` describes a workbook.
 
     Raises
     ------
     BadRequest
-        If the format is not supported.
+        If the format is not supported, or a workbook cannot hold the rows.
     HomeError
         If the file cannot be written.
     """
@@ -83,9 +88,59 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
             words = {True: "true", False: "false"}
             columns = {n: [words[v] if isinstance(v, bool) else v for v in _plain(frame[n])] for n in frame.columns}
             pd.DataFrame(columns, dtype="object").to_csv(unfinished, index=False, lineterminator="\n")
+        elif suffix == ".xlsx":
+            write_workbook(unfinished, [frame_sheet(frame)])
         else:
             text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in plain_rows(frame))
             unfinished.write_text(text, encoding="utf-8")
+
+
+SHARES = re.compile(r"(^|[._])(probability|share|coverage|involuntary|low|high|churn|reduction|gap|meant)(_|$)")
+"""Names of columns of shares, which a workbook shows as percentages if their values are from -1 to 1."""
+AMOUNTS = re.compile(r"(^|[._])arr(_|$)")
+"""Names of columns of amounts."""
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def frame_sheet(frame: pd.DataFrame, name: str = "Rows") -> Sheet:
+    """Return the rows as a sheet of a workbook, with typed columns and the column names as headings.
+
+    Text columns that hold only ISO dates become dates, except for ``account_id``. Numbers from -1 to 1 in columns of
+    shares (`SHARES`) are shown as percentages.
+
+    Parameters
+    ----------
+    frame : the rows.
+    name : the name of the sheet.
+
+    Returns
+    -------
+    Sheet
+    """
+    columns, cells = [], []
+    for label in frame.columns:
+        kind, values = _typed_cells(str(label), frame[label])
+        columns.append(SheetColumn(str(label), kind))
+        cells.append(values)
+    return Sheet(name, columns, list(zip(*cells, strict=True)))
+
+
+def _typed_cells(name: str, column: pd.Series[Any]) -> tuple[CellKind, Sequence[Any]]:
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        instants = [None if pd.isna(v) else v.tz_convert("UTC").to_pydatetime(warn=False) for v in column]
+        whole_days = all(v is None or (v.hour, v.minute, v.second, v.microsecond) == (0, 0, 0, 0) for v in instants)
+        return ("date", [None if v is None else v.date() for v in instants]) if whole_days else ("instant", instants)
+    values = _plain(column)
+    known = [v for v in values if v is not None]
+    if known and all(isinstance(v, str) for v in known):
+        if name != "account_id" and all(_ISO_DATE.fullmatch(v) for v in known):
+            return "date", [None if v is None else date.fromisoformat(v) for v in values]
+        return "text", values
+    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in known):
+        return "text", values
+    if SHARES.search(name) and all(-1.0 <= v <= 1.0 for v in known):
+        return "share", values
+    return "money" if AMOUNTS.search(name) else "number", values
 
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

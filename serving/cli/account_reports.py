@@ -41,7 +41,7 @@ def qbr(
 
     asked = Quarter.parse(quarter)
     with progress_bar("reading") as tell:
-        known = _account_facts(signals, account, asked.period, None, rubric, engine, tell)
+        known = account_facts(signals, account, asked.period, None, rubric, engine, tell)
     _write_report(build_review(known, asked.period, asked.name), f"qbr-{asked.name}", out, as_json)
 
 
@@ -64,12 +64,12 @@ def plan(
 
     instant = cutoff_of(signals, as_of)
     with progress_bar("reading") as tell:
-        known = _account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
+        known = account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
     payload = build_plan(known)
     _write_report(payload, f"{payload['kind']}-plan-{payload['as_of'][:10]}", out, as_json)
 
 
-def _account_facts(
+def account_facts(
     signals: str, account: str, period: Period, as_of: datetime | None, rubric: str | None, engine: str, tell: Progress
 ) -> AccountFacts:
     """Collect the facts about one account at ``as_of``, by default at the end of the period or of the data."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.errors import BadRequest
-from features.utils.cli import AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
+from features.utils.cli import TABLE_FILES, AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
 from features.utils.progress import subprogress
 from serving.cli.context import assess_signals, frame_writer, open_store, selected_champion
 
@@ -103,7 +103,7 @@ def design(
 def assign(
     signals: SignalsArgument,
     trial: Annotated[str, typer.Option("--trial", metavar="NAME", help="Name of the trial.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help=f"A {TABLE_FILES}.")],
     as_of: AsOf = None,
     share: ShareOption = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same assignment.")] = 0,

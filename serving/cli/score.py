@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsOf, Engine, PortfolioName, SignalsArgument, progress_bar
+from features.utils.cli import TABLE_FILES, AsOf, Engine, PortfolioName, SignalsArgument, progress_bar
 from features.utils.progress import subprogress
 from serving.cli.context import open_store
 
@@ -17,7 +17,7 @@ app = typer.Typer()
 @app.command()
 def score(
     signals: SignalsArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help=f"A {TABLE_FILES}.")],
     as_of: AsOf = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Save predictions and alerts to the store, and notify webhooks.")

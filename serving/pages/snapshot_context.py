@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from features.errors import RenewcastError
-from models.predictions.columns import number_or_null
 from models.predictions.payload import format_instant
 from serving.common.json_logs import error_location, log_event
 from serving.html import charts
+from serving.portfolio.weekly_health import weekly_health
 from serving.snapshots.live_state import LiveState
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar_or_none
@@ -102,21 +101,4 @@ def health_trend_chart(scored: ScoredSnapshot) -> Markup | None:
 
 def cached_weekly_health(scored: ScoredSnapshot) -> list[dict[str, Any]]:
     """`weekly_health`, cached."""
-    return scored.cache.get("weeks", lambda: weekly_health(scored))
-
-
-def weekly_health(scored: ScoredSnapshot) -> list[dict[str, Any]]:
-    """Return the weekly health of the accounts active at the snapshot date.
-
-    Each week has ``date`` (ISO), ``mean`` (points, None without scores), and the numbers of green, yellow and red
-    accounts.
-    """
-    judged = scored.assessment.rule_results
-    weeks = []
-    for place, week in enumerate(judged.dates):
-        scores, bands = judged.score[:, place], judged.band[:, place]
-        known = scores[~np.isnan(scores)]
-        mean = float(known.mean()) if len(known) else float("nan")
-        counts = {band: int((bands == band).sum()) for band in ("green", "yellow", "red")}
-        weeks.append({"date": format_instant(week.to_pydatetime()), "mean": number_or_null(mean), **counts})
-    return weeks
+    return scored.cache.get("weeks", lambda: weekly_health(scored.assessment))

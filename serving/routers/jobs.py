@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from features.utils.workbook import MEDIA_TYPE
 from models.predictions.payload import format_instant
 from models.predictions.schema import ResponseModel
 from serving.common.errors import UnknownId
@@ -22,14 +23,19 @@ from serving.store import jobs
 router = APIRouter(tags=["jobs"])
 NO_STORE = "The store cannot be reached, or too many jobs are queued; retry after the time in Retry-After."
 JobId = Annotated[str, Path(max_length=40, pattern="^job_[0-9a-f]+$")]
-MEDIA = {"csv": "text/csv", "ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
+MEDIA = {
+    "csv": "text/csv",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": MEDIA_TYPE,
+}
 
 
 class JobRequest(RequestModel):
     """Score a whole portfolio into a file."""
 
     as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot. Default: the latest.")
-    format: Literal["csv", "ndjson", "parquet"] = "csv"
+    format: Literal["csv", "ndjson", "parquet", "xlsx"] = "csv"
 
 
 class JobStatus(ResponseModel):

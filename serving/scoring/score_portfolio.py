@@ -97,8 +97,8 @@ def score(
 ) -> ScoreSummary:
     """Score every account that is active at ``as_of`` with the champion.
 
-    Writes one flat row per account to ``out`` (.csv, .parquet or .ndjson), sorted by account_id: account_id, as_of (an
-    ISO date, or an instant if it is not midnight), and the columns of
+    Writes one flat row per account to ``out`` (.csv, .xlsx, .parquet or .ndjson), sorted by account_id: account_id,
+    as_of (an ISO date, or an instant if it is not midnight), and the columns of
     `models.predictions.portfolio_table.portfolio_rows`. Null is empty in CSV. The same signals, in any order and with
     repeated events, and the same champion give the same bytes. Without a champion the rows have the health score and
     status no_model. The features are the built-in ones and those of the file in RENEWCAST_FEATURES.

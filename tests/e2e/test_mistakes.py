@@ -51,9 +51,9 @@ def test_a_date_that_cannot_be_read(renewcast: Any, tiny: Path, tmp_path: Path) 
 
 
 def test_an_unknown_output_format(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
-    out = tmp_path / "x.xlsx"
+    out = tmp_path / "x.xls"
     result = renewcast("score", tiny, "--as-of", "2025-06-01", "--out", out, home=tmp_path / "home", expect=2)
-    assert ".csv, .parquet, .ndjson" in result.stderr
+    assert ".csv, .parquet, .ndjson, .xlsx" in result.stderr
     assert not out.exists()
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pptx import Presentation
+
+from features.utils.formatting import percent
 
 AT = "2026-09-30"
 
@@ -83,12 +86,35 @@ def test_mistakes_end_with_one_message(world: Any, renewcast: Any, tmp_path: Pat
         (["renewals", world.signals, "--as-of", AT, "--period", "2026Q2"], "ended before"),
         (["renewals", world.signals, "--as-of", AT, "--days", "45"], "30, 60, 90, 120"),
         (["renewals", world.signals], "--as-of is missing"),
-        (["worklist", world.signals, "--as-of", AT, "--out", tmp_path / "list.xlsx"], ".csv"),
+        (["worklist", world.signals, "--as-of", AT, "--out", tmp_path / "list.xls"], ".csv"),
+        (["report", world.signals, "--as-of", AT, "--pptx", tmp_path / "deck.ppt"], ".pptx"),
+        (["report", world.signals, "--as-of", AT, "--internal", "--pptx", tmp_path / "x.pptx"], "--account"),
+        (["report", world.signals, "--as-of", AT, "--account", "nobody", "--pptx", tmp_path / "x.pptx"], "no such account"),
         (["holdout", "design", world.signals, "--as-of", AT, "--save-rate", "nan"], "0.01 to 1"),
         (["holdout", "design", world.signals, "--as-of", AT, "--share", "0"], "0.05 to 0.95"),
         (["holdout", "assign", world.signals, "--as-of", AT, "--trial", " ", "--out", tmp_path / "a.csv"], "printable"),
     ):
         assert words in renewcast(*more, home=world.home, expect=2).stderr
+
+
+@pytest.mark.slow
+def test_presentations_show_the_figures_of_the_commands(
+    world: Any, renewcast: Any, renewals: dict[str, Any], tmp_path: Path
+) -> None:
+    deck, review = tmp_path / "deck.pptx", tmp_path / "review.pptx"
+    renewcast("report", world.signals, "--as-of", AT, "--pptx", deck, home=world.home)
+    text = _text_of(deck)
+    kpis = json.loads(renewcast("portfolio", world.signals, "--as-of", AT, "--json", home=world.home).stdout)
+    nrr = next(each for each in kpis["measures"] if each["measure"] == "nrr")
+    assert f"Net revenue retention is {percent(nrr['value'])} over 12 months" in text
+    account = renewals["accounts"][0]["account_id"]
+    renewcast("report", world.signals, "--account", account, "--quarter", "2026Q3", "--pptx", review, home=world.home)
+    assert "Business review, 2026Q3" in _text_of(review)
+
+
+def _text_of(path: Path) -> str:
+    shapes = [shape for slide in Presentation(str(path)).slides for shape in slide.shapes if shape.has_text_frame]
+    return "\n".join(shape.text_frame.text for shape in shapes)
 
 
 @pytest.mark.slow

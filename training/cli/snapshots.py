@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.utils.cli import AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
+from features.utils.cli import TABLE_FILES, AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
 from features.utils.progress import subprogress
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ app = typer.Typer()
 @app.command()
 def snapshot(
     signals: SignalsArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet, .csv or .ndjson file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help=f"A {TABLE_FILES}.")],
     as_of: AsOf = None,
     first: Annotated[
         str | None, typer.Option("--from", metavar="DATE", help="First date of a series of dates that ends at --as-of.")

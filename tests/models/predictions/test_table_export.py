@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from python_calamine import CalamineWorkbook
 
 from features.errors import BadRequest, HomeError
-from models.predictions.table_export import write_frame
+from models.predictions.table_export import frame_sheet, write_frame
 
 FRAME = pd.DataFrame(
     {
@@ -50,14 +52,47 @@ def test_parquet_reads_back_with_its_types_and_the_same_bytes(tmp_path: Path) ->
     assert (tmp_path / "x.parquet").read_bytes() == (tmp_path / "y.parquet").read_bytes()
 
 
+def test_a_workbook_has_typed_columns(tmp_path: Path) -> None:
+    frame = FRAME.assign(due=["2026-10-01", None], churn_probability=[0.25, np.nan], evil=["=1+1", "-x"], arr=[12.5, -3.0])
+    for name in ("x.xlsx", "y.xlsx"):
+        write_frame(frame, tmp_path / name)
+    rows = CalamineWorkbook.from_path(tmp_path / "x.xlsx").get_sheet_by_index(0).to_python(skip_empty_area=False)
+    assert rows[0] == list(frame.columns)
+    first = dict(zip(rows[0], rows[1], strict=True))
+    assert first == {
+        "account_id": "a", "as_of": date(2026, 9, 30), "p": pytest.approx(0.1 + 0.2), "n": 3, "ready": True, "plan": "pro",
+        "due": date(2026, 10, 1), "churn_probability": 0.25, "evil": "=1+1", "arr": 12.5,
+    }  # fmt: skip
+    second = dict(zip(rows[0], rows[2], strict=True))
+    assert (second["as_of"], second["p"], second["n"], second["plan"], second["due"]) == (datetime(2026, 9, 30, 12), "", "", "", "")
+    assert (tmp_path / "x.xlsx").read_bytes() == (tmp_path / "y.xlsx").read_bytes()
+
+
+def test_columns_of_a_workbook_have_kinds() -> None:
+    frame = pd.DataFrame(
+        {
+            "account_id": ["2026-01-01", "2026-01-02"], "churn_probability": [0.1, 0.2], "expansion_low": [0.0, None],
+            "low_tickets": [3.0, 4.0], "arr": [1.0, 2.0], "arr_at_risk": [1.0, 2.0], "usage.seats_used_share": [0.5, 1.7],
+            "health_score": [50.0, 60.0], "due": ["2026-01-01", None], "late": [True, False],
+            "because": [{"code": "x"}, None],
+        }
+    )  # fmt: skip
+    kinds = {column.title: column.kind for column in frame_sheet(frame).columns}
+    assert kinds == {
+        "account_id": "text", "churn_probability": "share", "expansion_low": "share", "low_tickets": "number", "arr": "money",
+        "arr_at_risk": "money", "usage.seats_used_share": "number", "health_score": "number", "due": "date", "late": "text",
+        "because": "text",
+    }  # fmt: skip
+
+
 def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
     write_frame(FRAME.iloc[:0], tmp_path / "x.csv")
     assert (tmp_path / "x.csv").read_text() == "account_id,as_of,p,n,ready,plan\n"
 
 
 def test_an_unknown_file_type_and_an_unwritable_path_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match=r"\.csv, \.parquet, \.ndjson"):
-        write_frame(FRAME, tmp_path / "x.xlsx")
+    with pytest.raises(BadRequest, match=r"\.csv, \.parquet, \.ndjson, \.xlsx"):
+        write_frame(FRAME, tmp_path / "x.xls")
     (tmp_path / "file").write_text("")
     with pytest.raises(HomeError):
         write_frame(FRAME, tmp_path / "file" / "x.csv")

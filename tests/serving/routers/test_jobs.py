@@ -40,7 +40,7 @@ def store(own_home: Home) -> Any:
     opened.close()
 
 
-@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet", "xlsx"])
 def test_the_result_is_the_file_that_score_writes(own_home: Home, scored_home: Any, tmp_path: Path, form: str) -> None:
     with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
         accepted = client.post("/v1/jobs", json={"format": form})
@@ -51,7 +51,7 @@ def test_the_result_is_the_file_that_score_writes(own_home: Home, scored_home: A
         answer = client.get(result["result"])
         file = tmp_path / f"x.{form}"
         file.write_bytes(answer.content)
-        read = {"csv": pd.read_csv, "ndjson": lambda f: pd.read_json(f, lines=True), "parquet": pd.read_parquet}[form]
+        read = {"csv": pd.read_csv, "ndjson": lambda f: pd.read_json(f, lines=True), "parquet": pd.read_parquet, "xlsx": lambda f: pd.read_excel(f, engine="calamine")}[form]
         results, expected = read(file), pd.read_json(scored_home.summary.out, lines=True)
         assert results["account_id"].tolist() == expected["account_id"].tolist()
         assert results["churn_probability"].to_numpy() == pytest.approx(expected["churn_probability"].to_numpy(), nan_ok=True)

@@ -151,9 +151,9 @@ def test_stale_feeds_and_formula_like_ids_have_notes_and_are_unchanged(
         assert set(ids.values()) < {row["account_id"] for row in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize("name", ["rows.xlsx", "rows", "rows.CSV"])
+@pytest.mark.parametrize("name", ["rows.xls", "rows", "rows.CSV"])
 def test_an_unsupported_format_is_rejected(signals: OpenSignals, own_home: Home, scored_home: Any, name: str) -> None:
-    with pytest.raises(BadRequest, match=r"\.csv, \.parquet, \.ndjson"):
+    with pytest.raises(BadRequest, match=r"\.csv, \.parquet, \.ndjson, \.xlsx"):
         score(signals, scored_home.summary.as_of, own_home.root / name, own_home)
     assert not (own_home.root / name).exists()
 
