@@ -37,10 +37,11 @@ from serving.pages.snapshot_context import (
 )
 from serving.portfolio.account_health import account_health
 from serving.portfolio.account_hierarchy import account_hierarchy
+from serving.portfolio.account_products import FACT_WORDS, account_products
 from serving.routers.interventions import SnoozeRequest, store_snooze
 from serving.schemas.form_fields import digits_to_int, form_fields
 from serving.snapshots.scored_snapshot import ScoredSnapshot
-from serving.snapshots.sidecars import ACCOUNTS
+from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS
 from serving.snapshots.signal_history import SignalHistory
 from serving.store.database import Store
 from serving.store.published_predictions import list_records
@@ -91,6 +92,8 @@ def get_account_page(
         people=people,
         hierarchy=_hierarchy(scored, account),
         parent_words=PARENT_HEALTH_WORDS,
+        products=_products(scored, account),
+        fact_words=FACT_WORDS,
         arr=number_or_null(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
         renewal=number_or_null(number_column(scored.assessment.frame, RENEWAL)[row]),
         top=axis_maximum(max((*horizons, *intervals), default=1.0)),
@@ -138,6 +141,16 @@ def _hierarchy(scored: ScoredSnapshot, account: str) -> dict[str, Any] | None:
         return None
     parent = account_people(scored).get(payload["parent_id"] or "", {})
     return payload | {"parent_name": parent.get("name")}
+
+
+def _products(scored: ScoredSnapshot, account: str) -> list[dict[str, Any]]:
+    """Return the account's products; none if their sidecar is not valid, so that the page shows the rest."""
+    try:
+        products: list[dict[str, Any]] = account_products(scored, account)["products"]
+    except HomeError as error:
+        log_event("companion_refused", name=PRODUCTS, **error_location(error))
+        return []
+    return products
 
 
 def may_write(request: Request) -> bool:

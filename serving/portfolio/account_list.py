@@ -212,9 +212,8 @@ class AccountList:
             for row, account in enumerate(self.assessment.account_ids)
             for each in stored.get(account, ())
         ]
-        frame = pd.DataFrame(rows, columns=["row", *_HOLDING])
-        numbers = dict.fromkeys(_HOLDING[2:], "float64")
-        return frame.astype({"row": "int64", "product": "object", "held": "bool", **numbers})
+        frame = pd.DataFrame(rows, columns=["row", *_HOLDING], dtype=object)
+        return frame.astype({"row": "int64", "held": "bool", **dict.fromkeys(_HOLDING[2:], "float64")})
 
     @cached_property
     def divisions(self) -> list[Division]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,13 @@ FELL: ProductFact = "falling"
 NOT_HELD: ProductFact = "not_held"
 FALL = 0.7
 """Usage of a product is falling if its active users are at most this share of those in the 28 days before."""
+
+
+FACT_WORDS: Mapping[ProductFact, str] = {
+    UNUSED: "not used in the last 28 days",
+    FELL: "active users fell by 30% or more",
+    NOT_HELD: "used without a contract",
+}
 
 
 class AccountProduct(ResponseModel):

@@ -132,10 +132,13 @@ def test_an_account_names_what_is_unused_and_what_is_used_without_a_contract(gro
 
     assert (products("a11")["insights"]["fact"], products("a11")["core"]["fact"]) == ("unused", None)
     assert (products("a10")["core"]["fact"], products("a10")["core"]["held"]) == ("unused", True)
+    assert list(products("a20"))[-1] is None
     assert (products("a30")["insights"]["fact"], products("a30")["insights"]["arr"]) == ("not_held", 0.0)
     prediction = groups_client.get("/v1/accounts/a11/prediction").json()["churn"]["probability"]
     arr = math.fsum(product["arr"] for product in products("a11").values())
     assert math.fsum(product["arr_at_risk"] for product in products("a11").values()) == pytest.approx(prediction * arr, abs=0.005)
+    for account, words in (("a11", "not used in the last 28 days"), ("a30", "used without a contract"), ("a20", "Unknown product")):
+        assert words in groups_client.get(f"/accounts/{account}").text
     assert groups_client.get("/v1/accounts/unknown/products").json()["code"] == "unknown_account"
 
 
@@ -199,5 +202,6 @@ def test_a_source_without_products_has_no_groups_by_product(client: TestClient) 
     payload = _groups(client, "product")
     assert payload["groups"] == []
     assert client.get("/v1/accounts/a10/products").json()["products"] == []
+    assert 'id="products"' not in client.get("/accounts/a10").text
     assert '<select id="product"' not in client.get("/").text
     assert client.get("/", params={"group": "product"}).status_code == 200
