@@ -1,9 +1,15 @@
 """Errors that the user can fix: what was found, what was expected, and the cure.
 
-The command line maps them to exit code 2, the HTTP service to a status. Messages never contain a customer's values.
+The command line maps them to exit code 2, the HTTP service to a status. Messages never contain a customer's values;
+only `UnknownAccount` lists the accounts that a person may have meant.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+CANDIDATES_SHOWN = 8
 
 
 class RenewcastError(Exception):
@@ -61,8 +67,39 @@ class HomeError(RenewcastError):
     """A RENEWCAST_HOME or an output path that cannot be read or written."""
 
 
+class AccountCandidate(NamedTuple):
+    """An account that the user may have meant: its id, and its name if it has one."""
+
+    account_id: str
+    name: str | None
+
+    def __str__(self) -> str:
+        return self.account_id if self.name in (None, "", self.account_id) else f"{self.name} ({self.account_id})"
+
+
 class UnknownAccount(RenewcastError):
-    """An account that is not in the snapshot."""
+    """An account that is not in the snapshot, or of which only a part of the name is known.
+
+    Parameters
+    ----------
+    found, expected, cure : as in `RenewcastError`, without a customer's value.
+    candidates : the accounts that the user may have meant. They are the only values of customers in an error: they are
+        shown to the person who asked, in the terminal, on a page or in Python, and are neither logged nor part of an
+        answer of the API.
+    """
+
+    def __init__(
+        self, found: str, expected: str = "", cure: str = "", candidates: Sequence[AccountCandidate] = ()
+    ) -> None:
+        self.candidates = tuple(candidates)
+        super().__init__(found, expected, cure)
+
+    def __str__(self) -> str:
+        if not self.candidates:
+            return super().__str__()
+        shown = ", ".join(map(str, self.candidates[:CANDIDATES_SHOWN]))
+        more = len(self.candidates) - CANDIDATES_SHOWN
+        return f"{super().__str__()}\nAccounts: {shown}{f', and {more:,} more' if more > 0 else ''}"
 
 
 class UnknownSnapshot(RenewcastError):

@@ -24,6 +24,7 @@ from models.artifacts.champion import Champion
 from models.artifacts.champion import load_champion as load
 from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home, home_at
+from models.predictions.account_lookup import find_account
 from models.predictions.assessment import Assessment
 from models.predictions.payload import account_answer, account_row
 from models.predictions.portfolio_table import portfolio_rows
@@ -340,7 +341,7 @@ def explain(
     signals : Signals
         The open source.
     account_id : str
-        An account that is active at ``as_of``.
+        An account that is active at ``as_of``: its id, its name, or the beginning of its name.
     as_of : str, date, datetime or pandas.Timestamp
         Only what was known before this instant (UTC) counts.
     home : str or path-like, optional
@@ -351,14 +352,14 @@ def explain(
     Returns
     -------
     dict
-        What ``renewcast health SIGNALS --account ID --json`` prints: plain values, None where unknown. ``reasons`` are
-        those of the churn model; each has ``text`` and ``contribution_log_odds``. ``churn["explained"]`` holds the
+        What ``renewcast health SIGNALS --account ACCOUNT --json`` prints: plain values, None where unknown. ``reasons``
+        are those of the churn model; each has ``text`` and ``contribution_log_odds``. ``churn["explained"]`` holds the
         rest of the sum: base + reasons + rest = raw log-odds. ``breakdown`` shows the health score as a sum.
 
     Raises
     ------
     RenewcastError
-        If the account is not active at ``as_of``, or for the reasons of `score`.
+        If the account is not active at ``as_of``, if several accounts can be meant, or for the reasons of `score`.
 
     Examples
     --------
@@ -371,8 +372,9 @@ def explain(
     """
     with _Portfolio(signals, as_of, home, champion) as portfolio:
         assessment = portfolio.assessment
-        parts = assessment.health.breakdown(account_row(assessment, account_id))
-        return account_answer(assessment, account_id, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)}
+        account = find_account(account_id, assessment.known_names, assessment.places)
+        parts = assessment.health.breakdown(account_row(assessment, account))
+        return account_answer(assessment, account, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)}
 
 
 def health(

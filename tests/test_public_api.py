@@ -296,7 +296,7 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
         "the signals .* are closed\n": lambda: renewcast.snapshot(closed, AS_OF),
         "are closed\n": lambda: closed.rows,
         "are closed": lambda: score(closed, AS_OF, home=home),
-        "no such account is active": lambda: renewcast.explain(signals, "unknown", AS_OF, home=home),
+        "no account has this id or name": lambda: renewcast.explain(signals, "unknown", AS_OF, home=home),
         "a capacity of -1": lambda: renewcast.worklist(signals, AS_OF, capacity=-1, home=home),
         "a save rate of 2": lambda: renewcast.worklist(signals, AS_OF, save_rate=2, home=home),
         "there is no churn model": lambda: renewcast.design_holdout(signals, AS_OF, home=home),

@@ -205,6 +205,12 @@ def people(signals: OpenSignals) -> pd.DataFrame:
     return result
 
 
+def account_names(signals: OpenSignals) -> dict[str, str | None]:
+    """Return the name of every account by its id, active or not; None if it has none."""
+    rows = people(signals)
+    return {account: name or None for account, name in zip(rows["account_id"], rows["name"], strict=True)}
+
+
 def _people() -> ibis.Table:
     return contract_table("accounts").select("account_id", *(n for n in PEOPLE if n != "employees"))
 

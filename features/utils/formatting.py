@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from features.errors import AccountCandidate
+
 UNKNOWN = "–"
 MINUS = "−"
 
@@ -68,6 +70,11 @@ def count_of(count: int, noun: str) -> str:
 def and_list(names: Sequence[str]) -> str:
     """Join one name or several: "a", "a and b", "a, b and c"."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def account_label(account_id: str, name: str | None) -> str:
+    """Name an account for people: "Acme Corp (acme)"; only its id if it has no other name."""
+    return str(AccountCandidate(account_id, name))
 
 
 def in_unit(value: float | None, unit: str) -> str:

@@ -21,6 +21,7 @@ from models.health.rubric import HealthScores
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.segments import ARR_FEATURE, segment_of
+from models.predictions.account_lookup import AccountNames
 from models.predictions.target_predictions import (
     OUT_OF_SCOPE,
     SCORED,
@@ -63,6 +64,7 @@ class Assessment:
     stale : days since the newest event of each stale feed, by table.
     jumped : the columns (``table.column``) whose unit seems to have changed. Values derived from them are unreliable.
     unusable : the unknown inputs of each model that is not used, because most of its gain lies in unknown features.
+    names : the name of each known account by its id, active or not; None if it has none. Empty if names are unknown.
     """
 
     champion: Champion
@@ -73,11 +75,22 @@ class Assessment:
     stale: Mapping[str, int]
     jumped: tuple[str, ...] = ()
     unusable: Mapping[Target, UnknownInputs] = field(default_factory=dict)
+    names: AccountNames = field(default_factory=dict)
 
     @cached_property
     def account_ids(self) -> list[str]:
         """The account ids, sorted."""
         return [str(account) for account in self.frame["account_id"]]
+
+    @cached_property
+    def account_names(self) -> list[str | None]:
+        """The name of each account; None without one."""
+        return [self.names.get(account) for account in self.account_ids]
+
+    @cached_property
+    def known_names(self) -> AccountNames:
+        """The name of each account by its id: of the accounts of the assessment, and of those in ``names``."""
+        return {**dict.fromkeys(self.account_ids), **self.names}
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -197,6 +210,7 @@ def assess(
     open_plays: OpenPlays | None = None,
     assignments: ExecutiveAssignments | None = None,
     is_unknown: Callable[[str], bool] | None = None,
+    names: AccountNames | None = None,
 ) -> Assessment:
     """Assess every account of one snapshot.
 
@@ -221,6 +235,7 @@ def assess(
     assignments : plays that were assigned to executives before, and when. They use capacity for a week.
     is_unknown : returns True if a feature is unknown for every account. Default for a whole portfolio: computed from
         the frame. A model is not used if most of its gain lies in such features; its status is out_of_scope.
+    names : the name of each known account by its id. They change no result.
 
     Returns
     -------
@@ -278,7 +293,7 @@ def assess(
         assignments,
     )
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
-    return Assessment(champion, frame, as_of, target_scores, rule_results, stale, tuple(jumped), unusable)
+    return Assessment(champion, frame, as_of, target_scores, rule_results, stale, tuple(jumped), unusable, names or {})
 
 
 def _check(frame: pd.DataFrame) -> None:

@@ -473,6 +473,9 @@ class Prediction(ResponseModel):
         FlatField(description="The id of the account."),
         TableField(kind="as_is", read=lambda source: source.assessment.account_ids),
     ]
+    name: Annotated[
+        str | None, FieldValues(lambda source: source.assessment.account_names), FlatField(), TableField()
+    ] = Field(description="The name of the account; null if it is unknown.")
     as_of: Annotated[
         str, FlatField(), TableField(kind="as_is", read=lambda source: source.assessment.frame["as_of"])
     ] = Field(description="An ISO date, or an instant if it is not midnight; UTC.", examples=["2026-09-30"])

@@ -10,13 +10,14 @@ import pandas as pd
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest, UnknownAccount
 from features.revenue.account_history import account_rows
-from features.revenue.arr import facts, movements
+from features.revenue.arr import account_names, facts, movements
 from features.signals.signals import OpenSignals
 from features.utils.dates import DAY, midnight, to_iso
 from features.utils.periods import Period
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion
 from models.home import Home
+from models.predictions.account_lookup import find_account
 from models.predictions.payload import account_answer, account_row
 from models.predictions.table_export import plain_rows
 from serving.account_reports.account_facts import AccountFacts, plain_row
@@ -25,7 +26,7 @@ from serving.scoring.score_portfolio import assess_portfolio, champion_horizon
 
 def account_facts_from_signals(
     signals: OpenSignals,
-    account_id: str,
+    account: str,
     period: Period,
     as_of: datetime,
     home: Home,
@@ -37,7 +38,7 @@ def account_facts_from_signals(
     Parameters
     ----------
     signals : validated signals.
-    account_id : the account.
+    account : its id, its name, or the beginning of its name (`models.predictions.account_lookup.find_account`).
     period : the period.
     as_of : the instant of the report.
     home : the home.
@@ -50,9 +51,11 @@ def account_facts_from_signals(
 
     Raises
     ------
-    UnknownAccount : it is not active at ``as_of``.
+    UnknownAccount : it is not active at ``as_of``, or not clear which account is meant.
     """
-    contract = _only(facts(signals, as_of, champion_horizon(champion)), account_id)
+    contracts = facts(signals, as_of, champion_horizon(champion))
+    account_id = find_account(account, account_names(signals), frozenset(contracts["account_id"]))
+    contract = _only(contracts, account_id)
     if contract is None:
         # Checked before scoring the portfolio, which takes a while.
         raise UnknownAccount(

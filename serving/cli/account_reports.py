@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account_id.")]
+AccountText = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="The account's id, its name, or the name's beginning.")
+]
 Folder = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Write an HTML page and a JSON file to this folder.")
 ]
@@ -27,7 +29,7 @@ Folder = Annotated[
 @app.command()
 def qbr(
     signals: SignalsArgument,
-    account: AccountId,
+    account: AccountText,
     quarter: Annotated[str, typer.Option(metavar="QUARTER", help="Calendar quarter (UTC), such as 2026Q3.")],
     out: Folder = None,
     rubric: RubricName = None,
@@ -48,7 +50,7 @@ def qbr(
 @app.command()
 def plan(
     signals: SignalsArgument,
-    account: AccountId,
+    account: AccountText,
     as_of: AsOf = None,
     out: Folder = None,
     rubric: RubricName = None,

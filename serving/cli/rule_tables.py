@@ -26,7 +26,11 @@ def health(
     as_of: AsOf = None,
     rubric: RubricName = None,
     account: Annotated[
-        str | None, typer.Option(metavar="ID", help="Show how the score of one account is calculated.")
+        str | None,
+        typer.Option(
+            metavar="ACCOUNT",
+            help="Show how the score of one account is calculated: its id, its name, or the name's beginning.",
+        ),
     ] = None,
     disagreements: Annotated[
         bool,
@@ -39,6 +43,7 @@ def health(
     as_json: AsJson = False,
 ) -> None:
     """Show the health scores of all accounts, lowest first, or the calculation of one account's score."""
+    from models.predictions.account_lookup import find_account
     from models.predictions.payload import account_answer, account_row
     from models.predictions.table_export import plain_rows
     from serving.cli.tables.rules import DISAGREEMENTS, HEALTH, print_account
@@ -51,6 +56,7 @@ def health(
     if account is None:
         _show(found, health_board(found), HEALTH, "health", out, as_json)
         return
+    account = find_account(account, found.known_names, found.places)
     row = account_row(found, account)
     parts = found.health.breakdown(row)
     write_result(

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import HTMLResponse
 
+from features.errors import AccountCandidate
 from serving.html.templates import render_template
 
+#: The maximum number of accounts on the page.
+CANDIDATES_SHOWN = 25
 
-def problem_page(problem: Mapping[str, Any], headers: Mapping[str, str]) -> HTMLResponse:
-    """Render a problem from `serving.http.problem_details`. It contains nothing of the request's content."""
-    text = render_template("problem.html", title=problem["title"], section="", caller=None, problem=problem)
+
+def problem_page(
+    problem: Mapping[str, Any], headers: Mapping[str, str], candidates: Sequence[AccountCandidate] = ()
+) -> HTMLResponse:
+    """Render a problem from `serving.http.problem_details`. It contains nothing of the request's content.
+
+    Parameters
+    ----------
+    problem : the problem.
+    headers : the headers of the response.
+    candidates : accounts that may be meant, which the page links to.
+    """
+    shown = {"problem": problem, "candidates": candidates[:CANDIDATES_SHOWN]}
+    text = render_template("problem.html", title=problem["title"], section="", caller=None, **shown)
     return HTMLResponse(text, problem["status"], dict(headers))

@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 
 from features.contract.current_contract import current_tables
 from features.errors import (
+    AccountCandidate,
     BadRequest,
     BundleError,
     FeatureError,
@@ -150,7 +151,10 @@ def renewcast_problem_response(request: Request, error: RenewcastError) -> Respo
     -------
     Response
     """
-    return _response(request.headers, problem_body(error, request.app.state.home, request.app.state.settings))
+    body = problem_body(error, request.app.state.home, request.app.state.settings)
+    # Only a person sees which accounts may be meant: a program uses ids.
+    candidates = error.candidates if isinstance(error, UnknownAccount) else ()
+    return _response(request.headers, body, candidates=candidates)
 
 
 def problem_body(error: RenewcastError, home: Home, settings: ServiceSettings) -> dict[str, Any]:
@@ -220,7 +224,10 @@ def _body(
 
 
 def _response(
-    headers: Mapping[str, str], body: Mapping[str, Any], headers_out: Mapping[str, str] | None = None
+    headers: Mapping[str, str],
+    body: Mapping[str, Any],
+    headers_out: Mapping[str, str] | None = None,
+    candidates: Sequence[AccountCandidate] = (),
 ) -> Response:
     out = dict(headers_out or {})
     if body["status"] == 401:
@@ -229,7 +236,7 @@ def _response(
         # Also in the body, since some callers cannot read headers.
         out["Retry-After"] = str(body["retry_after"])
     if wants_page(headers):
-        return problem_page(body, out)
+        return problem_page(body, out, candidates)
     content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     return Response(content, body["status"], out, media_type=problem_media_type(headers.get("accept")))
 

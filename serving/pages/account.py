@@ -38,6 +38,7 @@ from serving.pages.snapshot_context import (
 from serving.portfolio.account_health import account_health
 from serving.portfolio.account_hierarchy import account_hierarchy
 from serving.portfolio.account_products import FACT_WORDS, account_products
+from serving.portfolio.account_search import account_by_name
 from serving.routers.interventions import SnoozeRequest, store_snooze
 from serving.schemas.form_fields import digits_to_int, form_fields
 from serving.snapshots.scored_snapshot import ScoredSnapshot
@@ -66,9 +67,13 @@ def get_account_page(
     account_id: AccountInPath,
     asked: Annotated[AccountQuery, Query()],
 ) -> Response:
-    """Return the page of one account."""
+    """Return the page of one account. Its name in the address leads to the address with its id."""
     account, state = requested_account(account_id, asked.id), live.current()
     scored = state.scored(asked.as_of)
+    if account not in scored.assessment.places:
+        return RedirectResponse(
+            account_href(account_by_name(scored, account), with_query("", {"as_of": asked.when})), 303
+        )
     row = account_row(scored.assessment, account)
     weeks, bundles = signal_history(scored), scored.assessment.champion.bundles
     prediction, health = scored.answer(account), account_health(scored, account)

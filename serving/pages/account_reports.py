@@ -7,16 +7,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
+from features.errors import UnknownAccount
 from features.utils.periods import Quarter
 from serving.account_reports.html import report_title, section_charts
 from serving.account_reports.schemas import published_plan, published_review, quarter_name, scored_quarters
-from serving.html.links import json_href, with_query
+from serving.html.links import json_href, report_href, with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
 from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
+from serving.portfolio.account_search import account_by_name
 from serving.schemas.base import RequestModel
 from serving.schemas.form_fields import empty_to_none
 from serving.schemas.query_params import QuarterText
@@ -40,7 +42,13 @@ def get_business_review_page(
     """Return the business review of a quarter."""
     state, account = live.current(), requested_account(account_id, asked.id)
     quarter = Quarter.parse(asked.quarter or quarter_name(state.scored(None).as_of)).name
-    report = published_review(state, account, quarter)
+    try:
+        report = published_review(state, account, quarter)
+    except UnknownAccount:
+        named = account_by_name(state.scored(None), account)
+        if named == account:
+            raise
+        return RedirectResponse(report_href(named, "qbr", {"quarter": asked.quarter}), 303)
     return _page(request, state, report, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
 
 
@@ -50,8 +58,11 @@ def get_plan_page(
 ) -> Response:
     """Return the account plan."""
     state, account = live.current(), requested_account(account_id, asked.id)
-    report = published_plan(state.scored(asked.as_of), account)
-    query = with_query("", {"as_of": asked.when})
+    scored, query = state.scored(asked.as_of), with_query("", {"as_of": asked.when})
+    if account not in scored.assessment.places:
+        named = account_by_name(scored, account)
+        return RedirectResponse(report_href(named, "plan", {"as_of": asked.when}), 303)
+    report = published_plan(scored, account)
     return _page(request, state, report, json_href(account, "plan") + query, query)
 
 

@@ -53,6 +53,7 @@ class AccountHealth(HealthScore):
     """The health score, its breakdown and its changes."""
 
     account_id: str
+    name: str | None = Field(description="The name of the account; null: unknown.")
     as_of: str
     data_through: str | None
     scored_at: str
@@ -87,7 +88,8 @@ def account_health(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
     prediction = scored.answer(account_id)
     row, rules = account_row(scored.assessment, account_id), scored.assessment.champion.rubric.rules
     shared = {
-        name: prediction[name] for name in ("account_id", "as_of", "data_through", "scored_at", "alerts", "warnings")
+        name: prediction[name]
+        for name in ("account_id", "name", "as_of", "data_through", "scored_at", "alerts", "warnings")
     }
     return {
         **shared,

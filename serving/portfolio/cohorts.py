@@ -63,6 +63,7 @@ class AccountLifetime(ResponseModel):
     """The lifetime value of one account."""
 
     account_id: str
+    name: str | None
     segment: str | None
     arr: Amount | None
     lifetime_years: Amount | None

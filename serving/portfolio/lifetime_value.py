@@ -17,7 +17,7 @@ import pandas as pd
 from features.errors import BadRequest
 from features.utils.arrays import Floats
 from features.utils.periods import YEAR_DAYS
-from models.peer_groups.frame_columns import number_column
+from models.peer_groups.frame_columns import number_column, text_column
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
 from models.predictions.table_export import plain_rows
@@ -69,7 +69,7 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
     Returns
     -------
     dict for JSON of assumption, margin, limit_years, unknown (accounts without a probability or ARR), whole and
-    by_segment (accounts, lifetime_years: the mean, value: the sum), and accounts: account_id, segment, arr,
+    by_segment (accounts, lifetime_years: the mean, value: the sum), and accounts: account_id, name, segment, arr,
     lifetime_years, value, value_low and value_high (from the interval of the probability), largest value first.
 
     Raises
@@ -91,6 +91,7 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
     table = pd.DataFrame(
         {
             "account_id": assessment.account_ids,
+            "name": text_column(assessment.account_names),
             "segment": assessment.rule_results.segments,
             "arr": arr,
             "lifetime_years": years,

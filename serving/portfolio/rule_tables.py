@@ -29,7 +29,7 @@ BANDS = ("red", "yellow", "green", "insufficient_data")
 def health_board(assessment: Assessment) -> pd.DataFrame:
     """Return the health of every account, lowest score first, accounts without a score last.
 
-    account_id, segment, arr (currency a year), health_score (0 to 100), health_band, change_7d (points), coverage
+    account_id, name, segment, arr (currency a year), health_score (0 to 100), health_band, change_7d (points), coverage
     (share of the weight that had data), weakest (dimension), a column ``{dimension}_points`` each (0 to 100),
     churn_probability, churn_band, meant_churn (the observed churn rate after such a score), agreement of model and
     health score, alerts (the text of raised alerts), and history (the weekly scores, oldest first, "-" for none).
@@ -57,7 +57,7 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
 def disagreements_board(assessment: Assessment) -> pd.DataFrame:
     """Return the accounts where model and health score fall into different bands, widest gap first.
 
-    account_id, segment, arr, health_score, health_band, meant_churn (with meant_low and meant_high, 80%),
+    account_id, name, segment, arr, health_score, health_band, meant_churn (with meant_low and meant_high, 80%),
     churn_probability, churn_band, gap (probability minus meant_churn), agreement (model_worse, model_better),
     explained_by (the dimension with the largest effect in that direction).
     """
@@ -96,11 +96,11 @@ def risks_board(assessment: Assessment, off_the_list: Mapping[str, InterventionS
 
     Returns
     -------
-    DataFrame of account_id, segment, arr, health_band, health_score, churn_probability, churn_band, days_to_renewal,
-    severity (of the most severe warning that counts), why (the text of the warnings, or the weakest dimension),
-    warnings (their codes), watch (codes of unconfirmed signs), alerts (raised), play, kind (save, billing, onboarding,
-    renewal), by (who acts), due (ISO date), overdue (bool), work (held_out, under_way, done or snoozed: then there is
-    no play to run).
+    DataFrame of account_id, name, segment, arr, health_band, health_score, churn_probability, churn_band,
+    days_to_renewal, severity (of the most severe warning that counts), why (the text of the warnings, or the weakest
+    dimension), warnings (their codes), watch (codes of unconfirmed signs), alerts (raised), play, kind (save, billing,
+    onboarding, renewal), by (who acts), due (ISO date), overdue (bool), work (held_out, under_way, done or snoozed:
+    then there is no play to run).
     """
     off = off_the_list or {}
     judged = assessment.rule_results
@@ -141,9 +141,9 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
 
     Accounts without points and without signs are left out.
 
-    account_id, segment, arr, health_band, proposed (bool), points, type, expansion_probability, expansion_band, signs
-    (codes), why (their text), a column per item of the gate ("met", "not_met", "unknown"), closed_by (the items not
-    met), find_out (the unknown items), and withdrawn (why nothing is proposed although gate and band allow it).
+    account_id, name, segment, arr, health_band, proposed (bool), points, type, expansion_probability, expansion_band,
+    signs (codes), why (their text), a column per item of the gate ("met", "not_met", "unknown"), closed_by (the items
+    not met), find_out (the unknown items), and withdrawn (why nothing is proposed although gate and band allow it).
     """
     judged = assessment.rule_results
     expansion = judged.expansion
@@ -178,8 +178,8 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
 def onboarding_board(assessment: Assessment) -> pd.DataFrame:
     """Return the accounts in onboarding: accounts with missed steps first, then by day, latest first.
 
-    account_id, segment, arr, day (since the contract began), missed (the text of the steps), act (for the last missed
-    step), cannot_tell (steps without data), days_to_first_value, late (whether first value takes longer than the
+    account_id, name, segment, arr, day (since the contract began), missed (the text of the steps), act (for the last
+    missed step), cannot_tell (steps without data), days_to_first_value, late (whether first value takes longer than the
     target).
     """
     onboarding = assessment.rule_results.onboarding
@@ -263,6 +263,7 @@ def plays_summary(
 def _who(assessment: Assessment) -> dict[str, Any]:
     return {
         "account_id": assessment.account_ids,
+        "name": text_column(assessment.account_names),
         "segment": text_column(assessment.rule_results.segments),
         "arr": number_column(assessment.frame, ARR_FEATURE),
     }

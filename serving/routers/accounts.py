@@ -16,6 +16,7 @@ from serving.portfolio.account_health import AccountHealth, account_health
 from serving.portfolio.account_hierarchy import AccountHierarchy, account_hierarchy
 from serving.portfolio.account_list import Division
 from serving.portfolio.account_products import AccountProducts, account_products
+from serving.portfolio.account_search import AccountSearch, search_accounts
 from serving.portfolio.cohorts import PortfolioCohorts, published_cohorts
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis, published_kpis
 from serving.portfolio.lifetime_value import LIMIT_YEARS
@@ -27,6 +28,27 @@ from serving.schemas.signal_rows import Id
 from serving.snapshots.portfolio_summary import Portfolio
 
 router = APIRouter(dependencies=[require_scope("predict")])
+
+
+class AccountSearchQuery(predictions.SnapshotQuery):
+    """What a person calls the account."""
+
+    name: Id = Field(description="The name of the account, the beginning of its name, or its id.", examples=["Acme"])
+
+
+@router.get(
+    "/v1/accounts",
+    tags=["portfolio"],
+    summary="Find an account by its name",
+    operation_id="findAccount",
+    response_model=AccountSearch,
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
+)
+def get_accounts(live: LiveStateDep, query: Annotated[AccountSearchQuery, Query()]) -> Response:
+    """Returns the account with this id or name, or the only one whose name starts with it, whatever the case; otherwise
+    the accounts that may be meant. The other addresses take ids only, so that a program never gets another account than
+    it asked for."""
+    return JSONResponse(search_accounts(live.current().scored(query.as_of), query.name))
 
 
 @router.get(

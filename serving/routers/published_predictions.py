@@ -54,6 +54,7 @@ class RaisedAlert(AccountAlert):
     """An alert, with its account."""
 
     account_id: str
+    name: str | None = Field(description="The name of the account when the alert was raised; null: unknown.")
 
 
 class AlertPage(ResponseModel):

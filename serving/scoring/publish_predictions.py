@@ -226,7 +226,7 @@ def _raised(connection: Connection, answers: Sequence[Mapping[str, Any]], as_of:
             "key": alert["key"],
             "code": alert["code"],
             "as_of": as_of,
-            "document": json.dumps(alert, ensure_ascii=False, allow_nan=False),
+            "document": json.dumps({"name": answer["name"], **alert}, ensure_ascii=False, allow_nan=False),
         }
         for answer in answers
         for alert in answer["alerts"]
@@ -256,5 +256,6 @@ def _changes(answers: Sequence[Mapping[str, Any]], published: _Published, now: d
 def _of_alert(row: Mapping[str, Any]) -> Occurrence:
     # The id of an account can be long, so that it is hashed for the header of the webhook.
     digest = hashlib.sha256(json.dumps([row["account_id"], row["key"]]).encode()).hexdigest()[:32]
-    data = {"account_id": row["account_id"], "alert": json.loads(row["document"])}
+    alert = json.loads(row["document"])
+    data = {"account_id": row["account_id"], "name": alert.pop("name"), "alert": alert}
     return Occurrence("health.alert", f"alr_{digest}", data)

@@ -18,6 +18,7 @@ from features.catalogue.catalogue import Catalogue
 from features.contract.current_contract import current_tables, event_tables
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
+from features.revenue.arr import account_names
 from features.signals.signals import OpenSignals
 from features.snapshots.peer_rates import PeerTotals
 from features.snapshots.snapshot import snapshot
@@ -353,11 +354,16 @@ def score_weeks(
     risk = risk_points(past, champion.bundles["churn"]) if has_risk else np.full(len(past), np.nan)
     past = past.assign(**{RISK_COLUMN: risk}).reset_index(drop=True)
     active = len(now) > 0
+    names = account_names(signals)
     if inactive is not None and not active:
         unknown = rows.iloc[:0].reindex([0]).assign(account_id=inactive, as_of=pd.Timestamp(as_of))
-        assessment = assess(unknown, champion, context.get("peers"), catalogue=catalogue, withheld=OUT_OF_SCOPE)
+        assessment = assess(
+            unknown, champion, context.get("peers"), catalogue=catalogue, withheld=OUT_OF_SCOPE, names=names
+        )
     else:
-        assessment = assess(now.reset_index(drop=True), champion, past=past, catalogue=catalogue, **context)
+        assessment = assess(
+            now.reset_index(drop=True), champion, past=past, catalogue=catalogue, names=names, **context
+        )
     return ScoredWeeks(assessment, past, active)
 
 

@@ -28,6 +28,7 @@ from serving.snapshots.compute_once_cache import ComputeOnceCache
 from serving.snapshots.json_cache import JsonCache
 from serving.snapshots.portfolio_summary import summarize_portfolio
 from serving.snapshots.published_plays import read_due_dates, read_executive_plays
+from serving.snapshots.sidecars import published_names
 from serving.snapshots.snapshot_files import FileVersion, PublishedSnapshot, SnapshotFiles
 
 
@@ -135,6 +136,7 @@ def _assessed(published: PublishedSnapshot, champion: Champion, snapshots: Snaps
         catalogue=snapshots.catalogue,
         open_plays=read_due_dates(snapshots, metadata.as_of),
         assignments=read_executive_plays(snapshots, metadata.as_of),
+        names=published_names(snapshots, metadata.as_of),
     )
 
 

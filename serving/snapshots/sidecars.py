@@ -143,6 +143,13 @@ def read_sidecar_or_none(snapshots: SnapshotFiles, as_of: datetime, name: str) -
         return None
 
 
+def published_names(snapshots: SnapshotFiles, as_of: datetime) -> dict[str, str | None]:
+    """Return the name of each account of a snapshot, and of the accounts of their companies, by its id."""
+    document = read_sidecar_or_none(snapshots, as_of, ACCOUNTS) or {}
+    named: dict[str, str | None] = dict(document.get("names", {}))
+    return named | {account: each.get("name") or None for account, each in document.get("accounts", {}).items()}
+
+
 @lru_cache(maxsize=CACHED_FILES)
 def _read(path: Path, _version: FileVersion) -> Envelope:
     try:

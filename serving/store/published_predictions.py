@@ -94,7 +94,9 @@ def list_alerts(connection: Connection, cursor: str | None, limit: int, account_
         query = query.where(of.account_id == account_id)
     rows = connection.execute(query.order_by(of.sequence).limit(limit)).all()
     return ResultPage(
-        [{"account_id": row.account_id, **json.loads(row.document)} for row in rows], _cursor(rows, after)
+        # Alerts of earlier releases have no name.
+        [{"account_id": row.account_id, "name": None, **json.loads(row.document)} for row in rows],
+        _cursor(rows, after),
     )
 
 

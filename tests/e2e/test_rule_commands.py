@@ -127,5 +127,5 @@ def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast
     (page,) = tmp_path.glob(f"{account}-s*-plan-{AT}.html")
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     refused = renewcast("qbr", few, "unknown", "--quarter", "2026Q3", home=few.parent / "home", expect=2)
-    assert "no such account is active" in refused.stderr
+    assert "no account has this id or name" in refused.stderr
     assert "2026Q3" in renewcast("qbr", few, account, "--quarter", "summer", home=few.parent / "home", expect=2).stderr

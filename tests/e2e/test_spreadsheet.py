@@ -113,3 +113,37 @@ def test_retention_is_known_only_after_the_first_sheet(renewcast: Any, sheet: Pa
     assert kpis["logo_retention"]["value"] == 0.75
     assert kpis["logo_retention"]["last"]["unknown"] == "the source does not show who left before 2026-06-30"
     assert kpis["logo_churn_year"]["unknown"] == "the source does not show who left before 2026-06-30"
+
+
+NAMED = """\
+Account ID,Account name,ARR,Renewal,Seats,Active Users,Last Login,NPS
+0011A,Northwind Traders,"$120,000",12/15/2026,100,12,7/28/2026,3
+0012B,Northwind Air,48k,11/01/2026,50,40,9/27/2026,9
+0013C,Fabrikam,20k,11/01/2026,50,12,7/1/2026,4
+0014D,,20k,11/01/2026,50,12,7/1/2026,4
+"""
+
+
+def test_accounts_are_named_by_people(renewcast: Any, tmp_path: Path) -> None:
+    home, sheet, out = tmp_path / "home", tmp_path / "customers-2026-09-30.csv", tmp_path / "risks.csv"
+    sheet.write_text(NAMED, encoding="utf-8")
+    plans = [renewcast("plan", sheet, text, "--json", home=home).stdout for text in ("0013C", "fabrikam", "Fab")]
+    assert json.loads(plans[0])["account_id"] == "0013C"
+    assert plans[0] == plans[1] == plans[2]
+    for command in (("plan", sheet, "northwind"), ("qbr", sheet, "northwind", "--quarter", "2026Q3")):
+        several = renewcast(*command, home=home, expect=2)
+        assert "Accounts: Northwind Traders (0011A), Northwind Air (0012B)" in several.stderr
+    unknown = renewcast("health", sheet, "--account", "Fabrikram", home=home, expect=2)
+    assert "no account has this id or name" in unknown.stderr
+    assert "Accounts: Fabrikam (0013C)" in unknown.stderr
+    assert "Fabrikam (0013C) as of 2026-09-30" in renewcast("health", sheet, "--account", "fab", home=home).stdout
+    risks = renewcast("risks", sheet, "--out", out, home=home)
+    assert "Northwind Traders" in renewcast("risks", sheet, home=home).stdout
+    with out.open(encoding="utf-8", newline="") as file:
+        names = {row["account_id"]: row["name"] for row in csv.DictReader(file)}
+    assert (names["0011A"], names["0014D"]) == ("Northwind Traders", "")
+    assert risks.returncode == 0
+    for command in ("worklist", "renewals"):
+        shown = " ".join(renewcast(command, sheet, home=home).stdout.split())
+        assert "Fabrikam" in shown
+        assert "0014D" in shown

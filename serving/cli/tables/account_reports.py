@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import one_line
+from features.utils.formatting import account_label
 from serving.account_reports.html import report_title
 
 STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
@@ -22,7 +23,7 @@ def print_account_report(payload: Mapping[str, Any], console: Console) -> None:
     payload : a business review or an account plan (`serving.account_reports.schemas`).
     console : the terminal.
     """
-    name = f"{payload['name']} ({payload['account_id']})" if payload["name"] else payload["account_id"]
+    name = account_label(payload["account_id"], payload["name"])
     console.print(one_line(Text(f"{report_title(payload)}: {name}, as of {payload['as_of']}", style="bold")))
     for line in payload.get("because", []):
         console.print(one_line(Text(line)))

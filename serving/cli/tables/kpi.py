@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import MINUS, in_unit, money, number, percent, short_money, signed
+from features.utils.formatting import MINUS, account_label, in_unit, money, number, percent, short_money, signed
 from serving.portfolio.account_list import Division
 from serving.portfolio.portfolio_groups import NO_GROUP
 
@@ -64,9 +64,12 @@ def print_kpis(payload: Mapping[str, Any], console: Console, by: Division | None
             console.print(_segments(payload))
         if by is not None or division == "segment" or any(g["group"] is not None for g in payload["by"][division]):
             console.print(_groups(payload, division))
-    names = [f"{a['account_id']} (NPS {a['nps']:g}, health {a['health']:g})" for a in payload["advocates"][:ADVOCATES]]
+    names = [
+        f"{account_label(a['account_id'], a['name'])}: NPS {a['nps']:g}, health {a['health']:g}"
+        for a in payload["advocates"][:ADVOCATES]
+    ]
     more = len(payload["advocates"]) - len(names)
-    console.print(Text("advocates  " + (", ".join(names) or "none") + (f" and {more} more" if more else "")))
+    console.print(Text("advocates  " + ("; ".join(names) or "none") + (f" and {more} more" if more else "")))
     if not payload["contractual"]:
         console.print(Text("no contracts: ARR is the order volume of a year", style="dim"))
 

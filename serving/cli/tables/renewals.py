@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import count_of, money, number, percent, signed
+from features.utils.formatting import account_label, count_of, money, number, percent, signed
 from models.renewals.past_forecasts import PastForecasts
 from serving.renewals.forecast import DIVISIONS
 from serving.renewals.schemas import BACKTEST_FIGURES
@@ -128,7 +128,7 @@ def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(heading, justify="left" if heading in ("account", "CSM", "renews", "health") else "right")
     for row in rows[:MAXIMUM_ACCOUNTS]:
         table.add_row(
-            Text(row["account_id"]),
+            Text(account_label(row["account_id"], row["name"])),
             Text(row["csm"] or ""),
             money(row["arr"]),
             row["renewal_at"] + (" overdue" if row["overdue"] else "") + (" notice given" if row["notice_at"] else ""),

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from features.utils.console import Table, labeled_rows, one_line
-from features.utils.formatting import money, percent, signed
+from features.utils.formatting import account_label, money, percent, signed
 from features.utils.printable import printable_line
 from models.explain.reason_text import value_words
 from models.predictions.assessment import Assessment
@@ -25,29 +25,30 @@ MINIMUM_TEXT_WIDTH = 14
 STYLES = {"red": "red", "yellow": "yellow", "green": "green", "high": "red", "medium": "yellow", "low": "green"}
 SPARKS = "▁▂▃▄▅▆▇█"
 
+_ACCOUNT = {"account_id": "account", "name": "name"}
 #: The columns of each table, and their headings.
 HEALTH = {
-    "account_id": "account", "segment": "segment", "arr": "ARR", "health_score": "score", "health_band": "band",
+    **_ACCOUNT, "segment": "segment", "arr": "ARR", "health_score": "score", "health_band": "band",
     "change_7d": "7 days", "coverage": "data", "weakest": "weakest", "churn_probability": "churn",
     "meant_churn": "past churn", "agreement": "model", "alerts": "alerts",
 }  # fmt: skip
 DISAGREEMENTS = {
-    "account_id": "account", "arr": "ARR", "health_score": "health", "health_band": "band",
+    **_ACCOUNT, "arr": "ARR", "health_score": "health", "health_band": "band",
     "meant_churn": "past churn", "churn_probability": "model", "churn_band": "model's band", "gap": "gap",
     "explained_by": "explained by",
 }  # fmt: skip
 RISKS = {
-    "account_id": "account", "arr": "ARR", "health_score": "health", "health_band": "band",
+    **_ACCOUNT, "arr": "ARR", "health_score": "health", "health_band": "band",
     "churn_probability": "churn", "days_to_renewal": "renews", "due": "act by", "by": "who", "warnings": "why",
     "play": "play", "work": "work",
 }  # fmt: skip
 EXPANSIONS = {
-    "account_id": "account", "arr": "ARR", "health_band": "band", "proposed": "proposed", "points": "points",
+    **_ACCOUNT, "arr": "ARR", "health_band": "band", "proposed": "proposed", "points": "points",
     "type": "type", "expansion_probability": "chance", "signs": "signs", "closed_by": "blocked by",
     "find_out": "to verify", "withdrawn": "withdrawn",
 }  # fmt: skip
 ONBOARDING = {
-    "account_id": "account", "segment": "segment", "arr": "ARR", "day": "day", "missed": "missed", "act": "action",
+    **_ACCOUNT, "segment": "segment", "arr": "ARR", "day": "day", "missed": "missed", "act": "action",
     "days_to_first_value": "first value", "late": "late",
 }  # fmt: skip
 VIEWS = {
@@ -58,6 +59,8 @@ VIEWS = {
 """The tables that have a command, with their columns."""
 _MONEY, _SHARES = {"arr"}, {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
 _WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by", "find_out", "withdrawn"}
+_FOLDED = _WIDE | {"name"}
+"""Columns that take several lines where space is short. The name always stays next to the account."""
 _AGREEMENT = {"agree": "agrees", "model_worse": "worse", "model_better": "better"}
 """How the model rates an account compared with the health score."""
 _INDENT = 4
@@ -76,7 +79,10 @@ def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str
     title : the title above the table.
     console : the terminal.
     """
-    rows = [{name: _cell(name, row[name]) for name in columns} for row in board.head(MAXIMUM_ROWS).to_dict("records")]
+    first = board.head(MAXIMUM_ROWS)
+    # An account that is identified by its name has no other one.
+    first = first.assign(name=first["name"].where(first["name"] != first["account_id"], None))
+    rows = [{name: _cell(name, row[name]) for name in columns} for row in first.to_dict("records")]
     # Empty columns would only take space from the others.
     shown = [name for name in columns if any(row[name].plain for row in rows)]
     cells = {name: max((row[name].cell_len for row in rows), default=0) for name in shown}
@@ -89,7 +95,7 @@ def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str
             numeric = pd.api.types.is_numeric_dtype(board[name]) and not pd.api.types.is_bool_dtype(board[name])
             heading = Group(*columns[name].split()) if widths[name] < len(columns[name]) else columns[name]
             table.add_column(heading, justify="right" if numeric else "left", min_width=widths[name])
-            if name not in _WIDE:
+            if name not in _FOLDED:
                 table.columns[-1].max_width = widths[name]
         return table
 
@@ -117,7 +123,7 @@ def _layout(
     Headings of several words take several lines where that saves space. Columns that still do not fit are printed below
     their row: first those of long texts, then the last ones.
     """
-    content = {name: min(cells[name], MINIMUM_TEXT_WIDTH) if name in _WIDE else cells[name] for name in headings}
+    content = {name: min(cells[name], MINIMUM_TEXT_WIDTH) if name in _FOLDED else cells[name] for name in headings}
     widths = {name: max(len(heading), content[name]) for name, heading in headings.items()}
     fitting = list(headings)
     if _total(widths, fitting) > width:
@@ -182,7 +188,8 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
     results, health = assessment.rule_results, assessment.health
     score, band = health.score.iloc[row], health.band.iloc[row]
     score_text = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
-    console.print(Text(f"{assessment.account_ids[row]} as of {format_instant(assessment.as_of)}", style="bold"))
+    account = account_label(assessment.account_ids[row], assessment.account_names[row])
+    console.print(one_line(Text(f"{account} as of {format_instant(assessment.as_of)}", style="bold")))
     console.print(
         Text.assemble("health ", (f"{score_text}, {band}", STYLES.get(band, "")), f" by {health.rubric.name}")
     )

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table, labeled_rows, one_line
-from features.utils.formatting import money, percent, signed
+from features.utils.formatting import account_label, money, percent, signed
 from serving.worklist.effects import effect_sources
 
 WIDE_TERMINAL = 110
@@ -35,14 +35,14 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     headings += ("who", "what") if wide else ()
     for heading in headings:
         right = heading in ("", "ARR", churn, "ARR at risk")
-        width = {"what": 24, "CSM": 8}.get(heading)
+        width = {"account": 12, "what": 24, "CSM": 8}.get(heading)
         table.add_column(heading, justify="right" if right else "left", no_wrap=width is None, min_width=width)
     for item in payload["accounts"]:
         play = item["play"]
         act = "" if play is None else play["act"]
         table.add_row(
             str(item["rank"]),
-            Text(item["account_id"]),
+            Text(account_label(item["account_id"], item["name"])),
             Text(item["csm"] or ""),
             money(item["arr"]),
             percent(item["churn_probability"]),
@@ -53,7 +53,11 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
         )
     console.print(table)
     actions = [
-        (f"{item['rank']:>3}", Text(f"{item['account_id']} ({item['play']['who']}):"), Text(item["play"]["act"]))
+        (
+            f"{item['rank']:>3}",
+            Text(f"{item['name'] or item['account_id']} ({item['play']['who']}):"),
+            Text(item["play"]["act"]),
+        )
         for item in payload["accounts"]
         if item["play"] is not None
     ]
@@ -62,7 +66,7 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     _print_reached(payload, console)
     _print_bridge(payload, console)
     if payload["too_late_accounts"]:
-        names = ", ".join(each["account_id"] for each in payload["too_late"][:10])
+        names = ", ".join(account_label(each["account_id"], each["name"]) for each in payload["too_late"][:10])
         console.print(
             f"too late (the renewal is due before the play can finish): {payload['too_late_accounts']:,} ({names})"
         )

@@ -15,7 +15,7 @@ from models.predictions.target_predictions import MINIMUM_TENURE_DAYS, SCORED, S
 from models.targets import TARGETS
 
 COLUMNS = [
-    "account_id", "as_of",
+    "account_id", "name", "as_of",
     "churn_status", "churn_probability", "churn_low", "churn_high", "churn_risk_score", "churn_band", "churn_involuntary",
     "expansion_status", "expansion_probability", "expansion_low", "expansion_high", "expansion_risk_score",
     "expansion_band", "expansion_ready", "health_score", "health_band", "health_rubric",

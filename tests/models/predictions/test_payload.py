@@ -34,7 +34,7 @@ def _answer(assessment: Assessment, account: str = "a0007", **more: Any) -> dict
 def test_the_structure_of_an_answer(assessment: Assessment) -> None:
     result = _answer(assessment, data_through=datetime(2026, 1, 4, tzinfo=UTC))
     assert list(result) == [
-        "prediction_id", "account_id", "as_of", "data_through", "scored_at", "horizon_days", "churn", "expansion",
+        "prediction_id", "account_id", "name", "as_of", "data_through", "scored_at", "horizon_days", "churn", "expansion",
         "health", "segment", "touch", "alerts", "early_warnings", "onboarding", "pulse", "plays", "reasons",
         "warnings", "model",
     ]  # fmt: skip

@@ -24,7 +24,7 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 COLUMNS = [
-    "account_id", "as_of",
+    "account_id", "name", "as_of",
     "churn_status", "churn_probability", "churn_low", "churn_high", "churn_risk_score", "churn_band", "churn_involuntary",
     "expansion_status", "expansion_probability", "expansion_low", "expansion_high", "expansion_risk_score",
     "expansion_band", "expansion_ready", "health_score", "health_band", "health_rubric",

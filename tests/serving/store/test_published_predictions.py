@@ -17,7 +17,7 @@ from serving.common.errors import UnknownId
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.store.database import Store
 from serving.store.published_predictions import find_prediction, list_alerts, list_predictions
-from serving.store.tables import webhook_deliveries
+from serving.store.tables import alerts, webhook_deliveries
 from serving.webhooks.endpoints import EVENTS, add_endpoint
 
 Answers = list[dict[str, Any]]
@@ -32,6 +32,7 @@ def _answers(as_of: str, of: str, version: str = "1") -> Answers:
             {
                 "prediction_id": f"prd_{as_of.replace('-', '')}{version}{i}{churn}{health}{'a' if agree == '=' else 'd'}",
                 "account_id": f"a{i}",
+                "name": f"Account {i}",
                 "as_of": as_of,
                 "churn": {"band": bands[churn]},
                 "expansion": {"model": None},
@@ -173,12 +174,28 @@ def test_a_prediction_is_returned_as_published(store: Store) -> None:
             find_prediction(connection, "prd_0")
 
 
+def test_an_alert_is_sent_with_the_name_of_its_account(listening: Store) -> None:
+    publish_batch(listening, _answers("2026-07-01", "hr="))
+    (sent,) = [data for event, data in _sent_events(listening) if event == "health.alert"]
+    assert (sent["account_id"], sent["name"]) == ("a0", "Account 0")
+    assert "name" not in sent["alert"]
+
+
+def test_alerts_of_earlier_releases_have_no_name(store: Store) -> None:
+    publish_batch(store, _answers("2026-07-01", "hr="))
+    with store.begin() as connection:
+        connection.execute(alerts.update().values(document='{"key": "k", "code": "into_red", "raised": true}'))
+        assert list_alerts(connection, None, 10).data == [
+            {"account_id": "a0", "name": None, "key": "k", "code": "into_red", "raised": True}
+        ]
+
+
 def test_alerts_are_stored_once_and_read_by_account(store: Store) -> None:
     publish_batch(store, _answers("2026-07-01", "hr= hr= lg="))
     publish_batch(store, _answers("2026-07-01", "hr! hr= lg=", version="2"))
     with store.begin() as connection:
         everything = list_alerts(connection, None, 10)
-        assert [alert["account_id"] for alert in everything.data] == ["a0", "a1"]
+        assert [(alert["account_id"], alert["name"]) for alert in everything.data] == [("a0", "Account 0"), ("a1", "Account 1")]
         assert len(list_alerts(connection, None, 10, "a1").data) == 1
         assert list_alerts(connection, everything.next, 10).data == []
 
