@@ -25,13 +25,23 @@ RENEWAL = "contract.days_to_renewal"
 
 
 class WarningRule(ConditionGroup):
-    """The rule of an early warning."""
+    """The rule of an early warning.
+
+    ``shows`` are features that belong to the evidence without deciding, such as an amount.
+    """
 
     code: str
     says: str
     severity: Severity
     cause: Cause
     noisy: bool = False
+    shows: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    def features(self, key: str) -> Iterator[tuple[str, str]]:
+        """Yield the key and the feature of each condition, and of what is shown."""
+        yield from super().features(key)
+        for i, feature in enumerate(self.shows):
+            yield f"{key}.shows.{i}", feature
 
 
 class WarningsFile(Rules):

@@ -164,7 +164,7 @@ def decide_plays(
             severity = _severity(facts, view, row, rules)
             least = rules.least_severity_of_segment.get(_segment(facts, row) or "", "low")
             result.append(choose_play(cause, severity, context.as_of, left, rules, reasons[row], most, least))
-        result += _billing(facts, row, context.as_of, left, rules)
+        result += _billing(facts, row, context.as_of, left, rules, most)
         result += _first_days(facts, row, context.as_of, rules, most)
         every.append(result or _renewal(facts, row, context.as_of, rules, segments, most))
     threshold, assignments = _assign_executives(account_ids, every, facts, view, rules, context)
@@ -270,10 +270,11 @@ def _leading(
 
 
 def _billing(
-    facts: PlaybookInputs, row: int, as_of: datetime, left: float | None, rules: PlaysFile
+    facts: PlaybookInputs, row: int, as_of: datetime, left: float | None, rules: PlaysFile, most: Tier
 ) -> list[AccountPlay]:
     signs = [s for s in confirmed_warnings(facts.warnings[row]) if rules.kind_of(s.cause) == "billing"]
-    return [choose_play(s.cause, s.severity, as_of, left, rules, tuple(each.code for each in signs)) for s in signs[:1]]
+    because = tuple(each.code for each in signs)
+    return [choose_play(s.cause, s.severity, as_of, left, rules, because, most) for s in signs[:1]]
 
 
 def _first_days(facts: PlaybookInputs, row: int, as_of: datetime, rules: PlaysFile, most: Tier) -> list[AccountPlay]:

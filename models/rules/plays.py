@@ -32,6 +32,7 @@ Cause = Literal[
     "notice_given",
     "renewal_unsigned",
     "payment_failure",
+    "payment_dispute",
     "use_increase",
 ]
 #: The name of a play: its cause, or the kind for the two kinds without a cause of risk.
@@ -209,7 +210,9 @@ def choose_play(
     due = due_date(tier.within_days, tier.before_renewal_days, as_of, days_to_renewal)
     act = {"high": words.high, "medium": words.medium, "low": words.low}[tier.severity]
     kind: PlayKind = "billing" if words.kind == "billing" else "save"
-    return AccountPlay(cause, tier.severity, act, words.who or tier.who, due, kind, because)
+    # The mildest step is automated, whoever would take the others.
+    who = tier.who if tier.severity == "low" else words.who or tier.who
+    return AccountPlay(cause, tier.severity, act, who, due, kind, because)
 
 
 def reassign_to_csm(play: AccountPlay, as_of: datetime, days_to_renewal: float | None, rules: PlaysFile) -> AccountPlay:

@@ -122,6 +122,8 @@ def _features(account: Account, edge: datetime) -> dict[str, Any]:
         feature = name if about is None else about.feature
         if feature and name != "notice_given" and value is not None:
             result[feature] = edge - timedelta(days=value) if name == "days_since_login" else value
+    if stated.get("overdue") is not None:
+        result["contract.past_due"] = stated["overdue"]
     met = newest(stated.get("last_meeting"), stated.get("last_qbr"))
     if met is not None:
         result["engagement.days_since_meeting"] = met

@@ -42,6 +42,9 @@ from training.simulation.simulate import simulate
 AS_OF = datetime(2026, 9, 30, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
+BILLING = ("payment_failure", "payment_dispute")
+"""The causes with a play of billing."""
+
 
 def published(home: Home, champions: Any, signals: OpenSignals, as_of: datetime, store: Store | None = None) -> ScoredSnapshot:
     if not home.champion_file.is_file():
@@ -130,17 +133,17 @@ def _reasons(scored: ScoredSnapshot, row: int) -> dict[str, bool]:
     churn, health = assessment.target_scores["churn"].band[row], assessment.health.band.iloc[row]
     counts = [sign for sign in rules.warnings[row] if sign.standing == "risk"]
     hard = [sign for sign in counts if sign.severity in ("immediate", "high")]
-    saved = [s for s in hard if s.cause not in ("payment_failure", "use_increase")]
+    saved = [s for s in hard if s.cause not in (*BILLING, "use_increase")]
     at_risk = churn in ("medium", "high") or health in ("yellow", "red") or bool(saved)
     reasons = {
         "save": at_risk and not assessment.ready[row],
-        "billing": any(s.cause == "payment_failure" for s in counts),
+        "billing": any(s.cause in BILLING for s in counts),
         "onboarding": bool(rules.onboarding[row].missed),
     }
     left, term = (float(assessment.frame[name].iloc[row]) for name in ("contract.days_to_renewal", "contract.term_days"))
     # Contracts with a term shorter than the time for talks are always near a renewal.
     near = 0 <= left <= 120 and not term < 120 and not any(reasons.values())
-    immediate = any(s.severity == "immediate" and s.cause != "payment_failure" for s in counts)
+    immediate = any(s.severity == "immediate" and s.cause not in BILLING for s in counts)
     return {**reasons, "renewal": near, "immediate": immediate and reasons["save"]}
 
 
