@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse
 import scipy.special
 
 from features.utils.arrays import Floats, Ints
@@ -21,6 +20,8 @@ BINS = 10
 TOP_SHARES = (0.05, 0.10, 0.20)
 # Groups of similar log-odds that stand for the rows of one outcome when slope and intercept are fitted to many rows.
 _GROUPS = 2_000
+# Groups of similar probability that stand for the rows when resamples of many rows are ranked.
+_RANKS = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,29 +62,47 @@ class Predictions:
         return np.searchsorted(edges, self.p, side="left").astype(np.int64)
 
     @cached_property
-    def groups(self) -> tuple[Floats, Floats, scipy.sparse.csr_array]:
-        """Groups of rows with similar log-odds and the same outcome: their mean log-odds, outcome, and rows, (g, n).
+    def calibration_groups(self) -> tuple[Ints, Floats, Floats]:
+        """Groups of rows with similar log-odds and the same outcome: group of each row, mean log-odds, outcome.
 
         At most `_GROUPS` per outcome, each with as many rows, so that hundreds of fits to resamples cost little. Fewer
         rows are a group each, which changes nothing.
         """
-        order, group = np.lexsort((self.log_odds, self.y)), np.empty(len(self.y), dtype=np.int64)
-        start = 0
+        order, group, begin = np.lexsort((self.log_odds, self.y)), np.empty(len(self.y), dtype=np.int64), 0
         for rows in np.split(order, [int((self.y == 0).sum())]):
             count = min(len(rows), _GROUPS)
-            group[rows] = start + np.arange(len(rows)) * count // max(len(rows), 1)
-            start += count
-        sizes = np.bincount(group, minlength=start)
-        log_odds, y = (np.bincount(group, values, start) / sizes for values in (self.log_odds, self.y))
-        cells = (np.ones(len(group)), (group, np.arange(len(group))))
-        members = scipy.sparse.csr_array(cells, shape=(start, len(group)))
-        return log_odds, y, members
+            group[rows] = begin + np.arange(len(rows)) * count // max(len(rows), 1)
+            begin += count
+        sizes = np.bincount(group, minlength=begin)
+        log_odds, y = (np.bincount(group, values, begin) / sizes for values in (self.log_odds, self.y))
+        return group, log_odds, y
+
+    @cached_property
+    def _ranks(self) -> Ints:
+        """Group of each row by probability from the top down; `_RANKS` groups with about as many rows each."""
+        order, starts = self.ranking
+        first = np.repeat(starts, np.diff(starts, append=len(order)))
+        ranks = np.empty(len(order), dtype=np.int64)
+        ranks[order] = first * _RANKS // len(order)
+        return ranks
 
     def ranked(self, weights: Floats, *values: Floats) -> list[Floats]:
-        """Return sums of weight x value per group of equal probabilities, from the top down: (b, groups) per value."""
+        """Return sums of weight x value per group of equal probabilities, from the top down: (b, groups) per value.
+
+        In resamples, neighbours share a group where there are more than `_RANKS` probabilities.
+        """
         order, starts = self.ranking
+        if len(weights) > 1 and len(starts) > _RANKS:
+            return [_sums(weights, value, self._ranks, _RANKS) for value in values]
         sorted_weights = weights[:, order]
         return [np.add.reduceat(sorted_weights * value[order], starts, axis=1) for value in values]
+
+
+def _sums(weights: Floats, values: Floats, group: Ints, groups: int) -> Floats:
+    """Return sums of weight x value per group, (b, groups)."""
+    rows = np.flatnonzero(values)
+    chosen, group = values[rows], group[rows]
+    return np.array([np.bincount(group, w[rows] * chosen, groups) for w in weights])
 
 
 def log_odds(p: Floats) -> Floats:
@@ -238,7 +257,7 @@ def calibration_slope(data: Predictions, weights: Floats) -> Floats:
     """Slope of the observed log-odds on the predicted log-odds (Cox 1958).
 
     1 is right. Below 1, the probabilities are too extreme; above 1, too close to the average. 0.8 to 1.25 is good.
-    Rows with similar probabilities are fitted together (`Predictions.groups`).
+    Rows with similar probabilities are fitted together (`Predictions.calibration_groups`).
 
     Parameters
     ----------
@@ -251,11 +270,11 @@ def calibration_slope(data: Predictions, weights: Floats) -> Floats:
     """
     if np.ptp(data.log_odds) < 1e-9:
         return np.full(len(weights), np.nan)
-    log_odds, y, members = data.groups
+    group, log_odds, y = data.calibration_groups
     # Scaled to unit spread, so that Newton steps have a common size.
     spread = data.log_odds.std()
     design = np.column_stack([(log_odds - data.log_odds.mean()) / spread, np.ones_like(y)])
-    together = (members @ weights.T).T
+    together = _sums(weights, np.ones_like(data.y), group, len(y))
     parameters = newton_logistic.fit(design, y, together, np.array([spread, 0.0]), np.array([1e-6, 1e-6]))
     return np.where(_has_both_classes(data, weights), parameters[:, 0] / spread, np.nan)
 
@@ -274,8 +293,8 @@ def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
     -------
     array of shape (b,)
     """
-    log_odds, y, members = data.groups
-    design, together = np.ones((len(y), 1)), (members @ weights.T).T
+    group, log_odds, y = data.calibration_groups
+    design, together = np.ones((len(y), 1)), _sums(weights, np.ones_like(data.y), group, len(y))
     parameters = newton_logistic.fit(design, y, together, np.zeros(1), np.full(1, 1e-6), offset=log_odds)
     return np.where(_has_both_classes(data, weights), parameters[:, 0], np.nan)
 

@@ -161,12 +161,22 @@ def test_groups_of_many_rows_calibrate_as_the_rows_do() -> None:
     """With more rows than groups, slope and intercept differ from those of all rows by far less than their error."""
     many = data(30_000, slope=0.7, level=0.4)
     weights = np.random.default_rng(3).integers(0, 3, (5, 30_000)).astype(float)
-    log_odds, y, members = many.groups
+    group, log_odds, y = many.calibration_groups
     assert len(log_odds) < len(many.y) / 5
-    assert members.sum(axis=0) == pytest.approx(1)
-    assert (members @ many.y)[y == 0].sum() == 0
+    assert (y[group] == many.y).all()
     design = np.column_stack([many.log_odds, np.ones_like(many.y)])
     exact = newton_logistic.fit(design, many.y, weights, np.array([1.0, 0.0]), np.full(2, 1e-6))[:, 0]
     assert metrics.calibration_slope(many, weights) == pytest.approx(exact, abs=5e-4)
     level = newton_logistic.fit(design[:, 1:], many.y, weights, np.zeros(1), np.full(1, 1e-6), many.log_odds)[:, 0]
     assert metrics.calibration_intercept(many, weights) == pytest.approx(level, abs=5e-4)
+
+
+def test_groups_of_many_rows_rank_as_the_rows_do() -> None:
+    """With more rows than groups, the metrics of resamples differ from the exact ones by far less than their error."""
+    many = data(30_000, slope=0.7, level=0.4)
+    weights = np.random.default_rng(4).integers(0, 3, (3, 30_000)).astype(float)
+    together = metrics.ranking_metrics(many, weights)
+    for row, each in enumerate(weights):
+        for name, exact in metrics.ranking_metrics(many, each[None]).items():
+            near = {"roc_auc": 1e-5, "pr_auc": 1e-4}.get(name, 1e-3)
+            assert together[name][row] == pytest.approx(exact[0], abs=near, rel=near), name
