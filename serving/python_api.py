@@ -39,7 +39,9 @@ from serving.portfolio.rule_tables import health_board
 from serving.renewals.forecast import forecast_renewals
 from serving.renewals.inputs import inputs_from_signals
 from serving.renewals.schemas import DueAccount
+from serving.schemas.account_filter import AccountFilter
 from serving.scoring.score_portfolio import assess_portfolio, champion_horizon
+from serving.snapshots.account_attributes import AccountAttributes
 from serving.snapshots.sidecars import accounts_document
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
@@ -528,7 +530,10 @@ def worklist(
     if save_rate is not None and not 0 <= save_rate <= 1:
         raise BadRequest(f"a save rate of {save_rate:g}", "a share from 0 to 1")
     with _Portfolio(signals, as_of, home, champion) as portfolio:
-        return Worklist(build_worklist(portfolio.assessment, capacity, portfolio.team(), csm, save_rate))
+        team = portfolio.team()
+        attributes = AccountAttributes.of(portfolio.assessment, {"accounts": team.people})
+        selection = attributes.require(AccountFilter(csm=csm))
+        return Worklist(build_worklist(portfolio.assessment, capacity, team, selection, save_rate))
 
 
 def design_holdout(

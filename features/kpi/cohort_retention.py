@@ -61,17 +61,28 @@ def cohorts(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAY
         the accounts that are old enough, as a share of their ARR at the start; None without any, or if the source has
         overwritten the terms of more than a few of them, see `features.signals.contract_terms`).
     """
-    table = _lives(signals, as_of, active_days)
-    quarter = pd.to_datetime(table["began"], unit="us", utc=True).dt.tz_localize(None).dt.to_period("Q").astype(str)
-    groups = [(name, table[quarter == name]) for name in sorted(quarter.unique())]
+    return retention_of(account_lives(signals, as_of, active_days), as_of, signals.contractual)
+
+
+def retention_of(lives: pd.DataFrame, as_of: datetime, contractual: bool) -> dict[str, Any]:
+    """Compute the retention of accounts from their lives; see `cohorts`.
+
+    Parameters
+    ----------
+    lives : rows of `account_lives`.
+    as_of : the instant at which they were observed.
+    contractual : whether accounts have contracts.
+    """
+    quarter = pd.to_datetime(lives["began"], unit="us", utc=True).dt.tz_localize(None).dt.to_period("Q").astype(str)
+    groups = [(name, lives[quarter == name]) for name in sorted(quarter.unique())]
     return {
         "as_of": to_iso(as_of),
-        "contractual": signals.contractual,
+        "contractual": contractual,
         "ages": list(AGES),
         "level": LEVEL,
         "assumption": ASSUMPTION,
-        "arr_unknown": _arr_unknown(table) if signals.contractual else None,
-        "whole": _cohort(None, table, epoch_micros(as_of)),
+        "arr_unknown": _arr_unknown(lives) if contractual else None,
+        "whole": _cohort(None, lives, epoch_micros(as_of)),
         "cohorts": [_cohort(str(name), own, epoch_micros(as_of)) for name, own in groups],
     }
 
@@ -164,8 +175,19 @@ def _number_or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _lives(signals: OpenSignals, as_of: datetime, active_days: int) -> pd.DataFrame:
-    """Return began, ended (lost or last observed; microseconds), lost, arr_start and the ARR by age per account."""
+def account_lives(signals: OpenSignals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> pd.DataFrame:
+    """Return how long each account stayed, active or not, as known before ``as_of``.
+
+    Parameters
+    ----------
+    signals, as_of, active_days : as in `cohorts`.
+
+    Returns
+    -------
+    DataFrame
+        A row per account: account_id, began and ended (lost or last observed; microseconds since 1970), lost (bool),
+        arr_start and the ARR by age, such as arr_12 (NaN if unknown).
+    """
     now = epoch_micros(as_of)
     grace = (GRACE_DAYS if signals.contractual else active_days) * DAY
     set_span(signals, now, now, now, grace)

@@ -6,7 +6,7 @@ that the source has today count at every date.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -58,3 +58,20 @@ def top_accounts(parents: Parents) -> dict[str, str]:
             account = parents[account]
         tops.update(dict.fromkeys([*path, account], tops.get(account, account)))
     return tops
+
+
+def descendants(account_id: str, children: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return all accounts below an account, without itself.
+
+    Parameters
+    ----------
+    account_id : the account.
+    children : the accounts directly below each, without circles.
+    """
+    found: list[str] = []
+    waiting = list(children.get(account_id, ()))
+    while waiting:
+        account = waiting.pop()
+        found.append(account)
+        waiting += children.get(account, ())
+    return found

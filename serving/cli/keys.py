@@ -18,6 +18,13 @@ def create_key(
     scope: Annotated[
         list[str] | None, typer.Option(help="predict, write or admin; repeat for several (default: predict).")
     ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CSM",
+            help="The CSM whose accounts the pages show first after signing in with the key. It restricts nothing.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an API key. It is shown only once, because only its hash is stored."""
@@ -25,11 +32,11 @@ def create_key(
     from serving.http.api_keys import create_key as make
 
     with open_store().begin() as connection:
-        key, secret = make(connection, name, scope or ["predict"])
+        key, secret = make(connection, name, scope or ["predict"], owner)
     scopes = sorted(key.scopes)
     granted = f"the scope{'' if len(scopes) == 1 else 's'} {and_list(scopes)}"
     words = f"{key.id} has {granted}. The key, shown only once:\n\n    {secret}\n"
-    payload = {"id": key.id, "name": key.name, "scopes": scopes, "key": secret}
+    payload = {"id": key.id, "name": key.name, "scopes": scopes, "owner": key.owner, "key": secret}
     write_result(as_json, lambda: payload, lambda _: typer.echo(words))
 
 

@@ -42,7 +42,9 @@ def worklist(
     from models.rules.intervention_table import interventions_from_signals
     from models.uplift.account_effects import read_effects
     from serving.cli.tables.worklist import print_worklist
+    from serving.schemas.account_filter import AccountFilter
     from serving.scoring.score_portfolio import champion_horizon
+    from serving.snapshots.account_attributes import AccountAttributes
     from serving.snapshots.sidecars import accounts_document
     from serving.snapshots.snapshot_files import SnapshotFiles
     from serving.worklist.interventions import read_recorded_until_next
@@ -55,14 +57,15 @@ def worklist(
     with progress_bar("assessing the portfolio") as tell:
         store = open_store()
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
-        people = accounts_document(opened, instant, champion_horizon(champion))["accounts"]
+        accounts = accounts_document(opened, instant, champion_horizon(champion))
+        selection = AccountAttributes.of(found, accounts).require(AccountFilter(csm=csm))
         recorded = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         team = WorklistContext(
-            people,
+            accounts["accounts"],
             [*interventions_from_signals(opened, instant), *recorded.interventions],
             recorded.snoozed,
             read_effects(current_home().effects_file),
         )
-        answer = build_worklist(found, capacity, team, csm, save_rate)
+        answer = build_worklist(found, capacity, team, selection, save_rate)
     file = frame_writer(worklist_frame(answer))
     write_result(as_json, lambda: answer, lambda console: print_worklist(answer, console), out, file)

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HTML = "text/html"
 _COOKIE = "renewcast_session"
+_VIEW_COOKIE = "renewcast_view"
 #: Headers that only proxies add: RFC 7239, RFC 9110 (Via), RFC 8586 (CDN-Loop), and those of common products.
 _FORWARDED = frozenset(
     {"forwarded", "via", "cdn-loop", "client-ip", "proxy-connection", "max-forwards", "x-real-ip", "x-client-ip"}
@@ -29,6 +30,11 @@ def cookie_name(scheme: str) -> str:
     """Return the name of the session cookie. Over TLS, the ``__Host-`` prefix makes browsers reject a cookie that
     another host of the domain sets."""
     return f"__Host-{_COOKIE}" if scheme == "https" else _COOKIE
+
+
+def view_cookie_name(scheme: str) -> str:
+    """Return the name of the cookie with the accounts that a person wants to see, named like `cookie_name`."""
+    return f"__Host-{_VIEW_COOKIE}" if scheme == "https" else _VIEW_COOKIE
 
 
 def session_token(headers: Headers, scheme: str) -> str | None:

@@ -13,20 +13,22 @@ class NavigationEntry(NamedTuple):
     name : the name in templates.
     path : the path of the page.
     words : the link text.
-    dated : whether the page shows a snapshot, so that its link retains a chosen date.
     """
 
     name: str
     path: str
     words: str
-    dated: bool = False
 
 
 SECTIONS: tuple[NavigationEntry, ...] = (
-    NavigationEntry("portfolio", "/", "Portfolio", dated=True),
-    NavigationEntry("worklist", "/worklist", "Worklist", dated=True),
-    NavigationEntry("renewals", "/renewals", "Renewals", dated=True),
+    NavigationEntry("portfolio", "/", "Portfolio"),
+    NavigationEntry("worklist", "/worklist", "Worklist"),
+    NavigationEntry("renewals", "/renewals", "Renewals"),
     NavigationEntry("reviews", "/reviews", "Reviews"),
     NavigationEntry("model", "/model", "Model"),
     NavigationEntry("docs", "/docs", "API"),
 )
+
+CARRIED = ("as_of", "csm", "segment", "region", "product", "parent", "health", "risk")
+"""The parameters that links between pages carry: the snapshot date, and the fields of
+`serving.schemas.account_filter.AccountFilter`."""

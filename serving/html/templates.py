@@ -14,7 +14,7 @@ from models.predictions.target_predictions import WHY_NOT_SCORED
 from serving.html import prose
 from serving.html.assets import static
 from serving.html.links import account_href, json_href, report_href, with_query
-from serving.html.navigation import SECTIONS
+from serving.html.navigation import CARRIED, SECTIONS
 
 FORMATS = (
     "money", "short_money", "percent", "number", "signed", "in_unit", "format_as", "count_of", "days_ahead",
@@ -61,12 +61,19 @@ def render_page(
     template : a file in ``serving/html/templates`` that extends base.html.
     title : the text of the window title and the main heading.
     section : the name of its entry in `serving.html.navigation`.
-    shown : the variables of the template.
+    shown : the variables of the template. ``query`` is the query string that links between pages carry; by default
+        the parameters `CARRIED` of the request.
     """
     caller = getattr(request.state, "caller", None)
-    return HTMLResponse(render_template(template, title=title, section=section, caller=caller, **shown), status)
+    carried = with_query("", {name: request.query_params.get(name) for name in CARRIED})
+    return HTMLResponse(
+        render_template(template, title=title, section=section, caller=caller, **{"query": carried, **shown}), status
+    )
 
 
 def render_template(template: str, **shown: Any) -> str:
-    """Render a template. base.html needs title, section and caller (`serving.http.authentication.Caller` or None)."""
+    """Render a template.
+
+    base.html needs title, section and caller (`serving.http.authentication.Caller` or None).
+    """
     return environment().get_template(template).render(**shown)

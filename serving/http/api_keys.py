@@ -26,6 +26,8 @@ everything, including signing reviews."""
 PREFIX = "rc_"
 #: Longer keys are not looked up.
 LENGTH_LIMIT = 200
+#: The maximum length of an owner.
+OWNER_LIMIT = 1024
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class ApiKey:
     scopes : what it allows.
     created_at : UTC.
     revoked_at : UTC; None while the key is valid.
+    owner : the CSM whose accounts the pages show first to whoever signs in with the key; None for all accounts. It
+        restricts nothing.
     """
 
     id: str
@@ -46,13 +50,16 @@ class ApiKey:
     scopes: frozenset[Scope]
     created_at: datetime
     revoked_at: datetime | None = None
+    owner: str | None = None
 
     def may(self, scope: Scope) -> bool:
         """Return whether the key has ``scope``. The scope admin includes every other."""
         return scope in self.scopes or "admin" in self.scopes
 
 
-def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tuple[ApiKey, str]:
+def create_key(
+    connection: Connection, name: str, scopes: Collection[str], owner: str | None = None
+) -> tuple[ApiKey, str]:
     """Create a key.
 
     Parameters
@@ -60,6 +67,7 @@ def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tu
     connection : a connection to the store, in a transaction.
     name : the name of the person or the program that uses it.
     scopes : what it is allowed to do.
+    owner : the CSM whose accounts the pages show first.
 
     Returns
     -------
@@ -68,20 +76,30 @@ def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tu
 
     Raises
     ------
-    BadRequest : no name, a name that is too long, or an unknown scope.
+    BadRequest : no name, a name or owner that is too long or empty, or an unknown scope.
     """
     if not 0 < len(name.strip()) <= 200:
         raise BadRequest(
             "the name of the key is empty or has more than 200 characters", "a name that says what the key is for"
         )
+    if owner is not None and not 0 < len(owner.strip()) <= OWNER_LIMIT:
+        raise BadRequest(
+            f"the owner of the key is empty or has more than {OWNER_LIMIT} characters",
+            "a value of the csm column in the accounts table",
+        )
     if not scopes or set(scopes) - set(SCOPES):
         raise BadRequest("the key has an unknown scope, or none", "one or more of " + ", ".join(SCOPES))
     granted = frozenset(scope for scope in SCOPES if scope in scopes)
     secret = PREFIX + secrets.token_urlsafe(32)
-    key = ApiKey(f"key_{secrets.token_hex(6)}", name.strip(), granted, datetime.now(UTC))
+    key = ApiKey(f"key_{secrets.token_hex(6)}", name.strip(), granted, datetime.now(UTC), owner=owner)
     connection.execute(
         api_keys.insert().values(
-            id=key.id, name=key.name, digest=secret_digest(secret), scopes=_joined(granted), created_at=key.created_at
+            id=key.id,
+            name=key.name,
+            digest=secret_digest(secret),
+            scopes=_joined(granted),
+            created_at=key.created_at,
+            owner=owner,
         )
     )
     return key, secret
@@ -156,4 +174,6 @@ def key_from_row(row: object) -> ApiKey:
     """Return a row of the table of keys as a key."""
     columns = row._mapping  # type: ignore[attr-defined]
     scopes = frozenset(scope for scope in SCOPES if scope in columns["scopes"].split(","))
-    return ApiKey(columns["id"], columns["name"], scopes, columns["created_at"], columns["revoked_at"])
+    return ApiKey(
+        columns["id"], columns["name"], scopes, columns["created_at"], columns["revoked_at"], columns["owner"]
+    )

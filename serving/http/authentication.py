@@ -65,12 +65,14 @@ class Caller:
     id, name : of the key.
     may : returns whether the caller has a scope.
     in_session : whether the caller signed in with a browser.
+    owner : the CSM whose accounts the pages show first; None for all accounts.
     """
 
     id: str
     name: str
     may: Callable[[Grant], bool]
     in_session: bool = False
+    owner: str | None = None
 
 
 def _may_locally(scope: Grant) -> bool:
@@ -141,7 +143,7 @@ class AuthenticationMiddleware:
         token = session_token(headers, scope["scheme"])
         key = None if token is None else await run_in_threadpool(self._keys.session_key, token)
         if key is not None:
-            return Caller(key.id, key.name, key.may, in_session=True)
+            return Caller(key.id, key.name, key.may, in_session=True, owner=key.owner)
         return LOCAL_CALLER if self._settings.open_locally and _is_local(scope, headers) else None
 
 

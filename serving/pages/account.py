@@ -28,6 +28,7 @@ from serving.html.templates import render_page
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
+from serving.pages.filter_bar import carried_query
 from serving.pages.snapshot_context import (
     account_people,
     accounts_off_worklist,
@@ -71,9 +72,7 @@ def get_account_page(
     account, state = requested_account(account_id, asked.id), live.current()
     scored = state.scored(asked.as_of)
     if account not in scored.assessment.places:
-        return RedirectResponse(
-            account_href(account_by_name(scored, account), with_query("", {"as_of": asked.when})), 303
-        )
+        return RedirectResponse(account_href(account_by_name(scored, account), carried_query(asked, asked.when)), 303)
     row = account_row(scored.assessment, account)
     weeks, bundles = signal_history(scored), scored.assessment.champion.bundles
     prediction, health = scored.answer(account), account_health(scored, account)
@@ -113,7 +112,9 @@ def get_account_page(
         ),
         dates=snapshot_dates(state, scored),
         quarter=quarter_name(scored.as_of),
-        query=with_query("", {"as_of": asked.when}),
+        asked=asked,
+        dated=with_query("", {"as_of": asked.when}),
+        query=carried_query(asked, asked.when),
     )
 
 
@@ -134,7 +135,7 @@ async def post_snooze(
     until = (datetime.now(UTC) + timedelta(days=days)).date()
     snooze_request = SnoozeRequest.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
     await run_in_threadpool(store_snooze, live, store, caller, account, snooze_request)
-    return RedirectResponse(account_href(account), 303)
+    return RedirectResponse(account_href(account, carried_query(asked, None)), 303)
 
 
 def _hierarchy(scored: ScoredSnapshot, account: str) -> dict[str, Any] | None:

@@ -7,14 +7,15 @@ from typing import Annotated
 from fastapi import Path
 
 from features.errors import BadRequest
+from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery
 from serving.schemas.signal_rows import Id
 
 AccountInPath = Annotated[str, Path(max_length=1000)]
 
 
-class AccountQuery(SnapshotPageQuery):
-    """The account id if it is not in the path, and the snapshot date."""
+class AccountQuery(SnapshotPageQuery, PageFilter):
+    """The account id if it is not in the path, the snapshot date, and the filter that the links carry."""
 
     id: Id | None = None
 

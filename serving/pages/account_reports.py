@@ -18,8 +18,9 @@ from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
 from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
+from serving.pages.filter_bar import carried_query
 from serving.portfolio.account_search import account_by_name
-from serving.schemas.base import RequestModel
+from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import empty_to_none
 from serving.schemas.query_params import QuarterText
 from serving.schemas.signal_rows import Id
@@ -28,8 +29,9 @@ from serving.snapshots.live_state import LiveState
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class ReviewQuery(RequestModel):
-    """The account id if it is not in the path, and the quarter; by default that of the latest snapshot."""
+class ReviewQuery(PageFilter):
+    """The account id if it is not in the path, the quarter (by default that of the latest snapshot), and the filter
+    that the links carry."""
 
     id: Id | None = None
     quarter: Annotated[QuarterText | None, BeforeValidator(empty_to_none)] = None
@@ -48,8 +50,8 @@ def get_business_review_page(
         named = account_by_name(state.scored(None), account)
         if named == account:
             raise
-        return RedirectResponse(report_href(named, "qbr", {"quarter": asked.quarter}), 303)
-    return _page(request, state, report, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
+        return RedirectResponse(report_href(named, "qbr", {"quarter": asked.quarter, **asked.chosen}), 303)
+    return _page(request, state, report, with_query(json_href(account, "qbr"), {"quarter": quarter}), asked)
 
 
 @router.get("/accounts/{account_id:path}/plan")
@@ -58,15 +60,18 @@ def get_plan_page(
 ) -> Response:
     """Return the account plan."""
     state, account = live.current(), requested_account(account_id, asked.id)
-    scored, query = state.scored(asked.as_of), with_query("", {"as_of": asked.when})
+    scored = state.scored(asked.as_of)
     if account not in scored.assessment.places:
         named = account_by_name(scored, account)
-        return RedirectResponse(report_href(named, "plan", {"as_of": asked.when}), 303)
+        return RedirectResponse(report_href(named, "plan", {"as_of": asked.when, **asked.chosen}), 303)
     report = published_plan(scored, account)
-    return _page(request, state, report, json_href(account, "plan") + query, query)
+    json = with_query(json_href(account, "plan"), {"as_of": asked.when})
+    return _page(request, state, report, json, asked, asked.when)
 
 
-def _page(request: Request, state: LiveState, report: Mapping[str, Any], json: str, query: str) -> Response:
+def _page(
+    request: Request, state: LiveState, report: Mapping[str, Any], json: str, asked: PageFilter, when: str | None = None
+) -> Response:
     kind = report_title(report)
     quarters = scored_quarters(state)
     return render_page(
@@ -80,5 +85,6 @@ def _page(request: Request, state: LiveState, report: Mapping[str, Any], json: s
         quarters=quarters if report["document"] == "qbr" else [],
         quarter=quarters[0],
         json=json,
-        query=query,
+        asked=asked,
+        query=carried_query(asked, when),
     )

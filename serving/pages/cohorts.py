@@ -12,31 +12,73 @@ from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
+from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import account_people, snapshot_dates
+from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
 from serving.portfolio.cohorts import published_cohorts
+from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery
+from serving.snapshots.account_attributes import select_accounts
 
-#: The number of accounts listed, and of quarters before the rest is collapsed.
-SHOWN, QUARTERS = 12, 12
+#: The number of accounts on one page, and of quarters before the rest is collapsed.
+PAGE, QUARTERS = 12, 12
+COLUMNS = (
+    ListColumn("account", "Account", LABEL),
+    ListColumn("arr", "ARR", "arr", number=True, largest_first=True),
+    ListColumn("years", "Years", "lifetime_years", number=True, largest_first=True),
+    ListColumn("value", "Value", "value", number=True, largest_first=True),
+)
+"""The columns of the list of accounts."""
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
+class CohortsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
+    """The filter, and search, order and page of the list of accounts."""
+
+
 @router.get("/cohorts")
-def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[SnapshotPageQuery, Query()]) -> Response:
+def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[CohortsPageQuery, Query()]) -> Response:
     """Return the cohorts page."""
     state = live.current()
     scored = state.scored(asked.as_of)
-    return render_page(
+    if (redirect := own_accounts(request, scored)) is not None:
+        return redirect
+    selection = select_accounts(scored, asked)
+    cohorts = published_cohorts(scored, selection=selection)
+    people = account_people(scored)
+    named = [
+        {**each, "name": people.get(each["account_id"], {}).get("name")} for each in cohorts["lifetime"]["accounts"]
+    ]
+    found = arrange(named, asked, COLUMNS)
+    pages = max(1, -(-len(found) // PAGE))
+    number = min(asked.page, pages)
+    others = {"as_of": asked.when, **asked.list_params}
+    params = {**asked.chosen, **others}
+
+    def link(**changes: object) -> str:
+        return with_query("/cohorts", {**params, **changes}) + "#most"
+
+    page = render_page(
         request,
         "cohorts.html",
         title="Cohorts",
         section="portfolio",
         shown=QUARTERS,
         segments=segment_names(),
-        cohorts=published_cohorts(scored, limit=SHOWN),
-        people=account_people(scored),
+        cohorts=cohorts,
+        asked=asked,
+        found=found,
+        accounts=found[(number - 1) * PAGE : number * PAGE],
+        number=number,
+        pages=pages,
+        link=link,
+        headings=headings(COLUMNS, asked.sort or "value", asked.way, link),
+        filters=filter_bar(request, scored, asked, selection, "/cohorts", others),
+        undated={name: value for name, value in params.items() if name != "as_of"},
+        unsearched={name: value for name, value in params.items() if name not in asked.list_params},
         dates=snapshot_dates(state, scored),
-        query=with_query("", {"as_of": asked.when}),
-        json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when}),
+        query=carried_query(asked, asked.when),
+        json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when, **asked.chosen}),
     )
+    return remember_view(request, page, asked)

@@ -16,14 +16,15 @@ from serving.html.sparklines import axis_maximum, polylines
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import (
     accounts_off_worklist,
     cached_weekly_health,
     health_trend_chart,
     snapshot_dates,
 )
+from serving.pages.sortable_list import Heading, ListColumn, headings
 from serving.portfolio.account_list import (
-    CHOICES,
     LARGEST_FIRST,
     PAGE_SIZES,
     AccountList,
@@ -36,6 +37,7 @@ from serving.portfolio.account_list import (
 )
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, published_kpis
 from serving.portfolio.portfolio_groups import NO_GROUP, cached_groups
+from serving.snapshots.account_attributes import portfolio_of, select_accounts
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 #: The sortable columns and their headings.
@@ -49,7 +51,10 @@ HEADINGS: dict[Order, str] = {
     "risk": "Churn risk",
     "loss": "ARR at risk",
     "renewal": "Renewal",
+    "step": "Next step",
 }
+#: The columns that are aligned to the right.
+NUMBERS = frozenset({"arr", "loss", "change"})
 ONLY = {
     "alerted": "With an alert this week",
     "play": "With a play to run",
@@ -66,6 +71,8 @@ DIVISION_NAMES: dict[Division, str] = {
 #: Maximum number of groups shown.
 GROUPS = 25
 SPARK = (84, 24)
+#: The parameters of the list besides the filter and the page number.
+LIST_FIELDS = ("q", "only", "sort", "way", "size", "group")
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
@@ -77,20 +84,24 @@ def get_portfolio_page(
     """Return the portfolio page."""
     state = live.current()
     scored = state.scored(asked.as_of)
+    if (redirect := own_accounts(request, scored)) is not None:
+        return redirect
+    selection = select_accounts(scored, asked)
     roster = published_account_list(scored)
     work = accounts_off_worklist(scored, store)
-    found = roster.find(asked, work)
+    found = roster.find(asked, work, selection.rows)
     by: Division = asked.group if asked.group in roster.divisions else "segment"
-    groups = cached_groups(scored, roster, by)
-    return render_page(
+    groups = cached_groups(scored, roster, by, selection)
+    link = _Links(asked)
+    page = render_page(
         request,
         "portfolio.html",
         title="Portfolio",
         section="portfolio",
-        summary=scored.portfolio,
-        kpis=_kpis(scored),
-        weeks=cached_weekly_health(scored),
-        trend=health_trend_chart(scored),
+        summary=portfolio_of(scored, selection),
+        kpis=_kpis(scored) if selection.whole else None,
+        weeks=cached_weekly_health(scored, selection),
+        trend=health_trend_chart(scored, selection),
         by=by,
         groups=groups[:GROUPS],
         more_groups=max(0, len(groups) - GROUPS),
@@ -98,20 +109,20 @@ def get_portfolio_page(
         parent_words=PARENT_HEALTH_WORDS,
         no_group=NO_GROUP[by],
         divisions={name: DIVISION_NAMES[name] for name in roster.divisions},
-        companies=_choices(list(roster.companies), asked.parent),
-        products=_choices(roster.products, asked.product),
         asked=asked,
         found=found,
         rows=_rows(scored, roster, found, work),
         risk_top=axis_maximum(float(roster.frame["high"].quantile(0.98) or 0.0)),
         roster=roster,
         headings=_headings(asked, roster),
-        link=_Links(asked),
+        link=link,
+        filters=filter_bar(request, scored, asked, selection, "/", link.others),
         dates=snapshot_dates(state, scored),
-        query=with_query("", {"as_of": asked.when}),
+        query=carried_query(asked, asked.when),
         sizes=PAGE_SIZES,
         only=ONLY,
     )
+    return remember_view(request, page, asked)
 
 
 def _kpis(scored: ScoredSnapshot) -> dict[str, Any] | None:
@@ -122,63 +133,44 @@ def _kpis(scored: ScoredSnapshot) -> dict[str, Any] | None:
         return None
 
 
-def _choices(names: list[str], chosen: str | None) -> list[str]:
-    """Return the first choices of a filter, and the chosen one."""
-    first = names[:CHOICES]
-    return first if chosen is None or chosen in first else [*first, chosen]
-
-
 class _Links:
     """URLs of the same list with other parameters."""
 
     def __init__(self, asked: AccountListQuery) -> None:
-        self._params = {
-            name: value
-            for name, value in asked.model_dump(mode="json", exclude_defaults=True).items()
-            if name != "as_of"
-        }
+        changed = asked.model_dump(mode="json", exclude_defaults=True)
+        self._filter = asked.chosen
+        self.others = {name: changed[name] for name in LIST_FIELDS if name in changed}
+        """The parameters of the list, without the page number, and the snapshot date."""
         if asked.as_of is not None:
-            self._params["as_of"] = format_instant(asked.as_of)
+            self.others["as_of"] = format_instant(asked.as_of)
 
     def __call__(self, **changes: object) -> str:
         """Return the URL with these parameters replaced, on the first page by default."""
-        return with_query("/", {**self._params, "page": None, **changes}) + "#accounts"
+        return with_query("/", {**self._filter, **self.others, "page": None, **changes}) + "#accounts"
 
     def grouped(self, by: Division) -> str:
         """Return the URL of the same list with other groups."""
-        return with_query("/", {**self._params, "group": None if by == "segment" else by}) + "#groups"
+        return with_query("/", {**self._filter, **self.others, "group": None if by == "segment" else by}) + "#groups"
 
     @property
-    def other_filters(self) -> dict[str, object]:
+    def undated(self) -> dict[str, object]:
         """The parameters that a change of date retains."""
-        return {name: value for name, value in self._params.items() if name not in ("as_of", "page")}
+        return {**self._filter, **{name: value for name, value in self.others.items() if name != "as_of"}}
 
     @property
     def hidden(self) -> dict[str, object]:
-        """The parameters that a change of filters retains."""
-        return {
-            name: value for name, value in self._params.items() if name in ("as_of", "sort", "way", "size", "group")
-        }
+        """The parameters that a search retains."""
+        kept = {name: value for name, value in self.others.items() if name in ("as_of", "size", "group")}
+        return {**self._filter, **kept}
 
 
-def _headings(asked: AccountListQuery, roster: AccountList) -> list[dict[str, Any]]:
-    link = _Links(asked)
-    headings = []
-    for name, words in HEADINGS.items():
-        if name == "csm" and not roster.csms:
-            continue
-        sorted_by = name == asked.order
-        fresh = name in LARGEST_FIRST
-        down = not asked.descending if sorted_by else fresh
-        headings.append(
-            {
-                "name": name,
-                "words": words,
-                "href": link(sort=name, way="down" if down else "up"),
-                "sorted": None if not sorted_by else "descending" if asked.descending else "ascending",
-            }
-        )
-    return headings
+def _headings(asked: AccountListQuery, roster: AccountList) -> list[Heading]:
+    columns = (
+        ListColumn(name, words, name, name in NUMBERS, name in LARGEST_FIRST)
+        for name, words in HEADINGS.items()
+        if name != "csm" or roster.csms
+    )
+    return headings(columns, asked.order, "down" if asked.descending else "up", _Links(asked))
 
 
 def _rows(

@@ -14,16 +14,31 @@ from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
+from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import snapshot_dates
-from serving.portfolio.account_list import published_account_list
-from serving.renewals.forecast import DIVISIONS
+from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
 from serving.renewals.published_forecast import published_renewals
-from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
+from serving.schemas.account_filter import PageFilter
+from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
+from serving.snapshots.account_attributes import account_attributes, select_accounts
 
 #: The number of accounts on one page.
 PAGE = 50
 #: The number of quarters to choose from, starting with that of the snapshot.
 QUARTERS = 4
+COLUMNS = (
+    ListColumn("account", "Account", LABEL),
+    ListColumn("segment", "Segment", "segment"),
+    ListColumn("csm", "CSM", "csm"),
+    ListColumn("arr", "ARR", "arr", number=True, largest_first=True),
+    ListColumn("renewal", "Renewal", "renewal_at"),
+    ListColumn("health", "Health", "health_band"),
+    ListColumn("churn", "Churn by renewal", "churn_probability", number=True, largest_first=True),
+    ListColumn("contraction", "Contraction by renewal", "contraction_probability", number=True, largest_first=True),
+    ListColumn("expansion", "Expansion by renewal", "expansion_probability", number=True, largest_first=True),
+    ListColumn("lost", "Lost ARR by renewal", "expected_lost_arr", number=True, largest_first=True),
+)
+"""The columns of the list. By default, the largest expected loss comes first, and overdue accounts come last."""
 FIGURES = {
     "renewed_arr": ("Renewed", "good"),
     "lost_arr": ("Lost", "bad"),
@@ -34,15 +49,10 @@ FIGURES = {
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class RenewalsPageQuery(SnapshotPageQuery):
-    """The period (days such as 90, a quarter such as 2026Q4, or a month such as 2026-10), filters and page number."""
+class RenewalsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
+    """The period (days such as 90, a quarter such as 2026Q4, or a month such as 2026-10), the filter, and the list."""
 
     period: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=20)] = None
-    csm: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
-    segment: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=200)] = None
-    region: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
-    parent: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
-    page: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=1_000_000)] = 1
 
 
 @router.get("/renewals")
@@ -50,28 +60,24 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
     """Return the renewals page."""
     state = live.current()
     scored = state.scored(asked.as_of)
+    if (redirect := own_accounts(request, scored)) is not None:
+        return redirect
+    selection = select_accounts(scored, asked)
     days = _days(asked.period)
     named = None if days is not None else asked.period
-    forecast = published_renewals(scored, named, days, None, None)
+    forecast = published_renewals(scored, named, days, None, None, selection)
     # The canonical name, regardless of its form in the URL.
     period = forecast["period"] if named is not None else str(days or DEFAULT_FORECAST_DAYS)
-    filters: dict[str, str | None] = {name: getattr(asked, name) for name in DIVISIONS}
-    due = [
-        account
-        for account in forecast["accounts"]
-        if all(wanted is None or account[name] == wanted for name, wanted in filters.items())
-    ]
+    due = arrange(forecast["accounts"], asked, COLUMNS)
     pages = max(1, -(-len(due) // PAGE))
     number = min(asked.page, pages)
-    shared = {
-        "as_of": asked.when,
-        "period": asked.period,
-    }
+    others = {"as_of": asked.when, "period": asked.period, **asked.list_params}
+    params = {**asked.chosen, **others}
 
     def link(**changes: object) -> str:
-        return with_query("/renewals", shared | filters | changes)
+        return with_query("/renewals", {**params, **changes})
 
-    return render_page(
+    page = render_page(
         request,
         "renewals.html",
         title="Renewals",
@@ -81,17 +87,23 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
         periods=_periods(scored.as_of, period),
         period=period,
         asked=asked,
-        filters=filters,
-        names=published_account_list(scored).companies,
+        names=account_attributes(scored).names,
         due=due,
         accounts=due[(number - 1) * PAGE : number * PAGE],
         number=number,
+        headings=headings(COLUMNS, asked.sort or "lost", asked.way, lambda **changes: link(**changes) + "#due"),
+        filters=filter_bar(request, scored, asked, selection, "/renewals", others),
+        undated={name: value for name, value in params.items() if name != "as_of"},
+        unsearched={name: value for name, value in params.items() if name not in asked.list_params},
         dates=snapshot_dates(state, scored),
-        query=with_query("", {"as_of": shared["as_of"]}),
+        query=carried_query(asked, asked.when),
         pages=pages,
         link=link,
-        json=with_query("/v1/renewals", {"as_of": shared["as_of"], "period": named, "days": days, "limit": 1000}),
+        json=with_query(
+            "/v1/renewals", {"as_of": asked.when, "period": named, "days": days, "limit": 1000, **asked.chosen}
+        ),
     )
+    return remember_view(request, page, asked)
 
 
 def _days(period: str | None) -> int | None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from serving.common.browser_requests import cookie_name, is_cross_origin, session_token
+from serving.common.browser_requests import cookie_name, is_cross_origin, session_token, view_cookie_name
 from serving.common.errors import Forbidden, TooManyRequests
 from serving.common.ip_addresses import client_network
 from serving.common.settings import ServiceSettings
@@ -58,6 +58,7 @@ async def post_sign_in(request: Request, store: StoreDep, settings: SettingsDep)
     answer.set_cookie(
         cookie_name(scheme), token, seconds, path="/", secure=scheme == "https", httponly=True, samesite="strict"
     )
+    _forget_view(answer, scheme)
     return answer
 
 
@@ -72,7 +73,13 @@ def post_sign_out(request: Request, store: StoreDep) -> Response:
             end_session(connection, token)
     answer = RedirectResponse(PATH, 303)
     answer.delete_cookie(cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="strict")
+    _forget_view(answer, scheme)
     return answer
+
+
+def _forget_view(answer: Response, scheme: str) -> None:
+    """Forget which accounts the person before asked for."""
+    answer.delete_cookie(view_cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="strict")
 
 
 def _form(request: Request, settings: ServiceSettings, destination: str, wrong: bool = False) -> Response:

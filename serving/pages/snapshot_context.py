@@ -14,6 +14,8 @@ from models.predictions.payload import format_instant
 from serving.common.json_logs import error_location, log_event
 from serving.html import charts
 from serving.portfolio.weekly_health import weekly_health
+from serving.snapshots.account_attributes import AccountSelection, filtered_cache
+from serving.snapshots.compute_once_cache import ComputeOnceCache
 from serving.snapshots.live_state import LiveState
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar_or_none
@@ -93,12 +95,18 @@ def signal_history(scored: ScoredSnapshot) -> SignalHistory:
     return scored.cache.get("signal_weeks", lambda: read_signal_history(scored))
 
 
-def health_trend_chart(scored: ScoredSnapshot) -> Markup | None:
+def health_trend_chart(scored: ScoredSnapshot, selection: AccountSelection | None = None) -> Markup | None:
     """`cached_weekly_health`, as a cached chart; None if the weeks before are unknown."""
-    weeks = cached_weekly_health(scored)
-    return scored.cache.get("trend", lambda: charts.weekly_health_chart(weeks)) if len(weeks) > 1 else None
+    weeks = cached_weekly_health(scored, selection)
+    cache = _cache_of(scored, selection)
+    return cache.get("trend", lambda: charts.weekly_health_chart(weeks)) if len(weeks) > 1 else None
 
 
-def cached_weekly_health(scored: ScoredSnapshot) -> list[dict[str, Any]]:
-    """`weekly_health`, cached."""
-    return scored.cache.get("weeks", lambda: weekly_health(scored.assessment))
+def cached_weekly_health(scored: ScoredSnapshot, selection: AccountSelection | None = None) -> list[dict[str, Any]]:
+    """`weekly_health` of the selected accounts, by default all, cached."""
+    rows = None if selection is None or selection.whole else selection.rows
+    return _cache_of(scored, selection).get("weeks", lambda: weekly_health(scored.assessment, rows))
+
+
+def _cache_of(scored: ScoredSnapshot, selection: AccountSelection | None) -> ComputeOnceCache:
+    return scored.cache if selection is None else filtered_cache(scored, selection.account_filter)

@@ -12,15 +12,34 @@ from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import snapshot_dates
-from serving.portfolio.account_list import published_account_list
-from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
+from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
+from serving.schemas.account_filter import PageFilter
+from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int
+from serving.snapshots.account_attributes import select_accounts
 from serving.worklist.effects import effect_sources
 from serving.worklist.published_worklist import published_worklist
 
 #: The maximum capacity.
 CAPACITY_LIMIT = 100
 CAPACITIES = (10, 20, 30, 50, 100)
+CAPACITY = 20
+"""The default capacity."""
+COLUMNS = (
+    ListColumn("rank", "#", "rank", number=True),
+    ListColumn("account", "Account", LABEL),
+    ListColumn("action", "Action", "play.act"),
+    ListColumn("reason", "Reason", "why"),
+    ListColumn("due", "Due", "play.due"),
+    ListColumn("renewal", "Renewal", "renewal_at"),
+    ListColumn("health", "Health", "health_score"),
+    ListColumn("risk", "Churn risk", "churn_probability", number=True, largest_first=True),
+    ListColumn("loss", "ARR at risk", "arr_at_risk", number=True, largest_first=True),
+)
+"""The columns of the list."""
+TOO_LATE_COLUMNS = frozenset({"account", "renewal", "risk", "loss"})
+"""Those of them that accounts have for which it is too late."""
 RANKINGS = {
     "expected_saved_arr": "Ranked by expected saved ARR",
     "arr_at_risk": "Ranked by ARR at risk",
@@ -30,11 +49,10 @@ RANKINGS = {
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class WorklistPageQuery(SnapshotPageQuery):
-    """The capacity and the CSM."""
+class WorklistPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
+    """The capacity, the filter, and search and order of the list."""
 
-    capacity: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=CAPACITY_LIMIT)] = 20
-    csm: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
+    capacity: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=CAPACITY_LIMIT)] = CAPACITY
 
 
 @router.get("/worklist")
@@ -47,20 +65,39 @@ def get_worklist_page(
     """Return the worklist page."""
     state = live.current()
     scored = state.scored(asked.as_of)
-    worklist = published_worklist(scored, store, asked.capacity, asked.csm)
-    return render_page(
+    if (redirect := own_accounts(request, scored)) is not None:
+        return redirect
+    selection = select_accounts(scored, asked)
+    worklist = published_worklist(scored, store, asked.capacity, selection)
+    others = {"as_of": asked.when, "capacity": None if asked.capacity == CAPACITY else asked.capacity}
+    params = {**asked.chosen, **others, **asked.list_params}
+
+    def link(**changes: object) -> str:
+        return with_query("/worklist", {**params, **changes}) + "#list"
+
+    columns = [
+        each._replace(words=f"Churn risk, {worklist['horizon_days']} days") if each.name == "risk" else each
+        for each in COLUMNS
+    ]
+    page = render_page(
         request,
         "worklist.html",
         title="Worklist",
         section="worklist",
         worklist=worklist,
+        accounts=arrange(worklist["accounts"], asked, columns),
+        too_late=arrange(worklist["too_late"], asked, [each for each in columns if each.name in TOO_LATE_COLUMNS]),
+        headings=headings(columns, asked.sort or "rank", asked.way, link),
         asked=asked,
-        as_of=asked.when,
+        link=link,
+        undated={name: value for name, value in params.items() if name != "as_of"},
+        unsearched={name: value for name, value in params.items() if name not in asked.list_params},
+        filters=filter_bar(request, scored, asked, selection, "/worklist", {**others, **asked.list_params}),
         dates=snapshot_dates(state, scored),
-        query=with_query("", {"as_of": asked.when}),
-        csms=published_account_list(scored).csms,
+        query=carried_query(asked, asked.when),
         capacities=sorted({*CAPACITIES, asked.capacity}),
         ordered=RANKINGS[worklist["ordered_by"]],
         sources=effect_sources(worklist) if worklist["saved_arr"]["worklist"] is not None else None,
-        json=with_query("/v1/worklist", {"as_of": asked.when, "capacity": asked.capacity, "csm": asked.csm}),
+        json=with_query("/v1/worklist", {"as_of": asked.when, "capacity": asked.capacity, **asked.chosen}),
     )
+    return remember_view(request, page, asked)

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from features.errors import UnknownAccount
-from features.utils.account_hierarchies import top_accounts
+from features.utils.account_hierarchies import descendants, top_accounts
 from features.utils.dates import to_iso
 from models.predictions.columns import number_or_null
 from models.predictions.schema import ResponseModel, ScorePoints
@@ -111,17 +111,6 @@ def _indexed(
     for child, parent in parents.items():
         children[parent].append(child)
     return roster.frame.set_index("account_id"), top_accounts(parents), dict(children)
-
-
-def descendants(account_id: str, children: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return all accounts below an account, without itself."""
-    found: list[str] = []
-    waiting = list(children.get(account_id, ()))
-    while waiting:
-        account = waiting.pop()
-        found.append(account)
-        waiting += children.get(account, ())
-    return found
 
 
 def _related(

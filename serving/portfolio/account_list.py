@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import BeforeValidator, Field
 
 from features.utils.account_hierarchies import top_accounts
+from features.utils.arrays import Bools
 from models.health.parent_health import ParentHealth, parent_health
 from models.health.rubric_schema import ParentHealthRule
 from models.peer_groups.frame_columns import number_column
@@ -20,6 +21,7 @@ from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
 from models.predictions.schema import ResponseModel, ScorePoints
 from models.rules.early_warnings import RENEWAL
+from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar_or_none, sidecar_path
@@ -30,12 +32,10 @@ RowNumbers = npt.NDArray[np.int64]
 #: The page sizes to choose from.
 PAGE_SIZES = (25, 50, 100)
 
-Order = Literal["account", "segment", "csm", "arr", "health", "change", "risk", "loss", "renewal"]
+Order = Literal["account", "segment", "csm", "arr", "health", "change", "risk", "loss", "renewal", "step"]
 Division = Literal["segment", "csm", "region", "parent", "product"]
 DIVISIONS: tuple[Division, ...] = ("segment", "csm", "region", "parent", "product")
 """What the accounts can be grouped by."""
-CHOICES = 200
-"""Maximum number of companies, or products, to choose from in a filter: those with the largest ARR."""
 _HOLDING = ("product", "held", "arr", "seats", "active_users", "active_users_before")
 
 #: Columns that are sorted in descending order by default.
@@ -46,17 +46,10 @@ def _maybe(kind: Any) -> Any:
     return Annotated[kind | None, BeforeValidator(empty_to_none)]
 
 
-class AccountListQuery(SnapshotPageQuery):
+class AccountListQuery(SnapshotPageQuery, PageFilter):
     """Filters and order of the account list. Filters that are left out do not apply."""
 
     q: Annotated[str, Field(max_length=200)] = ""
-    health: _maybe(Literal["green", "yellow", "red", "insufficient_data"]) = None  # type: ignore[valid-type]
-    risk: _maybe(Literal["high", "medium", "low"]) = None  # type: ignore[valid-type]
-    segment: _maybe(Annotated[str, Field(max_length=200)]) = None  # type: ignore[valid-type]
-    csm: _maybe(Annotated[str, Field(max_length=1000)]) = None  # type: ignore[valid-type]
-    region: _maybe(Annotated[str, Field(max_length=1000)]) = None  # type: ignore[valid-type]
-    parent: _maybe(Annotated[str, Field(max_length=1000)]) = None  # type: ignore[valid-type]
-    product: _maybe(Annotated[str, Field(max_length=1000)]) = None  # type: ignore[valid-type]
     group: _maybe(Division) = None  # type: ignore[valid-type]
     only: _maybe(Literal["ready", "differs", "play", "alerted"]) = None  # type: ignore[valid-type]
     sort: _maybe(Order) = None  # type: ignore[valid-type]
@@ -135,8 +128,8 @@ class AccountList:
 
         The columns are account_id, name, csm, region, segment (text, None unknown), parent (the top account of its
         company, None for an account without parent and child), arr, health, change (points in a week), risk, low, high
-        (0 to 1), growth (expansion probability), loss (risk times arr), renewal (days until; below 0 is past),
-        health_band, risk_band, ready, differs, play, alerted (bool).
+        (0 to 1), growth (expansion probability), loss (risk times arr), renewal (days until; below 0 is past), step
+        (when the play is due, an ISO date), health_band, risk_band, ready, differs, play, alerted (bool).
         """
         assessment, judged = self.assessment, self.assessment.rule_results
         churn = assessment.target_scores["churn"]
@@ -160,6 +153,7 @@ class AccountList:
                 "growth": assessment.target_scores["expansion"].probability,
                 "loss": churn.probability * arr,
                 "renewal": number_column(assessment.frame, RENEWAL),
+                "step": pd.Series([None if play is None else play.due for play in judged.plays], dtype=object),
                 "health_band": pd.Series(assessment.health.band.to_numpy(dtype=object), dtype=object),
                 "risk_band": pd.Series(churn.band, dtype=object),
                 "ready": assessment.ready,
@@ -246,34 +240,22 @@ class AccountList:
         ]
         return pd.Series(texts, dtype="str")
 
-    def find(self, query: AccountListQuery, off: Collection[str] = ()) -> AccountPage:
+    def find(self, query: AccountListQuery, off: Collection[str] = (), selected: Bools | None = None) -> AccountPage:
         """Return one page of the matching accounts.
 
         Accounts with an unknown sort value come last in both directions; ties are sorted by id.
 
         Parameters
         ----------
-        query : filters, order and page.
+        query : search, order and page.
         off : accounts that have no play to run.
+        selected : True for the accounts that match the filter of the query; None for all. Shape (n,).
 
         Returns
         -------
         AccountPage
         """
-        matches = np.ones(len(self.frame), dtype=bool)
-        for column, wanted in (
-            ("health_band", query.health),
-            ("risk_band", query.risk),
-            ("segment", query.segment),
-            ("csm", query.csm),
-            ("region", query.region),
-            ("parent", query.parent),
-        ):
-            if wanted is not None:
-                matches &= (self.frame[column] == wanted).to_numpy(dtype=bool)
-        if query.product is not None:
-            held = self.holdings[self.holdings["held"] & (self.holdings["product"] == query.product)]
-            matches &= np.isin(np.arange(len(matches)), held["row"].to_numpy())
+        matches = np.ones(len(self.frame), dtype=bool) if selected is None else selected.copy()
         if query.only is not None:
             matches &= self.frame[query.only].to_numpy(dtype=bool)
             if query.only == "play" and off:
@@ -281,6 +263,9 @@ class AccountList:
         if text := query.q.strip().casefold():
             matches &= self._search_texts.str.contains(text, regex=False).to_numpy(dtype=bool)
         order = self._in_order(query.order, query.descending)
+        if query.order == "step" and off:
+            none = self.frame["account_id"].isin(off).to_numpy(dtype=bool)[order]
+            order = np.concatenate([order[~none], order[none]])
         rows = order[matches[order]]
         pages = max(1, -(-len(rows) // query.size))
         page = min(query.page, pages)
@@ -295,9 +280,9 @@ class AccountList:
         return self._orders[name]
 
     def _sorted(self, by: Order, descending: bool) -> RowNumbers:
-        if by in ("account", "segment", "csm"):
+        if by in ("account", "segment", "csm", "step"):
             texts = self.frame["name"].fillna(self.frame["account_id"]) if by == "account" else self.frame[by]
-            values = texts.map(lambda text: None if text is None else text.casefold())
+            values = texts.map(lambda text: None if text is None else str(text).casefold())
         else:
             values = self.frame[by]
         # A stable sort: the frame is already sorted by id.

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
+import pandas as pd
 from pydantic import Field
 
+from features.utils.arrays import equal_to
+from models.peer_groups.segments import segment_of
 from models.predictions.schema import Fraction, ResponseModel
 from serving.portfolio.lifetime_value import LIMIT_YEARS, check_parameters, lifetimes
+from serving.schemas.account_filter import EVERYONE, WITHOUT, AccountFilter, AppliedFilter
+from serving.snapshots.account_attributes import (
+    TIMELESS,
+    AccountSelection,
+    account_attributes,
+    attribute_versions,
+    filtered_cache,
+)
 from serving.snapshots.scored_snapshot import ScoredSnapshot
-from serving.snapshots.sidecars import COHORTS, read_sidecar
+from serving.snapshots.sidecars import COHORTS, read_sidecar, sidecar_path
+from serving.snapshots.snapshot_files import file_version
 
+#: The sidecar with the lives of accounts.
+LIVES = "lives"
+NOT_STORED = "not stored with this snapshot; `renewcast score --publish` stores it"
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 
@@ -88,14 +104,21 @@ class Lifetime(ResponseModel):
 class PortfolioCohorts(ResponseModel):
     """Retention by cohort and expected lifetime value."""
 
-    retention: Retention | None = Field(
-        description="Null: not stored with this snapshot. `renewcast score --publish` stores it."
-    )
+    retention: Retention | None = Field(description="Null: `retention_unknown` gives the reason.")
+    retention_unknown: str | None
     lifetime: Lifetime
+    filter: AppliedFilter | None = Field(
+        description="The accounts that the figures are of; null: all accounts. Retention includes accounts that have "
+        "left, with their segment by the ARR at their start."
+    )
 
 
 def published_cohorts(
-    scored: ScoredSnapshot, margin: float = 1.0, years: float = LIMIT_YEARS, limit: int | None = None
+    scored: ScoredSnapshot,
+    margin: float = 1.0,
+    years: float = LIMIT_YEARS,
+    limit: int | None = None,
+    selection: AccountSelection | None = None,
 ) -> dict[str, Any]:
     """Return retention and lifetime value.
 
@@ -104,6 +127,7 @@ def published_cohorts(
     scored : the snapshot.
     margin, years : the gross margin and the limit of the lifetime (`serving.portfolio.lifetime_value.lifetimes`).
     limit : the number of accounts; None for all.
+    selection : the accounts that count; None for all.
 
     Returns
     -------
@@ -116,14 +140,76 @@ def published_cohorts(
     HomeError : the sidecar is not valid.
     """
     check_parameters(margin, years)
-    retention = read_sidecar(scored.snapshots, scored.as_of, COHORTS)
+    chosen = EVERYONE if selection is None else selection.account_filter
+    cache = filtered_cache(scored, chosen)
+    version = attribute_versions(scored)
     is_default = (margin, years) == (1.0, LIMIT_YEARS)
 
     def make() -> dict[str, Any]:
-        return lifetimes(scored.assessment, margin, years)
+        return lifetimes(scored.assessment, margin, years, None if selection is None else selection.rows)
 
     # Only the default parameters are cached, so that other requests cannot evict what the pages need.
-    life = scored.cache.get("lifetimes", make) if is_default else make()
+    life = cache.get(("lifetimes", *version), make) if is_default else make()
+    if chosen.chosen:
+        lives = file_version(sidecar_path(scored.snapshots, scored.as_of, LIVES))
+        retention, unknown = cache.get(("retention", lives, *version), lambda: filtered_retention(scored, chosen))
+    else:
+        retention = read_sidecar(scored.snapshots, scored.as_of, COHORTS)
+        unknown = NOT_STORED if retention is None else None
     shown = life["accounts"] if limit is None else life["accounts"][:limit]
     more = len(life["accounts"]) - len(shown)
-    return {"retention": retention, "lifetime": {**life, "accounts": shown, "more_accounts": more}}
+    return {
+        "retention": retention,
+        "retention_unknown": unknown,
+        "lifetime": {**life, "accounts": shown, "more_accounts": more},
+        "filter": chosen.applied,
+    }
+
+
+def lives_document(lives: pd.DataFrame, contractual: bool) -> dict[str, Any]:
+    """Build the sidecar `LIVES`: how long each account stayed, from which filtered retention is computed.
+
+    Parameters
+    ----------
+    lives : the rows of `features.kpi.cohort_retention.account_lives`.
+    contractual : whether accounts have contracts.
+    """
+    columns = {name: [None if value != value else value for value in lives[name].tolist()] for name in lives}
+    return {"contractual": contractual, "columns": columns}
+
+
+def filtered_retention(
+    scored: ScoredSnapshot, account_filter: AccountFilter
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the retention (`Retention`) of the accounts that match a filter, or why it is unknown.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    account_filter : the filter. The segment is that of the ARR at the start.
+
+    Raises
+    ------
+    HomeError : a sidecar is not valid.
+    """
+    # Imported here, since reading published data otherwise needs no query engine.
+    from features.kpi.cohort_retention import retention_of
+
+    chosen = account_filter.chosen
+    if lacking := [name for name in chosen if name not in (*TIMELESS, "segment")]:
+        return None, f"{lacking[0]} is unknown for accounts that have left"
+    document = read_sidecar(scored.snapshots, scored.as_of, LIVES)
+    if document is None:
+        return None, NOT_STORED
+    lives = pd.DataFrame(document["columns"])
+    known = account_attributes(scored).select(
+        AccountFilter.model_validate({n: chosen[n] for n in TIMELESS if n in chosen})
+    )
+    lives = lives[[known.includes(account) for account in lives["account_id"]]]
+    if "segment" in chosen:
+        start = pd.to_numeric(lives["arr_start"]).to_numpy(dtype=np.float64)
+        wanted = None if chosen["segment"] == WITHOUT else chosen["segment"]
+        lives = lives[equal_to(segment_of(start), wanted)]
+    if lives.empty:
+        return None, "no matching accounts"
+    return retention_of(lives.reset_index(drop=True), scored.as_of, document["contractual"]), None

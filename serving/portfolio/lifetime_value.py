@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import BadRequest
-from features.utils.arrays import Floats
+from features.utils.arrays import Bools, Floats
 from features.utils.periods import YEAR_DAYS
 from models.peer_groups.frame_columns import number_column, text_column
 from models.peer_groups.segments import ARR_FEATURE
@@ -58,13 +58,19 @@ def _mean(hazard: Floats, days: float | Floats) -> Floats:
     return np.where(hazard > 0, -np.expm1(-some * days) / some, days + np.zeros_like(hazard))
 
 
-def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = LIMIT_YEARS) -> dict[str, Any]:
+def lifetimes(
+    assessment: Assessment,
+    margin: float = 1.0,
+    limit_years: float = LIMIT_YEARS,
+    selected: Bools | None = None,
+) -> dict[str, Any]:
     """Return the expected lifetime and value of every account and segment.
 
     Parameters
     ----------
     margin : the gross margin, a share of ARR above 0 and at most 1.
     limit_years : only the time within this limit counts.
+    selected : True for the accounts that count; None for all. Shape (n,).
 
     Returns
     -------
@@ -100,6 +106,8 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
             "value_high": arr * margin * np.fmax(high, years),
         }
     )
+    if selected is not None:
+        table = table[selected]
     known = table[table["value"].notna()]
     order = known.sort_values(["value", "account_id"], ascending=[False, True], ignore_index=True)
     segments = known.groupby("segment", sort=False)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from features.utils.arrays import Floats
+from features.utils.arrays import Bools, Floats
 from features.utils.dates import to_iso
 from models.peer_groups.segments import segment_names
 from models.predictions.columns import number_or_null
@@ -22,6 +22,8 @@ from serving.portfolio.account_list import (
     published_account_list,
 )
 from serving.portfolio.account_products import FELL, UNUSED, product_facts
+from serving.schemas.account_filter import EVERYONE, AppliedFilter
+from serving.snapshots.account_attributes import AccountSelection, filtered_cache
 from serving.snapshots.portfolio_summary import AccountGroup, group_figures, sum_of_known
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar
@@ -73,18 +75,20 @@ class PortfolioGroups(ResponseModel):
     as_of: str
     horizon_days: int | None = Field(description="Of the probabilities; null without a model.")
     by: Division
+    filter: AppliedFilter | None = Field(description="The accounts that the figures are of; null: all accounts.")
     whole: PortfolioGroup
     groups: list[PortfolioGroup] = Field(description="Largest ARR first, accounts without a group last.")
     more_groups: Count = Field(description="How many groups are not listed.")
 
 
-def portfolio_groups(roster: AccountList, by: Division) -> list[dict[str, Any]]:
+def portfolio_groups(roster: AccountList, by: Division, selected: Bools | None = None) -> list[dict[str, Any]]:
     """Return every group of a breakdown (`PortfolioGroup`).
 
     Parameters
     ----------
     roster : the accounts.
     by : the breakdown. The churn and expansion probabilities of a product are those of its accounts.
+    selected : True for the accounts that count; None for all. Shape (n,).
 
     Returns
     -------
@@ -93,8 +97,8 @@ def portfolio_groups(roster: AccountList, by: Division) -> list[dict[str, Any]]:
         Without products in the source there is no group by product.
     """
     if by == "product":
-        return _by_product(roster)
-    frame = roster.frame
+        return _by_product(roster, selected)
+    frame = roster.frame if selected is None else roster.frame[selected]
     names = frame[by].astype(object).where(frame[by].notna(), None)
     rows = {key: np.asarray(at) for key, at in frame.groupby(names.fillna(""), sort=False).indices.items()}
     groups = []
@@ -118,17 +122,25 @@ def portfolio_groups(roster: AccountList, by: Division) -> list[dict[str, Any]]:
     )
 
 
-def whole_portfolio(roster: AccountList) -> dict[str, Any]:
-    """Return the figures of all accounts (`PortfolioGroup`)."""
-    return {"group": None, **_NO_PARENT, **_figures(roster.frame, roster.frame["arr"]), "use": None}
+def whole_portfolio(roster: AccountList, selected: Bools | None = None) -> dict[str, Any]:
+    """Return the figures of the selected accounts, by default all (`PortfolioGroup`)."""
+    frame = roster.frame if selected is None else roster.frame[selected]
+    return {"group": None, **_NO_PARENT, **_figures(frame, frame["arr"]), "use": None}
 
 
-def cached_groups(scored: ScoredSnapshot, roster: AccountList, by: Division) -> list[dict[str, Any]]:
-    """Return `portfolio_groups` of a published snapshot, computed once."""
-    return scored.cache.get(("groups", roster, by), lambda: portfolio_groups(roster, by))
+def cached_groups(
+    scored: ScoredSnapshot, roster: AccountList, by: Division, selection: AccountSelection | None = None
+) -> list[dict[str, Any]]:
+    """Return `portfolio_groups` of the selected accounts of a published snapshot, computed once."""
+    account_filter, selected = (EVERYONE, None) if selection is None else (selection.account_filter, selection.rows)
+    return filtered_cache(scored, account_filter).get(
+        ("groups", roster, by), lambda: portfolio_groups(roster, by, selected)
+    )
 
 
-def published_groups(scored: ScoredSnapshot, by: Division, limit: int | None = None) -> dict[str, Any]:
+def published_groups(
+    scored: ScoredSnapshot, by: Division, limit: int | None = None, selection: AccountSelection | None = None
+) -> dict[str, Any]:
     """Return the groups of a published snapshot (`PortfolioGroups`).
 
     Parameters
@@ -136,6 +148,7 @@ def published_groups(scored: ScoredSnapshot, by: Division, limit: int | None = N
     scored : the snapshot.
     by : the breakdown.
     limit : the number of groups; None for all. Accounts without a group are always listed.
+    selection : the accounts that count; None for all.
 
     Raises
     ------
@@ -144,14 +157,15 @@ def published_groups(scored: ScoredSnapshot, by: Division, limit: int | None = N
     for name in (ACCOUNTS, PRODUCTS):
         read_sidecar(scored.snapshots, scored.as_of, name)
     roster = published_account_list(scored)
-    groups = cached_groups(scored, roster, by)
+    groups = cached_groups(scored, roster, by, selection)
     named = [each for each in groups if each["group"] is not None]
     shown = named if limit is None else named[:limit]
     return {
         "as_of": to_iso(scored.as_of),
         "horizon_days": scored.portfolio["horizon_days"],
         "by": by,
-        "whole": whole_portfolio(roster),
+        "filter": None if selection is None else selection.account_filter.applied,
+        "whole": whole_portfolio(roster, None if selection is None else selection.rows),
         "groups": [*shown, *(each for each in groups if each["group"] is None)],
         "more_groups": len(named) - len(shown),
     }
@@ -169,8 +183,10 @@ def _figures(accounts: pd.DataFrame, arr: pd.Series[float]) -> dict[str, Any]:
     }
 
 
-def _by_product(roster: AccountList) -> list[dict[str, Any]]:
+def _by_product(roster: AccountList, selected: Bools | None) -> list[dict[str, Any]]:
     holdings = roster.holdings
+    if selected is not None:
+        holdings = holdings[selected[holdings["row"].to_numpy()]]
     if holdings.empty:
         return []
     groups = []

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from features.kpi.cohort_retention import cohorts
+from features.kpi.cohort_retention import account_lives, retention_of
 from features.signals.signals import OpenSignals
 from features.utils.periods import period_ending
 from models.health.rubric import Rubric
+from serving.portfolio.cohorts import LIVES, lives_document
 from serving.portfolio.kpi_report import kpi_report
 from serving.portfolio.kpi_schemas import PUBLISHED_PERIODS
 from serving.snapshots.sidecars import COHORTS, KPIS, write_sidecar
@@ -25,7 +26,8 @@ def publish_kpis(
     rubric: Rubric,
     active_days: int,
 ) -> None:
-    """Store the KPIs of each period of `PUBLISHED_PERIODS` that ends at ``as_of``, and the cohort retention.
+    """Store the KPIs of each period of `PUBLISHED_PERIODS` that ends at ``as_of``, the cohort retention and what it is
+    computed from.
 
     Parameters
     ----------
@@ -42,4 +44,6 @@ def publish_kpis(
         for name in PUBLISHED_PERIODS
     }
     write_sidecar(snapshots, as_of, KPIS, kpis)
-    write_sidecar(snapshots, as_of, COHORTS, cohorts(signals, as_of, active_days))
+    lives = account_lives(signals, as_of, active_days)
+    write_sidecar(snapshots, as_of, LIVES, lives_document(lives, signals.contractual))
+    write_sidecar(snapshots, as_of, COHORTS, retention_of(lives, as_of, signals.contractual))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from features.utils.arrays import Bools
 from models.predictions.assessment import Assessment
 from models.predictions.columns import number_or_null
 from models.predictions.payload import format_instant
@@ -13,16 +14,22 @@ from models.predictions.payload import format_instant
 BANDS = ("green", "yellow", "red")
 
 
-def weekly_health(assessment: Assessment) -> list[dict[str, Any]]:
+def weekly_health(assessment: Assessment, selected: Bools | None = None) -> list[dict[str, Any]]:
     """Return the weekly health of the accounts active at the date of the assessment, oldest week first.
 
     Each week has ``date`` (ISO), ``mean`` (points, None without scores), and the numbers of green, yellow and red
     accounts.
+
+    Parameters
+    ----------
+    assessment : the assessed portfolio.
+    selected : True for the accounts that count; None for all. Shape (n,).
     """
     judged = assessment.rule_results
+    rows = slice(None) if selected is None else selected
     weeks = []
     for place, week in enumerate(judged.dates):
-        scores, bands = judged.score[:, place], judged.band[:, place]
+        scores, bands = judged.score[rows, place], judged.band[rows, place]
         known = scores[~np.isnan(scores)]
         mean = float(known.mean()) if len(known) else float("nan")
         counts = {band: int((bands == band).sum()) for band in BANDS}

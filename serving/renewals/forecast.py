@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, b
 from models.renewals.renewal_model import LEADS
 from models.scorer.base import RENEWAL_FEATURE
 from serving.renewals.schemas import BACKTEST_FIGURES
+from serving.snapshots.account_attributes import AccountSelection
 
 DIVISIONS = ("segment", "csm", "region", "parent")
 """The breakdowns of a forecast."""
@@ -51,7 +52,9 @@ class ForecastInputs:
     tops: Mapping[str, str] = field(default_factory=dict)
 
 
-def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastInputs) -> dict[str, Any]:
+def forecast_renewals(
+    assessment: Assessment, period: Period, inputs: ForecastInputs, selection: AccountSelection | None = None
+) -> dict[str, Any]:
     """Forecast the renewals of a period.
 
     Parameters
@@ -59,6 +62,7 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     assessment : the assessed portfolio.
     period : the period.
     inputs : past renewals, people and the backtest.
+    selection : the accounts that count; None for all. Rates of past renewals are always those of all accounts.
 
     Returns
     -------
@@ -72,7 +76,10 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     expansion = None if growth.bundle is None else _probabilities(growth)
     model = None if churn.bundle is None else churn.bundle.renewals
     predicted = None if model is None else model.predict(assessment.frame)
+    selection = AccountSelection.everyone(assessment) if selection is None else selection
+    rows = selection.rows
     due = find_due_accounts(as_of, period, until, arr, _probabilities(churn), expansion, grace, predicted)
+    due = replace(due, due=due.due & rows, complete=due.complete & rows, overdue=due.overdue & rows)
     segment, ids = assessment.rule_results.segments, assessment.account_ids
     csm, region = (np.array([_person(inputs, each, name) for each in ids], dtype=object) for name in ("csm", "region"))
     parent = np.array([inputs.tops.get(account) for account in ids], dtype=object)
@@ -86,9 +93,9 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     outcomes[due.complete] = outcome_probabilities(renewals, habits)
     listed = due.due | due.overdue
     names = {
-        "segment": [*segment_names(), *([None] if _matches(segment, None).any() else [])],
-        "csm": _names(csm),
-        "region": _names(region),
+        "segment": [*segment_names(), *([None] if _matches(segment[rows], None).any() else [])],
+        "csm": _names(csm[rows]),
+        "region": _names(region[rows]),
         # Most companies have no renewal in a period.
         "parent": _names(parent[listed]),
     }
@@ -111,7 +118,8 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
         "more_accounts": 0,
         "past_renewals": habits.whole.renewals,
         "shared_error": leaving.mean,
-        "bridge": _bridge(due, arr, churn),
+        "bridge": _bridge(due, np.where(rows, arr, 0.0), churn),
+        "filter": selection.account_filter.applied,
         "backtest": None if inputs.past is None else _backtest(inputs.past),
         "notes": _notes(due, arr, inputs, churn, growth),
     }

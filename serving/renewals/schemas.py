@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.predictions.schema import Fraction, ResponseModel
+from serving.schemas.account_filter import AppliedFilter
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -168,6 +169,10 @@ class Renewals(ResponseModel):
     past_renewals: Count = Field(description="How many past renewals the rates and sizes of changes come from.")
     shared_error: Amount = Field(
         description="The share of the probabilities' intervals that is assumed to be common to all accounts."
+    )
+    filter: AppliedFilter | None = Field(
+        description="The accounts that the forecast is of; null: all accounts. The rates of past renewals and the "
+        "backtest are those of all accounts."
     )
     bridge: LossBridge | None = Field(description="Null: no churn model.")
     backtest: RenewalsBacktest | None = Field(description="Null: `renewcast renewals --backtest` was not run.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from serving.account_reports.schemas import AccountPlan, BusinessReview, published_plan, published_review
@@ -22,9 +23,12 @@ from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioK
 from serving.portfolio.lifetime_value import LIMIT_YEARS
 from serving.portfolio.portfolio_groups import PortfolioGroups, published_groups
 from serving.schemas import predictions
+from serving.schemas.account_filter import AccountFilter
 from serving.schemas.base import RequestModel
-from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, QuarterText
+from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT, QuarterText
 from serving.schemas.signal_rows import Id
+from serving.snapshots.account_attributes import portfolio_of, select_accounts
+from serving.snapshots.live_state import LiveStateManager
 from serving.snapshots.portfolio_summary import Portfolio
 
 router = APIRouter(dependencies=[require_scope("predict")])
@@ -89,23 +93,34 @@ async def get_hierarchy(
     return Response(text, media_type=JSON)
 
 
+class PortfolioQuery(predictions.SnapshotQuery, AccountFilter):
+    """The snapshot, and the filter of accounts."""
+
+
 @router.get(
     "/v1/portfolio",
     tags=["portfolio"],
     summary="Get an overview of the portfolio",
     operation_id="getPortfolio",
     response_model=Portfolio,
-    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_MATCH, s503=NOT_READY),
 )
-async def get_portfolio(live: LiveStateDep, at: Annotated[predictions.SnapshotQuery, Query()]) -> Response:
+async def get_portfolio(live: LiveStateDep, query: Annotated[PortfolioQuery, Query()]) -> Response:
     """Returns accounts, ARR, mean health score and expected churn: in total, by health band, by churn band and by
-    segment. The result is computed once for each snapshot."""
-    text = await read_cached(live, at.as_of, "portfolio", make=lambda scored: scored.portfolio)
+    segment. The result is computed once for each snapshot and filter."""
+    if query.chosen:
+        return await run_in_threadpool(_filtered_portfolio, live, query)
+    text = await read_cached(live, query.as_of, "portfolio", make=lambda scored: scored.portfolio)
     return Response(text, media_type=JSON)
 
 
-class GroupsQuery(predictions.SnapshotQuery):
-    """What the accounts are grouped by."""
+def _filtered_portfolio(live: LiveStateManager, query: PortfolioQuery) -> Response:
+    scored = live.current().scored(query.as_of)
+    return JSONResponse(portfolio_of(scored, select_accounts(scored, query, strict=True)))
+
+
+class GroupsQuery(PortfolioQuery):
+    """What the accounts are grouped by, and the filter of accounts."""
 
     by: Division = Field("segment", description="A parent is the top account of a company with several accounts.")
     limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="The maximum number of groups to list.")
@@ -117,12 +132,13 @@ class GroupsQuery(predictions.SnapshotQuery):
     summary="Get the portfolio by segment, CSM, region, parent company or product",
     operation_id="getPortfolioGroups",
     response_model=PortfolioGroups,
-    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_MATCH, s503=NOT_READY),
 )
 def get_groups(live: LiveStateDep, query: Annotated[GroupsQuery, Query()]) -> Response:
     """Returns accounts, ARR, mean health score, expected churn and expansion of each group. Products have their own
     ARR, ARR at risk, active users and adoption; they add up to the portfolio's, with the unknown product as null."""
-    return JSONResponse(published_groups(live.current().scored(query.as_of), query.by, query.limit))
+    scored = live.current().scored(query.as_of)
+    return JSONResponse(published_groups(scored, query.by, query.limit, select_accounts(scored, query, strict=True)))
 
 
 @router.get(
@@ -171,8 +187,8 @@ def get_business_review(
     return JSONResponse(published_review(live.current(), account_id, query.quarter))
 
 
-class CohortsQuery(predictions.SnapshotQuery):
-    """Parameters of the lifetime value."""
+class CohortsQuery(PortfolioQuery):
+    """Parameters of the lifetime value, and the filter of accounts."""
 
     margin: float = Field(
         1.0, gt=0, le=1, strict=False, allow_inf_nan=False, description="The gross margin, as a share of ARR."
@@ -194,13 +210,14 @@ class CohortsQuery(predictions.SnapshotQuery):
     summary="Get retention by cohort, and lifetime value",
     operation_id="getPortfolioCohorts",
     response_model=PortfolioCohorts,
-    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_MATCH, s503=NOT_READY),
 )
 def get_cohorts(live: LiveStateDep, query: Annotated[CohortsQuery, Query()]) -> Response:
     """Returns the retention of accounts and ARR by the quarter in which they started (Kaplan-Meier), as stored when the
     snapshot was scored, and the expected lifetime and its value from the churn probabilities."""
     scored = live.current().scored(query.as_of)
-    return JSONResponse(published_cohorts(scored, query.margin, query.years, query.limit))
+    selection = select_accounts(scored, query, strict=True)
+    return JSONResponse(published_cohorts(scored, query.margin, query.years, query.limit, selection))
 
 
 @router.get(

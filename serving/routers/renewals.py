@@ -14,13 +14,15 @@ from serving.http.dependencies import NOT_READY, LiveStateDep, problem_responses
 from serving.renewals.published_forecast import published_renewals
 from serving.renewals.schemas import Renewals
 from serving.schemas import predictions
+from serving.schemas.account_filter import AccountFilter
 from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, PeriodText
+from serving.snapshots.account_attributes import select_accounts
 
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
-class RenewalsQuery(predictions.SnapshotQuery):
-    """The period of a renewal forecast, and its groups."""
+class RenewalsQuery(predictions.SnapshotQuery, AccountFilter):
+    """The period of a renewal forecast, its groups, and the filter of accounts."""
 
     period: PeriodText | None = Field(
         None, description="A quarter or a month (2026-10) that has not ended.", examples=["2026Q4"]
@@ -51,7 +53,8 @@ class RenewalsQuery(predictions.SnapshotQuery):
     response_model=Renewals,
     responses=problem_responses(
         s404=NO_SNAPSHOT,
-        s422="A parameter is invalid, the period has ended, or the portfolio has no contracts.",
+        s422="A parameter is invalid, no account has this value of the filter, the period has ended, or the portfolio "
+        "has no contracts.",
         s503=NOT_READY,
     ),
 )
@@ -60,4 +63,5 @@ def get_renewals(live: LiveStateDep, query: Annotated[RenewalsQuery, Query()]) -
     lost, with 80% intervals: in total, by segment, by CSM, by region and by parent company. It is computed once for
     each snapshot and period."""
     scored = live.current().scored(query.as_of)
-    return JSONResponse(published_renewals(scored, query.period, query.days, query.by, query.limit))
+    selection = select_accounts(scored, query, strict=True)
+    return JSONResponse(published_renewals(scored, query.period, query.days, query.by, query.limit, selection))

@@ -11,20 +11,21 @@ from starlette.responses import JSONResponse, Response
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NOT_READY, LiveStateDep, StoreDep, problem_responses
 from serving.schemas import predictions
-from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, Csm
+from serving.schemas.account_filter import AccountFilter
+from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT
+from serving.snapshots.account_attributes import select_accounts
 from serving.worklist.published_worklist import published_worklist
 from serving.worklist.schemas import WorklistResponse
 
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
-class WorklistQuery(predictions.SnapshotQuery):
-    """The capacity of the team, and filters."""
+class WorklistQuery(predictions.SnapshotQuery, AccountFilter):
+    """The capacity of the team, and the filter of accounts."""
 
     capacity: int = Field(
         20, ge=0, le=MAX_LISTED, strict=False, description="The number of accounts that the team can work on."
     )
-    csm: Csm | None = Field(None, description="Only the accounts of this customer success manager.")
     save_rate: float | None = Field(
         None,
         ge=0,
@@ -42,7 +43,7 @@ class WorklistQuery(predictions.SnapshotQuery):
     response_model=WorklistResponse,
     responses=problem_responses(
         s404=NO_SNAPSHOT,
-        s422="A parameter is invalid, or no account has this CSM.",
+        s422=NO_MATCH,
         s503=NOT_READY,
     ),
 )
@@ -52,4 +53,5 @@ def get_worklist(live: LiveStateDep, store: StoreDep, query: Annotated[WorklistQ
     by health score and a random order; and the results of interventions, including those recorded with
     /v1/interventions and /v1/outcomes."""
     scored = live.current().scored(query.as_of)
-    return JSONResponse(published_worklist(scored, store, query.capacity, query.csm, query.save_rate))
+    selection = select_accounts(scored, query, strict=True)
+    return JSONResponse(published_worklist(scored, store, query.capacity, selection, query.save_rate))

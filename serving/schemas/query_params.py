@@ -18,5 +18,6 @@ QuarterText = Annotated[
 ]
 PeriodText = Annotated[str, Field(pattern=f"^({QUARTER_PATTERN}|{MONTH_PATTERN})$")]
 Csm = Annotated[Text, Field(min_length=1)]
+NO_MATCH = "A parameter is invalid, or no account has this value of the filter."
 NO_SNAPSHOT = "There is no snapshot at this date."
 REVIEW_ID = r"^[0-9]{4}Q[1-4]-[A-Za-z0-9][A-Za-z0-9._-]{0,120}$"

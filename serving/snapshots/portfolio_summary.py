@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from features.utils.arrays import Bools, Floats
+from features.utils.arrays import Bools, Floats, equal_to
 from models.health.rubric import INSUFFICIENT
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_names
@@ -18,6 +18,7 @@ from models.predictions.payload import model_payload
 from models.predictions.risk_bands import BANDS
 from models.predictions.schema import Fraction, ModelReference, PredictionStatus, ResponseModel, ScorePoints
 from models.targets import TARGETS
+from serving.schemas.account_filter import AppliedFilter
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -67,7 +68,9 @@ class SegmentGroup(AccountGroup):
 class Coverage(ResponseModel):
     """How much data the figures are based on."""
 
-    health: Fraction = Field(description="The mean share of the rubric's weight that has data.")
+    health: Fraction | None = Field(
+        description="The mean share of the rubric's weight that has data; null without accounts."
+    )
     churn: dict[PredictionStatus, Count] = Field(description="Accounts by status.")
     expansion: dict[PredictionStatus, Count]
 
@@ -91,23 +94,32 @@ class Portfolio(ResponseModel):
     rubric: str
     rubric_version: str
     models: dict[str, ModelReference | None] = Field(description="By target; null without a model.")
+    filter: AppliedFilter | None = Field(description="The accounts that the figures are of; null: all accounts.")
 
 
-def summarize_portfolio(assessment: Assessment) -> dict[str, Any]:
-    """Return the fields of `Portfolio` except for its dates."""
-    health, seen = assessment.health, assessment.target_scores
+def summarize_portfolio(assessment: Assessment, selected: Bools | None = None) -> dict[str, Any]:
+    """Return the fields of `Portfolio` except for its dates and its filter.
+
+    Parameters
+    ----------
+    assessment : the assessed portfolio.
+    selected : True for the accounts that count; None for all. Shape (n,).
+    """
+    seen = assessment.target_scores
+    rows = np.ones(len(assessment.frame), dtype=bool) if selected is None else selected
+    coverage = assessment.health_coverage[rows]
     bundles = {target: seen[target].bundle for target in TARGETS}
     return {
         "horizon_days": next((b.manifest.horizon_days for b in bundles.values() if b is not None), None),
-        "whole": _group(assessment, np.ones(len(assessment.frame), dtype=bool)),
-        "by_health_band": _by(assessment, "band", health.band.to_numpy(dtype=object), HEALTH_BANDS),
-        "by_churn_band": _by(assessment, "band", seen["churn"].band, (*reversed(BANDS), None)),
-        "by_segment": _by(assessment, "segment", assessment.rule_results.segments, (*segment_names(), None)),
-        "expansion_ready": int(assessment.ready.sum()),
+        "whole": _group(assessment, rows),
+        "by_health_band": _by(assessment, rows, "band", assessment.health_band, HEALTH_BANDS),
+        "by_churn_band": _by(assessment, rows, "band", seen["churn"].band, (*reversed(BANDS), None)),
+        "by_segment": _by(assessment, rows, "segment", assessment.rule_results.segments, (*segment_names(), None)),
+        "expansion_ready": int((assessment.ready & rows).sum()),
         "base_rates": {target: None if b is None else b.manifest.base_rate for target, b in bundles.items()},
         "coverage": {
-            "health": float(health.coverage.mean()),
-            **{target: _counts(seen[target].status) for target in TARGETS},
+            "health": float(coverage.mean()) if len(coverage) else None,
+            **{target: _counts(seen[target].status[rows]) for target in TARGETS},
         },
         "rubric": assessment.champion.rubric.name,
         "rubric_version": assessment.champion.rubric.version,
@@ -116,10 +128,10 @@ def summarize_portfolio(assessment: Assessment) -> dict[str, Any]:
 
 
 def _by(
-    assessment: Assessment, name: str, values: npt.NDArray[np.object_], keys: Sequence[str | None]
+    assessment: Assessment, rows: Bools, name: str, values: npt.NDArray[np.object_], keys: Sequence[str | None]
 ) -> list[dict[str, Any]]:
     """Return a group for each key, including empty ones, so that a chart always has the same bars."""
-    return [{name: key, **_group(assessment, np.array([value == key for value in values]))} for key in keys]
+    return [{name: key, **_group(assessment, rows & equal_to(values, key))} for key in keys]
 
 
 def _group(assessment: Assessment, rows: Bools) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import RenewcastError
+from features.utils.arrays import Bools
 from models.artifacts.champion import Champion
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
@@ -85,8 +86,22 @@ class ScoredSnapshot:
     @cached_property
     def portfolio(self) -> dict[str, Any]:
         """The summary of the portfolio, see `serving.snapshots.portfolio_summary.Portfolio`."""
+        return self._instants | summarize_portfolio(self.assessment) | {"filter": None}
+
+    def filtered_portfolio(self, selected: Bools, applied: dict[str, Any] | None) -> dict[str, Any]:
+        """Return `portfolio` for some of the accounts.
+
+        Parameters
+        ----------
+        selected : True for the accounts that count. Shape (n,).
+        applied : the filter that selects them (`serving.schemas.account_filter.AppliedFilter`).
+        """
+        return self._instants | summarize_portfolio(self.assessment, selected) | {"filter": applied}
+
+    @property
+    def _instants(self) -> dict[str, Any]:
         instants = (("as_of", self.as_of), ("data_through", self.data_through), ("scored_at", self.scored_at))
-        return {name: format_instant(instant) for name, instant in instants} | summarize_portfolio(self.assessment)
+        return {name: format_instant(instant) for name, instant in instants}
 
     @cached_property
     def peers(self) -> Peers:

@@ -179,7 +179,8 @@ def accounts_document(signals: OpenSignals, as_of: datetime, active_days: int) -
         ``contractual`` is true if accounts have contracts and false if they only order. ``accounts`` holds, by
         account_id, the row of `features.revenue.arr.facts`, with instants as ISO 8601 text and unknown values as null.
         ``parents`` holds the parent of each account that has one, active or not, and ``names`` the names of all of
-        these.
+        these. ``former`` holds name, csm and region of the accounts that are not active, so that figures about the past
+        can be filtered by them.
     """
     # Imported here, since reading published data needs no query engine.
     from features.revenue.arr import facts, people
@@ -196,6 +197,11 @@ def accounts_document(signals: OpenSignals, as_of: datetime, active_days: int) -
         "accounts": accounts,
         "parents": parents,
         "names": {account: names[account] for account in related if names[account] is not None},
+        "former": {
+            row["account_id"]: {name: row[name] for name in ("name", "csm", "region")}
+            for row in everyone.to_dict("records")
+            if row["account_id"] not in accounts
+        },
     }
 
 

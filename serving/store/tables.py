@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 from serving.common.errors import StoreDown
 
 #: The revision of `migrations` that creates these tables.
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -80,6 +80,7 @@ api_keys = Table(
     Column("scopes", String(100), nullable=False),
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("revoked_at", UtcMicroseconds),
+    Column("owner", Text),
 )
 
 sessions = Table(

@@ -12,9 +12,10 @@ from typing import Any
 
 from models.rules.intervention_effects import InterventionRecord, InterventionStatus
 from models.uplift.account_effects import read_effects
+from serving.snapshots.account_attributes import AccountSelection
 from serving.snapshots.compute_once_cache import ComputeOnceCache
 from serving.snapshots.scored_snapshot import ScoredSnapshot
-from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
+from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import file_version
 from serving.store.database import Store
 from serving.worklist.account_view import WorklistAccounts
@@ -52,21 +53,21 @@ class WorklistCache:
         self._active = frozenset(scored.assessment.account_ids)
         self._cache = ComputeOnceCache(CACHE_SIZE)
 
-    def of(self, store: Store, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
+    def of(self, store: Store, capacity: int, selection: AccountSelection, save_rate: float | None) -> dict[str, Any]:
         """Return a worklist of the snapshot, with all recorded actions.
 
         Parameters
         ----------
         store : the store, with the recorded actions.
-        capacity, csm, save_rate : as in `serving.worklist.rank.build_worklist`.
+        capacity, selection, save_rate : as in `serving.worklist.rank.build_worklist`.
 
         Returns
         -------
         dict for JSON
             A `serving.worklist.schemas.WorklistResponse`. Do not modify it.
         """
-        key = (capacity, csm, save_rate)
-        return self._computed(store, key, lambda actions: self._work(actions, capacity, csm, save_rate))
+        key = (capacity, tuple(selection.account_filter.chosen.items()), save_rate)
+        return self._computed(store, key, lambda actions: self._work(actions, capacity, selection, save_rate))
 
     def standing(self, store: Store) -> Mapping[str, InterventionStatus]:
         """Return the accounts whose plays are off the list, and why: held out, under way, done or snoozed.
@@ -138,21 +139,26 @@ class WorklistCache:
         return WorklistContext(self._people, interventions, actions.snoozed, self._effects)
 
     def _work(
-        self, actions: RecordedActions, capacity: int, csm: str | None, save_rate: float | None
+        self, actions: RecordedActions, capacity: int, selection: AccountSelection, save_rate: float | None
     ) -> dict[str, Any]:
         context = self._context(actions)
-        return build_worklist(self._scored.assessment, capacity, context, csm, save_rate, self._accounts)
+        return build_worklist(self._scored.assessment, capacity, context, selection, save_rate, self._accounts)
 
 
 def worklist_cache(scored: ScoredSnapshot) -> WorklistCache:
     """Return the worklist cache of a snapshot, one for each version of its sidecars."""
-    stamps = [file_version(sidecar_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
+    sidecars = (ACCOUNTS, PRODUCTS, INTERVENTIONS)
+    stamps = [file_version(sidecar_path(scored.snapshots, scored.as_of, name)) for name in sidecars]
     stamps.append(file_version(scored.snapshots.home.effects_file))
     return scored.cache.get(("worklist", *stamps), lambda: WorklistCache(scored))
 
 
 def published_worklist(
-    scored: ScoredSnapshot, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
+    scored: ScoredSnapshot,
+    store: Store,
+    capacity: int,
+    selection: AccountSelection | None = None,
+    save_rate: float | None = None,
 ) -> dict[str, Any]:
     """Return the worklist of a snapshot, with all recorded actions.
 
@@ -160,7 +166,7 @@ def published_worklist(
     ----------
     scored : the snapshot.
     store : the store, with the recorded actions.
-    capacity, csm, save_rate : as in `serving.worklist.rank.build_worklist`.
+    capacity, selection, save_rate : as in `serving.worklist.rank.build_worklist`.
 
     Returns
     -------
@@ -169,11 +175,11 @@ def published_worklist(
 
     Raises
     ------
-    BadRequest : no account has this CSM.
     HomeError : a sidecar of the snapshot is not valid.
     StoreDown : the store cannot be reached.
     """
-    return worklist_cache(scored).of(store, capacity, csm, save_rate)
+    everyone = AccountSelection.everyone(scored.assessment) if selection is None else selection
+    return worklist_cache(scored).of(store, capacity, everyone, save_rate)
 
 
 def published_design(scored: ScoredSnapshot, store: Store, *settings: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ plays are under way, done, snoozed or held out are off the list immediately.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,9 +26,15 @@ from features.utils.formatting import count_of, whole_days
 from models.peer_groups.frame_columns import join_codes
 from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
-from models.rules.intervention_effects import InterventionRecord, intervention_status, report_interventions
+from models.rules.intervention_effects import (
+    InterventionRecord,
+    InterventionReport,
+    intervention_status,
+    report_interventions,
+)
 from models.rules.playbook import confirmed_warnings
 from models.uplift.account_effects import EffectsFile
+from serving.snapshots.account_attributes import AccountSelection
 from serving.worklist.account_view import WorklistAccounts, lowest_health_key
 from serving.worklist.effects import (
     ChurnReductions,
@@ -66,7 +72,7 @@ def build_worklist(
     assessment: Assessment,
     capacity: int,
     context: WorklistContext,
-    csm: str | None = None,
+    selection: AccountSelection | None = None,
     save_rate: float | None = None,
     accounts: WorklistAccounts | None = None,
 ) -> dict[str, Any]:
@@ -75,17 +81,14 @@ def build_worklist(
     Parameters
     ----------
     capacity : how many accounts can be worked on, 0 or more.
-    csm : only accounts of this CSM.
+    selection : the accounts that count; None for all.
     save_rate : the assumed share of accounts that would churn but stay because of a play, 0 to 1. A measured rate takes
         precedence.
     accounts : the accounts of the assessment and people, if already computed.
-
-    Raises
-    ------
-    BadRequest : no account has this CSM.
     """
     accounts = WorklistAccounts.of(assessment, context.people) if accounts is None else accounts
-    rows = accounts.of_csm(csm)
+    selection = AccountSelection.everyone(assessment) if selection is None else selection
+    rows = selection.rows
     interventions = list(context.interventions or ())
     standing = intervention_status(interventions, assessment.as_of.to_pydatetime(), context.snoozed)
     states = np.array([standing.get(account, "") for account in assessment.account_ids], dtype=object)
@@ -110,7 +113,8 @@ def build_worklist(
     return {
         "as_of": format_instant(assessment.as_of.to_pydatetime()),
         "capacity": capacity,
-        "csm": csm,
+        "csm": selection.account_filter.csm,
+        "filter": selection.account_filter.applied,
         "horizon_days": accounts.days,
         "ordered_by": "health" if not known else "expected_saved_arr" if by_saved else "arr_at_risk",
         "accounts": [
@@ -133,10 +137,22 @@ def build_worklist(
         ),
         "save_rate": rate,
         "interventions": intervention_summary(
-            results, rate["value"], usable_effects(context.effects, assessment.as_of.to_pydatetime())
+            _results_of(results, interventions, selection),
+            rate["value"],
+            usable_effects(context.effects, assessment.as_of.to_pydatetime()),
         ),
-        "notes": _notes(assessment, context, accounts, candidates, known),
+        "notes": _notes(assessment, context, accounts, candidates, known, selection),
     }
+
+
+def _results_of(
+    results: InterventionReport, interventions: Sequence[InterventionRecord], selection: AccountSelection
+) -> InterventionReport:
+    """Return the results with the counts of the selected accounts. Effects are measured over all accounts."""
+    if selection.whole or not selection.timeless:
+        return results
+    own = report_interventions(record for record in interventions if selection.includes(record.account_id))
+    return replace(results, saved=own.saved, lost=own.lost, open=own.open, save_rate=own.save_rate)
 
 
 def _bridge(accounts: WorklistAccounts, rows: Bools, states: Texts, listed: Ints) -> dict[str, Any] | None:
@@ -230,7 +246,12 @@ def _number(value: float) -> float | None:
 
 
 def _notes(
-    assessment: Assessment, context: WorklistContext, accounts: WorklistAccounts, candidates: Ints, known: bool
+    assessment: Assessment,
+    context: WorklistContext,
+    accounts: WorklistAccounts,
+    candidates: Ints,
+    known: bool,
+    selection: AccountSelection,
 ) -> list[str]:
     notes = []
     if assessment.target_scores["churn"].bundle is None:
@@ -241,4 +262,9 @@ def _notes(
         )
     if context.interventions is None:
         notes.append("the signals' interventions were not stored with this snapshot; score it again")
+    elif context.interventions and not selection.timeless:
+        notes.append(
+            "the results of interventions are those of all accounts: segment, product and bands of accounts that have "
+            "left are unknown"
+        )
     return notes

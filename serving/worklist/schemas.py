@@ -8,6 +8,7 @@ from pydantic import Field
 
 from models.predictions.schema import Fraction, RecommendedPlay, ResponseModel, ScorePoints
 from models.uplift.account_effects import AccountEffectModel
+from serving.schemas.account_filter import AppliedFilter
 from serving.worklist.account_view import PlayReason
 
 Amount = Annotated[float, Field(ge=0)]
@@ -70,7 +71,7 @@ class RiskBridge(ResponseModel):
     """From the portfolio's ARR at risk to that of the worklist. The parts add up to the portfolio."""
 
     portfolio: Amount = Field(description="The expected_churned_arr of GET /v1/portfolio.")
-    other_csms: Amount = Field(description="Accounts of other CSMs, in the list of one CSM.")
+    other_csms: Amount = Field(description="Accounts that do not match the filter, such as those of other CSMs.")
     under_way: Amount = Field(description="An intervention is in progress.")
     done: Amount = Field(description="An intervention has ended.")
     snoozed: Amount = Field(description="Postponed to a later date.")
@@ -132,7 +133,10 @@ class PlayEffectResponse(ResponseModel):
 
 
 class InterventionSummary(ResponseModel):
-    """Results of interventions."""
+    """Results of interventions.
+
+    A filter applies to saved, lost, open and save_rate. Effects are measured over all accounts.
+    """
 
     saved: Count
     lost: Count
@@ -157,6 +161,7 @@ class WorklistResponse(ResponseModel):
     as_of: str
     capacity: Count
     csm: str | None = Field(description="Accounts of this CSM only; null: of all CSMs.")
+    filter: AppliedFilter | None = Field(description="The accounts that the list is of; null: all accounts.")
     horizon_days: Count = Field(description="The horizon of the model.")
     ordered_by: Literal["expected_saved_arr", "arr_at_risk", "health"]
     accounts: list[WorkItem] = Field(description="Renewal talks, for accounts without risk, come last.")

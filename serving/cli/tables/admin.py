@@ -21,6 +21,7 @@ def print_keys(keys: Sequence[ApiKey], as_json: bool) -> None:
             "id": key.id,
             "name": key.name,
             "scopes": sorted(key.scopes),
+            "owner": key.owner,
             "created_at": _timestamp(key.created_at),
             "revoked_at": _timestamp(key.revoked_at),
         }

@@ -52,7 +52,7 @@ def test_missing_retention_is_null_and_lifetimes_are_returned(client: TestClient
     assert payload["lifetime"]["whole"]["accounts"] > 0
     page = client.get("/cohorts?as_of=2026-06-01", headers=BROWSER)
     assert page.status_code == 200
-    assert "Not available for this snapshot" in page.text
+    assert "not stored with this snapshot" in page.text
 
 
 def test_an_invalid_sidecar_is_refused_without_a_traceback(own_home: Any, scored_home: Any) -> None:

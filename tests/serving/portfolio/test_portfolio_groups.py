@@ -145,7 +145,7 @@ def test_an_account_names_what_is_unused_and_what_is_used_without_a_contract(gro
 def test_the_portfolio_page_groups_and_filters_by_company_product_and_region(groups_client: TestClient) -> None:
     page = groups_client.get("/").text
     for name in ("region", "parent", "product"):
-        assert f'<select id="{name}"' in page
+        assert f'<select id="filter-{name}"' in page
     by_product = groups_client.get("/", params={"group": "product"}).text
     table = by_product[by_product.index('id="by-group"') :]
     assert "Unknown product" in table
@@ -153,10 +153,10 @@ def test_the_portfolio_page_groups_and_filters_by_company_product_and_region(gro
     assert filtered is not None
     listed = groups_client.get(filtered[1].replace("&amp;", "&")).text
     assert "10 of 39 accounts" in listed
-    assert '<option selected>insights</option>' in listed
+    assert '<option value="insights" selected>insights</option>' in listed
     assert "group=product" in listed, "the grouping stays when a filter is chosen"
     assert "4 of 39 accounts" in groups_client.get("/", params={"parent": "a00"}).text
-    assert 'href="/accounts/a01"' in groups_client.get("/", params={"parent": "a00"}).text
+    assert 'href="/accounts/a01?parent=a00"' in groups_client.get("/", params={"parent": "a00"}).text
     assert "No matching accounts" in groups_client.get("/", params={"parent": "none"}).text
     # A snapshot without what is asked for is grouped by segment.
     assert "By segment" in groups_client.get("/", params={"group": ""}).text

@@ -1,0 +1,263 @@
+"""One filter of accounts holds for all routes and pages, and every figure is of the accounts that it selects."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from models.home import Home
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.html.navigation import CARRIED, SECTIONS
+from serving.http.api_keys import create_key
+from serving.schemas.account_filter import FILTER_FIELDS, WITHOUT
+from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar, write_sidecar
+from serving.snapshots.snapshot_files import SnapshotFiles
+from serving.store.database import Store
+from tests.serving.conftest import AS_OF
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+CSMS = ("Ana", "Bo", None)
+REGIONS = ("EMEA", None)
+PAGES = ("/", "/worklist", "/renewals", "/cohorts")
+
+
+@pytest.fixture(scope="module")
+def filtered_home(
+    scored_home: Any, copy_home: Callable[[Home, Any], Home], tmp_path_factory: pytest.TempPathFactory
+) -> Home:
+    """The shared home, whose accounts have CSMs, regions and products."""
+    home = copy_home(scored_home.home, tmp_path_factory.mktemp("filtered") / "home")
+    snapshots = SnapshotFiles(home)
+    document = read_sidecar(snapshots, AS_OF, ACCOUNTS)
+    assert document is not None
+    people = {
+        account: {**each, "name": f"Company {account}", "csm": CSMS[place % 3], "region": REGIONS[place % 2]}
+        for place, (account, each) in enumerate(document["accounts"].items())
+    }
+    former = {account: {**each, "csm": "Ana", "region": "EMEA"} for account, each in document["former"].items()}
+    write_sidecar(snapshots, AS_OF, ACCOUNTS, {**document, "accounts": people, "former": former})
+    unknown = dict.fromkeys(("seats", "active_users", "active_users_before"))
+    held = {account: [{"product": name, "held": True, "arr": 1.0, **unknown} for name in ("Core", "Plus")[place % 2 :]] for place, account in enumerate(people) if place % 5}
+    write_sidecar(snapshots, AS_OF, PRODUCTS, {"products": held})
+    return home
+
+
+@pytest.fixture(scope="module")
+def there(filtered_home: Home) -> Iterator[TestClient]:
+    app = create_app(filtered_home, ServiceSettings(open_locally=True, retry_seconds=0.05))
+    with TestClient(app, client=("127.0.0.1", 1), follow_redirects=False) as client:
+        yield client
+
+
+def _json(there: TestClient, path: str, **params: Any) -> Any:
+    answer = there.get(path, params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def _text(page: str) -> str:
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+#: The values of each field that divide the accounts into parts.
+PARTITIONS = {
+    "csm": ("Ana", "Bo", WITHOUT),
+    "segment": None,
+    "region": ("EMEA", WITHOUT),
+    "parent": ("a00", "a39", WITHOUT),
+    "health": ("green", "yellow", "red", "insufficient_data"),
+    "risk": ("high", "medium", "low", WITHOUT),
+}
+
+
+def _parts(there: TestClient, name: str) -> list[str]:
+    values = PARTITIONS[name]
+    if values is not None:
+        return list(values)
+    return [each["segment"] or WITHOUT for each in _json(there, "/v1/portfolio")["by_segment"]]
+
+
+def _sum(values: list[float | None]) -> float:
+    return sum(value for value in values if value is not None)
+
+
+@pytest.mark.parametrize("name", PARTITIONS)
+def test_figures_of_a_partition_add_up_to_those_of_all_accounts(there: TestClient, name: str) -> None:
+    values = _parts(there, name)
+    whole = _json(there, "/v1/portfolio")["whole"]
+    parts = [_json(there, "/v1/portfolio", **{name: value}) for value in values]
+    assert all(part["filter"] == {**dict.fromkeys(FILTER_FIELDS), name: value} for part, value in zip(parts, values, strict=True))
+    for figure in ("accounts", "arr", "arr_unknown", "expected_churned_accounts", "expected_churned_arr", "health_unknown"):
+        assert _sum([part["whole"][figure] for part in parts]) == pytest.approx(whole[figure]), figure
+    for figure, count in (("mean_health", "health_unknown"), ("mean_churn_probability", "churn_unknown")):
+        known = [(part["whole"][figure] or 0.0) * (part["whole"]["accounts"] - part["whole"][count]) for part in parts]
+        assert sum(known) == pytest.approx(whole[figure] * (whole["accounts"] - whole[count])), figure
+
+    for by in ("segment", "csm", "product"):
+        groups = [_json(there, "/v1/portfolio/groups", by=by, **{name: value}) for value in values]
+        for every in _json(there, "/v1/portfolio/groups", by=by)["groups"]:
+            same = [group for each in groups for group in each["groups"] if group["group"] == every["group"]]
+            for figure in ("accounts", "arr", "expected_churned_arr", "expected_expanding_arr"):
+                assert _sum([group[figure] for group in same]) == pytest.approx(every[figure]), (by, figure)
+
+    work = _json(there, "/v1/worklist", capacity=100)
+    lists = [_json(there, "/v1/worklist", capacity=100, **{name: value}) for value in values]
+    assert sorted(item["account_id"] for each in lists for item in each["accounts"]) == sorted(item["account_id"] for item in work["accounts"])
+    for figure in ("too_late_accounts", "automated", "under_way", "done", "snoozed", "held_out"):
+        assert sum(each[figure] for each in lists) == work[figure], figure
+    for each in lists:
+        steps = {step: amount for step, amount in each["bridge"].items() if step != "portfolio"}
+        assert sum(steps.values()) == pytest.approx(each["bridge"]["portfolio"])
+
+    due = _json(there, "/v1/renewals", period="2027Q1")
+    forecasts = [_json(there, "/v1/renewals", period="2027Q1", **{name: value}) for value in values]
+    for figure in ("accounts", "arr", "not_forecast_accounts", "overdue_accounts"):
+        assert sum(each["whole"][figure] for each in forecasts) == pytest.approx(due["whole"][figure]), figure
+    assert due["whole"]["accounts"] > 20
+    assert sum(each["bridge"]["arr_at_risk"] for each in forecasts) == pytest.approx(due["bridge"]["arr_at_risk"])
+
+    life = _json(there, "/v1/portfolio/cohorts")["lifetime"]
+    lives = [_json(there, "/v1/portfolio/cohorts", **{name: value})["lifetime"] for value in values]
+    assert sum(each["whole"]["accounts"] for each in lives) == life["whole"]["accounts"]
+    assert _sum([each["whole"]["value"] for each in lives]) == pytest.approx(life["whole"]["value"])
+
+
+@pytest.mark.parametrize("name", ["csm", "region", "parent", "segment"])
+def test_retention_of_a_partition_counts_every_account_including_those_that_left(there: TestClient, name: str) -> None:
+    whole = _json(there, "/v1/portfolio/cohorts")["retention"]["whole"]
+    parts = [_json(there, "/v1/portfolio/cohorts", **{name: value})["retention"] for value in _parts(there, name)]
+    assert sum(part["whole"]["accounts"] for part in parts if part is not None) == whole["accounts"] == 40
+    assert sum(part["whole"]["lost"] for part in parts if part is not None) == whole["lost"] == 1
+
+
+@pytest.mark.parametrize("name", ["health", "risk", "product"])
+def test_retention_is_unknown_by_what_is_unknown_for_accounts_that_left(there: TestClient, name: str) -> None:
+    value = "Core" if name == "product" else PARTITIONS[name][0]  # type: ignore[index]
+    answer = _json(there, "/v1/portfolio/cohorts", **{name: value})
+    assert answer["retention"] is None
+    assert answer["retention_unknown"] == f"{name} is unknown for accounts that have left"
+
+
+def test_an_account_matches_a_filter_by_every_field_and_by_any_of_its_products(there: TestClient) -> None:
+    def accounts(**chosen: str) -> int:
+        return int(_json(there, "/v1/portfolio", **chosen)["whole"]["accounts"])
+
+    assert accounts(product="Core") + accounts(product="Plus") > accounts() - accounts(product=WITHOUT)
+    assert accounts(csm="Ana", region="EMEA") + accounts(csm="Ana", region=WITHOUT) == accounts(csm="Ana")
+    assert accounts(parent="a01") == 2, "an account and those below it"
+    assert accounts(parent="a39") == 1, "the parent has left"
+    assert accounts(csm="Ana", region="EMEA", health="green", risk="low", parent="a39") <= 1
+
+
+@pytest.mark.parametrize("path", ["/v1/portfolio", "/v1/worklist", "/v1/renewals", "/v1/portfolio/cohorts"])
+@pytest.mark.parametrize("name", ["csm", "segment", "region", "product", "parent"])
+def test_a_value_that_no_account_has_is_refused_by_routes(there: TestClient, path: str, name: str) -> None:
+    answer = there.get(path, params={name: "no such value"})
+    assert answer.status_code == 422
+    assert "no such value" not in answer.text
+    assert there.get(path, params={name: ""}).status_code == 422, "an empty field is a mistake in a program"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_show_the_filter_carry_it_and_can_clear_it(there: TestClient, path: str) -> None:
+    chosen = {"csm": "Ana", "segment": _parts(there, "segment")[1]}
+    page = there.get(path, params=chosen, headers=BROWSER)
+    assert page.status_code == 200
+    selected = _json(there, "/v1/portfolio", **chosen)["whole"]["accounts"]
+    text = _text(page.text)
+    assert f"Filtered: {selected} of 39 accounts CSM: Ana × Segment: {chosen['segment']} ×" in text
+    links = [html.unescape(each) for each in re.findall(r'<li><a href="([^"]+)"', page.text[: page.text.index("</nav>")])]
+    assert len(links) == len(SECTIONS)
+    assert all("csm=Ana" in link and "segment=" in link for link in links)
+    accounts = [html.unescape(each) for each in re.findall(r'class="account"><a href="([^"]+)"', page.text)]
+    assert all("csm=Ana" in link for link in accounts)
+    assert f'<a href="{path}">Show all accounts</a>' in page.text
+    for link in (*accounts[:1], links[-1], links[-2]):
+        onward = there.get(link, headers=BROWSER)
+        assert onward.status_code == 200
+        assert "csm=Ana" in html.unescape(onward.text[: onward.text.index("</nav>")]), "pages without the filter carry it too"
+    empty = there.get(path, params={"csm": "no such value"}, headers=BROWSER)
+    assert empty.status_code == 200
+    assert "0 of 39 accounts" in _text(empty.text)
+
+
+def test_pages_show_the_figures_of_the_routes(there: TestClient) -> None:
+    chosen = {"csm": "Bo", "region": "EMEA"}
+    whole = _json(there, "/v1/portfolio", **chosen)["whole"]
+    text = _text(there.get("/", params=chosen, headers=BROWSER).text)
+    assert f"Accounts {whole['accounts']} " in text
+    assert f"{whole['accounts']} of {whole['accounts']} accounts" in text
+    work = _json(there, "/v1/worklist", **chosen)
+    text = _text(there.get("/worklist", params=chosen, headers=BROWSER).text)
+    assert f"On the list {len(work['accounts'])} {work['more_accounts']} more beyond capacity" in text
+
+
+def test_the_links_carry_every_field_of_the_filter() -> None:
+    assert ("as_of", *FILTER_FIELDS) == CARRIED
+
+
+@pytest.fixture
+def signed_in(filtered_home: Home) -> Iterator[TestClient]:
+    """A person who signed in with Ana's key."""
+    store = Store.of(filtered_home, None)
+    with store.begin() as connection:
+        _, secret = create_key(connection, "a person", ["predict"], "Ana")
+    app = create_app(filtered_home, ServiceSettings(retry_seconds=0.05))
+    with TestClient(app, headers=BROWSER) as client:
+        landed = client.post("/sign-in", data={"key": secret, "next": "/"})
+        assert landed.url.query == b"csm=Ana"
+        client.headers["x-test-key"] = secret
+        yield client
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_person_starts_with_their_own_accounts_and_can_ask_for_all(signed_in: TestClient, path: str) -> None:
+    own = signed_in.get(path)
+    assert own.url.query == b"csm=Ana"
+    assert "My accounts: 13 of 39 accounts" in _text(own.text)
+    everyone = re.search(r'<a href="([^"]+)">Show all accounts</a>', own.text)
+    assert everyone is not None
+    widened = signed_in.get(html.unescape(everyone[1]))
+    assert "All 39 accounts" in _text(widened.text)
+    assert "All 39 accounts" in _text(signed_in.get(path).text), "remembered"
+    assert "All 39 accounts" in _text(signed_in.get(PAGES[0]).text), "on every page"
+    mine = re.search(r'<a href="([^"]+)">Show my accounts</a>', widened.text)
+    assert mine is not None
+    signed_in.get(html.unescape(mine[1]))
+    assert signed_in.get(path).url.query == b"csm=Ana", "and forgotten again"
+    assert signed_in.get(path, params={"region": "EMEA"}).url.query == b"region=EMEA", "another filter is a choice"
+
+
+def test_an_owner_restricts_nothing_and_changes_no_answer_of_a_route(signed_in: TestClient) -> None:
+    key = signed_in.headers.pop("x-test-key")
+    for sent in ({}, {"Authorization": f"Bearer {key}"}):
+        answer = signed_in.get("/v1/portfolio", headers={"Accept": "application/json", **sent})
+        assert answer.json()["whole"]["accounts"] == 39
+
+
+@pytest.mark.parametrize("path", ["/worklist?capacity=100", "/renewals?period=2027Q1", "/cohorts", "/?size=100"])
+def test_every_column_of_every_list_sorts_both_ways(there: TestClient, path: str) -> None:
+    def listed(query: str) -> tuple[list[str], str]:
+        page = there.get(path + query, headers=BROWSER)
+        assert page.status_code == 200
+        return re.findall(r'class="account"><a href="([^"?]+)', page.text), page.text
+
+    everyone, page = listed("")
+    separator = "&" if "?" in path else "?"
+    names = set(re.findall(r"sort=([a-z]+)", page.partition("<thead><tr>\n")[2].partition("</thead>")[0]))
+    assert len(names) >= 4
+    for name in sorted(names):
+        up, _ = listed(f"{separator}sort={name}&way=up")
+        down, sorted_page = listed(f"{separator}sort={name}&way=down")
+        assert 'aria-sort="descending"' in sorted_page
+        if path != "/cohorts":
+            assert sorted(up) == sorted(down) == sorted(everyone), name
+    found, _ = listed(f"{separator}q=company a0")
+    assert all(re.search(r"/a0\d$", link) for link in found)
+    assert found or path == "/worklist?capacity=100"
