@@ -6,14 +6,33 @@ only `UnknownAccount` lists the accounts that a person may have meant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 CANDIDATES_SHOWN = 8
+_HIDDEN = "***"
+_LOGIN = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@]*):(?!PASSWORD@)[^\s]*@", re.IGNORECASE)
+_NAMED = re.compile(
+    r"\b([\w-]*(?:password|passwd|pwd|secret|token|api_?key|access_?key|signature|credential)[\w-]*|sig)"
+    r"(\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s&;,'\")]+)",
+    re.IGNORECASE,
+)
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without passwords and keys of addresses, whether or not the address is supported.
+
+    Examples
+    --------
+    >>> without_credentials("mysql://anna:geheim@host/db and host=db password=geheim")
+    'mysql://anna:***@host/db and host=db password=***'
+    """
+    return _NAMED.sub(rf"\1\2{_HIDDEN}", _LOGIN.sub(rf"\1:{_HIDDEN}@", text))
 
 
 class RenewcastError(Exception):
-    """A mistake in the input or the environment that the user can fix.
+    """A mistake in the input or the environment that the user can fix. Passwords in its texts are hidden.
 
     Parameters
     ----------
@@ -23,10 +42,10 @@ class RenewcastError(Exception):
     """
 
     def __init__(self, found: str, expected: str = "", cure: str = "") -> None:
-        self.found = found
-        self.expected = expected
-        self.cure = cure
-        super().__init__(found)
+        self.found = without_credentials(found)
+        self.expected = without_credentials(expected)
+        self.cure = without_credentials(cure)
+        super().__init__(self.found)
 
     def __str__(self) -> str:
         parts = [self.found]

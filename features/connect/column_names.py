@@ -4,39 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from features.contract.schema import TABLES
+from features.sources.spreadsheet.vocabulary import field_of, normalized
 
 TABLE_NAMES: dict[str, tuple[str, ...]] = {
-    "accounts": ("accounts", "account", "customers", "customer", "companies", "organizations", "orgs", "clients"),
-    "subscriptions": ("subscriptions", "subscription", "contracts", "contract", "licenses", "agreements"),
+    "accounts": (
+        "accounts", "account", "customers", "customer", "companies", "organizations", "orgs", "clients", "client",
+        "organization", "tenants", "tenant", "workspaces",
+    ),
+    "subscriptions": (
+        "subscriptions", "subscription", "subs", "contracts", "contract", "licenses", "agreements", "agreement",
+    ),
     "orders": ("orders", "order", "purchases", "sales", "transactions"),
-    "usage": ("usage", "events", "event", "product_events", "activity", "activities", "logins", "sessions", "tracks"),
-    "support": ("support", "tickets", "ticket", "cases", "case", "conversations", "support_tickets"),
+    "usage": (
+        "usage", "events", "event", "product_events", "activity", "activities", "logins", "login", "sessions", "tracks",
+        "page_views", "pageviews",
+    ),
+    "support": ("support", "tickets", "ticket", "cases", "case", "conversations", "support_tickets", "issues"),
     "engagement": ("engagement", "meetings", "calls", "emails", "trainings", "webinars"),
-    "billing": ("billing", "payments"),
+    "billing": ("billing", "payments", "invoices", "invoice"),
     "outcomes": ("outcomes", "nps", "csat", "surveys"),
     "relationship": ("relationship", "contacts_history"),
     "company": ("company_events",),
     "pulse": ("pulse",),
     "fx_rates": ("fx_rates", "exchange_rates", "rates"),
-}
+}  # fmt: skip
 """Names of tables, by the table of the contract that they usually are."""
-CONSTANTS: dict[str, dict[str, str]] = {
-    "meetings": {"kind": "meeting"},
-    "calls": {"kind": "call"},
-    "emails": {"kind": "email"},
-    "trainings": {"kind": "training"},
-    "webinars": {"kind": "webinar"},
-    "payments": {"kind": "invoice_paid"},
-    "nps": {"kind": "nps"},
-    "csat": {"kind": "csat"},
-}
-"""What every row of a table with such a name is."""
+USERS = ("users", "user", "members", "app_users", "people", "seats")
+"""Names of tables that say which account a user belongs to."""
+_AFFIXES = frozenset(
+    {
+        "dim", "fct", "fact", "stg", "raw", "src", "int", "mart", "tbl", "table", "v", "vw", "view", "export",
+        "exports", "exported", "data", "all", "prod", "app", "dump", "list", "log", "logs", "daily", "final", "latest",
+        "helpdesk", "crm", "product", "our", "full",
+    }
+)  # fmt: skip
+"""Words that the name of a table may have or lack."""
 _ACCOUNT = ("account_id", "account", "customer_id", "customer", "company_id", "organization_id", "org_id", "client_id")
 _CREATED = ("created_at", "created", "created_date", "createddate", "create_date", "signup_date", "signed_up")
 _AT = ("occurred_at", "timestamp", "event_time", "event_at", "time", "date", "at", *_CREATED)
+TERM_ENDS = ("end_date", "ends_at", "ends_on", "end", "valid_to", "valid_until", "contract_end")
+"""The ends of a contract that its first day already knows."""
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "account_id": _ACCOUNT,
     "occurred_at": _AT,
@@ -47,10 +56,19 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "employees": ("employees", "employee_count", "number_of_employees", "numberofemployees", "headcount"),
     "csm": ("csm", "csm_name", "account_manager", "customer_success_manager", "owner", "owner_name"),
     "parent_id": ("parent_id", "parent_account_id", "parentid", "parent"),
-    "started_at": ("started_at", "start_date", "start", "starts_at", "term_start", "begin_date", "valid_from"),
-    "ended_at": ("ended_at", "end_date", "canceled_at", "cancelled_at", "churned_at", "terminated_at"),
+    "started_at": (
+        "started_at", "started_on", "start_date", "start", "starts_at", "starts_on", "term_start", "begin_date",
+        "begin", "begins_at", "valid_from", "effective_date", "activated_at",
+    ),
+    "ended_at": (
+        "ended_at", "ended_on", "canceled_at", "cancelled_at", "churned_at", "terminated_at", "canceled_on",
+        "cancelled_on", *TERM_ENDS,
+    ),
     "renewal_at": ("renewal_at", "renewal_date", "renews_at", "next_renewal", "term_end", "expires_at", "expiry_date"),
-    "arr": ("arr", "annual_value", "acv", "arr_cents", "mrr", "mrr_cents", "monthly_amount"),
+    "arr": (
+        "arr", "annual_value", "acv", "arr_cents", "mrr", "mrr_cents", "monthly_amount", "annual_amount",
+        "annual_price", "value_per_year", "yearly_amount", "monthly_price", "price_per_month",
+    ),
     "seats": ("seats", "licenses", "quantity", "users"),
     "plan": ("plan", "plan_name", "tier", "edition"),
     "product": ("product", "product_name", "sku"),
@@ -72,67 +90,113 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "topic": ("topic", "category", "type"),
     "value": ("value", "score", "rating"),
     "rate": ("rate", "exchange_rate"),
+}  # fmt: skip
+_FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "accounts": {
+        "account_id": ("account_id",),
+        "created_at": ("created_at",),
+        **{each: (each,) for each in ("name", "industry", "region", "employees", "csm")},
+    },
+    "subscriptions": {
+        "account_id": ("account_id",),
+        "started_at": ("term_started_at", "created_at"),
+        "ended_at": ("churned_at",),
+        "arr": ("arr", "mrr"),
+        **{each: (each,) for each in ("seats", "plan", "product", "currency", "status", "renewal_at", "notice_at")},
+    },
 }
-_UNITS = {"cents": r"(^|_)cents$", "monthly": r"^(mrr|monthly)(_|$)", "seconds": r"(^|_)seconds$"}
+"""The fields of a spreadsheet (`features.sources.spreadsheet.vocabulary`) that are columns of the contract."""
+_NO_ACCOUNT = ("id", "record id")
+"""Names that are an account's id only in a table of accounts."""
+_INSTANT = re.compile(r"(^|_)(at|date|on|time|timestamp|ts|day|datetime)$")
+_OTHER_INSTANT = re.compile(
+    r"resol|clos|solv|updat|modif|delet|load|receiv|ingest|sync|due|paid|settle|end|cancel|churn|expir|renew|birth|last|next|until"
+)
+"""Names of instants that are not when a row happened."""
 
 
-@dataclass(frozen=True)
-class TableGuess:
-    """A table that looks like one of the contract.
+def table_of_name(plain: str) -> str | None:
+    """Return the table of the contract with such a name, in `plain_name`; None if the name is not usual."""
+    core = core_name(plain)
+    names = {name: table for table, some in TABLE_NAMES.items() for name in some}
+    for each in (plain, core):
+        if each in names:
+            return names[each]
+    *before, last = core.split("_")
+    # The events of a ticket are not the events of users, but the orders of a customer are orders.
+    others = {names.get(word) for word in before} | {names.get(f"{word}s") for word in before}
+    return names.get(last) if before and others <= {None, "accounts"} and not set(before) & set(USERS) else None
+
+
+def names_other_table(plain: str) -> bool:
+    """Return whether a word of the name of a table, in `plain_name`, names something else than accounts or usage."""
+    names = {name: table for table, some in TABLE_NAMES.items() for name in some}
+    words = core_name(plain).split("_")
+    return bool({names.get(form) for word in words for form in (word, f"{word}s")} - {None, "accounts", "usage"})
+
+
+def core_name(plain: str) -> str:
+    """Return a name without the words that it may have or lack."""
+    words = [word for word in plain.split("_") if word not in _AFFIXES and not word.isdigit()]
+    return "_".join(words) or plain
+
+
+def table_of_columns(columns: Mapping[str, str]) -> str | None:
+    """Return the table of the contract whose typical columns are there; None if there is none.
 
     Parameters
     ----------
-    table : the table of the contract.
-    name : the name of the given table.
-    columns : the columns of the contract with the given ones, where their names differ.
-    constants : values that every row has.
-    units : units that the names of columns show.
-    missing : required columns that were not found.
+    columns : the given columns with their types.
     """
+    given = {plain_name(column) for column in columns}
+    of_account = bool(given & set(_ACCOUNT)) or bool(given & {"user_id", "userid"})
+    at = bool(given & set(_AT)) or any(map(is_instant, given))
+    named = {column: bool(given & set(_COLUMNS[column])) for column in ("arr", "started_at", "severity", "resolved_at")}
+    if of_account and named["arr"] and named["started_at"]:
+        return "subscriptions"
+    if of_account and at and named["severity"] and (named["resolved_at"] or "status" in given):
+        return "support"
+    if of_account and at and given & {"event", "event_name", "event_type", "action", "feature", "page"}:
+        return "usage"
+    return None
 
-    table: str
-    name: str
-    columns: Mapping[str, str]
-    constants: Mapping[str, str]
-    units: Mapping[str, tuple[str, ...]]
-    missing: tuple[str, ...] = ()
-    matched: Mapping[str, str] = field(default_factory=dict)
 
-
-def guess_table(name: str, columns: Mapping[str, str], prefix: str = "") -> TableGuess | None:
-    """Return what a table of a source looks like; None if its name is not usual.
+def own_column(table: str, column: str, columns: Mapping[str, str], matched: Mapping[str, str]) -> str | None:
+    """Return the given column that is a column of the contract, by its names here, of spreadsheets, or its ending.
 
     Parameters
     ----------
-    name : its name.
-    columns : its columns with their types.
-    prefix : a prefix of all tables of the source.
+    table, column : the table of the contract and its column.
+    columns : the given columns with their types.
+    matched : columns of the contract that are found already, with the given ones.
     """
-    plain = _plain(name.removeprefix(prefix)).removesuffix("_data")
-    table = next((t for t, names in TABLE_NAMES.items() if plain in names), None)
-    if table is None:
-        return None
-    given = {_plain(column): column for column in columns}
-    matched: dict[str, str] = {}
-    for column in TABLES[table].names:
-        names = _COLUMNS.get(column, (column,))
-        if table == "accounts" and column == "account_id":
-            names = (*names, "id", "key", "uuid")
-        found = next((n for n in names if n in given and given[n] not in matched.values()), None)
-        if found is not None:
-            matched[column] = given[found]
-    constants = {key: value for key, value in CONSTANTS.get(plain, {}).items() if key not in matched}
-    missing = tuple(c for c in TABLES[table].required if c not in matched and c not in constants)
-    renamed = {column: own for column, own in matched.items() if own.strip().lower() != column}
-    units = {c: shown for c, own in renamed.items() if (shown := _units(own))}
-    return TableGuess(table, name, renamed, constants, units, missing, matched)
+    given = {plain_name(own): own for own in columns}
+    names = _COLUMNS.get(column, (column,))
+    if table == "accounts" and column == "account_id":
+        names = (*names, "id", "key", "uuid")
+    taken = set(matched.values())
+    for name in names:
+        if name in given and given[name] not in taken:
+            return given[name]
+    fields = _FIELDS.get(table, {}).get(column, ("account_id",) if column == "account_id" else ())
+    for wanted in fields:
+        for own in columns:
+            found = field_of(own)
+            if own in taken or found is None or found[0] != wanted or not found[1]:
+                continue
+            if wanted != "account_id" or table == "accounts" or normalized(own) not in _NO_ACCOUNT:
+                return own
+    if column == TABLES[table].at and table not in ("accounts", "subscriptions"):
+        return next((own for plain, own in given.items() if is_instant(plain) and own not in taken), None)
+    return None
 
 
-def _units(name: str) -> tuple[str, ...]:
-    return tuple(unit for unit, pattern in _UNITS.items() if re.search(pattern, _plain(name)))
+def is_instant(plain: str) -> bool:
+    """Return whether a column with such a name, in `plain_name`, says when a row happened."""
+    return _INSTANT.search(plain) is not None and _OTHER_INSTANT.search(plain) is None
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a name in lower case with underscores: ``CreatedDate`` and ``created date`` are ``created_date``."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
     return re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")

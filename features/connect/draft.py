@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from features.connect.column_names import TableGuess
 from features.connect.inspection import Inspected
+from features.connect.table_guesses import TableGuess
 from features.contract.schema import TABLES
 from features.packs.inputs import Relation
 from features.packs.queries import pack_queries
@@ -32,6 +32,7 @@ class TableDraft:
     time : how instants are written, by column.
     where : the condition of the rows that are used; empty for all.
     gaps : what a person must say about its values.
+    notes : what it assumes, in sentences with counts.
     """
 
     source: str
@@ -40,6 +41,7 @@ class TableDraft:
     time: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     where: str = ""
     gaps: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Draft:
     tables : tables that no pack gives.
     identity : the proposed ``[identity]``; None for one source.
     gaps : what a person must add.
+    users : the SELECT of users and their accounts; empty for none.
     """
 
     sources: Sequence[Inspected]
@@ -76,6 +79,7 @@ class Draft:
     tables: Sequence[TableDraft] = ()
     identity: IdentityDraft | None = None
     gaps: Sequence[str] = ()
+    users: str = ""
 
     def text(self, folder: Path, *, expand: bool = False) -> str:
         """Return the text of the mapping in ``folder``.
@@ -99,8 +103,8 @@ class Draft:
         blocks += [_table(each, each.guess.table in several or self._is_repeated(each), append) for each in self.tables]
         if self.gaps:
             blocks.append("".join(f"# Missing: {gap}\n" for gap in self.gaps))
-        if self.identity is not None:
-            blocks.append(_identity(self.identity))
+        if self.identity is not None or self.users:
+            blocks.append(_identity(self.identity, self.users))
         return "\n".join(blocks)
 
     def _source(self, source: Inspected, folder: Path) -> str:
@@ -177,9 +181,12 @@ def _records(table: str, records: Mapping[str, Collection[str]]) -> list[str]:
     return lines
 
 
-def _identity(draft: IdentityDraft) -> str:
-    reasons = "".join(f"# {reason}\n" for reason in draft.reasons)
-    return f"[identity]\n{reasons}spine = {_text(draft.spine)}\naccounts = {_long_text(draft.accounts)}\n"
+def _identity(draft: IdentityDraft | None, users: str) -> str:
+    lines = "[identity]\n"
+    if draft is not None:
+        reasons = "".join(f"# {reason}\n" for reason in draft.reasons)
+        lines += f"{reasons}spine = {_text(draft.spine)}\naccounts = {_long_text(draft.accounts)}\n"
+    return lines + (f"users = {_text(users)}\n" if users else "")
 
 
 def _option(value: object) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
+from features.connect.table_guesses import likely_tables, snapshots_column, users_of
 from features.contract.current_contract import current_tables
 from features.feed_health.feed_health import Feeds
 from features.packs.inputs import bind_input
@@ -44,6 +45,10 @@ def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> 
             drafted = [f"{each.guess.name} as {each.guess.table}" for each in tables if each.source == source.name]
             what = ", ".join(drafted) if drafted else "no table looks like one of the data contract"
             yield Fact(source.name, f"No pack knows its {count_of(len(source.tables.names), 'table')}: {what}.")
+            for each in tables:
+                if each.source == source.name:
+                    yield from (Fact(each.guess.table, note) for note in each.notes)
+            yield from _unread_tables(source, {each.guess.name for each in tables if each.source == source.name})
             continue
         found = source.recognition
         read, all_tables = len(set(found.inputs.values())), len(source.tables.names)
@@ -54,6 +59,20 @@ def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> 
         )
         if found.ambiguous:
             yield Fact(source.name, f"The tables also fit {', '.join(found.ambiguous)}: check that the pack is right.")
+
+
+def _unread_tables(source: Inspected, read: set[str]) -> Iterator[Fact]:
+    """Return which tables are not read, with what they might be."""
+    for name in source.tables.names:
+        if name in read or users_of(name, source.tables.columns(name)):
+            continue
+        some = [
+            table + (f" (it lacks {', '.join(lacks)})" if lacks else "")
+            for table, lacks in likely_tables(source.tables.columns(name))
+        ]
+        if snapshots_column(source.tables.columns(name)):
+            some = [f'snapshots of accounts at several dates (pack = "snapshots", options.table = "{name}")', *some]
+        yield Fact(source.name, f"{name} is not read" + (f": it might be {' or '.join(some)}." if some else "."))
 
 
 def pack_facts(opened: OpenMapping) -> Iterator[Fact]:

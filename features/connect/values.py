@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from features.connect.column_names import TableGuess
+from features.connect.table_guesses import TableGuess
 from features.contract.schema import TABLES
 from features.sources.mapping.file_schema import OTHERS
 from features.utils.formatting import count_of
@@ -82,7 +82,8 @@ def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[
             continue
         text = _lower_text(given)
         usual = {*column.values, *(each for value in column.values for each in _SPELLINGS.get(value, ()))}
-        known = f"{text} IN ({', '.join(map(sql_literal, sorted(usual)))})"
+        listed = ", ".join(sorted({sql_literal(_folded(each)) for each in usual}))
+        known = f"regexp_replace({text}, '[ -]+', '_', 'g') IN ({listed})"
         # What is not a short code is counted, and never read.
         shown = f"CASE WHEN {known} OR {_is_code(text)} THEN {text} END"
         rows = connection.con.execute(
@@ -90,7 +91,7 @@ def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[
             f"ORDER BY known DESC, count(*) DESC, value LIMIT {len(usual) + MAX_VALUES + 1}"
         ).fetchall()
         values = [value for value, _ in rows]
-        if not set(values) - set(column.values):
+        if not set(values) - set(column.values) and not _is_spelled_otherwise(connection, relation, given):
             continue
         if None in values or len(values) > MAX_VALUES:
             result[column.name] = {v: _meaning(v, column.values) for v, is_known in rows if is_known} | {OTHERS: ""}
@@ -170,6 +171,27 @@ def value_gaps(
     return result
 
 
+def _is_spelled_otherwise(connection: Backend, relation: str, column: str) -> bool:
+    """Return whether some values have capital letters, or blanks around them."""
+    text = f"CAST({sql_identifier(column)} AS VARCHAR)"
+    return _count(connection, f"SELECT count(*) FROM {relation} WHERE {text} <> {_lower_text(column)}") > 0
+
+
+def unclear_notes(values: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return, for each column of whose values none has a clear meaning, a sentence that it records nothing.
+
+    Parameters
+    ----------
+    values : what `guess_values` returned.
+    """
+    return [
+        f"None of the values of {name} has a clear meaning, so that records.{name} is empty: what counts a {name} is "
+        f"unknown, not zero, until values.{name} says more."
+        for name, meanings in values.items()
+        if meanings and not any(meanings.values())
+    ]
+
+
 def _is_code(text: str) -> str:
     """Return SQL for whether a value is a short code; others may be what people wrote."""
     return f"(length({text}) <= 40 AND regexp_full_match({text}, '[\\p{{L}}\\p{{N}}_/-]+( [\\p{{L}}\\p{{N}}_/-]+)?'))"
@@ -183,7 +205,8 @@ def _count(connection: Backend, sql: str) -> int:
 def _meaning(value: str, allowed: tuple[str, ...]) -> str:
     if value in allowed:
         return value
-    return next((a for a in allowed if value in _SPELLINGS.get(a, ())), "")
+    spelled = _folded(value)
+    return next((a for a in allowed if spelled == _folded(a) or spelled in map(_folded, _SPELLINGS.get(a, ()))), "")
 
 
 def guess_time(
@@ -200,18 +223,59 @@ def guess_time(
     return result
 
 
+def _epoch_unit(number: float | None) -> str:
+    """Return the unit of an instant since 1970; empty if it is none."""
+    return next((u for least, u in _EPOCHS if float(number or 0) >= least), "")
+
+
+def time_notes(
+    connection: Backend, relation: str, guess: TableGuess, time: Mapping[str, Mapping[str, str]]
+) -> tuple[list[str], list[str]]:
+    """Return how instants are read, and the columns that cannot be read because they have several units, in sentences.
+
+    Parameters
+    ----------
+    connection, relation, guess : as in `guess_time`.
+    time : what `guess_time` returned.
+    """
+    notes = [
+        f"{guess.matched[column]} is an instant in {rule['epoch']} since 1970."
+        if "epoch" in rule
+        else f"{guess.matched[column]} is an instant in the format {rule['format']}."
+        for column, rule in time.items()
+    ]
+    gaps = []
+    for column in TABLES[guess.table].columns:
+        given = guess.matched.get(column.name)
+        if column.kind != "instant" or given is None or column.name in time:
+            continue
+        number = f"try_cast(CAST({sql_identifier(given)} AS VARCHAR) AS DOUBLE)"
+        counts = {
+            unit: _count(connection, f"SELECT count(*) FROM {relation} WHERE {number} >= {least} AND {number} < {most}")
+            for (least, unit), most in zip(_EPOCHS, (1e20, *(least for least, _ in _EPOCHS)), strict=False)
+        }
+        units = [f"{count_of(n, 'row')} in {unit}" for unit, n in counts.items() if n]
+        if len(units) > 1:
+            gaps.append(
+                f"{guess.table}.{column.name}: {given} mixes units of time since 1970 ({', '.join(units)}): "
+                "export it in one unit"
+            )
+    return notes, gaps
+
+
 def _time_rule(connection: Backend, relation: str, column: str, sql_type: str) -> dict[str, str]:
     if not is_number(sql_type) and not is_text(sql_type):
         return {}
     number = f"try_cast({column} AS DOUBLE)"
     row = connection.con.execute(
-        f"SELECT count({column}), count({number}), median({number}) FROM {relation} "
+        f"SELECT count({column}), count({number}), min({number}) FILTER ({number} > 0), max({number}) FROM {relation} "
         f"WHERE CAST({column} AS VARCHAR) <> ''"
     ).fetchone()
-    filled, numbers, middle = row or (0, 0, None)
+    filled, numbers, least, most = row or (0, 0, None, None)
     if numbers and numbers == filled:
-        unit = next((u for least, u in _EPOCHS if float(middle or 0) >= least), "")
-        return {"epoch": unit} if unit else {}
+        first, last = _epoch_unit(least), _epoch_unit(most)
+        # In several units, no single rule reads all of them.
+        return {"epoch": first} if first and first == last else {}
     if not filled or is_number(sql_type):
         return {}
     parsed = [f"count(try_strptime(trim({column}), '{each}'))" for each in _FORMATS]

@@ -29,6 +29,7 @@ Unit = Literal[
     "minutes",
     "hours",
     "days",
+    "decimal_comma",
 ]
 Epoch = Literal["s", "ms", "us", "ns"]
 Orphans = Literal["error", "add", "drop"]

@@ -144,9 +144,10 @@ class IdentityTables:
     def _with_accounts_of_users(self, part: Part, users: Part, translated: bool) -> Part:
         types = self._builder.describe(part)
         names = [name for name in _USER_COLUMNS if name in types and part.table != "accounts"]
-        if not names or "account_id" not in types:
+        if not names:
             return part
-        own = id_text("rows.account_id", types["account_id"])
+        has_account = "account_id" in types
+        own = id_text("rows.account_id", types["account_id"]) if has_account else "NULL"
         unassigned = f"SELECT count(*) FROM {{}} AS rows WHERE ({own}) IS NULL"
         before = self._builder.count(unassigned.format(part.relation))
         if not before:
@@ -155,13 +156,14 @@ class IdentityTables:
         # An id of another source has the name of its source before it until it is translated.
         ids = users.ids if translated else part.ids
         other = "users.account_id" if ids == part.ids else f"{sql_literal(_prefix(ids))} || users.account_id"
+        account = f" REPLACE (coalesce({own}, {other}) AS account_id)" if has_account else f", {other} AS account_id"
         created = self._builder.update(
             part,
-            f"SELECT rows.* REPLACE (coalesce({own}, {other}) AS account_id) FROM {part.relation} AS rows "
+            f"SELECT rows.*{account} FROM {part.relation} AS rows "
             f"LEFT JOIN {_USERS} AS users ON users.user_id = {user} AND users.accounts = 1 "
             f"AND ({own}) IS NULL",
         )
-        after = self._builder.count(unassigned.format(created.relation))
+        after = self._builder.count(f"SELECT count(*) FROM {created.relation} WHERE account_id IS NULL")
         self.notes.append(
             f"{part.table}: {before - after:,} of {count_of(before, 'row')}{f' of {part.ids}' if part.ids else ''} "
             f"without an account got that of their user in {_place(users)}"

@@ -64,7 +64,7 @@ def converted_columns(relation: str, types: Types, rules: TableMapping, table: T
             if column.kind == "instant" and rule is not None:
                 text = in_utc(name, sql_type, rule)
             if name in rules.values:
-                text = _mapped_value(name, rules.values[name], column.values)
+                text = _mapped_value(name, sql_type, rules.values[name], column.values)
                 sql_type = "VARCHAR"
             if name in rules.units:
                 minor_units = minor_units_sql("currency") if "currency" in types else str(USUAL_UNITS)
@@ -73,8 +73,11 @@ def converted_columns(relation: str, types: Types, rules: TableMapping, table: T
     return f"SELECT {', '.join(chosen)} FROM {relation}"
 
 
-def _mapped_value(name: str, values: Mapping[str, Scalar], allowed: tuple[str, ...]) -> str:
+def _mapped_value(name: str, sql_type: str, values: Mapping[str, Scalar], allowed: tuple[str, ...]) -> str:
     """Return SQL for a value of the contract."""
+    if sql_type.upper() == "BOOLEAN":
+        flags = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
+        values = {flags.get(value.strip(), value): target for value, target in values.items()}
     cases = [
         f"WHEN {_matches(name, [value])} THEN {_target(target)}" for value, target in values.items() if value != OTHERS
     ]
@@ -102,7 +105,8 @@ def _matches(name: str, values: list[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    return f"lower(trim({text}, ' \t\r\n'))"
+    """Return SQL for a text in lower case without blanks around it; 1.0 is 1, as formats without integers write it."""
+    return f"regexp_replace(lower(trim({text}, ' \t\r\n')), '^([+-]?[0-9]+)[.]0+$', '\\1')"
 
 
 def unnamed_values(relation: str, name: str, values: Mapping[str, Scalar]) -> str:

@@ -1,4 +1,4 @@
-"""Units of numbers: cents, thousands, percent, monthly amounts and durations."""
+"""Units of numbers: cents, thousands, percent, monthly amounts, durations, and the decimal comma."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ YEARLY = {"monthly": "12", "quarterly": "4", "weekly": "52", "daily": "365"}
 SECONDS = {"milliseconds": "0.001", "seconds": "1", "minutes": "60", "hours": "3600", "days": "86400"}
 _DURATIONS = {("usage", "minutes"): "60", ("engagement", "response_hours"): "3600"}
 """The seconds of the contract's own unit of each duration."""
+DECIMAL_COMMA = "decimal_comma"
+COMMA_NUMBER = r"[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?"
+"""Numbers with a decimal comma, perhaps with points between thousands."""
 _RATES = {("subscriptions", "arr")}
 _MONEY_COLUMNS = {("subscriptions", "arr"), ("orders", "amount"), ("billing", "amount")}
 
@@ -27,6 +30,7 @@ def check_units(table: str, column: Column, units: Sequence[str]) -> tuple[str, 
         allowed += YEARLY
     if place in _DURATIONS:
         allowed = list(SECONDS)
+    allowed = [*allowed, DECIMAL_COMMA]
     wrong = [unit for unit in units if unit not in allowed]
     if wrong:
         return f"{wrong[0]} is not a unit of {table}.{column.name}", f"one of {', '.join(allowed)}"
@@ -52,10 +56,13 @@ def in_contract_unit(
     text = is_text(sql_type)
     if text:
         given = f"rtrim(trim({value}), '% ')" if "percent" in units else f"trim({value})"
+        if DECIMAL_COMMA in units:
+            plain = f"replace(replace({given}, '.', ''), ',', '.')"
+            given = f"CASE WHEN regexp_full_match({given}, '{COMMA_NUMBER}') THEN {plain} END"
         number = f"try_cast({given} AS DOUBLE)"
     else:
         number = f"CAST({value} AS DOUBLE)"
-    for unit in units:
+    for unit in (unit for unit in units if unit != DECIMAL_COMMA):
         number = _converted(number, unit, _DURATIONS.get((table, column.name), "1"), minor_units)
     if column.kind == "int":
         number = f"round({number})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from features.connect.column_names import guess_table
+from features.connect.table_guesses import guess_table
 from features.connect.values import guess_time, guess_values, left_out_condition, value_gaps
 from features.sources.base import connect_duckdb
 
@@ -18,7 +18,7 @@ from features.sources.base import connect_duckdb
         ("contracts", ("customer_id", "acv"), "subscriptions", ("started_at",)),
         ("meetings", ("account_id", "date"), "engagement", ()),
         ("nps", ("company_id", "created", "score"), "outcomes", ()),
-        ("tickets", ("id", "org_id", "created"), "support", ("severity",)),
+        ("tickets", ("id", "org_id", "created"), "support", ()),
     ],
 )
 def test_tables(name: str, columns: tuple[str, ...], table: str, missing: tuple[str, ...]) -> None:

@@ -297,3 +297,28 @@ def test_the_source_names_where_each_table_comes_from(open_mapped: OpenMapped) -
     """
     files = {"a": "account_id created_at\nx 2026-01-01", "b": "account_id occurred_at\nx 2026-02-01"}
     assert open_mapped(text, files).places == {table: f"tables.{table} of the mapping" for table in ("accounts", "usage")}
+
+
+@pytest.mark.parametrize(
+    ("sql_type", "given", "key"),
+    [
+        ("DOUBLE", "1.0", "1"), ("BIGINT", "1", "1.0"), ("VARCHAR", "'1.0'", "1"), ("VARCHAR", "'1'", "1.00"),
+        ("BOOLEAN", "true", "1"), ("BOOLEAN", "true", "True"), ("BOOLEAN", "false", "0"), ("VARCHAR", "' Past Due '", "past due"),
+    ],
+)  # fmt: skip
+def test_a_key_matches_however_a_format_writes_the_value(sql_type: str, given: str, key: str) -> None:
+    rules = TableMapping.model_validate({"from": "a", "values": {"status": {key: "paused", "*": ""}}})
+    connection = connect_duckdb().con
+    connection.execute(f"CREATE TABLE given AS SELECT CAST({given} AS {sql_type}) AS status UNION ALL SELECT NULL")
+    sql = converted_columns("given", {"status": sql_type}, rules, TABLES["subscriptions"])
+    assert sorted(connection.execute(sql).fetchall(), key=str) == [("paused",), (None,)]
+
+
+def test_a_number_with_a_decimal_comma(open_mapped: OpenMapped) -> None:
+    rows = "account_id started_at arr\nc1 2025-01-01 1.234,5\nc1 2025-01-02 7\nc1 2025-01-03 1.5"
+    path = "units.arr = ['decimal_comma', 'monthly']"
+    text = rows.replace("1.234,5", '"1.234,5"')
+    values = _subscriptions(open_mapped, path, text, "started_at", "arr")
+    assert values == [("2025-01-01", "14814.0"), ("2025-01-02", "84.0"), ("2025-01-03", "1.5")], (
+        "1.5 is no number with a decimal comma, so that the check reports it"
+    )
