@@ -455,3 +455,61 @@ def test_dlt_tables_with_items_and_lines_inside_give_the_same(run_pack: Callable
 def test_the_tables_meet_the_contract_and_reach_the_features(run_pack: Callable[..., Any], snapshot_of: Callable[..., Any]) -> None:
     account = snapshot_of(run_pack("stripe", _tables(ACTIVE, lines=MONTHS, invoices=INVOICES)), "2024-04-15").loc["c1"]
     assert (account["contract.arr"], account["contract.seats"], account["contract.days_to_renewal"]) == (360.0, 3.0, 16.0)
+
+
+COUPONS = """
+id, percent_off, amount_off, currency, duration, duration_in_months
+quarter_off, 25, , , forever,
+half_off, 50, , , repeating, 2
+five_off, , 500, usd, forever,
+first_off, 100, , , once,
+euro_off, , 500, eur, forever,
+"""
+DISCOUNT = "id, coupon_id, subscription_id, customer_id, start, end"
+
+
+@pytest.mark.parametrize(
+    ("discounts", "arrs"),
+    [
+        # Two seats in January and three from February on: 2 and 3 x 10 USD x 12.
+        ((), [240.0, 360.0, 360.0, 360.0]),
+        (("d1, quarter_off, s1, c1, 2024-01-01,",), [180.0, 270.0, 270.0, 270.0]),
+        # Until 1 March: the invoice of that day is in full.
+        (("d1, half_off, s1, c1, 2024-01-01,",), [120.0, 180.0, 360.0, 360.0]),
+        # 5 USD from each of twelve invoices.
+        (("d1, five_off, s1, c1, 2024-01-01,",), [180.0, 300.0, 300.0, 300.0]),
+        (("d1, five_off, s1, c1, 2024-01-01,", "d2, quarter_off, s1, c1, 2024-01-01,"), [120.0, 210.0, 210.0, 210.0]),
+        # It does not recur.
+        (("d1, first_off, s1, c1, 2024-01-01,",), [240.0, 360.0, 360.0, 360.0]),
+        # In the middle of February: from the next invoice on.
+        (("d1, quarter_off, s1, c1, 2024-02-15, 2024-03-15",), [240.0, 360.0, 270.0, 360.0]),
+        # Of the customer, and of each of its invoices in the same table.
+        (("d1, quarter_off, , c1, 2024-01-01,",), [180.0, 270.0, 270.0, 270.0]),
+        (("d1, quarter_off, s1, c1, 2024-01-01,", "d2, quarter_off, s1, c1, 2024-01-01,"), [180.0, 270.0, 270.0, 270.0]),
+        # In another currency than the price, and a coupon that is not there.
+        (("d1, euro_off, s1, c1, 2024-01-01,", "d2, gone, s1, c1, 2024-01-01,"), [240.0, 360.0, 360.0, 360.0]),
+    ],
+)  # fmt: skip
+def test_discounts_that_recur_are_subtracted_while_they_hold(run_pack: Callable[..., Any], discounts: tuple[str, ...], arrs: list[float]) -> None:
+    tables = _tables(ACTIVE, lines=MONTHS, invoices=INVOICES) | {"coupon": COUPONS}
+    if discounts:
+        tables["discount"] = _csv(DISCOUNT, *discounts)
+    assert [arr for (arr,) in run_pack("stripe", tables).rows("subscriptions", "arr", order=("started_at",))] == arrs
+
+
+def test_a_fixed_discount_is_spread_over_the_items_and_taken_once_a_year_from_a_yearly_price(run_pack: Callable[..., Any]) -> None:
+    tables = _tables(ACTIVE, items=("i1, s1, monthly, 3, 2024-01-01", "i2, s1, monthly, 1, 2024-01-01"))
+    tables |= {"coupon": COUPONS, "discount": _csv(DISCOUNT, "d1, five_off, s1, c1, 2024-01-01,")}
+    # 480 less 60, in the proportion of three to one.
+    assert sorted(arr for (arr,) in run_pack("stripe", tables).rows("subscriptions", "arr")) == [105.0, 315.0]
+    yearly = _tables(ACTIVE, items=("i1, s1, yearly, 1, 2024-01-01",)) | {"coupon": COUPONS, "discount": tables["discount"]}
+    assert run_pack("stripe", yearly).rows("subscriptions", "arr") == [(115.0,)]
+
+
+def test_a_discount_inside_the_subscription_is_read_too(run_pack: Callable[..., Any]) -> None:
+    coupon = {"id": "k", "percent_off": 10, "duration": "forever"}
+    row = dict(zip((name.strip() for name in SUBSCRIPTION.split(",")), (value.strip() or None for value in ACTIVE.split(",")), strict=True))
+    given = [row | {"discounts": json.dumps([{"id": "d", "coupon": coupon, "start": 1704067200, "end": None}])}]
+    run = run_pack("stripe", _tables(ACTIVE) | {"subscription": given})
+    assert run.rows("subscriptions", "arr") == [(324.0,)]
+    assert run.stated("discount that recurs").startswith("1 subscription")
