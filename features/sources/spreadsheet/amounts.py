@@ -126,6 +126,18 @@ def period_of(cell: Cell) -> Period:
     return "" if found is None else found.period
 
 
+def has_own_scale(cell: Cell) -> bool:
+    """Return whether an amount says itself that it is in thousands or millions.
+
+    Examples
+    --------
+    >>> has_own_scale("$5k"), has_own_scale("1.2M"), has_own_scale("5"), has_own_scale(5.0)
+    (True, True, False, False)
+    """
+    found = _number(cell)
+    return found is not None and abs(found.scale) != 1.0
+
+
 def currencies(cells: Sequence[Cell]) -> frozenset[str]:
     """Return the currencies that the cells name by sign or code.
 

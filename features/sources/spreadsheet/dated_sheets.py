@@ -23,13 +23,13 @@ from features.sources.account_states import AccountStates
 from features.sources.base import Source, connect_duckdb, create_arrow_table, from_tables
 from features.sources.spreadsheet.accounts import Account, Contract
 from features.sources.spreadsheet.currencies import common_currency
-from features.sources.spreadsheet.signals import EDGE, state_rows
+from features.sources.spreadsheet.signals import EDGE, pulse_table, state_rows
 from features.sources.spreadsheet.workbook import SUFFIXES
 from features.utils.dates import DAY, to_iso
 
 PACK = "snapshots"
 _TABLE = "account_snapshots"
-_OF_CONTRACTS = ("contract.", "account.")
+_OF_TABLES = ("contract.", "account.", "pulse.")
 """Features that follow from the tables of accounts and contracts."""
 _COLUMNS = {
     "account_id": pa.string(),
@@ -103,6 +103,7 @@ def open_dated_sheets(sheets: Sequence[DatedSheet], origin: str) -> Source:
         raise SignalsError(f"{origin}: no sheet has ARR or MRR", "the revenue of each account", "add the column ARR")
     table = pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in _COLUMNS.items()})
     tables, assumptions = _periods(table)
+    tables |= pulse_table([(sheet.accounts, sheet.date.replace(tzinfo=None)) for sheet in ordered])
     source = from_tables(tables, origin)
     first, last = ordered[0].date, ordered[-1].date
     notes = [
@@ -224,5 +225,5 @@ def _periods(snapshots: pa.Table) -> tuple[dict[str, pa.Table], list[str]]:
 
 def _states(sheet: DatedSheet) -> pa.Table:
     rows = state_rows(sheet.accounts, sheet.date.replace(tzinfo=None) + EDGE)
-    kept = [n for n in rows.column_names if not n.startswith(_OF_CONTRACTS) and rows[n].null_count < len(rows)]
+    kept = [n for n in rows.column_names if not n.startswith(_OF_TABLES) and rows[n].null_count < len(rows)]
     return rows.select(kept)

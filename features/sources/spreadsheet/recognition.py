@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,6 +21,8 @@ from features.sources.spreadsheet.workbook import Cell
 MIN_READABLE = 0.6
 """A column is what its name says only if at least this share of its values can be read."""
 MAX_SHOWN = 5
+RISK = re.compile(r"\brisk\b", re.IGNORECASE)
+"""Headers of columns in which high is bad."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Re
     for name, index in assigned.items():
         about = fields().get(name) or Field(name, "number", "", (), feature=name)
         header = table.header[index]
-        if about.unused and name != "health":
+        if about.unused:
             unusable.append(f"{header!r} ({about.unused})")
             continue
         column = _read(about, header, table.column(index), order)
@@ -235,7 +238,8 @@ def _read(about: Field, header: str, cells: Sequence[Cell], order: dict[str, tup
     if kind == "status":
         return read_statuses(cells).column
     if kind == "color":
-        return values.read_each(cells, values.read_color)
+        read = values.read_risk if RISK.search(header) else values.read_color
+        return values.read_each(cells, read)
     if kind == "text":
         return values.read_each(cells, values.text_of)
     return _read_numbers(about, header, cells)
@@ -272,13 +276,19 @@ def _money(about: Field, header: str, cells: Sequence[Cell], column: Column) -> 
     periods = [amounts.period_of(cell) or usual for cell in cells]
     factors = [amounts.PER_YEAR[period] / amounts.PER_YEAR[usual] for period in periods]
     scale = 1000 if in_thousands(header) else 1
-    scaled = [None if v is None else v * factor * scale for v, factor in zip(column.values, factors, strict=True)]
+    own = [scale > 1 and amounts.has_own_scale(cell) for cell in cells]
+    scaled = [
+        None if v is None else v * factor * (1 if stated else scale)
+        for v, factor, stated in zip(column.values, factors, own, strict=True)
+    ]
     notes = [
         f"{count} {'is' if count == 1 else 'are'} per {period}, and times {amounts.PER_YEAR[period]} a year"
         for period in amounts.PER_YEAR
         if period != usual
         and (count := sum(p == period and v is not None for p, v in zip(periods, scaled, strict=True)))
     ]
+    if count := sum(own):
+        notes.append(f"{count} {'states its' if count == 1 else 'state their'} own unit, such as k, which counts alone")
     decision = ", ".join(filter(None, (column.decision, "in thousands" if scale > 1 else "")))
     return replace(column, values=scaled, decision=decision, notes=(*column.notes, *notes))
 

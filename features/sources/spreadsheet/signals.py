@@ -16,6 +16,8 @@ from features.sources.spreadsheet.accounts import Account, largest, newest, tota
 from features.sources.spreadsheet.vocabulary import fields
 
 _INSTANT = pa.timestamp("us")
+SENTIMENTS = {"green": 1, "yellow": 0, "red": -1}
+"""The CSM's judgment that a color stands for, on the scale of the table ``pulse``: -2 to 2."""
 _ACCOUNTS = {
     "account_id": pa.string(),
     "created_at": _INSTANT,
@@ -36,13 +38,14 @@ _SUBSCRIPTIONS = {
     "term_started_at": _INSTANT,
     "notice_at": _INSTANT,
 }
+_PULSE = {"account_id": pa.string(), "occurred_at": _INSTANT, "by": pa.string(), "sentiment": pa.int64()}
 FAR_FUTURE = datetime(2199, 1, 1)
 EDGE = timedelta(seconds=1)
 """A sheet shows what was known just before its date."""
 
 
 def contract_tables(accounts: Sequence[Account], as_of: datetime) -> dict[str, pa.Table]:
-    """Return the tables ``accounts`` and ``subscriptions``.
+    """Return the tables ``accounts`` and ``subscriptions``, and ``pulse`` if the sheet has colors.
 
     Parameters
     ----------
@@ -71,7 +74,29 @@ def contract_tables(accounts: Sequence[Account], as_of: datetime) -> dict[str, p
         for a in accounts
         for c in a.contracts
     ]
-    return {"accounts": _table(people, _ACCOUNTS), "subscriptions": _table(contracts, _SUBSCRIPTIONS)}
+    tables = {"accounts": _table(people, _ACCOUNTS), "subscriptions": _table(contracts, _SUBSCRIPTIONS)}
+    return tables | pulse_table([(accounts, as_of)])
+
+
+def pulse_table(sheets: Sequence[tuple[Sequence[Account], datetime]]) -> dict[str, pa.Table]:
+    """Return the table ``pulse`` with the colors of sheets as judgments of the CSM; empty if there are none.
+
+    Parameters
+    ----------
+    sheets : the accounts of each sheet, and its date without a time zone.
+    """
+    rows = [
+        {
+            "account_id": a.account_id,
+            "occurred_at": as_of - EDGE,
+            "by": a.people["csm"],
+            "sentiment": SENTIMENTS[a.health],
+        }
+        for accounts, as_of in sheets
+        for a in accounts
+        if a.health is not None
+    ]
+    return {"pulse": _table(rows, _PULSE)} if rows else {}
 
 
 def state_rows(accounts: Sequence[Account], as_of: datetime) -> pa.Table:
@@ -114,6 +139,9 @@ def _features(account: Account, edge: datetime) -> dict[str, Any]:
         "account.region": account.people["region"],
         "account.employees": account.people["employees"],
     }
+    if account.health is not None:
+        result["pulse.sentiment"] = float(SENTIMENTS[account.health])
+        result["pulse.age_days"] = edge
     if "notice_given" in stated or notice is not None:
         result["contract.notice_given"] = 1.0 if notice is not None and notice <= edge else stated.get("notice_given")
         result["contract.days_since_notice"] = notice

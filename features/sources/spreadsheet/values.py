@@ -189,6 +189,32 @@ def read_flag(cell: Cell) -> float | None:
 
 
 def read_color(cell: Cell) -> str | None:
-    """Return the color of a health status; None if it is not one."""
+    """Return the color of a health status; None if it is not one.
+
+    Examples
+    --------
+    >>> read_color("Amber"), read_color("High"), read_color(78.0)
+    ('yellow', 'green', None)
+    """
     word = cell.strip().casefold() if isinstance(cell, str) else ""
+    # High health is good, and a high risk is not.
+    word = {"high": "low", "low": "high"}.get(word, word)
+    return _color_of(word)
+
+
+def read_risk(cell: Cell) -> str | None:
+    """Return the color of a risk: red if it is high, or if the account is at risk; None if the cell does not say.
+
+    Examples
+    --------
+    >>> read_risk("High"), read_risk("No"), read_risk("Yellow")
+    ('red', 'green', 'yellow')
+    """
+    flag = read_flag(cell) if isinstance(cell, str | bool) else None
+    if flag is not None:
+        return "red" if flag else "green"
+    return _color_of(cell.strip().casefold() if isinstance(cell, str) else "")
+
+
+def _color_of(word: str) -> str | None:
     return next((color for color, words in COLORS.items() if word in words), None)

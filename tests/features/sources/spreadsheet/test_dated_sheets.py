@@ -113,3 +113,10 @@ def test_sheets_that_do_not_fit_together_are_refused(folder: Path) -> None:
 def test_a_folder_with_tables_of_the_contract_is_no_history(folder: Path) -> None:
     (folder / "accounts.csv").write_text("account_id,created_at\na,2026-01-01\n", encoding="utf-8")
     assert set(open_source(folder).tables) == {"accounts"}
+
+
+def test_colors_of_several_dates_are_judgments_that_expire(tmp_path: Path) -> None:
+    for date, color in (("2026-01-31", "Green"), ("2026-02-28", "Red")):
+        (tmp_path / f"customers-{date}.csv").write_text(f"Account,ARR,CSM,Health\nAcme,1200,Dana,{color}\n", encoding="utf-8")
+    assert _at(tmp_path, "2026-02-10", "2026-03-01").loc["Acme", "pulse.sentiment"] == 1
+    assert _at(tmp_path, "2026-03-01").loc["Acme", "pulse.sentiment"] == -1

@@ -178,6 +178,39 @@ def test_monthly_amounts_thousands_and_percentages(tmp_path: Path) -> None:
     assert rows["contract.days_to_renewal"].tolist() == [1, 85]
 
 
+@pytest.mark.parametrize("header", ["ARR ($k)", "ARR in thousands", "ARR (000s)"])
+def test_an_amount_that_states_its_own_unit_is_not_multiplied_again(tmp_path: Path, header: str) -> None:
+    source = _open(tmp_path, f"Account,{header},Renewal\nA,5k,2026-10-10\nB,5,2026-10-10\nC,$1.2M,2026-10-10\nD,0.5k,2026-10-10\n")
+    assert _features(source)["contract.arr"].to_dict() == {"A": 5_000, "B": 5_000, "C": 1_200_000, "D": 500}
+    assert "3 state their own unit, such as k, which counts alone" in "\n".join(source.notes)
+
+
+def test_the_color_of_the_health_column_is_the_judgment_of_the_csm(tmp_path: Path) -> None:
+    text = "Account,ARR,Renewal,CSM,Health\nA,1,2026-10-10,Dana,Green\nB,2,2026-10-10,,amber\nC,3,2026-10-10,Lee,RED\nD,4,2026-10-10,Lee,\nE,5,2026-10-10,Lee,78\n"
+    source = _open(tmp_path, text)
+    rows = _features(source)
+    assert rows["pulse.sentiment"].fillna(99).to_dict() == {"A": 1, "B": 0, "C": -1, "D": 99, "E": 99}
+    assert rows.loc[["A", "B", "C"], "pulse.age_days"].tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+    pulse = source.tables["pulse"].execute().sort_values("account_id")
+    assert pulse[["account_id", "sentiment"]].values.tolist() == [["A", 1], ["B", 0], ["C", -1]]
+    assert [by if isinstance(by, str) else None for by in pulse.by] == ["Dana", None, "Lee"]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "sentiments"),
+    [
+        ("Health", ("high", "medium", "low"), [1, 0, -1]),
+        ("Churn risk", ("high", "medium", "low"), [-1, 0, 1]),
+        ("At risk", ("yes", "no", "at risk"), [-1, 1, -1]),
+        ("CSM sentiment", ("positive", "neutral", "negative"), [1, 0, -1]),
+    ],
+)
+def test_high_health_is_good_and_high_risk_is_not(tmp_path: Path, header: str, cells: tuple[str, ...], sentiments: list[int]) -> None:
+    lines = [f"{name},{i},2026-10-10,{cell}" for i, (name, cell) in enumerate(zip("ABC", cells, strict=True), 1)]
+    rows = _features(_open(tmp_path, "\n".join([f"Account,ARR,Renewal,{header}", *lines])))
+    assert rows["pulse.sentiment"].tolist() == sentiments
+
+
 def test_a_column_with_other_values_than_its_name_says_is_not_used(tmp_path: Path) -> None:
     source = _open(tmp_path, "Account,ARR,NPS,Health,Last login\nA,1,-40,Green,yes\nB,2,60,Red,no\n")
     rows = _features(source)
