@@ -197,6 +197,7 @@ FIT_NOTHING = frozenset(
 DEMO_ACCOUNTS = 400
 DEMO_WEEKS = 130
 DEMO_AS_OF = "2026-09-30"
+DEMO_ADDITIONS = ("products", "parents", "pulse")
 
 
 class Commands(TyperGroup):
@@ -645,7 +646,7 @@ def demo(
     if stop:
         return
     signals, scores = place / "signals", place / "scores.csv"
-    data.simulate(signals, accounts=DEMO_ACCOUNTS, weeks=DEMO_WEEKS, seed=1)
+    data.simulate(signals, accounts=DEMO_ACCOUNTS, weeks=DEMO_WEEKS, seed=1, additions=list(DEMO_ADDITIONS))
     _train(str(signals))
     score_command.score(str(signals), as_of=DEMO_AS_OF, out=scores, publish=True)
     url = demo_process.start(place, port)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -296,6 +296,7 @@ def simulate(
     annual_churn: float | None = None,
     held_out_share: float = 0.25,
     play_effects: Mapping[str, float] | None = None,
+    additions: Collection[str] = (),
 ) -> Path:
     """Generate a synthetic B2B portfolio, to try things out or to evaluate a method against known probabilities.
 
@@ -329,6 +330,9 @@ def simulate(
     play_effects : mapping, optional
         By play, the share of the churn by choice that it prevents in the quarter after it starts, 0 to 1; plays that
         are not named have no effect. By default plays improve the hidden state of accounts.
+    additions : collection of str, optional
+        Optional parts: ``"products"`` (the products of subscriptions and usage), ``"parents"`` (parent companies) and
+        ``"pulse"`` (judgments of CSMs). They change no other value.
 
     Returns
     -------
@@ -361,7 +365,7 @@ def simulate(
         held_out_share=held_out_share,
         play_effects=play_effects,
     )
-    return generate(Path(folder), accounts, weeks, seed, options=options).folder
+    return generate(Path(folder), accounts, weeks, seed, options=options, additions=additions).folder
 
 
 def check(source: Address, *, data_through: Instant | None = None, engine: str = DUCKDB) -> CheckResult:

@@ -50,6 +50,15 @@ def simulate(
             help="Also write the portfolio to this new folder as exports of Stripe, Salesforce, Zendesk and Segment.",
         ),
     ] = None,
+    additions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="PART",
+            help="Add an optional part: products, parents (companies) or pulse (judgments of CSMs); repeat for "
+            "several. All other values stay the same.",
+        ),
+    ] = None,
     play_effect: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,7 +90,7 @@ def simulate(
         play_effects=_play_effects(play_effect),
     )
     with progress_bar("simulating") as progress:
-        summary = generate(out, accounts, weeks, seed, progress=progress, options=options)
+        summary = generate(out, accounts, weeks, seed, progress=progress, options=options, additions=additions or ())
     typer.echo(summary.text())
     if tools is not None:
         written = write_tools(summary.folder, tools, summary.end)

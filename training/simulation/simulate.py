@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -19,6 +19,7 @@ from training.simulation.market_options import MarketOptions
 from training.simulation.order_process import draw_orders, true_order_probabilities
 from training.simulation.presets import Pricing
 from training.simulation.random_streams import random_stream
+from training.simulation.tables.additions import COLUMNS, check_additions, pulse_table
 from training.simulation.tables.billing import billing_table, subscriptions_table
 from training.simulation.tables.company import company_table, interventions_table
 from training.simulation.tables.contacts import accounts_table as account_table
@@ -94,6 +95,7 @@ def simulate(
     end: date = date(2026, 9, 30),
     progress: Callable[[float, str], None] | None = None,
     options: MarketOptions | None = None,
+    additions: Collection[str] = (),
 ) -> SimulationSummary:
     """Simulate a B2B SaaS portfolio, and write it as a folder of Parquet tables and ``<folder>-truth.parquet``.
 
@@ -111,6 +113,7 @@ def simulate(
     end : the day on which the data end, at 00:00 UTC.
     progress : called with the share done (0 to 1) and a description of the current step.
     options : the preset of the market and its settings; by default those of the default preset.
+    additions : optional parts (`training.simulation.tables.additions.ADDITIONS`). They change no other value.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def simulate(
     Raises
     ------
     BadRequest
-        A number is out of range, the preset is unknown, or the folder contains other files.
+        A number is out of range, the preset or an optional part is unknown, or the folder contains other files.
     HomeError
         The folder cannot be written.
     """
@@ -131,10 +134,12 @@ def simulate(
     report = progress or (lambda share, what: None)
     options = options or MarketOptions()
     market = options.market()
-    metadata = json.dumps(
-        {"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat(), **options.as_dict()}
-    )
+    parts = check_additions(additions, market.pricing)
+    about = {"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat(), **options.as_dict()}
+    metadata = json.dumps(about | ({"additions": sorted(parts)} if parts else {}))
     tables = _ORDER_TABLES if market.pricing is Pricing.ORDERS else _TABLES
+    if "pulse" in parts:
+        tables = {**tables, "pulse": pulse_table}
     rows: dict[str, int] = {}
     with atomic_output(target) as (folder, truth_file):
         report(0.0, "simulating the weeks")
@@ -142,7 +147,9 @@ def simulate(
         for number, (name, emit) in enumerate(tables.items()):
             report(0.05 + 0.02 * number, f"writing {name}")
             table = emit(history)
-            slices = [table] if isinstance(table, pa.Table) else table
+            slices: Iterable[pa.Table] = [table] if isinstance(table, pa.Table) else table
+            for part, extend in COLUMNS.items():
+                slices = extend(history, name, slices) if part in parts else slices
             rows[name] = write_parquet(slices, folder / f"{name}.parquet", metadata)
         back = [weeks_back for weeks_back in TRUE_PROBABILITY_WEEKS_BACK if weeks_back + _WARM_UP_WEEKS <= weeks]
         rows["truth"] = write_parquet(_true_probability_tables(history, back, report), truth_file, metadata)
