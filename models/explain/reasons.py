@@ -114,7 +114,7 @@ class TargetExplainer:
         if not len(positions):
             return []
         by_member = self._relative(positions)
-        sums = self._concept_sums(by_member)
+        sums = self.concept_sums(by_member)
         parts, by_concept = by_member.mean(axis=0), sums.mean(axis=0)
         agreed = stability(sums)
         known = len(sums) > 1
@@ -126,15 +126,27 @@ class TargetExplainer:
 
     def by_concept(self, rows: npt.ArrayLike) -> Floats:
         """Return the contribution of each of c concepts to the log-odds of k accounts, by member: shape (m, k, c)."""
-        return self._concept_sums(self._relative(np.asarray(rows, dtype=np.int64)))
+        return self.concept_sums(self._relative(np.asarray(rows, dtype=np.int64)))
 
     def by_dimension(self, rows: npt.ArrayLike) -> list[dict[str, float]]:
         """Return the contribution of each dimension to the log-odds of the accounts at these positions."""
         positions = np.asarray(rows, dtype=np.int64)
         return self._by_dimension(self._relative(positions).mean(axis=0)) if len(positions) else []
 
-    def _concept_sums(self, by_member: Floats) -> Floats:
-        return np.stack([_sum_by_group(member, self._concepts, len(self._concept_features)) for member in by_member])
+    def concept_sums(self, by_member: Floats) -> Floats:
+        """Sum contributions by concept.
+
+        Parameters
+        ----------
+        by_member : contributions of each feature to the log-odds of k accounts from m members, as ``contribute``
+            returns them.
+
+        Returns
+        -------
+        Floats
+            Shape (m, k, concepts), without the base; the concepts are in the order of `concept_features`.
+        """
+        return np.stack([_sum_by_group(member, self._concepts, len(self.concept_features)) for member in by_member])
 
     def _relative(self, positions: Ints) -> Floats:
         return self.comparables.relative(self.contribute(positions), self.segments[positions])
@@ -146,7 +158,7 @@ class TargetExplainer:
     def _explained(
         self, row: int, parts: Floats, by_concept: Floats, agreed: Floats, known: bool, dimensions: dict[str, float]
     ) -> AccountExplanation:
-        concepts = tuple(self._concept_features)
+        concepts = tuple(self.concept_features)
         largest = np.argsort(-np.abs(by_concept), kind="stable")[:MAX_REASONS]
         stable = [i for i in largest if by_concept[i] != 0.0 and agreed[i] >= MINIMUM_STABILITY]
         reasons = tuple(
@@ -157,16 +169,16 @@ class TargetExplainer:
         return AccountExplanation(float(parts[-1]), reasons, rest, float(self.raw[row]), dimensions)
 
     def _reason(self, row: int, concept: str, parts: Floats, amount: float, agreed: float | None) -> ConceptReason:
-        members = self._concept_features[concept]
+        members = self.concept_features[concept]
         # The feature with the largest contribution in the direction of the concept.
         leading = max(members, key=lambda member: parts[member] * np.sign(amount))
         feature = self.catalogue[self.names[leading]]
         direction = (UP if amount > 0 else DOWN)[self.target]
         past = self.catalogue[feature.own_past] if feature.own_past is not None else None
-        ratio = self._value(past.name, row) if past is not None else np.nan
+        ratio = self.value(past.name, row) if past is not None else np.nan
         text = reason_words(
             feature,
-            self._value(feature.name, row),
+            self.value(feature.name, row),
             self._median(feature, self.segments[row]),
             past,
             ratio if isinstance(ratio, float) else np.nan,
@@ -175,7 +187,7 @@ class TargetExplainer:
         return ConceptReason(feature.name, concept, feature.dimension, direction, text, amount, agreed)
 
     @cached_property
-    def _concept_features(self) -> dict[str, list[int]]:
+    def concept_features(self) -> dict[str, list[int]]:
         """The positions of each concept's features; concepts are in the order of their first feature."""
         members: dict[str, list[int]] = {}
         for position, name in enumerate(self.names):
@@ -184,9 +196,9 @@ class TargetExplainer:
 
     @cached_property
     def _concepts(self) -> Ints:
-        """The index of each feature's concept in `_concept_features`."""
+        """The index of each feature's concept in `concept_features`."""
         concepts = np.empty(len(self.names), dtype=np.int64)
-        for concept, members in enumerate(self._concept_features.values()):
+        for concept, members in enumerate(self.concept_features.values()):
             concepts[members] = concept
         return concepts
 
@@ -201,7 +213,8 @@ class TargetExplainer:
     def _columns(self) -> dict[str, list[Any]]:
         return {}
 
-    def _value(self, name: str, row: int) -> float | str | None:
+    def value(self, name: str, row: int) -> float | str | None:
+        """Return an account's value of a feature: a number (NaN if unknown), or a category's text (None if unknown)."""
         if name not in self._columns:
             if self.catalogue[name].kind == "number":
                 self._columns[name] = number_column(self.frame, name).tolist()

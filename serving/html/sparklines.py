@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 
 
-def polylines(values: Sequence[float | None], width: float, height: float, top: float = 100.0) -> list[str]:
+def polylines(
+    values: Sequence[float | None],
+    width: float,
+    height: float,
+    top: float = 100.0,
+    positions: Sequence[float] | None = None,
+) -> list[str]:
     """Return the points of polylines, one for each run without a gap.
 
     A single value becomes a line one unit wide, so that it is visible.
@@ -16,20 +23,61 @@ def polylines(values: Sequence[float | None], width: float, height: float, top: 
     values : the values from left to right; None and NaN are gaps.
     width, height : the size of the drawing.
     top : the value at the top; the bottom is 0.
+    positions : the place of each value, from 0 (left) to 1; by default at even distances.
 
     Returns
     -------
     list of str
         The ``points`` attributes of SVG polylines.
     """
-    step = width / max(1, len(values) - 1)
+    runs = _runs(values, width, height, top, positions)
+    return [" ".join(run if len(run) > 1 else [run[0], _next_to(run[0])]) for run in runs]
+
+
+def interval_areas(
+    lows: Sequence[float | None],
+    highs: Sequence[float | None],
+    width: float,
+    height: float,
+    top: float = 100.0,
+    positions: Sequence[float] | None = None,
+) -> list[str]:
+    """Return the points of the areas between two lines, one for each run without a gap.
+
+    Parameters
+    ----------
+    lows, highs : the lower and the upper ends from left to right; None is a gap, in both of them.
+    width, height, top, positions : as in `polylines`.
+
+    Returns
+    -------
+    list of str
+        The ``points`` attributes of SVG polygons. Runs of one value have no area and are left out.
+    """
+    below, above = (_runs(values, width, height, top, positions) for values in (lows, highs))
+    return [" ".join([*upper, *reversed(lower)]) for lower, upper in zip(below, above, strict=True) if len(lower) > 1]
+
+
+def time_positions(instants: Sequence[datetime]) -> list[float]:
+    """Return the place of each instant between the first (0) and the last (1); all at 0 if they are the same."""
+    if not instants:
+        return []
+    span = (instants[-1] - instants[0]).total_seconds() or 1.0
+    return [(instant - instants[0]).total_seconds() / span for instant in instants]
+
+
+def _runs(
+    values: Sequence[float | None], width: float, height: float, top: float, positions: Sequence[float] | None
+) -> list[list[str]]:
+    step = 1.0 / max(1, len(values) - 1)
     runs: list[list[str]] = [[]]
     for index, value in enumerate(values):
         if value is None or math.isnan(value):
             runs.append([])
         else:
-            runs[-1].append(f"{index * step:.1f},{height - height * min(max(value / top, 0.0), 1.0):.1f}")
-    return [" ".join(run if len(run) > 1 else [run[0], _next_to(run[0])]) for run in runs if run]
+            x = width * (index * step if positions is None else positions[index])
+            runs[-1].append(f"{x:.1f},{height - height * min(max(value / top, 0.0), 1.0):.1f}")
+    return [run for run in runs if run]
 
 
 def _next_to(point: str) -> str:

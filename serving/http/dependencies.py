@@ -89,6 +89,7 @@ JSON_ONLY = Depends(_json_only)
 NO_PARAMETER = "A parameter cannot be used."
 NO_ACCOUNT = "No such account in the snapshot, or no snapshot at this date."
 NOT_READY = "Not ready; Retry-After says when to try again."
+NO_STORE = "The store cannot be reached; retry after the time in Retry-After."
 
 #: Errors of every operation that takes a body, by status.
 BODY_PROBLEMS = {

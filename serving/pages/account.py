@@ -27,7 +27,8 @@ from serving.html.sparklines import axis_maximum, polylines
 from serving.html.templates import render_page
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
-from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
+from serving.pages.account_params import AccountInPath, AccountPageQuery, AccountQuery, requested_account
+from serving.pages.account_trend import trend_section
 from serving.pages.filter_bar import carried_query
 from serving.pages.snapshot_context import (
     account_people,
@@ -66,7 +67,7 @@ def get_account_page(
     live: LiveStateDep,
     store: StoreDep,
     account_id: AccountInPath,
-    asked: Annotated[AccountQuery, Query()],
+    asked: Annotated[AccountPageQuery, Query()],
 ) -> Response:
     """Return the page of one account. Its name in the address leads to the address with its id."""
     account, state = requested_account(account_id, asked.id), live.current()
@@ -104,6 +105,7 @@ def get_account_page(
         dimensions=_dimensions(prediction, health, weeks, row),
         changes=_changes(scored, weeks, row),
         history=_history_chart(health),
+        trend=trend_section(state, scored, store, account, asked.since),
         timeline=_timeline(prediction, health, records or []),
         no_store=records is None,
         pull_top=max(

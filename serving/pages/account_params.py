@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path
+from pydantic import BeforeValidator
 
 from features.errors import BadRequest
 from serving.schemas.account_filter import PageFilter
-from serving.schemas.form_fields import SnapshotPageQuery
-from serving.schemas.signal_rows import Id
+from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
+from serving.schemas.signal_rows import AsOfInstant, Id
 
 AccountInPath = Annotated[str, Path(max_length=1000)]
 
@@ -18,6 +19,12 @@ class AccountQuery(SnapshotPageQuery, PageFilter):
     """The account id if it is not in the path, the snapshot date, and the filter that the links carry."""
 
     id: Id | None = None
+
+
+class AccountPageQuery(AccountQuery):
+    """The account id, the snapshot date, and the earlier date to compare with. An empty date is the default."""
+
+    since: Annotated[AsOfInstant | None, BeforeValidator(empty_to_none)] = None
 
 
 def requested_account(in_path: str, in_query: str | None) -> str:

@@ -12,12 +12,23 @@ from starlette.responses import JSONResponse, Response
 from serving.account_reports.schemas import AccountPlan, BusinessReview, published_plan, published_review
 from serving.common.content_negotiation import JSON
 from serving.http.authentication import require_scope
-from serving.http.dependencies import NO_ACCOUNT, NO_PARAMETER, NOT_READY, LiveStateDep, problem_responses, read_cached
+from serving.http.dependencies import (
+    NO_ACCOUNT,
+    NO_PARAMETER,
+    NO_STORE,
+    NOT_READY,
+    LiveStateDep,
+    StoreDep,
+    problem_responses,
+    read_cached,
+)
+from serving.portfolio.account_changes import AccountChanges, requested_changes
 from serving.portfolio.account_health import AccountHealth, account_health
 from serving.portfolio.account_hierarchy import AccountHierarchy, account_hierarchy
 from serving.portfolio.account_list import Division
 from serving.portfolio.account_products import AccountProducts, account_products
 from serving.portfolio.account_search import AccountSearch, search_accounts
+from serving.portfolio.account_trend import TREND_DATES, AccountTrend, account_trend
 from serving.portfolio.cohorts import PortfolioCohorts, published_cohorts
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis, published_kpis
 from serving.portfolio.lifetime_value import LIMIT_YEARS
@@ -26,7 +37,7 @@ from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
 from serving.schemas.base import RequestModel
 from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT, QuarterText
-from serving.schemas.signal_rows import Id
+from serving.schemas.signal_rows import AsOfInstant, Id
 from serving.snapshots.account_attributes import portfolio_of, select_accounts
 from serving.snapshots.live_state import LiveStateManager
 from serving.snapshots.portfolio_summary import Portfolio
@@ -158,6 +169,55 @@ async def get_products(
         live, at.as_of, "products", account_id, make=lambda scored: account_products(scored, account_id)
     )
     return Response(text, media_type=JSON)
+
+
+class TrendQuery(RequestModel):
+    """The dates of a trend."""
+
+    until: AsOfInstant | None = Field(None, description="Only dates up to this one. Default: all.")
+    limit: int = Field(
+        TREND_DATES, ge=1, le=MAX_LISTED, strict=False, description="The maximum number of dates, the latest ones."
+    )
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/trend",
+    tags=["published"],
+    summary="Get what was published about an account at each date",
+    operation_id="getTrend",
+    response_model=AccountTrend,
+    responses=problem_responses(s404="Nothing was published about this account.", s422=NO_PARAMETER, s503=NO_STORE),
+)
+def get_trend(store: StoreDep, account_id: Annotated[Id, Path()], query: Annotated[TrendQuery, Query()]) -> Response:
+    """Returns probabilities with their intervals, the health score and the model versions of each date that
+    `renewcast score --publish` published, oldest first. `replaced` marks the dates with another model or rubric than
+    the date before."""
+    return JSONResponse(account_trend(store, account_id, query.until, query.limit))
+
+
+class ChangesQuery(predictions.SnapshotQuery):
+    """The two dates to compare."""
+
+    since: AsOfInstant | None = Field(
+        None,
+        description="The earlier scored date. Default: about 30 days before, or else the scored date before.",
+    )
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/changes",
+    tags=["predictions"],
+    summary="Get what changed an account's predictions between two dates",
+    operation_id="getChanges",
+    response_model=AccountChanges,
+    responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
+)
+def get_changes(
+    live: LiveStateDep, account_id: Annotated[Id, Path()], query: Annotated[ChangesQuery, Query()]
+) -> Response:
+    """Returns the predictions of both dates, by the models in use, and what changed them: drivers with their values at
+    both dates, in log-odds, so that the sum of the drivers and `rest_log_odds` is `change_log_odds`."""
+    return JSONResponse(requested_changes(live.current(), account_id, query.as_of, query.since))
 
 
 class QuarterQuery(RequestModel):

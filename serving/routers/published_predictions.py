@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from models.predictions.schema import AccountAlert, Prediction, ResponseModel
 from serving.http.authentication import require_scope
-from serving.http.dependencies import NO_PARAMETER, StoreDep, problem_responses
+from serving.http.dependencies import NO_PARAMETER, NO_STORE, StoreDep, problem_responses
 from serving.schemas.base import RequestModel
 from serving.schemas.signal_rows import Id, Instant
 from serving.store import published_predictions
@@ -19,7 +19,6 @@ from serving.store import published_predictions
 MAX_PAGE = 1000
 
 router = APIRouter(tags=["published"], dependencies=[require_scope("predict")])
-NO_STORE = "The store cannot be reached; retry after the time in Retry-After."
 
 
 class _PageQuery(RequestModel):

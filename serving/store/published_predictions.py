@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from features.errors import BadRequest
 from serving.common.errors import UnknownId
@@ -72,6 +72,40 @@ def list_predictions(connection: Connection, cursor: str | None, since: datetime
         query = query.where(of.updated_at >= since)
     rows = connection.execute(query).all()
     return ResultPage([_unpacked(row.document) for row in rows], _cursor(rows, after))
+
+
+@dataclass(frozen=True)
+class PublishedPrediction:
+    """A published prediction, and when it was published (UTC)."""
+
+    document: dict[str, Any]
+    published_at: datetime
+
+
+def list_account_predictions(
+    connection: Connection, account_id: str, until: datetime | None, limit: int
+) -> list[PublishedPrediction]:
+    """Return what was published about an account: for each date the prediction that was published last, oldest first.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    account_id : the account.
+    until : only dates up to this one, UTC; None for all.
+    limit : the maximum number of dates, the latest ones.
+
+    Returns
+    -------
+    list of PublishedPrediction
+        Empty if nothing was published about the account.
+    """
+    of = predictions.c
+    last = select(func.max(of.sequence).label("sequence")).where(of.account_id == account_id)
+    if until is not None:
+        last = last.where(of.as_of <= until)
+    newest = last.group_by(of.as_of).order_by(of.as_of.desc()).limit(limit).subquery()
+    query = select(of.document, of.updated_at).join(newest, of.sequence == newest.c.sequence).order_by(of.as_of)
+    return [PublishedPrediction(_unpacked(row.document), row.updated_at) for row in connection.execute(query)]
 
 
 def list_alerts(connection: Connection, cursor: str | None, limit: int, account_id: str | None = None) -> ResultPage:
