@@ -1,4 +1,4 @@
-"""Plainly named tables of tools that no pack knows are drafted whole, and every assumption is said with counts."""
+"""Plainly named tables of tools that no pack knows are drafted whole, with every assumption listed with counts."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_plain_schema_needs_no_line_by_hand(schema: str, tmp_path: Path) -> No
     assert f"{ACCOUNTS} rows: account_id is" in facts, "what each column is read as, with the number of rows"
 
 
-def test_values_without_a_clear_meaning_are_said(tmp_path: Path) -> None:
+def test_values_without_a_clear_meaning_are_listed(tmp_path: Path) -> None:
     result = connect([_write(tmp_path, SCHEMAS["helpdesk export"])])
     assert "records.severity = []" in result.draft
     assert "None of the values of severity has a clear meaning, so that records.severity is empty" in _facts(result)
@@ -107,7 +107,7 @@ def test_values_without_a_clear_meaning_are_said(tmp_path: Path) -> None:
     assert "org is the account, because it has ids of accounts" in _facts(result)
 
 
-def test_what_is_assumed_is_said(tmp_path: Path) -> None:
+def test_assumptions_are_facts(tmp_path: Path) -> None:
     saas = _facts(connect([_write(tmp_path / "saas", SCHEMAS["SaaS with the MRR of today"])]))
     assert "Every row of customers with revenue is one contract, with the amount of today since its start." in saas
     assert "mrr is an amount per month: times twelve." in saas

@@ -460,3 +460,14 @@ def test_the_shape_of_dlt_gives_the_same_figures(run_pack: Callable[..., Any]) -
         {"companies": companies, "deals": deals, "companies__deals": links, "pipelines_deals__stages": stages},
     )
     assert run.rows("subscriptions", *TERMS) == [("1", "101", "2022-01-10", "2023-01-10", 24_000.0)]
+
+
+def test_deals_without_your_own_property_are_counted(run_pack: Callable[..., Any]) -> None:
+    deals = """
+        deal_id, deal_pipeline_stage_id, property_amount, property_closedate, property_createdate, property_recurring
+        101, 12, 36000, 2021-12-20, 2021-10-01, 11000
+        102, 12, 36000, 2022-12-20, 2022-10-01,
+    """
+    run = run_pack("hubspot", {**TABLES, "deal": deals}, arr_column="property_recurring")
+    words = "without a value in the property of arr_column: the ARR comes from hs_arr, hs_mrr or the amount"
+    assert [text for text in run.assumptions if words in text] == [f"1 won deal {words}."]

@@ -516,3 +516,16 @@ def test_the_sample_export_has_the_figures_of_its_raw_files(
     meetings = [row for row in rows("event") if row["account_id"] and row["is_child"] == "FALSE"]
     done = [row for row in rows("task") if row["account_id"] and row["is_closed"] == "TRUE"]
     assert len(run["engagement"]) == len(meetings) + len(done) == 19
+
+
+def test_terms_without_your_own_field_are_counted(run_pack: Callable[..., Any]) -> None:
+    opportunities = f"""
+        id, account_id, stage_name, is_won, is_closed, is_deleted, close_date, created_date, amount, ARR__c
+        006A1, {ACME}, Closed Won, true, true, false, 2021-12-20, 2021-10-01, 36000, 11000
+        006A2, {ACME}, Closed Won, true, true, false, 2022-12-20, 2022-10-01, 36000,
+    """
+    tables = {"account": ACCOUNTS, "opportunity": opportunities}
+    words = "without a value in the field of arr_column: the ARR comes from the amount"
+    run = run_pack("salesforce", tables, arr_column="ARR__c")
+    assert [text for text in run.assumptions if words in text] == [f"1 term {words}."]
+    assert not any(words in text for text in run_pack("salesforce", tables).assumptions)
