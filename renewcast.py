@@ -94,6 +94,7 @@ from serving.cli import (
     demo_process,
     holdout,
     home,
+    interventions,
     keys,
     kpi,
     report,
@@ -191,7 +192,7 @@ FIT_NOTHING = frozenset(
         "worklist",
         "portfolio",
     }
-    | {"cohorts", "qbr", "plan", "report", "reviews", "card", "home", "keys", "webhooks"}
+    | {"cohorts", "qbr", "plan", "report", "reviews", "card", "home", "interventions", "keys", "webhooks"}
 )
 """Commands that fit no models. They start faster without the modules that do."""
 DEMO_ACCOUNTS = 400
@@ -676,6 +677,7 @@ for commands in (
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(holdout.app, name="holdout")
+app.add_typer(interventions.app, name="interventions")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 

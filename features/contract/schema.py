@@ -253,7 +253,7 @@ _TABLES = (
             Column("held_out_share", "float", minimum=0, maximum=1),
             Column("churn_probability", "float", minimum=0, maximum=1),
             Column("closed_at", "instant", known_from="closed_at"),
-            Column("result", "string", values=("saved", "lost"), known_from="closed_at"),
+            Column("result", "string", values=("saved", "lost", "no_effect"), known_from="closed_at"),
             Column("event_id", "string"),
         ),
         intervals=(("occurred_at", "closed_at"),),

@@ -23,6 +23,7 @@ from models.predictions.assessment import Assessment
 from models.predictions.columns import ValueSource, fill, fill_section, number_or_null
 from models.predictions.schema import Prediction
 from models.predictions.target_predictions import SCORED, TargetScores
+from models.rules.alerts import Alert
 from models.rules.conditions import TRUE
 from models.rules.evaluate import RuleResults
 from models.rules.expansion import ExpansionReadiness
@@ -184,6 +185,11 @@ def format_instant(instant: datetime) -> str:
     return utc.date().isoformat() if midnight else utc.isoformat().replace("+00:00", "Z")
 
 
+def alert_document(alert: Alert) -> dict[str, Any]:
+    """Return an alert as plain data (`models.predictions.schema.AccountAlert`)."""
+    return {**vars(alert), **_instants(since=alert.since, by=alert.by), "key": alert.key}
+
+
 def account_row(assessment: Assessment, account_id: str) -> int:
     """Return the row of an account in the assessment, from 0.
 
@@ -284,7 +290,7 @@ def _history(rule_results: RuleResults, row: int) -> list[dict[str, Any]]:
 
 def _rules(rule_results: RuleResults, row: int) -> dict[str, Any]:
     return {
-        "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in rule_results.alerts[row]],
+        "alerts": [alert_document(each) for each in rule_results.alerts[row]],
         "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in rule_results.warnings[row]],
         "onboarding": _listed(asdict(rule_results.onboarding[row])),
         "plays": [play.as_dict() for play in rule_results.plays_of(row)],

@@ -33,9 +33,9 @@ RUNNING_DAYS = 90
 #: What is known of an account at its assignment, by which the arms are compared and adjusted.
 COVARIATES = ("churn_probability", "log_arr")
 
-InterventionResult = Literal["saved", "lost"]
-#: The results that close an intervention, by their text in the signals.
-CLOSING_RESULTS: Mapping[str, InterventionResult] = {"saved": "saved", "lost": "lost"}
+InterventionResult = Literal["saved", "lost", "no_effect"]
+#: The results that close an intervention, by their text in the signals. ``no_effect``: neither saved nor lost.
+CLOSING_RESULTS: Mapping[str, InterventionResult] = {"saved": "saved", "lost": "lost", "no_effect": "no_effect"}
 InterventionStatus = Literal["held_out", "under_way", "done", "snoozed"]
 #: If an account has several interventions, the first of these statuses counts.
 _STATUS_ORDER: tuple[InterventionStatus, ...] = ("held_out", "under_way", "done", "snoozed")
@@ -48,7 +48,8 @@ class InterventionRecord:
     ``held_out`` accounts were chosen at random to receive nothing; ``closed_at`` and ``result`` are None while it is
     open; ``stayed`` is whether the account was a customer `AFTER_DAYS` after ``occurred_at``, None if not known yet.
     ``trial`` names the trial in which the account was assigned at random, with the probability ``held_out_share`` to be
-    held out; ``churn_probability`` and ``arr`` are those at the assignment.
+    held out; ``churn_probability`` and ``arr`` are those at the assignment. ``alerts`` are the codes of the alerts that
+    were active when it began.
     """
 
     account_id: str
@@ -63,6 +64,7 @@ class InterventionRecord:
     held_out_share: float | None = None
     churn_probability: float | None = None
     arr: float | None = None
+    alerts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,16 @@ class PlayEffect:
 class InterventionReport:
     """A summary of interventions.
 
-    It has the counts of treated accounts, the share saved among closed interventions (None if none is closed), the
-    number of held-out accounts, and the effect (None with a reason if there is none), of all plays and of each.
+    It has the counts of treated accounts by result, the share saved among closed interventions (None if none is
+    closed), the number of held-out accounts, and the effect (None with a reason if there is none), of all plays and of
+    each.
     ``rates`` are the save rates of the plays, if there is an effect. ``crossovers`` counts held-out accounts for which
     a play was opened before their outcome was known: they make the effect look smaller.
     """
 
     saved: int
     lost: int
+    no_effect: int
     open: int
     save_rate: RateEstimate | None
     held_out_accounts: int
@@ -177,7 +181,8 @@ def report_interventions(interventions: Iterable[InterventionRecord]) -> Interve
     """Summarize interventions and compare the arms."""
     ordered = sorted(interventions, key=lambda record: (record.occurred_at, record.account_id))
     treated = [record for record in ordered if not record.held_out]
-    saved, lost = (sum(record.result == result for record in treated) for result in ("saved", "lost"))
+    saved, lost, unchanged = (sum(record.result == result for record in treated) for result in CLOSING_RESULTS)
+    closed = saved + lost + unchanged
     compared = compared_records(ordered)
     first = first_of_accounts(compared)
     held_out = sum(record.held_out for record in first)
@@ -189,8 +194,9 @@ def report_interventions(interventions: Iterable[InterventionRecord]) -> Interve
     return InterventionReport(
         saved,
         lost,
-        len(treated) - saved - lost,
-        estimate_share(saved, saved + lost) if saved + lost else None,
+        unchanged,
+        len(treated) - closed,
+        estimate_share(saved, closed) if closed else None,
         held_out,
         effect if held_out else None,
         why if held_out else "no account was held out at random, so the outcome without interventions is unknown",

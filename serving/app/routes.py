@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from serving.pages import account, account_reports, api_reference, cohorts, model_card, portfolio, sign_in, static_files
+from serving.pages import alerts as alerts_page
+from serving.pages import interventions as interventions_page
 from serving.pages import renewals as renewals_page
 from serving.pages import reviews as review
 from serving.pages import worklist as worklist_page
 from serving.routers import (
     accounts,
+    alerts,
     holdout,
     interventions,
     jobs,
@@ -25,11 +28,12 @@ from serving.routers import (
 ROUTES = [
     route
     for part in (
-        *(predictions, accounts, published_predictions, renewals, worklist, holdout),
+        *(predictions, accounts, published_predictions, renewals, worklist, alerts, holdout),
         *(probes, mlflow_invocations, jobs, reviews),
         interventions,
         *(static_files, sign_in, api_reference),
         *(portfolio, cohorts, account_reports, account, model_card, renewals_page, worklist_page, review),
+        *(alerts_page, interventions_page),
     )
     for route in part.router.routes
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from features.errors import (
     BadRequest,
@@ -41,6 +42,42 @@ class IdempotencyKeyReused(BadRequest):
 
 class UnknownId(RenewcastError):
     """No item has this id, or no longer, or not yet."""
+
+
+class InterventionConflict(RenewcastError):
+    """An action that does not fit what other people did with an intervention; ``current`` is its present state."""
+
+    def __init__(self, current: Mapping[str, Any], found: str, expected: str, cure: str) -> None:
+        self.current = current
+        super().__init__(found, expected, cure)
+
+
+class InterventionChanged(InterventionConflict):
+    """Someone else changed the intervention since the caller read it."""
+
+    def __init__(self, current: Mapping[str, Any]) -> None:
+        super().__init__(
+            current,
+            "someone else has changed the intervention since you read it, so nothing was stored",
+            f"a change of version {current['version']}",
+            "read the changes, and send yours again for the present version",
+        )
+
+
+class AlreadyUnderWay(InterventionConflict):
+    """A play is already run for the account."""
+
+    def __init__(self, current: Mapping[str, Any]) -> None:
+        super().__init__(
+            current,
+            "an intervention of this account is already under way, so no other was started",
+            "an account without an intervention under way",
+            "change that intervention, or close it first",
+        )
+
+
+class VersionMissing(RenewcastError):
+    """The request does not say which version of an item it changes."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ class NavigationEntry(NamedTuple):
 SECTIONS: tuple[NavigationEntry, ...] = (
     NavigationEntry("portfolio", "/", "Portfolio"),
     NavigationEntry("worklist", "/worklist", "Worklist"),
+    NavigationEntry("alerts", "/alerts", "Alerts"),
+    NavigationEntry("interventions", "/interventions", "Interventions"),
     NavigationEntry("renewals", "/renewals", "Renewals"),
     NavigationEntry("reviews", "/reviews", "Reviews"),
     NavigationEntry("model", "/model", "Model"),

@@ -124,7 +124,7 @@ class AuthenticationMiddleware:
             key = self._keys.cached(secret) or await run_in_threadpool(self._keys.key, secret)
             if key is None:
                 raise Unauthorized("the API key is not valid", "a key that was created in this service and not revoked")
-            return Caller(key.id, key.name, key.may)
+            return Caller(key.id, key.name, key.may, owner=key.owner)
         caller = await self._implicit_caller(scope, headers)
         if caller is None:
             raise Unauthorized(

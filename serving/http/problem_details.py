@@ -36,10 +36,13 @@ from models.reviews.sign_off import AlreadyDecided, ReviewChanged, SameSigner
 from serving.common.browser_requests import wants_page
 from serving.common.content_negotiation import problem_media_type
 from serving.common.errors import (
+    AlreadyUnderWay,
     Busy,
     Fault,
     Forbidden,
     IdempotencyKeyReused,
+    InterventionChanged,
+    InterventionConflict,
     InvalidBody,
     NotReady,
     StillRunning,
@@ -48,6 +51,7 @@ from serving.common.errors import (
     TooSlow,
     Unauthorized,
     UnknownId,
+    VersionMissing,
 )
 from serving.common.settings import ServiceSettings
 from serving.html.error_page import problem_page
@@ -73,6 +77,9 @@ PROBLEM_TYPES: Mapping[type[RenewcastError], ProblemType] = {
     AlreadyDecided: ProblemType(409, "already_decided", "The review has already been decided"),
     ReviewChanged: ProblemType(409, "changed_since_review", "The reviewed data, rubric or model has changed"),
     SameSigner: ProblemType(409, "same_person", "Two different people must sign"),
+    AlreadyUnderWay: ProblemType(409, "already_under_way", "An intervention of the account is under way"),
+    InterventionChanged: ProblemType(412, "changed_meanwhile", "Someone else has changed the intervention"),
+    VersionMissing: ProblemType(428, "version_missing", "The request does not say which version it changes"),
     BadRequest: ProblemType(422, "invalid_request", "The request cannot be used"),
     SignalsError: ProblemType(422, "invalid_signals", "The signals violate the data contract"),
     InsufficientData: ProblemType(422, "insufficient_data", "There is too little data"),
@@ -111,6 +118,7 @@ POINTER_NAMES = frozenset(
     {
         *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
         *("prediction_id", "note", "severity", "intervention_id", "until"),
+        *("assignee", "snoozed_until", "result", "alerts", "play"),
         *("author", "reviewer", "owner", "effective", "reject", "why", "review_id"),
         *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
     }
@@ -158,7 +166,10 @@ def renewcast_problem_response(request: Request, error: RenewcastError) -> Respo
 
 
 def problem_body(error: RenewcastError, home: Home, settings: ServiceSettings) -> dict[str, Any]:
-    """Return the body of the problem for one of our own errors."""
+    """Return the body of the problem for one of our own errors.
+
+    It has the present state of the intervention if others have changed it.
+    """
     kind = next(PROBLEM_TYPES[parent] for parent in type(error).__mro__ if parent in PROBLEM_TYPES)
     sentences = [error.found]
     sentences += [f"Expected: {error.expected}"] if error.expected else []
@@ -170,7 +181,8 @@ def problem_body(error: RenewcastError, home: Home, settings: ServiceSettings) -
     wait = settings.retry_after if later else None
     if isinstance(error, TooManyRequests):
         wait = error.wait
-    return _body(kind, detail, faults, retry_after=wait)
+    body = _body(kind, detail, faults, retry_after=wait)
+    return body | {"current": dict(error.current)} if isinstance(error, InterventionConflict) else body
 
 
 def unexpected_problem_body() -> dict[str, Any]:

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from features.errors import BadRequest, HomeError
+from features.errors import HomeError
+from features.utils.formatting import plain
 from models.explain.reason_text import value_words
 from models.health.parent_health import PARENT_HEALTH_WORDS
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.columns import number_or_null
-from models.predictions.payload import account_row, format_instant
+from models.predictions.payload import account_row
 from models.rules.early_warnings import RENEWAL
 from serving.account_reports.business_review import GATE
 from serving.account_reports.schemas import quarter_name
-from serving.common.errors import StoreDown
+from serving.common.errors import AlreadyUnderWay, StoreDown
 from serving.common.json_logs import error_location, log_event
 from serving.html.links import account_href, with_query
 from serving.html.sparklines import axis_maximum, polylines
-from serving.html.templates import render_page
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.account_params import AccountInPath, AccountPageQuery, AccountQuery, requested_account
 from serving.pages.account_trend import trend_section
 from serving.pages.filter_bar import carried_query
+from serving.pages.interventions import conflict_page
 from serving.pages.snapshot_context import (
     account_people,
     accounts_off_worklist,
@@ -37,22 +40,34 @@ from serving.pages.snapshot_context import (
     snapshot_dates,
     snoozed_until,
 )
+from serving.pages.work_forms import (
+    RESULTS,
+    assignee_names,
+    redirect_with_message,
+    refuse_invalid,
+    render_with_message,
+    snooze_choice,
+    snooze_choices,
+    suggested_assignee,
+    text_field,
+)
 from serving.portfolio.account_health import account_health
 from serving.portfolio.account_hierarchy import account_hierarchy
 from serving.portfolio.account_products import FACT_WORDS, account_products
 from serving.portfolio.account_search import account_by_name
-from serving.routers.interventions import SnoozeRequest, store_snooze
-from serving.schemas.form_fields import digits_to_int, form_fields
+from serving.routers.interventions import author_of
+from serving.schemas.form_fields import form_fields
+from serving.schemas.interventions import InterventionRequest, SnoozeRequest
+from serving.snapshots.live_state import LiveState, LiveStateManager
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS
 from serving.snapshots.signal_history import SignalHistory
 from serving.store.database import Store
-from serving.store.published_predictions import list_records
+from serving.store.records import Author
+from serving.worklist.intervention_changes import snooze_plays, start_intervention
+from serving.worklist.intervention_history import Intervention, account_history, history_text
+from serving.worklist.intervention_lists import interventions_under_way
 
-#: The maximum number of recorded actions shown.
-RECORDS = 50
-#: The numbers of days for which the page offers to snooze plays.
-SNOOZES = (7, 14, 30)
 #: The account details from the source that the page shows.
 PEOPLE = ("name", "csm", "industry", "region", "renewal_at", "notice_at")
 #: Width and height of the chart of weekly scores.
@@ -77,19 +92,28 @@ def get_account_page(
     row = account_row(scored.assessment, account)
     weeks, bundles = signal_history(scored), scored.assessment.champion.bundles
     prediction, health = scored.answer(account), account_health(scored, account)
-    people = dict.fromkeys(PEOPLE) | dict(account_people(scored).get(account, {}))
-    records, work = _records(store, account), accounts_off_worklist(scored, store).get(account)
+    everyone = account_people(scored)
+    people = dict.fromkeys(PEOPLE) | dict(everyone.get(account, {}))
+    history, work = _history(store, account), accounts_off_worklist(scored, store).get(account)
     horizons = [point["probability"] or 0.0 for t in ("churn", "expansion") for point in prediction[t]["by_horizon"]]
     intervals = [prediction[t]["interval"][1] for t in ("churn", "expansion") if prediction[t]["interval"]]
-    return render_page(
+    return render_with_message(
         request,
+        store,
+        everyone,
         "account.html",
         title=people["name"] or account,
         section="portfolio",
         prediction=prediction,
         work=work,
         until=snoozed_until(scored, store, account) if work == "snoozed" else None,
-        snooze_days=SNOOZES if asked.as_of is None and may_write(request) else (),
+        under_way=_under_way(store, account) if work == "under_way" else [],
+        snoozes=snooze_choices(request, asked.as_of),
+        results=RESULTS,
+        assignees=assignee_names(state),
+        me=suggested_assignee(request),
+        text=history_text,
+        work_history=history or [],
         health=health,
         gate_labels=GATE,
         members={target: bundle.scorer.members for target, bundle in bundles.items()},
@@ -106,8 +130,8 @@ def get_account_page(
         changes=_changes(scored, weeks, row),
         history=_history_chart(health),
         trend=trend_section(state, scored, store, account, asked.since),
-        timeline=_timeline(prediction, health, records or []),
-        no_store=records is None,
+        timeline=_timeline(prediction, health, history or []),
+        no_store=history is None,
         pull_top=max(
             (abs(r["contribution_log_odds"]) for r in (*prediction["reasons"], *prediction["expansion"]["reasons"])),
             default=1.0,
@@ -121,7 +145,7 @@ def get_account_page(
 
 
 @router.post("/accounts/{account_id:path}", dependencies=[require_scope("write")])
-async def post_snooze(
+async def post_work_form(
     request: Request,
     live: LiveStateDep,
     store: StoreDep,
@@ -129,15 +153,54 @@ async def post_snooze(
     account_id: AccountInPath,
     asked: Annotated[AccountQuery, Query()],
 ) -> Response:
-    """Snooze the account's plays for the number of days in the form."""
+    """Start a play for the account, or snooze its plays, as the form says.
+
+    If someone else has started one meanwhile, return its page with what the caller has typed (409)."""
     account, form = requested_account(account_id, asked.id), await form_fields(request)
-    if (days := digits_to_int(form.get("days"))) not in SNOOZES:
-        choices = ", ".join(map(str, SNOOZES))
-        raise BadRequest("invalid number of days", choices, "submit the form on the page")
-    until = (datetime.now(UTC) + timedelta(days=days)).date()
-    snooze_request = SnoozeRequest.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
-    await run_in_threadpool(store_snooze, live, store, caller, account, snooze_request)
-    return RedirectResponse(account_href(account, carried_query(asked, None)), 303)
+    author, href = author_of(caller), account_href(account, carried_query(asked, None))
+    try:
+        if form.get("do") == "start":
+            started = await run_in_threadpool(_start, live, store, author, account, form)
+            return redirect_with_message(form, href, started.id, request)
+        snooze = SnoozeRequest.model_validate(
+            {"until": snooze_choice(form), "play": form.get("play") or None, "note": text_field(form, "note")}
+        )
+    except ValidationError as error:
+        raise refuse_invalid(error) from None
+    except AlreadyUnderWay as error:
+        return await run_in_threadpool(conflict_page, request, live, store, error.current, form, None)
+    record = await run_in_threadpool(snooze_plays, live, store, author, account, snooze)
+    return redirect_with_message(form, href, record.id, request)
+
+
+def _start(live: LiveStateManager, store: Store, author: Author, account: str, form: Mapping[str, str]) -> Intervention:
+    """Start the play of a form, with the severity and the alerts that the account has in the latest snapshot."""
+    state = live.current()
+    play = form.get("play") or None
+    request = InterventionRequest.model_validate(
+        {
+            "account_id": account,
+            "occurred_at": datetime.now(UTC).isoformat(),
+            "play": play,
+            "severity": _severity(state, account, play),
+            "assignee": text_field(form, "assignee"),
+            "note": text_field(form, "note"),
+            "refuse_if_under_way": True,
+        }
+    )
+    return start_intervention(store, author, request, state)
+
+
+def _severity(state: LiveState, account: str, play: str | None) -> str | None:
+    """Return the severity of an account's play; None if the account has no such play.
+
+    Raises
+    ------
+    UnknownAccount : the account is not in the latest snapshot.
+    """
+    assessment = state.scored(None).assessment
+    plays = assessment.rule_results.plays_of(account_row(assessment, account))
+    return next((each.severity for each in plays if each.cause == play), None)
 
 
 def _hierarchy(scored: ScoredSnapshot, account: str) -> dict[str, Any] | None:
@@ -161,19 +224,22 @@ def _products(scored: ScoredSnapshot, account: str) -> list[dict[str, Any]]:
     return products
 
 
-def may_write(request: Request) -> bool:
-    """Return whether the caller may record actions."""
-    caller = getattr(request.state, "caller", None)
-    return caller is not None and bool(caller.may("write"))
-
-
-def _records(store: Store, account: str) -> list[dict[str, Any]] | None:
-    """Read the recorded actions; None if the store is unavailable, so that the page shows the rest."""
+def _history(store: Store, account: str) -> list[dict[str, Any]] | None:
+    """Read what people recorded; None if the store is unavailable, so that the page shows the rest."""
     try:
         with store.read() as connection:
-            return list_records(connection, account, RECORDS)
+            return [entry.as_dict() for entry in account_history(connection, account)]
     except StoreDown:
         return None
+
+
+def _under_way(store: Store, account: str) -> list[dict[str, Any]]:
+    """Return the interventions under way; none if the store is unavailable."""
+    try:
+        with store.read() as connection:
+            return interventions_under_way(connection, {account})
+    except StoreDown:
+        return []
 
 
 def _dimensions(
@@ -249,9 +315,7 @@ def _history_chart(health: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _timeline(
-    prediction: dict[str, Any], health: dict[str, Any], records: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _timeline(prediction: dict[str, Any], health: dict[str, Any], work: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the events, latest first: alerts, early warnings, band changes and recorded actions."""
     events: list[dict[str, Any]] = [
         {
@@ -285,19 +349,15 @@ def _timeline(
             events.append(
                 {"at": now["as_of"], "kind": "band change", "tone": now["band"], "says": says, "more": None, "by": None}
             )
-    for record in records:
-        at: datetime = record["occurred_at"]
-        words = record.get("play") or record.get("result") or record["what"]
-        if until := record.get("until"):
-            words = f"snoozed until {until}"
-        events.append(
-            {
-                "at": format_instant(at),
-                "kind": record["what"],
-                "tone": "none",
-                "says": words.replace("_", " "),
-                "more": "held out (control group)" if record.get("held_out") else record.get("note"),
-                "by": None,
-            }
-        )
+    events += [
+        {
+            "at": entry["at"],
+            "kind": "snooze" if entry["actions"] == ["plays_snoozed"] else "work",
+            "tone": "none",
+            "says": history_text(entry),
+            "more": ", ".join(filter(None, (plain(entry["play"]) if entry["play"] else None, entry["by"]))) or None,
+            "by": None,
+        }
+        for entry in work
+    ]
     return sorted(events, key=lambda each: str(each["at"])[:10], reverse=True)

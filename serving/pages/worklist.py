@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from serving.html.links import with_query
-from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
-from serving.pages.snapshot_context import snapshot_dates
+from serving.pages.snapshot_context import account_people, snapshot_dates
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
+from serving.pages.work_forms import (
+    RESULTS,
+    assignee_names,
+    render_with_message,
+    snooze_choices,
+    suggested_assignee,
+)
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int
-from serving.snapshots.account_attributes import select_accounts
+from serving.snapshots.account_attributes import AccountSelection, select_accounts
+from serving.store.database import Store
 from serving.worklist.effects import effect_sources
+from serving.worklist.intervention_history import history_text
+from serving.worklist.intervention_lists import interventions_under_way
 from serving.worklist.published_worklist import published_worklist
 
 #: The maximum capacity.
@@ -26,6 +35,8 @@ CAPACITY_LIMIT = 100
 CAPACITIES = (10, 20, 30, 50, 100)
 CAPACITY = 20
 """The default capacity."""
+UNDER_WAY_SHOWN = 20
+"""The maximum number of interventions under way that are listed."""
 COLUMNS = (
     ListColumn("rank", "#", "rank", number=True),
     ListColumn("account", "Account", LABEL),
@@ -79,12 +90,25 @@ def get_worklist_page(
         each._replace(words=f"Churn risk, {worklist['horizon_days']} days") if each.name == "risk" else each
         for each in COLUMNS
     ]
-    page = render_page(
+    people = account_people(scored)
+    under_way = _under_way(store, selection) if asked.as_of is None else []
+    page = render_with_message(
         request,
+        store,
+        people,
         "worklist.html",
         title="Worklist",
         section="worklist",
         worklist=worklist,
+        under_way=under_way[:UNDER_WAY_SHOWN],
+        more_under_way=max(len(under_way) - UNDER_WAY_SHOWN, 0),
+        people=people,
+        last=lambda each: history_text(each["history"][-1]),
+        snoozes=snooze_choices(request, asked.as_of),
+        results=RESULTS,
+        me=suggested_assignee(request),
+        assignees=assignee_names(state),
+        here=with_query("/worklist", params),
         accounts=arrange(worklist["accounts"], asked, columns),
         too_late=arrange(worklist["too_late"], asked, [each for each in columns if each.name in TOO_LATE_COLUMNS]),
         headings=headings(columns, asked.sort or "rank", asked.way, link),
@@ -101,3 +125,9 @@ def get_worklist_page(
         json=with_query("/v1/worklist", {"as_of": asked.when, "capacity": asked.capacity, **asked.chosen}),
     )
     return remember_view(request, page, asked)
+
+
+def _under_way(store: Store, selection: AccountSelection) -> list[dict[str, Any]]:
+    """Return the interventions under way on the selected accounts."""
+    with store.read() as connection:
+        return interventions_under_way(connection, selection.ids)

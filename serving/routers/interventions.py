@@ -1,84 +1,64 @@
-"""Routes to record interventions, outcomes and snoozes."""
+"""Routes to record interventions, outcomes and snoozes, to change interventions, and for their results."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from features.errors import UnknownSnapshot
-from models.predictions.payload import account_row
 from models.predictions.schema import ResponseModel
-from serving.common.errors import Fault, InvalidBody
+from serving.common.errors import VersionMissing
 from serving.http.authentication import Caller, current_caller, require_scope
-from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_ACCOUNT, LiveStateDep, StoreDep, problem_responses
+from serving.http.dependencies import (
+    BODY_PROBLEMS,
+    JSON_ONLY,
+    NO_ACCOUNT,
+    NO_PARAMETER,
+    NOT_READY,
+    LiveStateDep,
+    StoreDep,
+    problem_responses,
+)
 from serving.http.idempotency import IDEMPOTENT, request_name
+from serving.schemas import predictions
+from serving.schemas.account_filter import AccountFilter
 from serving.schemas.base import RequestModel
-from serving.schemas.signal_rows import Day, FiniteNumber, Id, Instant, Text
-from serving.snapshots.live_state import LiveStateManager
-from serving.store import records
-from serving.store.database import Store
+from serving.schemas.interventions import (
+    InterventionChange,
+    InterventionRequest,
+    OutcomeRequest,
+    Person,
+    SnoozeRequest,
+)
+from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT
+from serving.schemas.signal_rows import Id
+from serving.snapshots.account_attributes import select_accounts
+from serving.store.records import Author, StoredRecord
+from serving.worklist.intervention_changes import (
+    change_intervention,
+    record_outcome,
+    snooze_plays,
+    start_intervention,
+)
+from serving.worklist.intervention_history import Intervention, find_intervention
+from serving.worklist.intervention_lists import list_interventions
+from serving.worklist.intervention_schemas import InterventionPage, InterventionResponse, InterventionResults
+from serving.worklist.published_worklist import published_results
 
-router = APIRouter(tags=["records"], dependencies=[require_scope("write")])
+router = APIRouter(tags=["records"])
+WRITE, READ = require_scope("write"), require_scope("predict")
 _PROBLEMS = BODY_PROBLEMS | {
     "s422": "The body is invalid; `errors` lists the places.",
     "s503": "The store cannot be reached; retry after the time in Retry-After.",
 }
+_NO_INTERVENTION = "No intervention with this id was recorded."
+_ETAG = {"headers": {"ETag": {"description": "The version of the intervention.", "schema": {"type": "string"}}}}
+#: The maximum length of the name of an author; longer ones are cut off.
+AUTHOR_LIMIT = 200
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
-
-
-class _Recorded(RequestModel):
-    account_id: Id
-    occurred_at: Instant = Field(description="The time at which it happened. It must not be in the future.")
-    prediction_id: str | None = Field(None, max_length=80, description="The prediction that led to it.")
-    note: Text | None = None
-
-
-class InterventionRequest(_Recorded):
-    """An action taken for an account."""
-
-    play: Text | None = Field(None, description="The play that was run.", examples=["executive_change"])
-    severity: Literal["low", "medium", "high"] | None = None
-    held_out: bool = Field(
-        False, description="The account was deliberately left without action, to measure the effect of plays."
-    )
-    trial: Text | None = Field(
-        None, description="The trial in which the account was assigned at random, to the play or to no action."
-    )
-    held_out_share: FiniteNumber | None = Field(
-        None, gt=0, lt=1, description="The probability with which the account was held out."
-    )
-    churn_probability: FiniteNumber | None = Field(
-        None, ge=0, le=1, description="The churn probability at the assignment."
-    )
-
-
-class OutcomeRequest(_Recorded):
-    """The outcome for an account."""
-
-    result: Literal["saved", "lost", "expanded", "not_expanded"]
-    intervention_id: str | None = Field(None, max_length=80)
-    arr: FiniteNumber | None = Field(
-        None, ge=0, description="The ARR that was saved, lost or won, in the currency of the source."
-    )
-
-
-#: The maximum length of a snooze: an account can change completely within a quarter.
-SNOOZE_DAYS = 90
-
-
-class SnoozeRequest(RequestModel):
-    """A snooze: the plays of an account are hidden until a day."""
-
-    until: Day = Field(
-        description=f"The day on which the plays return: after today, and at most {SNOOZE_DAYS} days ahead."
-    )
-    play: Text | None = Field(None, description="The play that is snoozed.", examples=["executive_change"])
-    note: Text | None = None
+InterventionId = Annotated[str, Path(max_length=40, pattern="^int_[0-9a-zA-Z]+$")]
 
 
 class StoredRecordReceipt(ResponseModel):
@@ -88,20 +68,130 @@ class StoredRecordReceipt(ResponseModel):
     recorded_at: str
 
 
+class InterventionsQuery(RequestModel):
+    """Filters of recorded interventions."""
+
+    account_id: Id | None = Field(None, description="Only those of this account.")
+    state: Literal["open", "snoozed", "closed", "held_out"] | None = Field(
+        None, description="Only those in this state today."
+    )
+    assignee: Person | None = Field(None, description="Only those of this person.")
+    limit: int = Field(100, ge=1, le=MAX_LISTED, strict=False, description="The maximum number of interventions.")
+
+
+class InterventionResultsQuery(predictions.SnapshotQuery, AccountFilter):
+    """The snapshot, and the filter of accounts."""
+
+
+def author_of(caller: Caller) -> Author:
+    """Return a caller as the author of a record: the owner of the key, or else its name."""
+    return Author(caller.id, (caller.owner or caller.name)[:AUTHOR_LIMIT])
+
+
 @router.post(
     "/v1/interventions",
     status_code=201,
     summary="Record an intervention",
     operation_id="recordIntervention",
     response_model=StoredRecordReceipt,
-    dependencies=[JSON_ONLY, IDEMPOTENT],
-    responses=problem_responses(**_PROBLEMS),
+    dependencies=[WRITE, JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(
+        **_PROBLEMS
+        | {
+            "s409": "An intervention of the account is under way, and `refuse_if_under_way` is true; or the first "
+            "request with the Idempotency-Key is still running."
+        }
+    )
+    | {201: _ETAG},
 )
-def record_intervention(
-    request: Request, store: StoreDep, caller: CurrentCaller, body: InterventionRequest
+def post_intervention(
+    request: Request, live: LiveStateDep, store: StoreDep, caller: CurrentCaller, body: InterventionRequest
 ) -> Response:
     """Stores the record as it was sent. Requests with the same Idempotency-Key are stored once."""
-    return _store(request, store, caller, "intervention", body)
+    intervention = start_intervention(store, author_of(caller), body, live.current(), request_name(request))
+    return _receipt(intervention.record, {"ETag": _etag(intervention)})
+
+
+@router.get(
+    "/v1/interventions",
+    summary="List recorded interventions",
+    operation_id="listInterventions",
+    response_model=InterventionPage,
+    dependencies=[READ],
+    responses=problem_responses(s422=NO_PARAMETER, s503=_PROBLEMS["s503"]),
+)
+def get_interventions(store: StoreDep, query: Annotated[InterventionsQuery, Query()]) -> Response:
+    """Returns interventions with their history, those that began last first. Interventions in the signals are not
+    among them."""
+    with store.read() as connection:
+        return JSONResponse(list_interventions(connection, query.account_id, query.state, query.assignee, query.limit))
+
+
+@router.get(
+    "/v1/interventions/results",
+    summary="Get the results of interventions",
+    operation_id="getInterventionResults",
+    response_model=InterventionResults,
+    dependencies=[READ],
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_MATCH, s503=NOT_READY),
+)
+def get_intervention_results(
+    live: LiveStateDep, store: StoreDep, query: Annotated[InterventionResultsQuery, Query()]
+) -> Response:
+    """Returns, from how people closed interventions, the plain save rate of each play and the precision of each alert
+    rule, with counts and intervals. Interventions in the signals count as well."""
+    scored = live.current().scored(query.as_of)
+    return JSONResponse(published_results(scored, store, select_accounts(scored, query, strict=True)))
+
+
+@router.get(
+    "/v1/interventions/{intervention_id}",
+    summary="Get an intervention",
+    operation_id="getIntervention",
+    response_model=InterventionResponse,
+    dependencies=[READ],
+    responses=problem_responses(s404=_NO_INTERVENTION, s422=NO_PARAMETER, s503=_PROBLEMS["s503"]) | {200: _ETAG},
+)
+def get_intervention(store: StoreDep, intervention_id: InterventionId) -> Response:
+    """Returns the intervention with its history. The ETag is its version, for If-Match."""
+    with store.read() as connection:
+        return _intervention(find_intervention(connection, intervention_id))
+
+
+@router.patch(
+    "/v1/interventions/{intervention_id}",
+    summary="Change an intervention",
+    operation_id="changeIntervention",
+    response_model=InterventionResponse,
+    dependencies=[WRITE, JSON_ONLY],
+    responses=problem_responses(
+        **{name: words for name, words in _PROBLEMS.items() if name != "s409"},
+        s404=_NO_INTERVENTION,
+        s412="Someone else has changed the intervention; `current` is its present state. Nothing was stored.",
+        s428="There is no If-Match header.",
+    )
+    | {200: _ETAG},
+)
+def patch_intervention(
+    store: StoreDep,
+    caller: CurrentCaller,
+    intervention_id: InterventionId,
+    body: InterventionChange,
+    if_match: Annotated[
+        str | None,
+        Header(
+            pattern=r'^"[1-9][0-9]{0,8}"$', description="The ETag of the version that the change is based on. Required."
+        ),
+    ] = None,
+) -> Response:
+    """Assigns, snoozes or closes an intervention, or adds a note. The change is stored only if no one else has changed
+    the intervention since the version in If-Match."""
+    if if_match is None:
+        raise VersionMissing(
+            "the request has no If-Match header", "If-Match with the ETag of the intervention", "read it with GET first"
+        )
+    version = int(if_match.strip('"'))
+    return _intervention(change_intervention(store, author_of(caller), intervention_id, body, version))
 
 
 @router.post(
@@ -110,10 +200,10 @@ def record_intervention(
     summary="Snooze an account's plays",
     operation_id="snoozePlays",
     response_model=StoredRecordReceipt,
-    dependencies=[JSON_ONLY, IDEMPOTENT],
+    dependencies=[WRITE, JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(**_PROBLEMS | {"s404": NO_ACCOUNT}),
 )
-def snooze_plays(
+def post_snooze(
     request: Request,
     live: LiveStateDep,
     store: StoreDep,
@@ -123,7 +213,7 @@ def snooze_plays(
 ) -> Response:
     """Removes the plays from the worklist and the pages immediately, until the day. A later snooze of the account
     replaces it. Requests with the same Idempotency-Key are stored once."""
-    return _answer(store_snooze(live, store, caller, account_id, body, request_name(request)))
+    return _receipt(snooze_plays(live, store, author_of(caller), account_id, body, request_name(request)))
 
 
 @router.post(
@@ -132,57 +222,24 @@ def snooze_plays(
     summary="Record an outcome",
     operation_id="recordOutcome",
     response_model=StoredRecordReceipt,
-    dependencies=[JSON_ONLY, IDEMPOTENT],
+    dependencies=[WRITE, JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(**_PROBLEMS),
 )
-def record_outcome(request: Request, store: StoreDep, caller: CurrentCaller, body: OutcomeRequest) -> Response:
-    """Stores the record as it was sent. Requests with the same Idempotency-Key are stored once."""
-    return _store(request, store, caller, "outcome", body)
+def post_outcome(request: Request, store: StoreDep, caller: CurrentCaller, body: OutcomeRequest) -> Response:
+    """Stores the record as it was sent. `saved`, `lost` and `no_effect` close the intervention in `intervention_id`, or
+    else the latest open one of the account. Requests with the same Idempotency-Key are stored once."""
+    return _receipt(record_outcome(store, author_of(caller), body, request_name(request)))
 
 
-def _store(request: Request, store: Store, caller: Caller, what: records.RecordKind, body: _Recorded) -> Response:
-    _refuse_future(body.occurred_at)
-    rest = body.model_dump(mode="json", exclude={"account_id", "occurred_at"}, exclude_none=True)
-    with store.begin() as connection:
-        record = records.store_record(
-            connection, what, body.account_id, body.occurred_at, rest, caller.id, request_name(request)
-        )
-    return _answer(record)
+def _receipt(record: StoredRecord, headers: dict[str, str] | None = None) -> JSONResponse:
+    content = {"id": record.id, "recorded_at": record.recorded_at.isoformat().replace("+00:00", "Z")}
+    return JSONResponse(content, 201, headers)
 
 
-def store_snooze(
-    live: LiveStateManager, store: Store, caller: Caller, account_id: str, body: SnoozeRequest, name: str | None = None
-) -> records.StoredRecord:
-    """Store a snooze of an account's plays. Snoozes with the same ``name`` are stored once.
-
-    Raises
-    ------
-    UnknownAccount : the account is not in the latest snapshot.
-    InvalidBody : ``until`` is today or before, or too far ahead.
-    StoreDown : the store cannot be reached.
-    """
-    _refuse_day(body.until)
-    with suppress(UnknownSnapshot):
-        account_row(live.current().scored(None).assessment, account_id)
-    rest = body.model_dump(mode="json", exclude_none=True)
-    with store.begin() as connection:
-        return records.store_record(connection, "snooze", account_id, datetime.now(UTC), rest, caller.id, name)
+def _intervention(intervention: Intervention) -> JSONResponse:
+    content: dict[str, Any] = intervention.as_dict()
+    return JSONResponse(content, headers={"ETag": _etag(intervention)})
 
 
-def _answer(record: records.StoredRecord) -> JSONResponse:
-    return JSONResponse({"id": record.id, "recorded_at": record.recorded_at.isoformat().replace("+00:00", "Z")}, 201)
-
-
-def _refuse_day(until: date) -> None:
-    today = datetime.now(UTC).date()
-    last = today + timedelta(days=SNOOZE_DAYS)
-    if not today < until <= last:
-        expected = f"a day after {today.isoformat()} (today, UTC) and up to {last.isoformat()}"
-        code = "not_in_the_future" if until <= today else "too_far_ahead"
-        raise InvalidBody("the plays cannot be snoozed until that day", [Fault("/until", code, expected)], expected)
-
-
-def _refuse_future(at: datetime) -> None:
-    if at > datetime.now(UTC):
-        fault = Fault("/occurred_at", "in_the_future", "an instant in the past")
-        raise InvalidBody("the record is dated in the future", [fault], "an instant in the past")
+def _etag(intervention: Intervention) -> str:
+    return f'"{intervention.version}"'

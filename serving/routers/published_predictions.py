@@ -57,7 +57,7 @@ class RaisedAlert(AccountAlert):
 
 
 class AlertPage(ResponseModel):
-    """Alerts in the order in which they were raised."""
+    """Alerts in the order in which they were published."""
 
     data: list[RaisedAlert]
     next: str
@@ -101,7 +101,8 @@ def replay_prediction(
     responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
 def list_alerts(store: StoreDep, query: Annotated[AlertsQuery, Query()]) -> Response:
-    """Returns each alert once, in the order in which they were raised."""
+    """Returns each alert once, in the order in which they were published. An alert of an account on which a play is
+    running is suppressed. If it is still active after the play has ended, the next publication adds it."""
     with store.read() as connection:
         return _page(published_predictions.list_alerts(connection, query.cursor, query.limit, query.account_id))
 

@@ -14,8 +14,8 @@ from models.predictions.payload import format_instant
 from serving.schemas.predictions import SnapshotQuery
 from serving.schemas.signal_rows import AsOfInstant
 
-#: The maximum size of a form in bytes, and its maximum number of fields.
-FORM_LIMIT, FIELDS_LIMIT = 8192, 20
+#: The maximum size of a form in bytes, and its maximum number of fields. A note can take 9 bytes per character.
+FORM_LIMIT, FIELDS_LIMIT = 32_768, 20
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -117,3 +117,6 @@ class Problem(BaseModel):
     errors: list[ProblemFault]
     more_errors: int | None = Field(None, description="The number of errors that are not listed.")
     retry_after: int | None = Field(None, description="The seconds to wait, as in the Retry-After header.")
+    current: dict[str, Any] | None = Field(
+        None, description="The present state of an intervention that others have changed, as its GET returns it."
+    )

@@ -3,6 +3,9 @@
 Publishing the current batch of a date again changes nothing, even after an interruption, because the id of a prediction
 depends on its content. A batch that another one has replaced (for example, after a champion was rolled back) becomes
 current again, and readers of the stream of predictions get it once more.
+
+While a play runs on an account, its new alerts are suppressed: stored, but neither listed nor sent. Those that are
+still active at the first batch after the play has ended are published then.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -38,17 +41,21 @@ class PublishedBatch:
     ----------
     predictions, alerts : the numbers of new ones.
     webhooks : deliveries added to the outbox.
+    suppressed : new alerts that are not published, because a play is running on the account.
     """
 
     predictions: int
     alerts: int
     webhooks: int
+    suppressed: int = 0
 
     def words(self) -> str:
         """Return a summary as text."""
         if not self.predictions:
             return "already published; nothing has changed"
         published = f"published {self.predictions:,} predictions and {self.alerts:,} alerts"
+        if self.suppressed:
+            published += f" ({self.suppressed:,} more are suppressed while plays run)"
         return f"{published}; {self.webhooks:,} webhook deliveries are pending"
 
 
@@ -80,7 +87,10 @@ class _Published:
 
 
 def publish_batch(
-    store: Store, answers: Sequence[Mapping[str, Any]], changes: Sequence[ChampionChange] = ()
+    store: Store,
+    answers: Sequence[Mapping[str, Any]],
+    changes: Sequence[ChampionChange] = (),
+    running: Collection[str] = (),
 ) -> PublishedBatch:
     """Store the answers of a portfolio (`models.predictions.payload.account_answer`), all with the same as_of.
 
@@ -94,6 +104,7 @@ def publish_batch(
     ----------
     answers : at least one answer.
     changes : the changes of the champion, oldest first.
+    running : the accounts on which a play is running, whose new alerts are suppressed.
 
     Returns
     -------
@@ -115,8 +126,11 @@ def publish_batch(
         published = _published(connection, as_of)
         new = [i for i, name in enumerate(ids) if published.current.get(answers[i]["account_id"]) != name]
         _put(connection, [_row(answers[i], packed[i], as_of, now) for i in new], published.ids)
-        raised = _raised(connection, [answers[i] for i in new], as_of)
-        _insert(connection, alerts, "alerts", raised)
+        rows = _new_alerts(connection, [answers[i] for i in new], as_of, running)
+        released = [] if published.has_later else _release(connection, answers, running)
+        _insert(connection, alerts, "alerts", rows)
+        raised = [*released, *(row for row in rows if not row["suppressed"])]
+        suppressed = len(rows) + len(released) - len(raised)
         last = connection.execute(select(func.max(batches.c.published_at))).scalar_one()
         suffix = _set_current(connection, f"bat_{digest}", as_of, now, len(ids), json.dumps(models))
         occurrences = [
@@ -128,7 +142,7 @@ def publish_batch(
         if not published.has_later:
             occurrences += _changes([answers[i] for i in new], published, now)
             occurrences += [_of_alert(row) for row in raised]
-        return PublishedBatch(len(new), len(raised), enqueue(connection, occurrences, now))
+        return PublishedBatch(len(new), len(raised), enqueue(connection, occurrences, now), suppressed)
 
 
 def _version(answer: Mapping[str, Any], target: str) -> str | None:
@@ -217,8 +231,10 @@ def _published(connection: Connection, as_of: datetime) -> _Published:
     )
 
 
-def _raised(connection: Connection, answers: Sequence[Mapping[str, Any]], as_of: datetime) -> list[dict[str, Any]]:
-    """Return the new alerts that have not been published."""
+def _new_alerts(
+    connection: Connection, answers: Sequence[Mapping[str, Any]], as_of: datetime, running: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the new alerts that have not been stored."""
     codes = {(row.account_id, row.key) for row in connection.execute(select(alerts.c.account_id, alerts.c.key))}
     return [
         {
@@ -227,11 +243,42 @@ def _raised(connection: Connection, answers: Sequence[Mapping[str, Any]], as_of:
             "code": alert["code"],
             "as_of": as_of,
             "document": json.dumps({"name": answer["name"], **alert}, ensure_ascii=False, allow_nan=False),
+            "suppressed": answer["account_id"] in running,
         }
         for answer in answers
         for alert in answer["alerts"]
         if alert["raised"] and (answer["account_id"], alert["key"]) not in codes
     ]
+
+
+def _release(
+    connection: Connection, answers: Sequence[Mapping[str, Any]], running: Collection[str]
+) -> list[dict[str, Any]]:
+    """Move suppressed alerts that are still active to the end of the stream if no play runs on the account any more.
+
+    Returns
+    -------
+    list of dict
+        Their rows.
+    """
+    of = alerts.c
+    active = {
+        (answer["account_id"], alert["key"])
+        for answer in answers
+        if answer["account_id"] not in running
+        for alert in answer["alerts"]
+    }
+    suppressed = connection.execute(select(alerts).where(of.suppressed).order_by(of.sequence)).mappings().all()
+    rows = [dict(row) for row in suppressed if (row["account_id"], row["key"]) in active]
+    if rows:
+        first = next_sequence(connection, "alerts", len(rows))
+        is_alert = (of.account_id == bindparam("of_account")) & (of.key == bindparam("of_key"))
+        statement = alerts.update().where(is_alert).values(sequence=bindparam("number"), suppressed=False)
+        connection.execute(
+            statement,
+            [{"of_account": r["account_id"], "of_key": r["key"], "number": first + i} for i, r in enumerate(rows)],
+        )
+    return rows
 
 
 def _changes(answers: Sequence[Mapping[str, Any]], published: _Published, now: datetime) -> list[Occurrence]:

@@ -52,7 +52,12 @@ from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, accounts_document, pr
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.worklist.first_due import open_plays_before
-from serving.worklist.interventions import INTERVENTIONS, interventions_document, read_recorded_before
+from serving.worklist.interventions import (
+    INTERVENTIONS,
+    interventions_document,
+    read_recorded_before,
+    read_recorded_until_next,
+)
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,10 @@ def score(
         earlier = assess_earlier(snapshots, champion, as_of)
         scored = ScoredSnapshot(assessment, as_of, data_through, datetime.now(UTC), earlier, None, snapshots)
         pointer = read_pointer(home)
-        batch = publish_batch(store, list(scored.answers()), pointer.history if pointer else ())
+        recorded = read_recorded_until_next(store, snapshots, frozenset(assessment.account_ids), as_of)
+        standing = recorded.standing(interventions_from_signals(signals, as_of), as_of)
+        running = {account for account, status in standing.items() if status == "under_way"}
+        batch = publish_batch(store, list(scored.answers()), pointer.history if pointer else (), running)
     # The date is written as text, so that it is the same in every format.
     write_frame(rows.assign(as_of=format_instant(as_of)), out)
     progress(1.0, "scored")

@@ -1,4 +1,4 @@
-"""Queries of published predictions, alerts and records."""
+"""Queries of published predictions and alerts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from features.errors import BadRequest
 from serving.common.errors import UnknownId
-from serving.store.tables import alerts, predictions, records
+from serving.store.tables import alerts, predictions
 
 CURSOR = "s"
 
@@ -109,7 +109,7 @@ def list_account_predictions(
 
 
 def list_alerts(connection: Connection, cursor: str | None, limit: int, account_id: str | None = None) -> ResultPage:
-    """Return alerts in the order in which they were raised.
+    """Return alerts in the order in which they were published, without suppressed ones.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def list_alerts(connection: Connection, cursor: str | None, limit: int, account_
     """
     of = alerts.c
     after = _after(cursor)
-    query = select(of.document, of.account_id, of.sequence).where(of.sequence > after)
+    query = select(of.document, of.account_id, of.sequence).where(of.sequence > after, ~of.suppressed)
     if account_id is not None:
         query = query.where(of.account_id == account_id)
     rows = connection.execute(query.order_by(of.sequence).limit(limit)).all()
@@ -150,23 +150,3 @@ def _after(cursor: str | None) -> int:
 def _unpacked(document: bytes) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(zlib.decompress(document))
     return data
-
-
-def list_records(connection: Connection, account_id: str, limit: int) -> list[dict[str, Any]]:
-    """Return the interventions, outcomes and snoozes of an account, the latest first.
-
-    Parameters
-    ----------
-    connection : a connection to the store, in a transaction.
-    account_id : the account.
-    limit : the number of records.
-
-    Returns
-    -------
-    list of dict
-        ``what``, ``occurred_at`` (UTC) and the fields that were sent.
-    """
-    of = records.c
-    query = select(of.what, of.occurred_at, of.document).where(of.account_id == account_id)
-    rows = connection.execute(query.order_by(of.occurred_at.desc(), of.id).limit(limit)).all()
-    return [{**json.loads(row.document), "what": row.what, "occurred_at": row.occurred_at} for row in rows]

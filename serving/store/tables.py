@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -29,7 +30,7 @@ from sqlalchemy.types import TypeDecorator
 from serving.common.errors import StoreDown
 
 #: The revision of `migrations` that creates these tables.
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -127,6 +128,8 @@ alerts = Table(
     Column("as_of", UtcMicroseconds, nullable=False),
     Column("sequence", BigInteger, nullable=False, unique=True),
     Column("document", Text, nullable=False),
+    # Raised while a play ran on the account: not part of the stream.
+    Column("suppressed", Boolean, nullable=False, server_default=false()),
 )
 
 records = Table(
@@ -138,8 +141,22 @@ records = Table(
     Column("occurred_at", UtcMicroseconds, nullable=False),
     Column("recorded_at", UtcMicroseconds, nullable=False),
     Column("recorded_by", String(200), nullable=False),
+    Column("author", String(200)),
     Column("document", Text, nullable=False),
     Index("ix_records_account_id", "account_id"),
+)
+
+# What people changed about recorded interventions. An intervention has version 1, and each change the next number. Rows
+# are only added, and two changes cannot have the same version, so no change overwrites another one.
+intervention_changes = Table(
+    "intervention_changes",
+    METADATA,
+    Column("intervention_id", String(40), ForeignKey("records.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("recorded_at", UtcMicroseconds, nullable=False),
+    Column("recorded_by", String(200), nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("document", Text, nullable=False),
 )
 
 idempotency = Table(

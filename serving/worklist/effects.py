@@ -157,8 +157,9 @@ def intervention_summary(
     return {
         "saved": results.saved,
         "lost": results.lost,
+        "no_effect": results.no_effect,
         "open": results.open,
-        "save_rate": None if results.save_rate is None else _rate(results.save_rate),
+        "save_rate": rate_document(results.save_rate),
         "held_out_accounts": results.held_out_accounts,
         "effect": effect_document(results.effect),
         "why_no_effect": results.why_no_effect,
@@ -183,8 +184,8 @@ def effect_document(effect: InterventionEffect | None) -> dict[str, Any] | None:
     if effect is None:
         return None
     return {
-        "treated": _rate(effect.treated),
-        "held_out": _rate(effect.held_out),
+        "treated": rate_document(effect.treated),
+        "held_out": rate_document(effect.held_out),
         "uplift": effect.uplift,
         "interval": [effect.low, effect.high],
         "save_rate": effect.save_rate,
@@ -193,8 +194,9 @@ def effect_document(effect: InterventionEffect | None) -> dict[str, Any] | None:
     }
 
 
-def _rate(rate: RateEstimate) -> dict[str, Any]:
-    return {"value": rate.value, "interval": [rate.low, rate.high], "of": rate.of}
+def rate_document(rate: RateEstimate | None) -> dict[str, Any] | None:
+    """Return a share as plain data (`serving.worklist.schemas.RateEstimateResponse`); None if it is unknown."""
+    return None if rate is None else {"value": rate.value, "interval": [rate.low, rate.high], "of": rate.of}
 
 
 NOT_STORED = "effects per account are not stored for this date; `renewcast holdout effect` estimates them"

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from features.errors import HomeError
 from models.home import Home
 from models.rules.intervention_effects import (
     AFTER_DAYS,
-    CLOSING_RESULTS,
     InterventionRecord,
-    InterventionResult,
     InterventionStatus,
     SnoozeRecord,
     active_snoozes,
-    close_by_outcomes,
     intervention_status,
 )
 from models.rules.intervention_table import LOOKBACK_DAYS, interventions_from_signals
@@ -29,15 +25,14 @@ from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.sidecars import read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
-from serving.store.tables import records
+from serving.store.records import read_records
+from serving.worklist.intervention_history import read_interventions
 
 if TYPE_CHECKING:
     from features.signals.signals import OpenSignals
 
 INTERVENTIONS = "interventions"
 """The sidecar file with the interventions of the signals."""
-_RECORDED = ("play", "trial", "held_out_share", "churn_probability")
-"""Fields of a recorded intervention that describe its play and its trial."""
 _ROW = (
     *("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed"),
     *("play", "trial", "held_out_share", "churn_probability", "arr"),
@@ -129,6 +124,7 @@ def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[I
 
 def _from_row(row: Mapping[str, Any]) -> InterventionRecord:
     closed = row["closed_at"]
+    named: dict[str, Any] = {name: row.get(name) for name in _ROW[6:]}
     return InterventionRecord(
         row["account_id"],
         datetime.fromisoformat(row["occurred_at"]),
@@ -136,7 +132,7 @@ def _from_row(row: Mapping[str, Any]) -> InterventionRecord:
         None if closed is None else datetime.fromisoformat(closed),
         row["result"],
         row["stayed"],
-        **{name: row.get(name) for name in ("play", "trial", "held_out_share", "churn_probability", "arr")},
+        **named,
     )
 
 
@@ -230,32 +226,16 @@ def read_recorded(
     until : the next publication; later actions are left out. None: all actions up to now count, and take plays off the
         list immediately.
     """
-    statement = (
-        select(records.c.id, records.c.what, records.c.account_id, records.c.occurred_at, records.c.document)
-        .where(records.c.occurred_at >= as_of - timedelta(days=LOOKBACK_DAYS))
-        .order_by(records.c.occurred_at, records.c.recorded_at)
-    )
-    rows = connection.execute(statement if until is None else statement.where(records.c.occurred_at < until)).all()
+    since = as_of - timedelta(days=LOOKBACK_DAYS)
     given: list[InterventionRecord] = []
-    outcomes: list[tuple[str, datetime, InterventionResult, str | None]] = []
-    snoozes: list[SnoozeRecord] = []
-    for key, what, account, at, document in rows:
-        content = json.loads(document)
-        if what == "intervention":
-            matured = at + timedelta(days=AFTER_DAYS) <= as_of
-            held_out = bool(content.get("held_out", False))
-            given.append(
-                InterventionRecord(
-                    account,
-                    at,
-                    held_out,
-                    stayed=account in active if matured else None,
-                    id=key,
-                    **{name: content.get(name) for name in _RECORDED},
-                )
-            )
-        elif what == "snooze":
-            snoozes.append(SnoozeRecord(account, at, date.fromisoformat(content["until"])))
-        elif (result := CLOSING_RESULTS.get(content.get("result", ""))) is not None:
-            outcomes.append((account, at, result, content.get("intervention_id")))
-    return RecordedActions(snooze_day(as_of, until), close_by_outcomes(given, outcomes), snoozes)
+    for intervention in read_interventions(connection, since=since, until=until):
+        matured = intervention.record.occurred_at + timedelta(days=AFTER_DAYS) <= as_of
+        stayed = intervention.account_id in active if matured else None
+        given.append(replace(intervention.as_record(), stayed=stayed))
+    snoozes = [
+        SnoozeRecord(record.account_id, record.occurred_at, date.fromisoformat(record.document["until"]))
+        for record in read_records(connection, what="snooze", since=since, until=until)
+    ]
+    # By account and start, so that the order does not depend on that of the records.
+    given.sort(key=lambda record: (record.account_id, record.occurred_at))
+    return RecordedActions(snooze_day(as_of, until), given, snoozes)

@@ -19,8 +19,10 @@ from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar, sidecar
 from serving.snapshots.snapshot_files import file_version
 from serving.store.database import Store
 from serving.worklist.account_view import WorklistAccounts
+from serving.worklist.active_alerts import active_alerts
 from serving.worklist.effects import NOT_STORED, effects_document, usable_effects
 from serving.worklist.holdout import design_document
+from serving.worklist.intervention_lists import count_alerts, results_document
 from serving.worklist.interventions import (
     INTERVENTIONS,
     RecordedActions,
@@ -116,6 +118,23 @@ class WorklistCache:
     def effects(self, store: Store) -> dict[str, Any]:
         """Return the effect of plays, and what the worklist uses of it."""
         return self._computed(store, ("effects",), self._play_effects)
+
+    def results(self, store: Store, selection: AccountSelection) -> dict[str, Any]:
+        """Return the results of interventions on the selected accounts, by play and by alert rule."""
+
+        def compute(actions: RecordedActions) -> dict[str, Any]:
+            with store.read() as connection:
+                raised = count_alerts(connection, self._scored.as_of, selection)
+            records = [
+                each for each in self._context(actions).interventions or () if selection.includes(each.account_id)
+            ]
+            return results_document(self._scored.as_of, records, raised, selection)
+
+        return self._computed(store, ("results", *selection.account_filter.chosen.items()), compute)
+
+    def alerts(self, store: Store, *filters: Any) -> dict[str, Any]:
+        """Return the accounts with active alerts; ``filters`` are the further arguments of `active_alerts`."""
+        return active_alerts(self._scored.assessment, self._accounts, self.standing(store), *filters)
 
     def _computed(
         self, store: Store, key: tuple[Any, ...], compute: Callable[[RecordedActions], dict[str, Any]]
@@ -217,3 +236,45 @@ def published_effects(scored: ScoredSnapshot, store: Store) -> dict[str, Any]:
     HomeError, StoreDown : as `published_worklist`.
     """
     return worklist_cache(scored).effects(store)
+
+
+def published_results(scored: ScoredSnapshot, store: Store, selection: AccountSelection) -> dict[str, Any]:
+    """Return the results of interventions that are known at a snapshot, with all recorded actions.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    store : the store, with the recorded actions.
+    selection : only interventions on these accounts count.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.worklist.intervention_schemas.InterventionResults`. Do not modify it.
+
+    Raises
+    ------
+    HomeError, StoreDown : as `published_worklist`.
+    """
+    return worklist_cache(scored).results(store, selection)
+
+
+def published_alerts(scored: ScoredSnapshot, store: Store, *filters: Any) -> dict[str, Any]:
+    """Return the accounts with active alerts at a snapshot, with all recorded actions.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    store : the store, with the recorded actions.
+    *filters : the further arguments of `serving.worklist.active_alerts.active_alerts`.
+
+    Returns
+    -------
+    dict for JSON
+        A `serving.worklist.intervention_schemas.ActiveAlerts`.
+
+    Raises
+    ------
+    HomeError, StoreDown : as `published_worklist`.
+    """
+    return worklist_cache(scored).alerts(store, *filters)

@@ -140,6 +140,7 @@ class InterventionSummary(ResponseModel):
 
     saved: Count
     lost: Count
+    no_effect: Count = Field(description="Closed as neither saved nor lost.")
     open: Count
     save_rate: RateEstimateResponse | None = Field(
         description="Share of closed interventions that were saved. It does not measure their effect."

@@ -87,7 +87,7 @@ def test_a_repeated_request_is_refused_while_the_first_runs(service: TestClient,
         go_on.wait(10)
         raise KeyError
 
-    monkeypatch.setattr("serving.routers.interventions._refuse_future", slow)
+    monkeypatch.setattr("serving.worklist.intervention_changes._require_past", slow)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(_post, service, "k1")
         assert begun.wait(10)

@@ -22,7 +22,7 @@ HOSTILE = {
     "..": "{{ 7 * 7 }} ${7*7}",
     "100% \\ ü": 'x" autofocus onfocus="alert(1)',
 }
-PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/cohorts", "/model", "/docs", "/sign-in"]
+PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/model", "/docs", "/sign-in"]
 EXACT = {"Accept": "application/json"}
 
 
@@ -170,7 +170,7 @@ def test_an_earlier_snapshot_can_be_shown(paged: TestClient) -> None:
     assert "as_of=2026-06-01" in html.unescape(paged.get("/?as_of=2026-06-01").text), "links stay at that date"
 
 
-@pytest.mark.parametrize("path", ["/", "/accounts/a05", "/worklist", "/renewals", "/cohorts"])
+@pytest.mark.parametrize("path", ["/", "/accounts/a05", "/worklist", "/alerts", "/renewals", "/cohorts"])
 def test_the_date_choice_defaults_to_the_latest(paged: TestClient, path: str) -> None:
     page = paged.get(path).text
     offered = re.search(r'<select id="as_of".*?</select>', page, re.DOTALL)

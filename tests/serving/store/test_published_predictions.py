@@ -218,3 +218,28 @@ def test_a_failed_batch_stores_nothing(listening: Store, monkeypatch: pytest.Mon
         assert list_predictions(connection, None, None, 10).data == []
         assert list_alerts(connection, None, 10).data == []
     assert _sent_events(listening) == []
+
+
+def test_alerts_of_accounts_on_which_a_play_runs_wait_until_it_has_ended(listening: Store) -> None:
+    """What is no longer active then is not published at all."""
+    week = _answers("2026-07-01", "lr= lr= lr=")
+    result = publish_batch(listening, week, running={"a0", "a1"})
+    assert (result.alerts, result.suppressed) == (1, 2)
+    assert "1 alerts (2 more are suppressed while plays run)" in result.words()
+    later = _answers("2026-07-08", "lr= lg= lr=")
+    # The alerts of the first date are still active; a1 is better.
+    for place in (0, 2):
+        later[place]["alerts"] = [{**week[place]["alerts"][0], "raised": False}]
+    assert publish_batch(listening, later, running={"a0"}).alerts == 0, "still running"
+    ended = _answers("2026-07-15", "lr= lg= lr=", version="2")
+    for place in (0, 2):
+        ended[place]["alerts"] = later[place]["alerts"]
+    with listening.read() as connection:
+        before = list_alerts(connection, None, 10)
+    assert publish_batch(listening, ended).alerts == 1
+    assert publish_batch(listening, ended).alerts == 0
+    with listening.read() as connection:
+        assert [alert["account_id"] for alert in list_alerts(connection, None, 10).data] == ["a2", "a0"]
+        assert [alert["account_id"] for alert in list_alerts(connection, before.next, 10).data] == ["a0"], "readers of the stream get it"
+    sent = [data["account_id"] for event, data in _sent_events(listening) if event == "health.alert"]
+    assert sorted(sent) == ["a0", "a2"]

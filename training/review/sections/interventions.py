@@ -12,6 +12,7 @@ from features.sources.engine import newest_versions
 from features.utils.formatting import and_list, percent
 from models.rules.intervention_effects import (
     AFTER_DAYS,
+    CLOSING_RESULTS,
     InterventionRecord,
     compared_outcomes,
     report_interventions,
@@ -99,7 +100,7 @@ def _play_outcomes(name: str, rows: pd.DataFrame) -> PlayOutcomes:
 
 
 def _save_rate(rows: pd.DataFrame) -> ReviewFigure:
-    ended = rows[rows["result"].isin(["saved", "lost"])]
+    ended = rows[rows["result"].isin(list(CLOSING_RESULTS))]
     if ended.empty:
         return undefined_figure()
     resampled = AccountResamples(ended["account_id"].to_numpy(dtype=object))

@@ -1,0 +1,73 @@
+"""Terminal output of interventions and their results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from features.utils.console import Table, labeled_rows, one_line
+from features.utils.formatting import percent, plain
+from serving.worklist.intervention_history import history_text
+
+
+def print_interventions(payload: Mapping[str, Any], console: Console) -> None:
+    """Print a list of interventions (`serving.worklist.intervention_schemas.InterventionPage`)."""
+    if not payload["data"]:
+        console.print("no interventions; start one with `renewcast interventions start ACCOUNT`", markup=False)
+        return
+    table = Table(gap=1)
+    for heading in ("id", "account", "play", "state", "assignee", "started", "last action"):
+        table.add_column(heading, no_wrap=heading in ("id", "started"))
+    for each in payload["data"]:
+        state = plain(each["result"]) if each["result"] else plain(each["state"])
+        texts = (each["id"], each["account_id"], each["play"] or "", state, each["assignee"] or "")
+        table.add_row(*map(Text, (*texts, each["started_at"][:10], history_text(each["history"][-1]))))
+    console.print(table)
+    if payload["more"]:
+        console.print(f"{payload['more']:,} more; raise --limit")
+
+
+def print_intervention(payload: Mapping[str, Any], console: Console) -> None:
+    """Print one intervention with its history (`serving.worklist.intervention_schemas.InterventionResponse`)."""
+    state = plain(payload["result"]) if payload["result"] else plain(payload["state"])
+    play = f"{payload['play']} for " if payload["play"] else ""
+    head = f"{payload['id']}: {play}{payload['account_id']}, {state}, version {payload['version']}"
+    console.print(one_line(Text(head, style="bold")))
+    if payload["assignee"]:
+        console.print(Text(f"assigned to {payload['assignee']}"))
+    rows = [
+        (each["at"], Text(each["by"] or "unknown"), Text(": ".join(filter(None, (history_text(each), each["note"])))))
+        for each in payload["history"]
+    ]
+    console.print(labeled_rows(rows))
+
+
+def print_results(payload: Mapping[str, Any], console: Console) -> None:
+    """Print results by play and by alert rule (`serving.worklist.intervention_schemas.InterventionResults`)."""
+    console.print(one_line(Text(f"results of interventions as of {payload['as_of']}", style="bold")))
+    if payload["by_play"]:
+        _print_rates(payload["by_play"], "play", "save_rate", "save rate", console)
+    else:
+        console.print("no interventions with a play")
+    _print_rates(payload["by_alert"], "code", "precision", "precision", console)
+    console.print(
+        "save rate: saved, of those closed; it does not measure the effect of a play. precision: saved or lost, of "
+        "those closed that began while an alert of the rule was active. Both are unknown with fewer than "
+        f"{payload['min_closed']} closed."
+    )
+
+
+def _print_rates(rows: Sequence[Mapping[str, Any]], key: str, rate: str, heading: str, console: Console) -> None:
+    table = Table(gap=1)
+    for name in ("play" if key == "play" else "alert", "open", "saved", "lost", "no effect", heading):
+        table.add_column(name, justify="left" if name in ("play", "alert") else "right", no_wrap=True)
+    for each in rows:
+        shown = each["why_unknown"]
+        if each[rate] is not None:
+            low, high = each[rate]["interval"]
+            shown = f"{percent(each[rate]['value'], 0)} ({percent(low, 0)} to {percent(high, 0)})"
+        table.add_row(Text(each[key]), *(f"{each[name]:,}" for name in ("open", "saved", "lost", "no_effect")), shown)
+    console.print(table)
