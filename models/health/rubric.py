@@ -5,7 +5,7 @@ The rules follow customer-success practice and are in TOML files in ``rubrics/``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -212,6 +212,20 @@ class HealthScores:
                 "adds": weights * np.nan_to_num(points) / 100.0,
             }
         )
+
+    def lowering(self, row: int, limit: int, without: Collection[str] = ()) -> list[tuple[str, float]]:
+        """Return the signals that lower one account's score most, each with its value, the largest effect first.
+
+        Parameters
+        ----------
+        row : the position of the account, from 0.
+        limit : the maximum number of signals.
+        without : features to leave out.
+        """
+        lost = self.weights[row] * (100.0 - np.nan_to_num(self.points[row], nan=100.0))
+        order = [int(j) for j in np.argsort(-lost, kind="stable") if lost[j] > 0]
+        names = [(self.rubric.signals[j][1].feature, float(self.values[row, j])) for j in order]
+        return [each for each in names if each[0] not in without][:limit]
 
     def _dimensions(self) -> list[tuple[str, slice]]:
         out, start = [], 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from features.errors import BadRequest
 from features.utils.arrays import Bools, Floats, Texts
 from models.artifacts.champion import Champion
 from models.artifacts.unknown_inputs import UnknownInputs, unknown_in_frame, unknown_inputs
+from models.explain.reason_text import value_words
 from models.explain.reasons import ConceptReason
 from models.health.rubric import HealthScores
 from models.peer_groups.frame_columns import number_column
@@ -46,6 +47,9 @@ KEYS = ("account_id", "as_of")
 CHURN_ORDER: dict[str, int] = {"low": 0, "medium": 1, "high": 2}
 HEALTH_ORDER: dict[str, int] = {"green": 0, "yellow": 1, "red": 2}
 
+#: How many signals are named as what lowers the health score.
+LOWERING_SIGNALS = 3
+
 #: If the newest event of a feed is older than this many days at as_of, a warning names the feed.
 STALE_AFTER_DAYS = 14
 
@@ -65,6 +69,7 @@ class Assessment:
     jumped : the columns (``table.column``) whose unit seems to have changed. Values derived from them are unreliable.
     unusable : the unknown inputs of each model that is not used, because most of its gain lies in unknown features.
     names : the name of each known account by its id, active or not; None if it has none. Empty if names are unknown.
+    catalogue : the features by name, for their descriptions.
     """
 
     champion: Champion
@@ -76,6 +81,7 @@ class Assessment:
     jumped: tuple[str, ...] = ()
     unusable: Mapping[Target, UnknownInputs] = field(default_factory=dict)
     names: AccountNames = field(default_factory=dict)
+    catalogue: Mapping[str, Feature] = field(default_factory=dict)
 
     @cached_property
     def account_ids(self) -> list[str]:
@@ -185,6 +191,23 @@ class Assessment:
         largest = max(towards_gap, key=towards_gap.__getitem__, default=None)
         return largest if largest is not None and towards_gap[largest] > 0 else None
 
+    def health_lowered_by(self, row: int, without: Collection[str] = ()) -> list[str]:
+        """Return what lowers the health score of an account most, in words; empty if it has no score, or is green.
+
+        Parameters
+        ----------
+        row : the row of the account.
+        without : features to leave out, such as those that a warning names already.
+        """
+        if self.health_band[row] not in ("red", "yellow"):
+            return []
+        texts = []
+        for name, value in self.health.lowering(row, LOWERING_SIGNALS, without):
+            about = self.catalogue.get(name)
+            words, unit = (name, "") if about is None else (about.words, about.unit)
+            texts.append(f"{words}: {value_words(value, unit, words)}")
+        return texts
+
     def churn_reasons(self) -> list[tuple[ConceptReason, ...] | None]:
         """Return the reasons for the churn probability of each account, largest first; None without a probability."""
         out: list[tuple[ConceptReason, ...] | None] = [None] * len(self.frame)
@@ -293,7 +316,9 @@ def assess(
         assignments,
     )
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
-    return Assessment(champion, frame, as_of, target_scores, rule_results, stale, tuple(jumped), unusable, names or {})
+    return Assessment(
+        champion, frame, as_of, target_scores, rule_results, stale, tuple(jumped), unusable, names or {}, catalogue
+    )
 
 
 def _check(frame: pd.DataFrame) -> None:

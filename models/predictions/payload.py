@@ -254,6 +254,7 @@ def _health(assessment: Assessment, row: int, why: AccountExplanation | None) ->
         "rubric": rubric.name,
         "rubric_version": rubric.version,
         "meant": _meant(assessment, row),
+        "lowered_by": assessment.health_lowered_by(row),
         "explained_by": _explained_by(assessment, row, why),
         "history": _history(assessment.rule_results, row),
         "dimensions": {name: None if points is None else round(points, 1) for name, points in dimensions.items()},

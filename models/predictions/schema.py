@@ -335,6 +335,9 @@ class HealthScore(ResponseModel):
     meant: ObservedChurn | None = Field(
         description="The churn observed after such health scores; null if there was too little data in training."
     )
+    lowered_by: list[str] = Field(
+        description="What lowers a red or yellow score most, in words, the largest effect first; empty otherwise."
+    )
     explained_by: str | None = Field(
         description="If model and health score disagree, the dimension that contributes most to the difference."
     )

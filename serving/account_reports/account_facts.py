@@ -32,6 +32,7 @@ class AccountFacts:
     contract : its contract details; None if they were not stored.
     arr_movements : how its ARR changed over the period; None if unknown.
     rows : its own rows by table; None without signals. A table that the source lacks is missing.
+    one_date : whether the source is one picture of the accounts, such as a spreadsheet, without any history.
     """
 
     account_id: str
@@ -44,6 +45,7 @@ class AccountFacts:
     arr_movements: FactRow | None
     rows: Mapping[str, list[dict[str, Any]]] | None
     catalogue: Mapping[str, Feature]
+    one_date: bool = False
 
     @property
     def before(self) -> FactRow:

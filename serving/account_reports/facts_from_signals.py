@@ -23,6 +23,9 @@ from models.predictions.table_export import plain_rows
 from serving.account_reports.account_facts import AccountFacts, plain_row
 from serving.scoring.score_portfolio import assess_portfolio, champion_horizon
 
+TENURE = "contract.tenure_days"
+"""The feature with the time since the account became a customer."""
+
 
 def account_facts_from_signals(
     signals: OpenSignals,
@@ -68,9 +71,14 @@ def account_facts_from_signals(
     own = past[past["account_id"] == account_id].sort_values("as_of")
     now = assessment.frame.iloc[[account_row(assessment, account_id)]]
     weeks = [plain_row(row) for frame in (own, now) for row in frame.to_dict("records")]
+    one_date = signals.states is not None and signals.states.sole
+    if one_date and weeks[-1].get(TENURE) is None:
+        # The table of accounts needs a date; this one only says when the account was first seen.
+        contract |= {"created_at": None, "since": None}
+    # One picture of the accounts shows no change.
     moved = (
         movements(signals, period.start, as_of, active_days=champion_horizon(champion))
-        if period.start < as_of
+        if period.start < as_of and not one_date
         else None
     )
     return AccountFacts(
@@ -84,6 +92,7 @@ def account_facts_from_signals(
         None if moved is None else _only(moved, account_id),
         account_rows(signals, account_id, period.start, as_of),
         current_catalogue(),
+        one_date,
     )
 
 

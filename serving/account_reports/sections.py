@@ -134,7 +134,15 @@ def available_figures(account: AccountFacts, features: Iterable[str]) -> tuple[l
 
 def gaps(account: AccountFacts) -> list[str]:
     """Return what information is missing and why, a sentence each."""
-    sentences = [f"no {words}: the source has no {table}" for table, words in TABLES.items() if not account.has(table)]
+    lacking = {table: words for table, words in TABLES.items() if not account.has(table)}
+    if account.one_date:
+        sentences = [f"no {words}: the sheet has no column about it" for words in lacking.values()]
+        sentences.append(
+            "no changes, trends or churn probability: the sheet shows the accounts at one date; a folder of dated "
+            "sheets shows their history"
+        )
+    else:
+        sentences = [f"no {words}: the source has no {table}" for table, words in lacking.items()]
     if account.rows is None:
         sentences.append(
             "no individual events (goals, tickets, meetings, people): this report uses only the published snapshot"
@@ -146,7 +154,7 @@ def gaps(account: AccountFacts) -> list[str]:
         for warning in account.prediction["warnings"]
         if warning["code"].endswith("_feed_stale")
     ]
-    if account.prediction["churn"]["status"] != "scored":
+    if account.prediction["churn"]["status"] != "scored" and not account.one_date:
         sentences.append(f"no churn probability: {WHY_NOT_SCORED[account.prediction['churn']['status']]}")
     if account.prediction["health"]["score"] is None:
         sentences.append(

@@ -79,9 +79,9 @@ def save_plan_reasons(prediction: Mapping[str, Any]) -> list[str]:
         if code in signs:
             sentences.append(f"{signs[code][:1].upper()}{signs[code][1:]}.")
         elif code.startswith("health_"):
-            sentences.append(
-                f"The health score is {prediction['health']['band']}: {prediction['health']['score']:g} of 100."
-            )
+            health = prediction["health"]
+            causes = f" It is lowered most by {'; '.join(health['lowered_by'])}." if health["lowered_by"] else ""
+            sentences.append(f"The health score is {health['band']}: {health['score']:g} of 100.{causes}")
         elif code.startswith("churn_"):
             probability, days = prediction["churn"]["probability"], prediction["horizon_days"]
             band = prediction["churn"]["band"]

@@ -15,8 +15,7 @@ from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
 from models.predictions.portfolio_table import portfolio_columns
 from models.rules.conditions import TRUE
-from models.rules.early_warnings import RENEWAL
-from models.rules.evaluate import RuleResults
+from models.rules.early_warnings import RENEWAL, AccountWarning
 from models.rules.expansion import MET, UNKNOWN
 from models.rules.intervention_effects import InterventionStatus
 from models.rules.playbook import confirmed_warnings, urgent_warnings
@@ -114,7 +113,7 @@ def risks_board(assessment: Assessment, off_the_list: Mapping[str, InterventionS
             **_model(assessment),
             "days_to_renewal": np.floor(number_column(assessment.frame, RENEWAL)),
             "severity": text_column([signs[0].severity if signs else None for signs in risk]),
-            "why": text_column(_why(judged, row, signs) for row, signs in enumerate(risk)),
+            "why": text_column(_why(assessment, row, signs) for row, signs in enumerate(risk)),
             "warnings": columns["early_warnings"],
             "watch": columns["watch"],
             "alerts": text_column(join_codes(a.says for a in each if a.raised) for each in judged.alerts),
@@ -274,11 +273,10 @@ def _model(assessment: Assessment) -> dict[str, Any]:
     return {"churn_probability": churn.probability, "churn_band": text_column(churn.band)}
 
 
-def _why(judged: RuleResults, row: int, signs: Sequence[Any]) -> str | None:
-    if signs:
-        return join_codes(sign.says for sign in signs)
-    weak = judged.weakest[row]
-    return f"weak {weak}" if judged.band[row, -1] in ("red", "yellow") and weak else None
+def _why(assessment: Assessment, row: int, signs: Sequence[AccountWarning]) -> str | None:
+    """Return the texts of the warnings that count, and what else lowers the health score."""
+    named = {evidence.feature for sign in signs for evidence in sign.evidence}
+    return join_codes([*(sign.says for sign in signs), *assessment.health_lowered_by(row, named)])
 
 
 def _history(scores: np.ndarray[Any, Any]) -> str:

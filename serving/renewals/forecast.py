@@ -268,13 +268,25 @@ def _notes(
 ) -> list[str]:
     notes = []
     if churn.bundle is None:
-        notes.append("there is no churn model, so there is no forecast; `renewcast train` trains one")
-    elif left_out := int((due.due & ~due.complete).sum()):
+        notes.append(
+            "there is no churn model, so this lists what is due, without a forecast; `renewcast check SIGNALS` says "
+            "what a model needs"
+        )
+    else:
+        notes.extend(_forecast_notes(due, inputs, churn.bundle, growth))
+    if overdue := int(due.overdue.sum()):
+        notes.append(f"{count_of(overdue, 'account')} with {money(_sum(arr[due.overdue]))} ARR past the renewal date")
+    return notes
+
+
+def _forecast_notes(due: DueAccounts, inputs: ForecastInputs, bundle: Bundle, growth: TargetScores) -> list[str]:
+    """Return what limits the forecast."""
+    notes = []
+    if left_out := int((due.due & ~due.complete).sum()):
         notes.append(
             f"{left_out:,} of the accounts due are not forecast: too new, without ARR, or beyond the longest horizon"
         )
-    if churn.bundle is not None:
-        notes.extend(_method_notes(due, churn.bundle))
+    notes.extend(_method_notes(due, bundle))
     if growth.bundle is None:
         notes.append("there is no expansion model: growth is forecast at the rate of the portfolio's past renewals")
     if inputs.habits is None or not inputs.habits.whole.renewals:
@@ -283,8 +295,6 @@ def _notes(
         notes.append(
             "the intervals have not been checked against past quarters; run `renewcast renewals SIGNALS --backtest`"
         )
-    if overdue := int(due.overdue.sum()):
-        notes.append(f"{count_of(overdue, 'account')} with {money(_sum(arr[due.overdue]))} ARR past the renewal date")
     return notes
 
 

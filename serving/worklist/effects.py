@@ -109,13 +109,14 @@ def usable_effects(effects: EffectsFile | None, as_of: datetime) -> EffectsFile 
     return effects if effects is not None and effects.as_of <= as_of else None
 
 
-def choose_save_rate(results: InterventionReport, assumed: float | None) -> dict[str, Any]:
+def choose_save_rate(results: InterventionReport, assumed: float | None, has_risk: bool = True) -> dict[str, Any]:
     """Return the save rate of all plays (`serving.worklist.schemas.SaveRate`).
 
     Parameters
     ----------
     results : the measured effects.
     assumed : the rate to assume if none is measured.
+    has_risk : whether the ARR at risk is known, by which accounts are ranked otherwise.
     """
     if results.effect is not None and results.effect.low > 0:
         effect = results.effect
@@ -132,7 +133,8 @@ def choose_save_rate(results: InterventionReport, assumed: float | None) -> dict
     )
     if assumed is not None:
         return {"value": assumed, "source": "assumed", "words": f"assumed: {why}"}
-    return {"value": None, "source": "unknown", "words": f"ranked by ARR at risk: {why}"}
+    ranked = "ranked by ARR at risk" if has_risk else "the effect of plays is unknown"
+    return {"value": None, "source": "unknown", "words": f"{ranked}: {why}"}
 
 
 def _not_distinguishable(effect: InterventionEffect) -> str:

@@ -96,7 +96,8 @@ def build_worklist(
     free = called & ~accounts.automated
     candidates = np.flatnonzero(free & ~accounts.too_late & ~accounts.talks)
     results = report_interventions(interventions)
-    rate = choose_save_rate(results, save_rate)
+    known = bool(np.isfinite(accounts.value[candidates]).any())
+    rate = choose_save_rate(results, save_rate, assessment.target_scores["churn"].bundle is not None)
     reductions = churn_reductions(assessment, accounts, results, rate["value"], context.effects)
     saved = reductions.value * accounts.arr
     # Known effects decide the order only if they can be compared for all accounts.
@@ -109,7 +110,6 @@ def build_worklist(
     reached = _covered_arr(accounts, accounts.value, candidates, order, capacity)
     late = np.flatnonzero(free & accounts.too_late)
     late = late[np.lexsort((late, -np.nan_to_num(accounts.value[late], nan=-1.0)))]
-    known = bool(np.isfinite(accounts.value[candidates]).any())
     return {
         "as_of": format_instant(assessment.as_of.to_pydatetime()),
         "capacity": capacity,
@@ -189,6 +189,7 @@ def _items(
         play = accounts.plays[row]
         signs = join_codes(s.says for s in confirmed_warnings(assessment.rule_results.warnings[row]))
         missed = join_codes(step.says for step in assessment.rule_results.onboarding[row].missed)
+        lowered = join_codes(assessment.health_lowered_by(row))
         items.append(
             _who(assessment, accounts, row)
             | {
@@ -199,7 +200,7 @@ def _items(
                 "effect_source": reductions.sources[row],
                 "health_score": _number(accounts.score[row]),
                 "health_band": str(assessment.health.band.iloc[row]),
-                "why": NOTHING_WRONG if accounts.talks[row] else signs or missed or whys.get(row),
+                "why": NOTHING_WRONG if accounts.talks[row] else signs or missed or whys.get(row) or lowered,
                 "play": None if play is None else play.as_dict(),
                 "because": accounts.because[row],
                 "overdue": bool(accounts.overdue[row]),

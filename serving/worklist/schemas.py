@@ -40,7 +40,10 @@ class WorkItem(ResponseModel):
     )
     health_score: ScorePoints | None
     health_band: str
-    why: str | None = Field(description="The model's top reason, or the text of the warnings.")
+    why: str | None = Field(
+        description="The text of the warnings, the missed onboarding steps, the model's top reason, or what lowers the "
+        "health score: the first that there is."
+    )
     play: RecommendedPlay | None = Field(description="What to do, who does it, and the due date.")
     because: PlayReason | None = Field(description="What triggered the play.")
     overdue: bool = Field(description="The play was due before as_of and has not been done.")

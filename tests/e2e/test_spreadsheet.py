@@ -15,10 +15,10 @@ Northwind,"$120,000",12/15/2026,1/3/2021,100,85,9/28/2026,9,1,8/1/2026,Dana,No
 Fabrikam,48k,11/01/2026,5/6/2022,50,12,7/1/2026,3,7,N/A,Dana,Yes
 Contoso,"$9,500",8/15/2026,2/2/2024,10,-,9/1/2026,,0,-,Lee,no
 """
-# Usage 40 (seats 20, last use 20), meetings 15, tickets 6, NPS 14, by the rubric `spreadsheet`.
+# Usage 40 (seats 25, last use 15), meetings and contact 15, tickets 6, NPS 14, by the rubric `spreadsheet`.
 # Northwind: 0.85 of seats, 2 days, 60 days, 1 ticket, NPS 9: all green, 100.
 # Fabrikam: 0.24 of seats, 91 days, no meeting known, 7 tickets, NPS 3: all red, 0.
-# Contoso: 29 days and 0 tickets are known, 26 of 100: no score.
+# Contoso: 29 days and 0 tickets are known, 21 of 100: no score.
 SCORES = {"Northwind": 100.0, "Fabrikam": 0.0, "Contoso": None}
 
 
@@ -147,3 +147,42 @@ def test_accounts_are_named_by_people(renewcast: Any, tmp_path: Path) -> None:
         shown = " ".join(renewcast(command, sheet, home=home).stdout.split())
         assert "Fabrikam" in shown
         assert "0014D" in shown
+
+
+TYPICAL = """\
+Customer,ARR,Renewal Date,Health,CSM,Segment,NPS,Last Touch,Usage %,Open Tickets,Notes
+Northwind,"$120,000",12/15/2026,Green,Dana,Enterprise,9,9/21/2026,85%,1,expanding
+Fabrikam,"$48,000",11/1/2026,Red,Dana,Mid-Market,3,7/1/2026,24%,7,quiet since July
+Contoso,"$9,500",10/15/2026,Yellow,Lee,SMB,7,8/30/2026,55%,3,
+Proseware,"$60,000",6/30/2027,,Lee,Mid-Market,,,,,new logo
+"""
+# Seats 25, contact 7 (for 15), tickets 6 (for 10) and NPS 14 (for 20) are known: 52 of 100. Usage counts for 40, so that
+# Fabrikam, red but for a contact 91 days ago, has 50 of 15/85.
+
+
+def test_a_typical_sheet_gives_reasons_and_claims_no_past(renewcast: Any, tmp_path: Path) -> None:
+    home, sheet = tmp_path / "home", tmp_path / "customers-2026-09-30.csv"
+    sheet.write_text(TYPICAL, encoding="utf-8")
+    risks = json.loads(renewcast("risks", sheet, "--json", home=home).stdout)
+    rows = {row["account_id"]: row for row in risks["accounts"]}
+    assert list(rows) == ["Fabrikam", "Contoso"]
+    assert rows["Fabrikam"]["health_score"] == 8.8
+    assert rows["Fabrikam"]["why"] == (
+        "the latest NPS answer is from a detractor (0 to 6); share of the licensed seats in use: 24%; open tickets: 7; "
+        "days since the last contact: 91"
+    )
+    assert rows["Contoso"]["why"].startswith("share of the licensed seats in use: 55%; latest NPS answer: 7 of 10")
+    worklist = json.loads(renewcast("worklist", sheet, "--json", home=home).stdout)
+    whys = {row["account_id"]: row["why"] for row in worklist["accounts"]}
+    assert whys["Contoso"] == rows["Contoso"]["why"]
+    assert "ranked by ARR at risk" not in worklist["save_rate"]["words"]
+    plan = json.loads(renewcast("plan", sheet, "Fabrikam", "--json", home=home).stdout)
+    assert plan["because"][0].startswith("The health score is red: 8.8 of 100. It is lowered most by share of the licensed")
+    partnership = plan["sections"][0]
+    assert all(figure["then"] is None for figure in partnership["figures"])
+    assert "customer since" in partnership["missing"]
+    assert partnership["items"] == []
+    assert not any("source" in gap for gap in plan["gaps"])
+    for command in ("worklist", "renewals"):
+        shown = " ".join(renewcast(command, sheet, home=home).stdout.split())
+        assert not any(word in shown for word in ("interval", "churn 90d", "churn by then", "lost ARR", "–"))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from features.contract.settings import subscription_settings
 from features.errors import SignalsError
 from features.sources.account_states import AccountStates
 from features.sources.base import Source, from_tables
@@ -25,6 +26,9 @@ HISTORY = (
     "every export in one folder, with its date in the file's name, and use the folder: two more, a quarter apart, show "
     "how ARR, seats and usage change, and about a year of monthly ones is usually enough to train on"
 )
+MAX_REMEMBERED = 2_000_000
+"""How many cells are remembered between asking for the date of spreadsheets and opening them."""
+_REMEMBERED: dict[tuple[Address, tuple[int, int, int] | None, str, tuple[str, ...]], Recognized] = {}
 _DATE_IN_NAME = re.compile(r"(?<!\d)(20\d{2})[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -88,11 +92,11 @@ def sheet_date(address: str) -> datetime | None:
     """
     paths = history_files(address)
     if paths:
-        return cutoff_after(max(_date_of(_recognized(Address(path)), Address(path))[0] for path in paths))
+        return cutoff_after(max(_date_of(_recognized(Address(path), again=True), Address(path))[0] for path in paths))
     parsed = parse_address(address)
     if parsed is None:
         return None
-    sheet = _recognized(parsed)
+    sheet = _recognized(parsed, again=True)
     dates = _stated_dates(sheet)
     return cutoff_after(max(dates)) if len(dates) > 1 and parsed.as_of is None else _date_of(sheet, parsed)[0]
 
@@ -112,11 +116,27 @@ def history_files(address: str) -> list[Path]:
     return found if len(found) > 1 and all(_DATE_IN_NAME.search(path.stem) for path in found) else []
 
 
-def _recognized(address: Address) -> Recognized:
+def _recognized(address: Address, *, again: bool = False) -> Recognized:
+    """Read a spreadsheet and recognize its columns.
+
+    Parameters
+    ----------
+    address : the parsed address.
+    again : whether it will be needed once more, as by a command that asks for the date before it opens the sheet. Then
+        it is remembered until the next call, if it is not large and its file does not change.
+    """
     # The catalogue is imported late, because few sources need it.
     from features.custom.current_catalogue import current_catalogue
 
-    return recognize(find_table(read_sheets(address)), tuple(current_catalogue()), address.dates)
+    status = address.path.stat() if address.path.is_file() else None
+    stamp = None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
+    key = (address, stamp, subscription_settings().currency, tuple(current_catalogue()))
+    sheet = _REMEMBERED.pop(key, None)
+    if sheet is None:
+        sheet = recognize(find_table(read_sheets(address)), key[-1], address.dates)
+    if again and sheet.cells + sum(each.cells for each in _REMEMBERED.values()) <= MAX_REMEMBERED:
+        _REMEMBERED[key] = sheet
+    return sheet
 
 
 def _key(sheet: Recognized) -> str:

@@ -46,6 +46,11 @@ class Recognized:
     currency: frozenset[str] = frozenset()
     day_first: bool = False
 
+    @property
+    def cells(self) -> int:
+        """The number of cells in its rows."""
+        return len(self.table.rows) * len(self.table.header)
+
     def values(self, name: str) -> list[Any]:
         """Return the values of a field; all None if the sheet does not have it."""
         return self.columns[name].values if name in self.columns else [None] * len(self.table.rows)

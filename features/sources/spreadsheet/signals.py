@@ -155,7 +155,9 @@ def _features(account: Account, edge: datetime) -> dict[str, Any]:
     met = newest(stated.get("last_meeting"), stated.get("last_qbr"))
     if met is not None:
         result["engagement.days_since_meeting"] = met
-        result["engagement.days_since_last"] = newest(met, stated.get("last_contact"))
+        # A sheet that only has meetings does not show the last contact of any kind.
+        if (contact := stated.get("last_contact")) is not None:
+            result["engagement.days_since_last"] = newest(met, contact)
     if "usage.seats_used_share" not in result and seats and stated.get("active_users") is not None:
         result["usage.seats_used_share"] = stated["active_users"] / seats
     if stated.get("nps") is not None and stated.get("nps_at") is None:

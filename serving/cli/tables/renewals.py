@@ -35,9 +35,10 @@ def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
     whole = payload["whole"]
     head = f"renewals of {payload['period']} ({payload['start']} to {payload['end']}) as of {payload['as_of']}"
     console.print(Text(head, style="bold"))
-    console.print(
-        f"{count_of(whole['accounts'], 'account')} with {money(whole['arr'])} ARR are due; with 80% intervals:"
-    )
+    forecast = any(whole[name] is not None for name in _FIGURES)
+    due = "is" if whole["accounts"] == 1 else "are"
+    end = "; with 80% intervals:" if forecast else ""
+    console.print(f"{count_of(whole['accounts'], 'account')} with {money(whole['arr'])} ARR {due} due{end}")
     table = Table(padding=(0, 2, 0, 2), show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -47,7 +48,8 @@ def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
             form = _form(name)
             low, high = (form(each) for each in figure["interval"])
             table.add_row(words, form(figure["expected"]), Text(f"{low} to {high}", style="dim"))
-    console.print(table)
+    if forecast:
+        console.print(table)
     for heading in DIVISIONS:
         groups = payload[f"by_{heading}"]
         # Not every source has regions and parents.
@@ -100,45 +102,62 @@ def _form(name: str) -> Any:
 
 
 def _division(parts: Sequence[Mapping[str, Any]], name: str) -> Table:
-    table = Table(gap=1)
-    for place, heading in enumerate((name, "due", "ARR due", "renewed ARR", "80% interval", "GRR", "NRR", "overdue")):
-        table.add_column(heading, justify="left" if not place else "right", no_wrap=True)
-    for part in parts:
-        if not part["accounts"] and not part["overdue_accounts"]:
-            continue
+    shown = [part for part in parts if part["accounts"] or part["overdue_accounts"]]
+    rows = []
+    for part in shown:
         renewed, grr, nrr = part["renewed_arr"], part["grr"], part["nrr"]
-        table.add_row(
-            Text(part[name] or "(none)"),
-            f"{part['accounts']:,}",
-            money(part["arr"]),
-            "" if renewed is None else money(renewed["expected"]),
-            "" if renewed is None else f"{money(renewed['interval'][0])} to {money(renewed['interval'][1])}",
-            "" if grr is None else percent(grr["expected"]),
-            "" if nrr is None else percent(nrr["expected"]),
-            f"{part['overdue_accounts']:,}" if part["overdue_accounts"] else "",
+        rows.append(
+            {
+                name: Text(part[name] or "(none)"),
+                "due": f"{part['accounts']:,}",
+                "ARR due": money(part["arr"]),
+                "renewed ARR": "" if renewed is None else money(renewed["expected"]),
+                "80% interval": "" if renewed is None else " to ".join(map(money, renewed["interval"])),
+                "GRR": "" if grr is None else percent(grr["expected"]),
+                "NRR": "" if nrr is None else percent(nrr["expected"]),
+                "overdue": f"{part['overdue_accounts']:,}" if part["overdue_accounts"] else "",
+            }
         )
-    return table
+    return _table(rows, Table(gap=1), (name,), no_wrap=True)
 
 
 def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
-    shown = f"{min(MAXIMUM_ACCOUNTS, len(rows))} of {len(rows):,}; --out FILE writes all of them"
-    title = Text(f"accounts with the largest expected loss ({shown})")
-    table = Table(title=title)
-    for heading in ("account", "CSM", "ARR", "renews", "churn by then", "lost ARR", "expansion by then", "health"):
-        table.add_column(heading, justify="left" if heading in ("account", "CSM", "renews", "health") else "right")
-    for row in rows[:MAXIMUM_ACCOUNTS]:
-        table.add_row(
-            Text(account_label(row["account_id"], row["name"])),
-            Text(row["csm"] or ""),
-            money(row["arr"]),
-            row["renewal_at"] + (" overdue" if row["overdue"] else "") + (" notice given" if row["notice_at"] else ""),
-            percent(row["churn_probability"]) + _MARKS.get(row["method"], ""),
-            money(row["expected_lost_arr"]),
-            percent(row["expansion_probability"]),
-            row["health_band"],
-        )
-    if any(row["method"] in _MARKS for row in rows[:MAXIMUM_ACCOUNTS]):
+    first = rows[:MAXIMUM_ACCOUNTS]
+    count = f"{len(first)} of {len(rows):,}; --out FILE writes all of them"
+    forecast = any(row["churn_probability"] is not None for row in rows)
+    what = "accounts with the largest expected loss" if forecast else "accounts due, largest first"
+    cells = [
+        {
+            "account": Text(account_label(row["account_id"], row["name"])),
+            "CSM": Text(row["csm"] or ""),
+            "ARR": money(row["arr"]),
+            "renews": row["renewal_at"]
+            + (" overdue" if row["overdue"] else "")
+            + (" notice given" if row["notice_at"] else ""),
+            "churn by then": _share(row["churn_probability"], forecast) + _MARKS.get(row["method"], ""),
+            "lost ARR": money(row["expected_lost_arr"]) if forecast else "",
+            "expansion by then": _share(row["expansion_probability"], forecast),
+            "health": row["health_band"].replace("_", " "),
+        }
+        for row in first
+    ]
+    table = _table(cells, Table(title=Text(f"{what} ({count})")), ("account", "CSM", "renews", "health"))
+    if any(row["method"] in _MARKS for row in first):
         table.caption = Text("* with the renewal model", style="dim")
+    return table
+
+
+def _share(value: float | None, forecast: bool) -> str:
+    return percent(value) if forecast else ""
+
+
+def _table(rows: Sequence[Mapping[str, Any]], table: Table, left: Sequence[str], no_wrap: bool = False) -> Table:
+    """Fill a table with the columns that have a value in some row."""
+    columns = [name for name in (rows[0] if rows else ()) if any(str(row[name]) for row in rows)]
+    for name in columns:
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=no_wrap)
+    for row in rows:
+        table.add_row(*(row[name] for name in columns))
     return table
 
 

@@ -39,7 +39,7 @@ DISAGREEMENTS = {
 }  # fmt: skip
 RISKS = {
     **_ACCOUNT, "arr": "ARR", "health_score": "health", "health_band": "band",
-    "churn_probability": "churn", "days_to_renewal": "renews", "due": "act by", "by": "who", "warnings": "why",
+    "churn_probability": "churn", "days_to_renewal": "renews", "due": "act by", "by": "who", "why": "why",
     "play": "play", "work": "work",
 }  # fmt: skip
 EXPANSIONS = {
@@ -58,7 +58,7 @@ VIEWS = {
 }
 """The tables that have a command, with their columns."""
 _MONEY, _SHARES = {"arr"}, {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
-_WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by", "find_out", "withdrawn"}
+_WIDE = {"why", "play", "signs", "alerts", "missed", "act", "closed_by", "find_out", "withdrawn"}
 _FOLDED = _WIDE | {"name"}
 """Columns that take several lines where space is short. The name always stays next to the account."""
 _AGREEMENT = {"agree": "agrees", "model_worse": "worse", "model_better": "better"}
@@ -66,7 +66,7 @@ _AGREEMENT = {"agree": "agrees", "model_worse": "worse", "model_better": "better
 _INDENT = 4
 """Indentation of what is printed below a row."""
 _LABEL_WIDTH = 8
-_CODES = {"warnings", "signs", "closed_by", "find_out", "weakest", "by", "work"}
+_CODES = {"signs", "closed_by", "find_out", "weakest", "by", "work"}
 
 
 def print_rule_table(board: pd.DataFrame, columns: Mapping[str, str], title: str, console: Console) -> None:

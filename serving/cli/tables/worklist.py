@@ -31,11 +31,13 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     table = Table(gap=1)
     churn = f"churn {payload['horizon_days']}d"
     wide = console.width >= WIDE_TERMINAL
-    headings: tuple[str, ...] = ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by")
-    headings += ("who", "what") if wide else ()
+    # Without a model there is no risk to show.
+    risk = any(item["churn_probability"] is not None for item in payload["accounts"])
+    headings: tuple[str, ...] = ("", "account", "CSM", "ARR", *((churn, "ARR at risk") if risk else ()))
+    headings += ("renews", "act by", *(("who", "why", "what") if wide else ()))
     for heading in headings:
         right = heading in ("", "ARR", churn, "ARR at risk")
-        width = {"account": 12, "what": 24, "CSM": 8}.get(heading)
+        width = {"account": 12, "why": 20, "what": 24, "CSM": 8}.get(heading)
         table.add_column(heading, justify="right" if right else "left", no_wrap=width is None, min_width=width)
     for item in payload["accounts"]:
         play = item["play"]
@@ -45,11 +47,10 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
             Text(account_label(item["account_id"], item["name"])),
             Text(item["csm"] or ""),
             money(item["arr"]),
-            percent(item["churn_probability"]),
-            money(item["arr_at_risk"]),
+            *([percent(item["churn_probability"]), money(item["arr_at_risk"])] if risk else []),
             item["renewal_at"] or "",
             "" if play is None else play["due"] + (" overdue" if item["overdue"] else ""),
-            *(["" if play is None else play["who"], Text(act)] if wide else []),
+            *(["" if play is None else play["who"], Text(item["why"] or ""), Text(act)] if wide else []),
         )
     console.print(table)
     actions = [

@@ -257,3 +257,16 @@ def test_shipped_rubric_matches_its_specification() -> None:
 def test_unknown_rubrics_list_the_available_ones() -> None:
     with pytest.raises(RubricError, match="there is no rubric astrology\nExpected: one of adoption-engagement-business-relationship, five-dim"):
         load_rubric("astrology")
+
+
+def test_what_lowers_a_score_is_what_it_lacks() -> None:
+    frame = _portfolio(dict(_table(WHOLE)[["signal", "value"]].itertuples(index=False)))
+    scores = FIVE.score(frame)
+    parts = scores.breakdown(0)
+    lost = (parts["weight"] - parts["adds"]).sort_values(ascending=False, kind="stable")
+    lost = lost[lost > 0]
+    named = scores.lowering(0, 99)
+    assert [name for name, _ in named] == list(parts.loc[lost.index, "signal"])
+    assert lost.sum() == pytest.approx(100 - scores.score.iloc[0], abs=0.05)
+    assert dict(named) == dict(parts.loc[lost.index, ["signal", "value"]].itertuples(index=False))
+    assert scores.lowering(0, 2, without=[named[0][0]]) == named[1:3]

@@ -17,6 +17,7 @@ from features.snapshots.snapshot import snapshot
 from features.sources.base import Source
 from features.sources.cutoff import cutoff_of
 from features.sources.open_source import open_source
+from features.sources.spreadsheet import open_spreadsheet
 from features.utils.dates import Grid
 from tests.features.sources.spreadsheet.workbook_writer import write_workbook
 
@@ -33,6 +34,38 @@ def _file(folder: Path, text: str, name: str = "customers-2026-09-30.csv") -> st
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return str(path)
+
+
+def _count_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    reads: list[Path] = []
+    original = open_spreadsheet.read_sheets
+
+    def counted(address: Any) -> Any:
+        reads.append(address.path)
+        return original(address)
+
+    monkeypatch.setattr(open_spreadsheet, "read_sheets", counted)
+    return reads
+
+
+def test_a_sheet_is_read_once_for_its_date_and_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, path = _count_reads(monkeypatch), _file(tmp_path, SHEET)
+    assert cutoff_of(path, None) == AS_OF
+    assert len(open_source(path).tables["accounts"].to_pyarrow()) == 3
+    assert len(reads) == 1
+    # It is not kept after it was opened, and a changed file is read again.
+    cutoff_of(path, None)
+    _file(tmp_path, SHEET.replace("Contoso,", "Tailspin,") + "Litware,1k,,,,,,,,,,\n")
+    assert len(open_source(path).tables["accounts"].to_pyarrow()) == 4
+    assert len(reads) == 3
+
+
+def test_a_large_sheet_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, path = _count_reads(monkeypatch), _file(tmp_path, SHEET)
+    monkeypatch.setattr(open_spreadsheet, "MAX_REMEMBERED", 3 * 12 - 1)
+    cutoff_of(path, None)
+    open_source(path)
+    assert len(reads) == 2
 
 
 def _open(folder: Path, text: str, options: str = "") -> Source:
@@ -63,7 +96,7 @@ def test_values_of_today_become_the_features_of_the_same_meaning(tmp_path: Path)
 def test_nothing_else_is_known_about_the_accounts(tmp_path: Path) -> None:
     rows = _features(_open(tmp_path, SHEET))
     known = {name for name in CATALOGUE if rows[name].notna().any()}
-    stated = {"usage.active_users_28d", "usage.days_since_last", "usage.seats_used_share", "engagement.days_since_meeting", "engagement.days_since_last",
+    stated = {"usage.active_users_28d", "usage.days_since_last", "usage.seats_used_share", "engagement.days_since_meeting",
               "support.open_tickets", "outcomes.nps_last", "outcomes.nps_age_days", "relationship.champions_left_91d"}  # fmt: skip
     contract = {"arr", "tenure_days", "days_since_start", "seats", "arr_per_seat", "days_to_renewal", "renewal_overdue", "products"}
     assert known == stated | {f"contract.{name}" for name in contract}
