@@ -13,9 +13,9 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.errors import BadRequest
+from features.utils.formatting import CURRENCY_VARIABLE
 from features.utils.validation_errors import first_validation_error
 
-CURRENCY_VARIABLE = "RENEWCAST_CURRENCY"
 TRIALS_VARIABLE = "RENEWCAST_TRIALS"
 PAUSED_ARR_VARIABLE = "RENEWCAST_PAUSED_ARR"
 
@@ -46,7 +46,8 @@ class SubscriptionSettings(BaseSettings):
 
     Parameters
     ----------
-    currency : the code of the base currency, in which ARR is reported and orders are given; empty if not set.
+    currency : the code of the base currency, in which ARR is reported and orders are given; empty if not set. Amounts
+        in pages, terminals and reports are shown with it (`features.utils.formatting.money`).
     trials : whether accounts with only trials count as active.
     paused_arr : the share of the ARR of paused subscriptions that counts.
     """

@@ -15,7 +15,7 @@ import ibis
 
 from features.contract.current_contract import VARIABLE, current_tables, event_tables
 from features.contract.schema import ID_LIMIT, KIND_WORDS, TABLES, Column, TableSchema
-from features.contract.settings import CURRENCY_VARIABLE, subscription_settings
+from features.contract.settings import subscription_settings
 from features.errors import SignalsError
 from features.signals.casting import (
     END_YEAR,
@@ -45,6 +45,7 @@ from features.sources.base import Source
 from features.sources.engine import CUTOFF, error_types, fetch, is_embedded, set_cutoff
 from features.utils.dates import to_iso
 from features.utils.engine_errors import describe_error
+from features.utils.formatting import CURRENCY_VARIABLE
 
 MAX_VALUE = 1e12
 """Maximum of amounts, quantities and seats; larger values would make sums inexact."""

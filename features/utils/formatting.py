@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from datetime import date, datetime
 
 from features.errors import AccountCandidate
 
 UNKNOWN = "–"
+NO_BREAK_SPACE = "\u00a0"
 MINUS = "−"
 
 
-def money(value: float | None) -> str:
-    """Format an amount in whole units of the signals' currency, with commas: 1,204,000."""
-    return number(value)
+CURRENCY_VARIABLE = "RENEWCAST_CURRENCY"
+"""The environment variable with the code of the base currency, in which all amounts are shown."""
+SIGNS = {
+    "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "ILS": "₪", "NGN": "₦", "PHP": "₱",
+    "TRY": "₺", "UAH": "₴", "VND": "₫",
+}  # fmt: skip
+"""Signs of currencies. The others are named by their codes, since a sign such as kr is that of several."""
+
+
+def money(value: float | None, digits: int = 0) -> str:
+    """Format an amount in whole units, or with decimals, in the base currency: $1,204,000, CHF 1,204,000.
+
+    The currency is that of the setting RENEWCAST_CURRENCY. Without it amounts have no currency: 1,204,000.
+    """
+    return _with_currency(number(value, digits))
 
 
 def short_money(value: float | None) -> str:
-    """Format an amount with three digits: 1.20M, 48.2k, 950."""
+    """Format an amount with three digits, in the base currency as `money` does: $1.20M, 48.2k, 950."""
+    return _with_currency(_three_digits(value))
+
+
+def signed_money(value: float | None) -> str:
+    """Format a change of an amount with its sign, in the base currency: +$1,204, −$300."""
+    return _with_currency(signed(value, 0))
+
+
+def _with_currency(text: str) -> str:
+    code = os.environ.get(CURRENCY_VARIABLE, "").strip().upper()
+    if text == UNKNOWN or not (len(code) == 3 and code.isascii() and code.isalpha()):
+        return text
+    mark = text[0] if text[0] in (MINUS, "+", "±") else ""
+    # The space does not break, so that a code stays with its amount.
+    return f"{mark}{SIGNS.get(code, code + NO_BREAK_SPACE)}{text[len(mark) :]}"
+
+
+def _three_digits(value: float | None) -> str:
     if _is_missing(value):
         return UNKNOWN
     assert value is not None
@@ -82,7 +114,9 @@ def in_unit(value: float | None, unit: str) -> str:
     match unit:
         case "share":
             return percent(value)
-        case "currency" | "accounts":
+        case "currency":
+            return money(value)
+        case "accounts":
             return number(value)
         case "days":
             return UNKNOWN if _is_missing(value) else f"{number(value)} days"

@@ -9,6 +9,8 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from features.utils.formatting import money
+
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
@@ -80,7 +82,7 @@ def value_words(value: float | str | None, unit: str, words: str = "") -> str:
     if unit == "yes or no":
         return "yes" if value >= 0.5 else "no"
     if unit == "currency":
-        return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:,.2f}"
+        return money(value, 0 if abs(value) >= 100 or value == round(value) else 2)
     if unit == "points" or unit.startswith("more "):
         return f"{'+' if value > 0 else ''}{number_words(value)}"
     if unit.startswith("of "):

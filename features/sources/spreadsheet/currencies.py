@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from features.contract.settings import CURRENCY_VARIABLE, subscription_settings
+from features.contract.settings import subscription_settings
 from features.errors import SignalsError
 from features.sources.spreadsheet import values
 from features.sources.spreadsheet.layout import Table
 from features.sources.spreadsheet.workbook import Cell
+from features.utils.formatting import CURRENCY_VARIABLE
 
 _SIGNS = {
     "$": "USD CAD AUD NZD SGD HKD MXN BRL CLP COP ARS TWD",

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import account_label, count_of, money, number, percent, signed
+from features.utils.formatting import account_label, count_of, money, number, percent, signed_money
 from models.renewals.past_forecasts import PastForecasts
 from serving.renewals.forecast import DIVISIONS
 from serving.renewals.schemas import BACKTEST_FIGURES
@@ -168,7 +168,7 @@ def _print_bridge(bridge: Mapping[str, Any] | None, console: Console) -> None:
     outside = {"not_due": "not due in the period", "overdue": "overdue", "not_forecast": "not forecast"}
     less = "".join(f", less {money(bridge[name])} {label}" for name, label in outside.items() if round(bridge[name]))
     whole = f"ARR at risk within {bridge['horizon_days']} days, whole portfolio: {money(bridge['arr_at_risk'])}"
-    until = f"{signed(bridge['until_renewal'], 0)} for extending the horizon to the renewal"
+    until = f"{signed_money(bridge['until_renewal'])} for extending the horizon to the renewal"
     console.print(f"{whole}{less}, {until}: {money(bridge['expected_lost_arr'])} lost ARR")
 
 

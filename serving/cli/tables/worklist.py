@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table, labeled_rows, one_line
-from features.utils.formatting import account_label, money, percent, signed
+from features.utils.formatting import account_label, money, percent, signed, signed_money
 from serving.worklist.effects import effect_sources
 
 WIDE_TERMINAL = 110
@@ -125,6 +125,6 @@ def _print_reached(payload: Mapping[str, Any], console: Console) -> None:
     if saved["worklist"] is not None:
         more = saved["worklist"] - saved["by_health_score"]
         console.print(
-            f"expected to be saved: {money(saved['worklist'])} ({effect_sources(payload)}), {signed(more, 0)} "
+            f"expected to be saved: {money(saved['worklist'])} ({effect_sources(payload)}), {signed_money(more)} "
             "compared with ranking by health score alone"
         )

@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.contract.settings import CURRENCY_VARIABLE, PAUSED_ARR_VARIABLE, TRIALS_VARIABLE
+from features.contract.settings import PAUSED_ARR_VARIABLE, TRIALS_VARIABLE
 from features.errors import BadRequest, SignalsError
 from features.revenue.account_history import account_rows
 from features.revenue.arr import facts, movements
 from features.signals.signals import OpenSignals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
+from features.utils.formatting import CURRENCY_VARIABLE
 from training.dataset.labels import label
 
 RATES = [

@@ -14,6 +14,7 @@ from features.utils.formatting import (
     UNKNOWN,
     and_list,
     days_ahead,
+    format_as,
     in_unit,
     interval_text,
     money,
@@ -21,6 +22,7 @@ from features.utils.formatting import (
     percent,
     short_money,
     signed,
+    signed_money,
     significant,
     whole_days,
 )
@@ -75,3 +77,37 @@ def test_bounds_of_an_interval_keep_their_signs_apart() -> None:
 
 def test_names_are_joined_by_commas_and_an_and() -> None:
     assert [and_list(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("", ["1,204,000", "1.20M", "−300", "+300", "±0", "950"]),
+        ("usd", ["$1,204,000", "$1.20M", "−$300", "+$300", "±$0", "$950"]),
+        ("EUR", ["€1,204,000", "€1.20M", "−€300", "+€300", "±€0", "€950"]),
+        (
+            "CHF",
+            ["CHF\u00a01,204,000", "CHF\u00a01.20M", "−CHF\u00a0300", "+CHF\u00a0300", "±CHF\u00a00", "CHF\u00a0950"],
+        ),
+    ],
+)
+def test_amounts_have_the_currency_of_the_setting(monkeypatch: pytest.MonkeyPatch, code: str, shown: list[str]) -> None:
+    monkeypatch.setenv("RENEWCAST_CURRENCY", code)
+    texts = [
+        money(1_204_000),
+        short_money(1_204_000),
+        money(-300),
+        signed_money(300),
+        signed_money(0.2),
+        in_unit(950, "currency"),
+    ]
+    assert texts == shown
+    assert money(None) == short_money(None) == signed_money(None) == UNKNOWN
+    assert in_unit(950, "accounts") == "950"
+    assert format_as(950, "money") == shown[5]
+
+
+@pytest.mark.parametrize("code", ["EURO", "€", "1", " "])
+def test_what_is_no_code_of_a_currency_is_not_shown(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setenv("RENEWCAST_CURRENCY", code)
+    assert money(950) == "950"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from features.contract.settings import CURRENCY_VARIABLE
 from features.errors import SignalsError
 from features.sources.open_source import open_source
+from features.utils.formatting import CURRENCY_VARIABLE
 
 
 def _file(folder: Path, text: str, name: str = "customers-2026-09-30.csv") -> str:
