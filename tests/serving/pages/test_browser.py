@@ -64,10 +64,14 @@ def test_sorting_and_filtering_work_with_the_keyboard(live: str, visit: Visiting
     there.page.keyboard.press("Enter")
     there.page.wait_for_url("**sort=health**")
     assert there.page.locator("th[aria-sort=ascending]").inner_text().startswith("Health")
-    there.page.locator("#csm").focus()
+    there.page.locator(".book-form summary").focus()
+    there.page.keyboard.press("Enter")
+    there.page.locator("#filter-csm").focus()
     there.page.keyboard.press("ArrowDown")
+    there.page.locator(".book-form button").focus()
+    there.page.keyboard.press("Enter")
     there.page.wait_for_url("**csm=**")
-    chosen = there.page.locator("#csm").input_value()
+    chosen = there.page.locator("#filter-csm").input_value()
     assert set(there.page.locator("td[data-label=CSM]").all_inner_texts()) == {chosen}
     assert "sort=health" in there.page.url
     there.page.locator("#q").fill("half")
@@ -106,8 +110,9 @@ def test_choosing_a_date_works_with_the_keyboard_and_links_to_a_review(live: str
 def test_pages_work_without_scripts(live: str, visit: Visiting) -> None:
     there = visit(live, java_script_enabled=False)
     there.open("/")
-    there.page.locator("#health").select_option("insufficient_data")
-    there.page.get_by_role("button", name="Apply").click()
+    there.page.locator(".book-form summary").click()
+    there.page.locator("#filter-health").select_option("insufficient_data")
+    there.page.locator(".book-form").get_by_role("button", name="Apply").click()
     assert "health=insufficient_data" in there.page.url
 
 
