@@ -128,7 +128,7 @@ def get_interventions(store: StoreDep, query: Annotated[InterventionsQuery, Quer
 
 
 @router.get(
-    "/v1/interventions/results",
+    "/v1/interventions:results",
     summary="Get the results of interventions",
     operation_id="getInterventionResults",
     response_model=InterventionResults,

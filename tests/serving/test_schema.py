@@ -28,7 +28,12 @@ CONFIG: dict[str, Any] = {
         {
             "include-operation-id": "createPredictions",
             "checks": {"negative_data_rejection": {"expected-statuses": ["200", "4xx"]}},
-        }
+        },
+        # Its If-Match is optional in the schema, so that a request without it gets 428.
+        {
+            "include-operation-id": "changeIntervention",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "422", "428"]}},
+        },
     ],
 }
 # Only its description is taken, so that the operations are known before there is a home.

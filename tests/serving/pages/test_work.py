@@ -95,7 +95,7 @@ def test_the_journey_of_one_play_from_the_worklist_to_its_result(people: dict[st
     assert "Ada" in history
     assert "back on Monday" in history
     assert "Done" in text_of(ada.get(href).text)
-    results = ada.get("/v1/interventions/results", headers={"Accept": "application/json"}).json()
+    results = ada.get("/v1/interventions:results", headers={"Accept": "application/json"}).json()
     displayed = text_of(ada.get("/interventions").text)
     for each in results["by_play"]:
         assert f"{each['play'].replace('_', ' ')} {each['open']} {each['saved']} {each['lost']} {each['no_effect']} unknown {each['why_unknown']}" in displayed

@@ -249,7 +249,7 @@ def test_an_alerted_account_leaves_the_list_of_alerts_while_a_play_runs(client: 
     assert change(client, key, 1, {"result": "saved"}).status_code == 200
     back = client.get("/v1/alerts/active").json()
     assert (back["suppressed_accounts"], len(back["accounts"])) == (0, len(before["accounts"]))
-    results = client.get("/v1/interventions/results").json()
+    results = client.get("/v1/interventions:results").json()
     InterventionResults.model_validate(results, strict=True)
     worked = {each["code"]: each for each in results["by_alert"]}
     assert all(worked[key.partition(":")[0]]["saved"] == 1 for key in keys)
