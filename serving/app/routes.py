@@ -8,6 +8,7 @@ from serving.pages import interventions as interventions_page
 from serving.pages import renewals as renewals_page
 from serving.pages import reviews as review
 from serving.pages import worklist as worklist_page
+from serving.pages.exports.routes import export_routes
 from serving.routers import (
     accounts,
     alerts,
@@ -37,3 +38,17 @@ ROUTES = [
     )
     for route in part.router.routes
 ]
+PAGES = (
+    portfolio,
+    cohorts,
+    account_reports,
+    account,
+    model_card,
+    renewals_page,
+    worklist_page,
+    review,
+    alerts_page,
+    interventions_page,
+)
+"""The pages with exports, in the order of their routes."""
+ROUTES += [route for page in PAGES for route in export_routes(page.router.routes)]

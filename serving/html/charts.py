@@ -84,6 +84,53 @@ def weekly_health_chart(weeks: Sequence[Mapping[str, Any]]) -> Markup:
     )
 
 
+def probability_trend_chart(points: Sequence[Mapping[str, Any]]) -> Markup:
+    """Draw the published probabilities of an account: churn with its interval, and expansion. Unknown values are gaps.
+
+    Parameters
+    ----------
+    points : as_of (ISO), churn (probability, interval) and expansion (probability) for each date.
+    """
+    rows: list[dict[str, Any]] = []
+    for point in points:
+        low, high = point["churn"]["interval"] or (None, None)
+        rows.append(
+            {"date": point["as_of"], "target": "churn", "p": point["churn"]["probability"], "low": low, "high": high}
+        )
+        rows.append({"date": point["as_of"], "target": "expansion", "p": point["expansion"]["probability"]})
+    color = {
+        "field": "target",
+        "type": "nominal",
+        "scale": {"domain": ["churn", "expansion"], "range": ["var(--bad)", "var(--good)"]},
+    }
+    x_axis = {
+        "field": "date",
+        "type": "temporal",
+        "axis": {"title": None, "format": "%-d %b", "tickCount": 6, "grid": False},
+    }
+    y_axis = {"type": "quantitative", "axis": {"title": "Probability", "format": ".0%", "tickCount": 5}}
+    return draw_svg(
+        {
+            "width": 600,
+            "height": 190,
+            "data": {"values": rows},
+            "encoding": {"x": x_axis, "color": color},
+            "layer": [
+                {
+                    "mark": {"type": "area", "opacity": 0.18},
+                    "encoding": {"y": {**y_axis, "field": "low"}, "y2": {"field": "high"}},
+                },
+                {
+                    "mark": {"type": "line", "strokeWidth": 2, "point": True},
+                    "encoding": {"y": {**y_axis, "field": "p"}},
+                },
+            ],
+        },
+        "Published probabilities of churn, with its 80% interval, and of expansion",
+        CHART_CONFIG,
+    )
+
+
 def reliability_chart(bins: Sequence[Mapping[str, Any]], target: str) -> Markup:
     """Draw observed against predicted rates, with intervals and the line of perfect calibration.
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from features.utils import formatting
 from models.predictions.target_predictions import WHY_NOT_SCORED
 from serving.html import prose
 from serving.html.assets import static
+from serving.html.exports import PageExports, export_href, export_response, requested_export
 from serving.html.links import account_href, json_href, report_href, with_query
 from serving.html.navigation import CARRIED, SECTIONS
 
@@ -52,23 +54,26 @@ def render_page(
     title: str,
     section: str = "",
     status: int = 200,
+    exports: Callable[[Mapping[str, Any]], PageExports] | None = None,
     **shown: Any,
-) -> HTMLResponse:
-    """Render a page.
+) -> Response:
+    """Render a page, or the export of it that the request asks for.
 
     Parameters
     ----------
     template : a file in ``serving/html/templates`` that extends base.html.
     title : the text of the window title and the main heading.
     section : the name of its entry in `serving.html.navigation`.
+    exports : returns the exports of the page from the variables of its template.
     shown : the variables of the template. ``query`` is the query string that links between pages carry; by default
         the parameters `CARRIED` of the request.
     """
+    if exports is not None and (wanted := requested_export(request)) is not None:
+        return export_response(exports(shown), *wanted)
     caller = getattr(request.state, "caller", None)
     carried = with_query("", {name: request.query_params.get(name) for name in CARRIED})
-    return HTMLResponse(
-        render_template(template, title=title, section=section, caller=caller, **{"query": carried, **shown}), status
-    )
+    context = {"query": carried, "export": None if exports is None else partial(export_href, request), **shown}
+    return HTMLResponse(render_template(template, title=title, section=section, caller=caller, **context), status)
 
 
 def render_template(template: str, **shown: Any) -> str:

@@ -31,6 +31,7 @@ from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.account_params import AccountInPath, AccountPageQuery, AccountQuery, requested_account
 from serving.pages.account_trend import trend_section
+from serving.pages.exports.details import account_exports
 from serving.pages.filter_bar import carried_query
 from serving.pages.interventions import conflict_page
 from serving.pages.snapshot_context import (
@@ -102,6 +103,7 @@ def get_account_page(
         store,
         everyone,
         "account.html",
+        exports=account_exports,
         title=people["name"] or account,
         section="portfolio",
         prediction=prediction,

@@ -18,6 +18,7 @@ from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
 from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
+from serving.pages.exports.details import report_exports
 from serving.pages.filter_bar import carried_query
 from serving.portfolio.account_search import account_by_name
 from serving.schemas.account_filter import PageFilter
@@ -77,6 +78,7 @@ def _page(
     return render_page(
         request,
         "report_page.html",
+        exports=report_exports,
         title=f"{kind}: {report['name'] or report['account_id']}",
         section="portfolio",
         report=report,

@@ -9,9 +9,11 @@ from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from models.rules.alerts import ALERT_CODES, AlertCode
+from serving.html.exports import page_limit
 from serving.html.links import with_query
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.pages.exports.work import alerts_exports
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import account_people, snapshot_dates
 from serving.pages.work_forms import (
@@ -51,7 +53,9 @@ def get_alerts_page(
         return redirect
     selection = select_accounts(scored, asked)
     suppressed = asked.show == "suppressed"
-    found = published_alerts(scored, store, SHOWN, selection, asked.code, asked.show == "new", suppressed)
+    found = published_alerts(
+        scored, store, page_limit(request, SHOWN), selection, asked.code, asked.show == "new", suppressed
+    )
     running: dict[str, list[dict[str, Any]]] = {}
     if suppressed:
         with store.read() as connection:
@@ -65,6 +69,7 @@ def get_alerts_page(
         store,
         account_people(scored),
         "alerts.html",
+        exports=alerts_exports,
         title="Alerts",
         section="alerts",
         found=found,

@@ -12,6 +12,7 @@ from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
+from serving.pages.exports.lists import cohorts_exports
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import account_people, snapshot_dates
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
@@ -62,6 +63,7 @@ def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[Coho
     page = render_page(
         request,
         "cohorts.html",
+        exports=cohorts_exports,
         title="Cohorts",
         section="portfolio",
         shown=QUARTERS,

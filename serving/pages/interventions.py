@@ -13,9 +13,11 @@ from starlette.responses import Response
 from features.errors import BadRequest, RenewcastError
 from serving.common.errors import InterventionChanged
 from serving.common.json_logs import error_location, log_event
+from serving.html.exports import page_limit
 from serving.html.links import with_query
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.pages.exports.work import interventions_exports
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import account_people
 from serving.pages.work_forms import (
@@ -70,7 +72,7 @@ def get_interventions_page(
     selection, people = select_accounts(scored, asked), account_people(scored)
     wanted = None if asked.state == "all" else asked.state
     with store.read() as connection:
-        found = list_interventions(connection, None, wanted, asked.assignee, SHOWN, selection.ids)
+        found = list_interventions(connection, None, wanted, asked.assignee, page_limit(request, SHOWN), selection.ids)
         every = list_interventions(connection, limit=SHOWN * 5)["data"]
     others: dict[str, object] = {"assignee": asked.assignee, "state": None if asked.state == "open" else asked.state}
     page = render_with_message(
@@ -78,6 +80,7 @@ def get_interventions_page(
         store,
         people,
         "interventions.html",
+        exports=interventions_exports,
         title="Interventions",
         section="interventions",
         found=found,

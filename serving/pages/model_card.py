@@ -15,6 +15,7 @@ from serving.html.assets import assets
 from serving.html.templates import render_page, render_template
 from serving.http.authentication import require_scope
 from serving.http.dependencies import HomeDep, LiveStateDep
+from serving.pages.exports.details import model_exports
 from serving.portfolio.model_card_markdown import (
     DUE_METRICS,
     DUE_NOTE,
@@ -54,7 +55,14 @@ def get_model_page(request: Request, live: LiveStateDep, home: HomeDep) -> Respo
     latest = None if state.latest is None else format_instant(state.latest.as_of)
     shown = _template_variables(cards)
     return render_page(
-        request, "model_page.html", title="Model", section="model", charts=cached[1], as_of=latest, **shown
+        request,
+        "model_page.html",
+        exports=model_exports,
+        title="Model",
+        section="model",
+        charts=cached[1],
+        as_of=latest,
+        **shown,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -16,6 +16,7 @@ from serving.html.sparklines import axis_maximum, polylines
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.pages.exports.lists import portfolio_exports
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import (
     accounts_off_worklist,
@@ -29,7 +30,6 @@ from serving.portfolio.account_list import (
     PAGE_SIZES,
     AccountList,
     AccountListQuery,
-    AccountPage,
     Division,
     Order,
     health_of_parent,
@@ -96,6 +96,7 @@ def get_portfolio_page(
     page = render_page(
         request,
         "portfolio.html",
+        exports=portfolio_exports,
         title="Portfolio",
         section="portfolio",
         summary=portfolio_of(scored, selection),
@@ -104,6 +105,7 @@ def get_portfolio_page(
         trend=health_trend_chart(scored, selection),
         by=by,
         groups=groups[:GROUPS],
+        every_group=groups,
         more_groups=max(0, len(groups) - GROUPS),
         company_health=by == "parent" and scored.assessment.champion.rubric.rules.parent_health != "own",
         parent_words=PARENT_HEALTH_WORDS,
@@ -111,7 +113,8 @@ def get_portfolio_page(
         divisions={name: DIVISION_NAMES[name] for name in roster.divisions},
         asked=asked,
         found=found,
-        rows=_rows(scored, roster, found, work),
+        rows=_rows(scored, roster, found.rows, work),
+        every_row=lambda: _rows(scored, roster, found.every, work),
         risk_top=axis_maximum(float(roster.frame["high"].quantile(0.98) or 0.0)),
         roster=roster,
         headings=_headings(asked, roster),
@@ -174,13 +177,13 @@ def _headings(asked: AccountListQuery, roster: AccountList) -> list[Heading]:
 
 
 def _rows(
-    scored: ScoredSnapshot, roster: AccountList, found: AccountPage, work: Mapping[str, str]
+    scored: ScoredSnapshot, roster: AccountList, places: Sequence[int], work: Mapping[str, str]
 ) -> list[dict[Any, Any]]:
     judged = scored.assessment.rule_results
-    shown = roster.frame.iloc[found.rows].astype(object)
+    shown = roster.frame.iloc[list(places)].astype(object)
     shown = shown.where(shown.notna(), None)
     rows = []
-    for place, row in zip(found.rows, shown.to_dict("records"), strict=True):
+    for place, row in zip(places, shown.to_dict("records"), strict=True):
         state = work.get(row["account_id"])
         play = None if state else judged.plays[place]
         rows.append(

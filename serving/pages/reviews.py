@@ -23,6 +23,7 @@ from serving.html.assets import static
 from serving.html.templates import render_page, render_template
 from serving.http.authentication import LOCAL_CALLER, require_scope
 from serving.http.dependencies import HomeDep
+from serving.pages.exports.details import reviews_exports
 from serving.schemas.query_params import REVIEW_ID
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -42,6 +43,7 @@ def get_reviews_page(request: Request, home: HomeDep) -> Response:
     return render_page(
         request,
         "reviews.html",
+        exports=reviews_exports,
         title=TITLE,
         section="reviews",
         reviews=list_reviews(home, history),

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from serving.html.links import with_query
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.pages.exports.lists import worklist_exports
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import account_people, snapshot_dates
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
@@ -97,10 +98,12 @@ def get_worklist_page(
         store,
         people,
         "worklist.html",
+        exports=worklist_exports,
         title="Worklist",
         section="worklist",
         worklist=worklist,
         under_way=under_way[:UNDER_WAY_SHOWN],
+        every_under_way=under_way,
         more_under_way=max(len(under_way) - UNDER_WAY_SHOWN, 0),
         people=people,
         last=lambda each: history_text(each["history"][-1]),

@@ -90,12 +90,14 @@ class AccountPage:
     Parameters
     ----------
     rows : row numbers in the assessment.
+    every : those of the matching accounts on all pages, in their order.
     accounts, arr : the number and ARR of the matching accounts on all pages.
     page : the page number, at most that of the last page.
     pages : the number of pages.
     """
 
     rows: list[int]
+    every: list[int]
     accounts: int
     arr: float
     page: int
@@ -271,7 +273,7 @@ class AccountList:
         page = min(query.page, pages)
         shown = rows[(page - 1) * query.size : page * query.size]
         arr = float(np.nansum(self.frame["arr"].to_numpy()[rows]))
-        return AccountPage([int(row) for row in shown], len(rows), arr, page, pages)
+        return AccountPage(shown.tolist(), rows.tolist(), len(rows), arr, page, pages)
 
     def _in_order(self, by: Order, descending: bool) -> RowNumbers:
         name = f"{by} {'down' if descending else 'up'}"

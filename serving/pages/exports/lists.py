@@ -1,0 +1,273 @@
+"""Exports of the pages with lists of accounts: portfolio, worklist, renewals and cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.html.exports import ExportColumn, ExportTable, PageExports
+from serving.pages.exports.columns import ACCOUNT, ARR, CSM, SEGMENT, bridge_table, range_columns
+from serving.pages.exports.work import interventions_table
+
+Shown = Mapping[str, Any]
+
+COUNT = ExportColumn("accounts", "Accounts", "whole")
+GROUP = (
+    COUNT,
+    ARR,
+    ExportColumn("mean_health", "Health", "points"),
+    ExportColumn("mean_churn_probability", "Mean churn risk", "share"),
+    ExportColumn("expected_churned_arr", "ARR at risk", "money"),
+)
+WEEKS = (
+    ExportColumn("date", "Week", "date"),
+    ExportColumn("mean", "Mean health", "points"),
+    ExportColumn("green", "Green", "whole"),
+    ExportColumn("yellow", "Yellow", "whole"),
+    ExportColumn("red", "Red", "whole"),
+)
+ACCOUNTS = (
+    *ACCOUNT,
+    SEGMENT,
+    CSM,
+    ARR,
+    ExportColumn("health_score", "Health", "points", "health"),
+    ExportColumn("health_band", "Health band"),
+    ExportColumn("change_7d", "7-day change", "points", "change"),
+    ExportColumn("churn_probability", "Churn risk", "share", "risk"),
+    ExportColumn("churn_low", "Churn risk, low", "share", "low"),
+    ExportColumn("churn_high", "Churn risk, high", "share", "high"),
+    ExportColumn("churn_band", "Churn band", "text", "risk_band"),
+    ExportColumn("arr_at_risk", "ARR at risk", "money", "loss"),
+    ExportColumn("days_to_renewal", "Days to renewal", "whole", lambda row: _floor(row["renewal"])),
+    ExportColumn("play", "Next step", "text", "act"),
+    ExportColumn("play_who", "Who", "text", "who"),
+    ExportColumn("play_due", "Due", "date", "due"),
+    ExportColumn("play_overdue", "Overdue", "truth", "overdue"),
+    ExportColumn("work", "Status of the play"),
+    ExportColumn("expansion_ready", "Ready for expansion", "truth", "ready"),
+)
+KPIS = (
+    ExportColumn("measure", "KPI code"),
+    ExportColumn("title", "KPI"),
+    ExportColumn("unit", "Unit"),
+    ExportColumn("value", "Trailing 12 months or current", "number"),
+    ExportColumn("quarter", "Last quarter", "number", lambda row: (row.get("quarter") or {}).get("value")),
+    ExportColumn("last", "A year earlier", "number", "last.value"),
+    ExportColumn("target_bound", "Bound of the target", "text", "target.bound"),
+    ExportColumn("target", "Target", "number", "target.value"),
+    ExportColumn("met", "Target met", "truth"),
+    ExportColumn("unknown", "Why it is unknown"),
+)
+PLAN = (
+    ExportColumn("play", "Action", "text", "play.act"),
+    ExportColumn("play_who", "Who", "text", "play.who"),
+    ExportColumn("why", "Reason"),
+    ExportColumn("play_due", "Due", "date", "play.due"),
+    ExportColumn("overdue", "Overdue", "truth"),
+)
+RISK = (
+    ExportColumn("churn_probability", "Churn risk", "share"),
+    ExportColumn("arr_at_risk", "ARR at risk", "money"),
+)
+RENEWAL_AT = ExportColumn("renewal_at", "Renewal", "date")
+WORKLIST = (
+    ExportColumn("rank", "Rank", "whole"),
+    *ACCOUNT,
+    SEGMENT,
+    CSM,
+    *PLAN,
+    RENEWAL_AT,
+    ExportColumn("days_to_renewal", "Days to renewal", "whole"),
+    ExportColumn("health_score", "Health", "points"),
+    ExportColumn("health_band", "Health band"),
+    *RISK,
+    ExportColumn("expected_saved_arr", "Expected saved ARR", "money"),
+)
+RANKINGS = {"worklist": "by this worklist", "by_health_score": "by health score", "at_random": "at random"}
+WORKLIST_BRIDGE = (
+    ("portfolio", "Whole portfolio"),
+    ("other_csms", "minus accounts of other CSMs"),
+    ("other_accounts", "minus accounts outside the filter"),
+    ("under_way", "minus accounts in progress"),
+    ("done", "minus accounts done"),
+    ("snoozed", "minus snoozed accounts"),
+    ("held_out", "minus held-out accounts"),
+    ("no_play", "minus accounts without a play"),
+    ("automated", "minus accounts with an automated play"),
+    ("too_late", "minus accounts too late for a play"),
+    ("not_listed", "minus accounts beyond capacity"),
+    ("listed", "On this worklist"),
+)
+EFFECTS = (
+    ExportColumn("play", "Play"),
+    COUNT,
+    ExportColumn("held_out_accounts", "Held out", "whole"),
+    ExportColumn("uplift", "Uplift", "share", "effect.uplift"),
+    ExportColumn("uplift_low", "Uplift, low", "share", "effect.interval.0"),
+    ExportColumn("uplift_high", "Uplift, high", "share", "effect.interval.1"),
+    ExportColumn("save_rate", "Save rate used", "share"),
+    ExportColumn("why_no_effect", "Why the effect is unknown"),
+)
+DUE = (
+    *ACCOUNT,
+    SEGMENT,
+    CSM,
+    ARR,
+    RENEWAL_AT,
+    ExportColumn("overdue", "Overdue", "truth"),
+    ExportColumn("notice_at", "Notice given", "date"),
+    ExportColumn("health_band", "Health band"),
+    ExportColumn("churn_probability", "Churn by renewal", "share"),
+    ExportColumn("contraction_probability", "Contraction by renewal", "share"),
+    ExportColumn("expansion_probability", "Expansion by renewal", "share"),
+    ExportColumn("expected_lost_arr", "Lost ARR by renewal", "money"),
+    ExportColumn("method", "Method"),
+)
+DUE_FIGURES = (
+    *range_columns("renewed_arr", "Renewed", "money"),
+    *range_columns("lost_arr", "Lost", "money"),
+    *range_columns("contracted_arr", "Contracted", "money"),
+    *range_columns("expanded_arr", "Expanded", "money"),
+    *range_columns("grr", "GRR", "share"),
+    *range_columns("nrr", "NRR", "share"),
+)
+FORECAST = (ExportColumn("figure", "ARR"), *range_columns("amount", "Amount", "money"))
+QUARTERS = (
+    ExportColumn("period", "Quarter"),
+    ExportColumn("arr", "Due", "money"),
+    *range_columns("renewed_arr", "Renewed, forecast", "money"),
+    ExportColumn("renewed_arr_actual", "Renewed, actual", "money", "renewed_arr.happened"),
+    ExportColumn("inside", "Inside the interval", "truth", "renewed_arr.inside"),
+)
+RENEWAL_BRIDGE = (
+    ("arr_at_risk", "ARR at risk of the accounts"),
+    ("not_due", "minus accounts not due in the period"),
+    ("overdue", "minus overdue accounts"),
+    ("not_forecast", "minus accounts due but not forecast"),
+    ("until_renewal", "adjustment: risk until the renewal plus the grace period"),
+    ("expected_lost_arr", "Expected lost ARR in this forecast"),
+)
+LIFETIME = (
+    SEGMENT,
+    COUNT,
+    ExportColumn("lifetime_years", "Mean years", "points"),
+    ExportColumn("value", "Value", "money"),
+)
+LIFETIMES = (
+    *ACCOUNT,
+    ARR,
+    ExportColumn("lifetime_years", "Years", "points"),
+    ExportColumn("value", "Value", "money"),
+    ExportColumn("value_low", "Value, low", "money"),
+    ExportColumn("value_high", "Value, high", "money"),
+)
+
+
+def portfolio_exports(shown: Shown) -> PageExports:
+    """Return the exports of the portfolio page."""
+    summary, by = shown["summary"], shown["by"]
+    bands = [each for each in summary["by_health_band"] if each["accounts"] or each["band"] != "insufficient_data"]
+    use = (
+        ExportColumn("active_users", "Active users, 28 days", "whole", "use.active_users"),
+        ExportColumn("adoption", "Adoption", "share", "use.adoption"),
+        ExportColumn("unused_accounts", "Accounts that do not use it", "whole", "use.unused_accounts"),
+    )
+    group = (ExportColumn("group", shown["divisions"][by]), ExportColumn("name", "Name"), *GROUP)
+    tables = {
+        "bands": lambda: ExportTable("Health by band", (ExportColumn("band", "Band"), *GROUP), bands),
+        "groups": lambda: ExportTable(f"By {by}", (*group, *use) if by == "product" else group, shown["every_group"]),
+        "weeks": lambda: ExportTable("Weekly health", WEEKS, shown["weeks"][::-1]),
+        "accounts": lambda: ExportTable("Accounts", ACCOUNTS, shown["every_row"]()),
+    }
+    if shown["kpis"]:
+        tables["kpis"] = lambda: ExportTable("KPIs", KPIS, shown["kpis"]["measures"])
+    return PageExports(tables, {"health-trend": lambda: shown["trend"]})
+
+
+def worklist_exports(shown: Shown) -> PageExports:
+    """Return the exports of the worklist page."""
+    worklist = shown["worklist"]
+    covered, saved = worklist["reached_arr_at_risk"], worklist["saved_arr"]
+    rankings = [
+        {"ranking": words, "arr_at_risk": covered[key], "saved_arr": saved[key]} for key, words in RANKINGS.items()
+    ]
+    ranking = (
+        ExportColumn("ranking", "Ranked"),
+        ExportColumn("arr_at_risk", "ARR at risk covered", "money"),
+        ExportColumn("saved_arr", "ARR saved", "money"),
+    )
+    bridge = worklist["bridge"]
+    tables = {
+        "worklist": lambda: ExportTable("Worklist", WORKLIST, shown["accounts"]),
+        "rankings": lambda: ExportTable("Rankings", ranking, rankings),
+        "too-late": lambda: ExportTable("Too late", (*ACCOUNT, CSM, ARR, RENEWAL_AT, *RISK), shown["too_late"]),
+    }
+    if shown["every_under_way"]:
+        tables["in-progress"] = lambda: interventions_table("In progress", shown["every_under_way"], shown)
+    if bridge:
+        names = [each for each in WORKLIST_BRIDGE if each[0] in bridge]
+        tables["bridge"] = lambda: bridge_table("Bridge", bridge, names)
+    if worklist["interventions"]["by_play"]:
+        tables["effects"] = lambda: ExportTable("Effects", EFFECTS, worklist["interventions"]["by_play"])
+    return PageExports(tables)
+
+
+def renewals_exports(shown: Shown) -> PageExports:
+    """Return the exports of the renewals page."""
+    forecast, names = shown["forecast"], shown["names"]
+    figures = [{"figure": words, "amount": forecast["whole"][key]} for key, (words, _) in shown["figures"].items()]
+    tables = {
+        "due": lambda: ExportTable("Accounts due", DUE, shown["due"]),
+        "forecast": lambda: ExportTable("Forecast", FORECAST, figures),
+    }
+    for name, title in (("segment", "Segment"), ("csm", "CSM"), ("region", "Region"), ("parent", "Parent company")):
+        if groups := forecast.get(f"by_{name}"):
+            rows = [each for each in groups if each["accounts"]]
+            columns = [ExportColumn(name, title)]
+            if name == "parent":
+                columns.append(ExportColumn("name", "Name", "text", lambda row: names.get(row["parent"])))
+            table = ExportTable(f"By {name}", (*columns, COUNT, ARR, *DUE_FIGURES), rows)
+            tables[f"by-{name}"] = lambda table=table: table  # type: ignore[misc]
+    if bridge := forecast["bridge"]:
+        tables["bridge"] = lambda: bridge_table("Bridge", bridge, RENEWAL_BRIDGE)
+    if backtest := forecast["backtest"]:
+        tables["quarters"] = lambda: ExportTable("Past forecasts", QUARTERS, backtest["quarters"][::-1])
+    return PageExports(tables)
+
+
+def cohorts_exports(shown: Shown) -> PageExports:
+    """Return the exports of the cohorts page."""
+    retention, life = shown["cohorts"]["retention"], shown["cohorts"]["lifetime"]
+    segments = [
+        {**life["by_segment"][name], "segment": name} for name in shown["segments"] if name in life["by_segment"]
+    ]
+    tables = {
+        "lifetime": lambda: ExportTable("Lifetime value", LIFETIME, [*segments, {**life["whole"], "segment": "Total"}]),
+        "accounts": lambda: ExportTable("Lifetime value by account", LIFETIMES, shown["found"]),
+    }
+    if retention:
+        tables["retention"] = lambda: _retention(retention)
+    return PageExports(tables)
+
+
+def _retention(retention: Shown) -> ExportTable:
+    columns = [
+        ExportColumn("cohort", "Start", "text", lambda row: row["cohort"] or "All"),
+        COUNT,
+        ExportColumn("lost", "Lost", "whole"),
+        ExportColumn("arr_start", "ARR at the start", "money"),
+    ]
+    for place, months in enumerate(retention["ages"]):
+        at = f"ages.{place}"
+        columns += [
+            ExportColumn(f"logos_{months}m", f"{months} months", "share", f"{at}.logos"),
+            ExportColumn(f"logos_{months}m_low", f"{months} months, low", "share", f"{at}.low"),
+            ExportColumn(f"logos_{months}m_high", f"{months} months, high", "share", f"{at}.high"),
+            ExportColumn(f"arr_{months}m", f"{months} months, ARR", "share", f"{at}.arr"),
+        ]
+    return ExportTable("Retention", columns, [retention["whole"], *retention["cohorts"][::-1]])
+
+
+def _floor(days: float | None) -> int | None:
+    return None if days is None else int(days // 1)

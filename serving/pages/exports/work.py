@@ -1,0 +1,93 @@
+"""Exports of the work on accounts: alerts, interventions, their results, and what people did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from serving.html.exports import ExportColumn, ExportTable, PageExports
+from serving.pages.exports.columns import ACCOUNT, ARR, CSM
+
+Shown = Mapping[str, Any]
+
+ALERTS = (
+    *ACCOUNT,
+    CSM,
+    ARR,
+    ExportColumn("alerts", "Alerts", "text", lambda row: "; ".join(each["says"] for each in row["alerts"])),
+    ExportColumn("codes", "Alert rules", "text", lambda row: "; ".join(each["code"] for each in row["alerts"])),
+    ExportColumn("play", "Action", "text", "play.act"),
+    ExportColumn("play_who", "Who", "text", "play.who"),
+    ExportColumn("play_due", "Due", "date", "play.due"),
+    ExportColumn("churn_probability", "Churn risk", "share"),
+    ExportColumn("arr_at_risk", "ARR at risk", "money"),
+    ExportColumn("state", "Status of the play"),
+)
+INTERVENTIONS = (
+    ExportColumn("play", "Play"),
+    ExportColumn("state", "State"),
+    ExportColumn("result", "Result"),
+    ExportColumn("assignee", "Assignee"),
+    ExportColumn("started_at", "Started", "date"),
+    ExportColumn("started_by", "Started by"),
+    ExportColumn("closed_at", "Closed", "date"),
+    ExportColumn("snoozed_until", "Snoozed until", "date"),
+)
+COUNTS = tuple(
+    ExportColumn(name, title, "whole")
+    for name, title in (("open", "Open"), ("saved", "Saved"), ("lost", "Lost"), ("no_effect", "No effect"))
+)
+
+
+def alerts_exports(shown: Shown) -> PageExports:
+    """Return the exports of the page of active alerts."""
+    return PageExports({"alerts": lambda: ExportTable("Alerts", ALERTS, shown["found"]["accounts"])})
+
+
+def interventions_exports(shown: Shown) -> PageExports:
+    """Return the exports of the page of interventions."""
+    results = shown["results"] or {"by_play": [], "by_alert": []}
+    plays = (ExportColumn("play", "Play"), *COUNTS, *_rate("save_rate", "Save rate"))
+    raised, suppressed = ExportColumn("raised", "Published", "whole"), ExportColumn("suppressed", "Suppressed", "whole")
+    rules = (ExportColumn("code", "Alert"), raised, suppressed, *COUNTS, *_rate("precision", "Precision"))
+    return PageExports(
+        {
+            "interventions": lambda: interventions_table("Interventions", shown["found"]["data"], shown),
+            "by-play": lambda: ExportTable("Results by play", plays, results["by_play"]),
+            "by-alert": lambda: ExportTable("Precision by alert rule", rules, results["by_alert"]),
+        }
+    )
+
+
+def interventions_table(title: str, rows: Sequence[Shown], shown: Shown) -> ExportTable:
+    """Return interventions as a table, with the names of the accounts and the last action."""
+    people, last = shown["people"], shown["last"]
+    columns = (
+        ExportColumn("id", "Intervention ID"),
+        ExportColumn("account_id", "Account ID"),
+        ExportColumn("name", "Account", "text", lambda row: people.get(row["account_id"], {}).get("name")),
+        *INTERVENTIONS,
+        ExportColumn("last_action", "Last action", "text", last),
+    )
+    return ExportTable(title, columns, rows)
+
+
+def actions_table(entries: Sequence[Shown], text: Callable[[Any], str]) -> ExportTable:
+    """Return what people did for an account, the latest action first."""
+    columns = (
+        ExportColumn("at", "When", "date"),
+        ExportColumn("by", "Who"),
+        ExportColumn("play", "Play"),
+        ExportColumn("action", "What", "text", text),
+        ExportColumn("note", "Note"),
+    )
+    return ExportTable("Actions", columns, entries)
+
+
+def _rate(name: str, title: str) -> tuple[ExportColumn, ...]:
+    return (
+        ExportColumn(name, title, "share", f"{name}.value"),
+        ExportColumn(f"{name}_low", f"{title}, low", "share", f"{name}.interval.0"),
+        ExportColumn(f"{name}_high", f"{title}, high", "share", f"{name}.interval.1"),
+        ExportColumn("why_unknown", "Why it is unknown"),
+    )
