@@ -106,6 +106,7 @@ from serving.cli import (
 )
 from serving.cli import score as score_command
 from serving.cli import worklist as worklist_command
+from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options
 from serving.cli.renewals import forecast
 from training.cli import connect, data, review, runs, snapshots
 
@@ -556,6 +557,7 @@ def _target(name: str) -> Target:
 
 
 @forecasts.command("renewals")
+@filter_options
 def _renewals(
     signals: SignalsArgument,
     as_of: Annotated[
@@ -578,6 +580,7 @@ def _renewals(
     ] = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """Forecast renewals: which accounts are due, and how much ARR will renew, contract, expand and be lost, with 80%
     intervals.
@@ -589,8 +592,12 @@ def _renewals(
     from models.home import current_home
 
     if not backtest:
-        forecast(signals, as_of, period, days, out, engine, as_json)
+        forecast(signals, as_of, period, days, out, engine, as_json, only)
         return
+    if only:
+        raise BadRequest(
+            "the backtest is of all accounts", "--backtest without a filter", f"leave out --{next(iter(only))}"
+        )
     from serving.cli.tables.renewals import print_backtest
     from training.renewals.forecast_backtest import backtest as look_back
 

@@ -20,6 +20,7 @@ from features.utils.cli import (
 )
 from features.utils.progress import subprogress
 from serving.cli.context import assess_signals, open_home_signals, selected_champion
+from serving.cli.filter_options import NO_OPTIONS, Chosen, attributes_from_signals, filter_options, parse_filter
 
 app = typer.Typer()
 
@@ -34,6 +35,7 @@ PeriodName = Annotated[
 
 
 @app.command()
+@filter_options
 def portfolio(
     signals: SignalsArgument,
     as_of: AsOf = None,
@@ -50,6 +52,7 @@ def portfolio(
     out: JsonFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """Show the portfolio's KPIs: retention, churn, health, satisfaction, adoption, renewals and advocates.
 
@@ -62,9 +65,11 @@ def portfolio(
     from models.home import current_home
     from serving.cli.tables.kpi import print_kpis
     from serving.portfolio.account_list import DIVISIONS, AccountList
+    from serving.portfolio.kpi_filter import KpiFilter
     from serving.portfolio.kpi_report import kpi_report
     from serving.portfolio.portfolio_groups import portfolio_groups
     from serving.scoring.score_portfolio import assess_date, champion_horizon
+    from serving.snapshots.account_attributes import AccountAttributes
     from serving.snapshots.sidecars import accounts_document, products_document
 
     division = next((name for name in DIVISIONS if name == by), None)
@@ -77,6 +82,14 @@ def portfolio(
         champion = selected_champion(rubric).for_signals(opened).at(instant)
         rollups, days = current_home().require_own().rollups, champion_horizon(champion)
         found = assess_date(opened, instant, champion, rollups)
+        documents = [make(opened, instant, days) for make in (accounts_document, products_document)]
+        kept, selected, applied = None, None, None
+        if only:
+            if found is None:
+                raise BadRequest("no account is active at this date, so there is nothing to filter", "another --as-of")
+            attributes, chosen = AccountAttributes.of(found, *documents), parse_filter(only)
+            selected, applied = attributes.require(chosen).rows, chosen.applied
+            kept = KpiFilter.of(attributes, chosen)
         payload = kpi_report(
             opened,
             span,
@@ -85,16 +98,18 @@ def portfolio(
             subprogress(tell, 0.6, 1.0),
             frames={} if found is None else {instant: found.frame},
             rollup_folder=rollups,
+            only=kept,
         )
-        documents = (make(opened, instant, days) for make in (accounts_document, products_document))
         roster = None if found is None else AccountList(found, *documents)
-        groups = {name: [] if roster is None else portfolio_groups(roster, name) for name in DIVISIONS}
-        payload |= {"horizon_days": days if "churn" in champion.bundles else None, "groups": groups}
+        groups = {name: [] if roster is None else portfolio_groups(roster, name, selected) for name in DIVISIONS}
+        horizon = days if "churn" in champion.bundles else None
+        payload |= {"horizon_days": horizon, "groups": groups, "filter": applied}
     file = json_file_writer(payload, f"{len(payload['measures'])} measures as of {payload['as_of']}")
     write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console, division), out, file)
 
 
 @app.command()
+@filter_options
 def cohorts(
     signals: SignalsArgument,
     as_of: AsOf = None,
@@ -103,24 +118,38 @@ def cohorts(
     out: JsonFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """Show retention by starting quarter (Kaplan-Meier, in accounts and ARR), and the lifetime and lifetime value that
     follow from the model's churn probabilities."""
-    from features.kpi.cohort_retention import cohorts as retained
+    from features.kpi.cohort_retention import account_lives, retention_of
     from features.sources.cutoff import cutoff_of
+    from features.utils.dates import to_iso
     from serving.cli.tables.kpi import print_cohorts
+    from serving.portfolio.cohorts import retention_of_selected
     from serving.portfolio.lifetime_value import check_parameters, lifetimes
     from serving.scoring.score_portfolio import champion_horizon
+    from serving.snapshots.account_attributes import AccountSelection
 
     check_parameters(margin, years)
     instant, champion = cutoff_of(signals, as_of), selected_champion()
     with progress_bar("reading") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         tell(0.9, "computing cohort retention")
+        lives = account_lives(opened, instant, champion_horizon(champion))
+        if only:
+            attributes, chosen = attributes_from_signals(opened, instant, found, champion), parse_filter(only)
+            selection = attributes.require(chosen)
+            retention, unknown = retention_of_selected(lives, instant, opened.contractual, attributes, chosen)
+        else:
+            selection = AccountSelection.everyone(found)
+            retention, unknown = retention_of(lives, instant, opened.contractual), None
         payload = {
-            "retention": retained(opened, instant, champion_horizon(champion)),
-            "lifetime": lifetimes(found, margin, years),
+            "retention": retention,
+            "retention_unknown": unknown,
+            "lifetime": lifetimes(found, margin, years, selection.rows),
+            "filter": selection.account_filter.applied,
         }
-    retention = payload["retention"]
-    file = json_file_writer(payload, f"{len(retention['cohorts'])} cohorts as of {retention['as_of']}")
+    count = 0 if retention is None else len(retention["cohorts"])
+    file = json_file_writer(payload, f"{count} cohorts as of {to_iso(instant)}")
     write_result(as_json, lambda: payload, lambda console: print_cohorts(payload, console), out, file)

@@ -7,10 +7,18 @@ from pathlib import Path
 from features.utils.cli import progress_bar, write_result
 from features.utils.progress import subprogress
 from serving.cli.context import assess_signals, frame_writer, selected_champion
+from serving.cli.filter_options import NO_OPTIONS, Chosen, select_from_signals
 
 
 def forecast(
-    signals: str, as_of: str | None, period: str | None, days: int | None, out: Path | None, engine: str, as_json: bool
+    signals: str,
+    as_of: str | None,
+    period: str | None,
+    days: int | None,
+    out: Path | None,
+    engine: str,
+    as_json: bool,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """Forecast the contracts that are due and print or write the forecast.
 
@@ -18,6 +26,7 @@ def forecast(
     ----------
     period, days : a quarter or month, or a number of days ahead; 90 days if neither is given.
     out : a file for every account due.
+    only : the options that filter the accounts.
 
     Raises
     ------
@@ -36,7 +45,9 @@ def forecast(
     instant = cutoff_of(signals, as_of)
     asked = forecast_period(instant, period, days)
     with progress_bar("forecasting renewals") as tell:
-        opened, found = assess_signals(signals, instant, engine, selected_champion(), subprogress(tell, 0.0, 0.9))
-        payload = forecast_renewals(found, asked, inputs_from_signals(opened, instant, current_home()))
+        champion = selected_champion()
+        opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
+        selection = select_from_signals(only, opened, instant, found, champion)
+        payload = forecast_renewals(found, asked, inputs_from_signals(opened, instant, current_home()), selection)
     file = frame_writer(accounts_frame(payload))
     write_result(as_json, lambda: payload, lambda console: print_renewals(payload, console), out, file)

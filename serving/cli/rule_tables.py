@@ -11,16 +11,20 @@ import typer
 
 from features.utils.cli import AsJson, AsOf, Engine, OutFile, RubricName, SignalsArgument, progress_bar, write_result
 from serving.cli.context import assess_signals, frame_writer, open_store, selected_champion
+from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_from_signals
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from models.predictions.assessment import Assessment
+    from serving.snapshots.account_attributes import AccountSelection
 
 app = typer.Typer()
 
 
 @app.command()
+@filter_options
 def health(
     signals: SignalsArgument,
     as_of: AsOf = None,
@@ -41,20 +45,27 @@ def health(
     out: OutFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """Show the health scores of all accounts, lowest first, or the calculation of one account's score."""
+    from features.errors import BadRequest
     from models.predictions.account_lookup import find_account
     from models.predictions.payload import account_answer, account_row
     from models.predictions.table_export import plain_rows
     from serving.cli.tables.rules import DISAGREEMENTS, HEALTH, print_account
     from serving.portfolio.rule_tables import disagreements_board, health_board
 
-    found = _assess(signals, as_of, engine, rubric, out)
+    if account is not None and only:
+        raise BadRequest(
+            "--account cannot be combined with a filter", "only one of them", f"leave out --{next(iter(only))}"
+        )
+    found, selection = _assess(signals, as_of, engine, rubric, out, only)
     if account is None and disagreements:
-        _show(found, disagreements_board(found), DISAGREEMENTS, "model and health score disagree", out, as_json)
+        words = "model and health score disagree"
+        _show(found, selection, disagreements_board(found), DISAGREEMENTS, words, out, as_json)
         return
     if account is None:
-        _show(found, health_board(found), HEALTH, "health", out, as_json)
+        _show(found, selection, health_board(found), HEALTH, "health", out, as_json)
         return
     account = find_account(account, found.known_names, found.places)
     row = account_row(found, account)
@@ -78,17 +89,19 @@ def _view(name: str, words: str) -> None:
         out: OutFile = None,
         engine: Engine = "duckdb",
         as_json: AsJson = False,
+        only: Chosen = NO_OPTIONS,
     ) -> None:
         from serving.cli.tables.rules import VIEWS
 
         board, columns = VIEWS[name]
-        found = _assess(signals, as_of, engine, rubric, out)
-        _show(found, board(found), columns, name, out, as_json)
+        found, selection = _assess(signals, as_of, engine, rubric, out, only)
+        _show(found, selection, board(found), columns, name, out, as_json)
 
-    app.command(name, help=words)(command)
+    app.command(name, help=words)(filter_options(command))
 
 
 @app.command()
+@filter_options
 def risks(
     signals: SignalsArgument,
     as_of: AsOf = None,
@@ -102,6 +115,7 @@ def risks(
     out: OutFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """List the accounts that need attention: reasons, play, owner and due date, red and yellow accounts first.
 
@@ -120,20 +134,26 @@ def risks(
         raise BadRequest(
             "--out and --summary cannot be combined", "only one of them", "use --summary --json to save the shares"
         )
+    if summary and only:
+        raise BadRequest(
+            "--summary is of all accounts", "--summary without a filter", f"leave out --{next(iter(only))}"
+        )
     if out is not None:
         from models.predictions.table_export import suffix_of
 
         suffix_of(out)
     instant, store = cutoff_of(signals, as_of), open_store()
     with progress_bar("assessing the portfolio") as tell:
-        opened, found = assess_signals(signals, instant, engine, selected_champion(rubric), tell)
+        champion = selected_champion(rubric)
+        opened, found = assess_signals(signals, instant, engine, champion, tell)
+        selection = select_from_signals(only, opened, instant, found, champion)
         known = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         standing = known.standing(interventions_from_signals(opened, instant), instant)
     if summary:
         payload = {"as_of": format_instant(found.as_of), **plays_summary(found, standing)}
         write_result(as_json, lambda: payload, lambda console: print_summary(payload, console))
     else:
-        _show(found, risks_board(found, standing), RISKS, "risks", out, as_json)
+        _show(found, selection, risks_board(found, standing), RISKS, "risks", out, as_json)
 
 
 _view(
@@ -144,32 +164,56 @@ _view(
 _view("onboarding", "List the accounts in onboarding, the steps that are overdue, and what to do.")
 
 
-def _assess(signals: str, as_of: str | None, engine: str, rubric: str | None, out: Path | None) -> Assessment:
-    """Assess the portfolio by the rules and, if there is one, the champion."""
+def _assess(
+    signals: str, as_of: str | None, engine: str, rubric: str | None, out: Path | None, only: Chosen
+) -> tuple[Assessment, AccountSelection]:
+    """Assess the portfolio by the rules and, if there is one, the champion, and select the accounts of the filter."""
     from features.sources.cutoff import cutoff_of
     from models.predictions.table_export import suffix_of
 
     if out is not None:
         # Check the file type first, since the assessment takes a while.
         suffix_of(out)
+    instant = cutoff_of(signals, as_of)
     with progress_bar("assessing the portfolio") as tell:
-        return assess_signals(signals, cutoff_of(signals, as_of), engine, selected_champion(rubric), tell)[1]
+        champion = selected_champion(rubric)
+        opened, found = assess_signals(signals, instant, engine, champion, tell)
+        return found, select_from_signals(only, opened, instant, found, champion)
 
 
 def _show(
-    found: Assessment, board: pd.DataFrame, columns: Mapping[str, str], what: str, out: Path | None, as_json: bool
+    found: Assessment,
+    selection: AccountSelection,
+    board: pd.DataFrame,
+    columns: Mapping[str, str],
+    what: str,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     from models.predictions.payload import format_instant
     from models.predictions.table_export import plain_rows
+    from serving.cli.tables.applied_filter import print_filter
     from serving.cli.tables.rules import print_rule_table
 
+    if not selection.whole:
+        board = board[[selection.includes(account) for account in board["account_id"]]].reset_index(drop=True)
     at, rubric = format_instant(found.as_of), found.health.rubric.name
     title = f"{what} as of {at}, by {rubric}: {len(board):,} accounts"
-    about = {"as_of": at, "rubric": rubric, "rules": dict(found.rule_results.versions)}
+    about = {
+        "as_of": at,
+        "rubric": rubric,
+        "rules": dict(found.rule_results.versions),
+        "filter": selection.account_filter.applied,
+    }
+
+    def show(console: Console) -> None:
+        print_filter(about, console)
+        print_rule_table(board, columns, title, console)
+
     write_result(
         as_json,
         lambda: about | {"accounts": plain_rows(board)},
-        lambda console: print_rule_table(board, columns, title, console),
+        show,
         out,
         frame_writer(board),
     )

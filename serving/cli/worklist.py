@@ -9,18 +9,17 @@ import typer
 from features.utils.cli import AsJson, AsOf, Engine, OutFile, SignalsArgument, progress_bar, write_result
 from features.utils.progress import subprogress
 from serving.cli.context import assess_signals, frame_writer, open_store, selected_champion
+from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_from_signals
 
 app = typer.Typer()
 
 
 @app.command()
+@filter_options
 def worklist(
     signals: SignalsArgument,
     as_of: AsOf = None,
     capacity: Annotated[int, typer.Option(min=0, help="Number of accounts that the team can work on.")] = 20,
-    csm: Annotated[
-        str | None, typer.Option("--csm", metavar="NAME", help="Show only the accounts of this CSM.")
-    ] = None,
     save_rate: Annotated[
         float | None,
         typer.Option(
@@ -30,6 +29,7 @@ def worklist(
     out: OutFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """List this week's priorities: what to do and by when.
 
@@ -42,9 +42,7 @@ def worklist(
     from models.rules.intervention_table import interventions_from_signals
     from models.uplift.account_effects import read_effects
     from serving.cli.tables.worklist import print_worklist
-    from serving.schemas.account_filter import AccountFilter
     from serving.scoring.score_portfolio import champion_horizon
-    from serving.snapshots.account_attributes import AccountAttributes
     from serving.snapshots.sidecars import accounts_document
     from serving.snapshots.snapshot_files import SnapshotFiles
     from serving.worklist.interventions import read_recorded_until_next
@@ -58,7 +56,7 @@ def worklist(
         store = open_store()
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         accounts = accounts_document(opened, instant, champion_horizon(champion))
-        selection = AccountAttributes.of(found, accounts).require(AccountFilter(csm=csm))
+        selection = select_from_signals(only, opened, instant, found, champion)
         recorded = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         team = WorklistContext(
             accounts["accounts"],

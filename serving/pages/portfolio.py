@@ -35,6 +35,7 @@ from serving.portfolio.account_list import (
     health_of_parent,
     published_account_list,
 )
+from serving.portfolio.kpi_filter import stored_measures
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, published_kpis
 from serving.portfolio.portfolio_groups import NO_GROUP, cached_groups
 from serving.snapshots.account_attributes import portfolio_of, select_accounts
@@ -100,7 +101,7 @@ def get_portfolio_page(
         title="Portfolio",
         section="portfolio",
         summary=portfolio_of(scored, selection),
-        kpis=_kpis(scored) if selection.whole else None,
+        kpis=_kpis(scored, asked),
         weeks=cached_weekly_health(scored, selection),
         trend=health_trend_chart(scored, selection),
         by=by,
@@ -128,12 +129,16 @@ def get_portfolio_page(
     return remember_view(request, page, asked)
 
 
-def _kpis(scored: ScoredSnapshot) -> dict[str, Any] | None:
-    """Return the KPIs of the trailing twelve months; None if none were stored with the snapshot."""
+def _kpis(scored: ScoredSnapshot, asked: AccountListQuery) -> dict[str, Any] | None:
+    """Return the KPIs of the trailing twelve months; None if none were stored with the snapshot.
+
+    ``measures`` is None if they were not stored for the filter.
+    """
     try:
-        return published_kpis(scored, DEFAULT_PERIOD)
+        kpis = published_kpis(scored, DEFAULT_PERIOD)
     except UnknownSnapshot:
         return None
+    return {**kpis, "measures": stored_measures(kpis, asked)} if asked.chosen else kpis
 
 
 class _Links:

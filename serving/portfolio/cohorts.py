@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from serving.portfolio.lifetime_value import LIMIT_YEARS, check_parameters, life
 from serving.schemas.account_filter import EVERYONE, WITHOUT, AccountFilter, AppliedFilter
 from serving.snapshots.account_attributes import (
     TIMELESS,
+    AccountAttributes,
     AccountSelection,
     account_attributes,
     attribute_versions,
@@ -186,11 +188,34 @@ def filtered_retention(
     Parameters
     ----------
     scored : the snapshot.
-    account_filter : the filter. The segment is that of the ARR at the start.
+    account_filter : the filter.
 
     Raises
     ------
     HomeError : a sidecar is not valid.
+    """
+    document = read_sidecar(scored.snapshots, scored.as_of, LIVES)
+    if document is None:
+        return None, NOT_STORED
+    lives, contractual = pd.DataFrame(document["columns"]), document["contractual"]
+    return retention_of_selected(lives, scored.as_of, contractual, account_attributes(scored), account_filter)
+
+
+def retention_of_selected(
+    lives: pd.DataFrame,
+    as_of: datetime,
+    contractual: bool,
+    attributes: AccountAttributes,
+    account_filter: AccountFilter,
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the retention of the accounts that match a filter, or why it is unknown.
+
+    Parameters
+    ----------
+    lives : the rows of `features.kpi.cohort_retention.account_lives`.
+    as_of, contractual : as in `features.kpi.cohort_retention.retention_of`.
+    attributes : what the accounts are filtered by.
+    account_filter : the filter. The segment is that of the ARR at the start.
     """
     # Imported here, since reading published data otherwise needs no query engine.
     from features.kpi.cohort_retention import retention_of
@@ -198,18 +223,11 @@ def filtered_retention(
     chosen = account_filter.chosen
     if lacking := [name for name in chosen if name not in (*TIMELESS, "segment")]:
         return None, f"{lacking[0]} is unknown for accounts that have left"
-    document = read_sidecar(scored.snapshots, scored.as_of, LIVES)
-    if document is None:
-        return None, NOT_STORED
-    lives = pd.DataFrame(document["columns"])
-    known = account_attributes(scored).select(
-        AccountFilter.model_validate({n: chosen[n] for n in TIMELESS if n in chosen})
-    )
+    known = attributes.select(AccountFilter.model_validate({n: chosen[n] for n in TIMELESS if n in chosen}))
     lives = lives[[known.includes(account) for account in lives["account_id"]]]
     if "segment" in chosen:
         start = pd.to_numeric(lives["arr_start"]).to_numpy(dtype=np.float64)
-        wanted = None if chosen["segment"] == WITHOUT else chosen["segment"]
-        lives = lives[equal_to(segment_of(start), wanted)]
+        lives = lives[equal_to(segment_of(start), None if chosen["segment"] == WITHOUT else chosen["segment"])]
     if lives.empty:
         return None, "no matching accounts"
-    return retention_of(lives.reset_index(drop=True), scored.as_of, document["contractual"]), None
+    return retention_of(lives.reset_index(drop=True), as_of, contractual), None

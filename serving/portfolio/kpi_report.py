@@ -30,6 +30,7 @@ from models.health.rubric import Rubric
 from models.peer_groups.segments import ARR_FEATURE, segment_names, segment_of
 from models.rules.kpi_targets import kpi_targets_file, meets_target
 from serving.portfolio.health_kpis import advocates, health_parts
+from serving.portfolio.kpi_filter import KpiFilter
 
 DIVISIONS = ("segment", "csm", "region", "parent")
 PRODUCTS_SHOWN = 50
@@ -44,6 +45,7 @@ def kpi_report(
     progress: Progress = no_progress,
     frames: dict[datetime, pd.DataFrame] | None = None,
     rollup_folder: Path | None = None,
+    only: KpiFilter | None = None,
 ) -> dict[str, Any]:
     """Compute every KPI of a period, as known at its end, with those of the previous period.
 
@@ -55,6 +57,7 @@ def kpi_report(
     active_days : without contracts, an order within this many days makes an account active.
     frames : snapshots with the features of `kpi_features`, by instant. Missing ones are computed and added.
     rollup_folder : the folder of roll-ups of large feeds, as for `features.snapshots.snapshot.snapshot`.
+    only : the accounts that count; None for all. KPIs by product are left out then.
 
     Returns
     -------
@@ -81,12 +84,21 @@ def kpi_report(
     everyone = everyone.assign(parent=everyone["account_id"].map(tops).astype(object))
     held = _with_groups(facts(signals, at, active_days)[["account_id", "arr"]].assign(numerator=0.0), everyone)
     now, last = _with_groups(now, everyone), _with_groups(last, everyone)
+    if only is not None:
+        now, last, held = (only.apply(each) for each in (now, last, held))
     targets = {target.measure: target.over(period.years) for target in kpi_targets_file().targets}
     missing, missing_last = (_missing(signals, span) for span in (period, period.before()))
+    missing_recent = _missing(signals, period_ending(period.end, "quarter"))
+    if only is not None:
+        missing |= only.unknown(past=False)
+        missing_last, missing_recent = (each | only.unknown(past=True) for each in (missing_last, missing_recent))
+        if only.segment is not None:
+            missing, missing_last = (
+                why | _not_by_segment(p) for why, p in zip((missing, missing_last), (now, last), strict=True)
+            )
     sums, sums_last = _sums(now, []), _sums(last, [])
     frame = frames[at]
-    recent = _recent(signals, period, active_days, frame)
-    missing_recent = _missing(signals, period_ending(period.end, "quarter"))
+    recent = _recent(signals, period, active_days, frame, everyone, only)
     return {
         "as_of": to_iso(at),
         "period": _span(period),
@@ -103,9 +115,13 @@ def kpi_report(
             for m in KPIS
         ],
         "by": {division: _groups(division, now, last, (missing, missing_last), held) for division in DIVISIONS}
-        | {"product": _products(signals, period, active_days, missing)},
-        "advocates": [] if frame.empty else advocates(frame, rubric.score(frame), everyone),
+        | {"product": [] if only is not None else _products(signals, period, active_days, missing)},
+        "advocates": [] if frame.empty else _advocates(advocates(frame, rubric.score(frame), everyone), only),
     }
+
+
+def _advocates(accounts: list[dict[str, Any]], only: KpiFilter | None) -> list[dict[str, Any]]:
+    return [each for each in accounts if only is None or each["account_id"] in only.present]
 
 
 def kpi_features(rubric: Rubric) -> Catalogue:
@@ -156,7 +172,14 @@ def _parts(
     return pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
 
 
-def _recent(signals: OpenSignals, period: Period, active_days: int, frame: pd.DataFrame) -> dict[Any, Any] | None:
+def _recent(
+    signals: OpenSignals,
+    period: Period,
+    active_days: int,
+    frame: pd.DataFrame,
+    everyone: pd.DataFrame,
+    only: KpiFilter | None,
+) -> dict[Any, Any] | None:
     """Return the sums of the last quarter of a year; None for other periods."""
     if period.name != "year":
         return None
@@ -164,7 +187,8 @@ def _recent(signals: OpenSignals, period: Period, active_days: int, frame: pd.Da
     components = [period_parts(signals, quarter, period.end, active_days)]
     components.append(instant_parts(signals, frame, quarter, active_days))
     parts = pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
-    return _sums(parts.assign(left_out=parts["numerator"].isna().astype(np.int64)), [])
+    grouped = _with_groups(parts, everyone)
+    return _sums(grouped if only is None else only.apply(grouped), [])
 
 
 def _with_groups(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:

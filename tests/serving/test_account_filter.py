@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from features.utils import formatting as words
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
@@ -196,6 +197,17 @@ def test_pages_show_the_figures_of_the_routes(there: TestClient) -> None:
     work = _json(there, "/v1/worklist", **chosen)
     text = _text(there.get("/worklist", params=chosen, headers=BROWSER).text)
     assert f"On the list {len(work['accounts'])} {work['more_accounts']} more beyond capacity" in text
+
+
+def test_kpis_of_a_year_are_shown_for_one_group_and_otherwise_refer_to_the_command(there: TestClient) -> None:
+    name = _parts(there, "segment")[1]
+    stored = _json(there, "/v1/portfolio/measures")["by"]["segment"]
+    nrr = next(each for group in stored if group["group"] == name for each in group["measures"] if each["measure"] == "nrr")
+    text = _text(there.get("/", params={"segment": name}, headers=BROWSER).text)
+    assert nrr["value"] is not None
+    assert f"Net revenue retention {words.percent(nrr['value'])}" in text.replace("(NRR) ", "")
+    for chosen in ({"segment": name, "risk": "low"}, {"health": "green"}):
+        assert "KPIs of a year include accounts that have left." in _text(there.get("/", params=chosen, headers=BROWSER).text)
 
 
 def test_the_links_carry_every_field_of_the_filter() -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from features.utils.console import Table
 from features.utils.formatting import MINUS, account_label, in_unit, money, number, percent, short_money, signed
+from serving.cli.tables.applied_filter import print_filter
 from serving.portfolio.account_list import Division
 from serving.portfolio.portfolio_groups import NO_GROUP
 
@@ -54,6 +55,7 @@ def print_kpis(payload: Mapping[str, Any], console: Console, by: Division | None
     span = SPANS.get(period["name"], period["name"])
     title = f"portfolio as of {payload['as_of']}: {span} from {period['start']}, compared with the period before"
     parts = console.width >= WIDE_TERMINAL
+    print_filter(payload, console)
     console.print(_kpi_table(payload, title, parts))
     for m in () if parts else payload["measures"]:
         if m["unknown"] is not None:
@@ -223,7 +225,26 @@ def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
     payload : what `renewcast cohorts --json` prints: ``retention`` and ``lifetime``.
     console : the terminal.
     """
+    print_filter(payload, console)
     retention, life = payload["retention"], payload["lifetime"]
+    if retention is None:
+        console.print(Text(f"retention by start quarter: {payload['retention_unknown']}", style="dim"))
+    else:
+        _print_retention(retention, console)
+    title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {percent(life['margin'], 0)}"
+    table = Table(title=Text(title), gap=1)
+    table.add_column("segment")
+    for heading in ("accounts", "mean years", "value"):
+        table.add_column(heading, justify="right")
+    for name, group in (*life["by_segment"].items(), ("all", life["whole"])):
+        years = number(group["lifetime_years"], 1)
+        table.add_row(name, f"{group['accounts']:,}", years, in_unit(group["value"], "currency"))
+    console.print(table)
+    left = f"; unknown for {life['unknown']:,} accounts" if life["unknown"] else ""
+    console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
+
+
+def _print_retention(retention: Mapping[str, Any], console: Console) -> None:
     title = f"accounts (and ARR) retained as of {retention['as_of']}, by start quarter"
     table = Table(title=Text(title), gap=1)
     table.add_column("start")
@@ -241,17 +262,6 @@ def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
     if retention.get("arr_unknown"):
         console.print(Text(f"ARR: {retention['arr_unknown']}", style="dim"))
     console.print(Text(f"assumed: {retention['assumption']}", style="dim"))
-    title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {percent(life['margin'], 0)}"
-    table = Table(title=Text(title), gap=1)
-    table.add_column("segment")
-    for heading in ("accounts", "mean years", "value"):
-        table.add_column(heading, justify="right")
-    for name, group in (*life["by_segment"].items(), ("all", life["whole"])):
-        years = number(group["lifetime_years"], 1)
-        table.add_row(name, f"{group['accounts']:,}", years, in_unit(group["value"], "currency"))
-    console.print(table)
-    left = f"; unknown for {life['unknown']:,} accounts" if life["unknown"] else ""
-    console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
 
 
 def _retention_cell(age: Mapping[str, Any]) -> str:

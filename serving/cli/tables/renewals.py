@@ -11,6 +11,7 @@ from rich.text import Text
 from features.utils.console import Table
 from features.utils.formatting import account_label, count_of, money, number, percent, signed_money
 from models.renewals.past_forecasts import PastForecasts
+from serving.cli.tables.applied_filter import print_filter
 from serving.renewals.forecast import DIVISIONS
 from serving.renewals.schemas import BACKTEST_FIGURES
 
@@ -32,6 +33,7 @@ def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
     payload : the forecast (`serving.renewals.schemas.Renewals`).
     console : the terminal.
     """
+    print_filter(payload, console)
     whole = payload["whole"]
     head = f"renewals of {payload['period']} ({payload['start']} to {payload['end']}) as of {payload['as_of']}"
     console.print(Text(head, style="bold"))

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from features.utils.console import Table, labeled_rows, one_line
 from features.utils.formatting import account_label, money, percent, signed, signed_money
+from serving.cli.tables.applied_filter import print_filter
 from serving.worklist.effects import effect_sources
 
 WIDE_TERMINAL = 110
@@ -28,6 +29,7 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     listed = f"{len(payload['accounts'])} accounts (capacity {payload['capacity']})"
     head = f"worklist{whose} as of {payload['as_of']}: {listed}"
     console.print(one_line(Text(head, style="bold")))
+    print_filter(payload, console)
     table = Table(gap=1)
     churn = f"churn {payload['horizon_days']}d"
     wide = console.width >= WIDE_TERMINAL
@@ -106,7 +108,7 @@ def _print_bridge(payload: Mapping[str, Any], console: Console) -> None:
         "no_play": "without a reason to act",
         "automated": "with an automated play",
         "too_late": "too late",
-        "other_csms": "other CSMs",
+        "other_csms": "outside the filter",
     }
     words = ", ".join(f"{money(bridge[name])} {label}" for name, label in parts.items() if round(bridge[name]))
     whole = f"ARR at risk within {payload['horizon_days']} days, whole portfolio: {money(bridge['portfolio'])}"

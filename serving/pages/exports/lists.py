@@ -180,7 +180,7 @@ def portfolio_exports(shown: Shown) -> PageExports:
         "weeks": lambda: ExportTable("Weekly health", WEEKS, shown["weeks"][::-1]),
         "accounts": lambda: ExportTable("Accounts", ACCOUNTS, shown["every_row"]()),
     }
-    if shown["kpis"]:
+    if shown["kpis"] and shown["kpis"]["measures"] is not None:
         tables["kpis"] = lambda: ExportTable("KPIs", KPIS, shown["kpis"]["measures"])
     return PageExports(tables, {"health-trend": lambda: shown["trend"]})
 

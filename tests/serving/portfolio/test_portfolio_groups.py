@@ -205,3 +205,50 @@ def test_a_source_without_products_has_no_groups_by_product(client: TestClient) 
     assert 'id="products"' not in client.get("/accounts/a10").text
     assert '<select id="product"' not in client.get("/").text
     assert client.get("/", params={"group": "product"}).status_code == 200
+
+
+def test_commands_take_the_filter_of_the_service(
+    groups_client: TestClient, groups_home: Home, tables: Tables, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, rows in with_products(tables).items():
+        pq.write_table(to_arrow(name, rows), tmp_path / f"{name}.parquet")
+    monkeypatch.setenv("RENEWCAST_HOME", str(groups_home.root))
+
+    def run(command: str, *more: str) -> Any:
+        result = CliRunner().invoke(renewcast.app, [command, str(tmp_path), "--as-of", "2026-07-01", *more, "--json"])
+        assert result.exit_code == 0, (command, result.output, result.exception)
+        return json.loads(result.stdout)
+
+    def ask(path: str, **params: object) -> Any:
+        return groups_client.get(path, params=params).json()
+
+    ids = [account["account_id"] for account in ask("/v1/worklist", capacity=100, csm="csm-1", region="EMEA")["accounts"]]
+    listed = run("worklist", "--capacity", "100", "--csm", "csm-1", "--region", "EMEA")
+    assert [account["account_id"] for account in listed["accounts"]] == ids
+    assert listed["filter"]["region"] == "EMEA"
+    due = run("renewals", "--period", "2027Q1", "--product", "insights")
+    assert due["whole"]["arr"] == pytest.approx(ask("/v1/renewals", period="2027Q1", product="insights")["whole"]["arr"])
+    health = run("health", "--parent", "a00")["accounts"]
+    assert {account["account_id"] for account in health} == {"a00", "a01", "a02", "a03"}
+    red = {account["account_id"] for account in run("risks", "--health", "yellow")["accounts"]}
+    assert len(red) == ask("/v1/portfolio", health="yellow")["whole"]["accounts"]
+    kept = run("cohorts", "--csm", "csm-3")
+    assert kept["lifetime"]["whole"] == ask("/v1/portfolio/cohorts", csm="csm-3")["lifetime"]["whole"]
+    assert kept["retention"]["whole"]["lost"] == 1, "a39 has left"
+    whole = run("portfolio", "--period", "month")
+    for name in ("csm", "region", "segment"):
+        for group in whole["by"][name]:
+            own = run("portfolio", "--period", "month", f"--{name}", group["group"] or "(none)") if group["accounts"] else None
+            for one, other in zip(own["measures"], group["measures"], strict=True) if own else ():
+                assert (one["value"], one["last"]["value"]) == (other["value"], other["last"]), (name, group["group"], one["measure"])
+            assert own is None or own["groups"]["csm"] == ask("/v1/portfolio/groups", by="csm", **{name: group["group"] or "(none)"})["groups"]
+    banded = {each["measure"]: each for each in run("portfolio", "--period", "month", "--health", "yellow")["measures"]}
+    assert banded["yellow_share"]["value"] == 1.0
+    assert banded["nrr"]["unknown"] == "health is unknown for accounts that have left"
+    for command in ("health", "worklist", "cohorts", "portfolio"):
+        result = CliRunner().invoke(renewcast.app, [command, str(tmp_path), "--as-of", "2026-07-01", "--csm", "csm-1", "--region", "EMEA"])
+        assert "only accounts with: csm csm-1, region EMEA" in result.stdout, (command, result.exception)
+    for wrong in (("--csm", "no such"), ("--health", "blue"), ("--segment", "")):
+        result = CliRunner().invoke(renewcast.app, ["health", str(tmp_path), "--as-of", "2026-07-01", *wrong])
+        assert isinstance(result.exception, BadRequest)
+        assert "no such" not in str(result.exception)

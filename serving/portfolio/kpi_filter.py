@@ -1,0 +1,123 @@
+"""The filter of the portfolio's KPIs.
+
+The KPIs of a period include accounts that have left. So they can be filtered by what is known for these: CSM, region,
+parent company, and the segment by the ARR that decides the segment of each KPI. Product, health and risk are known only
+for the present accounts, and so are the KPIs of an instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.kpi.definitions import KPIS
+from features.utils.arrays import equal_to
+from models.rules.kpi_targets import meets_target
+from serving.schemas.account_filter import WITHOUT, AccountFilter
+from serving.snapshots.account_attributes import TIMELESS, AccountAttributes
+
+
+@dataclass(frozen=True)
+class KpiFilter:
+    """The contributions to KPIs that count.
+
+    Parameters
+    ----------
+    ids : the accounts, present and past, that match CSM, region and parent; None for all.
+    segment : the segment, as in `serving.schemas.account_filter.AccountFilter`.
+    present : the present accounts that match the whole filter.
+    lacking : the first field that is unknown for accounts that have left; None if there is none.
+    """
+
+    ids: Collection[str] | None
+    segment: str | None
+    present: Collection[str]
+    lacking: str | None
+
+    @classmethod
+    def of(cls, attributes: AccountAttributes, account_filter: AccountFilter) -> KpiFilter:
+        """Return the filter.
+
+        Parameters
+        ----------
+        attributes : what the accounts are filtered by.
+        account_filter : the filter.
+        """
+        chosen = account_filter.chosen
+        timeless = {name: chosen[name] for name in TIMELESS if name in chosen}
+        rows = np.flatnonzero(attributes.select(account_filter).rows)
+        return cls(
+            attributes.select(AccountFilter.model_validate(timeless)).ids,
+            account_filter.segment,
+            frozenset(attributes.account_ids[row] for row in rows.tolist()),
+            next((name for name in chosen if name not in (*TIMELESS, "segment")), None),
+        )
+
+    def apply(self, parts: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows that count.
+
+        Parameters
+        ----------
+        parts : rows with account_id and segment.
+        """
+        rows = np.ones(len(parts), dtype=bool)
+        if self.lacking is not None:
+            rows &= parts["account_id"].isin(list(self.present)).to_numpy(dtype=bool)
+        elif self.ids is not None:
+            rows &= parts["account_id"].isin(list(self.ids)).to_numpy(dtype=bool)
+        if self.segment is not None and self.lacking is None:
+            wanted = None if self.segment == WITHOUT else self.segment
+            rows &= equal_to(parts["segment"].to_numpy(dtype=object), wanted)
+        return parts[rows]
+
+    def unknown(self, past: bool) -> dict[str, str]:
+        """Return the KPIs that are unknown because of the filter, each with the reason.
+
+        Parameters
+        ----------
+        past : whether the KPIs are those of an earlier period, all of which need accounts that have left.
+        """
+        if self.lacking is None:
+            return {}
+        why = f"{self.lacking} is unknown for accounts that have left"
+        return {kpi.code: why for kpi in KPIS if past or kpi.over != "instant"}
+
+
+def stored_measures(kpis: Mapping[str, Any], account_filter: AccountFilter) -> list[dict[str, Any]] | None:
+    """Return the KPIs of the accounts that match a filter, if they were stored with the snapshot.
+
+    Parameters
+    ----------
+    kpis : the stored KPIs, `serving.portfolio.kpi_schemas.PortfolioKpis`.
+    account_filter : the filter.
+
+    Returns
+    -------
+    list of dict or None
+        Measures as in ``kpis``, without the last quarter. None if the filter is not one group by segment, CSM, region
+        or parent company.
+    """
+    if len(account_filter.chosen) != 1:
+        return None
+    ((name, value),) = account_filter.chosen.items()
+    if name not in (*TIMELESS, "segment"):
+        return None
+    wanted = None if value == WITHOUT else value
+    group = next((each for each in kpis["by"][name] if each["group"] == wanted), None)
+    if group is None:
+        return None
+    own = {each["measure"]: each for each in group["measures"]}
+    return [
+        {
+            **measure,
+            **{key: each for key, each in own[measure["measure"]].items() if key != "last"},
+            "last": {**measure["last"], "value": own[measure["measure"]]["last"]},
+            "quarter": None,
+            "met": meets_target(measure["target"], own[measure["measure"]]["value"]),
+        }
+        for measure in kpis["measures"]
+    ]
