@@ -91,6 +91,7 @@ from features.utils.proxies import bypass_proxies_locally
 from serving.cli import (
     account_reports,
     card,
+    changes,
     demo_process,
     holdout,
     home,
@@ -192,6 +193,7 @@ FIT_NOTHING = frozenset(
         "onboarding",
         "worklist",
         "portfolio",
+        "changes",
     }
     | {"cohorts", "qbr", "plan", "report", "reviews", "card", "home", "interventions", "keys", "webhooks"}
 )
@@ -679,8 +681,8 @@ def demo(
 # In the order of the help.
 for commands in (
     connect.app, data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app,
-    rule_tables.app, kpi.app, account_reports.app, report.app, forecasts, worklist_command.app, card.app, home.app,
-    serve.app, trials,
+    rule_tables.app, kpi.app, changes.app, account_reports.app, report.app, forecasts, worklist_command.app, card.app,
+    home.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(holdout.app, name="holdout")

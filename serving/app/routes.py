@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from serving.pages import account, account_reports, api_reference, cohorts, model_card, portfolio, sign_in, static_files
+from serving.pages import (
+    account,
+    account_reports,
+    api_reference,
+    cohorts,
+    model_card,
+    portfolio,
+    sign_in,
+    static_files,
+    trends,
+)
 from serving.pages import alerts as alerts_page
 from serving.pages import interventions as interventions_page
 from serving.pages import renewals as renewals_page
@@ -34,7 +44,7 @@ ROUTES = [
         interventions,
         *(static_files, sign_in, api_reference),
         *(portfolio, cohorts, account_reports, account, model_card, renewals_page, worklist_page, review),
-        *(alerts_page, interventions_page),
+        *(alerts_page, interventions_page, trends),
     )
     for route in part.router.routes
 ]

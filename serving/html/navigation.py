@@ -26,6 +26,7 @@ SECTIONS: tuple[NavigationEntry, ...] = (
     NavigationEntry("alerts", "/alerts", "Alerts"),
     NavigationEntry("interventions", "/interventions", "Interventions"),
     NavigationEntry("renewals", "/renewals", "Renewals"),
+    NavigationEntry("trends", "/trends", "Trends"),
     NavigationEntry("reviews", "/reviews", "Reviews"),
     NavigationEntry("model", "/model", "Model"),
     NavigationEntry("docs", "/docs", "API"),

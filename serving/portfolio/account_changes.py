@@ -133,6 +133,21 @@ def earlier_assessment(state: LiveState, scored: ScoredSnapshot, since: datetime
     return state.scored(since).assessment
 
 
+def require_earlier(state: LiveState, scored: ScoredSnapshot, since: datetime | None) -> Assessment:
+    """Return the assessment to compare a snapshot with, as `earlier_assessment` does.
+
+    Raises
+    ------
+    UnknownSnapshot : there is none.
+    """
+    before = earlier_assessment(state, scored, since)
+    if before is None:
+        raise UnknownSnapshot(
+            "there is no earlier snapshot to compare with", "two scored dates", "score an earlier date first"
+        )
+    return before
+
+
 def requested_changes(
     state: LiveState, account_id: str, as_of: datetime | None, since: datetime | None
 ) -> dict[str, Any]:
@@ -152,12 +167,7 @@ def requested_changes(
     BadRequest : ``since`` is not before ``as_of``.
     """
     scored = state.scored(as_of)
-    before = earlier_assessment(state, scored, since)
-    if before is None:
-        raise UnknownSnapshot(
-            "there is no earlier snapshot to compare with", "two scored dates", "score an earlier date first"
-        )
-    return account_changes(before, scored.assessment, account_id)
+    return account_changes(require_earlier(state, scored, since), scored.assessment, account_id)
 
 
 def account_changes(before: Assessment, now: Assessment, account_id: str) -> dict[str, Any]:

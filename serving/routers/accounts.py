@@ -22,7 +22,7 @@ from serving.http.dependencies import (
     problem_responses,
     read_cached,
 )
-from serving.portfolio.account_changes import AccountChanges, requested_changes
+from serving.portfolio.account_changes import AccountChanges, requested_changes, require_earlier
 from serving.portfolio.account_health import AccountHealth, account_health
 from serving.portfolio.account_hierarchy import AccountHierarchy, account_hierarchy
 from serving.portfolio.account_list import Division
@@ -31,7 +31,9 @@ from serving.portfolio.account_search import AccountSearch, search_accounts
 from serving.portfolio.account_trend import TREND_DATES, AccountTrend, account_trend
 from serving.portfolio.cohorts import PortfolioCohorts, published_cohorts
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis, published_kpis
+from serving.portfolio.kpi_trend import KPI_DATES, KpiTrend, kpi_trend
 from serving.portfolio.lifetime_value import LIMIT_YEARS
+from serving.portfolio.portfolio_changes import LISTED, PortfolioChanges, portfolio_changes
 from serving.portfolio.portfolio_groups import PortfolioGroups, published_groups
 from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
@@ -247,6 +249,33 @@ def get_business_review(
     return JSONResponse(published_review(live.current(), account_id, query.quarter))
 
 
+class PortfolioChangesQuery(PortfolioQuery):
+    """The two dates to compare, and the filter of accounts."""
+
+    since: AsOfInstant | None = Field(
+        None, description="The earlier scored date. Default: about 30 days before, or else the scored date before."
+    )
+    limit: int = Field(LISTED, ge=0, le=200, strict=False, description="The maximum number of accounts to list.")
+
+
+@router.get(
+    "/v1/portfolio/changes",
+    tags=["portfolio"],
+    summary="Get what changed the ARR at risk between two dates",
+    operation_id="getPortfolioChanges",
+    response_model=PortfolioChanges,
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_MATCH, s503=NOT_READY),
+)
+def get_portfolio_changes(live: LiveStateDep, query: Annotated[PortfolioChangesQuery, Query()]) -> Response:
+    """Returns the portfolio at both dates, scored with the models in use, the parts of the change of the ARR at risk,
+    which add up to it, and the accounts with the largest changes and what drove them."""
+    state = live.current()
+    scored = state.scored(query.as_of)
+    selection = select_accounts(scored, query, strict=True)
+    before = require_earlier(state, scored, query.since)
+    return JSONResponse(portfolio_changes(before, scored.assessment, query.limit, selection.includes, query.applied))
+
+
 class CohortsQuery(PortfolioQuery):
     """Parameters of the lifetime value, and the filter of accounts."""
 
@@ -321,3 +350,28 @@ def get_kpis(live: LiveStateDep, query: Annotated[KpiQuery, Query()]) -> Respons
     """Returns each KPI with its numerator and denominator, its previous value and its target, in total and by segment,
     CSM, region and parent company, and those of ARR and renewals by product, as stored when the snapshot was scored."""
     return JSONResponse(published_kpis(live.current().scored(query.as_of), query.period))
+
+
+class KpiTrendQuery(KpiQuery):
+    """The period of the KPIs, and the dates."""
+
+    limit: int = Field(
+        KPI_DATES, ge=1, le=260, strict=False, description="The maximum number of dates, the latest ones."
+    )
+
+
+@router.get(
+    "/v1/portfolio/measures/trend",
+    tags=["portfolio"],
+    summary="Get the KPIs of the portfolio at every published date",
+    operation_id="getPortfolioMeasuresTrend",
+    response_model=KpiTrend,
+    responses=problem_responses(
+        s404="There is no snapshot at this date, or no KPIs up to it.", s422=NO_PARAMETER, s503=NOT_READY
+    ),
+)
+def get_kpi_trend(live: LiveStateDep, query: Annotated[KpiTrendQuery, Query()]) -> Response:
+    """Returns the values of each KPI as they were stored when each date was scored, oldest first."""
+    state = live.current()
+    scored = state.scored(query.as_of)
+    return JSONResponse(kpi_trend(scored, state.dates(), query.period, query.limit))

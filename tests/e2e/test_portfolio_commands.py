@@ -81,11 +81,30 @@ def test_the_terminal_shows_both(world: Any, renewcast: Any, worklist: dict[str,
     assert "ARR at risk covered" in text
 
 
+def test_changes_between_two_dates_add_up(world: Any, renewcast: Any) -> None:
+    dates = ("--as-of", AT, "--since", "2026-08-31")
+    payload = json.loads(renewcast("changes", world.signals, *dates, "--limit", "1000", "--json", home=world.home).stdout)
+    total = payload["now"]["expected_churned_arr"] - payload["before"]["expected_churned_arr"]
+    assert payload["change"] == pytest.approx(total)
+    assert sum(part["change"] for part in payload["parts"].values()) == pytest.approx(total)
+    assert sum(each["change"] for each in payload["accounts"]) == pytest.approx(total)
+    most = next(each for each in payload["accounts"] if each["kind"] == "probability_or_arr")
+    one = json.loads(
+        renewcast("changes", world.signals, *dates, "--account", most["account_id"], "--json", home=world.home).stdout
+    )
+    assert one["churn"]["text"] == most["text"]
+    drivers = sum(driver["contribution_log_odds"] for driver in one["churn"]["drivers"])
+    assert drivers + one["churn"]["rest_log_odds"] == pytest.approx(one["churn"]["change_log_odds"], abs=1e-9)
+    assert most["text"] in renewcast("changes", world.signals, *dates, home=world.home).stdout.replace("\n", " ")
+
+
 def test_mistakes_end_with_one_message(world: Any, renewcast: Any, tmp_path: Path) -> None:
     for more, words in (
         (["renewals", world.signals, "--as-of", AT, "--period", "2026Q2"], "ended before"),
         (["renewals", world.signals, "--as-of", AT, "--days", "45"], "30, 60, 90, 120"),
         (["renewals", world.signals], "--as-of is missing"),
+        (["changes", world.signals, "--as-of", AT, "--since", AT], "--since is not before"),
+        (["changes", world.signals, "--as-of", AT, "--account", "nobody"], "no account has this id or name"),
         (["worklist", world.signals, "--as-of", AT, "--out", tmp_path / "list.xls"], ".csv"),
         (["report", world.signals, "--as-of", AT, "--pptx", tmp_path / "deck.ppt"], ".pptx"),
         (["report", world.signals, "--as-of", AT, "--internal", "--pptx", tmp_path / "x.pptx"], "--account"),

@@ -22,7 +22,7 @@ HOSTILE = {
     "..": "{{ 7 * 7 }} ${7*7}",
     "100% \\ ü": 'x" autofocus onfocus="alert(1)',
 }
-PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/model", "/docs", "/sign-in"]
+PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/trends", "/model", "/docs", "/sign-in"]
 EXACT = {"Accept": "application/json"}
 
 

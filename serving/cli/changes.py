@@ -1,0 +1,66 @@
+"""`changes`: what changed between two dates, for the portfolio or one account."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from features.errors import BadRequest
+from features.utils.cli import AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
+from features.utils.progress import subprogress
+from serving.cli.context import open_home_signals, selected_champion
+
+app = typer.Typer()
+
+
+@app.command()
+def changes(
+    signals: SignalsArgument,
+    as_of: AsOf = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The earlier date (default: 30 days before --as-of).")
+    ] = None,
+    account: Annotated[
+        str | None,
+        typer.Option(metavar="ACCOUNT", help="Show one account: its id, its name, or the name's beginning."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of accounts to list.")] = 20,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Compare two dates: what changed the ARR at risk, which accounts changed it most, and what drove them.
+
+    Both dates are scored with the champion, each with what was known then, so that a change comes from the accounts and
+    not from a new model. The parts add up to the change. With --account, churn, expansion and health of one account."""
+    from features.sources.cutoff import cutoff_of
+    from features.utils.dates import parse_cutoff
+    from models.home import current_home
+    from models.predictions.account_lookup import find_account
+    from models.predictions.payload import CHANGE_DAYS
+    from serving.cli.tables.changes import print_account_changes, print_portfolio_changes
+    from serving.portfolio.account_changes import account_changes
+    from serving.portfolio.portfolio_changes import portfolio_changes
+    from serving.scoring.score_portfolio import assess_date
+
+    instant = cutoff_of(signals, as_of)
+    earlier = instant - timedelta(days=CHANGE_DAYS) if since is None else parse_cutoff(since)
+    if earlier >= instant:
+        raise BadRequest("--since is not before --as-of", "an earlier date", "correct --since")
+    with progress_bar("reading") as tell:
+        opened = open_home_signals(signals, instant, engine, subprogress(tell, 0.0, 0.4))
+        champion, rollups = selected_champion().for_signals(opened), current_home().require_own().rollups
+        tell(0.4, "assessing the earlier date")
+        before = assess_date(opened, earlier, champion, rollups)
+        tell(0.7, "assessing the later date")
+        now = assess_date(opened, instant, champion, rollups)
+    if before is None or now is None:
+        raise BadRequest("no account is active at one of the dates", "two dates with accounts", "choose other dates")
+    if account is not None:
+        names = {**before.known_names, **now.known_names}
+        payload = account_changes(before, now, find_account(account, names, now.places))
+        write_result(as_json, lambda: payload, lambda console: print_account_changes(payload, console))
+        return
+    whole = portfolio_changes(before, now, limit)
+    write_result(as_json, lambda: whole, lambda console: print_portfolio_changes(whole, console))
