@@ -27,6 +27,7 @@ SECTIONS: tuple[NavigationEntry, ...] = (
     NavigationEntry("interventions", "/interventions", "Interventions"),
     NavigationEntry("renewals", "/renewals", "Renewals"),
     NavigationEntry("trends", "/trends", "Trends"),
+    NavigationEntry("cohorts", "/cohorts", "Cohorts"),
     NavigationEntry("reviews", "/reviews", "Reviews"),
     NavigationEntry("model", "/model", "Model"),
     NavigationEntry("docs", "/docs", "API"),

@@ -65,7 +65,7 @@ def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[Coho
         "cohorts.html",
         exports=cohorts_exports,
         title="Cohorts",
-        section="portfolio",
+        section="cohorts",
         shown=QUARTERS,
         segments=segment_names(),
         cohorts=cohorts,

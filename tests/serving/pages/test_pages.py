@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
 
+import serving
 from features.utils import formatting as words
 from serving.account_reports.business_review import GATE
 from serving.html.links import account_href
@@ -252,3 +254,11 @@ def test_the_portfolio_page_shows_stored_kpis(
     ]
     assert ["Net revenue &lt;retention&gt;", "107.9%", "101.3%", "–", "over 110.0%", "yes"] in rows
     assert ["NPS", "–", "41.0", "–", "no one was surveyed"] in rows
+
+
+def test_the_keyboard_reaches_every_wide_table() -> None:
+    root = Path(serving.__file__).parents[1]
+    templates = [path for part in ("serving", "training") for path in (root / part).rglob("*.html")]
+    boxes = [box for path in templates for box in re.findall(r'<div class="scroll"[^>]*>', path.read_text("utf-8"))]
+    assert len(boxes) > 50
+    assert all('tabindex="0" role="group" aria-label=' in box for box in boxes)
