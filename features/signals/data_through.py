@@ -7,8 +7,11 @@ day after it was loaded, because ``loaded_at`` is often a date without a time.)
 The newest of all event tables decides, so that a feed that ended early does not limit the others. An export that was
 synced after that reaches through its last sync. Contracts and accounts can be entered before their start. They decide
 only if there are no events, or if they clearly continue after the last event: for more than a quarter, and at no less
-than half of their earlier rate. Contracts, their ends and the labels are then complete through the newest start, and
-the event tables are reported as feeds that stopped.
+than half of their earlier rate. The event tables are then reported as feeds that stopped.
+
+Contracts are complete through their newest start, or through a later end that was recorded when it came. An end that
+was planned when the row was written shows nothing once its date has passed: an old export would seem to reach through
+it, and every contract that was renewed since would count as lost.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ SKEW_DAYS = 1
 AHEAD_DAYS = 92
 """Contracts may start this many days after the last event before they count as continuing."""
 STARTS = ("subscriptions", "accounts")
+END = "ended_at"
+"""The end of a contract, which may be planned."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,30 @@ def newest_row_instant(table: TableSchema, rows: ibis.Table, arrives: bool) -> i
     """Return the newest instant of conformed ``rows`` that is not after their ``loaded_at`` or `CUTOFF`.
 
     ``arrives`` is whether the source table has ``loaded_at``. Later instants of a row (a resolution, an end) count once
-    they have passed.
+    they have passed. Planned ends of contracts do not count.
     """
     later = {c.known_from for c in table.columns if c.known_from}
     limit = rows.cutoff
     if arrives:
         limit = ibis.least(limit, ibis.coalesce(rows.loaded_at + ibis.interval(days=SKEW_DAYS), limit))
-    return ibis.greatest(*[rows[c].max(where=rows[c] < limit) for c in (table.at, *sorted(later))])
+    newest = {c: rows[c].max(where=rows[c] < limit) for c in (table.at, *sorted(later))}
+    if table.name == "subscriptions":
+        newest[END] = _newest_recorded_end(rows, limit)
+    return ibis.greatest(*newest.values())
+
+
+def _newest_recorded_end(rows: ibis.Table, limit: ibis.Value) -> ibis.Value:
+    """Return the newest end of conformed contracts before ``limit`` that was recorded when it came, not planned.
+
+    Where ends are recorded when they come, none of them is in the future, and running contracts have none. Otherwise
+    only ends with a reason count, unless reasons are planned as well.
+    """
+    begun, past = rows.started_at < limit, rows[END] < limit
+    ahead = begun & (rows[END] >= limit)
+    has_reason = rows.end_reason.notnull()
+    are_planned = ((begun & rows[END].isnull()).sum().fill_null(0) == 0) | (ahead.sum().fill_null(0) > 0)
+    with_reason = ibis.ifelse((ahead & has_reason).sum().fill_null(0) > 0, None, rows[END].max(where=past & has_reason))
+    return ibis.ifelse(are_planned, with_reason, rows[END].max(where=past))
 
 
 def _newest(name: str, schema: SourceSchema, text: bool) -> ibis.Table:

@@ -28,7 +28,7 @@ from features.signals.casting import (
     source_schema,
     source_table,
 )
-from features.signals.data_through import completeness
+from features.signals.data_through import AHEAD_DAYS, SKEW_DAYS, completeness
 from features.signals.event_versions import (
     arrival_instant,
     extra_values,
@@ -254,6 +254,8 @@ def _rates(source: Source) -> list[Violation]:
 def _findings(source: Source, until: datetime | None, now: datetime | None) -> Iterator[Finding]:
     """Find data that violate no rule but should be reviewed; the tables' columns must be valid."""
     end = until or completeness(source, now).through
+    if until is not None:
+        yield from _end_after_rows(source, until, now)
     if end is not None:
         yield from _rows_after_end(source, end, until is None, now)
     for name in source.tables:
@@ -265,6 +267,23 @@ def _findings(source: Source, until: datetime | None, now: datetime | None) -> I
     if "subscriptions" in source.tables:
         yield from _contracts(source)
     yield from _parents(source)
+
+
+def _end_after_rows(source: Source, until: datetime, now: datetime | None) -> Iterator[Finding]:
+    """Find a given end of the data that is in the future, or long after the newest row of all tables."""
+    ends = completeness(source, now).ends
+    newest = max(ends, key=ends.__getitem__, default=None)
+    if newest is None:
+        return
+    silent = until - ends[newest]
+    is_future = until > (now or datetime.now(UTC)) + timedelta(days=SKEW_DAYS)
+    if silent > timedelta(days=AHEAD_DAYS) or (is_future and silent > timedelta(days=SKEW_DAYS)):
+        future = ", is in the future and" if is_future else " is"
+        what = (
+            f"the given end of the data, {to_iso(until)}{future} {silent.days:,} days after the newest row of all "
+            f"tables, {to_iso(ends[newest])}: accounts without rows since then count as quiet and as kept"
+        )
+        yield Finding(newest, None, 0, what, "give the date up to which the data were exported")
 
 
 def _rows_after_end(source: Source, end: datetime, inclusive: bool, now: datetime | None) -> Iterator[Finding]:

@@ -40,6 +40,10 @@ def _ticket(**more: Any) -> dict[str, Any]:
     return {"account_id": "a", "ticket_id": "t", "occurred_at": "2026-05-01", "severity": "low", **more}
 
 
+def _term(start: str, end: str, **more: Any) -> dict[str, Any]:
+    return {"account_id": "b", "started_at": start, "ended_at": end, "arr": 1.0, **more}
+
+
 REACHES: list[tuple[dict[str, Rows], str, str]] = [
     ({"usage": _at("2026-06-28"), "engagement": _at("2026-06-01", "2027-06-30", kind="meeting")}, "2026-06-28", "usage"),
     ({"usage": _at("2026-06-28"), "support": [_ticket(resolved_at="9999-12-31")]}, "2026-06-28", "usage"),
@@ -51,8 +55,16 @@ REACHES: list[tuple[dict[str, Rows], str, str]] = [
     ({"usage": _at("2016-03-01"), "subscriptions": [*SUBSCRIPTIONS, *({"account_id": "b", "started_at": f"{y}-02-01", "arr": 1.0} for y in (2017, 2018, 2019))]}, "2019-02-01", "subscriptions"),
     ({"usage": _at("2026-03-01"), "subscriptions": [*SUBSCRIPTIONS, {"account_id": "b", "started_at": "2026-05-01", "arr": 1.0}]}, "2026-03-01", "usage"),
     ({"usage": _at("2016-03-01"), "billing": _at("2026-06-30", kind="invoice_paid")}, "2026-06-30", "billing"),
-    # Without events, contracts decide: their starts, and past ends.
-    ({"subscriptions": [*SUBSCRIPTIONS, {"account_id": "b", "started_at": "2016-01-01", "ended_at": "2026-05-10", "arr": 1.0}, {"account_id": "b", "started_at": "2016-01-01", "ended_at": "2026-12-31", "arr": 1.0}]}, "2026-05-10", "subscriptions"),
+    # Without events, contracts decide: their starts, and ends that were recorded when they came.
+    ({"subscriptions": [*SUBSCRIPTIONS, _term("2016-01-01", "2026-05-10")]}, "2026-05-10", "subscriptions"),
+    # Ends that are known in advance show nothing when their date has passed.
+    ({"subscriptions": [*SUBSCRIPTIONS, _term("2016-01-01", "2026-05-10"), _term("2016-01-01", "2026-12-31")]}, "2016-01-01", "subscriptions"),
+    ({"subscriptions": [_term("2024-03-01", "2025-03-01"), _term("2025-03-01", "2026-03-01")]}, "2025-03-01", "subscriptions"),
+    # With a reason, an end has come, unless reasons are written in advance too.
+    ({"subscriptions": [_term("2016-01-01", "2026-05-10", end_reason="cancelled"), _term("2016-01-01", "2026-12-31")]}, "2026-05-10", "subscriptions"),
+    ({"subscriptions": [_term("2016-01-01", "2026-05-10", end_reason="cancelled"), _term("2016-01-01", "2026-12-31", end_reason="cancelled")]}, "2016-01-01", "subscriptions"),
+    # The same holds where contracts continue after the last event.
+    ({"usage": _at("2016-03-01"), "subscriptions": [_term(f"{y}-02-01", f"{y + 1}-02-01") for y in range(2015, 2020)]}, "2019-02-01", "subscriptions"),
 ]  # fmt: skip
 
 
@@ -100,6 +112,32 @@ def test_rows_after_the_end_are_counted_and_reported(to_arrow: Any) -> None:
     (late,) = [f for f in check_source(source, datetime(2026, 6, 15, tzinfo=UTC), now=NOW).findings if f.table == "usage"]
     assert (late.rows, late.positions) == (1, (2,))
     assert "2026-06-15" in late.what
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("2026-06-29", ""),
+        # Before the newest row, and a quarter without a row, as a yearly feed may have.
+        ("2026-06-15", ""),
+        ("2026-07-01", ""),
+        ("2026-07-20", "2026-07-20, is in the future and 22 days after the newest row of all tables, 2026-06-28"),
+        ("2035-01-01", "is in the future and 3,109 days after the newest row"),
+    ],
+)
+def test_a_given_end_after_all_rows_is_reported(to_arrow: Any, given: str, words: str) -> None:
+    source = _source(to_arrow, usage=_at("2026-06-01", "2026-06-28"))
+    until = datetime.fromisoformat(given).replace(tzinfo=UTC)
+    findings = [f for f in check_source(source, until, now=NOW).findings if "given end" in f.what]
+    # The end that a mapping gives is judged in the same way.
+    assert findings == [f for f in check_source(replace(source, data_through=until), now=NOW).findings if "given end" in f.what]
+    assert [(f.table, f.rows, words in f.what) for f in findings] == ([("usage", 0, True)] if words else [])
+
+
+def test_a_given_end_long_after_all_rows_is_reported_though_it_is_past(to_arrow: Any) -> None:
+    source = _source(to_arrow, usage=_at("2026-01-01"))
+    (finding,) = [f for f in check_source(source, datetime(2026, 6, 30, tzinfo=UTC), now=NOW).findings if "given end" in f.what]
+    assert "2026-06-30 is 180 days after the newest row of all tables, 2026-01-01" in finding.what
 
 
 def test_a_source_with_only_future_rows_is_rejected(to_arrow: Any) -> None:
