@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table, labeled_rows, one_line
-from features.utils.formatting import account_label, money, percent, signed, signed_money
+from features.utils.formatting import account_label, count_of, money, percent, signed, signed_money
 from serving.cli.tables.applied_filter import print_filter
 from serving.worklist.effects import effect_sources
 
@@ -74,7 +74,7 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
             f"too late (the renewal is due before the play can finish): {payload['too_late_accounts']:,} ({names})"
         )
     console.print(
-        f"not on this list: {payload['automated']:,} accounts with automated plays, "
+        f"not on this list: {count_of(payload['automated'], 'account')} with automated plays, "
         f"{payload['under_way']:,} in an intervention, "
         f"{payload['done']:,} done, {payload['snoozed']:,} snoozed, {payload['held_out']:,} held out"
     )
@@ -86,7 +86,7 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
             low, high = each["effect"]["interval"]
             console.print(
                 f"  {each['play']}: uplift {signed(100 * each['effect']['uplift'])} points ({signed(100 * low)} to "
-                f"{signed(100 * high)}) with {each['accounts']:,} accounts",
+                f"{signed(100 * high)}) with {count_of(each['accounts'], 'account')}",
                 markup=False,
             )
     for note in payload["notes"]:
