@@ -11,12 +11,12 @@ from pydantic.fields import FieldInfo
 
 from docs.generator.markdown import code, page, table
 from features.contract.settings import (
-    CURRENCY_VARIABLE,
     PAUSED_ARR_VARIABLE,
     TRIALS_VARIABLE,
     CustomFeatureSettings,
     SubscriptionSettings,
 )
+from features.utils.formatting import CURRENCY_VARIABLE
 from models.home import HomeSettings
 from models.peer_groups.rule_files import RULES_VARIABLE as RULES_VARIABLE
 from serving.common.settings import PREFIX, ServiceSettings
