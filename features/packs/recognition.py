@@ -10,7 +10,7 @@ from features.packs.inputs import BoundInput, Relation, bind_input
 from features.packs.options import option_values
 from features.packs.pack import Pack, shipped_packs
 
-LEAST_SCORE = 0.4
+LEAST_SCORE = 0.35
 """Packs with a lower score are not reported."""
 CLOSE = 0.1
 """Two packs whose scores differ by less are ambiguous."""
