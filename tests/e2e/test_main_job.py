@@ -32,7 +32,7 @@ from models.home import Home, other_entries
 SCORED_AT = "2026-09-30"
 WITHIN = [f"probability_{days}d" for days in (30, 60, 90, 180)]
 COLUMNS = [
-    "account_id", "as_of",
+    "account_id", "name", "as_of",
     *(f"churn_{c}" for c in ("status", "probability", "low", "high", "risk_score", "band", *WITHIN, "involuntary")),
     *(f"expansion_{c}" for c in ("status", "probability", "low", "high", "risk_score", "band", *WITHIN)),
     "expansion_ready", "health_score", "health_band", "health_rubric",

@@ -108,7 +108,7 @@ def test_mistakes_end_with_one_message(world: Any, renewcast: Any, tmp_path: Pat
         (["worklist", world.signals, "--as-of", AT, "--out", tmp_path / "list.xls"], ".csv"),
         (["report", world.signals, "--as-of", AT, "--pptx", tmp_path / "deck.ppt"], ".pptx"),
         (["report", world.signals, "--as-of", AT, "--internal", "--pptx", tmp_path / "x.pptx"], "--account"),
-        (["report", world.signals, "--as-of", AT, "--account", "nobody", "--pptx", tmp_path / "x.pptx"], "no such account"),
+        (["report", world.signals, "--as-of", AT, "--account", "nobody", "--pptx", tmp_path / "x.pptx"], "no account has this id or name"),
         (["holdout", "design", world.signals, "--as-of", AT, "--save-rate", "nan"], "0.01 to 1"),
         (["holdout", "design", world.signals, "--as-of", AT, "--share", "0"], "0.05 to 0.95"),
         (["holdout", "assign", world.signals, "--as-of", AT, "--trial", " ", "--out", tmp_path / "a.csv"], "printable"),

@@ -94,7 +94,7 @@ def test_risks_expansions_and_onboarding_write_files(world: Any, renewcast: Any,
 
 def test_an_unknown_account_is_a_users_mistake(world: Any, renewcast: Any, few: Path) -> None:
     result = renewcast("health", few, "--as-of", AT, "--account", "unknown", home=few.parent / "home", expect=2)
-    assert "no such account" in result.stderr
+    assert "no account has this id or name" in result.stderr
 
 
 def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
