@@ -265,13 +265,13 @@ def metric_values(data: Predictions, weights: Floats, known_rate: float | Floats
     array of shape (b, metrics)
         In the order of `metric_names`.
     """
-    ranked = metrics.ranking_metrics(data, weights)
+    together = metrics.ranking_metrics(data, weights) | metrics.calibration_metrics(data, weights)
     skill = partial(metrics.brier_skill, known_rate=known_rate)
     columns = [
-        ranked[name] if name in ranked else (skill if name == "brier_skill" else measure)(data, weights)
+        together[name] if name in together else (skill if name == "brier_skill" else measure)(data, weights)
         for name, (measure, _) in _SINGLE.items()
     ]
-    return np.column_stack([*columns, *(ranked[name] for name in _BY_SHARE)])
+    return np.column_stack([*columns, *(together[name] for name in _BY_SHARE)])
 
 
 def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float | Floats) -> tuple[Metric, ...]:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import scipy.special
 
-from features.utils.arrays import Floats, Ints
+from features.utils.arrays import Bools, Floats, Ints
 from training.statistics import newton_logistic
 
 MINIMUM_PROBABILITY = 1e-6
@@ -268,15 +268,7 @@ def calibration_slope(data: Predictions, weights: Floats) -> Floats:
     -------
     array of shape (b,)
     """
-    if np.ptp(data.log_odds) < 1e-9:
-        return np.full(len(weights), np.nan)
-    group, log_odds, y = data.calibration_groups
-    # Scaled to unit spread, so that Newton steps have a common size.
-    spread = data.log_odds.std()
-    design = np.column_stack([(log_odds - data.log_odds.mean()) / spread, np.ones_like(y)])
-    together = _sums(weights, np.ones_like(data.y), group, len(y))
-    parameters = newton_logistic.fit(design, y, together, np.array([spread, 0.0]), np.array([1e-6, 1e-6]))
-    return np.where(_has_both_classes(data, weights), parameters[:, 0] / spread, np.nan)
+    return _slope(data, *_calibration_weights(data, weights))
 
 
 def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
@@ -293,10 +285,26 @@ def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
     -------
     array of shape (b,)
     """
-    group, log_odds, y = data.calibration_groups
-    design, together = np.ones((len(y), 1)), _sums(weights, np.ones_like(data.y), group, len(y))
-    parameters = newton_logistic.fit(design, y, together, np.zeros(1), np.full(1, 1e-6), offset=log_odds)
-    return np.where(_has_both_classes(data, weights), parameters[:, 0], np.nan)
+    return _intercept(data, *_calibration_weights(data, weights))
+
+
+def calibration_metrics(data: Predictions, weights: Floats) -> dict[str, Floats]:
+    """Compute slope and intercept of the calibration, with the same values as their functions.
+
+    The weights of the groups of rows are summed once here.
+
+    Parameters
+    ----------
+    data : n test rows with labels, probabilities and ARR.
+    weights : weights of the rows in b resamples, shape (b, n).
+
+    Returns
+    -------
+    dict of str to array
+        The metrics by name.
+    """
+    together = _calibration_weights(data, weights)
+    return {"calibration_slope": _slope(data, *together), "calibration_intercept": _intercept(data, *together)}
 
 
 def captured(data: Predictions, weights: Floats) -> Floats:
@@ -401,7 +409,30 @@ def _captured_shares(amounts: Floats, every: Floats) -> Floats:
     return _ratio(np.array(shares).reshape(-1, len(TOP_SHARES)), totals[:, -1:])
 
 
-def _has_both_classes(data: Predictions, weights: Floats) -> Floats:
+def _calibration_weights(data: Predictions, weights: Floats) -> tuple[Floats, Bools]:
+    """Return the weights of the calibration groups, (b, groups), and which resamples have both classes, (b,)."""
+    group, log_odds, _ = data.calibration_groups
+    return _sums(weights, np.ones_like(data.y), group, len(log_odds)), _has_both_classes(data, weights)
+
+
+def _slope(data: Predictions, weights: Floats, both: Bools) -> Floats:
+    if np.ptp(data.log_odds) < 1e-9:
+        return np.full(len(weights), np.nan)
+    _, log_odds, y = data.calibration_groups
+    # Scaled to unit spread, so that Newton steps have a common size.
+    spread = data.log_odds.std()
+    design = np.column_stack([(log_odds - data.log_odds.mean()) / spread, np.ones_like(y)])
+    parameters = newton_logistic.fit(design, y, weights, np.array([spread, 0.0]), np.array([1e-6, 1e-6]))
+    return np.where(both, parameters[:, 0] / spread, np.nan)
+
+
+def _intercept(data: Predictions, weights: Floats, both: Bools) -> Floats:
+    _, log_odds, y = data.calibration_groups
+    parameters = newton_logistic.fit(np.ones((len(y), 1)), y, weights, np.zeros(1), np.full(1, 1e-6), offset=log_odds)
+    return np.where(both, parameters[:, 0], np.nan)
+
+
+def _has_both_classes(data: Predictions, weights: Floats) -> Bools:
     return np.asarray((weights @ data.y > 0) & (weights @ (1 - data.y) > 0))
 
 

@@ -157,6 +157,13 @@ def test_ranking_metrics_match_the_single_functions() -> None:
         assert values == pytest.approx(getattr(metrics, name)(predictions, weights)), name
 
 
+def test_calibration_metrics_match_the_single_functions() -> None:
+    predictions = data(300)
+    weights = np.random.default_rng(2).integers(0, 3, (4, 300)).astype(float)
+    for name, values in metrics.calibration_metrics(predictions, weights).items():
+        assert values == pytest.approx(getattr(metrics, name)(predictions, weights), rel=0), name
+
+
 def test_groups_of_many_rows_calibrate_as_the_rows_do() -> None:
     """With more rows than groups, slope and intercept differ from those of all rows by far less than their error."""
     many = data(30_000, slope=0.7, level=0.4)
