@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from features.utils.workbook import MAX_ROWS, MEDIA_TYPE, CellKind, Sheet, SheetColumn, write_workbook
+from models.predictions.table_export import FORMULA_STARTS
 from serving.html.assets import assets
 
 TABLE_FORMS = ("csv", "xlsx")
@@ -22,8 +23,6 @@ CHART_FORMS = ("svg", "png")
 PREFIX = "/exports"
 ROUTE = PREFIX + "/{export_name}.{export_form}"
 """What comes before the path of a page in the URL of its exports."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets read text in a CSV file that starts with one of these as a formula."""
 PNG_SCALE = 2.0
 _VARIABLE = re.compile(r"var\((--[a-z-]+)\)")
 _DECLARATION = re.compile(r"(--[a-z-]+):\s*(#[0-9a-f]{3,6})\b")
