@@ -14,7 +14,7 @@ from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
-from serving.pages.exports.lists import renewals_exports
+from serving.pages.exports.lists import RENEWAL_STEPS, renewals_exports
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import snapshot_dates
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
@@ -82,6 +82,7 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
         request,
         "renewals.html",
         exports=renewals_exports,
+        steps=RENEWAL_STEPS,
         title="Renewals",
         section="renewals",
         forecast=forecast,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from serving.html.links import with_query
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
-from serving.pages.exports.lists import worklist_exports
+from serving.pages.exports.lists import WORKLIST_STEPS, worklist_exports
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
 from serving.pages.snapshot_context import account_people, snapshot_dates
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
@@ -99,6 +99,7 @@ def get_worklist_page(
         people,
         "worklist.html",
         exports=worklist_exports,
+        steps=WORKLIST_STEPS,
         title="Worklist",
         section="worklist",
         worklist=worklist,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from features.utils.workbook import CellKind
@@ -12,8 +12,6 @@ ACCOUNT = (ExportColumn("account_id", "Account ID"), ExportColumn("name", "Accou
 SEGMENT, CSM = ExportColumn("segment", "Segment"), ExportColumn("csm", "CSM")
 ARR = ExportColumn("arr", "ARR", "money")
 Bridge = Mapping[str, Any]
-ALWAYS_SHOWN = frozenset({"portfolio", "listed", "arr_at_risk", "until_renewal", "expected_lost_arr"})
-"""Parts of bridges that are shown even if they are zero."""
 
 
 def range_columns(field: str, title: str, kind: CellKind) -> tuple[ExportColumn, ExportColumn, ExportColumn]:
@@ -37,10 +35,18 @@ def estimate_columns(
     )
 
 
-def bridge_table(title: str, bridge: Bridge, names: Iterable[tuple[str, str]]) -> ExportTable:
-    """Return the steps of a bridge between two amounts; those of zero are left out, as on the page."""
-    rows = [
-        {"part": key, "words": words, "arr": bridge[key]} for key, words in names if bridge[key] or key in ALWAYS_SHOWN
-    ]
+def bridge_table(
+    bridge: Bridge, first: Mapping[str, str], steps: Mapping[str, str], last: Mapping[str, str]
+) -> ExportTable:
+    """Return the parts of a bridge between two amounts.
+
+    Parameters
+    ----------
+    bridge : the amounts.
+    first, last : the parts at both ends, with their words.
+    steps : what is subtracted between them; steps of zero are left out, as on the page.
+    """
+    minus = {key: f"minus {words}" for key, words in steps.items() if bridge[key]}
+    rows = [{"part": key, "words": words, "arr": bridge[key]} for key, words in {**first, **minus, **last}.items()]
     columns = (ExportColumn("part", "Part"), ExportColumn("words", "Description"), ARR)
-    return ExportTable(title, columns, rows)
+    return ExportTable("Bridge", columns, rows)

@@ -85,20 +85,18 @@ WORKLIST = (
     ExportColumn("expected_saved_arr", "Expected saved ARR", "money"),
 )
 RANKINGS = {"worklist": "by this worklist", "by_health_score": "by health score", "at_random": "at random"}
-WORKLIST_BRIDGE = (
-    ("portfolio", "Whole portfolio"),
-    ("other_csms", "minus accounts of other CSMs"),
-    ("other_accounts", "minus accounts outside the filter"),
-    ("under_way", "minus accounts in progress"),
-    ("done", "minus accounts done"),
-    ("snoozed", "minus snoozed accounts"),
-    ("held_out", "minus held-out accounts"),
-    ("no_play", "minus accounts without a play"),
-    ("automated", "minus accounts with an automated play"),
-    ("too_late", "minus accounts too late for a play"),
-    ("not_listed", "minus accounts beyond capacity"),
-    ("listed", "On this worklist"),
-)
+WORKLIST_STEPS = {
+    "other_csms": "accounts outside the filter",
+    "under_way": "accounts in progress",
+    "done": "accounts done",
+    "snoozed": "snoozed accounts",
+    "held_out": "held-out accounts",
+    "no_play": "accounts without a play",
+    "automated": "accounts with an automated play",
+    "too_late": "accounts too late for a play",
+    "not_listed": "accounts beyond capacity",
+}
+"""What is subtracted from the portfolio's ARR at risk, with its words on the page."""
 EFFECTS = (
     ExportColumn("play", "Play"),
     COUNT,
@@ -140,14 +138,12 @@ QUARTERS = (
     ExportColumn("renewed_arr_actual", "Renewed, actual", "money", "renewed_arr.happened"),
     ExportColumn("inside", "Inside the interval", "truth", "renewed_arr.inside"),
 )
-RENEWAL_BRIDGE = (
-    ("arr_at_risk", "ARR at risk of the accounts"),
-    ("not_due", "minus accounts not due in the period"),
-    ("overdue", "minus overdue accounts"),
-    ("not_forecast", "minus accounts due but not forecast"),
-    ("until_renewal", "adjustment: risk until the renewal plus the grace period"),
-    ("expected_lost_arr", "Expected lost ARR in this forecast"),
-)
+RENEWAL_STEPS = {
+    "not_due": "accounts not due in the period",
+    "overdue": "overdue accounts",
+    "not_forecast": "accounts due but not forecast",
+}
+"""What is subtracted from the ARR at risk, with its words on the page."""
 LIFETIME = (
     SEGMENT,
     COUNT,
@@ -206,8 +202,8 @@ def worklist_exports(shown: Shown) -> PageExports:
     if shown["every_under_way"]:
         tables["in-progress"] = lambda: interventions_table("In progress", shown["every_under_way"], shown)
     if bridge:
-        names = [each for each in WORKLIST_BRIDGE if each[0] in bridge]
-        tables["bridge"] = lambda: bridge_table("Bridge", bridge, names)
+        first, last = {"portfolio": "Whole portfolio"}, {"listed": "On this worklist"}
+        tables["bridge"] = lambda: bridge_table(bridge, first, WORKLIST_STEPS, last)
     if worklist["interventions"]["by_play"]:
         tables["effects"] = lambda: ExportTable("Effects", EFFECTS, worklist["interventions"]["by_play"])
     return PageExports(tables)
@@ -230,7 +226,12 @@ def renewals_exports(shown: Shown) -> PageExports:
             table = ExportTable(f"By {name}", (*columns, COUNT, ARR, *DUE_FIGURES), rows)
             tables[f"by-{name}"] = lambda table=table: table  # type: ignore[misc]
     if bridge := forecast["bridge"]:
-        tables["bridge"] = lambda: bridge_table("Bridge", bridge, RENEWAL_BRIDGE)
+        first = {"arr_at_risk": "ARR at risk of the accounts"}
+        last = {
+            "until_renewal": "adjustment: risk until the renewal plus the grace period",
+            "expected_lost_arr": "Expected lost ARR in this forecast",
+        }
+        tables["bridge"] = lambda: bridge_table(bridge, first, RENEWAL_STEPS, last)
     if backtest := forecast["backtest"]:
         tables["quarters"] = lambda: ExportTable("Past forecasts", QUARTERS, backtest["quarters"][::-1])
     return PageExports(tables)
