@@ -197,13 +197,16 @@ def get_trend(store: StoreDep, account_id: Annotated[Id, Path()], query: Annotat
     return JSONResponse(account_trend(store, account_id, query.until, query.limit))
 
 
+SinceDate = Annotated[
+    AsOfInstant | None,
+    Field(description="The earlier scored date. Default: about 30 days before, or else the scored date before."),
+]
+
+
 class ChangesQuery(predictions.SnapshotQuery):
     """The two dates to compare."""
 
-    since: AsOfInstant | None = Field(
-        None,
-        description="The earlier scored date. Default: about 30 days before, or else the scored date before.",
-    )
+    since: SinceDate = None
 
 
 @router.get(
@@ -252,9 +255,7 @@ def get_business_review(
 class PortfolioChangesQuery(PortfolioQuery):
     """The two dates to compare, and the filter of accounts."""
 
-    since: AsOfInstant | None = Field(
-        None, description="The earlier scored date. Default: about 30 days before, or else the scored date before."
-    )
+    since: SinceDate = None
     limit: int = Field(LISTED, ge=0, le=200, strict=False, description="The maximum number of accounts to list.")
 
 
