@@ -34,6 +34,25 @@ def polylines(
     return [" ".join(run if len(run) > 1 else [run[0], _next_to(run[0])]) for run in runs]
 
 
+def sparkline(values: Sequence[float | None], width: float = 84, height: float = 24) -> list[str]:
+    """Return the lines of a small chart that reaches from the lowest value to the highest.
+
+    Parameters
+    ----------
+    values : the values from left to right; None is a gap. A constant is a line through the middle.
+    width, height : the size of the drawing.
+
+    Returns
+    -------
+    list of str
+        As `polylines`.
+    """
+    numbers = [value for value in values if value is not None]
+    low, high = min(numbers, default=0.0), max(numbers, default=0.0)
+    span, level = (high - low) or 1.0, 0.5 if high == low else 0.0
+    return polylines([None if v is None else (v - low) / span + level for v in values], width, height, 1.0)
+
+
 def interval_areas(
     lows: Sequence[float | None],
     highs: Sequence[float | None],

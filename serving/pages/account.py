@@ -26,7 +26,7 @@ from serving.account_reports.schemas import quarter_name
 from serving.common.errors import AlreadyUnderWay, StoreDown
 from serving.common.json_logs import error_location, log_event
 from serving.html.links import account_href, with_query
-from serving.html.sparklines import axis_maximum, polylines
+from serving.html.sparklines import axis_maximum, polylines, sparkline
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.account_params import AccountInPath, AccountPageQuery, AccountQuery, requested_account
@@ -257,7 +257,7 @@ def _dimensions(
             {
                 **signal,
                 "shown": _shown(signal["value"], signal["unit"], signal["words"]),
-                "spark": _spark(over_time.get(signal["feature"], [])),
+                "spark": sparkline(over_time.get(signal["feature"], [])),
             }
             for signal in part["signals"]
         ]
@@ -265,15 +265,6 @@ def _dimensions(
     others = [{"dimension": name, "points": None, "signals": [], "pull": pull} for name, pull in pulls.items()]
     top = max((abs(each["pull"]) for each in (*rows, *others) if each["pull"] is not None), default=0.0) or 1.0
     return [{**each, "share": None if each["pull"] is None else each["pull"] / top} for each in (*rows, *others)]
-
-
-def _spark(values: list[float | None]) -> list[str]:
-    numbers = [value for value in values if value is not None]
-    low, high = min(numbers, default=0.0), max(numbers, default=0.0)
-    span = (high - low) or 1.0
-    # A constant signal is a line through the middle.
-    level = 0.5 if high == low else 0.0
-    return polylines([None if v is None else (v - low) / span + level for v in values], 84, 24, 1.0)
 
 
 def _changes(scored: ScoredSnapshot, weeks: SignalHistory, row: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from features.errors import RenewcastError, UnknownAccount
+from models.predictions.assessment import Assessment
 from models.predictions.payload import format_instant
 from models.targets import TARGETS
 from serving.common.errors import StoreDown
@@ -52,13 +53,12 @@ def trend_section(
     """
     points = _points(store, account_id, scored.as_of)
     changes = _changes(state, scored, account_id, since)
-    dates = [format_instant(date) for date in state.dates() if date < scored.as_of][-DATE_CHOICES:]
     return {
         "points": points,
         "chart": trend_chart(points) if points is not None and len(points) > 1 else None,
         "changes": changes,
         "published": _published(points or [], changes),
-        "dates": dates[::-1],
+        "dates": earlier_dates(state, scored),
     }
 
 
@@ -75,15 +75,29 @@ def _points(store: Store, account_id: str, until: datetime) -> list[dict[str, An
 def _changes(
     state: LiveState, scored: ScoredSnapshot, account_id: str, since: datetime | None
 ) -> dict[str, Any] | None:
+    before = requested_or_default_earlier(state, scored, since)
+    return None if before is None else account_changes(before, scored.assessment, account_id)
+
+
+def requested_or_default_earlier(state: LiveState, scored: ScoredSnapshot, since: datetime | None) -> Assessment | None:
+    """Return `earlier_assessment`, and None if the default date cannot be read, so that a page shows the rest.
+
+    Raises
+    ------
+    BadRequest, UnknownSnapshot, HomeError : the requested date cannot be compared with.
+    """
     try:
-        before = earlier_assessment(state, scored, since)
+        return earlier_assessment(state, scored, since)
     except RenewcastError as error:
         if since is not None:
             raise
-        # The default date cannot be read, so that the page shows the rest.
         log_event("earlier_snapshot_refused", **error_location(error))
         return None
-    return None if before is None else account_changes(before, scored.assessment, account_id)
+
+
+def earlier_dates(state: LiveState, scored: ScoredSnapshot) -> list[str]:
+    """Return the dates that a snapshot can be compared with, the latest ones first."""
+    return [format_instant(date) for date in state.dates() if date < scored.as_of][-DATE_CHOICES:][::-1]
 
 
 def _published(points: Sequence[dict[str, Any]], changes: dict[str, Any] | None) -> dict[str, Any]:

@@ -9,17 +9,16 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
-from features.errors import RenewcastError, UnknownSnapshot
+from features.errors import UnknownSnapshot
 from models.predictions.payload import format_instant
-from serving.common.json_logs import error_location, log_event
 from serving.html.links import with_query
-from serving.html.sparklines import polylines
+from serving.html.sparklines import sparkline
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
+from serving.pages.account_trend import earlier_dates, requested_or_default_earlier
 from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
-from serving.pages.snapshot_context import DATE_CHOICES, snapshot_dates
-from serving.portfolio.account_changes import earlier_assessment
+from serving.pages.snapshot_context import snapshot_dates
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD
 from serving.portfolio.kpi_trend import kpi_trend
 from serving.portfolio.portfolio_changes import portfolio_changes
@@ -69,7 +68,7 @@ def get_trends_page(request: Request, live: LiveStateDep, asked: Annotated[Trend
         changes=_changes(state, scored, asked, selection),
         part_words=PARTS,
         kpis=_kpis(state, scored),
-        earlier=[format_instant(date) for date in state.dates() if date < scored.as_of][-DATE_CHOICES:][::-1],
+        earlier=earlier_dates(state, scored),
         filters=filter_bar(request, scored, asked, selection, "/trends", {"as_of": asked.when, "since": since}),
         dates=snapshot_dates(state, scored),
         query=carried_query(asked, asked.when),
@@ -82,14 +81,7 @@ def _changes(
     state: LiveState, scored: ScoredSnapshot, asked: TrendsPageQuery, selection: AccountSelection
 ) -> dict[str, Any] | None:
     """Return the changes; None without an earlier date."""
-    try:
-        before = earlier_assessment(state, scored, asked.since)
-    except RenewcastError as error:
-        if asked.since is not None:
-            raise
-        # The default date cannot be read, so that the page shows the rest.
-        log_event("earlier_snapshot_refused", **error_location(error))
-        return None
+    before = requested_or_default_earlier(state, scored, asked.since)
     if before is None:
         return None
     return portfolio_changes(before, scored.assessment, includes=selection.includes, applied=asked.applied)
@@ -101,7 +93,7 @@ def _kpis(state: LiveState, scored: ScoredSnapshot) -> dict[str, Any] | None:
         trend = kpi_trend(scored, state.dates(), DEFAULT_PERIOD)
     except UnknownSnapshot:
         return None
-    lines = [{**each, "spark": _spark(each["values"]), "last": _last(each)} for each in trend["measures"]]
+    lines = [{**each, "spark": sparkline(each["values"]), "last": _last(each)} for each in trend["measures"]]
     return {**trend, "measures": lines, "shown": trend["dates"][-SHOWN_VALUES:]}
 
 
@@ -115,12 +107,3 @@ def _last(line: dict[str, Any]) -> list[dict[str, Any]]:
             tone = "good" if (value > before) == (line["better"] == "higher") else "bad"
         last.append({"value": value, "tone": tone})
     return last[-SHOWN_VALUES:]
-
-
-def _spark(values: list[float | None]) -> list[str]:
-    numbers = [value for value in values if value is not None]
-    low, high = min(numbers, default=0.0), max(numbers, default=0.0)
-    span = (high - low) or 1.0
-    # A constant value is a line through the middle.
-    level = 0.5 if high == low else 0.0
-    return polylines([None if v is None else (v - low) / span + level for v in values], 84, 24, 1.0)

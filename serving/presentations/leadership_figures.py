@@ -132,6 +132,7 @@ def leadership_figures(
         assessment.champion.rubric,
         days,
         subprogress(progress, 0.0, 0.7),
+        frames={as_of: assessment.frame},
         rollup_folder=home.rollups,
     )
     progress(0.7, "forecasting renewals")
