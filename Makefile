@@ -50,8 +50,8 @@ test: $(TOOLS) ## run the tests
 	$(PYTEST)
 
 proof: $(TOOLS) ## run the slower proofs and the notebooks
-	$(BIN)/python -m pytest -m slow
-	$(BIN)/python -m pytest notebooks
+	$(PYTEST) -m slow
+	$(PYTEST) notebooks
 
 bench: $(TOOLS) ## compare with other libraries: SCRIPT=latency runs bench/latency.py; all of them take hours
 	@for script in $(if $(SCRIPT),bench/$(SCRIPT).py,bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done

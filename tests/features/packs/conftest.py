@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import pytest
 from features.contract.schema import TABLES
 from features.packs.inputs import Relation
 from features.packs.pack import Pack, shipped_pack
-from features.packs.queries import PackQueries, pack_queries
+from features.packs.queries import AssumptionQuery, PackQueries, pack_queries
 from features.signals.signals import read_signals
 from features.signals.validation import check_source
 from features.snapshots.snapshot import snapshot
@@ -47,20 +46,22 @@ class PackRun:
     queries: PackQueries
     connection: duckdb.DuckDBPyConnection
 
-    @cached_property
+    @property
     def assumptions(self) -> list[str]:
         """The sentences whose count is not zero."""
-        sentences = []
-        for each in self.queries.assumptions:
-            row: dict[str, Any] = {}
-            if each.query:
-                cursor = self.connection.execute(each.query)
-                names = [about[0] for about in cursor.description or ()]
-                (values,) = cursor.fetchall()
-                row = dict(zip(names, values, strict=True))
-            if sentence := each.sentence(row):
-                sentences.append(sentence)
-        return sentences
+        return self._sentences("")
+
+    def _sentences(self, words: str) -> list[str]:
+        """Return those whose text with placeholders contains ``words``."""
+        return [text for each in self.queries.assumptions if words in each.text if (text := each.sentence(self._row(each)))]
+
+    def _row(self, each: AssumptionQuery) -> dict[str, Any]:
+        if not each.query:
+            return {}
+        cursor = self.connection.execute(each.query)
+        names = [about[0] for about in cursor.description or ()]
+        (values,) = cursor.fetchall()
+        return dict(zip(names, values, strict=True))
 
     @property
     def accounts(self) -> pd.DataFrame:
@@ -83,7 +84,7 @@ class PackRun:
 
     def stated(self, words: str) -> str:
         """Return the one assumption that contains ``words``."""
-        (found,) = [text for text in self.assumptions if words in text]
+        (found,) = self._sentences(words) or [text for text in self.assumptions if words in text]
         return found
 
 
@@ -132,12 +133,30 @@ def relations(connection: duckdb.DuckDBPyConnection) -> list[Relation]:
     return [Relation(name, found) for name, found in tables.items()]
 
 
+class _Tables(Mapping[str, pd.DataFrame]):
+    """The tables of a pack; each is computed when it is first asked for."""
+
+    def __init__(self, queries: Mapping[str, str], connection: duckdb.DuckDBPyConnection) -> None:
+        self._queries, self._connection = queries, connection
+        self._frames: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self._frames:
+            frame = self._connection.execute(self._queries[name]).df()
+            assert set(TABLES[name].required) <= set(frame.columns), (name, list(frame.columns))
+            self._frames[name] = frame
+        return self._frames[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queries)
+
+    def __len__(self) -> int:
+        return len(self._queries)
+
+
 def _run(connection: duckdb.DuckDBPyConnection, pack: Pack, options: Mapping[str, object]) -> PackRun:
     queries = pack_queries(pack, relations(connection), options)
-    tables = {name: connection.execute(sql).df() for name, sql in queries.tables.items()}
-    for name, frame in tables.items():
-        assert set(TABLES[name].required) <= set(frame.columns), (name, list(frame.columns))
-    return PackRun(tables, queries, connection)
+    return PackRun(_Tables(queries.tables, connection), queries, connection)
 
 
 @pytest.fixture
