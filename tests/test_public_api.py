@@ -193,6 +193,7 @@ def test_check_features_and_snapshot_equal_the_commands(
     assert _bytes(frame, tmp_path / "frame.ndjson") == output
 
 
+@pytest.mark.slow
 def test_scores_equal_the_commands(
     place: Path, signals: renewcast.Signals, command: Command, tmp_path: Path
 ) -> None:

@@ -108,7 +108,7 @@ def _as_known(rows: Rows, table: str, at: datetime) -> Rows:
 VERSIONED = ("support", "outcomes", "engagement", "relationship", "usage", "billing", "orders")
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_at_each_date_the_version_loaded_last_before_it_counts(to_arrow: Any, seed: int) -> None:
     rng = random.Random(seed)
     tables = {name: _versions(rng, name, 60) for name in VERSIONED}
@@ -294,7 +294,7 @@ def _built(folder: Path, copied: bool = False, rollup_folder: Path | None = None
         signals.close()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 def test_large_feeds_use_columns_outside_the_contract(
     to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -99,6 +99,7 @@ def test_counts_sums_and_distinct_users_equal_the_definition(make_signals: Any, 
             assert row[f"usage.active_users_{days}d"] == users
 
 
+@pytest.mark.slow
 @_quiet
 @given(_rows, st.randoms(use_true_random=False))
 def test_row_order_and_repeated_batches_change_nothing(

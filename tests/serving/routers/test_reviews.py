@@ -242,6 +242,7 @@ def test_a_change_since_the_review_is_a_conflict(client: TestClient, admin: dict
     assert (response.status_code, response.json()["code"]) == (409, "changed_since_review")
 
 
+@pytest.mark.slow
 def test_the_published_batch_uses_the_version_in_force(home: Home, signals: OpenSignals, tmp_path: Path) -> None:
     approve(home)
     score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
@@ -250,6 +251,7 @@ def test_the_published_batch_uses_the_version_in_force(home: Home, signals: Open
     assert {each["rubric_version"] for each in result.values()} == {read_history(home).decisions[-1].version.version}
 
 
+@pytest.mark.slow
 def test_the_measures_command_uses_the_version_in_force(
     home: Home, tables: Any, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,13 +363,12 @@ def keep_as_it_is(home: Home) -> None:
 @pytest.mark.parametrize(
     ("what", "channel"),
     [
-        ("change", "page"),
         ("rollback", "command"),
         *(
             pytest.param(what, channel, marks=pytest.mark.slow)
             for what in ("change", "keep", "reject change", "reject keep", "rollback")
             for channel in ("command", "page")
-            if (what, channel) not in {("change", "page"), ("rollback", "command")}
+            if (what, channel) != ("rollback", "command")
         ),
     ],
 )

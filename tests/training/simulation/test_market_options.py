@@ -122,7 +122,14 @@ def test_a_wrong_option_is_refused_and_says_what_is_expected(wrong: dict[str, ob
         MarketOptions(**wrong).market()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "mixed-b2b"])
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "orders" else ())
+        for name in PRESETS
+        if name != "mixed-b2b"
+    ],
+)
 def test_the_tables_of_every_preset_follow_the_contract_with_the_truth_next_to_them(preset: str, tmp_path: Path) -> None:
     written = simulate(tmp_path / "signals", accounts=60, weeks=40, seed=3, options=MarketOptions(preset=preset))
     report = check_source(open_source(written.folder))
