@@ -16,7 +16,7 @@ from features.contract.settings import (
     CustomFeatureSettings,
     SubscriptionSettings,
 )
-from features.utils.formatting import CURRENCY_VARIABLE
+from features.utils.formatting import CURRENCY_VARIABLE, DATE_ORDER_VARIABLE
 from models.home import HomeSettings
 from models.peer_groups.rule_files import RULES_VARIABLE as RULES_VARIABLE
 from serving.common.settings import PREFIX, ServiceSettings
@@ -30,6 +30,7 @@ _WHERE = {
     "MLFLOW_TRACKING_URI": "MLflow tracking server for training runs. Unset: a SQLite file in the home.",
     "RENEWCAST_FEATURES": "File (TOML or Python) that declares extra tables and custom features.",
     CURRENCY_VARIABLE: "Code of the base currency, in which ARR is reported. Amounts of orders must be in it.",
+    DATE_ORDER_VARIABLE: "Dates for people: `dmy` (30 Sep 2026), `mdy` (Sep 30, 2026) or `ymd` (2026-09-30).",
     TRIALS_VARIABLE: "Whether accounts with only trials are active: `inactive` or `active`.",
     PAUSED_ARR_VARIABLE: "Share of the ARR of paused subscriptions that counts, 0 to 1.",
     RULES_VARIABLE: "Folder of TOML files that replace the shipped rules; its subfolder `rubrics` adds rubrics.",
@@ -60,7 +61,7 @@ def settings_page() -> str:
 
 
 def _where() -> list[tuple[str, str, str]]:
-    defaults: dict[str, str] = {}
+    defaults = {DATE_ORDER_VARIABLE: "dmy"}
     for kind in (HomeSettings, CustomFeatureSettings, SubscriptionSettings):
         for field in kind.model_fields.values():
             defaults[str(field.validation_alias)] = "" if field.default is None else str(field.default)

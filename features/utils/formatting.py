@@ -1,4 +1,7 @@
-"""Formatting of numbers, amounts and dates for pages, terminals and documents. An unknown value is a dash."""
+"""Formatting of numbers, amounts and dates for pages, terminals and documents. An unknown value is a dash.
+
+Amounts and dates have the form of the portfolio's settings: RENEWCAST_CURRENCY and RENEWCAST_DATE_ORDER.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import math
 import os
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
-from features.errors import AccountCandidate
+from features.errors import AccountCandidate, BadRequest
 
 UNKNOWN = "–"
 NO_BREAK_SPACE = "\u00a0"
@@ -21,6 +25,51 @@ SIGNS = {
     "TRY": "₺", "UAH": "₴", "VND": "₫",
 }  # fmt: skip
 """Signs of currencies. The others are named by their codes, since a sign such as kr is that of several."""
+
+
+class DateForm(NamedTuple):
+    """How dates are shown.
+
+    Parameters
+    ----------
+    day, short_day : formats of a date, with and without its year, for `str.format`: ``d`` is the day without a leading
+        zero, ``t`` the date.
+    axis : the format of a date without its year on the axis of a chart (d3-time-format).
+    workbook : the number format of a date in a workbook.
+    """
+
+    day: str
+    short_day: str
+    axis: str
+    workbook: str
+
+
+DATE_ORDER_VARIABLE = "RENEWCAST_DATE_ORDER"
+"""The environment variable with the order of day, month and year."""
+DATE_ORDERS = {
+    "dmy": DateForm("{d} {t:%b %Y}", "{d} {t:%b}", "%-d %b", "d mmm yyyy"),
+    "mdy": DateForm("{t:%b} {d}, {t:%Y}", "{t:%b} {d}", "%b %-d", "mmm d, yyyy"),
+    "ymd": DateForm("{t:%Y-%m-%d}", "{t:%m-%d}", "%m-%d", "yyyy-mm-dd"),
+}
+"""How dates are shown in each order: 30 Sep 2026, Sep 30, 2026 and 2026-09-30."""
+
+
+def date_form() -> DateForm:
+    """Return how dates are shown: in the order of the setting RENEWCAST_DATE_ORDER, by default day, month and year.
+
+    Raises
+    ------
+    BadRequest : the setting has another value.
+    """
+    order = os.environ.get(DATE_ORDER_VARIABLE, "").strip().lower() or "dmy"
+    try:
+        return DATE_ORDERS[order]
+    except KeyError:
+        raise BadRequest(
+            f"{DATE_ORDER_VARIABLE} has a value that is no order of dates",
+            "dmy (30 Sep 2026), mdy (Sep 30, 2026) or ymd (2026-09-30)",
+            "correct the environment variable, or unset it",
+        ) from None
 
 
 def money(value: float | None, digits: int = 0) -> str:
@@ -147,24 +196,25 @@ def days_ahead(days: float | None) -> str:
 
 
 def day(value: str | date | None) -> str:
-    """Format a date, or the date part of an ISO 8601 instant, as 30 Sep 2026."""
-    if value is None:
-        return UNKNOWN
-    when = value if isinstance(value, date) else datetime.fromisoformat(value)
-    return f"{when.day} {when:%b %Y}"
+    """Format a date, or the date part of an ISO 8601 instant, in the order of the setting: 30 Sep 2026."""
+    return _date_text(value, date_form().day)
 
 
 def short_day(value: str | date | None) -> str:
-    """Format a date as 30 Sep."""
-    return day(value).rpartition(" ")[0] or UNKNOWN
+    """Format a date without its year, in the order of the setting: 30 Sep."""
+    return _date_text(value, date_form().short_day)
 
 
 def minute(value: str | None) -> str:
-    """Format an instant as 30 Sep 2026, 14:05 UTC."""
+    """Format an instant in the order of the setting: 30 Sep 2026, 14:05 UTC."""
+    return UNKNOWN if value is None else f"{day(value)}, {datetime.fromisoformat(value):%H:%M} UTC"
+
+
+def _date_text(value: str | date | None, form: str) -> str:
     if value is None:
         return UNKNOWN
-    when = datetime.fromisoformat(value)
-    return f"{when.day} {when:%b %Y, %H:%M} UTC"
+    when = value if isinstance(value, date) else datetime.fromisoformat(value)
+    return form.format(d=when.day, t=when)
 
 
 def plain(code: str | None) -> str:

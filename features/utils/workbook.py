@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from features.errors import BadRequest
+from features.utils.formatting import date_form
 
 CellKind = Literal["text", "truth", "whole", "number", "points", "money", "share", "date", "instant"]
 """The kind of the values of a column.
@@ -28,10 +29,8 @@ FORMATS: dict[str, str] = {
     "points": "0.0",
     "money": "#,##0",
     "share": "0.0%",
-    "date": "yyyy-mm-dd",
-    "instant": "yyyy-mm-dd hh:mm",
 }
-"""The number format of each kind; the others have the general one."""
+"""The number format of each kind; dates have that of `features.utils.formatting.date_form`, others the general one."""
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_ROWS, MAX_COLUMNS, MAX_TEXT = 1_048_576, 16_384, 32_767
 """What one sheet of the format can hold: rows with the header, columns, and characters of a cell."""
@@ -105,7 +104,11 @@ def write_workbook(target: Path | BinaryIO, sheets: Sequence[Sheet]) -> None:
     with xlsxwriter.Workbook(str(target) if isinstance(target, Path) else target, options) as book:
         book.set_properties({"created": _CREATED})
         head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 1})
-        formats = {kind: book.add_format({"num_format": form}) for kind, form in FORMATS.items()}
+        dates = date_form().workbook
+        formats = {
+            kind: book.add_format({"num_format": form})
+            for kind, form in {**FORMATS, "date": dates, "instant": f"{dates} hh:mm"}.items()
+        }
         for sheet in sheets:
             page = book.add_worksheet(sheet.name)
             page.freeze_panes(1, 1)
@@ -149,7 +152,7 @@ def _width(sheet: Sheet, place: int) -> int:
         value = row[place]
         text = value if isinstance(value, str) else f"{value:,.1f}" if isinstance(value, float) else str(value or "")
         longest = max(longest, len(text) + 1)
-    return min(max(longest, WIDTHS[0], 17 if kind == "instant" else 11 if kind == "date" else 0), WIDTHS[1])
+    return min(max(longest, WIDTHS[0], 19 if kind == "instant" else 13 if kind == "date" else 0), WIDTHS[1])
 
 
 def _check_size(sheet: Sheet) -> None:

@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from features.errors import HomeError
 from features.utils.atomic_files import write_file
+from features.utils.formatting import day
 from models.health.rubric import Rubric, rubric_from_text
 from models.health.score_calibration import ScoreCalibration
 from models.home import Home
@@ -193,7 +194,7 @@ class ReviewDecision(DecisionTerms):
             return f"{self.review} is approved: {self.rubric} does not change"
         return (
             f"{self.review} is approved: version {self.version.version} of {self.rubric} is in force"
-            f" from {self.effective} on"
+            f" from {day(self.effective)} on"
         )
 
 

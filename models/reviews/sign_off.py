@@ -18,6 +18,7 @@ from features.errors import BadRequest
 from features.utils.atomic_files import write_file
 from features.utils.dates import to_iso
 from features.utils.file_lock import exclusive_lock
+from features.utils.formatting import day
 from features.utils.periods import Quarter
 from models.artifacts.champion import load_champion
 from models.health.rubric import Rubric
@@ -119,7 +120,7 @@ class SignOffResult:
             return self.decision.words()
         assert self.pending is not None
         by = f"{DECISION_NOUNS[self.pending.what]} of {self.pending.review}: signed by {self.pending.signature.name}"
-        since = f", in force from {self.pending.effective}" if self.pending.what == "approved" else ""
+        since = f", in force from {day(self.pending.effective)}" if self.pending.what == "approved" else ""
         lines = [
             f"{by}{since}. One signature is missing. Another person must sign with their own key: {self._command()}"
         ]
@@ -161,13 +162,13 @@ def earliest_effective(home: Home, history: HistoryFile, rubric: str, reviewed_t
     HomeError
         The home cannot be read.
     """
-    limits = [EarliestDate(reviewed_to, f"the quarter was reviewed up to {reviewed_to}")]
+    limits = [EarliestDate(reviewed_to, f"the quarter was reviewed up to {day(reviewed_to)}")]
     if approvals := history.approvals(rubric):
         last = approvals[-1].effective
         assert last is not None
-        limits.append(EarliestDate(last, f"the last approved version is in force from {last}"))
+        limits.append(EarliestDate(last, f"the last approved version is in force from {day(last)}"))
     if changes and (scored := _last_scored(home)) is not None:
-        limits.append(EarliestDate(date.fromordinal(scored.toordinal() + 1), f"scores of {scored} already exist"))
+        limits.append(EarliestDate(date.fromordinal(scored.toordinal() + 1), f"scores of {day(scored)} already exist"))
     return max(limits)
 
 
@@ -394,7 +395,7 @@ def lapse_reason(home: Home, history: HistoryFile, record: ReviewRecord, waiting
     assert waiting.effective is not None
     earliest = earliest_for_review(home, history, proposal)
     if waiting.effective < earliest.day:
-        return f"{waiting.effective} is too early for this rubric: {earliest.why}"
+        return f"{day(waiting.effective)} is too early for this rubric: {earliest.why}"
     changed, _ = _changes_since(home, record, waiting.effective)
     return "; ".join(changed)
 

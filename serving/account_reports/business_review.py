@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from features.utils.dates import to_iso
-from features.utils.formatting import money, percent, whole_days
+from features.utils.formatting import day, money, percent, whole_days
 from features.utils.periods import Period
 from models.predictions.payload import format_instant
 from serving.account_reports.account_facts import AccountFacts
@@ -85,7 +85,7 @@ def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str,
         ],
         "questions": _questions(account),
         "gaps": gaps(account)
-        + ([] if complete else [f"the quarter has not ended: this review is as of {format_instant(account.as_of)}"]),
+        + ([] if complete else [f"the quarter has not ended: this review is as of {day(account.as_of)}"]),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from features.utils.formatting import date_form
 from features.utils.vega_svg import draw_svg
 from serving.html.charts import CHART_CONFIG
 
@@ -20,7 +21,7 @@ def section_chart(chart: Mapping[str, Any]) -> Markup:
     """
     field, title = ("users", "users") if chart["kind"] == "use" else ("score", "out of 100")
     scale = {"domain": [0, 100]} if chart["kind"] == "health" else {"zero": True, "nice": True}
-    day = {"format": "%-d %b", "tickCount": 6, "grid": False}
+    day = {"format": date_form().axis, "tickCount": 6, "grid": False}
     spec = {
         "width": WIDTH,
         "height": HEIGHT,

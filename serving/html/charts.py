@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from features.utils.formatting import date_form
 from features.utils.vega_svg import chart_config, draw_svg
 
 CHART_CONFIG = chart_config("var(--ink)", "var(--soft)", "var(--line)", font_size=12)
@@ -35,7 +36,7 @@ def weekly_health_chart(weeks: Sequence[Mapping[str, Any]]) -> Markup:
         "axis": {
             "title": None,
             "labelAngle": 0,
-            "labelExpr": _SHORT_DAY,
+            "labelExpr": f"timeFormat(toDate(datum.value), '{date_form().axis}')",
             "labelOverlap": "greedy",
             "labelSeparation": 10,
             "grid": False,
@@ -106,7 +107,7 @@ def probability_trend_chart(points: Sequence[Mapping[str, Any]]) -> Markup:
     x_axis = {
         "field": "date",
         "type": "temporal",
-        "axis": {"title": None, "format": "%-d %b", "tickCount": 6, "grid": False},
+        "axis": {"title": None, "format": date_form().axis, "tickCount": 6, "grid": False},
     }
     y_axis = {"type": "quantitative", "axis": {"title": "Probability", "format": ".0%", "tickCount": 5}}
     return draw_svg(
@@ -186,6 +187,3 @@ def _around(values: Sequence[float]) -> list[float]:
     margin = max(5.0, (high - low) * 0.6)
     middle = (low + high) / 2
     return [max(0.0, 5 * round((middle - margin) / 5)), min(100.0, 5 * round((middle + margin) / 5))]
-
-
-_SHORT_DAY = "timeFormat(toDate(datum.value), '%-d %b')"

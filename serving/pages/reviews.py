@@ -13,6 +13,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
 
 from features.errors import HomeError, RenewcastError
+from features.utils.formatting import day
 from models.health.rubric_versions import HistoryFile, read_history
 from models.home import Home
 from models.reviews.review_store import PAGE, SIZE_LIMIT, ReviewRecord, find_review, list_reviews
@@ -28,7 +29,7 @@ from serving.schemas.query_params import REVIEW_ID
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 ICON = re.compile(r'<link rel="icon"[^>]*>')
-EARLIEST = re.compile(r'(<dd id="earliest">)[0-9-]*')
+EARLIEST = re.compile(r'(<dd id="earliest">)[^<]*')
 PLACEHOLDER = "<!--sign-off-->"
 TITLE = "Quarterly reviews"
 
@@ -68,7 +69,7 @@ def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Res
     text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(record), 1))
     # The file contains the earliest date at the time it was written, which moves as more dates are scored.
     earliest = earliest_for_review(home, history, record.review.sign_off)
-    text = EARLIEST.sub(rf"\g<1>{earliest.day}", text)
+    text = EARLIEST.sub(rf"\g<1>{day(earliest.day)}", text)
     caller = getattr(request.state, "caller", None)
     approvals = history.approvals(record.review.sign_off.rubric)
     form = render_template(

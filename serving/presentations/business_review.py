@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from features.utils.formatting import day
+from features.utils.formatting import day, short_day
 from serving.account_reports.html import report_title
 from serving.presentations.slides import (
     ACCENT,
@@ -170,7 +170,7 @@ def _chart(slide: Slide, picture: Mapping[str, Any], height: float) -> None:
     left = MARGIN + SIDE + GAP
     slide.chart(
         "line",
-        [day(point["date"]).rpartition(" ")[0] for point in points],
+        [short_day(point["date"]) for point in points],
         [Series("Active users" if field == "users" else "Health score", [point[field] for point in points], ACCENT)],
         Box(left=left, width=MARGIN + FULL - left, height=height),
         title=picture["label"],

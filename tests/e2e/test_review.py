@@ -196,7 +196,7 @@ def test_scores_use_an_approved_version_from_its_date_until_a_rollback(
     for same in (ada, lookalike):
         assert "same person" in renewcast(*sign, "--key", same, home=place, expect=2).stderr
     assert version("2026-10-05") == SHIPPED, "one signature changes nothing"
-    assert "is in force from 2026-10-05" in renewcast(*sign, "--key", grace, home=place).stdout
+    assert "is in force from 5 Oct 2026" in renewcast(*sign, "--key", grace, home=place).stdout
     assert (version("2026-10-04"), version("2026-10-05")) == (SHIPPED, "2026Q4")
     _check_commands_and_pages(world, place, renewcast, tmp_path, "2026Q4")
     assert "was approved" in renewcast(*sign, "--key", ada, home=place, expect=2).stderr

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.errors import BadRequest
 from features.utils.formatting import (
+    DATE_ORDER_VARIABLE,
     UNKNOWN,
     and_list,
+    day,
     days_ahead,
     format_as,
     in_unit,
     interval_text,
+    minute,
     money,
     number,
     percent,
+    short_day,
     short_money,
     signed,
     signed_money,
@@ -111,3 +116,28 @@ def test_amounts_have_the_currency_of_the_setting(monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_code_of_a_currency_is_not_shown(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setenv("RENEWCAST_CURRENCY", code)
     assert money(950) == "950"
+
+
+@pytest.mark.parametrize(
+    ("order", "shown"),
+    [
+        ("", ["30 Sep 2026", "30 Sep", "5 Jan 2026, 14:05 UTC"]),
+        ("DMY", ["30 Sep 2026", "30 Sep", "5 Jan 2026, 14:05 UTC"]),
+        ("mdy", ["Sep 30, 2026", "Sep 30", "Jan 5, 2026, 14:05 UTC"]),
+        ("ymd", ["2026-09-30", "09-30", "2026-01-05, 14:05 UTC"]),
+    ],
+)
+def test_dates_have_the_order_of_the_setting(monkeypatch: pytest.MonkeyPatch, order: str, shown: list[str]) -> None:
+    monkeypatch.setenv(DATE_ORDER_VARIABLE, order)
+    then = date(2026, 9, 30)
+    assert [day(then), short_day(then), minute("2026-01-05T14:05:59Z")] == shown
+    assert day("2026-09-30T12:00:00Z") == day("2026-09-30") == shown[0]
+    assert day(None) == short_day(None) == minute(None) == UNKNOWN
+
+
+def test_another_order_of_dates_is_an_error_without_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DATE_ORDER_VARIABLE, "mm/dd/yyyy")
+    with pytest.raises(BadRequest) as refusal:
+        day("2026-09-30")
+    assert DATE_ORDER_VARIABLE in str(refusal.value)
+    assert "mm/dd" not in str(refusal.value)

@@ -12,6 +12,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from features.errors import BadRequest
+from features.utils.formatting import DATE_ORDER_VARIABLE
 from features.utils.workbook import CellKind, Sheet, SheetColumn, write_workbook
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x")', "http://x", "{=A1}"]
@@ -45,6 +46,13 @@ def _cells(content: bytes) -> list[Any]:
 )
 def test_cells_are_read_back(kind: CellKind, values: list[Any]) -> None:
     assert _cells(_written(_sheet(kind, values))) == (pytest.approx(values) if kind == "number" else values)
+
+
+@pytest.mark.parametrize("order", ["dmy", "mdy", "ymd"])
+def test_dates_are_dates_in_every_order(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    monkeypatch.setenv(DATE_ORDER_VARIABLE, order)
+    for kind, value in (("date", date(2026, 9, 30)), ("instant", datetime(2026, 9, 30, 12, 30))):
+        assert _cells(_written(_sheet(kind, [value]))) == [value]  # type: ignore[arg-type]
 
 
 def test_characters_that_a_workbook_cannot_hold_are_replaced() -> None:

@@ -184,7 +184,7 @@ def test_existing_scores_limit_the_effective_date(home: Home) -> None:
     review = write_review(home)
     home.snapshots.mkdir(parents=True)
     (home.snapshots / "2026-10-21.parquet").write_bytes(b"")
-    with pytest.raises(BadRequest, match="scores of 2026-10-21 already exist"):
+    with pytest.raises(BadRequest, match="scores of 21 Oct 2026 already exist"):
         sign(home, review, "2026-10-21")
     assert sign(home, review, "2026-10-22").version is not None
 

@@ -151,7 +151,7 @@ def test_first_signatures_lapse_after_changes(home: Home) -> None:
         file.write_text(json.dumps(content | {"sign_off": more}))
 
     refused("the data up to 2026-10-01 have changed", lambda: None, "duckdb-1:other")
-    refused("2026-10-01 is too early for this rubric: scores of 2026-10-21 already exist", score)
+    refused("1 Oct 2026 is too early for this rubric: scores of 21 Oct 2026 already exist", score)
     refused("the proposal of the review has changed", propose)
 
 

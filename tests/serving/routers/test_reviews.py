@@ -194,7 +194,7 @@ def test_pending_signatures_are_listed_and_lapsed_ones_are_marked(
     assert (wrong.status_code, wrong.json()["code"]) == (409, "changed_since_review")
     publish(home, frame, LATER)
     page = client.get(f"/reviews/{NAME}").text
-    assert "This signature is no longer valid: 2026-07-02 is too early for this rubric: scores of 2026-07-08 already exist" in page
+    assert "This signature is no longer valid: 2 Jul 2026 is too early for this rubric: scores of 8 Jul 2026 already exist" in page
     assert 'value="2026-07-09"' in page, "what is prefilled is the earliest date of now"
     late = client.post(ADDRESS, json={}, headers=other)
     assert (late.status_code, late.json()["code"]) == (409, "changed_since_review")
@@ -211,7 +211,7 @@ def test_a_signature_is_idempotent_and_takes_effect_without_a_restart(
     publish(home, frame, LATER)
     # Scores of the eighth were given by now, so the version begins later.
     early = client.post(ADDRESS, json=BODY, headers=admin)
-    assert "scores of 2026-07-08 already exist" in early.json()["detail"]
+    assert "scores of 8 Jul 2026 already exist" in early.json()["detail"]
     first = client.post(ADDRESS, json=BODY | {"effective": "2026-07-09"}, headers=admin)
     assert (first.status_code, first.json()["state"]) == (201, "pending"), first.text
     with store.read() as connection:

@@ -38,6 +38,7 @@ def render(review: QuarterlyReview) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "day": formatting.day,
         "percent": formatting.percent,
         "money": formatting.short_money,
         "number": figure_text.trimmed_number,

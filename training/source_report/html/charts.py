@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from features.feed_health.feed_report import FeedHealth
 from features.utils.dates import WEEK_DAYS
-from features.utils.formatting import count_of
+from features.utils.formatting import count_of, day
 from features.utils.vega_svg import chart_config, draw_svg
 from training.source_report.portfolio_history import PortfolioWeek
 from training.source_report.timeline import FeedTimeline
@@ -119,6 +119,6 @@ def _line(points: list[tuple[PortfolioWeek, float]], title: str, number_format: 
             {"mark": {"type": "line", "color": BLUE, "strokeWidth": 2}, "encoding": {"x": x, "y": y}},
         ],
     }
-    first, last = (f"{value:,.0f} on {week.as_of:%Y-%m-%d}" for week, value in (points[0], points[-1]))
+    first, last = (f"{value:,.0f} on {day(week.as_of)}" for week, value in (points[0], points[-1]))
     label = f"{title} by week, from {first} to {last}"
     return draw_svg(spec, f"{label[0].upper()}{label[1:]}", CONFIG)
