@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from models.artifacts.champion import Champion
     from models.predictions.assessment import Assessment
     from serving.snapshots.account_attributes import AccountAttributes, AccountSelection
+    from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 Chosen = Mapping[str, str]
 """The options that are given, by name."""
@@ -83,6 +84,24 @@ def select_from_signals(
     if not chosen:
         return AccountSelection.everyone(assessment)
     return attributes_from_signals(signals, as_of, assessment, champion).require(parse_filter(chosen))
+
+
+def select_published(chosen: Chosen, scored: ScoredSnapshot) -> AccountSelection:
+    """Return the accounts of a published snapshot that the options select.
+
+    Parameters
+    ----------
+    chosen : the options that are given.
+    scored : the snapshot.
+
+    Raises
+    ------
+    BadRequest : a value is empty or too long, no account has it, or it is no band.
+    HomeError : a sidecar of the snapshot is not valid.
+    """
+    from serving.snapshots.account_attributes import select_accounts
+
+    return select_accounts(scored, parse_filter(chosen), strict=True)
 
 
 def attributes_from_signals(

@@ -10,6 +10,7 @@ import typer
 from features.errors import BadRequest
 from features.utils.cli import AsJson, write_result
 from serving.cli.context import open_store
+from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_published
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -27,6 +28,7 @@ _STATES = ("open", "snoozed", "closed", "held_out")
 
 
 @app.command("list")
+@filter_options
 def list_all(
     account: Annotated[str | None, typer.Option("--account", metavar="ID", help="Only those of this account.")] = None,
     state: Annotated[
@@ -37,15 +39,19 @@ def list_all(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of interventions.")] = 100,
     as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
-    """List recorded interventions, those that began last first."""
+    """List recorded interventions, those that began last first.
+
+    The latest snapshot of the home decides which accounts a filter selects."""
     from serving.cli.tables.interventions import print_interventions
     from serving.worklist.intervention_lists import list_interventions
 
     if state is not None and state not in _STATES:
         raise BadRequest("there is no such state", ", ".join(_STATES))
+    accounts = select_published(only, _live_state().scored(None)).ids if only else None
     with open_store().read() as connection:
-        found = list_interventions(connection, account, state, assignee, limit)  # type: ignore[arg-type]
+        found = list_interventions(connection, account, state, assignee, limit, accounts)  # type: ignore[arg-type]
     write_result(as_json, lambda: found, lambda console: print_interventions(found, console))
 
 
@@ -124,16 +130,16 @@ def change(
 
 
 @app.command("results")
-def results(as_json: AsJson = False) -> None:
+@filter_options
+def results(as_json: AsJson = False, only: Chosen = NO_OPTIONS) -> None:
     """Show how interventions ended: the plain save rate of each play, and the precision of each alert rule.
 
     Interventions in the signals of the latest snapshot count as well."""
     from serving.cli.tables.interventions import print_results
-    from serving.snapshots.account_attributes import AccountSelection
     from serving.worklist.published_worklist import published_results
 
     scored = _live_state().scored(None)
-    payload = published_results(scored, open_store(), AccountSelection.everyone(scored.assessment))
+    payload = published_results(scored, open_store(), select_published(only, scored))
     write_result(as_json, lambda: payload, lambda console: print_results(payload, console))
 
 

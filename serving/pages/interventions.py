@@ -93,7 +93,7 @@ def get_interventions_page(
         states=STATES,
         assignees=sorted({each["assignee"] for each in every if each["assignee"]}, key=str.casefold),
         last=lambda each: history_text(each["history"][-1]),
-        json=with_query("/v1/interventions", {"state": wanted, "assignee": asked.assignee}),
+        json=with_query("/v1/interventions", {**asked.chosen, "state": wanted, "assignee": asked.assignee}),
         results_json=with_query("/v1/interventions:results", asked.chosen),
     )
     return remember_view(request, page, asked)

@@ -24,7 +24,6 @@ from serving.http.dependencies import (
 from serving.http.idempotency import IDEMPOTENT, request_name
 from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
-from serving.schemas.base import RequestModel
 from serving.schemas.interventions import (
     InterventionChange,
     InterventionRequest,
@@ -34,7 +33,7 @@ from serving.schemas.interventions import (
 )
 from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT
 from serving.schemas.signal_rows import Id
-from serving.snapshots.account_attributes import select_accounts
+from serving.snapshots.account_attributes import filtered_accounts, select_accounts
 from serving.store.records import Author, StoredRecord
 from serving.worklist.intervention_changes import (
     change_intervention,
@@ -68,8 +67,8 @@ class StoredRecordReceipt(ResponseModel):
     recorded_at: str
 
 
-class InterventionsQuery(RequestModel):
-    """Filters of recorded interventions."""
+class InterventionsQuery(AccountFilter):
+    """Filters of recorded interventions. The latest snapshot decides which accounts a filter selects."""
 
     account_id: Id | None = Field(None, description="Only those of this account.")
     state: Literal["open", "snoozed", "closed", "held_out"] | None = Field(
@@ -118,13 +117,14 @@ def post_intervention(
     operation_id="listInterventions",
     response_model=InterventionPage,
     dependencies=[READ],
-    responses=problem_responses(s422=NO_PARAMETER, s503=_PROBLEMS["s503"]),
+    responses=problem_responses(s422=NO_MATCH, s503=NOT_READY),
 )
-def get_interventions(store: StoreDep, query: Annotated[InterventionsQuery, Query()]) -> Response:
+def get_interventions(live: LiveStateDep, store: StoreDep, query: Annotated[InterventionsQuery, Query()]) -> Response:
     """Returns interventions with their history, those that began last first. Interventions in the signals are not
-    among them."""
+    among them. The latest snapshot decides which accounts a filter selects."""
+    filters = (query.account_id, query.state, query.assignee, query.limit, filtered_accounts(live, query))
     with store.read() as connection:
-        return JSONResponse(list_interventions(connection, query.account_id, query.state, query.assignee, query.limit))
+        return JSONResponse(list_interventions(connection, *filters))
 
 
 @router.get(

@@ -10,9 +10,11 @@ from starlette.responses import JSONResponse, Response
 
 from models.predictions.schema import AccountAlert, Prediction, ResponseModel
 from serving.http.authentication import require_scope
-from serving.http.dependencies import NO_PARAMETER, NO_STORE, StoreDep, problem_responses
-from serving.schemas.base import RequestModel
+from serving.http.dependencies import NO_PARAMETER, NO_STORE, NOT_READY, LiveStateDep, StoreDep, problem_responses
+from serving.schemas.account_filter import AccountFilter
+from serving.schemas.query_params import NO_MATCH
 from serving.schemas.signal_rows import Id, Instant
+from serving.snapshots.account_attributes import filtered_accounts
 from serving.store import published_predictions
 
 #: The maximum number of predictions or alerts per page.
@@ -21,7 +23,7 @@ MAX_PAGE = 1000
 router = APIRouter(tags=["published"], dependencies=[require_scope("predict")])
 
 
-class _PageQuery(RequestModel):
+class _PageQuery(AccountFilter):
     limit: int = Field(100, ge=1, le=MAX_PAGE, strict=False, description="The maximum number of entries.")
     cursor: str | None = Field(None, max_length=40, description="The `next` value of the previous page.")
 
@@ -68,13 +70,16 @@ class AlertPage(ResponseModel):
     summary="List published predictions",
     operation_id="listPredictions",
     response_model=PredictionPage,
-    responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
+    responses=problem_responses(s422=NO_MATCH, s503=NOT_READY),
 )
-def list_predictions(store: StoreDep, query: Annotated[PredictionStreamQuery, Query()]) -> Response:
+def list_predictions(live: LiveStateDep, store: StoreDep, query: Annotated[PredictionStreamQuery, Query()]) -> Response:
     """Returns the predictions that `renewcast score --publish` stored, oldest first. A caller that continues from
-    `next` misses no prediction and gets none twice."""
+    `next` misses no prediction and gets none twice. The latest snapshot decides which accounts a filter selects."""
+    accounts = filtered_accounts(live, query)
     with store.read() as connection:
-        return _page(published_predictions.list_predictions(connection, query.cursor, query.updated_since, query.limit))
+        return _page(
+            published_predictions.list_predictions(connection, query.cursor, query.updated_since, query.limit, accounts)
+        )
 
 
 @router.get(
@@ -98,13 +103,17 @@ def replay_prediction(
     summary="List raised alerts",
     operation_id="listAlerts",
     response_model=AlertPage,
-    responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
+    responses=problem_responses(s422=NO_MATCH, s503=NOT_READY),
 )
-def list_alerts(store: StoreDep, query: Annotated[AlertsQuery, Query()]) -> Response:
+def list_alerts(live: LiveStateDep, store: StoreDep, query: Annotated[AlertsQuery, Query()]) -> Response:
     """Returns each alert once, in the order in which they were published. An alert of an account on which a play is
-    running is suppressed. If it is still active after the play has ended, the next publication adds it."""
+    running is suppressed. If it is still active after the play has ended, the next publication adds it. The latest
+    snapshot decides which accounts a filter selects."""
+    accounts = filtered_accounts(live, query)
     with store.read() as connection:
-        return _page(published_predictions.list_alerts(connection, query.cursor, query.limit, query.account_id))
+        return _page(
+            published_predictions.list_alerts(connection, query.cursor, query.limit, query.account_id, accounts)
+        )
 
 
 def _page(page: published_predictions.ResultPage) -> Response:

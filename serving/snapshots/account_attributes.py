@@ -21,6 +21,7 @@ from models.peer_groups.segments import segment_names
 from models.predictions.assessment import Assessment
 from serving.schemas.account_filter import EVERYONE, FILTER_FIELDS, WITHOUT, AccountFilter
 from serving.snapshots.compute_once_cache import ComputeOnceCache
+from serving.snapshots.live_state import LiveStateManager
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import file_version
@@ -288,6 +289,29 @@ def select_accounts(scored: ScoredSnapshot, account_filter: AccountFilter, stric
     return filtered_cache(scored, account_filter).get(
         ("selection", *attribute_versions(scored)), lambda: attributes.select(account_filter)
     )
+
+
+def filtered_accounts(live: LiveStateManager, account_filter: AccountFilter) -> Collection[str] | None:
+    """Return the ids of the accounts that match a filter at the latest snapshot, with those that have left.
+
+    Parameters
+    ----------
+    live : the state of the service, which is only read if there is a filter.
+    account_filter : the filter.
+
+    Returns
+    -------
+    collection of str, or None without a filter
+
+    Raises
+    ------
+    NotReady : there is no snapshot.
+    BadRequest : no account has one of the values.
+    HomeError : a sidecar is not valid.
+    """
+    if not account_filter.chosen:
+        return None
+    return select_accounts(live.current().scored(None), account_filter, strict=True).ids
 
 
 def filtered_cache(scored: ScoredSnapshot, account_filter: AccountFilter) -> ComputeOnceCache:

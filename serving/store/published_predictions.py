@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from features.errors import BadRequest
 from serving.common.errors import UnknownId
 from serving.store.tables import alerts, predictions
 
 CURSOR = "s"
+#: How many entries of a stream are looked through in one statement.
+CHUNK = 5_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,13 @@ def find_prediction(connection: Connection, prediction_id: str) -> dict[str, Any
     return _unpacked(document)
 
 
-def list_predictions(connection: Connection, cursor: str | None, since: datetime | None, limit: int) -> ResultPage:
+def list_predictions(
+    connection: Connection,
+    cursor: str | None,
+    since: datetime | None,
+    limit: int,
+    accounts: Collection[str] | None = None,
+) -> ResultPage:
     """Return predictions in the order in which they were published.
 
     Parameters
@@ -60,18 +69,18 @@ def list_predictions(connection: Connection, cursor: str | None, since: datetime
     cursor : ``next`` of the previous page. With a cursor, ``since`` is ignored.
     since : only predictions published at or after this time, UTC.
     limit : the maximum number of predictions.
+    accounts : only predictions of these accounts; None for all.
 
     Raises
     ------
     BadRequest : the cursor is unknown.
     """
     of = predictions.c
-    after = _after(cursor)
-    query = select(of.document, of.sequence).where(of.sequence > after).order_by(of.sequence).limit(limit)
+    query = select(of.document, of.account_id, of.sequence)
     if cursor is None and since is not None:
         query = query.where(of.updated_at >= since)
-    rows = connection.execute(query).all()
-    return ResultPage([_unpacked(row.document) for row in rows], _cursor(rows, after))
+    rows, last = _stream(connection, query, of.sequence, cursor, limit, accounts)
+    return ResultPage([_unpacked(row.document) for row in rows], last)
 
 
 @dataclass(frozen=True)
@@ -108,13 +117,19 @@ def list_account_predictions(
     return [PublishedPrediction(_unpacked(row.document), row.updated_at) for row in connection.execute(query)]
 
 
-def list_alerts(connection: Connection, cursor: str | None, limit: int, account_id: str | None = None) -> ResultPage:
+def list_alerts(
+    connection: Connection,
+    cursor: str | None,
+    limit: int,
+    account_id: str | None = None,
+    accounts: Collection[str] | None = None,
+) -> ResultPage:
     """Return alerts in the order in which they were published, without suppressed ones.
 
     Parameters
     ----------
     connection : a connection to the store, in a transaction.
-    cursor, limit : as in `list_predictions`.
+    cursor, limit, accounts : as in `list_predictions`.
     account_id : only the alerts of this account.
 
     Returns
@@ -122,20 +137,40 @@ def list_alerts(connection: Connection, cursor: str | None, limit: int, account_
     ResultPage
     """
     of = alerts.c
-    after = _after(cursor)
-    query = select(of.document, of.account_id, of.sequence).where(of.sequence > after, ~of.suppressed)
+    query = select(of.document, of.account_id, of.sequence).where(~of.suppressed)
     if account_id is not None:
         query = query.where(of.account_id == account_id)
-    rows = connection.execute(query.order_by(of.sequence).limit(limit)).all()
-    return ResultPage(
-        # Alerts of earlier releases have no name.
-        [{"account_id": row.account_id, "name": None, **json.loads(row.document)} for row in rows],
-        _cursor(rows, after),
-    )
+    rows, last = _stream(connection, query, of.sequence, cursor, limit, accounts)
+    # Alerts of earlier releases have no name.
+    data = [{"account_id": row.account_id, "name": None, **json.loads(row.document)} for row in rows]
+    return ResultPage(data, last)
 
 
-def _cursor(rows: Any, after: int) -> str:
-    return f"{CURSOR}{rows[-1].sequence if rows else after}"
+def _stream(
+    connection: Connection,
+    query: Select[Any],
+    sequence: Any,
+    cursor: str | None,
+    limit: int,
+    accounts: Collection[str] | None,
+) -> tuple[list[Row[Any]], str]:
+    """Return the next rows of some accounts, and the cursor after the last row that was looked at.
+
+    A filter can select thousands of accounts, more than a statement may have parameters. So their rows are selected
+    here, and the cursor also passes the rows of the other accounts.
+    """
+    after, found = _after(cursor), list[Row[Any]]()
+    size = limit if accounts is None else max(limit, CHUNK)
+    while True:
+        rows = connection.execute(query.where(sequence > after).order_by(sequence).limit(size)).all()
+        for row in rows:
+            after = row.sequence
+            if accounts is None or row.account_id in accounts:
+                found.append(row)
+            if len(found) == limit:
+                break
+        if len(found) == limit or len(rows) < size:
+            return found, f"{CURSOR}{after}"
 
 
 def _after(cursor: str | None) -> int:

@@ -17,8 +17,10 @@ from serving.common.settings import ServiceSettings
 from serving.html.navigation import CARRIED, SECTIONS
 from serving.http.api_keys import create_key
 from serving.schemas.account_filter import FILTER_FIELDS, WITHOUT
+from serving.scoring.publish_predictions import publish_batch
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
+from serving.store import published_predictions
 from serving.store.database import Store
 from tests.serving.conftest import AS_OF
 
@@ -273,3 +275,79 @@ def test_every_column_of_every_list_sorts_both_ways(there: TestClient, path: str
     found, _ = listed(f"{separator}q=company a0")
     assert all(re.search(r"/a0\d$", link) for link in found)
     assert found or path == "/worklist?capacity=100"
+
+
+@pytest.fixture(scope="module")
+def streams(filtered_home: Home, copy_home: Callable[[Home, Any], Home], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service with published predictions and alerts of every account, also of one that has left, and interventions."""
+    home = copy_home(filtered_home, tmp_path_factory.mktemp("streams") / "home")
+    app = create_app(home, ServiceSettings(open_locally=True, retry_seconds=0.05))
+    with TestClient(app, client=("127.0.0.1", 1)) as client:
+        answers = list(app.state.live.current().scored(None).answers())
+        gone = {**answers[0], "account_id": "a39", "prediction_id": "prd_gone"}
+        alert = {"code": "into_red", "raised": True}
+        alerted = [{**each, "alerts": [{**alert, "key": f"into_red:{place}"}]} for place, each in enumerate([*answers, gone])]
+        publish_batch(app.state.store, alerted)
+        for each in alerted[::4]:
+            action = {"account_id": each["account_id"], "occurred_at": "2026-06-20T00:00:00Z", "play": "p"}
+            assert client.post("/v1/interventions", json=action).status_code == 201
+        yield client
+
+
+def _streamed(client: TestClient, path: str, **params: Any) -> list[str]:
+    """Return the accounts of a stream, page by page."""
+    found: list[str] = []
+    page = _json(client, path, limit=3, **params)
+    while page["data"]:
+        assert len(page["data"]) <= 3
+        found += [each["account_id"] for each in page["data"]]
+        page = _json(client, path, limit=3, cursor=page["next"], **params)
+    assert page["next"] == _json(client, path, limit=3, cursor=page["next"], **params)["next"]
+    return found
+
+
+@pytest.mark.parametrize("name", ["csm", "region", "health", "risk"])
+@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/alerts"])
+def test_streams_of_a_partition_are_the_stream_of_all_accounts(streams: TestClient, path: str, name: str) -> None:
+    everyone = _streamed(streams, path)
+    parts = [_streamed(streams, path, **{name: value}) for value in PARTITIONS[name] or ()]
+    assert len(everyone) == 40
+    left = [] if name in ("csm", "region") else ["a39"]
+    assert sorted([*(each for part in parts for each in part), *left]) == sorted(everyone)
+    assert all(part == [each for each in everyone if each in part] for part in parts), "in the same order"
+
+
+@pytest.mark.parametrize("name", ["csm", "region"])
+def test_interventions_and_their_results_of_a_partition_add_up(streams: TestClient, name: str) -> None:
+    values = PARTITIONS[name] or ()
+    everyone = _json(streams, "/v1/interventions")["data"]
+    parts = [_json(streams, "/v1/interventions", **{name: value})["data"] for value in values]
+    assert sorted(each["id"] for part in parts for each in part) == sorted(each["id"] for each in everyone)
+    whole = _json(streams, "/v1/interventions:results")
+    results = [_json(streams, "/v1/interventions:results", **{name: value}) for value in values]
+    assert whole["by_play"][0]["open"] == len(everyone) > 5
+    assert sum(each["open"] for part in results for each in part["by_play"]) == len(everyone)
+    for place, rule in enumerate(whole["by_alert"]):
+        assert sum(part["by_alert"][place]["raised"] for part in results) == rule["raised"], rule["code"]
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/alerts", "/v1/interventions", "/v1/interventions:results"])
+def test_streams_refuse_a_value_that_no_account_has(streams: TestClient, path: str) -> None:
+    assert streams.get(path, params={"csm": "no such value"}).status_code == 422
+
+
+def test_a_selective_filter_passes_over_many_entries(streams: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published_predictions, "CHUNK", 4)
+    accounts = {each["account_id"] for each in _json(streams, "/v1/alerts", csm="Bo", limit=1000)["data"]}
+    assert len(accounts) == 13
+    assert set(_streamed(streams, "/v1/alerts", csm="Bo")) == accounts
+    last = max(accounts)
+    assert [each["account_id"] for each in _json(streams, "/v1/alerts", account_id=last, csm="Bo")["data"]] == [last]
+    assert _json(streams, "/v1/alerts", account_id=last, csm="Ana")["data"] == []
+
+
+def test_streams_without_a_snapshot_need_none_unless_they_are_filtered(tmp_path: Any) -> None:
+    app = create_app(Home(tmp_path / "empty"), ServiceSettings(open_locally=True, retry_seconds=0.05))
+    with TestClient(app, client=("127.0.0.1", 1)) as client:
+        assert client.get("/v1/alerts").json()["data"] == []
+        assert client.get("/v1/alerts", params={"csm": "Ana"}).status_code == 503

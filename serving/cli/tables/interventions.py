@@ -10,6 +10,7 @@ from rich.text import Text
 
 from features.utils.console import Table, labeled_rows, one_line
 from features.utils.formatting import percent, plain
+from serving.cli.tables.applied_filter import print_filter
 from serving.worklist.intervention_history import history_text
 
 
@@ -48,6 +49,7 @@ def print_intervention(payload: Mapping[str, Any], console: Console) -> None:
 def print_results(payload: Mapping[str, Any], console: Console) -> None:
     """Print results by play and by alert rule (`serving.worklist.intervention_schemas.InterventionResults`)."""
     console.print(one_line(Text(f"results of interventions as of {payload['as_of']}", style="bold")))
+    print_filter(payload, console)
     if payload["by_play"]:
         _print_rates(payload["by_play"], "play", "save_rate", "save rate", console)
     else:
