@@ -17,6 +17,7 @@ from serving.pages import alerts as alerts_page
 from serving.pages import interventions as interventions_page
 from serving.pages import renewals as renewals_page
 from serving.pages import reviews as review
+from serving.pages import saved_views as saved_views_page
 from serving.pages import worklist as worklist_page
 from serving.pages.exports.routes import export_routes
 from serving.routers import (
@@ -31,6 +32,7 @@ from serving.routers import (
     published_predictions,
     renewals,
     reviews,
+    saved_views,
     worklist,
 )
 
@@ -41,10 +43,10 @@ ROUTES = [
     for part in (
         *(predictions, accounts, published_predictions, renewals, worklist, alerts, holdout),
         *(probes, mlflow_invocations, jobs, reviews),
-        interventions,
+        *(interventions, saved_views),
         *(static_files, sign_in, api_reference),
         *(portfolio, cohorts, account_reports, account, model_card, renewals_page, worklist_page, review),
-        *(alerts_page, interventions_page, trends),
+        *(alerts_page, interventions_page, trends, saved_views_page),
     )
     for route in part.router.routes
 ]

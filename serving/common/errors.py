@@ -44,6 +44,10 @@ class UnknownId(RenewcastError):
     """No item has this id, or no longer, or not yet."""
 
 
+class NameTaken(RenewcastError):
+    """Another item has this name."""
+
+
 class InterventionConflict(RenewcastError):
     """An action that does not fit what other people did with an intervention; ``current`` is its present state."""
 

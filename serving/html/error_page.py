@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ def problem_page(
     headers : the headers of the response.
     candidates : accounts that may be meant, which the page links to.
     """
-    shown = {"problem": problem, "candidates": candidates[:CANDIDATES_SHOWN]}
+    # What was found, what was expected, and the cure.
+    sentences = re.split(r"\. (?=Expected: |Fix: )", problem["detail"])
+    shown = {"problem": problem, "sentences": sentences, "candidates": candidates[:CANDIDATES_SHOWN]}
     text = render_template("problem.html", title=problem["title"], section="", caller=None, **shown)
     return HTMLResponse(text, problem["status"], dict(headers))

@@ -44,6 +44,7 @@ from serving.common.errors import (
     InterventionChanged,
     InterventionConflict,
     InvalidBody,
+    NameTaken,
     NotReady,
     StillRunning,
     StoreDown,
@@ -91,6 +92,7 @@ PROBLEM_TYPES: Mapping[type[RenewcastError], ProblemType] = {
     Unauthorized: ProblemType(401, "unauthorized", "The request is not authenticated"),
     Forbidden: ProblemType(403, "forbidden", "The caller is not allowed to do this"),
     UnknownId: ProblemType(404, "unknown", "There is no item with this id"),
+    NameTaken: ProblemType(409, "name_taken", "Another item has this name"),
     StillRunning: ProblemType(409, "still_running", "A request with this Idempotency-Key is still running"),
     IdempotencyKeyReused: ProblemType(
         422, "idempotency_key_reused", "The Idempotency-Key was used for another request"
@@ -119,6 +121,7 @@ POINTER_NAMES = frozenset(
         *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
         *("prediction_id", "note", "severity", "intervention_id", "until"),
         *("assignee", "snoozed_until", "result", "alerts", "play"),
+        *("name", "page", "query", "shared"),
         *("author", "reviewer", "owner", "effective", "reject", "why", "review_id"),
         *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
     }

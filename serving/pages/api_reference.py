@@ -37,6 +37,7 @@ TAGS = {
     "portfolio": "Portfolio",
     "published": "Published predictions",
     "records": "Actions and outcomes",
+    "views": "Saved views",
     "jobs": "Jobs",
     "mlflow": "MLflow scoring protocol",
     "service": "Service",

@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
+from features.errors import RenewcastError
 from serving.common.browser_requests import view_cookie_name
 from serving.html.links import with_query
 from serving.http.authentication import Caller
+from serving.routers.saved_views import view_owner
 from serving.schemas.account_filter import FILTER_FIELDS, PageFilter
+from serving.schemas.saved_views import NAME_LIMIT, PASSING
 from serving.snapshots.account_attributes import AccountSelection, account_attributes
 from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.store.saved_views import SavedView, list_views
 
 #: The labels of the fields.
 LABELS = {
@@ -68,6 +73,25 @@ class FilterField:
 
 
 @dataclass(frozen=True)
+class ViewMenu:
+    """The saved views as a page shows them.
+
+    Parameters
+    ----------
+    views : the person's own views and those for everyone, by name.
+    current : the one that the page shows; None if it shows none.
+    query : the query string to save.
+    may_share : whether the person may save views for everyone.
+    """
+
+    views: Sequence[SavedView]
+    current: SavedView | None
+    query: str
+    may_share: bool
+    name_limit: int = NAME_LIMIT
+
+
+@dataclass(frozen=True)
 class FilterBar:
     """The filter as a page shows it.
 
@@ -81,6 +105,7 @@ class FilterBar:
     everyone : the URL of the page for all accounts.
     own : the URL of the page for the person's own accounts; None if they have none, or if it shows exactly these.
     mine : whether the page shows exactly the person's own accounts.
+    saved : the saved views; None if the store cannot be read.
     """
 
     path: str
@@ -92,6 +117,7 @@ class FilterBar:
     everyone: str
     own: str | None
     mine: bool
+    saved: ViewMenu | None
 
 
 def filter_bar(
@@ -147,7 +173,31 @@ def filter_bar(
         _everyone(path, others, owner),
         None if owner is None or mine else link({"csm": owner}),
         mine,
+        _view_menu(request, path, link(chosen) if chosen else _everyone(path, others, owner)),
     )
+
+
+def _view_menu(request: Request, path: str, address: str) -> ViewMenu | None:
+    """Return the saved views of a page, so that the page shows the rest if the store is unavailable."""
+    caller: Any = getattr(request.state, "caller", None)
+    if not isinstance(caller, Caller):
+        return None
+    try:
+        with request.app.state.store.read() as connection:
+            views = list_views(connection, view_owner(caller))
+    except RenewcastError:
+        return None
+    shown = _lasting(address.partition("?")[2])
+    current = next((each for each in views if each.page == path and _lasting(each.query) == shown), None)
+    query = with_query("", dict(shown)).removeprefix("?")
+    if ("csm", "") in shown:
+        query += "&csm=" if query else "csm="
+    return ViewMenu(views, current, query, bool(caller.may("write")))
+
+
+def _lasting(query: str) -> list[tuple[str, str]]:
+    """Return the parameters of a query string that a view has, in order."""
+    return sorted(each for each in parse_qsl(query, keep_blank_values=True) if each[0] not in PASSING)
 
 
 def _everyone(path: str, others: Mapping[str, object], owner: str | None) -> str:

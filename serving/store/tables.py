@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     false,
 )
 from sqlalchemy.engine import Dialect
@@ -30,7 +31,7 @@ from sqlalchemy.types import TypeDecorator
 from serving.common.errors import StoreDown
 
 #: The revision of `migrations` that creates these tables.
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -157,6 +158,20 @@ intervention_changes = Table(
     Column("recorded_by", String(200), nullable=False),
     Column("author", String(200), nullable=False),
     Column("document", Text, nullable=False),
+)
+
+# Views of pages. The owner of a view for everyone is empty.
+saved_views = Table(
+    "saved_views",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("page", String(40), nullable=False),
+    Column("query", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("author", String(200), nullable=False),
+    UniqueConstraint("owner", "name"),
 )
 
 idempotency = Table(

@@ -1,4 +1,4 @@
-"""Terminal output of API keys and webhook endpoints."""
+"""Terminal output of API keys, webhook endpoints and saved views."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from features.utils.console import Console, Table
 from serving.http.api_keys import ApiKey
+from serving.store.saved_views import SavedView
 from serving.webhooks.endpoints import EVENTS, Endpoint
 
 
@@ -44,6 +45,22 @@ def print_endpoints(endpoints: Sequence[Endpoint], as_json: bool) -> None:
         for each in endpoints
     ]
     _print(rows, as_json, "no endpoints; add one with `renewcast webhooks add URL` for any of " + ", ".join(EVENTS))
+
+
+def print_views(views: Sequence[SavedView], as_json: bool) -> None:
+    """Print saved views as a table or as JSON."""
+    rows = [
+        {
+            "id": each.id,
+            "name": each.name,
+            "owner": each.owner,
+            "view": each.href,
+            "created_at": _timestamp(each.created_at),
+            "created_by": each.author,
+        }
+        for each in views
+    ]
+    _print(rows, as_json, "no saved views; save one on a page, or with `renewcast views save NAME --page PATH`")
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool, empty_message: str) -> None:
