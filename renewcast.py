@@ -93,6 +93,7 @@ from serving.cli import (
     card,
     changes,
     demo_process,
+    erase,
     holdout,
     home,
     interventions,
@@ -102,6 +103,7 @@ from serving.cli import (
     reviews,
     rule_tables,
     serve,
+    views,
     webhook_events,
     webhooks,
 )
@@ -195,7 +197,8 @@ FIT_NOTHING = frozenset(
         "portfolio",
         "changes",
     }
-    | {"cohorts", "qbr", "plan", "report", "reviews", "card", "home", "interventions", "keys", "webhooks"}
+    | {"cohorts", "qbr", "plan", "report", "reviews", "card", "home", "erase"}
+    | {"interventions", "views", "keys", "webhooks"}
 )
 """Commands that fit no models. They start faster without the modules that do."""
 DEMO_ACCOUNTS = 400
@@ -259,11 +262,13 @@ Who = Annotated[
 
 @app.callback()
 def before() -> None:
-    """Prepare the home before any command runs."""
+    """Check the settings of all commands, and prepare the home, before any command runs."""
     from features.sources.sql_cache import enable_sql_cache
+    from features.utils.formatting import date_form
     from features.utils.private_files import restrict_umask
     from models.home import current_home
 
+    date_form()
     restrict_umask(current_home().root)
     # Commands that need the home report the error. The others do without the cache.
     with suppress(HomeError):
@@ -682,11 +687,12 @@ def demo(
 for commands in (
     connect.app, data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app,
     rule_tables.app, kpi.app, changes.app, account_reports.app, report.app, forecasts, worklist_command.app, card.app,
-    home.app, serve.app, trials,
+    home.app, erase.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(holdout.app, name="holdout")
 app.add_typer(interventions.app, name="interventions")
+app.add_typer(views.app, name="views")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 

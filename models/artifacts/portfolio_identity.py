@@ -194,6 +194,15 @@ class PortfolioIdentity(BaseModel):
         changed = merged | {"tables": tuple(sorted(tables)), "known_share": share}
         return type(self).model_validate(self.model_dump() | changed)
 
+    def without_account(self, account: str) -> Self:
+        """Return the identity without the hashes of an account; the identity itself if it does not hold them."""
+        hashes, months = self.sampled
+        others = hashes != self.hash_accounts([account])[0]
+        if others.all():
+            return self
+        rest = _sample_fields(hashes[others], months[others], HOME_SAMPLE, complete=self.complete)
+        return type(self).model_validate(self.model_dump() | rest)
+
     def for_bundle(self) -> Self:
         """Return the identity as stored in a bundle: a smaller sample, without statements."""
         hashes, months = self.sampled

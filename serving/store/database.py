@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -211,6 +211,19 @@ class Store:
         """Upgrade the schema, which the first transaction also does."""
         self._open()
 
+    def compact(self) -> bool:
+        """Rewrite a SQLite file, so that nothing of deleted rows remains in it. PostgreSQL does so by itself.
+
+        Returns
+        -------
+        bool
+            False if another process uses the file, so that deleted rows can still be read in it.
+        """
+        if self.kind != "sqlite":
+            return True
+        self.close()
+        return self._rewrite()
+
     def close(self) -> None:
         """Close all connections."""
         with self._watching:
@@ -248,14 +261,19 @@ class Store:
 
     def _vacuum(self) -> None:
         """Remove plain text of an older schema from the file."""
-        file = self._engine.url.database
         # If another process has a lock, or the disk is full, later changes of these pages overwrite the text.
-        with (
-            suppress(sqlite3.Error),
-            closing(sqlite3.connect(file or "", TIMEOUT_SECONDS, isolation_level=None)) as raw,
-        ):
-            raw.execute("VACUUM")
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._rewrite()
+
+    def _rewrite(self) -> bool:
+        """Rewrite the SQLite file and empty its write-ahead log. Return whether that was possible."""
+        file = self._engine.url.database or ""
+        try:
+            with closing(sqlite3.connect(file, TIMEOUT_SECONDS, isolation_level=None)) as raw:
+                raw.execute("VACUUM")
+                busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not busy
+        except sqlite3.Error:
+            return False
 
     def _is_read_only(self) -> bool:
         path = self._engine.url.database if self.kind == "sqlite" else None

@@ -1,0 +1,1 @@
+"""Erasure of one account's data from a home and its store."""
