@@ -59,7 +59,7 @@ def save(
     if owner is not None and not owner.strip():
         raise BadRequest("the owner is empty", "the owner of an API key, or the id of a key", "leave out --owner")
     try:
-        wanted = ViewRequest(name=name, page=page, query=query)
+        wanted = ViewRequest(name=name, page=page, query=query, shared=owner is None)
     except ValidationError as error:
         first = error.errors()[0]
         raise BadRequest(f"the {first['loc'][0]} of the view cannot be used", first["msg"]) from None
