@@ -111,8 +111,8 @@ def _data(card: Mapping[str, Any]) -> Iterable[str]:
     rows = [
         (
             slice_words(card["slices"], name),
-            part["first"],
-            part["last"],
+            day(part["first"]),
+            day(part["last"]),
             number(part["rows"]),
             number(part["accounts"]),
             number(part["accounts_with_outcome"]),

@@ -166,7 +166,7 @@ def limits(card: ModelCard) -> list[str]:
         wide = ". This is few, so the intervals are wide" if test.accounts_with_outcome < FEW else ""
         sentences.append(
             f"Evaluated on {test.accounts} accounts, {test.accounts_with_outcome} of them with the outcome, from "
-            f"{test.first} to {test.last}{wide}. Other periods may differ: `renewcast monitor` tracks this."
+            f"{day(test.first)} to {day(test.last)}{wide}. Other periods may differ: `renewcast monitor` tracks this."
         )
         sentences.append(
             "The metrics are of the same recipe, refitted at past dates on what was known then. The model in use was "

@@ -44,7 +44,7 @@ def _card(outcomes: int = 20, worse: bool = True) -> ModelCard:
 
 def test_limits_follow_from_the_metrics() -> None:
     payload = " ".join(limits(_card()))
-    assert "Evaluated on 100 accounts, 20 of them with the outcome, from 2025-07-01 to 2025-09-01. This is few" in payload
+    assert "Evaluated on 100 accounts, 20 of them with the outcome, from 1 Jul 2025 to 1 Sep 2025. This is few" in payload
     assert "Too few outcomes to measure performance for SMB" in payload
     assert "not measurably better than that of: logistic regression" in payload
     assert "Most of the history of orders is missing" in payload
