@@ -62,6 +62,7 @@ def signals_portfolio(signals: OpenSignals, name: str | None = None) -> SignalsP
         tuple(sorted(signals.tables)),
         [str(account) for account in accounts["account_id"].to_pylist()],
         accounts["created_at"].to_pylist(),
+        signals.records,
     )
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -24,6 +24,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from models.statements import Person, Reason
 
 BusinessKind = Literal["contractual", "orders"]
+RecordedValues = Mapping[str, Mapping[str, Collection[str]]]
+"""By table and column, the only values that a source can record; columns that are not named can have any."""
+SortedRecords = dict[str, dict[str, Annotated[tuple[str, ...], Field(strict=False)]]]
+"""`RecordedValues` as they are stored."""
 AccountHashes = npt.NDArray[np.uint64]
 MonthHashes = npt.NDArray[np.uint16]
 
@@ -63,6 +67,7 @@ class SignalsPortfolio:
     tables : the tables present.
     ids : the account ids.
     created : when each was created (UTC), None where unknown.
+    records : by table and column, the only values that the source of the signals can record.
     """
 
     name: str
@@ -70,6 +75,7 @@ class SignalsPortfolio:
     tables: tuple[str, ...]
     ids: Sequence[str]
     created: Sequence[datetime | None]
+    records: RecordedValues = field(default_factory=dict)
 
 
 class Overlap(NamedTuple):
@@ -107,6 +113,7 @@ class PortfolioIdentity(BaseModel):
     sample : the hashes in ascending order (uint64, little endian), then the hashes of months (uint16), as base64.
     complete : whether the sample holds every account.
     same : statements that other ids belong to the same portfolio, oldest first.
+    records : by table and column, the only values that the source of its newest signals can record, sorted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -122,6 +129,7 @@ class PortfolioIdentity(BaseModel):
     sample: Annotated[str, Field(max_length=2 * 10 * HOME_SAMPLE)]
     complete: bool
     same: Annotated[tuple[SamePortfolio, ...], Field(strict=False)] = ()
+    records: SortedRecords = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -136,8 +144,9 @@ class PortfolioIdentity(BaseModel):
         key = secrets.token_hex(16)
         hashes, months = _hash_accounts(key, signals)
         base = {"id": secrets.token_hex(16), "name": signals.name, "kind": signals.kind, "key": key}
+        source = {"tables": tuple(sorted(signals.tables)), "records": sorted_records(signals.records)}
         sample = _sample_fields(hashes, months, HOME_SAMPLE, complete=True)
-        return cls.model_validate(base | {"tables": tuple(sorted(signals.tables))} | sample)
+        return cls.model_validate(base | source | sample)
 
     @property
     def sampled(self) -> tuple[AccountHashes, MonthHashes]:
@@ -177,7 +186,8 @@ class PortfolioIdentity(BaseModel):
     def with_signals(self, signals: SignalsPortfolio, *, trained: bool = False) -> Self:
         """Return the identity with the accounts and tables of newer signals added.
 
-        Accounts that are gone remain known. Tables that are gone are removed by the next training.
+        Accounts that are gone remain known. Tables that are gone are removed by the next training, with what their
+        sources can record.
         """
         other_hashes, other_months = _hash_accounts(self.key, signals)
         hashes, months = self.sampled
@@ -190,8 +200,10 @@ class PortfolioIdentity(BaseModel):
             hashes, np.concatenate([other_months, months])[first], HOME_SAMPLE, complete=self.complete
         )
         tables = signals.tables if trained else {*self.tables, *signals.tables}
+        gone = {name: columns for name, columns in self.records.items() if name in {*tables} - {*signals.tables}}
         share = self.overlap(signals).known
         changed = merged | {"tables": tuple(sorted(tables)), "known_share": share}
+        changed |= {"records": sorted_records({**gone, **signals.records})}
         return type(self).model_validate(self.model_dump() | changed)
 
     def without_account(self, account: str) -> Self:
@@ -208,6 +220,14 @@ class PortfolioIdentity(BaseModel):
         hashes, months = self.sampled
         smaller = _sample_fields(hashes, months, BUNDLE_SAMPLE, complete=self.complete)
         return type(self).model_validate(self.model_dump() | smaller | {"accounts": self.accounts, "same": ()})
+
+
+def sorted_records(records: RecordedValues) -> SortedRecords:
+    """Return what a source can record in a form that is always the same, for files."""
+    return {
+        table: {column: tuple(sorted(values)) for column, values in sorted(columns.items())}
+        for table, columns in sorted(records.items())
+    }
 
 
 @lru_cache(maxsize=8)

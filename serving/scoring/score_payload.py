@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +55,12 @@ _ARROW = {
 class SignalsScorer:
     """The scoring of one account from a request with signals.
 
-    The signals count as complete up to ``as_of``: a table in the request is known, all others are unknown. Feeds are
-    never stale, because the events of one account say nothing about a feed. The account is compared with the peers of
-    the latest snapshot, which also gives the churn rates of these peers. It has no percentile. Executives act if its
-    ARR at risk is at least that of the last account in the latest snapshot for which they have capacity. Without a
-    snapshot the CSM acts, and there is a warning.
+    The signals count as complete up to ``as_of``: a table in the request is known, all others are unknown. What the
+    source of the portfolio cannot record (`LiveState.records`) is unknown here too, not zero. Feeds are never stale,
+    because the events of one account say nothing about a feed. The account is compared with the peers of the latest
+    snapshot, which also gives the churn rates of these peers. It has no percentile. Executives act if its ARR at risk
+    is at least that of the last account in the latest snapshot for which they have capacity. Without a snapshot the CSM
+    acts, and there is a warning.
 
     Parameters
     ----------
@@ -102,6 +104,8 @@ class SignalsScorer:
         self._refuse_unusable()
         account_id = self._body.account_id
         source = from_tables({name: _arrow(name, rows, account_id) for name, rows in self._tables.items()}, ORIGIN)
+        records = self._state.records.items()
+        source = replace(source, records={t: {c: frozenset(v) for c, v in of.items()} for t, of in records})
         self._connection = source.connection
         try:
             return self._scored(source, champion)

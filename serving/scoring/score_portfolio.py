@@ -176,6 +176,7 @@ def score(
         jumped=jumped,
         past=past,
         looked_back_on=history_features(rubric),
+        records=signals.records,
     )
     batch = None
     if store is not None:

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from features.errors import RenewcastError
 from models.artifacts.champion import Champion, load_champion
+from models.artifacts.portfolio_identity import RecordedValues
 from models.home import Home
 from models.peer_groups.peers import Peers
 from models.targets import TARGETS
@@ -108,6 +109,14 @@ class LiveState:
         if self.latest is not None:
             return self.latest.peers
         return None if self.champion is None else self.champion.peers
+
+    @property
+    def records(self) -> RecordedValues:
+        """What the portfolio's source can record, by table and column: at the latest snapshot, else in training."""
+        if self.latest is not None:
+            return self.latest.records
+        bundles = self.champion.bundles.values() if self.champion else ()
+        return next((each.manifest.portfolio.records for each in bundles if each.manifest.portfolio), {})
 
     @property
     def answers(self) -> bool:

@@ -15,6 +15,7 @@ from features.catalogue.catalogue import Catalogue
 from features.errors import RenewcastError
 from features.utils.arrays import Bools
 from models.artifacts.champion import Champion
+from models.artifacts.portfolio_identity import RecordedValues
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import (
@@ -44,6 +45,7 @@ class ScoredSnapshot:
     earlier : the assessment of about 30 days before, if that date was scored.
     file_version : version of the snapshot's file.
     snapshots : the snapshot files that it belongs to.
+    records : by table and column, the only values that the source of its signals can record.
     json_cache, cache : responses as text, and values computed from the snapshot.
     """
 
@@ -54,6 +56,7 @@ class ScoredSnapshot:
     earlier: Assessment | None
     file_version: FileVersion | None
     snapshots: SnapshotFiles
+    records: RecordedValues = field(default_factory=dict)
     json_cache: JsonCache = field(default_factory=JsonCache, compare=False)
     cache: ComputeOnceCache = field(default_factory=ComputeOnceCache, compare=False)
 
@@ -137,6 +140,7 @@ def score_published(snapshots: SnapshotFiles, champion: Champion, as_of: datetim
         assess_earlier(snapshots, champion, as_of),
         version,
         snapshots,
+        published.metadata.records,
     )
 
 

@@ -23,6 +23,7 @@ from features.catalogue.catalogue import KEYS, Catalogue
 from features.custom.current_catalogue import current_catalogue
 from features.errors import HomeError, UnknownSnapshot
 from features.utils.atomic_files import new_file
+from models.artifacts.portfolio_identity import RecordedValues, SortedRecords, sorted_records
 from models.home import Home
 from models.predictions.payload import format_instant
 from serving.snapshots.lookback_rows import FILE_LIMIT, SCORE_AGAIN, read_lookback, write_lookback
@@ -51,6 +52,7 @@ class SnapshotMetadata(BaseModel):
     catalogue_version : version of the features.
     feeds : the newest event of each table that was known at ``as_of``.
     jumped : columns (``table.column``) whose unit seems to have changed.
+    records : by table and column, the only values that the source of the signals can record.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -62,6 +64,7 @@ class SnapshotMetadata(BaseModel):
     catalogue_version: str
     feeds: dict[str, AwareDatetime | None]
     jumped: tuple[str, ...] = Field(default=(), strict=False)
+    records: SortedRecords = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,13 +103,14 @@ class SnapshotFiles:
         jumped: Sequence[str] = (),
         past: pd.DataFrame | None = None,
         looked_back_on: Sequence[str] = (),
+        records: RecordedValues | None = None,
     ) -> Path:
         """Write a snapshot of one ``as_of``. It replaces an earlier one of that date.
 
         Parameters
         ----------
         frame : the rows. The same rows give the same bytes.
-        origin, data_through, horizon_days, feeds, jumped : see `SnapshotMetadata`.
+        origin, data_through, horizon_days, feeds, jumped, records : see `SnapshotMetadata`.
         past : rows of earlier weeks.
         looked_back_on : the features to store of ``past``.
 
@@ -123,6 +127,7 @@ class SnapshotFiles:
             catalogue_version=self.catalogue.version,
             feeds=dict(sorted(feeds.items())),
             jumped=tuple(jumped),
+            records=sorted_records(records or {}),
         )
         schema = self._schema().with_metadata({METADATA_KEY: metadata.model_dump_json().encode()})
         table = pa.table([_column(frame, field) for field in schema], schema=schema)

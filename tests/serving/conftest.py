@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partialmethod
 from pathlib import Path
@@ -24,6 +24,7 @@ from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
 from models.artifacts.bundle import BundleContents, bundle_schema, write_bundle
 from models.artifacts.champion import ChampionPointer, champion_entry, write_pointer
+from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.health.rubric import load_rubric
 from models.home import Home
 from models.peer_groups.peers import Peers
@@ -131,12 +132,15 @@ class Champions:
     frame: pd.DataFrame
     texts: dict[int, str]
 
-    def promote(self, home: Home, version: str, seed: int = 1, targets: tuple[Target, ...] = ("churn", "expansion")) -> None:
+    def promote(
+        self, home: Home, version: str, seed: int = 1, targets: tuple[Target, ...] = ("churn", "expansion"),
+        portfolio: PortfolioIdentity | None = None,
+    ) -> None:
         """Write a bundle per target and a pointer to them."""
         pointed = {}
         for target in targets:
             folder = home.bundle_folder(target, version)
-            pointed[target] = champion_entry(home, write_bundle(folder, self._parts(target, version, seed)))
+            pointed[target] = champion_entry(home, write_bundle(folder, replace(self._parts(target, version, seed), portfolio=portfolio)))
         write_pointer(home, ChampionPointer(promoted_at=datetime(2026, 6, 1, tzinfo=UTC), **pointed))
 
     def _parts(self, target: Target, version: str, seed: int) -> BundleContents:

@@ -108,6 +108,22 @@ def test_large_portfolios_are_sampled_without_plain_ids() -> None:
     assert PortfolioIdentity.model_validate_json(text) == home
 
 
+def test_what_the_newest_signals_can_record_is_kept() -> None:
+    def stating(tables: tuple[str, ...], **records: Any) -> SignalsPortfolio:
+        return dataclasses.replace(portfolio(numbers(0, 9), tables=tables), records=records)
+
+    home = PortfolioIdentity.of(stating(TABLES, usage={"product": frozenset({"b", "a"})}))
+    assert home.for_bundle().records == {"usage": {"product": ("a", "b")}}
+    assert PortfolioIdentity.model_validate_json(home.model_dump_json()) == home
+    # A table that is not read this time is remembered, until a training does without it.
+    fewer = stating(("accounts", "subscriptions"), subscriptions={"end_reason": frozenset[str]()})
+    stated = {"subscriptions": {"end_reason": ()}}
+    assert home.with_signals(fewer).records == {**stated, "usage": {"product": ("a", "b")}}
+    assert home.with_signals(fewer, trained=True).records == stated
+    # What can have any value again is no longer listed.
+    assert home.with_signals(portfolio(numbers(0, 9))).records == {}
+
+
 def test_two_homes_hash_the_same_ids_differently() -> None:
     one, two = (PortfolioIdentity.of(portfolio(numbers(0, 50))) for _ in range(2))
     assert one.sample != two.sample

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -12,8 +16,13 @@ from fastapi.testclient import TestClient
 
 from features.catalogue.catalogue import CATALOGUE
 from features.contract.current_contract import current_tables
-from features.signals.signals import read_signals
+from features.families.peers import FEATURES as PEER_FEATURES
+from features.signals.signals import OpenSignals, read_signals
+from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
+from features.utils.dates import Grid
+from models.artifacts.home_portfolio import signals_portfolio
+from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.home import Home
 from models.predictions.schema import Prediction
 from models.targets import TARGETS
@@ -24,10 +33,11 @@ from serving.schemas.predictions import PredictionRequest
 from serving.schemas.signal_rows import ROW_MODELS, row_models
 from serving.scoring import score_payload
 from serving.scoring.score_payload import SignalsScorer, _arrow
-from serving.scoring.score_portfolio import score_weeks
+from serving.scoring.score_portfolio import score, score_weeks
 from serving.snapshots.live_state import LiveStateManager
 
 Body = Callable[[str], dict[str, Any]]
+AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +134,9 @@ def test_too_many_rows_are_rejected(scored_home: Any, body_of: Body) -> None:
     assert caught.value.faults[0].pointer == "/signals"
 
 
-@pytest.mark.parametrize("account", ["a05", "a38"])
-def test_past_outcomes_and_peers_are_those_of_the_published_snapshot(
-    scored_home: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch, account: str
-) -> None:
-    frames = []
+def _scored_frames(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
+    """Return a list that gets the features of every body that is scored from now on."""
+    frames: list[pd.DataFrame] = []
 
     def recording(*arguments: Any, **more: Any) -> Any:
         weeks = score_weeks(*arguments, **more)
@@ -136,6 +144,37 @@ def test_past_outcomes_and_peers_are_those_of_the_published_snapshot(
         return weeks
 
     monkeypatch.setattr(score_payload, "score_weeks", recording)
+    return frames
+
+
+@pytest.mark.parametrize("published", [True, False], ids=["published", "trained only"])
+def test_what_the_portfolio_cannot_record_is_unknown_in_a_body_too(
+    signals: OpenSignals, champions: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, published: bool
+) -> None:
+    records = {"support": {"severity": frozenset({"normal"})}, "outcomes": {"kind": frozenset({"nps"})}}
+    stated = replace(signals, records=records)
+    scored = SimpleNamespace(home=Home(tmp_path / "home"))
+    if published:
+        champions.promote(scored.home, "1")
+        score(stated, AS_OF, tmp_path / "rows.csv", scored.home)
+    else:
+        champions.promote(scored.home, "1", portfolio=PortfolioIdentity.of(signals_portfolio(stated)))
+    batch = snapshot(stated, Grid.single(AS_OF)).set_index("account_id")
+    frames = _scored_frames(monkeypatch)
+    _job(scored, body_of("a05"))()
+    unknown = ["support.severe_91d", "outcomes.goals_met_182d"]
+    assert batch[unknown].isna().all(axis=None)
+    assert snapshot(signals, Grid.single(AS_OF))[unknown].notna().any(axis=None)
+    # Only a published portfolio knows the rates of an account's peers.
+    names = [name for name in CATALOGUE if published or name not in {feature.name for feature in PEER_FEATURES}]
+    pd.testing.assert_frame_equal(frames[0].set_index("account_id")[names], batch.loc[["a05"], names])
+
+
+@pytest.mark.parametrize("account", ["a05", "a38"])
+def test_past_outcomes_and_peers_are_those_of_the_published_snapshot(
+    scored_home: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch, account: str
+) -> None:
+    frames = _scored_frames(monkeypatch)
     _job(scored_home, body_of(account))()
     latest = LiveStateManager(scored_home.home, ServiceSettings()).current().latest
     assert latest is not None
