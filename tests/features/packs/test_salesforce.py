@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 ACME, BETA = "001A00000000001IAA", "001A00000000002IAA"
@@ -89,6 +90,44 @@ def test_camel_case_names_give_the_same_result(run_pack: Callable[..., Any], nam
     snake, camel = run_pack("salesforce", TABLES), run_pack("salesforce", camel_case(TABLES))
     columns = list(snake[name].columns)
     assert camel.rows(name, *columns) == snake.rows(name, *columns)
+
+
+def as_dlt(text: str) -> list[dict[str, Any]]:
+    """Return rows as dlt lands them: typed, in snake case, with instants in UTC and the id of each row."""
+    header, *lines = csv.reader(text.strip().splitlines(), skipinitialspace=True)
+
+    def typed(name: str, value: str) -> Any:
+        if value in ("true", "false"):
+            return value == "true"
+        if name.endswith(("_date", "modstamp", "_date_time")) and value:
+            return pd.Timestamp(value, tz="UTC")
+        return float(value) if name in ("amount", "number_of_employees") and value else value or None
+
+    names = [each.strip() for each in header]
+    return [
+        {"_dlt_id": f"row{n}", "_dlt_load_id": "1"} | {name: typed(name, value.strip()) for name, value in zip(names, line, strict=True)}
+        for n, line in enumerate(lines)
+    ]
+
+
+@pytest.mark.parametrize("name", ["accounts", "subscriptions", "engagement"])
+def test_the_shape_of_dlt_gives_the_same_result(run_pack: Callable[..., Any], name: str) -> None:
+    tasks = f"""
+        id, account_id, what_id, activity_date, completed_date_time, is_closed, task_subtype, subject, is_deleted, created_date
+        00T1, {ACME}, , 2022-03-01, 2022-03-02 10:00, true, Call, Check-in, false, 2022-02-20
+        00T2, , {BETA}, 2022-04-01, , false, Email, Open, false, 2022-03-20
+    """
+    events = f"""
+        id, account_id, what_id, start_date_time, subject, is_child, is_deleted, created_date, system_modstamp
+        00U1, {ACME}, , 2022-05-01 09:00, Business review, false, false, 2022-04-20, 2022-05-02
+    """
+    fivetran = run_pack("salesforce", {**TABLES, "task": tasks, "event": events})
+    # The users have a name of their own in dlt.
+    tables = {"account": ACCOUNTS, "sf_user": USERS, "opportunity": OPPORTUNITIES, "task": tasks, "event": events}
+    dlt = run_pack("salesforce", {table: as_dlt(rows) for table, rows in tables.items()})
+    columns = list(fivetran[name].columns)
+    assert dlt.rows(name, *columns) == fivetran.rows(name, *columns)
+    assert len(dlt[name]) > 1
 
 
 def test_ids_of_15_characters_get_their_last_3(run_pack: Callable[..., Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 ORGANIZATIONS = """
@@ -193,6 +194,36 @@ def test_the_shape_of_airbyte_gives_the_same_tickets(run_pack: Callable[..., Any
     assert airbyte.rows("support", "loaded_at", *columns, order=order) == fivetran.rows(
         "support", "loaded_at", *columns, order=order
     )
+
+
+def test_the_shape_of_dlt_gives_the_same_tickets(run_pack: Callable[..., Any]) -> None:
+    def with_row_ids(text: str) -> str:
+        header, *lines = text.strip().splitlines()
+        return "\n".join([f"{header}, _dlt_id", *(f"{line}, row{line.split(',')[0].strip()}" for line in lines)])
+
+    # Lists and nested objects are tables of their own, whose rows name the row that they belong to.
+    events = [{"_dlt_id": each["id"], "ticket_id": each["ticket_id"], "created_at": pd.Timestamp(each["created_at"].removesuffix("Z"), tz="UTC")} for each in audits()]
+    fields = ("status", "priority", "satisfaction_score")
+    changes = [
+        {"_dlt_parent_id": each["id"], "event_type": event["type"], **{field: event["value"] if event.get("field_name") == field else None for field in fields}}
+        for each in audits() for event in json.loads(each["events"])
+    ]  # fmt: skip
+    dlt = run_pack(
+        "zendesk",
+        {
+            "organizations": with_row_ids(ORGANIZATIONS), "users": USERS, "tickets": with_row_ids(TICKETS),
+            "ticket_events": events, "ticket_events__child_events": changes,
+            "organizations__domain_names": "_dlt_parent_id, value\nrow10, acme.example",
+            "tickets__tags": "_dlt_parent_id, value\nrow103, competitor\nrow999, competitor",
+        },
+    )  # fmt: skip
+    tags = {"ticket_tag": "ticket_id, tag\n103, competitor", "domain_name": "organization_id, domain_name\n10, acme.example"}
+    fivetran = run_pack("zendesk", {**TABLES, **tags})
+    order, columns = ["ticket_id", "loaded_at"], list(fivetran["support"])
+    assert dlt.rows("support", *columns, order=order) == fivetran.rows("support", *columns, order=order)
+    assert dlt.rows("accounts", "account_id", "name") == fivetran.rows("accounts", "account_id", "name")
+    for keys in (dlt.accounts, fivetran.accounts):
+        assert keys.set_index("account_id").domain.dropna().to_dict() == {"10": "acme.example"}
 
 
 def test_without_audits_solved_times_come_from_metrics_and_ratings_from_their_table(
