@@ -219,7 +219,8 @@ class PackFile(PackPart):
     Parameters
     ----------
     title : the name of the tool.
-    version : rises with every change of what is mapped.
+    version : rises by one in a release in which the same tables give other rows than in the release before. It is 1
+        until the first release. A mapping that pins another version is refused.
     kind : what the tool is for.
     about : what the pack reads and maps, in plain English.
     documentation : public pages that describe the tables.

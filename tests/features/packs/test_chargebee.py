@@ -94,6 +94,83 @@ def test_without_invoices_prices_are_known_from_the_running_term_and_never_of_en
     assert [row[4] for row in known_at(run["subscriptions"], "2024-04-09")] == [None]
 
 
+COUPONS = """
+id, discount_type, discount_percentage, discount_amount, currency_code, duration_type, apply_on
+ten, percentage, 10, , , forever, invoice_amount
+five, fixed_amount, , 500, USD, limited_period, invoice_amount
+once, percentage, 10, , , one_time, invoice_amount
+item, percentage, 10, , , forever, each_specified_item
+odd, percentage, 10, , , zz_invented, invoice_amount
+"""
+DISCOUNT = "subscription_id, coupon_id, type, percentage, amount, currency_code, duration_type, apply_on, item_price_id, created_at, apply_till"
+
+
+def _discounted(*amounts: int) -> tuple[str, ...]:
+    """The lines of the plan with a discount each."""
+    return tuple(f"{line}, {amount}" for line, amount in zip((LINES[0], *LINES[2:4]), amounts, strict=True))
+
+
+def _lines(tables: dict[str, str], *lines: str) -> dict[str, str]:
+    return tables | {"invoice_line_item": "\n".join([f"{LINE}, discount_amount", *lines])}
+
+
+@pytest.mark.parametrize(
+    ("coupon", "arrs"),
+    [
+        # 240, and 360 from March on; the lines of March and April have a discount.
+        ("s1, ten, ", [240.0, 324.0, 324.0]),
+        # 5.00 a month are 60 a year.
+        ("s1, five, ", [240.0, 300.0, 300.0]),
+        ("s1, five, 2024-04-01", [240.0, 300.0, 360.0]),
+        ("s1, once, ", [240.0, 360.0, 360.0]),
+        ("s1, item, ", [240.0, 360.0, 360.0]),
+        ("s1, odd, ", [240.0, 360.0, 360.0]),
+        ("s1, unknown, ", [240.0, 360.0, 360.0]),
+    ],
+)
+def test_coupons_that_recur_are_subtracted_from_the_terms_that_they_discounted(run_pack: Callable[..., Any], coupon: str, arrs: list[float]) -> None:
+    tables = _tables(_subscription()) | {"coupon": COUPONS, "subscription_coupon": f"subscription_id, coupon_id, apply_till\n{coupon}"}
+    run = run_pack("chargebee", _lines(tables, *_discounted(0, 300, 300)))
+    assert [arr for (arr,) in run.rows("subscriptions", "arr")] == arrs
+    assert run.stated("discount that recurs" if arrs[1] < 360 else "for one invoice or certain items").startswith("1 ")
+
+
+def test_a_coupon_is_known_from_the_running_term_if_no_line_shows_it(run_pack: Callable[..., Any]) -> None:
+    tables = _tables(_subscription(), lines=LINES[:4]) | {"coupon": COUPONS, "subscription_coupon": "subscription_id, coupon_id\ns1, ten"}
+    assert [arr for (arr,) in run_pack("chargebee", tables).rows("subscriptions", "arr")] == [240.0, 360.0, 324.0]
+    # An addition of today changes no term that was invoiced without it.
+    assert [arr for (arr,) in run_pack("chargebee", _lines(tables, *_discounted(0, 0, 0))).rows("subscriptions", "arr")] == [240.0, 360.0, 360.0]
+
+
+@pytest.mark.parametrize(
+    ("discount", "arrs"),
+    [
+        # Of the plan's 360 and the addon's 60 a year: 10% of both, 5.00 a month spread over both, and 10% of the addon alone.
+        ("s1, ten, percentage, 10, , , forever, invoice_amount, , 2024-04-01 00:00:05, ", [360.0, 324.0, 54.0]),
+        ("s1, , fixed_amount, , 500, USD, forever, invoice_amount, , 2024-04-01, ", [360.0, 360 - 60 * 6 / 7, 60 - 60 / 7]),
+        ("s1, , percentage, 10, , , forever, specific_item_price, add-m, 2024-04-01, ", [360.0, 360.0, 54.0]),
+        ("s1, , percentage, 10, , , limited_period, invoice_amount, , 2024-03-01, 2024-04-01", [324.0, 360.0, 60.0]),
+        ("s1, , percentage, 10, , , one_time, invoice_amount, , 2024-04-01, ", [360.0, 360.0, 60.0]),
+    ],
+)
+def test_discounts_of_a_subscription_count_from_their_creation(run_pack: Callable[..., Any], discount: str, arrs: list[float]) -> None:
+    tables = _tables(_subscription(), "s1, pro-m, plan, 3, 1000, 3000", "s1, add-m, addon, 1, 500, 500", lines=LINES[2:])
+    tables |= {"coupon": COUPONS, "subscription_coupon": "subscription_id, coupon_id\ns1, ten" if ", ten," in discount else "subscription_id, coupon_id"}
+    run = run_pack("chargebee", tables | {"subscription_discount": f"{DISCOUNT}\n{discount}"})
+    assert [arr for (arr,) in run.rows("subscriptions", "arr", order=["subscription_id", "started_at"])] == pytest.approx(arrs)
+
+
+def test_discounts_inside_the_subscription_are_read_too(run_pack: Callable[..., Any]) -> None:
+    header, row = _subscription().split("\n")
+    typed: dict[str, Any] = {name.strip(): value.strip() or None for name, value in zip(header.split(","), row.split(","), strict=True)}
+    tables: dict[str, Any] = _tables(_subscription())
+    april = int(datetime(2024, 4, 1, tzinfo=UTC).timestamp())
+    given = {"type": "percentage", "percentage": 10, "duration_type": "forever", "apply_on": "invoice_amount", "created_at": april}
+    for nested in ({"discounts": json.dumps([given])}, {"coupons": json.dumps([{"coupon_id": "ten"}])}):
+        run = run_pack("chargebee", tables | {"coupon": COUPONS, "subscription": [typed | nested]})
+        assert [arr for (arr,) in run.rows("subscriptions", "arr")] == [324.0]
+
+
 def test_non_renewing_is_notice_from_its_schedule_and_its_end_is_in_the_future(run_pack: Callable[..., Any]) -> None:
     row = _subscription(status="non_renewing", updated_at="2024-04-12", cancelled_at="2024-05-01", cancel_schedule_created_at="2024-04-10")
     run = run_pack("chargebee", _tables(row, lines=LINES[:4]))

@@ -77,6 +77,70 @@ def test_periods_come_from_recurring_charges_and_from_versions(run_pack: Callabl
     assert run.rows("subscriptions", "plan", "currency")[0] == ("Pro", "USD")
 
 
+COUPONS = """
+id, updated_at, duration, temporal_amount, temporal_unit, applies_to_all_plans
+ten, 2023-01-01, forever, , , true
+month, 2023-01-01, temporal, 1, month, true
+once, 2023-01-01, single_use, , , true
+yearly, 2023-01-01, forever, , , false
+five, 2023-01-01, forever, , , true
+odd, 2023-01-01, zz_invented, , , true
+"""
+COUPON_DISCOUNTS = """
+coupon_id, type, percentage, amount, currency
+ten, percent, 10, ,
+month, percent, 10, ,
+once, percent, 10, ,
+yearly, percent, 10, ,
+odd, percent, 10, ,
+five, fixed, , 5, USD
+five, fixed, , 9, EUR
+"""
+
+
+@pytest.mark.parametrize(
+    ("redemption", "arrs"),
+    [
+        # 300, and 420 from February on; redeemed with the term of February.
+        ("r1, a1, , ten, 2024-02-01 00:00:03, , active", [300.0, 378.0, 378.0]),
+        ("r1, a1, s1, ten, 2024-02-01 00:00:03, , active", [300.0, 378.0, 378.0]),
+        ("r1, a1, , ten, 2024-02-01 00:00:03, 2024-02-15, inactive", [300.0, 378.0, 420.0]),
+        ("r1, a1, , month, 2024-02-01 00:00:03, , active", [300.0, 378.0, 420.0]),
+        # 5 a month are 60 a year.
+        ("r1, a1, , five, 2024-02-01 00:00:03, , active", [300.0, 360.0, 360.0]),
+        ("r1, a1, , once, 2024-02-01 00:00:03, , active", [300.0, 420.0, 420.0]),
+        ("r1, a1, , odd, 2024-02-01 00:00:03, , active", [300.0, 420.0, 420.0]),
+        ("r1, a1, , yearly, 2024-02-01 00:00:03, , active", [300.0, 420.0, 420.0]),
+        ("r1, a1, , unknown, 2024-02-01 00:00:03, , active", [300.0, 420.0, 420.0]),
+        ("r1, a9, , ten, 2024-02-01 00:00:03, , active", [300.0, 420.0, 420.0]),
+        ("r1, a1, s9, ten, 2024-02-01 00:00:03, , active", [300.0, 420.0, 420.0]),
+    ],
+)
+def test_discounts_that_recur_are_subtracted_while_they_hold(run_pack: Callable[..., Any], redemption: str, arrs: list[float]) -> None:
+    tables = _tables(_version(), lines=LINES) | {
+        "coupon_history": COUPONS, "coupon_discount": COUPON_DISCOUNTS, "coupon_plan_history": "coupon_id, plan_id\nyearly, year",
+        "coupon_redemption_history": f"id, account_id, subscription_id, coupon_id, created_at, removed_at, state\n{redemption}",
+    }
+    run = run_pack("recurly", tables)
+    assert [arr for (arr,) in run.rows("subscriptions", "arr")] == arrs
+    assert run.stated("discount that recurs" if arrs[1] < 420 else "for a single use").startswith("1 ")
+    # The plan of the subscription is monthly.
+    tables["coupon_plan_history"] = "coupon_id, plan_id\nyearly, month"
+    assert (min(run_pack("recurly", tables)["subscriptions"].arr[1:]) == 378.0) == ("yearly" in redemption or arrs[1] == 378.0)
+
+
+def test_redemptions_of_single_subscriptions_are_read_from_their_own_table(run_pack: Callable[..., Any]) -> None:
+    other = _version(id="s2", quantity="1", subtotal="10", add_ons_total="0")
+    tables = _tables(_version(), other) | {
+        "coupon_history": COUPONS, "coupon_discount": COUPON_DISCOUNTS,
+        "coupon_redemption_history": "id, account_id, coupon_id, created_at, state\nr1, a1, ten, 2024-01-01, active",
+    }
+    # 35 and 10 a month.
+    assert sorted(run_pack("recurly", tables)["subscriptions"].arr) == [108.0, 378.0]
+    tables["subscription_coupon_redemption_history"] = "coupon_redemption_id, subscription_id\nr1, s2"
+    assert sorted(run_pack("recurly", tables)["subscriptions"].arr) == [108.0, 420.0]
+
+
 def test_each_version_counts_from_its_own_instant(run_pack: Callable[..., Any], known_at: Callable[..., Any]) -> None:
     versions = (
         _version(updated_at="2024-02-01 00:00:05", current_period_started_at="2024-02-01", current_period_ends_at="2024-03-01", quantity="2", subtotal="25"),

@@ -397,19 +397,30 @@ def test_billing_events_are_in_major_units_at_their_own_instants(run_pack: Calla
     ))
     tables["charge"] = "id, customer_id, created, amount, currency, status\nh1, c1, 2024-04-05, 3000, usd, failed\nh2, c1, 2024-01-01, 3000, usd, succeeded\nh3, zz, 2024-01-01, 1, usd, failed"
     tables["refund"] = "id, charge_id, created, amount, currency, status\nr1, h2, 2024-01-09, 1550, usd, succeeded\nr2, h2, 2024-01-10, 1, usd, failed"
-    tables["dispute"] = "id, charge_id, created, amount, currency\nd1, h2, 2024-01-12, 3000, usd"
+    tables["dispute"] = """
+        id, charge_id, created, amount, currency, status
+        d1, h2, 2024-01-12, 3000, usd, lost
+        d2, h2, 2024-01-13, 3000, usd, prevented
+        d3, h2, 2024-01-14, 1000, usd, warning_needs_response
+        d4, h2, 2024-01-15, 1000, usd, zz_invented
+    """
     tables["credit_note"] = "id, invoice_id, created, amount, currency, status\nn1, v1, 2024-01-20, 250, usd, issued"
     run = run_pack("stripe", tables)
     assert run.rows("billing", "event_id", "occurred_at", "kind", "amount") == [
         ("paid-v1", "2024-01-01 00:05:00", "invoice_paid", 30.0),
         ("refund-r1", "2024-01-09", "refund", 15.5),
         ("dispute-d1", "2024-01-12", "dispute", 30.0),
+        ("dispute-d3", "2024-01-14", "dispute", 10.0),
+        ("dispute-d4", "2024-01-15", "dispute", 10.0),
         ("credit-n1", "2024-01-20", "credit", 2.5),
         ("overdue-v2", "2024-02-15", "invoice_overdue", 5000.0),
         ("paid-v2", "2024-02-20", "invoice_paid", 5000.0),
         ("overdue-v3", "2024-03-15", "invoice_overdue", 30.0),
         ("failed-h1", "2024-04-05", "payment_failed", 30.0),
     ]
+    assert run.stated("the status of an inquiry").startswith("1 dispute ")
+    assert run.stated("prevented by a refund").startswith("1 dispute ")
+    assert run.stated("whose status the pack does not know") == "1 row of dispute whose status the pack does not know: counted as a dispute."
     assert run.stated("of customers that are missing") == "1 charge of customers that are missing: left out."
 
 

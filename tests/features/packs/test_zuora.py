@@ -144,6 +144,62 @@ def test_a_charge_without_mrr_is_priced_by_its_tier(run_pack: Callable[..., Any]
     assert run_pack("zuora", tables).rows("subscriptions", "arr")[0] == (arr,)
 
 
+DISCOUNT = "h6, s3, C-3, 1, Recurring, Discount-Percentage, Month, , , 0, 2023-01-01, 2025-01-01, 2022-12-21, p1, Discount, USD"
+TIER = "rate_plan_charge_id, price, price_format, discount_percentage, discount_amount"
+
+
+@pytest.mark.parametrize(
+    ("discount", "tier", "periods"),
+    [
+        # 10% of 1,200 and of 1,800.
+        (DISCOUNT, "10, ", [("2023-01-01", 1080.0, "renewed"), ("2024-01-01", 1080.0, "upgraded"), ("2024-03-01", 1620.0, None)]),
+        # 10% in the first half-year only.
+        (DISCOUNT.replace("2025-01-01", "2023-07-01"), "10, ",
+         [("2023-01-01", 1080.0, "upgraded"), ("2023-07-01", 1200.0, "renewed"), ("2024-01-01", 1200.0, "upgraded"), ("2024-03-01", 1800.0, None)]),
+        # 5 a month are 60 a year.
+        (DISCOUNT.replace("Percentage", "Fixed Amount"), ", 5", [("2023-01-01", 1140.0, "renewed"), ("2024-01-01", 1140.0, "upgraded"), ("2024-03-01", 1740.0, None)]),
+        # Granted in March for the time since January: known from March on.
+        (DISCOUNT.replace("2022-12-21", "2023-03-10"), "10, ",
+         [("2023-01-01", 1200.0, "downgraded"), ("2023-03-10", 1080.0, "renewed"), ("2024-01-01", 1080.0, "upgraded"), ("2024-03-01", 1620.0, None)]),
+        # Once, and without its percentage.
+        (DISCOUNT.replace("Recurring", "OneTime"), "10, ", [("2023-01-01", 1200.0, "renewed"), ("2024-01-01", 1200.0, "upgraded"), ("2024-03-01", 1800.0, None)]),
+        (DISCOUNT, ", ", [("2023-01-01", 1200.0, "renewed"), ("2024-01-01", 1200.0, "upgraded"), ("2024-03-01", 1800.0, None)]),
+    ],
+    ids=["percent", "ends", "fixed", "after the fact", "once", "unknown"],
+)
+def test_discounts_that_recur_are_subtracted_while_they_are_in_effect(
+    run_pack: Callable[..., Any], discount: str, tier: str, periods: list[tuple[Any, ...]]
+) -> None:
+    tables = _tables(charges=(*CHARGES[:5], discount)) | {"rate_plan_charge_tier": f"{TIER}\nh6, , , {tier}"}
+    run = run_pack("zuora", tables)
+    assert run.rows("subscriptions", "started_at", "arr", "end_reason") == periods
+    subtracted = any(arr in (1080.0, 1140.0) for _, arr, _ in periods)
+    assert run.stated("discount that recurs" if subtracted else "not subtracted from ARR").startswith("1 ")
+
+
+def test_a_discount_reaches_its_rate_plan_its_subscription_or_its_account(run_pack: Callable[..., Any]) -> None:
+    charge = CHARGE.replace("subscription_id", "subscription_id, rate_plan_id, discount_level, apply_discount_to", 1)
+
+    def row(charge_id: str, subscription: str, plan: str, number: str, mrr: int, discount: str = ", ") -> str:
+        model = "Discount-Percentage" if discount != ", " else "Flat Fee Pricing"
+        return (
+            f"{charge_id}, {subscription}, {plan}, {discount}, {number}, 1, Recurring, {model}, Month, , 1, {mrr}, 2023-01-01, 2024-01-01, 2022-12-21 09:00:00, p1, x, USD"
+        )
+
+    other = VERSIONS[0].replace("s1", "s9")
+    arrs = {}
+    for level in ("rateplan", "subscription", "account", "RATEPLAN", "unknown"):
+        rows = (row("h1", "s1", "r1", "C-1", 100), row("h2", "s1", "r2", "C-2", 50), row("h3", "s9", "r3", "C-3", 10), row("h4", "s1", "r1", "C-4", 0, f"{level}, ONETIMERECURRING"))
+        tables = _tables((VERSIONS[0], other)) | {"rate_plan_charge": "\n".join([charge, *rows]), "rate_plan_charge_tier": f"{TIER}\nh4, , , 50, "}
+        arrs[level] = [arr for (arr,) in run_pack("zuora", tables).rows("subscriptions", "arr", order=("subscription_id",))]
+    # 1,200, 600 and 120 a year before a discount of 50%.
+    plan = [600.0, 600.0, 120.0]
+    assert arrs == {"rateplan": plan, "RATEPLAN": plan, "unknown": plan, "subscription": [600.0, 300.0, 120.0], "account": [600.0, 300.0, 60.0]}
+    assert run_pack("zuora", {**tables, "rate_plan_charge": tables["rate_plan_charge"].replace("ONETIMERECURRING", "USAGE")}).rows(
+        "subscriptions", "arr", order=("subscription_id",)
+    ) == [(1200.0,), (600.0,), (120.0,)]
+
+
 def test_billing_events_and_rates(run_pack: Callable[..., Any]) -> None:
     tables = _tables()
     tables["invoice"] = """
