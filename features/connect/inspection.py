@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 _NAMED = re.compile(r"^([a-z][a-z0-9_]*)=(.+)$", re.DOTALL)
-NEAR_SCORE = 0.15
-"""Least score of a pack that is named because something is missing."""
 _KINDS = ("crm", "billing", "support", "product")
 """Kinds of tools, the one whose account ids are preferred first."""
 
@@ -148,7 +146,7 @@ def _recognized(address: str, tables: SourceTables) -> list[Inspected]:
 
 def _near(tables: SourceTables) -> Recognition | None:
     """Return the pack that would fit several of the tables if nothing were missing."""
-    candidates = recognize(relations_of(tables), least=NEAR_SCORE)
+    candidates = recognize(relations_of(tables))
     return next((each for each in candidates if each.missing and len({*each.inputs.values()}) > 1), None)
 
 
