@@ -33,7 +33,8 @@ A pack is a TOML file. Its SQL is DuckDB's, one `SELECT` for each table, from in
 `$name`. Every pack can also read `minor_units`, which lists the currencies that do not have 100 minor units: `currency`
 and `units`."""
 _VALUES = """\
-The values that the pack understands, ignoring case. `connect` and `check` count the rows with another one."""
+The values that the pack understands, ignoring case. `connect` and `check` count the rows with another one. A mapping
+says with `values.TABLE.COLUMN = { yours = "known" }` of the source which of these values another one stands for."""
 _PARTS = (
     ("The file", schema.PackFile),
     ("`[inputs.NAME]`", schema.Input),

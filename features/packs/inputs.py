@@ -14,6 +14,8 @@ from features.utils.sql_text import sql_identifier, sql_literal
 
 SUFFIX = "_data"
 """Suffix of table names that is removed before names are compared; samples and seeds have it."""
+ColumnMeanings = Mapping[str, Mapping[str, str]]
+"""By column, the known value that each other value stands for."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ def _expressions(
     return (typed[0], texts[0]) if typed else None
 
 
-def input_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) -> str:
+def input_sql(
+    bound: BoundInput, values: Mapping[str, OptionValue], place: str, meanings: ColumnMeanings | None = None
+) -> str:
     """Return the SELECT of an input with its table, its `otherwise` query, or without rows.
 
     Parameters
@@ -131,8 +135,9 @@ def input_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) 
     bound : the input.
     values : the value of every option.
     place : where the input is declared, for messages.
+    meanings : by column, what values stand for that are not in its list, in lower case.
     """
-    sql, lists = given_values_sql(bound, values, place), _value_lists(bound, values)
+    sql, lists = given_values_sql(bound, values, place, meanings), _value_lists(bound, values)
     if not lists:
         return sql
     chosen, kept = [], []
@@ -146,15 +151,17 @@ def input_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) 
     return f"SELECT * REPLACE ({', '.join(chosen)}) FROM (\n{sql}\n){where}"
 
 
-def other_values_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) -> dict[str, str]:
+def other_values_sql(
+    bound: BoundInput, values: Mapping[str, OptionValue], place: str, meanings: ColumnMeanings | None = None
+) -> dict[str, str]:
     """Return, by column with a list of values, a SELECT of the number ``n`` of rows with another value.
 
     Parameters
     ----------
-    bound, values, place : as in `input_sql`.
+    bound, values, place, meanings : as in `input_sql`.
     """
     lists = _value_lists(bound, values)
-    sql = given_values_sql(bound, values, place) if lists else ""
+    sql = given_values_sql(bound, values, place, meanings) if lists else ""
     return {
         name: f"SELECT count(*) FILTER (WHERE {_is_other(name, listed)}) AS n FROM (\n{sql}\n)"
         for name, listed in lists.items()
@@ -178,26 +185,29 @@ def _value_lists(bound: BoundInput, values: Mapping[str, OptionValue]) -> dict[s
     }
 
 
-def given_values_sql(bound: BoundInput, values: Mapping[str, OptionValue], place: str) -> str:
+def given_values_sql(
+    bound: BoundInput, values: Mapping[str, OptionValue], place: str, meanings: ColumnMeanings | None = None
+) -> str:
     """Return the SELECT of an input with every value as it is given, also those that the pack does not understand.
 
     Parameters
     ----------
-    bound, values, place : as in `input_sql`.
+    bound, values, place, meanings : as in `input_sql`.
     """
-    declared = bound.input
+    declared, meanings = bound.input, meanings or {}
     if bound.relation is not None:
-        chosen = [
-            f"{bound.expressions[c][0] if c in bound.expressions else null_sql(about.type)} AS {sql_identifier(c)}"
+        given = {
+            c: bound.expressions[c][0] if c in bound.expressions else null_sql(about.type)
             for c, about in declared.columns.items()
-        ]
+        }
+        chosen = [f"{_meant(sql, meanings.get(c))} AS {sql_identifier(c)}" for c, sql in given.items()]
         sql = f"SELECT {_listed(chosen)} FROM {bound.relation.sql}"
     elif declared.otherwise is not None:
-        chosen = [
-            f"{typed_sql(f'CAST({sql_identifier(c)} AS VARCHAR)', 'VARCHAR', about.type, about.epoch)}"
-            f" AS {sql_identifier(c)}"
+        given = {
+            c: typed_sql(f"CAST({sql_identifier(c)} AS VARCHAR)", "VARCHAR", about.type, about.epoch)
             for c, about in declared.columns.items()
-        ]
+        }
+        chosen = [f"{_meant(sql, meanings.get(c))} AS {sql_identifier(c)}" for c, sql in given.items()]
         query = with_literals(declared.otherwise.query, values, place).strip()
         sql = f"SELECT {_listed(chosen)} FROM (\n{query}\n)"
     else:
@@ -210,6 +220,14 @@ def given_values_sql(bound: BoundInput, values: Mapping[str, OptionValue], place
     if declared.where:
         sql = f"SELECT * FROM (\n{sql}\n) WHERE {with_literals(declared.where, values, place)}"
     return sql
+
+
+def _meant(sql: str, meanings: Mapping[str, str] | None) -> str:
+    """Return SQL for a text, or the known value that it stands for."""
+    if not meanings:
+        return sql
+    cases = " ".join(f"WHEN {sql_literal(each)} THEN {sql_literal(known)}" for each, known in meanings.items())
+    return f"CASE lower({sql}) {cases} ELSE {sql} END"
 
 
 def unreadable_sql(bound: BoundInput) -> str:

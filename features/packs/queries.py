@@ -13,6 +13,7 @@ from features.packs.inputs import BoundInput, Relation, bind_input, input_sql, o
 from features.packs.options import option_values, with_literals, with_names
 from features.packs.pack import Pack
 from features.packs.schema import DROP, OPTION, Derived, InputColumn, OptionValue, PackTable
+from features.packs.value_meanings import Given, Meanings, value_meanings
 from features.utils.currencies import minor_units_table
 from features.utils.formatting import count_of
 from features.utils.select_statement import QueryError, Select, parse_select
@@ -76,7 +77,12 @@ class PackQueries:
     records: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
 
 
-def pack_queries(pack: Pack, relations: Sequence[Relation], options: Mapping[str, object] | None = None) -> PackQueries:
+def pack_queries(
+    pack: Pack,
+    relations: Sequence[Relation],
+    options: Mapping[str, object] | None = None,
+    meanings: Given | None = None,
+) -> PackQueries:
     """Build the queries of a pack.
 
     Parameters
@@ -84,6 +90,7 @@ def pack_queries(pack: Pack, relations: Sequence[Relation], options: Mapping[str
     pack : the pack.
     relations : the tables of the source.
     options : the user's values of the pack's options.
+    meanings : by table and column, the known value that each value stands for that the pack does not know.
 
     Raises
     ------
@@ -91,7 +98,8 @@ def pack_queries(pack: Pack, relations: Sequence[Relation], options: Mapping[str
         If a required table or column is missing, an option is not valid or names a column that does not exist, or a
         query is not allowed.
     """
-    return _Builder(pack, relations, option_values(pack, options or {})).queries()
+    values = option_values(pack, options or {})
+    return _Builder(pack, relations, values, value_meanings(pack, meanings or {}, values)).queries()
 
 
 @lru_cache(maxsize=1000)
@@ -101,8 +109,10 @@ def _parsed(sql: str) -> Select:
 
 
 class _Builder:
-    def __init__(self, pack: Pack, relations: Sequence[Relation], values: Mapping[str, OptionValue]) -> None:
-        self.pack, self.values = pack, values
+    def __init__(
+        self, pack: Pack, relations: Sequence[Relation], values: Mapping[str, OptionValue], meanings: Meanings
+    ) -> None:
+        self.pack, self.values, self.meanings = pack, values, meanings
         self.bound = {name: bind_input(pack, name, relations, values) for name in pack.file.inputs}
         self.available: dict[str, bool] = {}
         for name in self.bound:
@@ -204,7 +214,7 @@ class _Builder:
         derived = bound.input.otherwise if bound.relation is None else None
         common: dict[str, str] = {}
         uses: Counter[str] = Counter()
-        counts = other_values_sql(bound, self.values, f"{self.pack.origin}: {place}")
+        counts = other_values_sql(bound, self.values, f"{self.pack.origin}: {place}", self.meanings.get(name))
         if derived and counts:
             uses.update(self._references(f"{place}.otherwise", derived.query))
             self._collect(f"{place}.otherwise", derived.query, common, uses)
@@ -242,7 +252,8 @@ class _Builder:
                 if bound.relation is None and bound.input.otherwise:
                     uses.update(self._references(f"{where}.otherwise", bound.input.otherwise.query))
                     self._collect(f"{where}.otherwise", bound.input.otherwise.query, common, uses)
-                common[name] = input_sql(bound, self.values, f"{self.pack.origin}: {where}")
+                place_of_input = f"{self.pack.origin}: {where}"
+                common[name] = input_sql(bound, self.values, place_of_input, self.meanings.get(name))
 
     def _check_required(self) -> None:
         for name, bound in self.bound.items():

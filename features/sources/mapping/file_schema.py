@@ -58,12 +58,16 @@ class SourceEntry(MappingPart):
     pack : the name of a shipped pack, or a pack's ``.toml`` file. Its tables are added.
     version : the version of the pack that the mapping was written for.
     options : options of the pack.
+    values : what values mean that the pack does not know, by table and column, such as
+        ``values.subscription.status = { on_hold = "paused" }``: the values with those that the page of the pack lists.
+        Values are compared without regard to case.
     """
 
     uri: Text
     pack: Text | None = None
     version: int | None = None
     options: dict[str, Scalar | Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
+    values: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
 
 
 class Latest(MappingPart):

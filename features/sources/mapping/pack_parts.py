@@ -11,8 +11,10 @@ import duckdb
 
 from features.errors import SignalsError
 from features.packs.inputs import Relation
+from features.packs.options import option_values
 from features.packs.pack import SUFFIX, Pack, read_pack, shipped_pack
 from features.packs.queries import AssumptionQuery, PackQueries, pack_queries
+from features.packs.value_meanings import Given, value_meanings
 from features.sources.mapping.file_schema import TableMapping
 from features.sources.mapping.mapping_file import Mapping
 from features.sources.mapping.named_sources import SourceTables
@@ -35,12 +37,14 @@ class SourcePack:
     keys : the keys of the source in the file.
     pack : the pack.
     options : its options.
+    values : what values mean that the pack does not know, by table and column.
     """
 
     source: str
     keys: Keys
     pack: Pack
     options: dict[str, object]
+    values: Given
 
 
 def source_packs(mapping: Mapping) -> list[SourcePack]:
@@ -55,7 +59,7 @@ def source_packs(mapping: Mapping) -> list[SourcePack]:
     for name, entry in mapping.content.named_sources.items():
         keys: Keys = ("sources", name) if mapping.content.sources else ("source",)
         if entry.pack is None:
-            for key in ("version", "options"):
+            for key in ("version", "options", "values"):
                 if getattr(entry, key):
                     raise mapping.error((*keys, key), "there is no pack that it is for", "pack = NAME", "add the pack")
             continue
@@ -64,7 +68,7 @@ def source_packs(mapping: Mapping) -> list[SourcePack]:
                 pack = read_pack(mapping.folder / entry.pack)
             else:
                 pack = shipped_pack(entry.pack, entry.version)
-        result.append(SourcePack(name, keys, pack, dict(entry.options)))
+        result.append(SourcePack(name, keys, pack, dict(entry.options), entry.values))
     return result
 
 
@@ -76,8 +80,10 @@ def queries_of(mapping: Mapping, pack: SourcePack, tables: SourceTables) -> Pack
     SignalsError
         If the source lacks what the pack requires, or an option is not valid.
     """
+    with mapping.errors_at((*pack.keys, "values") if pack.values else pack.keys):
+        value_meanings(pack.pack, pack.values, option_values(pack.pack, pack.options))
     with mapping.errors_at(pack.keys):
-        return pack_queries(pack.pack, relations_of(tables), pack.options)
+        return pack_queries(pack.pack, relations_of(tables), pack.options, pack.values)
 
 
 def relations_of(tables: SourceTables) -> list[Relation]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -11,6 +12,7 @@ import pytest
 import sqlglot
 from sqlglot import expressions as sge
 
+from features.errors import SignalsError
 from features.packs.inputs import BoundInput, Relation, bind_input, input_sql
 from features.packs.options import option_values, with_values
 from features.packs.pack import Pack, shipped_pack, shipped_packs
@@ -68,6 +70,7 @@ OPEN = {
     "zuora charge.charge_model": "models; a discount says so in its name, and the MRR is read whatever the model is",
     "zuora tier.price_format": "formats; a flat fee says so in its name",
     "zuora version.cancel_reason": "free text; all that do not name a payment are cancellations",
+    "zendesk event_change.kind": "kinds of changes; only creations and changes of fields are read",
     "zendesk field_history.field": "names of fields; others are not read",
     "freshdesk ticket_tag.tag": "your own tags",
 }
@@ -183,26 +186,73 @@ def test_every_value_that_a_pack_compares_is_in_the_list_of_its_column(pack_name
 
 STRIPE = {
     "customer": "id,name,created\nc1,Acme,2024-01-01\nc2,Beta,2024-01-01\n",
-    "subscription": "id,customer_id,status,start_date,current_period_start,current_period_end,cancel_at_period_end,canceled_at\n"
-    "s1,c1,active,2024-01-01,2024-04-01,2024-05-01,false,\ns2,c2,zz_invented,2024-01-01,2024-04-01,2024-05-01,false,\n",
+    "subscription": "id,customer_id,status,start_date,current_period_start,current_period_end,cancel_at_period_end,canceled_at,updated\n"
+    "s1,c1,active,2024-01-01,2024-04-01,2024-05-01,false,,2024-04-10\n"
+    "s2,c2,zz_invented,2024-01-01,2024-04-01,2024-05-01,false,,2024-04-10\n",
     "subscription_item": "id,subscription_id,plan_id,quantity\ni1,s1,monthly,2\ni2,s2,monthly,2\n",
     "price": "id,currency,unit_amount,recurring_interval\nmonthly,usd,1000,month\n",
 }
 
 
-def test_an_unknown_status_is_a_finding_of_connect_and_check_and_no_active_account(tmp_path: Any) -> None:
+def _stripe_mapping(tmp_path: Path, values: str = "", pack: str = 'pack = "stripe"') -> Path:
     folder = tmp_path / "stripe"
     folder.mkdir()
     for name, text in STRIPE.items():
         (folder / f"{name}.csv").write_text(text)
     mapping = tmp_path / "mapping.toml"
-    mapping.write_text('[sources.billing]\nuri = "stripe"\npack = "stripe"\n')
-    source = open_mapping(mapping)
+    mapping.write_text(f'[sources.billing]\nuri = "stripe"\n{pack}\n{values}\n')
+    return mapping
+
+
+def test_an_unknown_status_is_a_finding_of_connect_and_check_and_no_active_account(tmp_path: Any) -> None:
+    source = open_mapping(_stripe_mapping(tmp_path))
     (note,) = [each for each in source.notes if "does not know" in each]
     assert note == "billing: 1 row of subscription whose status the pack does not know: left out"
     rows = source.tables["subscriptions"].execute()
     assert list(rows.account_id) == ["c1"]
     assert set(source.tables["accounts"].execute().account_id) == {"c1", "c2"}
+
+
+@pytest.mark.parametrize(
+    ("values", "accounts", "statuses", "noted"),
+    [
+        ("", {"c1"}, {"active"}, True),
+        # By the names of the source or of the pack, in any case.
+        ('values.subscription.status = { ZZ_invented = "Paused" }', {"c1", "c2"}, {"active", "paused"}, False),
+        ('values.subscriptions.status = { zz_invented = "past_due" }', {"c1", "c2"}, {"active", "past_due"}, False),
+        # What the pack knows may mean something else too.
+        ('values.subscription.status = { zz_invented = "active", active = "incomplete" }', {"c2"}, {"active"}, False),
+    ],
+)
+def test_a_mapping_says_what_an_unknown_status_means(
+    tmp_path: Path, values: str, accounts: set[str], statuses: set[str], noted: bool
+) -> None:
+    source = open_mapping(_stripe_mapping(tmp_path, values))
+    assert any("does not know" in each for each in source.notes) == noted
+    rows = source.tables["subscriptions"].execute()
+    assert (set(rows.account_id), set(rows.status)) == (accounts, statuses)
+
+
+@pytest.mark.parametrize(
+    ("values", "found", "expected"),
+    [
+        ('values.subscriptoin.status = { x = "paused" }', "reads no such table", "subscription"),
+        ('values.subscription.colour = { x = "paused" }', "no list of values", "status"),
+        ('values.subscription.customer_id = { x = "paused" }', "no list of values", "status"),
+        ('values.subscription.status = { x = "halted" }', "does not know the value halted", "past_due"),
+    ],
+)
+def test_a_meaning_that_the_pack_cannot_use_is_an_error_with_its_place(tmp_path: Any, values: str, found: str, expected: str) -> None:
+    with pytest.raises(SignalsError) as refused:
+        open_mapping(_stripe_mapping(tmp_path, values))
+    assert found in refused.value.found
+    assert "mapping.toml (line 4" in refused.value.found
+    assert expected in refused.value.expected
+
+
+def test_meanings_without_a_pack_are_refused(tmp_path: Any) -> None:
+    with pytest.raises(SignalsError, match="there is no pack"):
+        open_mapping(_stripe_mapping(tmp_path, 'values.subscription.status = { x = "paused" }', pack=""))
 
 
 @pytest.mark.parametrize(
