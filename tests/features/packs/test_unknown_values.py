@@ -237,7 +237,7 @@ def test_a_mapping_says_what_an_unknown_status_means(
     ("values", "found", "expected"),
     [
         ('values.subscriptoin.status = { x = "paused" }', "reads no such table", "subscription"),
-        ('values.subscription.colour = { x = "paused" }', "no list of values", "status"),
+        ('values.subscription.color = { x = "paused" }', "no list of values", "status"),
         ('values.subscription.customer_id = { x = "paused" }', "no list of values", "status"),
         ('values.subscription.status = { x = "halted" }', "does not know the value halted", "past_due"),
     ],
