@@ -32,6 +32,7 @@ def test_a_snapshot_round_trips(publish: Any, frame: pd.DataFrame, tmp_path: Any
         "catalogue_version": CATALOGUE.version,
         "feeds": {"support": None, "usage": JULY},
         "jumped": (),
+        "records": {},
     }
     before = path.read_bytes()
     publish(home, frame, JULY)
