@@ -55,7 +55,7 @@ def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> 
         yield Fact(
             source.name,
             f"{found.pack.file.title} (pack {found.pack.name}, version {found.pack.file.version}): it reads {read} of "
-            f"{count_of(all_tables, 'table')}, and {found.score:.0%} of its columns are there.",
+            f"{count_of(all_tables, 'table')}.",
         )
         if found.ambiguous:
             yield Fact(source.name, f"The tables also fit {', '.join(found.ambiguous)}: check that the pack is right.")
