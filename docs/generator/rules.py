@@ -1,4 +1,4 @@
-"""The shipped rules: alerts, early warnings, onboarding, expansion, plays and segments."""
+"""The shipped rules: alerts, early warnings, onboarding, expansion, plays, segments, business reviews and plans."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ _FILES = {
     "expansion": "Expansion",
     "plays": "Plays",
     "segments": "Segments",
+    "business_reviews": "Business reviews",
+    "success_plans": "Success plans",
+    "roadmap": "Roadmap",
 }
 _KPI_TARGETS = {"measures", "kpi_targets"}
 """The file of targets, which the page of KPIs shows."""

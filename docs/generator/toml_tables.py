@@ -10,6 +10,8 @@ from typing import Any
 from docs.generator.markdown import code, table
 
 _BOUNDS = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<", "percentile_below": "percentile <"}
+CONDITIONS = ("all", "any")
+"""The keys of conditions, which are shown in one column."""
 _HEADER = re.compile(r"\[+([\w.-]+)\]+")
 _KEY = re.compile(r"([\w-]+)\s*=")
 
@@ -95,10 +97,15 @@ def _mapping(content: Mapping[str, Any], path: str, above: Comments, marks: str)
         elif _nested(value):
             yield f"{marks} `{inner}`"
             yield _rows(value, inner, above)
+            for i, rule in enumerate(value):
+                for part in (name for name in rule if name not in CONDITIONS and _nested(rule[name])):
+                    yield f"{marks}# `{inner}`, {rule.get('name') or rule.get('title') or i + 1}: `{part}`"
+                    yield _rows(rule[part], f"{inner}.{i}.{part}", above)
 
 
 def _rows(rules: list[dict[str, Any]], path: str, above: Comments) -> str:
-    keys = list(dict.fromkeys(key for rule in rules for key in rule if key not in ("all", "any")))
+    named = (key for rule in rules for key in rule if key not in CONDITIONS and not _nested(rule[key]))
+    keys = list(dict.fromkeys(named))
     rows = [
         (*(value_text(rule.get(key, "")) for key in keys), conditions_text(rule), above.get((f"{path}.{i}", ""), ""))
         for i, rule in enumerate(rules)

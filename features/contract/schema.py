@@ -219,6 +219,7 @@ _TABLES = (
             ("goal_set", "goal_met", "goal_missed", "roi_reported", "first_value", "milestone", "nps", "csat"),
         ),
         Column("value", "float"),
+        Column("text", "string"),
         ranges=(("nps", "value", 0, 10), ("csat", "value", 1, 5)),
     ),
     _event(
@@ -226,6 +227,7 @@ _TABLES = (
         Column("contact_id", "string", True),
         Column("role", "string", True, ("champion", "executive_sponsor", "decision_maker", "admin", "user")),
         Column("event", "string", True, ("joined", "left", "promoted")),
+        Column("contact_name", "string"),
     ),
     _event(
         "billing",

@@ -65,6 +65,11 @@ def formula_note(frame: pd.DataFrame, suffix: str) -> str | None:
     )
 
 
+def arrow_table(frame: pd.DataFrame) -> pa.Table:
+    """Return the columns as Arrow: instants in microseconds UTC, text as strings, unknown as null."""
+    return pa.table({str(name): _arrow(frame[name]) for name in frame.columns})
+
+
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write ``frame`` to ``path`` as CSV, Parquet, NDJSON or a workbook, by its extension.
 
@@ -82,8 +87,7 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     suffix = suffix_of(path)
     with new_file(path) as unfinished:
         if suffix == ".parquet":
-            table = pa.table({str(name): _arrow(frame[name]) for name in frame.columns})
-            pq.write_table(table, unfinished, compression="zstd", store_schema=False)
+            pq.write_table(arrow_table(frame), unfinished, compression="zstd", store_schema=False)
         elif suffix == ".csv":
             words = {True: "true", False: "false"}
             columns = {n: [words[v] if isinstance(v, bool) else v for v in _plain(frame[n])] for n in frame.columns}

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from features.utils.dates import to_iso
-from features.utils.formatting import day, money, percent, whole_days
+from features.utils.formatting import day, money, percent, plain, whole_days
 from features.utils.periods import Period
 from models.predictions.payload import format_instant
+from models.rules.business_reviews import GOAL_FEATURES
 from serving.account_reports.account_facts import AccountFacts
+from serving.account_reports.editions import has_content, is_for_customer
+from serving.account_reports.metrics import section_metrics
+from serving.account_reports.narrative import achievement_lines, summary_lines
+from serving.account_reports.next_steps import (
+    actions_section,
+    agenda_section,
+    next_goals_section,
+    next_quarter_end,
+    preparation_section,
+    roadmap_section,
+)
 from serving.account_reports.sections import (
-    available_figures,
+    SEVERE,
     contacts,
     count_by,
+    dated_fact,
     fact,
     gaps,
+    goal_figures,
     item,
     outcome_items,
     section,
 )
 
-USE = (
-    "usage.active_users_28d", "usage.seats_used_share", "usage.limit_used_share", "usage.features_used_28d",
-    "usage.stickiness_28d", "usage.core_actions_28d", "usage.events_trend_91d", "usage.new_features_91d",
-)  # fmt: skip
-VALUE = (
-    "outcomes.roi_last",
-    "outcomes.goals_met_share_364d",
-    "outcomes.days_to_first_value",
-    "outcomes.nps_last",
-    "outcomes.csat_last",
-)
-SUPPORT = (
-    "support.tickets_91d", "support.severe_91d", "support.escalated_91d", "support.open_tickets",
-    "support.resolution_hours_91d", "support.csat_182d",
-)  # fmt: skip
 GATE = {
     "health_green": "health is green",
     "adoption_above_segment": "adoption is above the segment's average",
@@ -43,12 +43,16 @@ GATE = {
     "use_case_for_more": "there is a use case for expansion",
     "budget_authority_known": "the budget decision maker is known",
 }
+INTERNAL_TOPICS = frozenset({"competitor"})
+"""Topics of tickets that the customer's edition does not name."""
 STATES = {"met": ("good", "met"), "not_met": ("bad", "not met"), "unknown": ("fair", "unknown")}
 DIRECTIONS = {"raises_risk": "bad", "lowers_risk": "good", "raises_chance": "good", "lowers_chance": "fair"}
 
 
 def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str, Any]:
-    """Build the business review of a quarter.
+    """Build the business review of a quarter, in its edition for the account team.
+
+    `serving.account_reports.editions.edition_of` makes the edition for the customer from it.
 
     Parameters
     ----------
@@ -58,14 +62,37 @@ def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str,
 
     Returns
     -------
-    dict for JSON: document, account_id, name, quarter, period, as_of, data_through, complete (whether the quarter is
-    over), source (signals or published), sections (`serving.account_reports.sections.section`), questions and gaps (a
-    sentence
-    each). Sections that are ``internal`` are for the CSM, not for the customer.
+    dict for JSON: document, edition, account_id, name, quarter, period, as_of, data_through, complete (whether the
+    quarter is over), source (signals or published), sections (`serving.account_reports.sections.section`), questions
+    and gaps (a sentence each). Sections, figures and items that are ``internal`` are for the account team, not for the
+    customer. A section without content is absent.
     """
     complete = account.as_of >= quarter.end
+    use, value, support = use_section(account), value_section(account), support_section(account)
+    metrics = [each for part in (use, value, support) for each in part["metrics"]]
+    ahead = [
+        goals_section(account, achievement_lines(metrics)),
+        use,
+        value,
+        support,
+        roadmap_section(account),
+        next_goals_section(account, metrics, next_quarter_end(quarter)),
+        actions_section(account, metrics, quarter),
+    ]
+    present = [part for part in ahead if has_content(part)]
+    sections = [
+        section("summary", "Summary", lines=summary_lines(account, metrics)),
+        agenda_section(account, {part["section"] for part in present if is_for_customer(part)}),
+        partnership_section(account),
+        people_section(account),
+        *present,
+        risk_section(account),
+        expansion_section(account),
+        preparation_section(account),
+    ]
     return {
         "document": "qbr",
+        "edition": "internal",
         "account_id": account.account_id,
         "name": (account.contract or {}).get("name"),
         "quarter": name,
@@ -74,15 +101,7 @@ def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str,
         "data_through": format_instant(account.data_through),
         "complete": complete,
         "source": "published" if account.rows is None else "signals",
-        "sections": [
-            partnership_section(account),
-            _goals(account),
-            _use(account),
-            _value(account),
-            _support(account),
-            risk_section(account),
-            expansion_section(account),
-        ],
+        "sections": [part for part in sections if has_content(part)],
         "questions": _questions(account),
         "gaps": gaps(account)
         + ([] if complete else [f"the quarter has not ended: this review is as of {day(account.as_of)}"]),
@@ -99,25 +118,27 @@ def partnership_section(account: AccountFacts) -> dict[str, Any]:
             "annual recurring revenue",
             contract.get("arr", account.values.get("contract.arr")),
             "currency",
-            moved.get("arr_start"),
+            # A new customer had none.
+            moved.get("arr_start") or None,
         ),
-        fact("customer since", (contract.get("created_at") or None) and str(contract["created_at"])[:10]),
+        dated_fact("customer since", contract.get("created_at")),
         fact("plan", contract.get("plan", account.values.get("contract.plan"))),
         fact("licensed seats", contract.get("seats", account.values.get("contract.seats"))),
-        fact("next renewal", (contract.get("renewal_at") or None) and str(contract["renewal_at"])[:10]),
-        None if days is None else fact("days to renewal", whole_days(days)),
-        None if notice is None else fact("notice given", notice),
-        fact("segment", prediction["segment"]),
+        dated_fact("next renewal", contract.get("renewal_at")),
+        None if days is None else fact("days to renewal", whole_days(days), internal=True),
+        None if notice is None else dated_fact("notice given", notice, internal=True),
+        fact("segment", prediction["segment"], internal=True),
         fact("CSM", contract.get("csm")),
     ]
     missing = [f["label"] for f in figures if f is not None and f["value"] is None]
     items = []
     if moved.get("expanded"):
-        items.append(item(f"the contract grew by {money(moved['expanded'])} a year", state="good"))
+        items.append(item(f"the contract grew by {money(moved['expanded'])} a year", state="good", tag="grew"))
     if moved.get("contracted"):
-        items.append(item(f"the contract shrank by {money(moved['contracted'])} a year", state="bad"))
+        text = f"the contract shrank by {money(moved['contracted'])} a year"
+        items.append(item(text, state="bad", internal=True))
     if moved.get("new"):
-        items.append(item("the customer is new this quarter", state="good"))
+        items.append(item("the customer is new", state="good", tag="new"))
     known = [f for f in figures if f is not None and f["value"] is not None]
     return section("partnership", "Partnership", figures=known, items=items, missing=missing)
 
@@ -128,49 +149,81 @@ def notice_date(account: AccountFacts) -> str | None:
     return None if given is None else str(given)[:10]
 
 
-def _goals(account: AccountFacts) -> dict[str, Any]:
-    names = (
-        "outcomes.goals_set_364d",
-        "outcomes.goals_met_364d",
-        "outcomes.goals_missed_364d",
-        "outcomes.milestones_182d",
+def goals_section(account: AccountFacts, stories: Sequence[str] = ()) -> dict[str, Any]:
+    """Build the section about what was achieved: sentences, goals with their results, milestones and first value."""
+    figures, missing = goal_figures(account, GOAL_FEATURES)
+    items = outcome_items(account, ("goal_set", "goal_met", "milestone", "first_value"))
+    return section(
+        "goals", "Achievements and goals", lines=list(stories), figures=figures, items=items, missing=missing
     )
-    figures, missing = available_figures(account, names)
-    items = outcome_items(account, ("goal_set", "goal_met", "goal_missed", "milestone", "first_value"))
-    return section("goals", "Achievements and goals", figures=figures, items=items, missing=missing)
 
 
-def _use(account: AccountFacts) -> dict[str, Any]:
-    figures, missing = available_figures(account, USE)
+def use_section(account: AccountFacts) -> dict[str, Any]:
+    """Build the section about usage, with the active users by week."""
+    metrics, missing = section_metrics(account, "use")
     weeks = [
         {"date": week["as_of"][:10], "users": week.get("usage.active_users_7d"), "events": week.get("usage.events_7d")}
         for week in account.weeks
     ]
     drawn = len(weeks) > 1 and any(week["users"] is not None for week in weeks)
     picture = {"kind": "use", "label": "Active users by week", "points": weeks} if drawn else None
-    return section("use", "Usage and adoption", figures=figures, picture=picture, missing=missing)
+    return section("use", "Usage and adoption", metrics=metrics, picture=picture, missing=missing)
 
 
-def _value(account: AccountFacts) -> dict[str, Any]:
-    figures, missing = available_figures(account, VALUE)
+def value_section(account: AccountFacts) -> dict[str, Any]:
+    """Build the section about value: returns, first value and surveys."""
+    metrics, missing = section_metrics(account, "value")
     items = outcome_items(account, ("roi_reported", "nps", "csat"))
-    return section("value", "Value delivered", figures=figures, items=items, missing=missing)
+    return section("value", "Value delivered", metrics=metrics, items=items, missing=missing)
 
 
-def _support(account: AccountFacts) -> dict[str, Any]:
-    figures, missing = available_figures(account, SUPPORT)
-    items = []
-    tickets = (account.rows or {}).get("support", [])
+def support_section(account: AccountFacts) -> dict[str, Any]:
+    """Build the section about challenges and how they were resolved: missed goals, and tickets."""
+    metrics, missing = section_metrics(account, "support")
+    items = outcome_items(account, ("goal_missed",))
+    tickets, lines = account.events("support"), []
     if tickets:
         by = ", ".join(f"{n} {severity}" for severity, n in count_by(tickets, "severity").items())
         solved = sum(row["resolved_at"] is not None for row in tickets)
-        items.append(item(f"tickets opened: {len(tickets)} ({by}); {solved} resolved"))
-        items += [
-            item("escalated ticket" + ("" if row["resolved_at"] else ", not resolved"), row["occurred_at"], "bad")
-            for row in tickets
-            if row["escalated"]
-        ]
-    return section("support", "Support", figures=figures, items=items, missing=missing)
+        lines.append(f"Tickets opened: {len(tickets)} ({by}); {solved} resolved.")
+        items += [_ticket(row) for row in tickets if row["escalated"] or row["severity"] in SEVERE]
+    return section("support", "Challenges and support", lines=lines, metrics=metrics, items=items, missing=missing)
+
+
+def _ticket(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a severe or escalated ticket with its resolution. The topic that counts competitors is not named."""
+    topic = row.get("topic")
+    about = f" about {plain(topic)}" if topic and topic not in INTERNAL_TOPICS else ""
+    kind = "escalated ticket" if row["escalated"] else f"ticket of {row['severity']} severity"
+    if row["resolved_at"] is None:
+        return item(f"{kind}{about}", row["occurred_at"], "bad", tag="open")
+    resolved = f"{kind}{about}, resolved on {day(row['resolved_at'][:10])}"
+    return item(resolved, row["occurred_at"], "good", tag="resolved")
+
+
+def people_section(account: AccountFacts, key: str = "people", title: str = "People") -> dict[str, Any]:
+    """Build the section about the people on both sides.
+
+    A contact of the customer without a name is internal, since the id means nothing to the customer.
+
+    Parameters
+    ----------
+    account : the facts about the account.
+    key, title : of the section.
+    """
+    csm = (account.contract or {}).get("csm")
+    items = [] if csm is None else [item(f"customer success manager: {csm}", tag="our side")]
+    for person in contacts(account):
+        called, held = person["name"] or person["contact_id"], ", ".join(person["roles"])
+        if person["roles"]:
+            text = f"{called}: {held}, since {day(str(person['since'])[:10])}"
+            items.append(item(text, tag="your side", internal=person["name"] is None))
+        else:
+            items.append(item(f"{called} has left", person["left"], "bad", tag="left", internal=True))
+    roles = {role for person in contacts(account) for role in person["roles"]}
+    is_read = account.rows is not None and "relationship" in account.rows
+    wanted = ("champion", "executive sponsor", "decision maker") if is_read else ()
+    return section(key, title, items=items, missing=[f"the {role}" for role in wanted if role not in roles])
 
 
 def risk_section(account: AccountFacts) -> dict[str, Any]:

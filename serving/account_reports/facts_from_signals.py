@@ -9,22 +9,22 @@ import pandas as pd
 
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest, UnknownAccount
-from features.revenue.account_history import account_rows
+from features.revenue.account_history import LISTED, account_rows
 from features.revenue.arr import account_names, facts, movements
 from features.signals.signals import OpenSignals
 from features.utils.dates import DAY, midnight, to_iso
-from features.utils.periods import Period
+from features.utils.periods import Period, period_ending
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion
 from models.home import Home
+from models.peer_groups.peers import Peers
 from models.predictions.account_lookup import find_account
 from models.predictions.payload import account_answer, account_row
 from models.predictions.table_export import plain_rows
-from serving.account_reports.account_facts import AccountFacts, plain_row
-from serving.scoring.score_portfolio import assess_portfolio, champion_horizon
-
-TENURE = "contract.tenure_days"
-"""The feature with the time since the account became a customer."""
+from models.rules.business_reviews import business_reviews_file
+from serving.account_reports.account_facts import AccountFacts, dated_contract, medians_of_peers, plain_row
+from serving.scoring.score_portfolio import assess_portfolio, champion_horizon, complete_until
+from serving.snapshots.report_tables import REPORT_TABLES
 
 
 def account_facts_from_signals(
@@ -64,17 +64,14 @@ def account_facts_from_signals(
         raise UnknownAccount(
             f"no such account is active at {to_iso(as_of)}", "an account of the signals", "check the id"
         )
-    assessment, _, past = assess_portfolio(signals, as_of, home, champion, progress)
-    prediction = account_answer(
-        assessment, account_id, scored_at=datetime.now(UTC), data_through=min(signals.data_through, as_of)
-    )
+    assessment, feeds, past = assess_portfolio(signals, as_of, home, champion, progress)
+    data_through = complete_until(signals, as_of, feeds)
+    prediction = account_answer(assessment, account_id, scored_at=datetime.now(UTC), data_through=data_through)
     own = past[past["account_id"] == account_id].sort_values("as_of")
     now = assessment.frame.iloc[[account_row(assessment, account_id)]]
     weeks = [plain_row(row) for frame in (own, now) for row in frame.to_dict("records")]
     one_date = signals.states is not None and signals.states.sole
-    if one_date and weeks[-1].get(TENURE) is None:
-        # The table of accounts needs a date; this one only says when the account was first seen.
-        contract |= {"created_at": None, "since": None}
+    peers = Peers.of(assessment.frame, [metric.feature for metric in business_reviews_file().metrics])
     # One picture of the accounts shows no change.
     moved = (
         movements(signals, period.start, as_of, active_days=champion_horizon(champion))
@@ -84,15 +81,18 @@ def account_facts_from_signals(
     return AccountFacts(
         account_id,
         as_of,
-        min(signals.data_through, as_of),
+        data_through,
         prediction,
         weeks[-1],
         tuple(weeks),
-        contract,
+        dated_contract(contract, one_date, weeks[-1]),
         None if moved is None else _only(moved, account_id),
-        account_rows(signals, account_id, period.start, as_of),
+        account_rows(signals, account_id, period_ending(as_of, "year").start, as_of, REPORT_TABLES),
         current_catalogue(),
         one_date,
+        frozenset(name for name in LISTED if signals.has(name)),
+        medians_of_peers(peers, prediction["segment"]),
+        period.start,
     )
 
 

@@ -8,15 +8,18 @@ from typing import Any, Literal
 from pydantic import Field
 
 from features.errors import UnknownSnapshot
-from features.utils.periods import Quarter
+from features.utils.periods import Quarter, period_ending
 from models.predictions.payload import format_instant
 from models.predictions.schema import ResponseModel
 from serving.account_reports.account_facts import published_account_facts
 from serving.account_reports.business_review import build_review
+from serving.account_reports.editions import Edition
 from serving.account_reports.success_plan import build_plan
 from serving.snapshots.live_state import LiveState
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
+
+EDITION_FIELD: Any = Field(description="customer: without anything internal, to send; internal: for the account team.")
 
 
 class ReportFigure(ResponseModel):
@@ -29,7 +32,28 @@ class ReportFigure(ResponseModel):
     then: float | int | None
     then_words: str | None
     feature: str | None
+    internal: bool = Field(description="True: for the account team, not for the customer.")
     note: str | None = None
+
+
+class ReportMetric(ResponseModel):
+    """A metric whose value is known, with its target, its value at the start of the quarter, and comparable accounts.
+    Each value is followed by its text. What is unknown is null, never 0."""
+
+    label: str
+    feature: str | None
+    unit: str
+    value: float | int
+    words: str
+    target: float | None
+    target_words: str | None
+    met: bool | None = Field(description="Whether the target is met; null without a target.")
+    then: float | None = Field(description="The value at the start of the quarter.")
+    then_words: str | None
+    change_words: str | None
+    trend: Literal["better", "worse", "same"] | None
+    benchmark: float | None = Field(description="The median of comparable accounts, if enough of them have a value.")
+    benchmark_words: str | None
 
 
 class ReportItem(ResponseModel):
@@ -38,8 +62,10 @@ class ReportItem(ResponseModel):
     text: str
     date: str | None
     state: Literal["good", "fair", "bad", ""]
-    who: str | None
+    who: str | None = Field(description="Who acts on our side.")
     tag: str
+    customer: str | None = Field(description="Who acts on the customer's side.")
+    internal: bool = Field(description="True: for the account team, not for the customer.")
 
 
 class ChartPoint(ResponseModel):
@@ -65,6 +91,8 @@ class ReportSection(ResponseModel):
     section: str
     title: str
     internal: bool = Field(description="True: for the account team, not for the customer.")
+    lines: list[str] = Field(description="Sentences from the data.")
+    metrics: list[ReportMetric]
     figures: list[ReportFigure]
     items: list[ReportItem]
     more_items: int
@@ -80,10 +108,10 @@ class ReportPeriod(ResponseModel):
 
 
 class BusinessReview(ResponseModel):
-    """A business review. Reviews of published snapshots have no individual events and no contract movements; `gaps`
-    lists what is missing."""
+    """A business review. `gaps` lists what is missing. A section without content is absent."""
 
     document: Literal["qbr"]
+    edition: Edition = EDITION_FIELD
     account_id: str
     name: str | None
     quarter: str
@@ -98,10 +126,13 @@ class BusinessReview(ResponseModel):
 
 
 class AccountPlan(ResponseModel):
-    """A plan for one account. Plans of published snapshots have no individual events; `gaps` lists what is missing."""
+    """A plan for one account. `gaps` lists what is missing. A section without content is absent."""
 
     document: Literal["plan"]
-    kind: Literal["save", "success"] = Field(description="save: the account is at risk; `because` says why.")
+    edition: Edition = EDITION_FIELD
+    kind: Literal["save", "success"] = Field(
+        description="save: the account is at risk; `because` says why. The customer's edition is always success."
+    )
     because: list[str]
     account_id: str
     name: str | None
@@ -129,8 +160,9 @@ def published_plan(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
     Raises
     ------
     UnknownAccount : the snapshot does not contain the account.
+    HomeError : a file of the snapshot is broken.
     """
-    return build_plan(published_account_facts(scored, account_id))
+    return build_plan(published_account_facts(scored, account_id, period_ending(scored.as_of, "year")))
 
 
 def scored_quarters(state: LiveState) -> list[str]:
@@ -178,4 +210,4 @@ def published_review(state: LiveState, account_id: str, quarter: str) -> dict[st
             "a quarter in which one was scored",
             SCORE_AGAIN,
         )
-    return build_review(published_account_facts(state.scored(dates[-1]), account_id), period, found.name)
+    return build_review(published_account_facts(state.scored(dates[-1]), account_id, period), period, found.name)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from features.utils.formatting import percent
-from models.explain.reason_text import value_words
+from features.utils.formatting import day, percent
+from models.explain.reason_text import number_words, value_words
 from models.predictions.target_predictions import WHY_NOT_SCORED
 from serving.account_reports.account_facts import AccountFacts
 
@@ -38,6 +38,16 @@ OUTCOMES = {
     "nps": "NPS answer",
     "csat": "satisfaction answer",
 }
+OUTCOME_STATES = {
+    "goal_set": ("", "goal set"),
+    "goal_met": ("good", "met"),
+    "goal_missed": ("bad", "missed"),
+    "milestone": ("good", "milestone"),
+    "first_value": ("good", "first value"),
+}
+"""State and label of outcomes in a list."""
+SEVERE = ("high", "urgent")
+"""Severities of tickets that are listed one by one."""
 ITEMS = 30
 """The maximum number of items in a list; the rest is only counted."""
 
@@ -49,20 +59,22 @@ def section(key: str, title: str, *, internal: bool = False, **parts: Any) -> di
     ----------
     key, title : the section's key and its heading.
     internal : whether it is for the account team only.
-    **parts : figures, items, a chart (``picture``) and ``missing`` information.
+    **parts : sentences (``lines``), ``metrics`` (`serving.account_reports.metrics.metric`), figures, items, a chart
+        (``picture``) and ``missing`` information.
 
     Returns
     -------
     dict for JSON
         A `serving.account_reports.schemas.ReportSection`.
     """
-    content = {"figures": [], "items": [], "more_items": 0, "picture": None, "missing": [], **parts}
+    empty = {"lines": [], "metrics": [], "figures": [], "items": [], "more_items": 0, "picture": None, "missing": []}
+    content = {**empty, **parts}
     content["figures"] = [f for f in content["figures"] if f is not None]
     content["more_items"] = max(len(content["items"]) - ITEMS, 0)
     return {"section": key, "title": title, "internal": internal, **content, "items": content["items"][:ITEMS]}
 
 
-def fact(label: str, value: Any, unit: str = "", then: Any = None) -> dict[str, Any]:
+def fact(label: str, value: Any, unit: str = "", then: Any = None, *, internal: bool = False) -> dict[str, Any]:
     """Build a figure that is not a feature.
 
     Parameters
@@ -71,6 +83,7 @@ def fact(label: str, value: Any, unit: str = "", then: Any = None) -> dict[str, 
     value : the value; None is unknown.
     unit : the unit of the value.
     then : the value at the start of the quarter, if known.
+    internal : whether it is for the account team only.
 
     Returns
     -------
@@ -82,14 +95,29 @@ def fact(label: str, value: Any, unit: str = "", then: Any = None) -> dict[str, 
     then_words = None if then is None else value_words(float(then), unit)
     return {
         "label": label, "value": value, "unit": unit, "words": words, "then": then, "then_words": then_words,
-        "feature": None,
+        "feature": None, "internal": internal,
     }  # fmt: skip
+
+
+def dated_fact(label: str, date: str | None, *, internal: bool = False) -> dict[str, Any]:
+    """Build a figure that is a date, in ISO 8601; None is unknown."""
+    value = None if date is None else str(date)[:10]
+    return fact(label, value, internal=internal) | ({} if value is None else {"words": day(value)})
 
 
 TAGS = {"good": "good", "fair": "watch", "bad": "risk", "": ""}
 
 
-def item(text: str, date: str | None = None, state: str = "", who: str | None = None, tag: str = "") -> dict[str, Any]:
+def item(
+    text: str,
+    date: str | None = None,
+    state: str = "",
+    who: str | None = None,
+    tag: str = "",
+    *,
+    customer: str | None = None,
+    internal: bool = False,
+) -> dict[str, Any]:
     """Build one item of a list.
 
     Parameters
@@ -99,6 +127,8 @@ def item(text: str, date: str | None = None, state: str = "", who: str | None = 
     state : good, fair, bad or empty.
     who : who acts, or the person that the item is about.
     tag : the label of the state; by default that of `TAGS`.
+    customer : who acts on the customer's side.
+    internal : whether it is for the account team only.
 
     Returns
     -------
@@ -112,6 +142,8 @@ def item(text: str, date: str | None = None, state: str = "", who: str | None = 
         "state": state,
         "who": who,
         "tag": tag or TAGS[state],
+        "customer": customer,
+        "internal": internal,
     }
 
 
@@ -132,6 +164,13 @@ def available_figures(account: AccountFacts, features: Iterable[str]) -> tuple[l
     return [f for f in figures if f["value"] is not None], [f["label"] for f in figures if f["value"] is None]
 
 
+def goal_figures(account: AccountFacts, features: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the figures about goals as `available_figures`, without counts of zero and without an earlier value, since
+    a count over a year tells nothing about the quarter."""
+    figures, missing = available_figures(account, features)
+    return [{**each, "then": None, "then_words": None} for each in figures if each["value"] != 0], missing
+
+
 def gaps(account: AccountFacts) -> list[str]:
     """Return what information is missing and why, a sentence each."""
     lacking = {table: words for table, words in TABLES.items() if not account.has(table)}
@@ -145,7 +184,7 @@ def gaps(account: AccountFacts) -> list[str]:
         sentences = [f"no {words}: the source has no {table}" for table, words in lacking.items()]
     if account.rows is None:
         sentences.append(
-            "no individual events (goals, tickets, meetings, people): this report uses only the published snapshot"
+            "no individual events (goals, tickets, people): an earlier release published this snapshot; score it again"
         )
     if account.contract is None:
         sentences.append("no contract details: none were stored with the snapshot")
@@ -166,7 +205,7 @@ def gaps(account: AccountFacts) -> list[str]:
 def contacts(account: AccountFacts) -> list[dict[str, Any]]:
     """Return the contacts by the latest row of each person and role.
 
-    Each has contact_id, roles, since, and left (the date, for those who left all roles).
+    Each has contact_id, name (None if unknown), roles, since, and left (the date, for those who left all roles).
     """
     if account.rows is None or "relationship" not in account.rows:
         return []
@@ -175,7 +214,9 @@ def contacts(account: AccountFacts) -> list[dict[str, Any]]:
         latest[row["contact_id"], row["role"]] = row
     people: dict[str, dict[str, Any]] = {}
     for (contact, _), row in latest.items():
-        person = people.setdefault(contact, {"contact_id": contact, "roles": [], "since": None, "left": None})
+        unknown: dict[str, Any] = {"contact_id": contact, "name": None, "roles": [], "since": None, "left": None}
+        person = people.setdefault(contact, unknown)
+        person["name"] = row.get("contact_name") or person["name"]
         if row["event"] == "left":
             person["left"] = max(person["left"] or "", row["occurred_at"])
         else:
@@ -201,14 +242,44 @@ def outcome_items(account: AccountFacts, kinds: Sequence[str]) -> list[dict[str,
     list of dict
         The items.
     """
-    states = {"goal_met": "good", "goal_missed": "bad", "milestone": "good", "first_value": "good"}
     items = []
-    for row in (account.rows or {}).get("outcomes", []):
+    for row in account.events("outcomes"):
         if row["kind"] in kinds:
-            unit = {"nps": "of 10", "csat": "of 5", "roi_reported": "times spend"}.get(row["kind"], "")
-            value = "" if row["value"] is None or not unit else f": {row['value']:g} {unit}"
-            items.append(item(f"{OUTCOMES[row['kind']]}{value}", row["occurred_at"], states.get(row["kind"], "")))
+            unit = {"nps": "of 10", "csat": "of 5", "roi_reported": "times the spend"}.get(row["kind"], "")
+            value = "" if row["value"] is None or not unit else f": {number_words(row['value'])} {unit}"
+            state, tag = OUTCOME_STATES.get(row["kind"], ("", ""))
+            # The text of a survey answer is the customer's comment.
+            own = row.get("text") if row["kind"] in OUTCOME_STATES else None
+            text = own or f"{OUTCOMES[row['kind']]}{value}"
+            items.append(item(text, row["occurred_at"], state, tag=tag))
     return items
+
+
+def open_goals(account: AccountFacts) -> list[dict[str, Any]]:
+    """Return the goals of the last year that were set, and neither met nor missed since: rows of ``outcomes``.
+
+    Goals without a text are left out, since nothing tells which of them were met.
+    """
+    goals: dict[str, dict[str, Any]] = {}
+    for row in (account.rows or {}).get("outcomes", []):
+        text = row.get("text")
+        if text and row["kind"] == "goal_set":
+            goals[text] = row
+        elif text and row["kind"] in ("goal_met", "goal_missed"):
+            goals.pop(text, None)
+    return list(goals.values())
+
+
+def customer_owner(people: Sequence[dict[str, Any]], role: str) -> str:
+    """Return who acts on the customer's side: the name of the person with a role, or else the role.
+
+    Parameters
+    ----------
+    people : the contacts (`contacts`).
+    role : a role of the data contract, such as ``champion``.
+    """
+    words = ROLES[role]
+    return next((p["name"] for p in people if words in p["roles"] and p["name"]), f"the {words}")
 
 
 def count_by(rows: Iterable[dict[str, Any]], by: str) -> dict[str, int]:

@@ -13,8 +13,27 @@ from models.peer_groups.segments import SegmentsFile, segments_file
 from models.predictions.payload import format_instant
 from models.rules.plays import PlaysFile, choose_play
 from serving.account_reports.account_facts import AccountFacts
-from serving.account_reports.business_review import expansion_section, notice_date, partnership_section, risk_section
-from serving.account_reports.sections import available_figures, contacts, fact, gaps, item, outcome_items, section
+from serving.account_reports.business_review import (
+    expansion_section,
+    notice_date,
+    partnership_section,
+    people_section,
+    risk_section,
+)
+from serving.account_reports.editions import has_content
+from serving.account_reports.onboarding_plan import onboarding_sections
+from serving.account_reports.sections import (
+    available_figures,
+    contacts,
+    customer_owner,
+    fact,
+    gaps,
+    goal_figures,
+    item,
+    open_goals,
+    outcome_items,
+    section,
+)
 
 PRESSING = ("immediate", "high")
 GOALS = ("outcomes.goals_set_364d", "outcomes.goals_met_364d", "outcomes.goals_missed_364d", "outcomes.roi_last")
@@ -23,27 +42,30 @@ REVIEW_AFTER_DAYS = 30
 
 
 def build_plan(account: AccountFacts) -> dict[str, Any]:
-    """Build the plan as of ``account.as_of``.
+    """Build the plan as of ``account.as_of``, in its edition for the account team.
 
-    It is a save plan if the account has a save play (`models.rules.playbook`).
+    It is a save plan if the account has a save play (`models.rules.playbook`). The edition for the customer
+    (`serving.account_reports.editions.edition_of`) is a success plan in either case.
 
     Returns
     -------
-    dict for JSON: document, kind (save or success), because (why, a sentence each), account_id, name, as_of,
-    data_through, owner (the CSM; None unknown), sections (`serving.account_reports.sections.section`:
-    partnership, goals, stakeholders, risks with their plays, milestones, and expansion if it is recommended), questions
-    (information to add by hand) and gaps.
+    dict for JSON: document, edition, kind (save or success), because (why, a sentence each), account_id, name, as_of,
+    data_through, owner (the CSM; None unknown), sections (`serving.account_reports.sections.section`: partnership,
+    the first days and phases of an account that is being onboarded, goals, people, risks with their plays, milestones,
+    health and risk of a save plan, and expansion if it is recommended), questions (information to add by hand) and
+    gaps. A section without content is absent.
     """
     reasons = save_plan_reasons(account.prediction)
     owner = (account.contract or {}).get("csm")
     kind = "save" if reasons else "success"
-    milestones = _milestones(account, kind, owner)
     sections = [
         partnership_section(account),
+        *onboarding_sections(account),
         _goals(account),
         _stakeholders(account),
+        milestones_section(account, owner),
+        _save_milestones(account, kind, owner),
         _risks(account, owner),
-        milestones,
     ]
     if kind == "save":
         sections.append(risk_section(account))
@@ -52,6 +74,7 @@ def build_plan(account: AccountFacts) -> dict[str, Any]:
         sections.append(expansion_section(account))
     return {
         "document": "plan",
+        "edition": "internal",
         "kind": kind,
         "because": reasons or ["No save plan is needed."],
         "account_id": account.account_id,
@@ -59,7 +82,7 @@ def build_plan(account: AccountFacts) -> dict[str, Any]:
         "as_of": format_instant(account.as_of),
         "data_through": format_instant(account.data_through),
         "owner": owner,
-        "sections": sections,
+        "sections": [part for part in sections if has_content(part)],
         "questions": _information_to_add(account, owner),
         "gaps": gaps(account),
     }
@@ -90,7 +113,7 @@ def save_plan_reasons(prediction: Mapping[str, Any]) -> list[str]:
 
 
 def _goals(account: AccountFacts) -> dict[str, Any]:
-    figures, missing = available_figures(account, GOALS)
+    figures, missing = goal_figures(account, GOALS)
     items = outcome_items(account, ("goal_set", "goal_met", "goal_missed"))
     if account.rows is None:
         missing.append("individual goals and their dates")
@@ -98,17 +121,11 @@ def _goals(account: AccountFacts) -> dict[str, Any]:
 
 
 def _stakeholders(account: AccountFacts) -> dict[str, Any]:
-    people = contacts(account)
-    current = [p for p in people if p["roles"]]
-    items = [item(f"{p['contact_id']}: {', '.join(p['roles'])}, since {str(p['since'])[:10]}") for p in current]
-    items += [item(f"{p['contact_id']} has left", str(p["left"]), "bad", tag="left") for p in people if not p["roles"]]
-    roles = {role for p in current for role in p["roles"]}
-    missing = [f"the {role}" for role in ("champion", "executive sponsor", "decision maker") if role not in roles]
     if account.rows is None:
         names = ("relationship.champions", "relationship.executive_sponsors", "relationship.decision_makers")
         figures, unknown = available_figures(account, names)
         return section("stakeholders", "Stakeholders", figures=figures, missing=[*unknown, "names and roles"])
-    return section("stakeholders", "Stakeholders", items=items, missing=missing)
+    return people_section(account, "stakeholders", "Stakeholders")
 
 
 def _risks(account: AccountFacts, owner: str | None) -> dict[str, Any]:
@@ -145,48 +162,72 @@ def _risks(account: AccountFacts, owner: str | None) -> dict[str, Any]:
     return section("risks", "Risks and plays", internal=True, figures=figures, items=items)
 
 
-def _milestones(account: AccountFacts, kind: str, owner: str | None) -> dict[str, Any]:
-    """Return the milestones with date and owner, from the renewal, the segment's review cycle and the plan itself."""
+def milestones_section(account: AccountFacts, owner: str | None) -> dict[str, Any]:
+    """Build the milestones with a date and an owner on both sides: open goals, the segment's cycle, and the renewal.
+
+    Parameters
+    ----------
+    account : the facts about the account.
+    owner : the CSM; None if unknown.
+    """
+    rules, at, people = segments_file(), account.as_of, contacts(account)
+    us = owner or "the CSM"
+    champion, sponsor = customer_owner(people, "champion"), customer_owner(people, "executive_sponsor")
+    items = [item("review this plan: what was done, what has changed", _in(at, REVIEW_AFTER_DAYS), "", us)]
+    items[0]["customer"] = champion
+    items += [item(f"goal: {row['text']}", None, "", us, "open", customer=champion) for row in open_goals(account)]
+    missing, days = [], account.values.get("contract.days_to_renewal")
+    if notice_date(account) is not None:
+        days = None
+    elif days is None:
+        missing.append("the renewal date")
+    if days is not None and days >= 0:
+        until = int(days)
+        term = account.values.get("contract.term_days")
+        start = until - rules.renewal_talks_days
+        if (term is None or term >= rules.renewal_talks_days) and start > 0:
+            items.append(item("start to talk about the renewal", _in(at, start), "", us, customer=sponsor))
+        items.append(item("renewal", _in(at, until), "", us, customer=sponsor))
+    if not account.values.get("outcomes.goals_set_364d") and not open_goals(account):
+        text = "agree on goals and how they are measured"
+        items.append(item(text, _in(at, REVIEW_AFTER_DAYS), "", us, customer=champion))
+    return section("milestones", "Milestones", items=sorted(items, key=_date), missing=missing)
+
+
+def _save_milestones(account: AccountFacts, kind: str, owner: str | None) -> dict[str, Any]:
+    """Return the internal milestones: reviews of the health score, renewal talks that are late, notice, first play."""
     rules, at = segments_file(), account.as_of
-    items = [item("review this plan: actions taken and changes since", _in(at, REVIEW_AFTER_DAYS), who=owner)]
-    items.append(
-        item("review the health score", _in(at, _health_days(rules, account.prediction["segment"])), who=owner)
-    )
-    missing = []
+    items = [item("review the health score", _in(at, _health_days(rules, account.prediction["segment"])), who=owner)]
     days = account.values.get("contract.days_to_renewal")
     if (given := notice_date(account)) is not None:
         text = f"notice was given on {given}: speak with the decision maker before the contract ends"
         items.append(item(text, _in(at, 0), "bad", owner, "notice"))
-    if days is None:
-        missing.append("the renewal date")
-    elif days < 0:
+    if days is not None and days < 0:
         items.append(item("the renewal is overdue: get it signed", _in(at, 0), "bad", owner, "overdue"))
-    else:
+    elif days is not None:
         # Before the start date talks are planned, from then to the latest date they are due, after that they are late.
-        until = int(days)
-        start, latest = until - rules.renewal_talks_days, until - rules.renewal_talks_latest_days
+        start, latest = int(days) - rules.renewal_talks_days, int(days) - rules.renewal_talks_latest_days
         term = account.values.get("contract.term_days")
         if term is not None and term < rules.renewal_talks_days:
-            items.append(
-                item(f"the contract renews every {term:.0f} days, without renewal talks", _in(at, until), who=owner)
-            )
-        elif start > 0:
-            items.append(item("start the renewal talks", _in(at, start), who=owner))
-        elif latest >= 0:
-            items.append(
-                item("the renewal talks should have started: start by this date", _in(at, latest), "fair", owner)
-            )
-        else:
+            text = f"the contract renews every {term:.0f} days, without renewal talks"
+            items.append(item(text, _in(at, int(days)), who=owner))
+        elif start <= 0 <= latest:
+            text = "the renewal talks should have started: start by this date"
+            items.append(item(text, _in(at, latest), "fair", owner))
+        elif latest < 0:
             items.append(item("the renewal talks are late: start them now", _in(at, 0), "bad", owner, "late"))
-        items.append(item("renewal", _in(at, until), who=owner))
     if kind == "save":
         plays = [play for play in account.prediction["plays"] if play["kind"] == "save"]
         items += [item("run the first play", play["due"], who=_owner(play["who"], owner)) for play in plays[:1]]
-    if not account.values.get("outcomes.goals_set_364d"):
-        items.append(item("agree on goals and how they are measured", _in(at, REVIEW_AFTER_DAYS), who=owner))
     touch = account.prediction["touch"]
     figures = [] if touch is None else [fact("service level of the segment", touch)]
-    return section("milestones", "Milestones", figures=figures, items=sorted(items, key=_date), missing=missing)
+    return section(
+        "our_milestones",
+        "Milestones of the account team",
+        internal=True,
+        figures=figures,
+        items=sorted(items, key=_date),
+    )
 
 
 def _information_to_add(account: AccountFacts, owner: str | None) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from features.utils.cli import AsJson, AsOf, Engine, RubricName, SignalsArgument, progress_bar, write_result
 from features.utils.progress import Progress, subprogress
+from serving.account_reports.editions import Edition
 from serving.cli.context import open_home_signals, selected_champion
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ AccountText = Annotated[
     str, typer.Argument(metavar="ACCOUNT", help="The account's id, its name, or the name's beginning.")
 ]
 Folder = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Write an HTML page and a JSON file to this folder.")
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Write an HTML page, a presentation and a JSON file to this folder."),
+]
+EditionName = Annotated[
+    Edition,
+    typer.Option("--edition", help="internal: for the account team; customer: to send, without anything internal."),
 ]
 
 
@@ -31,20 +37,22 @@ def qbr(
     signals: SignalsArgument,
     account: AccountText,
     quarter: Annotated[str, typer.Option(metavar="QUARTER", help="Calendar quarter (UTC), such as 2026Q3.")],
+    edition: EditionName = "internal",
     out: Folder = None,
     rubric: RubricName = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Write one account's business review: partnership, goals, usage, value, support, health, risk, expansion and open
-    questions. Missing information is listed."""
+    """Write one account's business review: summary, agenda, people, goals, metrics with target, trend and peers, value,
+    support, roadmap, next goals and actions. The internal edition also has health, risk, expansion, plays and open
+    questions, and lists what is missing."""
     from features.utils.periods import Quarter
     from serving.account_reports.business_review import build_review
 
     asked = Quarter.parse(quarter)
     with progress_bar("reading") as tell:
         known = account_facts(signals, account, asked.period, None, rubric, engine, tell)
-    _write_report(build_review(known, asked.period, asked.name), f"qbr-{asked.name}", out, as_json)
+    _write_report(build_review(known, asked.period, asked.name), edition, f"qbr-{asked.name}", out, as_json)
 
 
 @app.command()
@@ -52,14 +60,17 @@ def plan(
     signals: SignalsArgument,
     account: AccountText,
     as_of: AsOf = None,
+    edition: EditionName = "internal",
     out: Folder = None,
     rubric: RubricName = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Write one account's plan: goals, stakeholders, risks, plays and milestones. Missing information is listed.
+    """Write one account's plan: goals, stakeholders, and milestones with owners on both sides. An account that is being
+    onboarded has the table of its first 14 days and a plan of 30, 60 and 90 days.
 
-    An account at risk gets a save plan, any other account a success plan."""
+    In the internal edition an account at risk gets a save plan, with risks and plays, and missing information is
+    listed. Any other account gets a success plan, and so does every customer in the edition to send."""
     from features.sources.cutoff import cutoff_of
     from features.utils.periods import period_ending
     from serving.account_reports.success_plan import build_plan
@@ -67,8 +78,7 @@ def plan(
     instant = cutoff_of(signals, as_of)
     with progress_bar("reading") as tell:
         known = account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
-    payload = build_plan(known)
-    _write_report(payload, f"{payload['kind']}-plan-{payload['as_of'][:10]}", out, as_json)
+    _write_report(build_plan(known), edition, "plan", out, as_json)
 
 
 def account_facts(
@@ -86,11 +96,19 @@ def account_facts(
     )
 
 
-def _write_report(payload: dict[str, Any], name: str, out: Path | None, as_json: bool) -> None:
-    from serving.account_reports.html import report_page, write_report
+def _write_report(report: dict[str, Any], edition: Edition, name: str, out: Path | None, as_json: bool) -> None:
+    from serving.account_reports.editions import edition_of
+    from serving.account_reports.html import write_report
     from serving.cli.tables.account_reports import print_account_report
+    from serving.presentations.report_files import ReportForm, report_file
+
+    payload = edition_of(report, edition)
+    if payload["document"] == "plan":
+        name = f"{payload['kind']}-plan-{payload['as_of'][:10]}"
+    name += "" if edition == "internal" else f"-{edition}"
 
     def write(folder: Path) -> str:
-        return "\n".join(map(str, write_report(payload, report_page(payload), folder, name)))
+        files = {form: report_file(payload, form) for form in get_args(ReportForm)}
+        return "\n".join(map(str, write_report(payload, files, folder, name)))
 
     write_result(as_json, lambda: payload, lambda console: print_account_report(payload, console), out, write)

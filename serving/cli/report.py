@@ -22,7 +22,11 @@ def report(
     as_of: AsOf = None,
     account: Annotated[
         str | None,
-        typer.Option("--account", metavar="ACCOUNT", help="The business review of this account, by its account_id."),
+        typer.Option(
+            "--account",
+            metavar="ACCOUNT",
+            help="The business review of this account: its id, its name, or the name's beginning.",
+        ),
     ] = None,
     quarter: Annotated[
         str | None,
@@ -93,8 +97,9 @@ def _write_review(
     from features.sources.cutoff import cutoff_of
     from features.utils.periods import Quarter
     from serving.account_reports.business_review import build_review
+    from serving.account_reports.editions import edition_of
     from serving.account_reports.schemas import quarter_name
-    from serving.presentations.business_review import business_review_deck
+    from serving.presentations.account_report import report_deck
 
     instant = None if as_of is None and quarter is not None else cutoff_of(signals, as_of)
     asked = Quarter.parse(quarter or quarter_name(instant))  # type: ignore[arg-type]
@@ -105,4 +110,4 @@ def _write_review(
     with progress_bar("reading") as tell:
         facts = account_facts(signals, account, asked.period, instant, rubric, engine, tell)
     review = build_review(facts, asked.period, asked.name)
-    return business_review_deck(review, "internal" if internal else "customer").save(out)
+    return report_deck(edition_of(review, "internal" if internal else "customer")).save(out)

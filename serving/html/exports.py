@@ -20,6 +20,11 @@ from serving.html.assets import assets
 
 TABLE_FORMS = ("csv", "xlsx")
 CHART_FORMS = ("svg", "png")
+FILE_MEDIA = {
+    "html": "text/html; charset=utf-8",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
+"""Media types of the files of a whole page."""
 PREFIX = "/exports"
 ROUTE = PREFIX + "/{export_name}.{export_form}"
 """What comes before the path of a page in the URL of its exports."""
@@ -62,15 +67,35 @@ class ExportTable:
         return [[_typed(_read(row, column), column.kind) for column in self.columns] for row in self.rows]
 
 
+class ExportFile(NamedTuple):
+    """A file of a whole page.
+
+    Parameters
+    ----------
+    file_name : its name, without the ending.
+    content : returns its content.
+    """
+
+    file_name: str
+    content: Callable[[], bytes]
+
+
 @dataclass(frozen=True)
 class PageExports:
-    """What can be exported from a page, by name. Nothing is computed until it is asked for."""
+    """What can be exported from a page, by name. Nothing is computed until it is asked for.
+
+    Parameters
+    ----------
+    tables, charts : by name.
+    files : the files of a whole page, by name and form.
+    """
 
     tables: Mapping[str, Callable[[], ExportTable]] = field(default_factory=dict)
     charts: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
+    files: Mapping[tuple[str, str], ExportFile] = field(default_factory=dict)
 
 
-def export_href(request: Request, name: str, form: Literal["csv", "xlsx", "svg", "png"]) -> str:
+def export_href(request: Request, name: str, form: Literal["csv", "xlsx", "svg", "png", "html", "pptx"]) -> str:
     """Return the URL of an export of the requested page, with its filter and order."""
     raw = request.scope.get("raw_path") or request.url.path.encode()
     query = request.scope.get("query_string", b"")
@@ -95,7 +120,7 @@ def export_response(exports: PageExports, name: str, form: str) -> Response:
     ----------
     exports : what the page has.
     name : of the table or the chart.
-    form : csv or xlsx for a table, svg or png for a chart.
+    form : csv or xlsx for a table, svg or png for a chart, html or pptx for a file.
 
     Raises
     ------
@@ -105,17 +130,31 @@ def export_response(exports: PageExports, name: str, form: str) -> Response:
     if form in TABLE_FORMS and name in exports.tables:
         table = exports.tables[name]()
         if form == "csv":
-            return _file(csv_text(table).encode(), "text/csv; charset=utf-8", name, form)
-        return _file(workbook(table), MEDIA_TYPE, name, form)
+            return _file(csv_text(table).encode(), "text/csv; charset=utf-8", f"renewcast-{name}.{form}")
+        return _file(workbook(table), MEDIA_TYPE, f"renewcast-{name}.{form}")
     if form in CHART_FORMS and name in exports.charts and (chart := exports.charts[name]()) is not None:
         svg = standalone_svg(chart)
         if form == "svg":
-            return _file(svg.encode(), "image/svg+xml", name, form)
+            return _file(svg.encode(), "image/svg+xml", f"renewcast-{name}.{form}")
         # Imported here because it loads an engine of its own.
         import vl_convert
 
-        return _file(vl_convert.svg_to_png(svg, scale=PNG_SCALE), "image/png", name, form)
+        return _file(vl_convert.svg_to_png(svg, scale=PNG_SCALE), "image/png", f"renewcast-{name}.{form}")
+    if (file := exports.files.get((name, form))) is not None:
+        return file_response(file.content(), f"{file.file_name}.{form}", form)
     raise HTTPException(404)
+
+
+def file_response(content: bytes, name: str, form: str) -> Response:
+    """Return a file of a whole page to download.
+
+    Parameters
+    ----------
+    content : its content.
+    name : the name of the file, in ASCII.
+    form : html or pptx.
+    """
+    return _file(content, FILE_MEDIA[form], name)
 
 
 def csv_text(table: ExportTable) -> str:
@@ -152,8 +191,8 @@ def standalone_svg(svg: str) -> str:
     return f"{text[: head - 1]}{size}>{ground}{text[head:]}"
 
 
-def _file(content: bytes, media_type: str, name: str, form: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="renewcast-{name}.{form}"'}
+def _file(content: bytes, media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type=media_type, headers=headers)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 
 from features.errors import UnknownAccount
 from features.utils.periods import Quarter
-from serving.account_reports.html import report_title, section_charts
+from serving.account_reports.editions import Edition, edition_of
+from serving.account_reports.html import report_heading, report_title, section_charts
 from serving.account_reports.schemas import published_plan, published_review, quarter_name, scored_quarters
 from serving.html.links import json_href, report_href, with_query
 from serving.html.templates import render_page
@@ -27,14 +28,23 @@ from serving.schemas.query_params import QuarterText
 from serving.schemas.signal_rows import Id
 from serving.snapshots.live_state import LiveState
 
+EDITIONS = get_args(Edition)
+
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
+class PlanQuery(AccountQuery):
+    """The account, the date and the filter, and the edition."""
+
+    edition: Edition = "internal"
+
+
 class ReviewQuery(PageFilter):
-    """The account id if it is not in the path, the quarter (by default that of the latest snapshot), and the filter
-    that the links carry."""
+    """The account id if it is not in the path, the quarter (by default that of the latest snapshot), the edition, and
+    the filter that the links carry."""
 
     id: Id | None = None
+    edition: Edition = "internal"
     quarter: Annotated[QuarterText | None, BeforeValidator(empty_to_none)] = None
 
 
@@ -51,42 +61,54 @@ def get_business_review_page(
         named = account_by_name(state.scored(None), account)
         if named == account:
             raise
-        return RedirectResponse(report_href(named, "qbr", {"quarter": asked.quarter, **asked.chosen}), 303)
-    return _page(request, state, report, with_query(json_href(account, "qbr"), {"quarter": quarter}), asked)
+        return RedirectResponse(report_href(named, "qbr", _kept(asked, quarter=asked.quarter)), 303)
+    return _page(request, state, report, asked, {"quarter": quarter})
 
 
 @router.get("/accounts/{account_id:path}/plan")
 def get_plan_page(
-    request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[AccountQuery, Query()]
+    request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[PlanQuery, Query()]
 ) -> Response:
     """Return the account plan."""
     state, account = live.current(), requested_account(account_id, asked.id)
     scored = state.scored(asked.as_of)
     if account not in scored.assessment.places:
         named = account_by_name(scored, account)
-        return RedirectResponse(report_href(named, "plan", {"as_of": asked.when, **asked.chosen}), 303)
-    report = published_plan(scored, account)
-    json = with_query(json_href(account, "plan"), {"as_of": asked.when})
-    return _page(request, state, report, json, asked, asked.when)
+        return RedirectResponse(report_href(named, "plan", _kept(asked, as_of=asked.when)), 303)
+    return _page(request, state, published_plan(scored, account), asked, {"as_of": asked.when}, asked.when)
+
+
+def _kept(asked: PlanQuery | ReviewQuery, **params: str | None) -> dict[str, str | None]:
+    """Return the parameters of another address of the same report: the default edition is left out."""
+    edition = None if asked.edition == "internal" else asked.edition
+    return {**params, "edition": edition, **asked.chosen}
 
 
 def _page(
-    request: Request, state: LiveState, report: Mapping[str, Any], json: str, asked: PageFilter, when: str | None = None
+    request: Request,
+    state: LiveState,
+    report: Mapping[str, Any],
+    asked: PlanQuery | ReviewQuery,
+    params: Mapping[str, str | None],
+    when: str | None = None,
 ) -> Response:
-    kind = report_title(report)
+    shown = edition_of(report, asked.edition)
+    document, account = shown["document"], shown["account_id"]
     quarters = scored_quarters(state)
+    hrefs = {each: report_href(account, document, {**params, "edition": each, **asked.chosen}) for each in EDITIONS}
     return render_page(
         request,
         "report_page.html",
         exports=report_exports,
-        title=f"{kind}: {report['name'] or report['account_id']}",
+        title=f"{report_title(shown)}: {shown['name'] or account}",
         section="portfolio",
-        report=report,
-        kind=kind,
-        charts=section_charts(report),
-        quarters=quarters if report["document"] == "qbr" else [],
+        report=shown,
+        kind=report_heading(shown),
+        charts=section_charts(shown),
+        quarters=quarters if document == "qbr" else [],
         quarter=quarters[0],
-        json=json,
+        editions=hrefs,
+        json=with_query(json_href(account, document), {**params, "edition": asked.edition}),
         asked=asked,
         query=carried_query(asked, when),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from math import isnan
 from pathlib import Path
 from typing import Any, Literal
@@ -143,6 +144,12 @@ class Deck:
         with new_file(path) as unfinished:
             self._deck.save(str(unfinished))
         return len(self._deck.slides)
+
+    def content(self) -> bytes:
+        """Return the file."""
+        stream = BytesIO()
+        self._deck.save(stream)
+        return stream.getvalue()
 
 
 class Slide:

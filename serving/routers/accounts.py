@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from serving.account_reports.editions import Edition, edition_of
+from serving.account_reports.html import report_file_name
 from serving.account_reports.schemas import AccountPlan, BusinessReview, published_plan, published_review
 from serving.common.content_negotiation import JSON
+from serving.html.exports import FILE_MEDIA, file_response
 from serving.http.authentication import require_scope
 from serving.http.dependencies import (
     NO_ACCOUNT,
@@ -35,6 +39,7 @@ from serving.portfolio.kpi_trend import KPI_DATES, KpiTrend, kpi_trend
 from serving.portfolio.lifetime_value import LIMIT_YEARS
 from serving.portfolio.portfolio_changes import LISTED, PortfolioChanges, portfolio_changes
 from serving.portfolio.portfolio_groups import PortfolioGroups, published_groups
+from serving.presentations.report_files import ReportForm, report_file
 from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
 from serving.schemas.base import RequestModel
@@ -225,10 +230,84 @@ def get_changes(
     return JSONResponse(requested_changes(live.current(), account_id, query.as_of, query.since))
 
 
+EditionField = Annotated[
+    Edition,
+    Field(description="customer: to send, without anything internal; internal: for the account team."),
+]
+FormField = Annotated[
+    ReportForm,
+    Field(description="html: one file, which prints well; pptx: a presentation that can be edited."),
+]
+
+
 class QuarterQuery(RequestModel):
-    """The quarter of a business review."""
+    """The quarter of a business review, and the edition."""
 
     quarter: QuarterText = Field(examples=["2026Q3"])
+    edition: EditionField = "internal"
+
+
+class ReviewFileQuery(QuarterQuery):
+    """The quarter of a business review, the edition and the form of the file."""
+
+    format: FormField = "html"
+
+
+class PlanQuery(predictions.SnapshotQuery):
+    """The snapshot of a plan, and the edition."""
+
+    edition: EditionField = "internal"
+
+
+class PlanFileQuery(PlanQuery):
+    """The snapshot of a plan, the edition and the form of the file."""
+
+    format: FormField = "html"
+
+
+def _report_file(report: Mapping[str, Any], form: ReportForm) -> Response:
+    return file_response(report_file(report, form), f"{report_file_name(report)}.{form}", form)
+
+
+FILE_CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file.",
+        "content": {media: {"schema": {"type": "string"}} for media in FILE_MEDIA.values()},
+    }
+}
+NO_REVIEW = "No snapshot was scored in the quarter, or it does not hold the account."
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/qbr/file",
+    tags=["reviews"],
+    summary="Download an account's quarterly business review",
+    operation_id="getBusinessReviewFile",
+    response_class=Response,
+    responses={**FILE_CONTENT, **problem_responses(s404=NO_REVIEW, s422=NO_PARAMETER, s503=NOT_READY)},
+)
+def get_business_review_file(
+    live: LiveStateDep, account_id: Annotated[Id, Path()], query: Annotated[ReviewFileQuery, Query()]
+) -> Response:
+    """Returns the review as a file: the same content as the JSON and the page."""
+    review = published_review(live.current(), account_id, query.quarter)
+    return _report_file(edition_of(review, query.edition), query.format)
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/plan/file",
+    tags=["reviews"],
+    summary="Download an account's save plan or success plan",
+    operation_id="getAccountPlanFile",
+    response_class=Response,
+    responses={**FILE_CONTENT, **problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY)},
+)
+def get_plan_file(
+    live: LiveStateDep, account_id: Annotated[Id, Path()], query: Annotated[PlanFileQuery, Query()]
+) -> Response:
+    """Returns the plan as a file: the same content as the JSON and the page."""
+    plan = published_plan(live.current().scored(query.as_of), account_id)
+    return _report_file(edition_of(plan, query.edition), query.format)
 
 
 @router.get(
@@ -237,19 +316,15 @@ class QuarterQuery(RequestModel):
     summary="Get an account's quarterly business review",
     operation_id="getBusinessReview",
     response_model=BusinessReview,
-    responses=problem_responses(
-        s404="No snapshot was scored in the quarter, or it does not hold the account.",
-        s422=NO_PARAMETER,
-        s503=NOT_READY,
-    ),
+    responses=problem_responses(s404=NO_REVIEW, s422=NO_PARAMETER, s503=NOT_READY),
 )
 def get_business_review(
     live: LiveStateDep, account_id: Annotated[Id, Path()], query: Annotated[QuarterQuery, Query()]
 ) -> Response:
-    """Returns figures, health and risk, expansion and open questions, based on the last snapshot of the quarter. Single
-    events (goals, tickets, meetings, people) and contract changes are not published, so they are not included. `gaps`
-    lists what is missing; `renewcast qbr` includes it from the signals."""
-    return JSONResponse(published_review(live.current(), account_id, query.quarter))
+    """Returns summary, agenda, people, goals, metrics with target, trend and comparable accounts, value, support,
+    roadmap, next goals and actions, based on the last snapshot of the quarter. The internal edition also has health,
+    risk, expansion, plays, open questions, and in `gaps` what is missing."""
+    return JSONResponse(edition_of(published_review(live.current(), account_id, query.quarter), query.edition))
 
 
 class PortfolioChangesQuery(PortfolioQuery):
@@ -319,12 +394,20 @@ def get_cohorts(live: LiveStateDep, query: Annotated[CohortsQuery, Query()]) -> 
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_plan(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], query: Annotated[PlanQuery, Query()]
 ) -> Response:
-    """Returns goals, stakeholders, risks with plays, owners and dates, milestones, and an expansion if the gate allows
-    it. An account at risk gets a save plan, any other account a success plan. Single events are not published. `gaps`
-    lists what is missing; `renewcast plan` includes it from the signals."""
-    text = await read_cached(live, at.as_of, "plan", account_id, make=lambda scored: published_plan(scored, account_id))
+    """Returns goals, stakeholders, milestones with owners on both sides, and for an account that is being onboarded its
+    first days and a plan of 30, 60 and 90 days. In the internal edition an account at risk gets a save plan, and risks
+    have plays with owners and dates; `gaps` lists what is missing."""
+    edition = query.edition
+    text = await read_cached(
+        live,
+        query.as_of,
+        "plan",
+        edition,
+        account_id,
+        make=lambda scored: edition_of(published_plan(scored, account_id), edition),
+    )
     return Response(text, media_type=JSON)
 
 

@@ -38,6 +38,7 @@ from models.predictions.payload import format_instant
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, suffix_of, write_frame
 from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, WHY_NOT_SCORED, WithheldStatus, risk_points
+from models.rules.business_reviews import report_features
 from models.rules.evaluate import RISK_COLUMN, history_features
 from models.rules.intervention_table import interventions_from_signals
 from models.rules.playbook import ExecutiveAssignments, OpenPlays
@@ -47,6 +48,7 @@ from serving.renewals.inputs import RENEWALS, renewals_document
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.snapshots.published_peer_totals import PEER_TOTALS, peer_totals_document, scored_weeks
 from serving.snapshots.published_plays import PLAYS, executive_plays_before, plays_document, previous_publication
+from serving.snapshots.report_tables import write_report_tables
 from serving.snapshots.scored_snapshot import ScoredSnapshot, assess_earlier
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, accounts_document, products_document, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
@@ -151,7 +153,7 @@ def score(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, store
     )
     frame, rows, rubric = assessment.frame, portfolio_rows(assessment), assessment.champion.rubric
-    snapshots, data_through = SnapshotFiles(home, catalogue), _complete_until(signals, as_of, feeds)
+    snapshots, data_through = SnapshotFiles(home, catalogue), complete_until(signals, as_of, feeds)
     require_portfolio(home, signals, portfolio, keep=True)
     # These files are written before the snapshot, so that they exist when the snapshot becomes visible.
     horizon_days = champion_horizon(champion)
@@ -163,6 +165,7 @@ def score(
         write_sidecar(snapshots, as_of, PEER_TOTALS, peers)
     write_sidecar(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
     write_sidecar(snapshots, as_of, PLAYS, plays_document(assessment))
+    write_report_tables(signals, snapshots, as_of, past, report_features(), horizon_days)
     if store is not None:
         progress(0.85, "computing the KPIs")
         publish_kpis(signals, snapshots, as_of, frame, rubric, horizon_days)
@@ -408,11 +411,17 @@ def newest_events(signals: OpenSignals, as_of: datetime) -> dict[str, datetime |
     return newest
 
 
-def _complete_until(signals: OpenSignals, as_of: datetime, feeds: Mapping[str, datetime | None]) -> datetime:
+def complete_until(signals: OpenSignals, as_of: datetime, feeds: Mapping[str, datetime | None]) -> datetime:
     """Return the instant up to which the signals are complete, as known at ``as_of``.
 
     It is not later than the newest event, because signals that end long before ``as_of`` are not complete. Data that
     arrived later does not change it.
+
+    Parameters
+    ----------
+    signals : validated signals.
+    as_of : the instant of the snapshot.
+    feeds : the newest known event of each table.
     """
     events = [newest for newest in feeds.values() if newest is not None]
     return min(signals.data_through, as_of, max(events, default=as_of))

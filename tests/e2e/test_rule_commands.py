@@ -11,6 +11,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
+
+from models.home import Home
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
 
 AT = "2026-09-30"
 
@@ -123,9 +128,25 @@ def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast
     renewcast("qbr", few, account, "--quarter", "2026Q3", "--out", tmp_path, home=few.parent / "home")
     renewcast("plan", few, account, "--as-of", AT, "--out", tmp_path, home=few.parent / "home")
     review = json.loads((tmp_path / f"{account}-qbr-2026Q3.json").read_text(encoding="utf-8"))
-    assert (review["account_id"], review["complete"]) == (account, True)
+    assert (review["account_id"], review["complete"], review["edition"]) == (account, True, "internal")
+    assert (tmp_path / f"{account}-qbr-2026Q3.pptx").read_bytes().startswith(b"PK")
     (page,) = tmp_path.glob(f"{account}-s*-plan-{AT}.html")
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     refused = renewcast("qbr", few, "unknown", "--quarter", "2026Q3", home=few.parent / "home", expect=2)
     assert "no account has this id or name" in refused.stderr
     assert "2026Q3" in renewcast("qbr", few, account, "--quarter", "summer", home=few.parent / "home", expect=2).stderr
+
+
+@pytest.mark.slow
+def test_the_command_and_the_api_give_the_same_review_in_both_editions(
+    world: Any, renewcast: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RENEWCAST_FEATURES", str(world.own_features))
+    with TestClient(create_app(Home(world.home), ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+        with world.scores.open(encoding="utf-8", newline="") as file:
+            account = next(csv.DictReader(file))["account_id"]
+        for command, params in (("qbr", {"quarter": "2026Q3"}), ("plan", {"as_of": AT})):
+            option = [f"--{name.replace('_', '-')}={value}" for name, value in params.items()]
+            printed = renewcast(command, world.signals, account, *option, "--edition", "customer", "--json", home=world.home)
+            answer = client.get(f"/v1/accounts/{account}/{command}", params={**params, "edition": "customer"})
+            assert json.loads(printed.stdout) == answer.json()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from serving.account_reports.charts import section_chart
+from serving.account_reports.html import report_file_name
 from serving.html.charts import probability_trend_chart
-from serving.html.exports import ExportColumn, ExportTable, PageExports
+from serving.html.exports import ExportColumn, ExportFile, ExportTable, PageExports
 from serving.pages.exports.columns import ACCOUNT, ARR, estimate_columns
 from serving.pages.exports.work import actions_table
+from serving.presentations.report_files import ReportForm, report_file
 
 Shown = Mapping[str, Any]
 
@@ -80,6 +82,22 @@ REVIEWS = (
     ExportColumn("conclusion", "Conclusion", "text", "review.decision.headline"),
     ExportColumn("state", "Status"),
     ExportColumn("created_at", "Date", "date", "review.created_at"),
+)
+METRICS = (
+    ExportColumn("label", "Metric"),
+    ExportColumn("value", "Actual", "number"),
+    ExportColumn("target", "Target", "number"),
+    ExportColumn("met", "Met"),
+    ExportColumn("then", "Start of the quarter", "number"),
+    ExportColumn("benchmark", "Comparable customers", "number"),
+    ExportColumn("unit", "Unit"),
+)
+OWNED = (
+    ExportColumn("text", "What"),
+    ExportColumn("who", "Our owner"),
+    ExportColumn("customer", "Your owner"),
+    ExportColumn("date", "By", "date"),
+    ExportColumn("tag", "Status"),
 )
 DECISIONS = (
     ExportColumn("at", "Date", "date"),
@@ -151,16 +169,28 @@ def account_exports(shown: Shown) -> PageExports:
 
 
 def report_exports(shown: Shown) -> PageExports:
-    """Return the exports of the page of a business review or an account plan."""
-    tables, charts = {}, {}
-    for part in shown["report"]["sections"]:
+    """Return the exports of the page of a business review or an account plan: tables, charts, and the whole edition."""
+    tables, charts, report = {}, {}, shown["report"]
+    for part in report["sections"]:
+        name = part["section"]
+        if part["metrics"]:
+            tables[f"{name}-metrics"] = _table(part["title"], METRICS, part["metrics"])
+        if any(each["customer"] for each in part["items"]):
+            tables[f"{name}-items"] = _table(part["title"], OWNED, part["items"])
         if (picture := part["picture"]) is not None:
-            names = [name for name in picture["points"][0] if name != "date"]
+            names = [each for each in picture["points"][0] if each != "date"]
             columns = [ExportColumn("date", "Week ending", "date"), *(ExportColumn(n, n, "number") for n in names)]
-            table = ExportTable(picture["label"], columns, picture["points"])
-            tables[part["section"]] = lambda table=table: table
-            charts[part["section"]] = partial(shown["charts"].get, part["section"])
-    return PageExports(tables, charts)
+            tables[name] = _table(picture["label"], columns, picture["points"])
+            charts[name] = partial(shown["charts"].get, name)
+    file_name = report_file_name(report)
+    files = {
+        ("report", form): ExportFile(file_name, partial(report_file, report, form)) for form in get_args(ReportForm)
+    }
+    return PageExports(tables, charts, files)
+
+
+def _table(title: str, columns: Sequence[ExportColumn], rows: Iterable[Shown]) -> Callable[[], ExportTable]:
+    return lambda: ExportTable(title, columns, rows)
 
 
 def reviews_exports(shown: Shown) -> PageExports:

@@ -10,10 +10,12 @@ from models.health.rubric import load_rubric, rubric_files
 from models.peer_groups.rule_files import SHIPPED_RULES, Rules, RulesError, read_rules
 from models.peer_groups.segments import SegmentsFile, segment_names, segment_of
 from models.rules.alerts import AlertsFile
+from models.rules.business_reviews import BusinessReviewsFile, RoadmapFile
 from models.rules.early_warnings import WarningsFile
 from models.rules.expansion import ExpansionFile
 from models.rules.onboarding import OnboardingFile
 from models.rules.plays import PlaysFile
+from models.rules.success_plans import SuccessPlansFile
 
 KINDS: dict[str, type[Rules]] = {
     "alerts": AlertsFile,
@@ -22,6 +24,9 @@ KINDS: dict[str, type[Rules]] = {
     "expansion": ExpansionFile,
     "plays": PlaysFile,
     "segments": SegmentsFile,
+    "business_reviews": BusinessReviewsFile,
+    "success_plans": SuccessPlansFile,
+    "roadmap": RoadmapFile,
 }
 
 
@@ -55,6 +60,14 @@ def test_a_shipped_file_is_valid_and_has_a_version(name: str) -> None:
         ("segments", "over = 5000\n", "", "every segment except the last needs the key over"),
         ("segments", 'name = "SMB"', 'name = "all"', "a unique name"),
         ("segments", 'version = "2026Q4"', "version = ", "segments.toml is not valid TOML"),
+        ("business_reviews", '"usage.seats_used_share"', '"usage.luck"', "key metrics.1.feature: the catalogue has no"),
+        ("business_reviews", "at_least = 0.8", "at_most = 0.8", "better higher has at_least"),
+        ("business_reviews", "rest = true", "rest = false", "exactly one part needs rest"),
+        ("business_reviews", 'segments = ["enterprise"]', "", "exactly one agenda has no segments"),
+        ("success_plans", "first = 2\nlast = 3", "first = 2\nlast = 1", "last must not be before first"),
+        ("success_plans", "first = 2\nlast = 3", "first = 1\nlast = 3", "must not overlap"),
+        ("success_plans", '"usage.users_so_far"', '"contract.plan"', "key days.1.all.0.feature"),
+        ("roadmap", "entries = []", "entries = [{ text = 'x' }]", "key entries.0.title"),
     ],
 )
 def test_an_error_names_the_file_and_the_key(own: Path, name: str, old: str, new: str, message: str) -> None:

@@ -65,7 +65,8 @@ def _part(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _figures(document: dict[str, Any], name: str) -> dict[str, Any]:
-    return {figure["feature"] or figure["label"]: figure["value"] for figure in _part(document, name)["figures"]}
+    part = _part(document, name)
+    return {each["feature"] or each["label"]: each["value"] for each in (*part["metrics"], *part["figures"])}
 
 
 def test_a_review_shows_the_prediction_and_the_rows(review: dict[str, Any], facts: AccountFacts) -> None:
@@ -77,7 +78,7 @@ def test_a_review_shows_the_prediction_and_the_rows(review: dict[str, Any], fact
     assert _figures(review, "value")["outcomes.roi_last"] == 2.5
     goals = [(each["text"], each["date"]) for each in _part(review, "goals")["items"]]
     assert goals == [("Goal met", "2026-05-02")], "events outside the quarter are not part of it"
-    assert {p["section"] for p in review["sections"] if p["internal"]} == {"risk", "expansion"}
+    assert {p["section"] for p in review["sections"] if p["internal"]} == {"risk", "expansion", "preparation"}
     weeks = _part(review, "use")["picture"]["points"]
     assert len(weeks) == 13
     assert weeks[-1]["date"] == "2026-07-01"
@@ -97,7 +98,7 @@ def test_missing_information_is_named_and_not_invented(review: dict[str, Any]) -
     assert "no relationship" not in gaps
     assert any("No executive sponsor is known" in question for question in review["questions"]), "the sponsor has left"
     assert not any("No champion" in question for question in review["questions"])
-    every = [figure for part in review["sections"] for figure in part["figures"]]
+    every = [each for part in review["sections"] for each in (*part["metrics"], *part["figures"])]
     assert all(figure["value"] is not None for figure in every), "an unknown value is not a figure"
 
 
@@ -106,7 +107,8 @@ def test_a_plan_depends_on_the_risk(facts: AccountFacts) -> None:
     assert (document["kind"] == "save") == any(play["kind"] == "save" for play in facts.prediction["plays"])
     assert document["owner"] == "ann"
     stakeholders = _part(document, "stakeholders")
-    assert [each["text"] for each in stakeholders["items"]] == [f"{EVIL}: champion, since 2025-01-01", "P2 has left"]
+    people = [each["text"] for each in stakeholders["items"]]
+    assert people == ["Customer success manager: ann", f"{EVIL}: champion, since 1 Jan 2025", "P2 has left"]
     assert "the executive sponsor" in stakeholders["missing"]
     milestones = _part(document, "milestones")["items"]
     assert [each["date"] for each in milestones] == sorted(each["date"] for each in milestones)
@@ -189,24 +191,23 @@ def test_the_page_is_self_contained_and_escapes_customer_text(review: dict[str, 
 
 
 def test_file_names_contain_a_safe_form_of_the_account_id(review: dict[str, Any], tmp_path: Path) -> None:
-    plain = write_report(review, "<p>", tmp_path, "qbr-2026Q2")
+    plain = write_report(review, {"html": b"<p>"}, tmp_path, "qbr-2026Q2")
     assert [path.name for path in plain] == ["a00-qbr-2026Q2.html", "a00-qbr-2026Q2.json"]
     assert json.loads(plain[1].read_text(encoding="utf-8")) == review
-    odd = [write_report(review | {"account_id": name}, "", tmp_path, "x")[0] for name in ("../a/b", "..-a-b")]
+    odd = [write_report(review | {"account_id": name}, {"html": b""}, tmp_path, "x")[0] for name in ("../a/b", "..-a-b")]
     assert len(set(odd)) == 2
     assert all(path.parent == tmp_path for path in odd)
 
 
-def test_a_review_of_a_published_snapshot_lists_its_gaps(client: TestClient) -> None:
+def test_a_review_of_a_published_snapshot_is_as_of_the_last_one_of_the_quarter(client: TestClient) -> None:
     document = client.get("/v1/accounts/a00/qbr?quarter=2026Q2").json()
     for form in ("2026q2", "2026-Q2", "2026 q2", "Q2 2026"):
         assert client.get("/v1/accounts/a00/qbr", params={"quarter": form}).json() == document
     BusinessReview.model_validate(document)
     prediction = client.get("/v1/accounts/a00/prediction").json()
-    assert (document["source"], document["as_of"]) == ("published", "2026-07-01")
+    assert (document["source"], document["as_of"]) == ("signals", "2026-07-01")
     assert _figures(document, "risk")["churn probability"] == prediction["churn"]["probability"]
     assert _figures(document, "partnership")["licensed seats"] == 20.0
-    assert any("no individual events" in gap for gap in document["gaps"])
     assert client.get("/v1/accounts/a00/qbr?quarter=2026Q3").json()["code"] == "unknown_snapshot"
     assert client.get("/v1/accounts/a999/qbr?quarter=2026Q2").json()["code"] == "unknown_account"
     assert client.get("/v1/accounts/a00/qbr?quarter=summer").status_code == 422

@@ -28,7 +28,7 @@ LISTS = [
     "/worklist?capacity=10&sort=loss&way=up", "/renewals?period=2027Q1", "/renewals?period=2027Q1&sort=arr&way=up",
     "/cohorts", "/cohorts?sort=arr&way=up", "/?as_of=2026-07-01", "/cohorts?as_of=2026-07-01",
 ]  # fmt: skip
-ACCOUNTS = ["/accounts/a05", "/accounts/a%2Fb%20c%3Fd%23e", "/accounts/?id=..", "/accounts/a05/qbr", "/accounts/a05/plan"]
+ACCOUNTS = ["/accounts/a05", "/accounts/a%2Fb%20c%3Fd%23e", "/accounts/?id=..", "/accounts/a05/qbr", "/accounts/a05/qbr?edition=customer", "/accounts/a05/plan"]
 PAGES = [*LISTS, *ACCOUNTS, "/model", "/reviews", "/alerts", "/interventions?state=all"]
 
 

@@ -20,8 +20,9 @@ from features.utils.periods import calendar_period
 from models.artifacts.champion import load_champion
 from models.predictions.assessment import Assessment
 from serving.account_reports.business_review import build_review
+from serving.account_reports.editions import edition_of
 from serving.account_reports.facts_from_signals import account_facts_from_signals
-from serving.presentations.business_review import business_review_deck
+from serving.presentations.account_report import report_deck
 from serving.presentations.leadership import leadership_deck
 from serving.presentations.leadership_figures import LeadershipFigures, leadership_figures
 from serving.presentations.slides import BOTTOM, UNKNOWN, Box, Deck, Series, TableColumn, table_height
@@ -195,8 +196,8 @@ def test_a_long_table_is_smaller_and_stays_on_the_slide(tmp_path: Path) -> None:
 
 
 def test_the_edition_for_the_customer_has_nothing_internal(review: dict[str, Any], tmp_path: Path) -> None:
-    customer = _read(business_review_deck(review), tmp_path / "customer.pptx")
-    internal = _read(business_review_deck(review, "internal"), tmp_path / "internal.pptx")
+    customer = _read(report_deck(edition_of(review, "customer")), tmp_path / "customer.pptx")
+    internal = _read(report_deck(review), tmp_path / "internal.pptx")
     assert any("(internal)" in title for title in _titles(internal))
     assert {"Open questions", "Missing information"} <= set(_titles(internal))
     everything = _texts(customer) + "\n".join(_notes(customer))
@@ -204,19 +205,18 @@ def test_the_edition_for_the_customer_has_nothing_internal(review: dict[str, Any
     for text in (
         *(part["title"] for part in hidden),
         *(item["text"] for part in hidden for item in part["items"]),
-        *(name for part in review["sections"] for name in part["missing"]),
-        *(figure["feature"] for part in review["sections"] for figure in part["figures"] if figure["feature"]),
-        *review["questions"], *review["gaps"], "internal", "churn",
+        *(each["feature"] for part in review["sections"] for each in (*part["metrics"], *part["figures"]) if each["feature"]),
+        *review["questions"], *review["gaps"], "internal", "churn", "Unknown",
     ):  # fmt: skip
         assert text not in everything, text
     for part in review["sections"]:
         if not part["internal"]:
-            for figure in part["figures"]:
-                assert figure["label"] == "segment" or figure["words"] in everything
+            for figure in (*part["figures"], *part["metrics"]):
+                assert figure.get("internal") or figure["words"] in everything
 
 
 def test_a_review_is_plain_text_and_its_chart_has_the_weeks(review: dict[str, Any], tmp_path: Path) -> None:
-    deck = _read(business_review_deck(review), tmp_path / "x.pptx")
+    deck = _read(report_deck(edition_of(review, "customer")), tmp_path / "x.pptx")
     assert _titles(deck)[0] == "=1+1 <b>&\\x07"
     (chart,) = (chart for slide in deck.slides for chart in _charts(slide))
     points = next(part["picture"]["points"] for part in review["sections"] if part["picture"] and not part["internal"])
