@@ -13,11 +13,12 @@ from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.html.links import account_href, report_href
+from serving.html.navigation import SECTIONS
 from serving.http.api_keys import create_key, revoke_key
 from serving.store.database import Store
 
 Visiting = Callable[..., Any]
-PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/trends", report_href("a05", "qbr"), report_href("..", "plan"), "/model", "/docs", "/sign-in"]
+PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/trends", report_href("a05", "qbr"), report_href("..", "plan"), "/model", "/docs", "/views", "/sign-in"]
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
 
@@ -114,6 +115,23 @@ def test_pages_work_without_scripts(live: str, visit: Visiting) -> None:
     there.page.locator("#filter-health").select_option("insufficient_data")
     there.page.locator(".book-form").get_by_role("button", name="Apply").click()
     assert "health=insufficient_data" in there.page.url
+
+
+def test_every_page_is_in_the_menu_of_a_phone_and_in_the_row_of_a_wide_screen(live: str, visit: Visiting) -> None:
+    phone = visit(live, java_script_enabled=False, **PHONE)
+    phone.open("/")
+    links = phone.page.locator("header nav a:visible")
+    assert links.count() == 0
+    phone.page.locator(".menu summary").click()
+    assert links.all_inner_texts() == [each.words for each in SECTIONS]
+    assert phone.sideways == 0
+    links.filter(has_text="Worklist").click()
+    assert phone.page.locator("h1").inner_text() == "Worklist"
+    assert phone.page.locator(".menu summary").inner_text() == "Menu: Worklist"
+    wide = visit(live)
+    wide.open("/worklist")
+    assert wide.page.locator("header nav a:visible").all_inner_texts() == [each.words for each in SECTIONS]
+    assert not wide.page.locator(".menu").is_visible()
 
 
 @pytest.fixture(scope="module")
