@@ -99,7 +99,9 @@ def write_result(
     out: Path | None = None,
     write: Callable[[Path], str] | None = None,
 ) -> None:
-    """Write a result to a file if one is given, else as JSON if requested, else as text on the console.
+    """Write a result to a file if one is given, and as JSON if requested, else as text on the console.
+
+    With both, standard output is the JSON object alone, and the message about the file is on standard error.
 
     Parameters
     ----------
@@ -109,11 +111,12 @@ def write_result(
     out : the output file, if any.
     write : writes the file and returns a message that describes it.
     """
-    if out is not None and write is not None:
-        typer.echo(write(out))
-    elif as_json:
+    written = None if out is None or write is None else write(out)
+    if written is not None:
+        typer.echo(written, err=as_json)
+    if as_json:
         print_json(payload())
-    else:
+    elif written is None:
         from features.utils.console import Console
 
         show(Console())

@@ -32,7 +32,9 @@ def test_a_result_file_is_reported_on_the_terminal(as_json: bool, tmp_path: Path
     out = tmp_path / "result.json"
     _write(as_json, out)
     assert json.loads(out.read_text(encoding="utf-8")) == PAYLOAD
-    assert capsys.readouterr().out == f"one measure in {out}\n"
+    printed, message = capsys.readouterr(), f"one measure in {out}\n"
+    # With --json, standard output is the JSON object alone.
+    assert (json.loads(printed.out), printed.err) == (PAYLOAD, message) if as_json else printed == (message, "")
 
 
 def test_values_that_json_cannot_represent_leave_the_file_unchanged(tmp_path: Path) -> None:
