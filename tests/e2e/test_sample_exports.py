@@ -1,0 +1,122 @@
+"""The sample exports of five tools: what `connect` and `check` say is what their raw files show.
+
+The figures are computed here from the files alone, without the packs: by the documentation of each tool, in a few lines.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPORTS = next(
+    (each for place in (ROOT, *ROOT.parents[:2]) if (each := place.parent / "shared" / "data" / "exports").is_dir()), None
+)
+Rows = list[dict[str, str]]
+pytestmark = pytest.mark.skipif(EXPORTS is None, reason="the sample exports are not there")
+
+
+class Contracts(NamedTuple):
+    """The figures of a tool with contracts: all accounts, the active ones, their ARR, and the days of their renewals."""
+
+    accounts: int
+    active: int
+    arr: float
+    renewals: list[str]
+
+
+def _rows(tool: str, name: str) -> Rows:
+    assert EXPORTS is not None
+    with (EXPORTS / tool / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _newest(rows: Rows, at: str) -> dict[str, dict[str, str]]:
+    """Return the newest version of each id."""
+    return {row["id"]: row for row in sorted(rows, key=lambda row: row[at])}
+
+
+def stripe() -> Contracts:
+    customers = {row["id"] for row in _rows("stripe", "customer_data") if row["is_deleted"] == "FALSE"}
+    running = {row["id"]: row for row in _rows("stripe", "subscription_data") if row["status"] == "active"}
+    plans = {row["id"]: row for row in _rows("stripe", "plan_data")}
+    per_year = {"year": 1, "month": 12}
+    arr = 0.0
+    for item in _rows("stripe", "subscription_item_data"):
+        if item["subscription_id"] in running:
+            plan = plans[item["plan_id"]]
+            periods = per_year[plan["interval"]] / int(plan["interval_count"])
+            arr += int(plan["amount"]) / 100 * int(item["quantity"]) * periods
+    owners = {row["customer_id"] for row in running.values()}
+    return Contracts(len(customers | owners), len(owners), arr, sorted(row["current_period_end"] for row in running.values()))
+
+
+def recurly() -> Contracts:
+    accounts = {row["id"] for row in _rows("recurly", "account_history_data")}
+    plans = {row["id"]: row for row in _rows("recurly", "plan_history_data")}
+    versions = _newest(_rows("recurly", "subscription_history_data"), "updated_at")
+    running = [row for row in versions.values() if row["state"] in ("active", "canceled")]
+    arr = sum(float(row["subtotal"]) * 12 / int(plans[row["plan_id"]]["interval_length"]) for row in running)
+    return Contracts(
+        len(accounts), len({row["account_id"] for row in running}), arr, sorted(row["current_term_ends_at"] for row in running)
+    )
+
+
+def salesforce() -> Contracts:
+    living = {row["id"] for row in _rows("salesforce", "sf_account_data") if row["is_deleted"] == "false"}
+    won = [r for r in _rows("salesforce", "sf_opportunity_data") if r["is_won"] == "true" and r["is_deleted"] == "false"]
+    assert not won
+    orders = [row for row in _rows("salesforce", "sf_order_data") if float(row["total_amount"]) > 0]
+    owners = {row["account_id"] for row in orders}
+    # No order has an end, so that each is of a year.
+    ends = [(datetime.fromisoformat(row["effective_date"]) + timedelta(days=366)).isoformat(" ") for row in orders]
+    return Contracts(len(living | owners), len(owners), sum(float(row["total_amount"]) for row in orders), sorted(ends))
+
+
+def _connected(renewcast: Callable[..., Any], tool: str, folder: Path) -> dict[str, Any]:
+    assert EXPORTS is not None
+    result = renewcast("connect", EXPORTS / tool, "--out", folder / f"{tool}.toml", "--json", home=folder / "home")
+    return dict(json.loads(result.stdout))
+
+
+@pytest.mark.parametrize(
+    ("tool", "as_of"), [(stripe, "2021-02-19"), (recurly, "2022-08-31"), (salesforce, "2020-10-01")], ids=["stripe", "recurly", "salesforce"]
+)  # fmt: skip
+def test_contracts_are_those_of_the_raw_files(renewcast: Any, tmp_path: Path, tool: Callable[[], Contracts], as_of: str) -> None:
+    raw, name, home = tool(), tool.__name__, tmp_path / "home"
+    mapping = tmp_path / f"{name}.toml"
+    connected = _connected(renewcast, name, tmp_path)
+    assert (connected["gaps"], connected["problems"]) == ([], [])
+    summary = connected["summary"]
+    assert (summary["accounts"], summary["arr"]) == (raw.active, pytest.approx(raw.arr))
+    end = datetime.fromisoformat(summary["as_of"]).replace(tzinfo=None)
+    overdue = sum(datetime.fromisoformat(day) < end for day in raw.renewals)
+    due = sum(end <= datetime.fromisoformat(day) < end + timedelta(days=90) for day in raw.renewals)
+    assert (summary["overdue"], summary["due"]) == (overdue, due)
+    checked = json.loads(renewcast("check", mapping, "--json", home=home).stdout)
+    assert (checked["ok"], checked["portfolio"], checked["rows"]["accounts"]) == (True, summary, raw.accounts)
+    listed = json.loads(renewcast("renewals", mapping, "--as-of", as_of, "--days", "90", "--json", home=home).stdout)
+    ahead = sorted(row["renewal_at"] for row in listed["accounts"] if not row["overdue"])
+    assert ahead == [day[:10] for day in raw.renewals if day >= as_of]
+
+
+def test_tickets_are_those_of_the_raw_files(renewcast: Any, tmp_path: Path) -> None:
+    tickets = [row for row in _rows("zendesk", "ticket_data") if row["status"] != "deleted"]
+    still_open = [row for row in tickets if row["status"] not in ("solved", "closed")]
+    contacts = [row for row in _rows("zendesk", "user_data") if row["role"] == "end-user"]
+    figures = f"{len(_rows('zendesk', 'organization_data'))} accounts, {len(tickets)} tickets, {len(still_open)} open tickets, {len(contacts)} contacts"
+    assert figures == "10 accounts, 8 tickets, 0 open tickets, 9 contacts"
+    assert _connected(renewcast, "zendesk", tmp_path)["figures"] == [f"Zendesk Support: {figures}"]
+
+
+def test_events_are_those_of_the_raw_file(renewcast: Any, tmp_path: Path) -> None:
+    events = _rows("mixpanel", "event")
+    figures = f"{len(events)} events, {len({row['distinct_id'] for row in events})} users"
+    assert figures == "5 events, 3 users"
+    assert _connected(renewcast, "mixpanel", tmp_path)["figures"] == [f"Mixpanel: {figures}"]
