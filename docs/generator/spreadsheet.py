@@ -7,8 +7,8 @@ from features.sources.spreadsheet.vocabulary import Field, fields
 
 _INTRODUCTION = """\
 The columns that Renewcast recognizes in a [spreadsheet](../../how-to/spreadsheets.md) with one row per account. Names
-are compared without case, punctuation, units such as `(USD)` and words such as *current* or *date*. A column may also
-have the name of a [feature](features.md)."""
+are compared without case, accents (*ä* is *ae*), punctuation, units such as `(USD)` and English words such as *current*
+or *date*. A column may also have the name of a [feature](features.md)."""
 _READS = {
     "text": "text",
     "date": "a date, in any usual form",
@@ -33,13 +33,18 @@ def spreadsheet_page() -> str:
             ". ".join(filter(None, (field.about, field.reads, f"Not used: {field.unused}" if field.unused else ""))),
             _values(field),
             code(field.feature),
-            ", ".join(field.names),
+            _names(field),
         )
         for field in fields().values()
     ]
     return page(
         "Columns of a spreadsheet", _INTRODUCTION, table(("column", "meaning", "values", "feature", "names"), rows)
     )
+
+
+def _names(field: Field) -> str:
+    others = (f"{language}: {', '.join(names)}" for language, names in field.translations.items())
+    return ". ".join([", ".join(field.names), *others])
 
 
 def _values(field: Field) -> str:

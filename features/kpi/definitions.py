@@ -38,6 +38,7 @@ class Kpi:
     counts : tables with a column and some of its values. A table that cannot record any of these values counts as
         missing.
     nothing : why the value is unknown if there is nothing to divide by.
+    unknown : why it is unknown if it is for every account.
     terms : when the contract terms that it depends on apply; empty if it depends on none. If a source has overwritten
         the terms of more than a few accounts, it is unknown (see `features.signals.contract_terms`).
     """
@@ -51,6 +52,7 @@ class Kpi:
     denominator: str
     needs: tuple[tuple[str, ...], ...] = ()
     nothing: str = "no account was active at its start"
+    unknown: str = "unknown for all accounts"
     factor: float = 1.0
     terms: str = ""
     counts: tuple[Counted, ...] = ()
@@ -65,6 +67,7 @@ class Kpi:
 
 _LOGOS = "accounts active at the start"
 _NO_ACCOUNT = "no account was active"
+_NO_RENEWAL = "no account has a renewal date"
 _NO_HEALTH = "no account has a health score"
 
 KPIS: tuple[Kpi, ...] = (
@@ -205,7 +208,7 @@ KPIS: tuple[Kpi, ...] = (
         "NPS answers",
         (("outcomes",),),
         "there were no answers",
-        100.0,
+        factor=100.0,
         counts=(("outcomes", "kind", ("nps",)),),
     ),
     Kpi(
@@ -280,6 +283,7 @@ KPIS: tuple[Kpi, ...] = (
         "",
         (("subscriptions",),),
         _NO_ACCOUNT,
+        _NO_RENEWAL,
         terms=AT_INSTANT,
     ),
     Kpi(
@@ -292,6 +296,7 @@ KPIS: tuple[Kpi, ...] = (
         "",
         (("subscriptions",),),
         _NO_ACCOUNT,
+        "no account has a renewal date and a known ARR",
         terms=AT_INSTANT,
     ),
     Kpi(
@@ -304,6 +309,7 @@ KPIS: tuple[Kpi, ...] = (
         "",
         (("subscriptions",),),
         _NO_ACCOUNT,
+        _NO_RENEWAL,
         terms=AT_INSTANT,
     ),
     Kpi(

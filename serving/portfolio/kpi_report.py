@@ -169,7 +169,18 @@ def _parts(
     components += [churn_parts(signals, period.end, span, known_at, active_days) for span in ("month", "year")]
     if not frame.empty:
         components.append(health_parts(frame, rubric.score(frame), signals.contractual))
-    return pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
+    return _with_stated_terms(
+        signals, pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
+    )
+
+
+def _with_stated_terms(signals: OpenSignals, parts: pd.DataFrame) -> pd.DataFrame:
+    """Return the contributions with terms that are overwritten only where a source overwrites terms.
+
+    What a spreadsheet does not state is unknown for its own reason: whether an account left has no influence on it. So
+    only that account is left out.
+    """
+    return parts if signals.states is None else parts.assign(overwritten=False)
 
 
 def _recent(
@@ -186,7 +197,9 @@ def _recent(
     quarter = period_ending(period.end, "quarter")
     components = [period_parts(signals, quarter, period.end, active_days)]
     components.append(instant_parts(signals, frame, quarter, active_days))
-    parts = pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
+    parts = _with_stated_terms(
+        signals, pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
+    )
     grouped = _with_groups(parts, everyone)
     return _sums(grouped if only is None else only.apply(grouped), [])
 
@@ -236,7 +249,7 @@ def _value(kpi: Kpi, sums: dict[Any, Any], missing: dict[str, str], *group: Any)
     numerator, denominator, net, with_value, left_out, *_ = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
     why = missing.get(kpi.code) or _overwritten(kpi, sums, *group)
     if why is None and not with_value:
-        why = "unknown for all accounts" if left_out else kpi.nothing
+        why = kpi.unknown if left_out else kpi.nothing
     elif why is None and kpi.denominator and not min(denominator, net) > 0:
         why = kpi.not_above_zero
     if why is not None:
@@ -297,7 +310,10 @@ def _products(signals: OpenSignals, period: Period, active_days: int, missing: d
     largest = sorted(arr.keys() - unnamed, key=lambda name: (-np.nansum(arr[name]), name))[:PRODUCTS_SHOWN]
     out = []
     for name in (*largest, *unnamed):
-        parts = (product_parts(signals, each, name, active_days) for each in (period, period.before()))
+        parts = (
+            _with_stated_terms(signals, product_parts(signals, each, name, active_days))
+            for each in (period, period.before())
+        )
         sums, sums_last = (_sums(p.assign(left_out=p["numerator"].isna().astype(np.int64)), []) for p in parts)
         kpis = [
             {

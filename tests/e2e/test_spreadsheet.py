@@ -61,6 +61,25 @@ def test_retention_needs_the_past(renewcast: Any, sheet: Path, tmp_path: Path) -
     assert kpis["renewals_due_arr"]["value"] == 168_000
 
 
+@pytest.mark.parametrize(
+    ("unclear", "note"),
+    [
+        ("11/01/2026", "'Renewal': row 3 has no date: when the contract ends is unknown"),
+        ("48k", "'ARR': row 3 has no amount: the ARR is unknown, and so is the contract in KPIs of ARR and renewals"),
+    ],
+)
+def test_an_unclear_value_leaves_out_its_account_alone(
+    renewcast: Any, sheet: Path, tmp_path: Path, unclear: str, note: str
+) -> None:
+    sheet.write_text(SHEET.replace(unclear, "TBD"), encoding="utf-8")
+    result = renewcast("portfolio", sheet, "--json", home=tmp_path / "home")
+    kpis = {kpi["measure"]: kpi for kpi in json.loads(result.stdout)["measures"]}
+    # Northwind is due, Contoso is overdue, and Fabrikam is unknown.
+    for measure, value in (("renewals_due", 1), ("renewals_due_arr", 120_000), ("renewals_overdue", 1)):
+        assert [kpis[measure][key] for key in ("value", "left_out", "unknown")] == [value, 1, None]
+    assert note in " ".join(result.stderr.split())
+
+
 def test_training_is_refused_with_a_cure(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
     trained = renewcast("train", sheet, home=tmp_path / "home", expect=2)
     assert "a spreadsheet shows the accounts at one date" in trained.stderr

@@ -100,7 +100,23 @@ def read_accounts(sheet: Recognized, as_of: datetime) -> Accounts:
         notes.append(
             f"{several} {'account has' if several == 1 else 'accounts have'} several rows, read as several contracts"
         )
+    notes += _unstated(sheet, rows)
     return Accounts(accounts, notes)
+
+
+def _unstated(sheet: Recognized, rows: Sequence[int]) -> list[str]:
+    """Return notes on the rows of customers without the date or the amount that KPIs of renewals need."""
+    notes = []
+    for names, lacks, effect in (
+        (("renewal_at",), "no date", "when the contract ends is unknown"),
+        (("arr", "mrr"), "no amount", "the ARR is unknown, and so is the contract in KPIs of ARR and renewals"),
+    ):
+        there = [name for name in names if name in sheet.columns]
+        empty = [sheet.table.positions[i] for i in rows if all(sheet.values(name)[i] is None for name in there)]
+        if there and empty:
+            verb = "has" if len(empty) == 1 else "have"
+            notes.append(f"{sheet.headers[there[0]]!r}: {_at(empty)} {verb} {lacks}: {effect}")
+    return notes
 
 
 def _ids(sheet: Recognized) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from features.sources.spreadsheet.vocabulary import folded
 from features.sources.spreadsheet.workbook import Cell
 
 Period: TypeAlias = Literal["month", "quarter", "year", ""]
@@ -17,13 +18,15 @@ _MONEY_MARKS = re.compile(
     re.IGNORECASE,
 )
 _CURRENCIES = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
-_SUFFIXES = {"": 1.0, "k": 1e3, "tsd": 1e3, "m": 1e6, "mm": 1e6, "mn": 1e6, "mio": 1e6, "mil": 1e6, "b": 1e9, "bn": 1e9}
+_SUFFIXES = {"": 1.0, "k": 1e3, "tsd": 1e3, "m": 1e6, "mm": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9}
+_PER_WORDS = r"(?:/|per |pro |par |por |p\.|a |each )\s*"
 _PERIODS: dict[Period, str] = {
-    "month": r"(?:/|per |p\.|a |each )\s*(?:months?|mos?|mth|m)|monthly|pm|pcm",
-    "quarter": r"(?:/|per |p\.|a |each )\s*(?:quarter|qtr|q)|quarterly",
-    "year": r"(?:/|per |p\.|a |each )\s*(?:years?|yr|y|annum|a)|yearly|annually|annual|pa",
+    "month": rf"{_PER_WORDS}(?:months?|mos?|mth|monat|mois|mes|m)|monthly|monatlich|mtl|mensuel|mensual|pm|pcm",
+    "quarter": rf"{_PER_WORDS}(?:quarter|qtr|quartal|trimestre|q)|quarterly|vierteljaehrlich|trimestriel|trimestral",
+    "year": rf"{_PER_WORDS}(?:years?|yr|y|annum|jahr|an|ano|a)|yearly|annually|annual|jaehrlich|annuel|anual|pa",
 }
 _PER = [(period, re.compile(rf"\s*(?:{pattern})\.?$")) for period, pattern in _PERIODS.items()]
+_THOUSAND_EUROS = re.compile(r"\b(?:teur|t€)|(?<=\d)(?:teur|t€)")
 _AMOUNT = re.compile(r"^([+-]?)([\d.,' ]*\d)\s*([a-z]{0,3})$")
 
 
@@ -80,7 +83,7 @@ class Numbers:
 def _number(cell: Cell) -> _Number | None:
     if not isinstance(cell, str):
         return None
-    text = cell.strip().casefold().replace("−", "-")
+    text = _THOUSAND_EUROS.sub("tsd", folded(cell.strip()).replace("−", "-"))
     negative = text.startswith("(") and text.endswith(")")
     text = _MONEY_MARKS.sub("", text.strip("()")).strip()
     period: Period = ""

@@ -22,9 +22,10 @@ MIN_RECOGNIZED = 2
 KEYS = ("account_id", "name")
 MAX_SHOWN = 5
 _TOTAL = re.compile(
-    r"^(grand |sub ?|overall )?(totals?|sum|average|avg|mean|median|count|max|min)\b|\btotals?:?$"
+    r"^(grand |sub ?|overall )?(totals?|sum|average|avg|mean|median|count|max|min|gesamt(summe)?|summe|insgesamt"
+    r"|mittelwert|durchschnitt|somme|moyenne|suma|promedio)\b|\btotals?:?$"
     r"|^\(?\d[\d,.]* (active |paying )?"
-    r"(accounts?|customers?|clients?|company|companies|organi[sz]ations?|logos?|rows?|records?)\)?:?$",
+    r"(accounts?|customers?|clients?|kunden?|clientes?|company|companies|organi[sz]ations?|logos?|rows?|records?)\)?:?$",
     re.IGNORECASE,
 )
 

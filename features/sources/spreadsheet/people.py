@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from features.sources.spreadsheet.values import MISSING, Column, is_missing, read_flag
-from features.sources.spreadsheet.vocabulary import words
+from features.sources.spreadsheet.vocabulary import folded, words
 from features.sources.spreadsheet.workbook import Cell
 
 Person: TypeAlias = Literal["there", "none", "left", "unknown"]
@@ -27,12 +27,12 @@ def read_person(cell: Cell) -> Person | None:
     if not isinstance(cell, str):
         flag = read_flag(cell)
         return None if flag is None else "there" if flag else "none"
-    text = " ".join(re.sub(r"[^\w?]+|_", " ", cell.casefold()).split())
+    text = " ".join(re.sub(r"[^\w?]+|_", " ", folded(cell)).split())
     if any(f" {word} " in f" {text} " for word in _WORDS["left"]):
         return "left"
     if text in _WORDS["none_alone"] or _begins(text, "none"):
         return "none"
-    if text in _WORDS["unknown_alone"] or _begins(text, "unknown") or cell.casefold() in MISSING or set(text) == {"?"}:
+    if text in _WORDS["unknown_alone"] or _begins(text, "unknown") or folded(cell) in MISSING or set(text) == {"?"}:
         return "unknown"
     flag = read_flag(cell)
     if flag is not None:
@@ -50,9 +50,9 @@ def read_people(cells: Sequence[Cell]) -> tuple[Column, Column]:
     ticks = all(read_flag(cell) is not None and read_person(cell) != "left" for cell in given)
     people: list[Person | None] = []
     for cell in cells:
-        tick = isinstance(cell, str) and cell.casefold() in _TICKS and not ticks
+        tick = isinstance(cell, str) and folded(cell) in _TICKS and not ticks
         # Here "none" is an answer, and an empty cell is not.
-        none = isinstance(cell, str) and cell.casefold() == "none"
+        none = isinstance(cell, str) and folded(cell) == "none"
         known = not is_missing(cell) or none
         people.append("unknown" if tick or not known else read_person(cell))
     there = [None if person in ("unknown", None) else float(person == "there") for person in people]

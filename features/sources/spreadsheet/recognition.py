@@ -21,7 +21,7 @@ from features.sources.spreadsheet.workbook import Cell
 MIN_READABLE = 0.6
 """A column is what its name says only if at least this share of its values can be read."""
 MAX_SHOWN = 5
-RISK = re.compile(r"\brisk\b", re.IGNORECASE)
+RISK = re.compile(r"\b(?:risk|risque|riesgo)\b|risiko", re.IGNORECASE)
 """Headers of columns in which high is bad."""
 
 
@@ -188,11 +188,7 @@ def _date_order(table: Table, assigned: dict[str, int], stated: str) -> dict[str
     SignalsError
         If the values of one column contradict each other.
     """
-    orders = {
-        n: values.date_order(table.column(i))
-        for n, i in assigned.items()
-        if n in fields() and fields()[n].kind == "date"
-    }
+    orders = {n: values.date_order(table.column(i)) for n, i in assigned.items() if _is_date_field(n)}
     for name, order in orders.items():
         if order.day_first and order.month_first and not stated:
             rows = [table.positions[order.day_first[0]], table.positions[order.month_first[0]]]
@@ -225,8 +221,18 @@ def _date_order(table: Table, assigned: dict[str, int], stated: str) -> dict[str
     return result
 
 
+def _is_date_field(name: str) -> bool:
+    return name in fields() and fields()[name].kind == "date"
+
+
 def _writes_day_first(table: Table, assigned: dict[str, int]) -> bool:
-    """Return whether amounts point to a country that writes the day first: no dollar sign, or a decimal comma."""
+    """Return whether a sheet seems to be from a country that writes the day first.
+
+    Its dates have points, or its amounts a decimal comma or another sign than that of the dollar.
+    """
+    dates = [cell for name, i in assigned.items() if _is_date_field(name) for cell in table.column(i)]
+    if any(map(values.has_points, dates)):
+        return True
     money = [cell for name in ("arr", "mrr") if name in assigned for cell in table.column(assigned[name])]
     return amounts.decimal_comma(money) or bool(amounts.currencies(money) & {"EUR", "GBP", "CHF", "INR", "BRL"})
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from features.sources.spreadsheet.values import Column, is_missing, read_date
-from features.sources.spreadsheet.vocabulary import words
+from features.sources.spreadsheet.vocabulary import folded, words
 from features.sources.spreadsheet.workbook import Cell
 
 Status: TypeAlias = Literal["customer", "former", "possible", "other"]
@@ -44,7 +44,7 @@ def read_status(cell: Cell) -> Status | None:
     >>> [read_status(text) for text in ("Active", "Churned (Q3)", "Closed lost", "FREE_TRIAL", "Churn risk", "Banana")]
     ['customer', 'former', 'former', 'possible', 'customer', 'other']
     """
-    text = " ".join(re.sub(r"[^\w-]+|_", " ", cell.casefold()).split()) if isinstance(cell, str) else ""
+    text = " ".join(re.sub(r"[^\w-]+|_", " ", folded(cell)).split()) if isinstance(cell, str) else ""
     if not any(map(str.isalnum, text)):
         return None
     if text in _WORDS["former"]:

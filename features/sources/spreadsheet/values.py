@@ -5,24 +5,26 @@ What a single value leaves open (is 3/4 in March or in April) is decided from th
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from features.sources.spreadsheet.vocabulary import words
+from features.sources.spreadsheet.vocabulary import folded, words
 from features.sources.spreadsheet.workbook import Cell
 
 _WORDS = words()
 MISSING, YES, NO = (frozenset(_WORDS[name]) for name in ("missing", "yes", "no"))
 COLORS: dict[str, frozenset[str]] = {name: frozenset(texts) for name, texts in _WORDS["color"].items()}
-_MONTHS = {calendar.month_abbr[i].lower(): i for i in range(1, 13)}
+HIGH, LOW = (frozenset(_WORDS[name]) for name in ("high", "low"))
+MONTHS: dict[str, int] = {beginning: i for i, names in enumerate(_WORDS["months"], 1) for beginning in names}
 _ISO = re.compile(r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[Tt ].*)?$")
 _COMPACT = re.compile(r"^(19|20)(\d{2})(\d{2})(\d{2})$")
 _NUMERIC = re.compile(r"^(\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{2})(?:[, ]+\d{1,2}:.*)?$")
-_DAY_NAME = re.compile(r"^(\d{1,2})(?:st|nd|rd|th)?[ \-/.]+([a-z]{3,9})\.?[ \-/,.]+(\d{4}|\d{2})(?: .*)?$")
+_DAY_NAME = re.compile(
+    r"^(\d{1,2})(?:st|nd|rd|th|er)?[ \-/.]+(?:de )?([a-z]{3,10})\.?[ \-/,.]+(?:de )?(\d{4}|\d{2})(?: .*)?$"
+)
 _NAME_DAY = re.compile(r"^([a-z]{3,9})\.?[ \-]+(\d{1,2})(?:st|nd|rd|th)?[, \-]+(\d{4})(?: .*)?$")
 _WEEKDAY = re.compile(r"^(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,? +")
 _EXCEL_EPOCH = datetime(1899, 12, 30)
@@ -53,7 +55,7 @@ class Column:
 
 def is_missing(cell: Cell) -> bool:
     """Return whether a cell is empty, or says that there is no value."""
-    return cell is None or (isinstance(cell, str) and cell.casefold() in MISSING)
+    return cell is None or (isinstance(cell, str) and folded(cell) in MISSING)
 
 
 def read_each(cells: Sequence[Cell], read: Callable[[Cell], Any], decision: str = "") -> Column:
@@ -114,6 +116,18 @@ def date_order(cells: Sequence[Cell]) -> DateOrder:
     return DateOrder(tuple(day), tuple(month), either)
 
 
+def has_points(cell: Cell) -> bool:
+    """Return whether a cell is a date with points, such as 30.9.2026.
+
+    Examples
+    --------
+    >>> has_points("30.9.2026"), has_points("9/30/2026")
+    (True, False)
+    """
+    found = _NUMERIC.match(cell) if isinstance(cell, str) else None
+    return found is not None and found[2] == "."
+
+
 def read_date(cell: Cell, day_first: bool) -> datetime | None:
     """Return the date of a cell, without a time zone; None if it is not a date from 1950 to 2150.
 
@@ -143,7 +157,7 @@ def _date(cell: Cell, day_first: bool) -> datetime | None:
         return _EXCEL_EPOCH + timedelta(days=cell) if 20_000 <= cell <= 80_000 else None
     if not isinstance(cell, str):
         return None
-    text = _WEEKDAY.sub("", cell.strip().lower())
+    text = _WEEKDAY.sub("", folded(cell.strip()))
     if found := _ISO.match(text):
         return _day(int(found[1]), int(found[2]), int(found[3]))
     if found := _COMPACT.match(text):
@@ -151,14 +165,25 @@ def _date(cell: Cell, day_first: bool) -> datetime | None:
     if found := _NUMERIC.match(text):
         one, two, year = int(found[1]), int(found[3]), _year(found[4])
         return _day(year, two, one) if day_first else _day(year, one, two)
-    if (found := _DAY_NAME.match(text)) and (month := _MONTHS.get(found[2][:3])):
+    if (found := _DAY_NAME.match(text)) and (month := month_of(found[2])):
         return _day(_year(found[3]), month, int(found[1]))
-    if (found := _NAME_DAY.match(text)) and (month := _MONTHS.get(found[1][:3])):
+    if (found := _NAME_DAY.match(text)) and (month := month_of(found[1])):
         return _day(int(found[3]), month, int(found[2]))
     try:
         return _date(float(text), day_first)
     except ValueError:
         return None
+
+
+def month_of(word: str) -> int | None:
+    """Return the month that a word in lower case names, also if it is shortened; None if it names none.
+
+    Examples
+    --------
+    >>> month_of("sept"), month_of("juillet"), month_of("maerz"), month_of("monday")
+    (9, 7, 3, None)
+    """
+    return MONTHS.get(word[:4]) or MONTHS.get(word[:3])
 
 
 def _year(text: str) -> int:
@@ -184,7 +209,7 @@ def read_flag(cell: Cell) -> float | None:
         return float(cell)
     if isinstance(cell, float):
         return cell if cell in (0.0, 1.0) else None
-    word = cell.strip().casefold().rstrip(".!") if isinstance(cell, str) else ""
+    word = folded(cell.strip()).rstrip(".!") if isinstance(cell, str) else ""
     return 1.0 if word in YES else 0.0 if word in NO else None
 
 
@@ -196,10 +221,9 @@ def read_color(cell: Cell) -> str | None:
     >>> read_color("Amber"), read_color("High"), read_color(78.0)
     ('yellow', 'green', None)
     """
-    word = cell.strip().casefold() if isinstance(cell, str) else ""
+    word = folded(cell.strip()) if isinstance(cell, str) else ""
     # High health is good, and a high risk is not.
-    word = {"high": "low", "low": "high"}.get(word, word)
-    return _color_of(word)
+    return "green" if word in HIGH else "red" if word in LOW else _color_of(word)
 
 
 def read_risk(cell: Cell) -> str | None:
@@ -213,7 +237,8 @@ def read_risk(cell: Cell) -> str | None:
     flag = read_flag(cell) if isinstance(cell, str | bool) else None
     if flag is not None:
         return "red" if flag else "green"
-    return _color_of(cell.strip().casefold() if isinstance(cell, str) else "")
+    word = folded(cell.strip()) if isinstance(cell, str) else ""
+    return "red" if word in HIGH else "green" if word in LOW else _color_of(word)
 
 
 def _color_of(word: str) -> str | None:

@@ -1,9 +1,13 @@
-"""The columns that are recognized in a spreadsheet, and the spellings of their names (`columns.toml`)."""
+"""The columns that are recognized in a spreadsheet, and the spellings of their names.
+
+Those in English are in `columns.toml`, and those in other languages in `translations.toml`.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -25,10 +29,11 @@ Kind = Literal[
     "color",
 ]
 FILE = Path(__file__).with_name("columns.toml")
+TRANSLATIONS_FILE = Path(__file__).with_name("translations.toml")
 WORDS_FILE = Path(__file__).with_name("words.toml")
 _UNITS = re.compile(
     r"\((?:[$€£¥]|usd|eur|gbp|chf|cad|aud|k|m|thousands?|in thousands|%|percent|pct|months?|mo|days?|y/n|yes/no|#|0-10"
-    r"|1-5|[a-z]{3} ?[$€£]?k?)\)|[$€£¥#*]|%|\bpct\b|\bpercent(age)?\b",
+    r"|1-5|monate|mois|meses|[a-z]{3} ?[$€£]?k?)\)|[$€£¥#*]|%|\bpct\b|\bpercent(age)?\b",
     re.IGNORECASE,
 )
 _SPELLINGS = tuple(
@@ -37,8 +42,11 @@ _SPELLINGS = tuple(
 )
 """British spellings, and the American ones of the vocabulary."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _THOUSANDS = re.compile(
-    r"\bin thousands\b|\(k\)|[$€£]k\b|\bk[$€£]|\b(?:usd|eur|gbp) ?k\b|\('?000s?\)|\b000s\b", re.IGNORECASE
+    r"\bin (?:thousands|tausend)\b|\(k\)|[$€£]k\b|\bk[$€£]"
+    r"|\b(?:usd|eur|gbp) ?k\b|\bteur\b|\bt€|\btsd\b\.?|\('?000s?\)|\b000s\b",
+    re.IGNORECASE,
 )
 
 
@@ -57,6 +65,7 @@ class Field:
     minimum, maximum : bounds of the values; a column with others has another meaning.
     reads : how the value is understood where the name leaves it open.
     unused : why the column is not used; empty if it is.
+    translations : usual names in other languages, by language.
     """
 
     name: str
@@ -69,14 +78,24 @@ class Field:
     maximum: float | None = None
     reads: str = ""
     unused: str = ""
+    translations: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
 def fields() -> dict[str, Field]:
     """Return the columns that are recognized, by name."""
     entries: dict[str, dict[str, Any]] = parse_toml(read_toml_text(FILE))["columns"]
-    found = {name: Field(name, **entry | {"names": tuple(entry["names"])}) for name, entry in entries.items()}
-    assert all(field.kind in get_args(Kind) for field in found.values())
+    languages: dict[str, dict[str, list[str]]] = parse_toml(read_toml_text(TRANSLATIONS_FILE))
+    found = {
+        name: Field(
+            name,
+            **entry | {"names": tuple(entry["names"])},
+            translations={each: tuple(names[name]) for each, names in languages.items() if name in names},
+        )
+        for name, entry in entries.items()
+    }
+    assert all(set(names) <= set(found) for names in languages.values())
+    assert all(each.kind in get_args(Kind) for each in found.values())
     return found
 
 
@@ -97,12 +116,27 @@ def normalized(header: str) -> str:
     'arr'
     >>> normalized("customerSince")
     'customer since'
+    >>> normalized("Verlängerung am")
+    'verlaengerung am'
     """
-    text = _UNITS.sub(" ", _THOUSANDS.sub(" ", _CAMEL.sub(" ", header)))
-    text = text.casefold()
+    text = folded(_UNITS.sub(" ", _THOUSANDS.sub(" ", _CAMEL.sub(" ", header))))
     for pattern, american in _SPELLINGS:
         text = pattern.sub(american, text)
     return " ".join(re.sub(r"[^\w]+|_", " ", text).split())
+
+
+def folded(text: str) -> str:
+    """Return a text in lower case without accents; ä is ae.
+
+    Examples
+    --------
+    >>> folded("Größe"), folded("Échéance")
+    ('groesse', 'echeance')
+    """
+    if text.isascii():
+        return text.casefold()
+    plain = unicodedata.normalize("NFC", text).casefold().translate(_UMLAUTS)
+    return "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
 
 
 def essential(header: str) -> str:
@@ -125,14 +159,18 @@ def in_thousands(header: str) -> bool:
 def _spellings() -> tuple[dict[str, str], dict[str, str]]:
     exact: dict[str, str] = {}
     loose: dict[str, str] = {}
-    for field in fields().values():
-        for name in field.names:
-            exact.setdefault(name, field.name)
-    for field in fields().values():
-        for name in field.names:
+    for each in fields().values():
+        for name in each.names:
+            exact.setdefault(name, each.name)
+    for each in fields().values():
+        for name in each.names:
             short = essential(name)
-            if short not in exact or exact[short] == field.name:
-                loose.setdefault(short, field.name)
+            if short not in exact or exact[short] == each.name:
+                loose.setdefault(short, each.name)
+    # The words that may be left out are English ones.
+    for each in fields().values():
+        for name in (name for names in each.translations.values() for name in names):
+            exact.setdefault(normalized(name), each.name)
     return exact, loose
 
 
@@ -151,5 +189,5 @@ def field_of(header: str) -> tuple[str, bool] | None:
     if name in exact:
         return exact[name], True
     short = essential(name)
-    field = loose.get(short) or exact.get(short)
-    return (field, False) if field else None
+    found = loose.get(short) or exact.get(short)
+    return (found, False) if found else None
