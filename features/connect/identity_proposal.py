@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from features.connect.draft import IdentityDraft, TableDraft
+from features.connect.table_contents import alike_id
 from features.sources.mapping.open_mapping import OpenRelations
 from features.utils.formatting import percent
 from features.utils.sql_text import sql_identifier
@@ -16,12 +17,23 @@ if TYPE_CHECKING:
 
 LEAST_SHARE = 0.05
 """A join must match at least this share of the smaller source's accounts."""
-_TRUST = {"id": 2.0, "domain": 1.3, "name": 1.0}
+_TRUST = {"id": 2.0, "alike": 1.9, "external": 1.8, "domain": 1.3, "name": 1.0}
 """How much a match of each kind counts."""
 _KEY_NAMES = {
+    "external": (
+        "external_id", "externalid", "external_account_id", "external_customer_id", "tenant_id", "workspace_id",
+        "org_id", "customer_number", "customer_no", "account_number", "vat_id", "vat_number", "crm_id", "erp_id",
+    ),
     "domain": ("domain", "website", "url", "email", "domain_name", "domain_names", "company_domain"),
     "name": ("name", "company_name", "account_name", "company", "organization", "customer_name"),
+}  # fmt: skip
+_SAME = {
+    "alike": "ids without regard to case, zeros at the start and .0 at the end",
+    "external": "external id",
+    "domain": "domain",
+    "name": "name",
 }
+"""What two columns have in common, in words."""
 _MAILERS = (
     "gmail.com",
     "googlemail.com",
@@ -116,6 +128,20 @@ def _key_tables(opened: OpenRelations, tables: Sequence[TableDraft], source: str
             columns = _columns(connection, source, draft.guess.name)
             others = tuple(c for c, kind in columns.items() if c != given and _is_key(kind))
             result.append(KeyTable(source, f"{source}.{sql_identifier(draft.guess.name)}", given, others))
+    return result or _rows_of_accounts(opened, tables, source)
+
+
+def _rows_of_accounts(opened: OpenRelations, tables: Sequence[TableDraft], source: str) -> list[KeyTable]:
+    """Return the tables of a source without accounts whose rows name the accounts of other sources."""
+    result = []
+    queries = opened.queries.get(source)
+    for table in queries.tables if queries is not None else ():
+        if "account_id" in _columns(opened.connection, source, f"pack_{table}"):
+            result.append(KeyTable(source, f"{source}.pack_{table}", "account_id", ()))
+    for draft in tables:
+        given = draft.guess.matched.get("account_id")
+        if draft.source == source and given:
+            result.append(KeyTable(source, f"{source}.{sql_identifier(draft.guess.name)}", given, ()))
     return result
 
 
@@ -165,7 +191,8 @@ def _joins(
         for table in left:
             for target in right[:1]:
                 result += _id_joins(connection, table, target)
-    for kind in ("domain", "name"):
+                result += _alike_joins(connection, table, target)
+    for kind in ("external", "domain", "name"):
         pairs = [(a, b, x, y) for a in ones for b in others for x in _named(a, kind) for y in _named(b, kind)]
         result += [join for pair in pairs if (join := _value_join(connection, kind, *pair))]
     return result
@@ -193,11 +220,31 @@ def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_J
         smaller = min(_accounts(connection, table), _accounts(connection, target))
         where = f"{_shown(table.name)}.{column} has ids of {target.source}"
         sql = (
-            f"SELECT {sql_identifier(table.account_id)} AS {table.source}, "
+            f"SELECT DISTINCT {sql_identifier(table.account_id)} AS {table.source}, "
             f"{sql_identifier(column)} AS {target.source}\nFROM {table.name}\n"
             f"WHERE length(trim({text})) > 0"
         )
         result.append(_Join("id", matched + own, matched, smaller, _reason(where, matched, smaller), sql))
+    return result
+
+
+def _alike_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_Join]:
+    """Return joins of ids that the sources spell differently, where more are the same than if compared as given."""
+    result = []
+    other = f"CAST({sql_identifier(target.account_id)} AS VARCHAR)"
+    ids = f"SELECT {other} AS id FROM memory.{target.name} WHERE trim({other}) <> ''"
+    for column in (table.account_id, *table.columns):
+        text, relation = f"CAST({sql_identifier(column)} AS VARCHAR)", f"memory.{table.name}"
+        alike = f"{alike_id(text)} IN (SELECT {alike_id('id')} FROM ({ids}))"
+        same = f"{text} IN (SELECT id FROM ({ids}))"
+        if not _count(connection, f"SELECT count(*) FROM {relation} WHERE {alike} AND NOT {same}"):
+            continue
+        if _has_short_values(connection, relation, text):
+            continue
+        if column == table.account_id and _are_counted(connection, relation, text):
+            continue
+        if (join := _value_join(connection, "alike", table, target, column, target.account_id)) is not None:
+            result.append(join)
     return result
 
 
@@ -225,7 +272,7 @@ def _value_join(
     if not matched:
         return None
     smaller = min(_accounts(connection, one), _accounts(connection, other))
-    where = f"{_shown(one.name)}.{one_column} and {_shown(other.name)}.{other_column} have the same {kind}"
+    where = f"{_shown(one.name)}.{one_column} and {_shown(other.name)}.{other_column} have the same {_SAME[kind]}"
     sql = (
         f"SELECT a.id AS {one.source}, b.id AS {other.source}\n"
         f"FROM ({_unique(kind, one, one_column, '')}\n) AS a\n"
@@ -238,7 +285,9 @@ def _unique(kind: str, table: KeyTable, column: str, prefix: str) -> str:
     """Return a SELECT of account ids by a domain or name that only one account has."""
     value = f"lower(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
     unwanted = ", ".join(f"'{each}'" for each in ("", *(_MAILERS if kind == "domain" else ())))
-    if kind == "domain" and table.name.endswith(".pack_keys"):
+    if kind in ("alike", "external"):
+        shared = alike_id(value) if kind == "alike" else value
+    elif kind == "domain" and table.name.endswith(".pack_keys"):
         # Packs reduce addresses to their domains.
         shared = f"lower({sql_identifier(column)})"
     elif kind == "domain":

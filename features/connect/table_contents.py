@@ -73,9 +73,9 @@ def _with_similar_ids(connection: Backend, place: str, guess: TableGuess, ids: s
         f"SELECT DISTINCT {text} AS id FROM {place}.{sql_identifier(guess.name)} "
         f"WHERE {text} <> '' AND {text} NOT IN ({ids})"
     )
-    alike = f"SELECT {_alike('id')} FROM ({ids})"
+    alike = f"SELECT {alike_id('id')} FROM ({ids})"
     others, similar = _numbers(
-        connection, f"SELECT count(*), count(*) FILTER ({_alike('id')} IN ({alike})) FROM ({unknown})"
+        connection, f"SELECT count(*), count(*) FILTER ({alike_id('id')} IN ({alike})) FROM ({unknown})"
     )
     if not similar:
         return guess
@@ -86,7 +86,8 @@ def _with_similar_ids(connection: Backend, place: str, guess: TableGuess, ids: s
     return replace(guess, assumes=(*guess.assumes, assumed))
 
 
-def _alike(value: str) -> str:
+def alike_id(value: str) -> str:
+    """Return SQL for an id without regard to case, zeros at the start, and ``.0`` at the end."""
     return f"regexp_replace(regexp_replace(lower({value}), '[.]0+$', ''), '^0+([0-9])', '\\1')"
 
 
