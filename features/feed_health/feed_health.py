@@ -19,8 +19,9 @@ from features.contract.current_contract import current_tables
 from features.contract.schema import TableSchema
 from features.contract.settings import subscription_settings
 from features.feed_health.column_coverage import column_health
+from features.feed_health.contract_activity import ContractActivity, contract_activity
 from features.feed_health.feed_report import FeedHealth
-from features.feed_health.silences import day_of, has_rhythm, patience_days, silences
+from features.feed_health.silences import Silence, day_of, has_rhythm, patience_days, silences
 from features.feed_health.table_profile import measured, optional, per_day, totals
 from features.feed_health.unit_changes import Jump, unit_jumps, volume_falls
 from features.signals.casting import is_compatible, source_schema
@@ -42,6 +43,7 @@ class Feeds:
     ----------
     end : the end of the data, given or determined by `features.signals.data_through`; None without any row.
     decided_by : the table whose newest row determines the end; None if the end was given.
+    end_notes : what is wrong with a given end (`features.signals.validation.given_end_findings`), where it was checked.
     tables : the feeds by name, in the contract's order.
     unread : tables that could not be assessed because their columns violate the contract.
     absent : tables of the contract that the source does not have.
@@ -52,6 +54,7 @@ class Feeds:
     unread: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     decided_by: str | None = None
+    end_notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as plain JSON values."""
@@ -64,8 +67,8 @@ class Feeds:
         }
 
     def troubles(self) -> list[str]:
-        """Return the problems of all feeds."""
-        return [line for feed in self.tables.values() for line in feed.troubles()]
+        """Return the problems of the end of the data and of all feeds."""
+        return [*self.end_notes, *(line for feed in self.tables.values() for line in feed.troubles())]
 
     @property
     def jumped(self) -> tuple[str, ...]:
@@ -150,6 +153,11 @@ def _health(
     silent = max((end - last) / timedelta(days=1), 0.0) if end and last else 0.0
     # Contracts begin when they are won, and a few have no rhythm; events are expected from their first day on.
     judged = table.name not in NO_RHYTHM and (table.event or has_rhythm(days))
+    patience, gaps = (patience_days(days), silences(days)) if judged else (None, ())
+    activity = None
+    if table.name == "subscriptions" and patience is not None and end and (gaps or silent > patience):
+        activity = contract_activity(source, end)
+        silent, patience, gaps = _by_activity(activity, days, silent, patience, end)
     given = source.tables[table.name].columns
     lags = float(sums.get("known_lag") or 0)
     return FeedHealth(
@@ -159,7 +167,7 @@ def _health(
         last=last,
         days_with_rows=len(days),
         silent_days=silent,
-        patience_days=patience_days(days) if judged else None,
+        patience_days=patience,
         accounts_share=sums["accounts"] / accounts if accounts and sums["accounts"] is not None else None,
         day_late=float(sums["day_late"]) / lags if lags else None,
         week_late=float(sums["week_late"]) / lags if lags else None,
@@ -167,11 +175,23 @@ def _health(
         to_come=int(daily["to_come"].sum()),
         repeated_share=None,
         columns=tuple(column_health(c, daily, c.name in given) for c in optional(table)),
-        silences=silences(days) if judged else (),
+        silences=gaps,
+        unfollowed=activity.unfollowed if activity else 0,
+        active_until=activity.last if activity else None,
         jumps=_jumps(table, kinds, daily),
         weekly_rows=_weekly_rows(daily),
         **_not_counted(daily),
     )
+
+
+def _by_activity(
+    activity: ContractActivity, days: Ints, silent: float, patience: float, end: datetime
+) -> tuple[float, float, tuple[Silence, ...]]:
+    """Return the silence of contracts until the end, the allowed silence, and gaps, by all signs of activity."""
+    all_days = np.union1d(days, activity.days)
+    if activity.last is not None:
+        silent = max((end - activity.last) / timedelta(days=1), 0.0)
+    return silent, max(patience, patience_days(all_days)), silences(all_days)
 
 
 def _not_counted(daily: pd.DataFrame) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 from features.feed_health.column_coverage import ColumnHealth
 from features.feed_health.silences import Silence
 from features.feed_health.unit_changes import Jump
-from features.utils.formatting import percent
+from features.utils.formatting import count_of, percent
 
 # Minimum shares of late and of repeated rows for a note.
 MIN_LATE_SHARE = 0.01
@@ -30,7 +30,8 @@ class FeedHealth:
     rows : the number of rows before the end of the data.
     first, last : instants of the oldest and the newest row; None without rows.
     days_with_rows : the number of days with rows.
-    silent_days : days from the newest row to the end of the data.
+    silent_days : days from the newest row to the end of the data; of contracts without new ones, from their newest
+        change.
     patience_days : the silence that the feed's rhythm allows; None if no rhythm is expected.
     accounts_share : share of all accounts with at least one row; None without a table of accounts.
     day_late, week_late : share of rows that arrived more than a day, or a week, after they happened; None if no row has
@@ -44,6 +45,9 @@ class FeedHealth:
     weekly_rows : the number of rows of each week with rows, by its Monday, in order.
     trials : subscriptions that do not count because they are trials.
     paused : paused subscriptions whose ARR does not count in full.
+    active_until : the newest sign that contracts are kept up to date (`features.feed_health.contract_activity`); None
+        if new contracts show it, and for other tables.
+    unfollowed : contracts that ended after the newest start, and whose next rows are missing.
     """
 
     table: str
@@ -65,6 +69,8 @@ class FeedHealth:
     weekly_rows: tuple[tuple[date, int], ...] = ()
     trials: int = 0
     paused: int = 0
+    active_until: datetime | None = None
+    unfollowed: int = 0
 
     @property
     def stale(self) -> bool:
@@ -74,7 +80,7 @@ class FeedHealth:
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as plain JSON values, with instants in ISO 8601."""
         facts = {k: v for k, v in vars(self).items() if k not in ("columns", "silences", "jumps", "weekly_rows")}
-        facts |= {k: None if facts[k] is None else facts[k].isoformat() for k in ("first", "last")}
+        facts |= {k: None if facts[k] is None else facts[k].isoformat() for k in ("first", "last", "active_until")}
         silences = [{"first": s.first.isoformat(), "last": s.last.isoformat(), "days": s.days} for s in self.silences]
         return facts | {
             "stale": self.stale,
@@ -86,9 +92,13 @@ class FeedHealth:
     def stale_words(self) -> str:
         """Describe since when the feed has had no rows, and the longest usual gap between rows."""
         since = f"no rows since {self.last:%Y-%m-%d}" if self.last else "no rows"
+        if self.active_until and self.last and self.active_until > self.last:
+            since += f", and no end, notice or renewal since {self.active_until:%Y-%m-%d}"
+        unfollowed = count_of(self.unfollowed, "contract")
+        more = f"; {unfollowed} ended since then without the next row" if self.unfollowed else ""
         return (
             f"{self.table}: {since}, {self.silent_days:.0f} days before the end of the data; a usual gap is at most "
-            f"{self.patience_days or 0:.0f} days"
+            f"{self.patience_days or 0:.0f} days{more}"
         )
 
     def missing_words(self) -> str:

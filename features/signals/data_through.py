@@ -73,6 +73,23 @@ def completeness(source: Source, now: datetime | None = None) -> Completeness:
     return decided if source.data_through is None else replace(decided, through=source.data_through, decided_by=None)
 
 
+def first_instants(source: Source) -> dict[str, datetime]:
+    """Return the oldest instant of each table with rows of accounts, in UTC; accounts themselves do not count.
+
+    Parameters
+    ----------
+    source : the source tables, with valid columns.
+    """
+    found = {}
+    for name, table in current_tables().items():
+        if name in source.tables and table.of_accounts and name != "accounts":
+            about = (name, source_schema(source, name), name in source.text)
+            (row,) = fetch(source.connection, _oldest, *about)
+            if row["oldest"] is not None:
+                found[name] = row["oldest"].replace(tzinfo=UTC)
+    return found
+
+
 def set_clock(source: Source, now: datetime | None) -> None:
     """Set `CUTOFF` just after ``now``, by default the system clock."""
     set_cutoff(source.connection, (now or datetime.now(UTC)) + timedelta(microseconds=1))
@@ -112,23 +129,41 @@ def newest_row_instant(table: TableSchema, rows: ibis.Table, arrives: bool) -> i
 
 
 def _newest_recorded_end(rows: ibis.Table, limit: ibis.Value) -> ibis.Value:
-    """Return the newest end of conformed contracts before ``limit`` that was recorded when it came, not planned.
+    """Return the newest end of conformed contracts before ``limit`` that was recorded when it came, not planned."""
+    are_planned, reasons_are_planned = _planned(rows, limit)
+    past = rows[END] < limit
+    with_reason = ibis.ifelse(reasons_are_planned, None, rows[END].max(where=past & rows.end_reason.notnull()))
+    return ibis.ifelse(are_planned, with_reason, rows[END].max(where=past))
+
+
+def is_recorded_end(rows: ibis.Table, limit: ibis.Value) -> ibis.Value:
+    """Return, for each conformed contract, whether its end was recorded when it came, before ``limit``."""
+    are_planned, reasons_are_planned = _planned(rows, limit)
+    with_reason = rows.end_reason.notnull() & ~reasons_are_planned
+    return (rows[END] < limit) & (with_reason | ~are_planned)
+
+
+def _planned(rows: ibis.Table, limit: ibis.Value) -> tuple[ibis.Value, ibis.Value]:
+    """Return whether ends of conformed contracts are planned, and whether their reasons are planned as well.
 
     Where ends are recorded when they come, none of them is in the future, and running contracts have none. Otherwise
     only ends with a reason count, unless reasons are planned as well.
     """
-    begun, past = rows.started_at < limit, rows[END] < limit
+    begun, has_reason = rows.started_at < limit, rows.end_reason.notnull()
     ahead = begun & (rows[END] >= limit)
-    has_reason = rows.end_reason.notnull()
     are_planned = ((begun & rows[END].isnull()).sum().fill_null(0) == 0) | (ahead.sum().fill_null(0) > 0)
-    with_reason = ibis.ifelse((ahead & has_reason).sum().fill_null(0) > 0, None, rows[END].max(where=past & has_reason))
-    return ibis.ifelse(are_planned, with_reason, rows[END].max(where=past))
+    return are_planned, (ahead & has_reason).sum().fill_null(0) > 0
 
 
 def _newest(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
     given, table = source_table(name, schema), current_tables()[name]
     rows = given.select(**conformed_columns(given, table, text)).cross_join(CUTOFF)
     return rows.aggregate(newest=newest_row_instant(table, rows, "loaded_at" in dict(schema)))
+
+
+def _oldest(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
+    given, table = source_table(name, schema), current_tables()[name]
+    return given.select(**conformed_columns(given, table, text)).aggregate(oldest=lambda rows: rows[table.at].min())
 
 
 def _contracts_continue(source: Source, end: datetime) -> bool:

@@ -28,7 +28,7 @@ from features.signals.casting import (
     source_schema,
     source_table,
 )
-from features.signals.data_through import AHEAD_DAYS, SKEW_DAYS, completeness
+from features.signals.data_through import AHEAD_DAYS, SKEW_DAYS, completeness, first_instants
 from features.signals.event_versions import (
     arrival_instant,
     extra_values,
@@ -255,7 +255,7 @@ def _findings(source: Source, until: datetime | None, now: datetime | None) -> I
     """Find data that violate no rule but should be reviewed; the tables' columns must be valid."""
     end = until or completeness(source, now).through
     if until is not None:
-        yield from _end_after_rows(source, until, now)
+        yield from given_end_findings(source, until, now)
     if end is not None:
         yield from _rows_after_end(source, end, until is None, now)
     for name in source.tables:
@@ -269,11 +269,27 @@ def _findings(source: Source, until: datetime | None, now: datetime | None) -> I
     yield from _parents(source)
 
 
-def _end_after_rows(source: Source, until: datetime, now: datetime | None) -> Iterator[Finding]:
-    """Find a given end of the data that is in the future, or long after the newest row of all tables."""
+def given_end_findings(source: Source, until: datetime, now: datetime | None = None) -> Iterator[Finding]:
+    """Find a given end of the data that is before all rows, in the future, or long after the newest row.
+
+    Parameters
+    ----------
+    source : the source tables, with valid columns.
+    until : the given end.
+    now : the current time, by default the system clock.
+    """
     ends = completeness(source, now).ends
     newest = max(ends, key=ends.__getitem__, default=None)
     if newest is None:
+        return
+    starts = first_instants(source)
+    first = min(starts, key=starts.__getitem__, default="")
+    if first and until <= starts[first]:
+        what = (
+            f"the given end of the data, {to_iso(until)}, is not after the oldest row of all tables, "
+            f"{to_iso(starts[first])}: nothing is known about any account"
+        )
+        yield Finding(first, None, 0, what, "give the date up to which the data were exported")
         return
     silent = until - ends[newest]
     is_future = until > (now or datetime.now(UTC)) + timedelta(days=SKEW_DAYS)

@@ -79,6 +79,7 @@ class Source:
     states : values that describe accounts at a date, if the source has some that no event shows.
     data_through : the instant up to which the source is complete, if it says so; it applies unless another is given.
     synced_through : an instant up to which the source certainly reaches, such as that of its last sync, if known.
+    synced_tables : the same for single tables.
     records : by table and column, the only values that the source can record. What counts other values is unknown,
         not zero. A column that is not listed may have any value.
     missing_contracts : what is missing if the tools of a mapping have no contracts.
@@ -96,6 +97,7 @@ class Source:
     states: AccountStates | None = None
     data_through: datetime | None = None
     synced_through: datetime | None = None
+    synced_tables: Mapping[str, datetime] = field(default_factory=dict)
     records: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     missing_contracts: MissingContracts | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from features.catalogue.catalogue import Catalogue
 from features.errors import InsufficientData
 from features.feed_health.feed_health import Feeds, feed_health
 from features.signals.signals import OpenSignals, read_signals
+from features.signals.validation import given_end_findings
 from features.sources.engine import available_cpus
 from features.sources.open_source import open_source
 from features.utils.dates import to_iso
@@ -139,6 +140,9 @@ class TrainingRun:
         source = open_source(address, engine)
         self.progress(0.0, "checking the feeds")
         feeds = feed_health(source, data_through)
+        end = data_through or source.data_through
+        if end is not None and not feeds.unread:
+            feeds = replace(feeds, end_notes=tuple(map(str, given_end_findings(source, end))))
         return read_signals(source, data_through, progress=self._part(0.02, 0.12)), feeds
 
     def prepare(self, signals: OpenSignals, feeds: Feeds) -> TrainingData:

@@ -7,6 +7,7 @@ sources and files that the mapping names, and the engine is confined before any 
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -182,6 +183,7 @@ class _Opening:
         self._check_pack_rules(parts)
         contract, notes, matches = self._tables(own_parts, from_packs, identity)
         records = recorded_values(self.mapping, own_parts, from_packs, self.builder)
+        synced = {name: self._synced_through(queries) for name, queries in given.items()}
         keys = tuple({key: None for data in self.files.values() for key in hive_keys(data.paths, data.base)})
         source = Source(
             self.connection,
@@ -195,7 +197,8 @@ class _Opening:
             ],
             partitions=dict.fromkeys(contract, keys),
             data_through=self.mapping.data_through,
-            synced_through=max(filter(None, map(self._synced_through, given.values())), default=None),
+            synced_through=max(filter(None, synced.values()), default=None),
+            synced_tables=_synced_tables(from_packs, synced),
             places=places_of(used),
             records=records,
             missing_contracts=self._missing_contracts(contract),
@@ -312,3 +315,17 @@ class _Opening:
             f'CREATE OR REPLACE TEMP VIEW "given_{part.table}" AS SELECT {chosen} FROM (\n{part.sql}\n)'
         )
         return self.connection.table(f"given_{part.table}")
+
+
+def _synced_tables(parts: Sequence[Part], synced: MappingABC[str, datetime | None]) -> dict[str, datetime]:
+    """Return up to when the tables reach that packs give, where all of their tools show it.
+
+    Parameters
+    ----------
+    parts : the parts of packs.
+    synced : up to when each tool was synced, by source.
+    """
+    ends: dict[str, list[datetime | None]] = {}
+    for part in parts:
+        ends.setdefault(part.table, []).append(synced.get(part.ids))
+    return {table: min(known) for table, some in ends.items() if len(known := [*filter(None, some)]) == len(some)}

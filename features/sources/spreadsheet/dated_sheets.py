@@ -119,6 +119,7 @@ def open_dated_sheets(sheets: Sequence[DatedSheet], origin: str) -> Source:
         notes=[*notes, *assumptions, *ordered[-1].notes],
         states=AccountStates(states, sole=False),
         data_through=cutoff_after(last),
+        synced_tables={"subscriptions": cutoff_after(last)},
     )
 
 

@@ -140,6 +140,16 @@ def test_a_given_end_long_after_all_rows_is_reported_though_it_is_past(to_arrow:
     assert "2026-06-30 is 180 days after the newest row of all tables, 2026-01-01" in finding.what
 
 
+def test_a_given_end_before_all_rows_is_reported(to_arrow: Any) -> None:
+    usage, contracts = _at("2026-01-01"), [row | {"started_at": "2025-03-01"} for row in SUBSCRIPTIONS]
+    source = _source(to_arrow, usage=usage, subscriptions=contracts)
+    (finding,) = [f for f in check_source(source, datetime(2025, 3, 1, tzinfo=UTC), now=NOW).findings if "given end" in f.what]
+    assert finding.table == "subscriptions"
+    assert "2025-03-01, is not after the oldest row of all tables, 2025-03-01: nothing is known about any account" in finding.what
+    later = check_source(source, datetime(2025, 3, 2, tzinfo=UTC), now=NOW).findings
+    assert not [f for f in later if "given end" in f.what]
+
+
 def test_a_source_with_only_future_rows_is_rejected(to_arrow: Any) -> None:
     source = _source(to_arrow)
     with pytest.raises(SignalsError, match="no row dated in the past"):
