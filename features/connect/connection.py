@@ -7,21 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.connect.draft import Draft, TableDraft
+from features.connect.draft import Draft
 from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, value_facts
 from features.connect.identity_proposal import propose_identity
 from features.connect.inspection import Inspected, inspect, is_contract
-from features.connect.table_contents import draft_notes, with_account_ids, with_decimal_commas
-from features.connect.table_guesses import TableGuess, guess_table, orders_of, subscriptions_of, users_of
+from features.connect.table_drafts import CONTRACTS, draft_tables
 from features.connect.tool_figures import tool_figures
-from features.connect.values import (
-    guess_time,
-    guess_values,
-    left_out_condition,
-    time_notes,
-    unclear_notes,
-    value_gaps,
-)
 from features.errors import BadRequest, SignalsError
 from features.feed_health.feed_health import feed_health
 from features.packs.options import option_values
@@ -30,16 +21,14 @@ from features.signals.overwritten_contracts import contract_findings
 from features.signals.signals import read_signals
 from features.signals.validation import check_source
 from features.sources import postgres
-from features.sources.base import SCHEMES, confine, connect_duckdb
+from features.sources.base import SCHEMES, connect_duckdb
 from features.sources.mapping.mapping_file import Mapping as MappingFile
 from features.sources.mapping.mapping_file import parse_mapping
 from features.sources.mapping.open_mapping import OpenMapping, open_parsed, open_relations
 from features.sources.object_store import Copies, temporary_copies
 from features.sources.shown_address import shown_address
 from features.utils.atomic_files import write_file
-from features.utils.formatting import count_of
 from features.utils.progress import Progress, no_progress
-from features.utils.sql_text import sql_identifier
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -141,11 +130,14 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
             "exports of a tool, or tables with other names",
             f"no mapping is needed: renewcast check {sources[0]}",
         )
+    drafted = draft_tables(found, engine)
+    found, tables = drafted.sources, drafted.tables
     chosen = _options(found, options)
+    for source, own in drafted.options.items():
+        chosen[source] = {**own, **chosen.get(source, {})}
     for each in found:
         if each.recognition is not None:
             option_values(each.recognition.pack, chosen.get(each.name, {}))
-    tables, users = _guesses([each for each in found if each.recognition is None], engine)
     gaps = [
         f"{each.guess.table}.{column}: no column of {each.source}.{each.guess.name} looks like it"
         for each in tables
@@ -158,14 +150,14 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
     if not any(each.recognition for each in found):
         names = {each.guess.table for each in complete}
         gaps += [f"{name}: no table looks like it" for name in ("accounts",) if name not in names]
-        if not {"subscriptions", "orders"} & names:
+        if not set(CONTRACTS) & names:
             gaps.append("subscriptions or orders: no table looks like one of them")
-    return Draft(found, chosen, complete, None, gaps, users[0] if users else "")
+    return Draft(found, chosen, complete, None, gaps, drafted.users, drafted.pack_units)
 
 
 def _check_near(source: Inspected, drafted: set[str]) -> None:
     """Refuse tables that look like those of a tool, if something is missing and their columns do not explain them."""
-    if source.near is None or ("accounts" in drafted and {"subscriptions", "orders"} & drafted):
+    if source.near is None or ("accounts" in drafted and set(CONTRACTS) & drafted):
         return
     raise SignalsError(
         f"{shown_address(source.address)} looks like {source.near.pack.file.title}, but {source.near.missing[0]}",
@@ -188,83 +180,6 @@ def _options(found: Sequence[Inspected], given: Mapping[str, str]) -> dict[str, 
             )
         result.setdefault(owners[0], {})[name] = value
     return result
-
-
-def _guesses(sources: Sequence[Inspected], engine: Backend) -> tuple[list[TableDraft], list[str]]:
-    """Return the tables of sources without a pack that look like tables of the contract, and queries of users."""
-    by_name = {
-        source.name: [
-            guess for name in source.tables.names if (guess := guess_table(name, source.tables.columns(name)))
-        ]
-        for source in sources
-    }
-    users = {
-        source.name: {name: of for name in source.tables.names if (of := users_of(name, source.tables.columns(name)))}
-        for source in sources
-    }
-    for source in sources:
-        source.tables.load({*(guess.name for guess in by_name[source.name]), *users[source.name]})
-    # Rows are read only now, and a view in a database file may want to read other files.
-    confine(engine, [file for source in sources for file in source.tables.files])
-    guesses: list[tuple[Inspected, TableGuess]] = []
-    for source in sources:
-        source.tables.publish()
-        types = {name: source.tables.columns(name) for name in (guess.name for guess in by_name[source.name])}
-        place = f"memory.{sql_identifier(source.tables.name)}"
-        found = with_account_ids(engine, place, by_name[source.name], types, bool(users[source.name]))
-        guesses += [(source, guess) for guess in found]
-    guesses = _with_revenue(guesses)
-    drafts = [_table_draft(source, guess, engine) for source, guess in guesses]
-    needs_users = any(d.guess.table == "usage" and "account_id" not in d.guess.matched for d in drafts)
-    queries = [
-        f"SELECT {sql_identifier(user)} AS user_id, {sql_identifier(account)} AS account_id "
-        f"FROM {source.name}.{sql_identifier(name)}"
-        for source in sources
-        for name, (user, account) in users[source.name].items()
-    ]
-    return drafts, queries[:1] if needs_users else []
-
-
-def _with_revenue(guesses: Sequence[tuple[Inspected, TableGuess]]) -> list[tuple[Inspected, TableGuess]]:
-    """Add contracts from tables of accounts that have them in their own columns, or else orders from invoices."""
-    result = list(guesses)
-    usable = {guess.table for _, guess in guesses if not guess.missing}
-    if not usable & {"subscriptions", "orders"}:
-        for source, guess in guesses:
-            types = source.tables.columns(guess.name)
-            if (
-                source.near is None
-                and guess.table == "accounts"
-                and (own := subscriptions_of(guess, types)) is not None
-            ):
-                result.append((source, own))
-                usable.add("subscriptions")
-    if not usable & {"subscriptions", "orders"}:
-        for source, guess in guesses:
-            types = source.tables.columns(guess.name)
-            if source.near is None and guess.table == "billing" and (own := orders_of(guess, types)) is not None:
-                result.append((source, own))
-    return result
-
-
-def _table_draft(source: Inspected, guess: TableGuess, engine: Backend) -> TableDraft:
-    if guess.missing:
-        return TableDraft(source.name, guess)
-    relation = f"memory.{sql_identifier(source.tables.name)}.{sql_identifier(guess.name)}"
-    types = source.tables.columns(guess.name)
-    guess = with_decimal_commas(engine, relation, guess, types)
-    values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
-    where, left_out = left_out_condition(engine, relation, guess)
-    gaps = value_gaps(engine, relation, guess, values, where)
-    if left_out:
-        gaps.append(
-            f"{guess.table}.status: {count_of(left_out, 'row')} left out by `where`, because the status says "
-            "that the contract never began, or has ended on a day that is not there: ended_at should have it"
-        )
-    read_as, mixed = time_notes(engine, relation, guess, time)
-    where = " AND ".join(filter(None, (where, guess.where)))
-    notes = [*draft_notes(engine, relation, guess, where), *read_as, *unclear_notes(values)]
-    return TableDraft(source.name, guess, values, time, where, [*gaps, *mixed], list(dict.fromkeys(notes)))
 
 
 def _checked(draft: Draft, folder: Path, expand: bool, progress: Progress) -> Connection:

@@ -72,6 +72,7 @@ class Draft:
     identity : the proposed ``[identity]``; None for one source.
     gaps : what a person must add.
     users : the SELECT of users and their accounts; empty for none.
+    pack_units : units of the ARR of contracts that a pack gives.
     """
 
     sources: Sequence[Inspected]
@@ -80,6 +81,7 @@ class Draft:
     identity: IdentityDraft | None = None
     gaps: Sequence[str] = ()
     users: str = ""
+    pack_units: Sequence[str] = ()
 
     def text(self, folder: Path, *, expand: bool = False) -> str:
         """Return the text of the mapping in ``folder``.
@@ -98,6 +100,8 @@ class Draft:
         blocks += [self._source(each, folder) for each in self.sources]
         expanded = self._expanded() if expand else []
         blocks += [text for _, text in expanded]
+        if self.pack_units and not expand:
+            blocks.append(f"[tables.subscriptions]\n{self._pack_units()}\n")
         several = {table for table, _ in expanded}
         append = any(each.recognition for each in self.sources)
         blocks += [_table(each, each.guess.table in several or self._is_repeated(each), append) for each in self.tables]
@@ -135,11 +139,16 @@ class Draft:
             queries = pack_queries(source.recognition.pack, relations, self.options.get(source.name, {}))
             for table, sql in queries.tables.items():
                 lines = [f"[[tables.{table}]]", f"ids = {_text(source.name)}", f"query = {_long_text(sql)}"]
+                if table == "subscriptions" and self.pack_units:
+                    lines.append(self._pack_units())
                 lines += _records(table, queries.records.get(table, {}))
                 if table != "accounts":
                     lines.append(f'orphans = "{"add" if table in ADDED_FOR else "drop"}"')
                 blocks.append((table, "\n".join(lines) + "\n"))
         return blocks
+
+    def _pack_units(self) -> str:
+        return f"units.arr = [{', '.join(map(_text, self.pack_units))}]"
 
     def _is_repeated(self, draft: TableDraft) -> bool:
         """Return whether a table has several parts."""

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
-from features.connect.table_guesses import likely_tables, snapshots_column, users_of
+from features.connect.snapshot_tables import snapshots_column
+from features.connect.table_guesses import likely_tables, users_of
 from features.contract.current_contract import current_tables
 from features.feed_health.feed_health import Feeds
 from features.packs.inputs import bind_input
@@ -41,14 +42,11 @@ class Fact:
 def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> Iterator[Fact]:
     """Return what each source was recognized as."""
     for source in sources:
+        own = [each for each in tables if each.source == source.name]
         if source.recognition is None:
-            drafted = [f"{each.guess.name} as {each.guess.table}" for each in tables if each.source == source.name]
-            what = ", ".join(drafted) if drafted else "no table looks like one of the data contract"
+            what = _drafted(own) if own else "no table looks like one of the data contract"
             yield Fact(source.name, f"No pack knows its {count_of(len(source.tables.names), 'table')}: {what}.")
-            for each in tables:
-                if each.source == source.name:
-                    yield from (Fact(each.guess.table, note) for note in each.notes)
-            yield from _unread_tables(source, {each.guess.name for each in tables if each.source == source.name})
+            yield from _table_facts(source, own)
             continue
         found = source.recognition
         read, all_tables = len(set(found.inputs.values())), len(source.tables.names)
@@ -59,6 +57,21 @@ def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> 
         )
         if found.ambiguous:
             yield Fact(source.name, f"The tables also fit {', '.join(found.ambiguous)}: check that the pack is right.")
+        if own:
+            yield Fact(source.name, f"Its other tables: {_drafted(own)}.")
+            yield from _table_facts(source, own)
+
+
+def _drafted(tables: Sequence[TableDraft]) -> str:
+    return ", ".join(f"{each.guess.name} as {each.guess.table}" for each in tables)
+
+
+def _table_facts(source: Inspected, tables: Sequence[TableDraft]) -> Iterator[Fact]:
+    """Return what drafted tables assume, and which tables are not read."""
+    for each in tables:
+        yield from (Fact(each.guess.table, note) for note in each.notes)
+    of_pack = set(source.recognition.inputs.values()) if source.recognition else set()
+    yield from _unread_tables(source, {each.guess.name for each in tables} | of_pack)
 
 
 def _unread_tables(source: Inspected, read: set[str]) -> Iterator[Fact]:

@@ -17,6 +17,7 @@ from features.connect.column_names import (
     table_of_columns,
     table_of_name,
 )
+from features.connect.value_spellings import SPELLINGS
 from features.contract.schema import TABLES
 from features.sources.spreadsheet.vocabulary import field_of
 from features.utils.sql_text import sql_identifier, sql_literal
@@ -35,17 +36,6 @@ CONSTANTS: dict[str, dict[str, str]] = {
 }
 """What every row of a table with such a name is."""
 _PAID = ("paid_at", "paid_on", "paid_date", "payment_date", "date_paid", "settled_at")
-_PAID_STATUSES = ("paid", "settled", "succeeded", "success", "completed", "complete")
-_SNAPSHOT_DATES = (
-    "snapshot_date",
-    "as_of",
-    "as_of_date",
-    "month",
-    "period",
-    "snapshot_month",
-    "month_start",
-    "month_end",
-)
 _UNITS = {
     "cents": r"(^|_)cents$",
     "monthly": r"^(mrr|monthly)(_|$)|_per_month$",
@@ -194,20 +184,6 @@ def users_of(name: str, columns: Mapping[str, str]) -> tuple[str, str] | None:
     return (user, account) if user is not None and account is not None and user != account else None
 
 
-def snapshots_column(columns: Mapping[str, str]) -> str | None:
-    """Return the column with the date of a snapshot, if every row is the revenue of an account at one of several dates.
-
-    Parameters
-    ----------
-    columns : the columns with their types.
-    """
-    given = {plain_name(own): own for own in columns}
-    guess = guess_columns("subscriptions", "", columns)
-    if not {"account_id", "arr"} <= set(guess.matched):
-        return None
-    return next((given[name] for name in _SNAPSHOT_DATES if name in given), None)
-
-
 def likely_tables(columns: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
     """Return the tables of the contract that a table without a usual name might be, each with what it lacks.
 
@@ -236,7 +212,7 @@ def _paid(columns: Mapping[str, str], matched: dict[str, str]) -> tuple[str, lis
             [f"Invoices with {paid} are paid on that day; others are left out"],
         )
     if "status" in given:
-        listed = ", ".join(map(sql_literal, _PAID_STATUSES))
+        listed = ", ".join(map(sql_literal, SPELLINGS["invoice_paid"]))
         return (
             f"lower(trim(CAST({sql_identifier(given['status'])} AS VARCHAR))) IN ({listed})",
             ["No column says when an invoice was paid: those with a paid status count as paid on their own date"],

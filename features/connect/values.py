@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from features.connect.table_guesses import TableGuess
+from features.connect.value_spellings import NEVER_BEGAN, OVER, SPELLINGS
 from features.contract.schema import TABLES
 from features.sources.mapping.file_schema import OTHERS
 from features.utils.formatting import count_of
@@ -18,52 +19,6 @@ if TYPE_CHECKING:
 
 MAX_VALUES = 20
 """Columns with more different values are not those of a list."""
-_OVER = (
-    "canceled",
-    "cancelled",
-    "churned",
-    "closed",
-    "deactivated",
-    "ended",
-    "expired",
-    "finished",
-    "inactive",
-    "lapsed",
-    "lost",
-    "non_renewed",
-    "not_renewed",
-    "stopped",
-    "terminated",
-)
-"""Statuses of contracts that have ended."""
-_NEVER_BEGAN = (
-    "abandoned",
-    "declined",
-    "draft",
-    "failed",
-    "incomplete",
-    "incomplete_expired",
-    "rejected",
-    "void",
-    "voided",
-)
-"""Statuses of contracts that never began."""
-_SPELLINGS: dict[str, tuple[str, ...]] = {
-    "urgent": ("urgent", "critical", "blocker", "p1", "p0", "sev1", "1"),
-    "high": ("high", "major", "p2", "sev2", "2"),
-    "normal": ("normal", "medium", "moderate", "p3", "sev3", "3"),
-    "low": ("low", "minor", "trivial", "p4", "sev4", "4"),
-    "cancelled": ("cancelled", "canceled", "churned", "terminated", "customer_request"),
-    "nonpayment": ("nonpayment", "non-payment", "unpaid", "payment_failed", "payment failure"),
-    "renewed": ("renewed", "renewal"),
-    "upgraded": ("upgraded", "upgrade"),
-    "downgraded": ("downgraded", "downgrade"),
-    "active": ("active", "live", "current", "signed"),
-    "trial": ("trial", "trialing", "trialling", "in_trial"),
-    "paused": ("paused", "on_hold", "suspended"),
-    "past_due": ("past_due", "past due", "overdue"),
-}
-"""How values of the contract are often written."""
 _EPOCHS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
 """The least number of each unit since 1970 for instants after 1973."""
 _FORMATS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M")
@@ -81,7 +36,7 @@ def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[
         if not column.values or given is None:
             continue
         text = _lower_text(given)
-        usual = {*column.values, *(each for value in column.values for each in _SPELLINGS.get(value, ()))}
+        usual = {*column.values, *(each for value in column.values for each in SPELLINGS.get(value, ()))}
         listed = ", ".join(sorted({sql_literal(_folded(each)) for each in usual}))
         known = f"regexp_replace({text}, '[ -]+', '_', 'g') IN ({listed})"
         # What is not a short code is counted, and never read.
@@ -111,15 +66,15 @@ def left_out_condition(connection: Backend, relation: str, guess: TableGuess) ->
     text = f"coalesce({_lower_text(status)}, '')"
     folded = f"regexp_replace({text}, '[ -]+', '_', 'g')"
     without_end = f"coalesce(trim(CAST({sql_identifier(ended)} AS VARCHAR)), '') = ''" if ended else "true"
-    some = ", ".join(map(sql_literal, (*_OVER, *_NEVER_BEGAN)))
+    some = ", ".join(map(sql_literal, (*OVER, *NEVER_BEGAN)))
     found = [
         value
         for (value,) in connection.con.execute(
             f"SELECT DISTINCT {text} FROM {relation} WHERE {folded} IN ({some}) ORDER BY 1"
         ).fetchall()
     ]
-    over = [value for value in found if _folded(value) in _OVER]
-    never = [value for value in found if _folded(value) in _NEVER_BEGAN]
+    over = [value for value in found if _folded(value) in OVER]
+    never = [value for value in found if _folded(value) in NEVER_BEGAN]
     parts = [f"{text} IN ({', '.join(map(sql_literal, never))})"] if never else []
     if over:
         among = f"{text} IN ({', '.join(map(sql_literal, over))})"
@@ -154,7 +109,7 @@ def value_gaps(
         clear = [value for value, meaning in meanings.items() if meaning]
         if name == "status":
             # What the end of the contract says needs no status.
-            clear += [value for value in meanings if _folded(value) in _OVER]
+            clear += [value for value in meanings if _folded(value) in OVER]
         listed = f" AND {text} NOT IN ({', '.join(map(sql_literal, clear))})" if clear else ""
         row = connection.con.execute(
             f"SELECT count(*), count(DISTINCT {text}) FROM {relation} WHERE {text} <> ''{listed}"
@@ -206,7 +161,7 @@ def _meaning(value: str, allowed: tuple[str, ...]) -> str:
     if value in allowed:
         return value
     spelled = _folded(value)
-    return next((a for a in allowed if spelled == _folded(a) or spelled in map(_folded, _SPELLINGS.get(a, ()))), "")
+    return next((a for a in allowed if spelled == _folded(a) or spelled in map(_folded, SPELLINGS.get(a, ()))), "")
 
 
 def guess_time(

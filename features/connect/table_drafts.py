@@ -1,0 +1,154 @@
+"""Draft the tables of sources whose tool no pack knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from features.connect.draft import TableDraft
+from features.connect.inspection import Inspected
+from features.connect.snapshot_tables import SnapshotTable, find_snapshots, snapshots_column
+from features.connect.table_contents import draft_notes, with_account_ids, with_decimal_commas
+from features.connect.table_guesses import TableGuess, guess_table, orders_of, subscriptions_of, users_of
+from features.connect.values import guess_time, guess_values, left_out_condition, time_notes, unclear_notes, value_gaps
+from features.packs.queries import pack_queries
+from features.sources.base import confine
+from features.sources.mapping.pack_parts import relations_of
+from features.utils.formatting import count_of
+from features.utils.sql_text import sql_identifier
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+CONTRACTS = ("subscriptions", "orders")
+"""Tables of the contract of which one is needed."""
+Guesses = Sequence[tuple[Inspected, TableGuess]]
+
+
+@dataclass(frozen=True)
+class DraftedTables:
+    """The drafted tables of sources without a pack.
+
+    Parameters
+    ----------
+    sources : all sources; one with snapshots of accounts now has their pack.
+    tables : the tables that look like those of the contract.
+    users : the SELECT of users and their accounts; empty for none.
+    options : options of the pack of snapshots, by source.
+    pack_units : units of the amounts of the snapshots.
+    """
+
+    sources: list[Inspected]
+    tables: list[TableDraft]
+    users: str
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    pack_units: tuple[str, ...] = ()
+
+
+def draft_tables(found: Sequence[Inspected], engine: Backend) -> DraftedTables:
+    """Draft the tables of the sources that have no pack.
+
+    Contracts come from a table of contracts, or else from snapshots of accounts, or else from the columns of accounts.
+
+    Parameters
+    ----------
+    found : all sources.
+    engine : an engine that is not confined yet.
+    """
+    sources = [each for each in found if each.recognition is None]
+    guesses = {
+        source.name: [
+            guess for name in source.tables.names if (guess := guess_table(name, source.tables.columns(name)))
+        ]
+        for source in sources
+    }
+    users = {
+        source.name: {name: of for name in source.tables.names if (of := users_of(name, source.tables.columns(name)))}
+        for source in sources
+    }
+    dated = {source.name: _dated_tables(source) for source in sources}
+    for source in sources:
+        source.tables.load({*(g.name for g in guesses[source.name]), *users[source.name], *dated[source.name]})
+    # Rows are read only now, and a view in a database file may want to read other files.
+    confine(engine, [file for source in sources for file in source.tables.files])
+    snapshots: dict[str, SnapshotTable] = {}
+    complete: list[tuple[Inspected, TableGuess]] = []
+    for source in sources:
+        source.tables.publish()
+        place = f"memory.{sql_identifier(source.tables.name)}"
+        table = find_snapshots(engine, place, {name: source.tables.columns(name) for name in dated[source.name]})
+        if table is not None:
+            snapshots[source.name] = table
+        some = [guess for guess in guesses[source.name] if table is None or guess.name != table.name]
+        types = {guess.name: source.tables.columns(guess.name) for guess in some}
+        own = with_account_ids(engine, place, some, types, bool(users[source.name]))
+        complete += [(source, guess) for guess in own]
+    chosen = None
+    if not _has_contracts(found, complete):
+        chosen = next(iter(snapshots), None)
+        complete = _with_revenue(complete) if chosen is None else complete
+    drafts = [_table_draft(source, guess, engine) for source, guess in complete]
+    needs_users = any(d.guess.table == "usage" and "account_id" not in d.guess.matched for d in drafts)
+    queries = [
+        f"SELECT {sql_identifier(user)} AS user_id, {sql_identifier(account)} AS account_id "
+        f"FROM {source.name}.{sql_identifier(name)}"
+        for source in sources
+        for name, (user, account) in users[source.name].items()
+    ]
+    users_query = queries[0] if needs_users and queries else ""
+    if chosen is None:
+        return DraftedTables(list(found), drafts, users_query)
+    table = snapshots[chosen]
+    with_pack = [replace(each, recognition=table.recognition) if each.name == chosen else each for each in found]
+    return DraftedTables(with_pack, drafts, users_query, {chosen: table.options}, table.units)
+
+
+def _dated_tables(source: Inspected) -> list[str]:
+    """Return the tables that may have snapshots of accounts. Tables that look like those of a tool have none."""
+    if source.near is not None:
+        return []
+    return [name for name in source.tables.names if snapshots_column(source.tables.columns(name))]
+
+
+def _has_contracts(found: Sequence[Inspected], guesses: Guesses) -> bool:
+    """Return whether a pack or a table gives contracts or orders."""
+    packs = [(each.recognition.pack, each.tables) for each in found if each.recognition]
+    return any(guess.table in CONTRACTS and not guess.missing for _, guess in guesses) or any(
+        set(CONTRACTS) & set(pack_queries(pack, relations_of(tables)).tables) for pack, tables in packs
+    )
+
+
+def _with_revenue(guesses: Guesses) -> list[tuple[Inspected, TableGuess]]:
+    """Add contracts from tables of accounts that have them in their own columns, or else orders from invoices."""
+    for table, revenue_of in (("accounts", subscriptions_of), ("billing", orders_of)):
+        found = [
+            (source, own)
+            for source, guess in guesses
+            if source.near is None
+            and guess.table == table
+            and (own := revenue_of(guess, source.tables.columns(guess.name))) is not None
+        ]
+        if found:
+            return [*guesses, *found]
+    return list(guesses)
+
+
+def _table_draft(source: Inspected, guess: TableGuess, engine: Backend) -> TableDraft:
+    if guess.missing:
+        return TableDraft(source.name, guess)
+    relation = f"memory.{sql_identifier(source.tables.name)}.{sql_identifier(guess.name)}"
+    types = source.tables.columns(guess.name)
+    guess = with_decimal_commas(engine, relation, guess, types)
+    values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
+    where, left_out = left_out_condition(engine, relation, guess)
+    gaps = value_gaps(engine, relation, guess, values, where)
+    if left_out:
+        gaps.append(
+            f"{guess.table}.status: {count_of(left_out, 'row')} left out by `where`, because the status says "
+            "that the contract never began, or has ended on a day that is not there: ended_at should have it"
+        )
+    read_as, mixed = time_notes(engine, relation, guess, time)
+    where = " AND ".join(filter(None, (where, guess.where)))
+    notes = [*draft_notes(engine, relation, guess, where), *read_as, *unclear_notes(values)]
+    return TableDraft(source.name, guess, values, time, where, [*gaps, *mixed], list(dict.fromkeys(notes)))
