@@ -56,6 +56,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "employees": ("employees", "employee_count", "number_of_employees", "numberofemployees", "headcount"),
     "csm": ("csm", "csm_name", "account_manager", "customer_success_manager", "owner", "owner_name"),
     "parent_id": ("parent_id", "parent_account_id", "parentid", "parent"),
+    "acquisition_cost": ("acquisition_cost", "customer_acquisition_cost", "cac"),
     "started_at": (
         "started_at", "started_on", "start_date", "start", "starts_at", "starts_on", "term_start", "begin_date",
         "begin", "begins_at", "valid_from", "effective_date", "activated_at",

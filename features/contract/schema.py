@@ -119,6 +119,7 @@ _TABLES = (
             Column("employees", "int", minimum=0),
             Column("csm", "string"),
             Column("parent_id", "string"),
+            Column("acquisition_cost", "float", minimum=0),
         ),
         at="created_at",
         event=False,

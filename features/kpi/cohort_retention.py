@@ -22,8 +22,8 @@ from features.aggregation.passes import known_before_us
 from features.definitions.aggregations import FIXED_POINT
 from features.revenue.arr import ACTIVE_DAYS, GRACE_DAYS, set_span
 from features.revenue.arr_movements import DAY, NEVER, SPAN, stretches
-from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import OpenSignals
+from features.signals.tolerances import TOLERATED_SHARE
 from features.sources.engine import collect, contract_table
 from features.sources.sql_functions import epoch_us
 from features.utils.arrays import Bools, Floats

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from features.kpi.arr_bridge import AMOUNTS, bridge_parts
+from features.kpi.contributions import kpi_part
 from features.kpi.survey_answers import answers
 from features.revenue.arr import ACTIVE_DAYS, DUE_DAYS, GRACE_DAYS, facts, movements
 from features.signals.signals import OpenSignals
@@ -19,58 +20,6 @@ FEATURES = (
     "outcomes.days_without_first_value", "outcomes.nps_last", "outcomes.nps_age_days",
 )  # fmt: skip
 """The snapshot features used by KPIs at an instant."""
-
-COLUMNS = ("measure", "account_id", "numerator", "denominator", "net", "arr", "overwritten")
-"""Columns of every frame of contributions.
-
-``arr`` determines the account's segment: the ARR at the period's start (at its end for accounts that came later), or at
-the instant. NaN in numerator or denominator means unknown, and the account is excluded. ``net`` is the denominator, but
-below zero if an account returned more than it ordered: if the sum is not above zero, the value is undefined.
-``overwritten`` means that the account's terms are unknown because the source has overwritten them (see
-`features.signals.contract_terms`); known terms would then reveal who left.
-"""
-
-_AMOUNTS = ["arr_start", "arr_end", "churned", "contracted", "expanded", "in_grace", "new", "returned", "renewed_late"]
-
-
-def kpi_part(
-    measure: str,
-    accounts: Any,
-    numerator: Any,
-    denominator: Any,
-    arr: Any,
-    net: Any | None = None,
-    overwritten: Any = False,
-) -> pd.DataFrame:
-    """Return the contributions to one KPI, one row per account; if one of the two is unknown, both are.
-
-    Parameters
-    ----------
-    measure : the code of the KPI.
-    accounts : the account ids, shape (n,).
-    numerator, denominator : the contributions of each account, NaN if unknown.
-    arr : the ARR of each account, which determines its segment.
-    net : the denominator minus returns; by default the denominator.
-    overwritten : whether the source has overwritten the account's terms.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of `COLUMNS`.
-    """
-    above, below = np.asarray(numerator, dtype=np.float64), np.broadcast_to(denominator, np.shape(numerator))
-    unknown = np.isnan(above) | np.isnan(below)
-    return pd.DataFrame(
-        {
-            "measure": measure,
-            "account_id": np.asarray(accounts, dtype=object),
-            "numerator": np.where(unknown, np.nan, above),
-            "denominator": np.where(unknown, np.nan, below),
-            "net": np.where(unknown, np.nan, below if net is None else np.asarray(net, dtype=np.float64)),
-            "arr": np.asarray(arr, dtype=np.float64),
-            "overwritten": np.broadcast_to(np.asarray(overwritten, dtype=np.bool_), np.shape(numerator)),
-        }
-    )
 
 
 def product_parts(signals: OpenSignals, period: Period, product: str, active_days: int = ACTIVE_DAYS) -> pd.DataFrame:
@@ -86,7 +35,7 @@ def product_parts(signals: OpenSignals, period: Period, product: str, active_day
     Returns
     -------
     pandas.DataFrame
-        The columns of `COLUMNS`.
+        The columns of `features.kpi.contributions.COLUMNS`.
     """
     at = period.end
     moved = movements(signals, period.start, at, known_at=at, active_days=active_days, product=product)
@@ -98,9 +47,9 @@ def product_parts(signals: OpenSignals, period: Period, product: str, active_day
 def period_parts(
     signals: OpenSignals, period: Period, known_at: datetime, active_days: int = ACTIVE_DAYS
 ) -> pd.DataFrame:
-    """Return the contributions to the KPIs of a period, as known before ``known_at``, with the columns `COLUMNS`.
+    """Return the contributions to the KPIs of a period, as known before ``known_at``, and to its bridge of ARR.
 
-    These are revenue and logo KPIs, survey answers, business reviews and interventions. An account whose last
+    The KPIs are revenue and logo KPIs, survey answers, business reviews and interventions. An account whose last
     subscription ended in the period, and whose grace is not over at ``known_at``, is excluded from KPIs that depend on
     churn.
 
@@ -114,9 +63,10 @@ def period_parts(
     Returns
     -------
     pandas.DataFrame
+        The columns of `features.kpi.contributions.COLUMNS`.
     """
     moved = movements(signals, period.start, period.end, known_at=known_at, active_days=active_days)
-    parts = _movement_parts(moved)
+    parts = [*_movement_parts(moved), *bridge_parts(moved, _segment_arr(moved))]
     responses = moved.assign(by=_segment_arr(moved))[["account_id", "by", "overwritten"]].merge(
         answers(signals, period, known_at), on="account_id"
     )
@@ -145,7 +95,7 @@ def _segment_arr(moved: pd.DataFrame) -> pd.Series[float]:
 
 def _movement_parts(moved: pd.DataFrame) -> list[pd.DataFrame]:
     """Return the contributions to KPIs of movements, and mark accounts whose terms were overwritten in ``moved``."""
-    moved["overwritten"] = moved[_AMOUNTS].isna().any(axis=1)
+    moved["overwritten"] = moved[list(AMOUNTS)].isna().any(axis=1)
     active = moved[moved["active_start"]]
     accounts, start, sure, gone = active["account_id"], active["arr_start"], ~active["pending"], active["overwritten"]
     lost = active["kind"].notna()
@@ -191,14 +141,14 @@ def churn_parts(
     Returns
     -------
     pandas.DataFrame
-        The columns of `COLUMNS`.
+        The columns of `features.kpi.contributions.COLUMNS`.
     """
     grace = timedelta(days=GRACE_DAYS if span == "month" and signals.contractual else 0)
     period = period_ending(end - grace, span)
     moved = movements(signals, period.start, period.end, known_at=known_at, active_days=active_days, product=product)
     active = moved[moved["active_start"]]
     accounts, start, sure = active["account_id"], active["arr_start"], ~active["pending"]
-    gone = active[_AMOUNTS].isna().any(axis=1)
+    gone = active[list(AMOUNTS)].isna().any(axis=1)
     lost = active["kind"].notna().astype(float).where(sure)
     churned = active["churned"].where(sure)
     parts = [

@@ -50,7 +50,7 @@ ACTIVE_DAYS = 90
 DUE_DAYS = 90
 """A renewal is due, or due next quarter, if it is less than so many days away: the default horizon."""
 
-PEOPLE = ("name", "csm", "industry", "region", "employees", "parent_id")
+PEOPLE = ("name", "csm", "industry", "region", "employees", "parent_id", "acquisition_cost")
 INSTANTS = ("created_at", "since", "renewal_at", "notice_at")
 FACTS = (
     "account_id",
@@ -67,6 +67,7 @@ FACTS = (
 MOVEMENTS = (
     "account_id", "active_start", "active_end", "arr_start", "arr_end", "churned", "contracted", "expanded",
     "in_grace", "new", "returned", "renewed_late", "net_start", "left_at", "kind", "reason", "pending", "growth",
+    "arrival",
 )  # fmt: skip
 
 
@@ -87,8 +88,8 @@ def facts(
     -------
     One row per active account, sorted by account_id, with a new index:
 
-    - ``account_id``; ``name``, ``csm``, ``industry``, ``region``, ``parent_id`` (text), ``employees`` (float64): from
-      the source, without a date; None or NaN if missing;
+    - ``account_id``; ``name``, ``csm``, ``industry``, ``region``, ``parent_id`` (text), ``employees`` and
+      ``acquisition_cost`` (float64): from the source, without a date; None or NaN if missing;
     - ``created_at``: customer since, from the source; ``since``: the start of the first known contract, or the first
       order of positive amount (both datetime64[us, UTC]);
     - ``arr`` float64, currency a year: the sum over the active subscriptions; NaN if the terms of one of them are
@@ -108,7 +109,7 @@ def facts(
     frame = rows.to_pandas().sort_values("account_id", kind="stable", ignore_index=True)
     for name in INSTANTS:
         frame[name] = pd.to_datetime(frame[name].astype("Int64"), unit="us", utc=True).dt.as_unit("us")
-    for name in ("employees", "arr", "seats", "subscriptions"):
+    for name in ("employees", "acquisition_cost", "arr", "seats", "subscriptions"):
         frame[name] = frame[name].astype(np.float64)
     for name in ("name", "csm", "industry", "region", "plan", "parent_id"):
         texts = frame[name].astype(object)
@@ -164,7 +165,9 @@ def movements(
     ``kind``: voluntary or involuntary (nonpayment) if it is lost; ``reason``: the recorded ``end_reason``,
     nonpayment first if several subscriptions ended together, None if there is none; ``pending`` bool;
     ``growth``: for an account that expanded, cross_sell (more subscriptions), else tier (other plans), else seats, else
-    price.
+    price;
+    ``arrival``: for an account that counts in ``new``, ``returned`` or ``renewed_late``, which of them, also if its
+    ARR is zero.
 
     Without contracts, an account is lost if it is active at the start and not at the end. This is always certain and
     voluntary, ``left_at`` is the instant from which it counts as lost, and there is no reason or growth.
@@ -196,8 +199,8 @@ def movements(
 def people(signals: OpenSignals) -> pd.DataFrame:
     """Return the attributes of every account, active or not, sorted by account_id.
 
-    The columns are ``account_id``, ``name``, ``csm``, ``industry``, ``region`` and ``parent_id`` (None if missing).
-    They have no date.
+    The columns are ``account_id``, ``name``, ``csm``, ``industry``, ``region``, ``parent_id`` and the number
+    ``acquisition_cost`` (None if missing). They have no date.
     """
     rows = collect(signals.connection, _people).to_pandas().sort_values("account_id", ignore_index=True)
     texts = rows.astype(object)

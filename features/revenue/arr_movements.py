@@ -126,6 +126,7 @@ def contract_movements(moves: pd.DataFrame, start: int, end: int, known: int, gr
         "kind": _where(lost, np.where(unpaid, "involuntary", "voluntary")),
         "reason": _where(left, np.where(unpaid, "nonpayment", moves["reason"].astype(object))),
         "growth": _where((amounts["expanded"] > 0) & ~gap, _growth(moves)),
+        "arrival": _where(came, np.select([new, late], ["new", "renewed_late"], "returned")),
     }
     return _columns(moves, on_start, on_end, amounts, texts, pd.array(stretch_end, "Int64"), left, pending)
 
@@ -176,7 +177,8 @@ def order_movements(moves: pd.DataFrame, start: int, active: int) -> pd.DataFram
         "net_start": net,
     }
     none = np.full(len(moves), None, dtype=object)
-    texts = {"kind": _where(lost, "voluntary"), "reason": none, "growth": none}
+    arrival = _where(came, np.where(new, "new", "returned"))
+    texts = {"kind": _where(lost, "voluntary"), "reason": none, "growth": none, "arrival": arrival}
     # An order makes an account active for this time, starting after its own instant.
     left_at = pd.array(moves["last"].to_numpy(dtype=np.int64) + active, "Int64")
     return _columns(moves, on_start, on_end, amounts, texts, left_at, lost, np.zeros(len(moves), dtype=bool))

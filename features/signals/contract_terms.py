@@ -15,10 +15,6 @@ from features.sources.engine import CUTOFF
 TERMS = ("arr", "seats", "plan", "usage_limit", "renewal_at", "status")
 """Columns of a subscription that apply to one term."""
 
-TOLERATED_SHARE = 0.01
-"""Tolerated share of accounts with unknown terms. Above it, accounts with known terms are mostly those that left, so
-nothing based on terms can be learned from them."""
-
 
 def split_by_term(rows: ibis.Table) -> ibis.Table:
     """Split rows whose current term began after the subscription.

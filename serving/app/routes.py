@@ -7,6 +7,7 @@ from serving.pages import (
     account_reports,
     api_reference,
     cohorts,
+    leadership,
     model_card,
     portfolio,
     sign_in,
@@ -35,18 +36,19 @@ from serving.routers import (
     saved_views,
     worklist,
 )
+from serving.routers import leadership as leadership_router
 
 # The most used routes come first, since they are tried in order. Each route declares its required scope. The routes are
 # used directly, since including their routers would make FastAPI build each of them a second time.
 ROUTES = [
     route
     for part in (
-        *(predictions, accounts, published_predictions, renewals, worklist, alerts, holdout),
+        *(predictions, accounts, leadership_router, published_predictions, renewals, worklist, alerts, holdout),
         *(probes, mlflow_invocations, jobs, reviews),
         *(interventions, saved_views),
         *(static_files, sign_in, api_reference),
         *(portfolio, cohorts, account_reports, account, model_card, renewals_page, worklist_page, review),
-        *(alerts_page, interventions_page, trends, saved_views_page),
+        *(alerts_page, interventions_page, trends, leadership, saved_views_page),
     )
     for route in part.router.routes
 ]
@@ -61,6 +63,8 @@ PAGES = (
     review,
     alerts_page,
     interventions_page,
+    trends,
+    leadership,
 )
 """The pages with exports, in the order of their routes."""
 ROUTES += [route for page in PAGES for route in export_routes(page.router.routes)]

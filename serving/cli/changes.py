@@ -11,11 +11,13 @@ from features.errors import BadRequest
 from features.utils.cli import AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
 from features.utils.progress import subprogress
 from serving.cli.context import open_home_signals, selected_champion
+from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_from_signals
 
 app = typer.Typer()
 
 
 @app.command()
+@filter_options
 def changes(
     signals: SignalsArgument,
     as_of: AsOf = None,
@@ -29,11 +31,13 @@ def changes(
     limit: Annotated[int, typer.Option(min=0, help="Maximum number of accounts to list.")] = 20,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """Compare two dates: what changed the ARR at risk, which accounts changed it most, and what drove them.
 
     Both dates are scored with the champion, each with what was known then, so that a change comes from the accounts and
-    not from a new model. The parts add up to the change. With --account, churn, expansion and health of one account."""
+    not from a new model. The parts add up to the change. The filter is that of the later date. With --account, churn,
+    expansion and health of one account."""
     from features.sources.cutoff import cutoff_of
     from features.utils.dates import parse_cutoff
     from models.home import current_home
@@ -58,9 +62,12 @@ def changes(
     if before is None or now is None:
         raise BadRequest("no account is active at one of the dates", "two dates with accounts", "choose other dates")
     if account is not None:
+        if only:
+            raise BadRequest("--account with a filter", "one of them", "leave out --account or the filter")
         names = {**before.known_names, **now.known_names}
         payload = account_changes(before, now, find_account(account, names, now.places))
         write_result(as_json, lambda: payload, lambda console: print_account_changes(payload, console))
         return
-    whole = portfolio_changes(before, now, limit)
+    selection = select_from_signals(only, opened, instant, now, champion)
+    whole = portfolio_changes(before, now, limit, selection.includes, selection.account_filter.applied)
     write_result(as_json, lambda: whole, lambda console: print_portfolio_changes(whole, console))

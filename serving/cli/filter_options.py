@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from features.signals.signals import OpenSignals
     from models.artifacts.champion import Champion
     from models.predictions.assessment import Assessment
+    from serving.portfolio.kpi_filter import KpiFilter
     from serving.snapshots.account_attributes import AccountAttributes, AccountSelection
     from serving.snapshots.scored_snapshot import ScoredSnapshot
 
@@ -102,6 +103,28 @@ def select_published(chosen: Chosen, scored: ScoredSnapshot) -> AccountSelection
     from serving.snapshots.account_attributes import select_accounts
 
     return select_accounts(scored, parse_filter(chosen), strict=True)
+
+
+def select_for_kpis(
+    chosen: Chosen, signals: OpenSignals, as_of: datetime, assessment: Assessment, champion: Champion
+) -> tuple[AccountSelection, KpiFilter | None]:
+    """Return the accounts that the options select, and the filter of contributions to KPIs; None without options.
+
+    Parameters
+    ----------
+    chosen, signals, as_of, assessment, champion : as in `select_from_signals`.
+
+    Raises
+    ------
+    BadRequest : as in `select_from_signals`.
+    """
+    from serving.portfolio.kpi_filter import KpiFilter
+    from serving.snapshots.account_attributes import AccountSelection
+
+    if not chosen:
+        return AccountSelection.everyone(assessment), None
+    attributes, account_filter = attributes_from_signals(signals, as_of, assessment, champion), parse_filter(chosen)
+    return attributes.require(account_filter), KpiFilter.of(attributes, account_filter)
 
 
 def attributes_from_signals(

@@ -20,7 +20,14 @@ from features.utils.cli import (
 )
 from features.utils.progress import subprogress
 from serving.cli.context import assess_signals, open_home_signals, selected_champion
-from serving.cli.filter_options import NO_OPTIONS, Chosen, attributes_from_signals, filter_options, parse_filter
+from serving.cli.filter_options import (
+    NO_OPTIONS,
+    Chosen,
+    attributes_from_signals,
+    filter_options,
+    parse_filter,
+    select_for_kpis,
+)
 
 app = typer.Typer()
 
@@ -153,3 +160,70 @@ def cohorts(
     count = 0 if retention is None else len(retention["cohorts"])
     file = json_file_writer(payload, f"{count} cohorts as of {to_iso(instant)}")
     write_result(as_json, lambda: payload, lambda console: print_cohorts(payload, console), out, file)
+
+
+@app.command()
+@filter_options
+def leadership(
+    signals: SignalsArgument,
+    as_of: AsOf = None,
+    by: Annotated[str, typer.Option(metavar="NAME", help="The groups: by segment, csm, region or parent.")] = "segment",
+    margin: Annotated[
+        float, typer.Option(help="Gross margin as a share of ARR, for lifetime value and payback.")
+    ] = 1.0,
+    years: Annotated[float, typer.Option(help="Maximum number of years that count toward the lifetime value.")] = 5.0,
+    rubric: RubricName = None,
+    out: JsonFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
+) -> None:
+    """Show the bridge of ARR and retention over the trailing twelve months, the renewal forecast, and unit economics.
+
+    The bridge goes from the ARR at the start over new, expanded, contracted and churned ARR to that at the end. It adds
+    up in total, by group and by the year in which accounts began. CSMs are compared with the accounts per CSM of each
+    segment. Lifetime value is set against the cost of acquisition where `accounts` has `acquisition_cost`. The
+    definitions are in docs/reference/generated/kpis.md."""
+    from typing import get_args
+
+    from features.sources.cutoff import cutoff_of
+    from features.utils.periods import forecast_period
+    from models.home import current_home
+    from serving.cli.tables.leadership import print_leadership
+    from serving.leadership.report import leadership_report
+    from serving.leadership.report_from_signals import inputs_from_signals
+    from serving.leadership.schemas import Division
+    from serving.portfolio.lifetime_value import check_parameters
+    from serving.renewals.forecast import forecast_renewals
+    from serving.renewals.inputs import inputs_from_signals as renewal_inputs
+    from serving.scoring.score_portfolio import champion_horizon
+
+    check_parameters(margin, years)
+    division: Division | None = next((name for name in get_args(Division) if name == by), None)
+    if division is None:
+        raise BadRequest(f"there is no breakdown by {by}", ", ".join(get_args(Division)), "correct --by")
+    instant, champion, home = cutoff_of(signals, as_of), selected_champion(rubric), current_home()
+    with progress_bar("reading") as tell:
+        opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.5))
+        selection, kept = select_for_kpis(only, opened, instant, found, champion)
+        forecast, unknown = None, None
+        try:
+            forecast = forecast_renewals(
+                found, forecast_period(instant), renewal_inputs(opened, instant, home), selection
+            )
+        except BadRequest as error:
+            unknown = error.found
+        inputs = inputs_from_signals(
+            opened,
+            instant,
+            found.frame,
+            found.champion.rubric,
+            champion_horizon(champion),
+            forecast,
+            unknown,
+            subprogress(tell, 0.6, 1.0),
+            home.rollups,
+        )
+        payload = leadership_report(inputs, found, selection, kept, division, margin, years)
+    file = json_file_writer(payload, f"the leadership report as of {payload['as_of']}")
+    write_result(as_json, lambda: payload, lambda console: print_leadership(payload, console), out, file)

@@ -11,11 +11,13 @@ from features.utils.cli import AsOf, Engine, RubricName, SignalsArgument, progre
 from features.utils.progress import subprogress
 from serving.cli.account_reports import account_facts
 from serving.cli.context import assess_signals, open_store, selected_champion
+from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_for_kpis
 
 app = typer.Typer()
 
 
 @app.command()
+@filter_options
 def report(
     signals: SignalsArgument,
     pptx: Annotated[Path, typer.Option("--pptx", metavar="FILE", help="Write the presentation to a .pptx file.")],
@@ -44,12 +46,13 @@ def report(
     ] = False,
     rubric: RubricName = None,
     engine: Engine = "duckdb",
+    only: Chosen = NO_OPTIONS,
 ) -> None:
     """Write a presentation: the portfolio for leadership, or one account's business review.
 
-    The portfolio has KPIs, retention, changes of ARR, health, top risks, the renewal forecast, expansion and segments.
-    A review has no internal sections, unless --internal is given. Charts and tables can be edited, and speaker notes
-    name the sources."""
+    The portfolio has KPIs, retention, the bridge of ARR, health, top risks, the renewal forecast, expansion, segments,
+    capacity of CSMs and unit economics, of all accounts or of those of a filter. A review has no internal sections,
+    unless --internal is given. Charts and tables can be edited, and speaker notes name the sources."""
     from features.errors import BadRequest
 
     if pptx.suffix != ".pptx":
@@ -57,14 +60,16 @@ def report(
     if account is None and (quarter is not None or internal):
         option = "--quarter" if quarter is not None else "--internal"
         raise BadRequest(f"{option} without an account", "--account ACCOUNT", f"add --account, or leave out {option}")
+    if account is not None and only:
+        raise BadRequest("--account with a filter", "one of them", "leave out --account or the filter")
     if account is None:
-        slides = _write_portfolio(signals, as_of, rubric, engine, pptx)
+        slides = _write_portfolio(signals, as_of, rubric, engine, pptx, only)
     else:
         slides = _write_review(signals, as_of, account, quarter, internal, rubric, engine, pptx)
     typer.echo(f"{slides} slides in {pptx}")
 
 
-def _write_portfolio(signals: str, as_of: str | None, rubric: str | None, engine: str, out: Path) -> int:
+def _write_portfolio(signals: str, as_of: str | None, rubric: str | None, engine: str, out: Path, only: Chosen) -> int:
     from features.sources.cutoff import cutoff_of
     from models.home import current_home
     from models.rules.intervention_table import interventions_from_signals
@@ -79,7 +84,8 @@ def _write_portfolio(signals: str, as_of: str | None, rubric: str | None, engine
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.5))
         recorded = read_recorded_until_next(store, SnapshotFiles(home), frozenset(found.account_ids), instant)
         work = recorded.standing(interventions_from_signals(opened, instant), instant)
-        figures = leadership_figures(opened, found, home, champion, work, subprogress(tell, 0.5, 1.0))
+        selection, kept = select_for_kpis(only, opened, instant, found, champion)
+        figures = leadership_figures(opened, found, home, champion, work, subprogress(tell, 0.5, 1.0), selection, kept)
     return leadership_deck(figures).save(out)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from features.utils.formatting import date_form
+from features.utils.formatting import MINUS, date_form, short_money
 from features.utils.vega_svg import chart_config, draw_svg
 
 CHART_CONFIG = chart_config("var(--ink)", "var(--soft)", "var(--line)", font_size=12)
@@ -81,6 +81,61 @@ def weekly_health_chart(weeks: Sequence[Mapping[str, Any]]) -> Markup:
     return draw_svg(
         {"vconcat": [mean, bars], "spacing": 12, "resolve": {"scale": {"x": "shared"}}},
         "Mean health and accounts by health band, by week",
+        CHART_CONFIG,
+    )
+
+
+def arr_bridge_chart(steps: Sequence[Mapping[str, Any]]) -> Markup:
+    """Draw the bridge of ARR: the ARR at both ends, and between them what was added and subtracted.
+
+    Parameters
+    ----------
+    steps : step, words, sign and arr of each, from the start to the end. Steps of zero between them are left out.
+    """
+    rows: list[dict[str, Any]] = []
+    level = 0.0
+    for place, each in enumerate(steps):
+        ends = place in (0, len(steps) - 1)
+        if not ends and not each["arr"]:
+            continue
+        bottom = 0.0 if ends else level
+        level = each["arr"] if ends else level + each["sign"] * each["arr"]
+        minus = "" if ends or each["sign"] > 0 else MINUS
+        rows.append(
+            {
+                "step": each["words"],
+                "from": bottom,
+                "to": level,
+                "top": max(bottom, level),
+                "tone": "end" if ends else "up" if each["sign"] > 0 else "down",
+                "text": f"{minus}{short_money(each['arr'])}",
+            }
+        )
+    x_axis = {
+        "field": "step",
+        "type": "nominal",
+        "sort": None,
+        "scale": {"paddingInner": 0.25},
+        "axis": {"title": None, "labelAngle": 0, "grid": False, "labelLimit": 90},
+    }
+    y_axis = {"type": "quantitative", "axis": {"title": "ARR", "format": "~s", "tickCount": 5}}
+    color = {
+        "field": "tone",
+        "type": "nominal",
+        "legend": None,
+        "scale": {"domain": ["end", "up", "down"], "range": ["var(--accent)", "var(--good)", "var(--bad)"]},
+    }
+    bars = {
+        "mark": {"type": "bar"},
+        "encoding": {"x": x_axis, "y": {**y_axis, "field": "from"}, "y2": {"field": "to"}, "color": color},
+    }
+    labels = {
+        "mark": {"type": "text", "baseline": "bottom", "dy": -3, "color": "var(--ink)"},
+        "encoding": {"x": x_axis, "y": {**y_axis, "field": "top"}, "text": {"field": "text"}},
+    }
+    return draw_svg(
+        {"width": 600, "height": 220, "data": {"values": rows}, "layer": [bars, labels]},
+        "ARR from the start to the end of the trailing twelve months",
         CHART_CONFIG,
     )
 

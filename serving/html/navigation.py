@@ -26,6 +26,7 @@ SECTIONS: tuple[NavigationEntry, ...] = (
     NavigationEntry("alerts", "/alerts", "Alerts"),
     NavigationEntry("interventions", "/interventions", "Interventions"),
     NavigationEntry("renewals", "/renewals", "Renewals"),
+    NavigationEntry("leadership", "/leadership", "Leadership"),
     NavigationEntry("trends", "/trends", "Trends"),
     NavigationEntry("cohorts", "/cohorts", "Cohorts"),
     NavigationEntry("reviews", "/reviews", "Reviews"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
@@ -12,10 +12,10 @@ from models.rules.alerts import ALERT_CODES, AlertCode
 from serving.html.exports import page_limit
 from serving.html.links import with_query
 from serving.http.authentication import require_scope
-from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.http.dependencies import StoreDep
 from serving.pages.exports.work import alerts_exports
-from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
-from serving.pages.snapshot_context import account_people, snapshot_dates
+from serving.pages.page_view import PageView, page_view
+from serving.pages.snapshot_context import account_people
 from serving.pages.work_forms import (
     RESULTS,
     assignee_names,
@@ -25,7 +25,6 @@ from serving.pages.work_forms import (
 )
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
-from serving.snapshots.account_attributes import select_accounts
 from serving.worklist.intervention_lists import interventions_under_way
 from serving.worklist.published_worklist import published_alerts
 
@@ -44,14 +43,10 @@ class AlertsPageQuery(SnapshotPageQuery, PageFilter):
 
 @router.get("/alerts")
 def get_alerts_page(
-    request: Request, live: LiveStateDep, store: StoreDep, asked: Annotated[AlertsPageQuery, Query()]
+    request: Request, store: StoreDep, view: Annotated[PageView[AlertsPageQuery], page_view(AlertsPageQuery)]
 ) -> Response:
     """Return the page of active alerts."""
-    state = live.current()
-    scored = state.scored(asked.as_of)
-    if (redirect := own_accounts(request, scored)) is not None:
-        return redirect
-    selection = select_accounts(scored, asked)
+    scored, asked, selection = view.scored, view.asked, view.selection
     suppressed = asked.show == "suppressed"
     found = published_alerts(
         scored, store, page_limit(request, SHOWN), selection, asked.code, asked.show == "new", suppressed
@@ -75,18 +70,18 @@ def get_alerts_page(
         found=found,
         running=running,
         asked=asked,
-        filters=filter_bar(request, scored, asked, selection, "/alerts", others),
+        filters=view.filters("/alerts", others),
         undated={name: value for name, value in params.items() if name != "as_of"},
         unchosen={"as_of": asked.when, **asked.chosen},
-        dates=snapshot_dates(state, scored),
-        query=carried_query(asked, asked.when),
+        dates=view.dates,
+        query=view.query,
         here=with_query("/alerts", params),
         suppressed_link=with_query("/alerts", {**params, "show": "suppressed"}),
         snoozes=snooze_choices(request, asked.as_of),
         results=RESULTS,
         me=suggested_assignee(request),
-        assignees=assignee_names(state),
+        assignees=assignee_names(view.state),
         codes=ALERT_CODES,
         json=with_query("/v1/alerts/active", {"as_of": asked.when, **asked.chosen, "code": asked.code, **flag}),
     )
-    return remember_view(request, page, asked)
+    return view.remember(page)

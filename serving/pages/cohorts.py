@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from models.peer_groups.segments import segment_names
 from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
-from serving.http.dependencies import LiveStateDep
 from serving.pages.exports.lists import cohorts_exports
-from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
-from serving.pages.snapshot_context import account_people, snapshot_dates
+from serving.pages.page_view import PageView, page_view
+from serving.pages.snapshot_context import account_people
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
 from serving.portfolio.cohorts import published_cohorts
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery
-from serving.snapshots.account_attributes import select_accounts
 
 #: The number of accounts on one page, and of quarters before the rest is collapsed.
 PAGE, QUARTERS = 12, 12
@@ -39,13 +37,11 @@ class CohortsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
 
 
 @router.get("/cohorts")
-def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[CohortsPageQuery, Query()]) -> Response:
+def get_cohorts_page(
+    request: Request, view: Annotated[PageView[CohortsPageQuery], page_view(CohortsPageQuery)]
+) -> Response:
     """Return the cohorts page."""
-    state = live.current()
-    scored = state.scored(asked.as_of)
-    if (redirect := own_accounts(request, scored)) is not None:
-        return redirect
-    selection = select_accounts(scored, asked)
+    scored, asked, selection = view.scored, view.asked, view.selection
     cohorts = published_cohorts(scored, selection=selection)
     people = account_people(scored)
     named = [
@@ -76,11 +72,11 @@ def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[Coho
         pages=pages,
         link=link,
         headings=headings(COLUMNS, asked.sort or "value", asked.way, link),
-        filters=filter_bar(request, scored, asked, selection, "/cohorts", others),
+        filters=view.filters("/cohorts", others),
         undated={name: value for name, value in params.items() if name != "as_of"},
         unsearched={name: value for name, value in params.items() if name not in asked.list_params},
-        dates=snapshot_dates(state, scored),
-        query=carried_query(asked, asked.when),
+        dates=view.dates,
+        query=view.query,
         json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when, **asked.chosen}),
     )
-    return remember_view(request, page, asked)
+    return view.remember(page)

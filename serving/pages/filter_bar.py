@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from fastapi import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from features.errors import RenewcastError
 from serving.common.browser_requests import view_cookie_name
@@ -213,8 +213,8 @@ def carried_query(asked: PageFilter, when: str | None) -> str:
     return with_query("", {"as_of": when, **asked.chosen})
 
 
-def own_accounts(request: Request, scored: ScoredSnapshot) -> Response | None:
-    """Return the redirect to the page with the person's own accounts; None if the page is shown as it was requested.
+def own_accounts_url(request: Request, scored: ScoredSnapshot) -> str | None:
+    """Return the URL of the page with the person's own accounts; None if the page is shown as it was requested.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def own_accounts(request: Request, scored: ScoredSnapshot) -> Response | None:
         return None
     if any(name in request.query_params for name in FILTER_FIELDS):
         return None
-    return RedirectResponse(with_query(request.url.path, {**request.query_params, "csm": owner}), 303)
+    return with_query(request.url.path, {**request.query_params, "csm": owner})
 
 
 def remember_view(request: Request, answer: Response, asked: PageFilter) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BeforeValidator, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -18,7 +18,7 @@ from serving.html.links import with_query
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.exports.work import interventions_exports
-from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
+from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import account_people
 from serving.pages.work_forms import (
     RESULTS,
@@ -35,7 +35,7 @@ from serving.routers.interventions import author_of
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import digits_to_int, empty_to_none, form_fields
 from serving.schemas.interventions import InterventionChange
-from serving.snapshots.account_attributes import AccountSelection, select_accounts
+from serving.snapshots.account_attributes import AccountSelection
 from serving.snapshots.live_state import LiveState, LiveStateManager
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.store.database import Store
@@ -62,14 +62,13 @@ class InterventionsPageQuery(PageFilter):
 
 @router.get("/interventions")
 def get_interventions_page(
-    request: Request, live: LiveStateDep, store: StoreDep, asked: Annotated[InterventionsPageQuery, Query()]
+    request: Request,
+    store: StoreDep,
+    view: Annotated[PageView[InterventionsPageQuery], page_view(InterventionsPageQuery)],
 ) -> Response:
     """Return the list of interventions, and their results by play and alert rule. It does not depend on a date."""
-    state = live.current()
-    scored = state.scored(None)
-    if (redirect := own_accounts(request, scored)) is not None:
-        return redirect
-    selection, people = select_accounts(scored, asked), account_people(scored)
+    scored, asked, selection = view.scored, view.asked, view.selection
+    people = account_people(scored)
     wanted = None if asked.state == "all" else asked.state
     with store.read() as connection:
         found = list_interventions(connection, None, wanted, asked.assignee, page_limit(request, SHOWN), selection.ids)
@@ -87,16 +86,16 @@ def get_interventions_page(
         people=people,
         results=_results(scored, store, selection),
         asked=asked,
-        filters=filter_bar(request, scored, asked, selection, "/interventions", others),
+        filters=view.filters("/interventions", others),
         chosen=asked.chosen,
-        query=carried_query(asked, None),
+        query=view.query,
         states=STATES,
         assignees=sorted({each["assignee"] for each in every if each["assignee"]}, key=str.casefold),
         last=lambda each: history_text(each["history"][-1]),
         json=with_query("/v1/interventions", {**asked.chosen, "state": wanted, "assignee": asked.assignee}),
         results_json=with_query("/v1/interventions:results", asked.chosen),
     )
-    return remember_view(request, page, asked)
+    return view.remember(page)
 
 
 @router.get("/interventions/{intervention_id}")

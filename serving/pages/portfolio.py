@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
@@ -15,14 +15,13 @@ from serving.html.links import with_query
 from serving.html.sparklines import axis_maximum, polylines
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
-from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.http.dependencies import StoreDep
 from serving.pages.exports.lists import portfolio_exports
-from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
+from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import (
     accounts_off_worklist,
     cached_weekly_health,
     health_trend_chart,
-    snapshot_dates,
 )
 from serving.pages.sortable_list import Heading, ListColumn, headings
 from serving.portfolio.account_list import (
@@ -35,10 +34,10 @@ from serving.portfolio.account_list import (
     health_of_parent,
     published_account_list,
 )
-from serving.portfolio.kpi_filter import stored_measures
+from serving.portfolio.filtered_kpis import filtered_measures
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, published_kpis
 from serving.portfolio.portfolio_groups import NO_GROUP, cached_groups
-from serving.snapshots.account_attributes import portfolio_of, select_accounts
+from serving.snapshots.account_attributes import portfolio_of
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 #: The sortable columns and their headings.
@@ -80,14 +79,10 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 @router.get("/")
 def get_portfolio_page(
-    request: Request, live: LiveStateDep, store: StoreDep, asked: Annotated[AccountListQuery, Query()]
+    request: Request, store: StoreDep, view: Annotated[PageView[AccountListQuery], page_view(AccountListQuery)]
 ) -> Response:
     """Return the portfolio page."""
-    state = live.current()
-    scored = state.scored(asked.as_of)
-    if (redirect := own_accounts(request, scored)) is not None:
-        return redirect
-    selection = select_accounts(scored, asked)
+    scored, asked, selection = view.scored, view.asked, view.selection
     roster = published_account_list(scored)
     work = accounts_off_worklist(scored, store)
     found = roster.find(asked, work, selection.rows)
@@ -120,25 +115,27 @@ def get_portfolio_page(
         roster=roster,
         headings=_headings(asked, roster),
         link=link,
-        filters=filter_bar(request, scored, asked, selection, "/", link.others),
-        dates=snapshot_dates(state, scored),
-        query=carried_query(asked, asked.when),
+        filters=view.filters("/", link.others),
+        dates=view.dates,
+        query=view.query,
         sizes=PAGE_SIZES,
         only=ONLY,
     )
-    return remember_view(request, page, asked)
+    return view.remember(page)
 
 
 def _kpis(scored: ScoredSnapshot, asked: AccountListQuery) -> dict[str, Any] | None:
     """Return the KPIs of the trailing twelve months; None if none were stored with the snapshot.
 
-    ``measures`` is None if they were not stored for the filter.
+    ``measures`` is None if an earlier release did not store them for the filter.
     """
     try:
         kpis = published_kpis(scored, DEFAULT_PERIOD)
+        if not asked.chosen:
+            return kpis
+        return {**kpis, "measures": filtered_measures(scored, DEFAULT_PERIOD, asked.account_filter)}
     except UnknownSnapshot:
         return None
-    return {**kpis, "measures": stored_measures(kpis, asked)} if asked.chosen else kpis
 
 
 class _Links:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
@@ -13,15 +13,13 @@ from features.utils.periods import DEFAULT_FORECAST_DAYS, FORECAST_DAYS, Quarter
 from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
-from serving.http.dependencies import LiveStateDep
 from serving.pages.exports.lists import RENEWAL_STEPS, renewals_exports
-from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
-from serving.pages.snapshot_context import snapshot_dates
+from serving.pages.page_view import PageView, page_view
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
 from serving.renewals.published_forecast import published_renewals
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
-from serving.snapshots.account_attributes import account_attributes, select_accounts
+from serving.snapshots.account_attributes import account_attributes
 
 #: The number of accounts on one page.
 PAGE = 50
@@ -57,13 +55,11 @@ class RenewalsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
 
 
 @router.get("/renewals")
-def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[RenewalsPageQuery, Query()]) -> Response:
+def get_renewals_page(
+    request: Request, view: Annotated[PageView[RenewalsPageQuery], page_view(RenewalsPageQuery)]
+) -> Response:
     """Return the renewals page."""
-    state = live.current()
-    scored = state.scored(asked.as_of)
-    if (redirect := own_accounts(request, scored)) is not None:
-        return redirect
-    selection = select_accounts(scored, asked)
+    scored, asked, selection = view.scored, view.asked, view.selection
     days = _days(asked.period)
     named = None if days is not None else asked.period
     forecast = published_renewals(scored, named, days, None, None, selection)
@@ -95,18 +91,18 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
         accounts=due[(number - 1) * PAGE : number * PAGE],
         number=number,
         headings=headings(COLUMNS, asked.sort or "lost", asked.way, lambda **changes: link(**changes) + "#due"),
-        filters=filter_bar(request, scored, asked, selection, "/renewals", others),
+        filters=view.filters("/renewals", others),
         undated={name: value for name, value in params.items() if name != "as_of"},
         unsearched={name: value for name, value in params.items() if name not in asked.list_params},
-        dates=snapshot_dates(state, scored),
-        query=carried_query(asked, asked.when),
+        dates=view.dates,
+        query=view.query,
         pages=pages,
         link=link,
         json=with_query(
             "/v1/renewals", {"as_of": asked.when, "period": named, "days": days, "limit": 1000, **asked.chosen}
         ),
     )
-    return remember_view(request, page, asked)
+    return view.remember(page)
 
 
 def _days(period: str | None) -> int | None:

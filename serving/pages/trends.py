@@ -5,29 +5,27 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
 from models.predictions.payload import format_instant
+from serving.html.exports import page_limit
 from serving.html.links import with_query
 from serving.html.sparklines import sparkline
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
-from serving.http.dependencies import LiveStateDep
 from serving.pages.account_trend import earlier_dates, requested_or_default_earlier
-from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
-from serving.pages.snapshot_context import snapshot_dates
+from serving.pages.exports.trends import trends_exports
+from serving.pages.page_view import PageView, page_view
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD
 from serving.portfolio.kpi_trend import kpi_trend
-from serving.portfolio.portfolio_changes import portfolio_changes
+from serving.portfolio.portfolio_changes import LISTED, portfolio_changes
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
 from serving.schemas.signal_rows import AsOfInstant
-from serving.snapshots.account_attributes import AccountSelection, select_accounts
-from serving.snapshots.live_state import LiveState
-from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.account_attributes import TIMELESS
 
 #: The number of the latest values of each KPI that are shown as numbers.
 SHOWN_VALUES = 8
@@ -51,50 +49,50 @@ class TrendsPageQuery(SnapshotPageQuery, PageFilter):
 
 
 @router.get("/trends")
-def get_trends_page(request: Request, live: LiveStateDep, asked: Annotated[TrendsPageQuery, Query()]) -> Response:
+def get_trends_page(
+    request: Request, view: Annotated[PageView[TrendsPageQuery], page_view(TrendsPageQuery)]
+) -> Response:
     """Return the trends page."""
-    state = live.current()
-    scored = state.scored(asked.as_of)
-    if (redirect := own_accounts(request, scored)) is not None:
-        return redirect
-    selection = select_accounts(scored, asked)
+    state, scored, asked = view.state, view.scored, view.asked
     since = None if asked.since is None else format_instant(asked.since)
     page = render_page(
         request,
         "trends.html",
+        exports=trends_exports,
         title="Trends",
         section="trends",
         asked=asked,
-        changes=_changes(state, scored, asked, selection),
+        changes=_changes(view, page_limit(request, LISTED)),
         part_words=PARTS,
-        kpis=_kpis(state, scored),
+        kpis=_kpis(view),
         earlier=earlier_dates(state, scored),
-        filters=filter_bar(request, scored, asked, selection, "/trends", {"as_of": asked.when, "since": since}),
-        dates=snapshot_dates(state, scored),
-        query=carried_query(asked, asked.when),
+        filters=view.filters("/trends", {"as_of": asked.when, "since": since}),
+        dates=view.dates,
+        query=view.query,
         json=with_query("/v1/portfolio/changes", {"as_of": asked.when, "since": since, **asked.chosen}),
+        kpis_json=with_query("/v1/portfolio/measures/trend", {"as_of": asked.when, **asked.chosen}),
     )
-    return remember_view(request, page, asked)
+    return view.remember(page)
 
 
-def _changes(
-    state: LiveState, scored: ScoredSnapshot, asked: TrendsPageQuery, selection: AccountSelection
-) -> dict[str, Any] | None:
+def _changes(view: PageView[TrendsPageQuery], limit: int) -> dict[str, Any] | None:
     """Return the changes; None without an earlier date."""
-    before = requested_or_default_earlier(state, scored, asked.since)
+    before = requested_or_default_earlier(view.state, view.scored, view.asked.since)
     if before is None:
         return None
-    return portfolio_changes(before, scored.assessment, includes=selection.includes, applied=asked.applied)
+    return portfolio_changes(before, view.scored.assessment, limit, view.selection.includes, view.asked.applied)
 
 
-def _kpis(state: LiveState, scored: ScoredSnapshot) -> dict[str, Any] | None:
+def _kpis(view: PageView[TrendsPageQuery]) -> dict[str, Any] | None:
     """Return the KPIs with small charts and the latest values; None if none were published."""
     try:
-        trend = kpi_trend(scored, state.dates(), DEFAULT_PERIOD)
+        dates, account_filter = view.state.dates(), view.asked.account_filter
+        trend = kpi_trend(view.scored, dates, DEFAULT_PERIOD, account_filter=account_filter)
     except UnknownSnapshot:
         return None
     lines = [{**each, "spark": sparkline(each["values"]), "last": _last(each)} for each in trend["measures"]]
-    return {**trend, "measures": lines, "shown": trend["dates"][-SHOWN_VALUES:]}
+    lacking = next((name for name in account_filter.chosen if name not in (*TIMELESS, "segment")), None)
+    return {**trend, "measures": lines, "shown": trend["dates"][-SHOWN_VALUES:], "lacking": lacking}
 
 
 def _last(line: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from serving.html.links import with_query
 from serving.http.authentication import require_scope
-from serving.http.dependencies import LiveStateDep, StoreDep
+from serving.http.dependencies import StoreDep
 from serving.pages.exports.lists import WORKLIST_STEPS, worklist_exports
-from serving.pages.filter_bar import carried_query, filter_bar, own_accounts, remember_view
-from serving.pages.snapshot_context import account_people, snapshot_dates
+from serving.pages.page_view import PageView, page_view
+from serving.pages.snapshot_context import account_people
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
 from serving.pages.work_forms import (
     RESULTS,
@@ -24,7 +24,7 @@ from serving.pages.work_forms import (
 )
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int
-from serving.snapshots.account_attributes import AccountSelection, select_accounts
+from serving.snapshots.account_attributes import AccountSelection
 from serving.store.database import Store
 from serving.worklist.effects import effect_sources
 from serving.worklist.intervention_history import history_text
@@ -70,16 +70,11 @@ class WorklistPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
 @router.get("/worklist")
 def get_worklist_page(
     request: Request,
-    live: LiveStateDep,
     store: StoreDep,
-    asked: Annotated[WorklistPageQuery, Query()],
+    view: Annotated[PageView[WorklistPageQuery], page_view(WorklistPageQuery)],
 ) -> Response:
     """Return the worklist page."""
-    state = live.current()
-    scored = state.scored(asked.as_of)
-    if (redirect := own_accounts(request, scored)) is not None:
-        return redirect
-    selection = select_accounts(scored, asked)
+    scored, asked, selection = view.scored, view.asked, view.selection
     worklist = published_worklist(scored, store, asked.capacity, selection)
     others = {"as_of": asked.when, "capacity": None if asked.capacity == CAPACITY else asked.capacity}
     params = {**asked.chosen, **others, **asked.list_params}
@@ -111,7 +106,7 @@ def get_worklist_page(
         snoozes=snooze_choices(request, asked.as_of),
         results=RESULTS,
         me=suggested_assignee(request),
-        assignees=assignee_names(state),
+        assignees=assignee_names(view.state),
         here=with_query("/worklist", params),
         accounts=arrange(worklist["accounts"], asked, columns),
         too_late=arrange(worklist["too_late"], asked, [each for each in columns if each.name in TOO_LATE_COLUMNS]),
@@ -120,15 +115,15 @@ def get_worklist_page(
         link=link,
         undated={name: value for name, value in params.items() if name != "as_of"},
         unsearched={name: value for name, value in params.items() if name not in asked.list_params},
-        filters=filter_bar(request, scored, asked, selection, "/worklist", {**others, **asked.list_params}),
-        dates=snapshot_dates(state, scored),
-        query=carried_query(asked, asked.when),
+        filters=view.filters("/worklist", {**others, **asked.list_params}),
+        dates=view.dates,
+        query=view.query,
         capacities=sorted({*CAPACITIES, asked.capacity}),
         ordered=RANKINGS[worklist["ordered_by"]],
         sources=effect_sources(worklist) if worklist["saved_arr"]["worklist"] is not None else None,
         json=with_query("/v1/worklist", {"as_of": asked.when, "capacity": asked.capacity, **asked.chosen}),
     )
-    return remember_view(request, page, asked)
+    return view.remember(page)
 
 
 def _under_way(store: Store, selection: AccountSelection) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.families.outcomes import PROMOTER_FROM
-from features.kpi.components import kpi_part
+from features.kpi.contributions import kpi_part
 from models.health.rubric import INSUFFICIENT, HealthScores
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_of

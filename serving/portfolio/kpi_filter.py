@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from features.kpi.definitions import KPIS
-from features.utils.arrays import equal_to
 from models.rules.kpi_targets import meets_target
 from serving.schemas.account_filter import WITHOUT, AccountFilter
 from serving.snapshots.account_attributes import TIMELESS, AccountAttributes
@@ -70,8 +69,9 @@ class KpiFilter:
         elif self.ids is not None:
             rows &= parts["account_id"].isin(list(self.ids)).to_numpy(dtype=bool)
         if self.segment is not None and self.lacking is None:
-            wanted = None if self.segment == WITHOUT else self.segment
-            rows &= equal_to(parts["segment"].to_numpy(dtype=object), wanted)
+            segments = parts["segment"]
+            own = segments.isna() if self.segment == WITHOUT else segments == self.segment
+            rows &= own.to_numpy(dtype=bool)
         return parts[rows]
 
     def unknown(self, past: bool) -> dict[str, str]:
@@ -88,7 +88,9 @@ class KpiFilter:
 
 
 def stored_measures(kpis: Mapping[str, Any], account_filter: AccountFilter) -> list[dict[str, Any]] | None:
-    """Return the KPIs of the accounts that match a filter, if they were stored with the snapshot.
+    """Return the KPIs of the accounts that match a filter, if they are those of a stored group.
+
+    Snapshots of earlier releases have no contributions of accounts, from which the KPIs of any filter are computed.
 
     Parameters
     ----------

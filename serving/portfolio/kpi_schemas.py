@@ -10,6 +10,7 @@ from features.errors import UnknownSnapshot
 from features.kpi.definitions import Direction, Over, Unit
 from models.predictions.schema import ResponseModel, ScorePoints
 from models.rules.kpi_targets import Bound
+from serving.schemas.account_filter import AppliedFilter
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import KPIS, read_sidecar
@@ -122,6 +123,10 @@ class PortfolioKpis(ResponseModel):
     measures: list[KpiResponse]
     by: KpiBreakdown
     advocates: list[Advocate]
+    filter: AppliedFilter | None = Field(
+        description="The accounts that the KPIs are of; null: all. With a filter, `by` has no products, and KPIs that "
+        "need accounts that have left are unknown if the filter is unknown for these."
+    )
 
 
 def published_kpis(scored: ScoredSnapshot, period: PeriodName) -> dict[str, Any]:
@@ -146,5 +151,4 @@ def published_kpis(scored: ScoredSnapshot, period: PeriodName) -> dict[str, Any]
     if stored is None or period not in stored:
         again = f"{SCORE_AGAIN} --publish"
         raise UnknownSnapshot("this snapshot has no stored KPIs", "a snapshot with KPIs", again)
-    kpis: dict[str, Any] = stored[period]
-    return kpis
+    return {**stored[period], "filter": None}

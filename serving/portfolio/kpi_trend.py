@@ -1,8 +1,8 @@
-"""The KPIs of the portfolio at each date that was published."""
+"""The KPIs of the portfolio, or of some of its accounts, at each date that was published."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,12 @@ from features.kpi.definitions import KPIS as DEFINITIONS
 from features.kpi.definitions import Direction, Unit
 from models.predictions.payload import format_instant
 from models.predictions.schema import ResponseModel
+from serving.portfolio.kpi_file import contributions_path, read_contributions
+from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_schemas import KpiTargetResponse, PeriodName
+from serving.portfolio.kpi_values import KpiSum, kpi_value, sums_of
+from serving.schemas.account_filter import EVERYONE, AccountFilter, AppliedFilter
+from serving.snapshots.account_attributes import account_attributes, attribute_versions, filtered_cache
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import KPIS, read_sidecar_or_none, sidecar_path
@@ -41,10 +46,19 @@ class KpiTrend(ResponseModel):
     period: PeriodName = Field(description="The period that ends at each date.")
     dates: list[str]
     measures: list[KpiTrendLine]
+    filter: AppliedFilter | None = Field(
+        description="The accounts that the KPIs are of; null: all. CSM, region and parent company are those of "
+        "`as_of`, the segment is that of each date. Product, health and risk are known only at `as_of`, so that "
+        "earlier values are null."
+    )
 
 
 def kpi_trend(
-    scored: ScoredSnapshot, dates: Sequence[datetime], period: PeriodName, limit: int = KPI_DATES
+    scored: ScoredSnapshot,
+    dates: Sequence[datetime],
+    period: PeriodName,
+    limit: int = KPI_DATES,
+    account_filter: AccountFilter = EVERYONE,
 ) -> dict[str, Any]:
     """Return the KPIs that were stored with the snapshots up to a date (`KpiTrend`).
 
@@ -54,10 +68,13 @@ def kpi_trend(
     dates : the scored dates, in order.
     period : the period of the KPIs.
     limit : the maximum number of dates, the latest ones.
+    account_filter : the filter; by default all accounts. Values of dates that an earlier release published are unknown
+        with a filter.
 
     Raises
     ------
     UnknownSnapshot : none of the dates has KPIs.
+    HomeError : a stored file is not valid.
     """
     files = {
         date: version for date in dates if date <= scored.as_of and (version := _version(scored, date)) is not None
@@ -67,20 +84,66 @@ def kpi_trend(
         raise UnknownSnapshot(
             "no snapshot up to this date has stored KPIs", "a snapshot with KPIs", f"{SCORE_AGAIN} --publish"
         )
-    key = ("kpi_trend", period, *latest.items())
-    return scored.cache.get(key, lambda: _trend(scored, list(latest), period))
+    if not account_filter.chosen:
+        return scored.cache.get(
+            ("kpi_trend", period, *latest.items()),
+            lambda: _trend(scored, period, _stored(scored, list(latest), period)),
+        )
+    files = {date: file_version(contributions_path(scored.snapshots, date)) for date in latest}
+    return filtered_cache(scored, account_filter).get(
+        ("kpi_trend", period, *files.items(), *attribute_versions(scored)),
+        lambda: {
+            **_trend(scored, period, _filtered(scored, list(latest), period, account_filter)),
+            "filter": account_filter.applied,
+        },
+    )
 
 
 def _version(scored: ScoredSnapshot, date: datetime) -> Any:
     return file_version(sidecar_path(scored.snapshots, date, KPIS))
 
 
-def _trend(scored: ScoredSnapshot, dates: Sequence[datetime], period: PeriodName) -> dict[str, Any]:
-    reports = [(read_sidecar_or_none(scored.snapshots, date, KPIS) or {}).get(period) for date in dates]
-    published = [{each["measure"]: each for each in (report or {"measures": []})["measures"]} for report in reports]
+Values = Mapping[datetime, Mapping[str, Mapping[str, Any]]]
+"""The measures by date and code."""
+
+
+def _stored(scored: ScoredSnapshot, dates: Sequence[datetime], period: PeriodName) -> Values:
+    reports = {date: (read_sidecar_or_none(scored.snapshots, date, KPIS) or {}).get(period) for date in dates}
+    return {
+        date: {each["measure"]: each for each in (report or {"measures": []})["measures"]}
+        for date, report in reports.items()
+    }
+
+
+def _filtered(
+    scored: ScoredSnapshot, dates: Sequence[datetime], period: PeriodName, account_filter: AccountFilter
+) -> Values:
+    only = KpiFilter.of(account_attributes(scored), account_filter)
+    stored = _stored(scored, dates, period)
+    values: dict[datetime, dict[str, dict[str, Any]]] = {}
+    for date in dates:
+        found = None
+        if only.lacking is None or date == scored.as_of:
+            found = read_contributions(scored.snapshots, date, period, cached=date == scored.as_of)
+        if found is None:
+            values[date] = {}
+            continue
+        chosen = found.of(only, past=False)
+        sums = sums_of(chosen.rows)
+        values[date] = {
+            kpi.code: {
+                "value": kpi_value(kpi, sums.get(kpi.code, KpiSum()), chosen.missing)["value"],
+                "target": (stored[date].get(kpi.code) or {}).get("target"),
+            }
+            for kpi in DEFINITIONS
+        }
+    return values
+
+
+def _trend(scored: ScoredSnapshot, period: PeriodName, values: Values) -> dict[str, Any]:
     measures = []
     for kpi in DEFINITIONS:
-        own = [each.get(kpi.code) for each in published]
+        own = [each.get(kpi.code) for each in values.values()]
         measures.append(
             {
                 "measure": kpi.code,
@@ -94,6 +157,7 @@ def _trend(scored: ScoredSnapshot, dates: Sequence[datetime], period: PeriodName
     return {
         "as_of": format_instant(scored.as_of),
         "period": period,
-        "dates": [format_instant(date) for date in dates],
+        "dates": [format_instant(date) for date in values],
         "measures": measures,
+        "filter": None,
     }

@@ -37,8 +37,12 @@ def weekly_health(assessment: Assessment, selected: Bools | None = None) -> list
     return weeks
 
 
-def band_changes(assessment: Assessment) -> dict[tuple[str, str], int]:
+def band_changes(assessment: Assessment, selected: Bools | None = None) -> dict[tuple[str, str], int]:
     """Count the accounts by their health band in the first and in the last week.
+
+    Parameters
+    ----------
+    assessment, selected : as in `weekly_health`.
 
     Returns
     -------
@@ -46,15 +50,19 @@ def band_changes(assessment: Assessment) -> dict[tuple[str, str], int]:
         The number of accounts for each pair of bands (first, last), for accounts with a score in both weeks. Empty if
         there is only one week.
     """
-    bands = assessment.rule_results.band
+    bands = assessment.rule_results.band[slice(None) if selected is None else selected]
     if bands.shape[1] < 2:
         return {}
     first, last = bands[:, 0], bands[:, -1]
     return {(a, b): int(((first == a) & (last == b)).sum()) for a in BANDS for b in BANDS}
 
 
-def score_changes(assessment: Assessment) -> list[tuple[str, float, float]]:
+def score_changes(assessment: Assessment, selected: Bools | None = None) -> list[tuple[str, float, float]]:
     """Return the accounts whose health score changed between the first and the last week, largest fall first.
+
+    Parameters
+    ----------
+    assessment, selected : as in `weekly_health`.
 
     Returns
     -------
@@ -65,6 +73,7 @@ def score_changes(assessment: Assessment) -> list[tuple[str, float, float]]:
     if scores.shape[1] < 2:
         return []
     first, last = scores[:, 0], scores[:, -1]
-    changed = np.flatnonzero(~np.isnan(last - first) & (last != first))
+    moved = ~np.isnan(last - first) & (last != first)
+    changed = np.flatnonzero(moved if selected is None else moved & selected)
     order = changed[np.argsort((last - first)[changed], kind="stable")]
     return [(assessment.account_ids[row], float(first[row]), float(last[row])) for row in order]

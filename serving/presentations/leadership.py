@@ -1,4 +1,4 @@
-"""The leadership presentation: KPIs, retention, risk, renewals, expansion, segments and what changed."""
+"""The leadership presentation: KPIs, retention, bridge of ARR, risk, renewals, expansion, capacity, unit economics."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from features.utils.formatting import (
     short_money,
     signed,
 )
+from serving.leadership.arr_bridge import STEP_WORDS
 from serving.portfolio.weekly_health import BANDS
 from serving.presentations.leadership_figures import LISTED, LeadershipFigures
 from serving.presentations.slides import (
@@ -51,6 +52,8 @@ HEADLINES = (
     "adoption",
 )
 """The KPIs of the summary, in this order, if they exist."""
+CSMS_SHOWN = 12
+"""Maximum number of CSMs in the chart of loads."""
 TEXT = 84
 """The maximum length of a text in a table, in characters; the notes have all of it."""
 AMOUNTS = "Amounts are in the currency of the signals, per year."
@@ -77,10 +80,11 @@ def leadership_deck(figures: LeadershipFigures) -> Deck:
             f"As of {at}",
             f"{count_of(whole['accounts'], 'active account')}, ARR {_known(whole['arr'], short_money)}",
             f"Signals through {day(figures.data_through.date())}",
+            *([f"Only accounts with {_filter_words(figures)}"] if figures.chosen else []),
         ],
         _source(figures, "`renewcast portfolio`", "the active accounts and their ARR at this date"),
     )
-    for build in (_summary, _retention, _changes, _health, _risks, _renewals, _expansion, _segments, _limits):
+    for build in _SLIDES:
         build(deck, figures)
     return deck
 
@@ -240,59 +244,65 @@ def _quotient(measure: Mapping[str, Any]) -> str:
     return f"{percent(measure['value'])} = {parts}"
 
 
-def _changes(deck: Deck, figures: LeadershipFigures) -> None:
-    changes = figures.changes
-    span = f"{day(changes.period.start.date())} to {day(changes.period.end.date())}"
+def _year_changes(deck: Deck, figures: LeadershipFigures) -> None:
+    _bridge(deck, figures, figures.report["bridge"], "12 months", figures.losses["year"])
+
+
+def _quarter_changes(deck: Deck, figures: LeadershipFigures) -> None:
+    _bridge(deck, figures, figures.report["quarter_bridge"], "the last quarter", figures.losses["quarter"])
+
+
+def _bridge(
+    deck: Deck,
+    figures: LeadershipFigures,
+    bridge: Mapping[str, Any],
+    words: str,
+    losses: Sequence[tuple[str, float]],
+) -> None:
+    """Add a slide with the bridge of ARR (`serving.leadership.schemas.ArrBridge`) over a period."""
+    span = f"{day(bridge['period']['start'])} to {day(bridge['period']['end'])}"
     about = _source(
         figures,
-        "`renewcast portfolio`",
+        "`renewcast leadership`",
         f"the changes of ARR from {span}, as known at the end",
         "Start + new + returned + expansion - contraction - churn - pending + renewed late = end.",
         "Pending accounts have no contract at the end, but may still renew within the grace period.",
-        *([f"Left out: {changes.unknown}."] if changes.unknown and changes.sums else []),
+        *([f"Left out: {count_of(bridge['left_out'], 'account')} with unknown ARR."] if bridge["left_out"] else []),
     )
-    if changes.sums is None:
-        slide = deck.add("What changed in the last quarter: unknown", about)
-        slide.text([f"The change of ARR is unknown: {changes.unknown}."], Box(height=1))
+    if bridge["steps"] is None:
+        slide = deck.add(f"What changed in {words}: unknown", about)
+        slide.text([f"The change of ARR is unknown: {bridge['unknown']}."], Box(height=1))
         return
-    sums = changes.sums
-    steps = [
-        ("Start", sums["arr_start"], 0),
-        ("New", sums["new"], 1),
-        ("Returned", sums["returned"], 1),
-        ("Expansion", sums["expanded"], 1),
-        ("Contraction", sums["contracted"], -1),
-        ("Churn", sums["churned"], -1),
-        ("Pending", sums["in_grace"], -1),
-        ("Renewed late", sums["renewed_late"], 1),
-        ("End", sums["arr_end"], 0),
-    ]
-    steps = [step for step in steps if step[2] == 0 or step[1]]
-    growth = sums["arr_end"] - sums["arr_start"]
-    share = f" ({signed(100 * growth / sums['arr_start'])}%)" if sums["arr_start"] > 0 else ""
+    first, *between, last = bridge["steps"]
+    growth = bridge["change"]
+    share = f" ({signed(100 * growth / first['arr'])}%)" if first["arr"] > 0 else ""
     verb = "grew" if growth > 0 else "fell" if growth < 0 else "stayed"
     amount = f" by {short_money(abs(growth))}{share}" if growth else " unchanged"
-    slide = deck.add(f"ARR {verb}{amount} in the last quarter", about)
-    moves = [step for step in steps if step[2]]
+    slide = deck.add(f"ARR {verb}{amount} in {words}", about)
+    moves = [each for each in between if each["arr"]]
     if moves:
         slide.chart(
             "stacked",
-            [name for name, _, _ in moves],
+            [STEP_WORDS[each["step"]] for each in moves],
             [
-                Series("Increase", [value if sign > 0 else None for _, value, sign in moves], GOOD),
-                Series("Decrease", [-value if sign < 0 else None for _, value, sign in moves], BAD),
+                Series("Increase", [each["arr"] if each["sign"] > 0 else None for each in moves], GOOD),
+                Series("Decrease", [-each["arr"] if each["sign"] < 0 else None for each in moves], BAD),
             ],
             Box(width=7.2, height=5.2),
             title=f"Changes of ARR from {span}",
         )
     rows = [
-        [name, _known(value, short_money) if sign >= 0 else f"{MINUS}{short_money(value)}"]
-        for name, value, sign in steps
+        [
+            STEP_WORDS[each["step"]],
+            f"{MINUS if each['sign'] < 0 else ''}{short_money(each['arr'])}",
+            f"{each['accounts']:,}",
+        ]
+        for each in (first, *moves, last)
     ]
-    columns = [TableColumn("", 2), TableColumn("ARR", 1, True)]
+    columns = [TableColumn("", 2), TableColumn("ARR", 1, True), TableColumn("Accounts", 1, True)]
     end = slide.table(columns, rows, Box(left=8.1, width=MARGIN + FULL - 8.1, height=2))
-    columns = [TableColumn("Largest losses", 2), TableColumn("ARR", 1, True)]
-    lost = [[figures.name(account), short_money(value)] for account, value in changes.churned]
+    columns = [TableColumn("Largest losses", 3), TableColumn("ARR", 1, True)]
+    lost = [[shorten(figures.name(account), 40, placeholder="…"), short_money(value)] for account, value in losses]
     room = int((BOTTOM - end - 0.5) / 0.3) - 1
     if lost and room > 0:
         slide.table(columns, lost[:room], Box(left=8.1, top=end + 0.2, width=MARGIN + FULL - 8.1, height=1))
@@ -578,6 +588,114 @@ def _segments(deck: Deck, figures: LeadershipFigures) -> None:
         )
 
 
+def _capacity(deck: Deck, figures: LeadershipFigures) -> None:
+    capacity = figures.report["capacity"]
+    about = _source(
+        figures,
+        "`renewcast leadership`",
+        "accounts per CSM against the ratios of the segments",
+        "The load of a CSM is the sum over accounts of 1 divided by the accounts per CSM of the segment; 100% is full.",
+        f"All accounts need {number(capacity['csms_needed'], 1)} CSMs by these ratios.",
+    )
+    if capacity["unknown"] is not None:
+        slide = deck.add("Capacity of CSMs: unknown", about)
+        slide.text([f"The capacity is unknown: {capacity['unknown']}."], Box(height=1))
+        return
+    over = capacity["over"]
+    verb = "has" if over == 1 else "have"
+    number_over = f"{over:,}" if over else "None"
+    title = f"{number_over} of {count_of(capacity['csms'], 'CSM')} {verb} more accounts than the ratios allow"
+    slide = deck.add(title, about)
+    columns = [
+        TableColumn("Segment", 1.6),
+        *(
+            TableColumn(text, 1, True)
+            for text in ("Accounts", "Without a CSM", "CSMs", "Accounts per CSM", "Allowed", "CSMs needed")
+        ),
+    ]
+    rows = [
+        [
+            each["segment"] or UNKNOWN,
+            f"{each['accounts']:,}",
+            f"{each['without_csm']:,}",
+            f"{each['csms']:,}",
+            _known(each["accounts_per_csm"], lambda value: number(value, 1)),
+            _known(each["ratio"], number),
+            _known(each["csms_needed"], lambda value: number(value, 1)),
+        ]
+        for each in capacity["by_segment"]
+    ]
+    end = slide.table(columns, rows, Box(height=2), size=13)
+    shown = capacity["by_csm"][:CSMS_SHOWN]
+    slide.chart(
+        "columns",
+        [shorten(each["csm"], 24, placeholder="…") for each in shown],
+        [Series("Load", [each["load"] for each in shown], ACCENT)],
+        Box(top=end + 0.25, height=max(1.5, BOTTOM - end - 0.25)),
+        title="Load of CSMs, largest first; 100% is full",
+        form="0%",
+        labels=True,
+    )
+
+
+def _economics(deck: Deck, figures: LeadershipFigures) -> None:
+    economics = figures.report["economics"]
+    whole, years = economics["whole"], f"{economics['limit_years']:g}"
+    why = economics["cost_unknown"] or whole["payback_unknown"]
+    about = _source(
+        figures,
+        "`renewcast leadership`",
+        f"lifetime value within {years} years at a margin of {percent(economics['margin'], 0)}, and acquisition cost",
+        f"Assumption: {economics['assumption']}.",
+        "LTV:CAC is of the accounts with a known cost. Payback is 12 times the cost of the accounts that began in the "
+        "12 months, those that left included, divided by their ARR now times the margin.",
+        *([f"Payback is unknown: {why}."] if why else []),
+    )
+    if whole["lifetime_value"] is None:
+        slide = deck.add("Lifetime value: unknown", about)
+        slide.text(["There is no churn probability or no ARR, so the lifetime value is unknown."], Box(height=1))
+        return
+    ratio = "" if whole["ltv_to_cac"] is None else f", {number(whole['ltv_to_cac'], 1)} times the cost of acquisition"
+    slide = deck.add(f"Lifetime value is {short_money(whole['lifetime_value'])} within {years} years{ratio}", about)
+    columns = [
+        TableColumn("Segment", 1.6),
+        *(
+            TableColumn(text, 1, True)
+            for text in ("Accounts", "ARR", "Mean years", "LTV", "Acquisition cost", "LTV:CAC", "Payback, months")
+        ),
+    ]
+    rows = [
+        [
+            each["segment"] or "All",
+            f"{each['accounts']:,}",
+            _known(each["arr"], short_money),
+            _known(each["lifetime_years"], lambda value: number(value, 1)),
+            _known(each["lifetime_value"], short_money),
+            _known(each["acquisition_cost"], short_money),
+            _known(each["ltv_to_cac"], lambda value: number(value, 1)),
+            _known(each["payback_months"], lambda value: number(value, 1)),
+        ]
+        for each in (*economics["by_segment"], whole)
+    ]
+    end = slide.table(columns, rows, Box(height=2), size=13)
+    drawn = [each for each in economics["by_segment"] if each["lifetime_value"] is not None]
+    if drawn:
+        slide.chart(
+            "columns",
+            [each["segment"] for each in drawn],
+            [Series("Lifetime value", [each["lifetime_value"] for each in drawn], ACCENT)],
+            Box(top=end + 0.25, height=max(1.5, BOTTOM - end - 0.75)),
+            title=f"Lifetime value within {years} years, by segment",
+            labels=True,
+        )
+    if why:
+        slide.text([f"Payback is unknown: {why}"], Box(top=BOTTOM - 0.4, height=0.4), size=12)
+
+
+def _filter_words(figures: LeadershipFigures) -> str:
+    return ", ".join(f"{name} {value}" for name, value in figures.chosen.items())
+
+
 def _limits(deck: Deck, figures: LeadershipFigures) -> None:
     whole, coverage = figures.summary["whole"], figures.summary["coverage"]
     about = _source(figures, "`renewcast portfolio` and `renewcast card`", "what these figures rest on")
@@ -606,3 +724,20 @@ def _left_out(whole: Mapping[str, Any]) -> list[str]:
         for key, words in names.items()
         if whole[key]
     ]
+
+
+_SLIDES = (
+    _summary,
+    _retention,
+    _year_changes,
+    _quarter_changes,
+    _health,
+    _risks,
+    _renewals,
+    _expansion,
+    _segments,
+    _capacity,
+    _economics,
+    _limits,
+)
+"""What adds each slide after the cover, in order."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from features.errors import BadRequest
-from features.revenue.arr import movements, people
-from features.signals.contract_terms import TOLERATED_SHARE
+from features.kpi.arr_bridge import PREFIX
+from features.revenue.arr import people
 from features.signals.signals import OpenSignals
-from features.utils.formatting import count_of
-from features.utils.periods import Period, forecast_period, period_ending
+from features.utils.arrays import Bools
+from features.utils.periods import forecast_period, period_ending
 from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.champion import Champion
 from models.home import Home
@@ -24,37 +24,22 @@ from models.predictions.assessment import Assessment
 from models.predictions.payload import account_answer
 from models.predictions.table_export import plain_rows
 from models.rules.intervention_effects import InterventionStatus
+from serving.leadership.report import leadership_report
+from serving.leadership.report_from_signals import inputs_from_signals
+from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_report import kpi_report
+from serving.portfolio.kpi_values import Contributions
 from serving.portfolio.rule_tables import expansions_board
 from serving.portfolio.weekly_health import band_changes, score_changes, weekly_health
 from serving.renewals.forecast import forecast_renewals
-from serving.renewals.inputs import inputs_from_signals
+from serving.renewals.inputs import inputs_from_signals as renewal_inputs
 from serving.scoring.score_portfolio import champion_horizon
+from serving.snapshots.account_attributes import AccountSelection
 from serving.snapshots.portfolio_summary import summarize_portfolio
 from serving.snapshots.sidecars import accounts_document
 
 LISTED = 8
 """How many accounts a slide lists."""
-CHANGES = ("arr_start", "new", "returned", "expanded", "contracted", "churned", "in_grace", "renewed_late", "arr_end")
-
-
-@dataclass(frozen=True)
-class ArrChanges:
-    """How the ARR changed over a period, as known at its end.
-
-    Parameters
-    ----------
-    period : the period.
-    sums : the sum of each of `CHANGES` over the accounts; None if it is unknown.
-    unknown : why the sums are unknown, or which accounts they leave out; None if they cover every account.
-    churned, expanded : the largest, each an account id and an amount, largest first.
-    """
-
-    period: Period
-    sums: Mapping[str, float] | None
-    unknown: str | None
-    churned: tuple[tuple[str, float], ...]
-    expanded: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -69,11 +54,13 @@ class LeadershipFigures:
     weeks, bands, scores : the health by week, and its changes (`serving.portfolio.weekly_health`).
     forecast : `serving.renewals.forecast.forecast_renewals` of the next 90 days; None if there is none.
     no_forecast : why there is none.
-    changes : how the ARR changed over the last quarter.
+    report : the leadership report (`serving.leadership.schemas.Leadership`).
+    losses : the accounts with the largest churned ARR over the year and over the quarter, with the amount.
     risks : the accounts with the largest ARR at risk, each its answer with ``arr`` and ``arr_at_risk``.
     expansions : the accounts with expansion potential, recommended ones first.
     people : name and csm of accounts by their id.
     work : accounts whose plays are off the list, and why.
+    chosen : the fields of the filter with their values; empty for all accounts.
     """
 
     as_of: datetime
@@ -85,11 +72,13 @@ class LeadershipFigures:
     scores: list[tuple[str, float, float]]
     forecast: Mapping[str, Any] | None
     no_forecast: str | None
-    changes: ArrChanges
+    report: Mapping[str, Any]
+    losses: Mapping[str, Sequence[tuple[str, float]]]
     risks: list[dict[str, Any]]
     expansions: list[dict[str, Any]]
     people: Mapping[str, Mapping[str, Any]]
     work: Mapping[str, InterventionStatus]
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, account_id: str) -> str:
         """Return the name of an account, or its id if it has none."""
@@ -108,6 +97,8 @@ def leadership_figures(
     champion: Champion,
     work: Mapping[str, InterventionStatus],
     progress: Progress = no_progress,
+    selection: AccountSelection | None = None,
+    only: KpiFilter | None = None,
 ) -> LeadershipFigures:
     """Collect the figures of the presentation.
 
@@ -119,45 +110,76 @@ def leadership_figures(
     champion : the models and the rubric in use.
     work : accounts whose plays are off the list, and why.
     progress : called with the share done.
+    selection, only : the active accounts and the contributions that count; None for all.
 
     Returns
     -------
     LeadershipFigures
     """
     as_of, days = assessment.as_of.to_pydatetime(), champion_horizon(champion)
-    through = min(signals.data_through, as_of)
+    through, rubric = min(signals.data_through, as_of), assessment.champion.rubric
+    selection = AccountSelection.everyone(assessment) if selection is None else selection
+    progress(0.0, "forecasting renewals")
+    forecast, no_forecast = None, None
+    try:
+        forecast = forecast_renewals(
+            assessment, forecast_period(as_of), renewal_inputs(signals, as_of, home), selection
+        )
+    except BadRequest as error:
+        no_forecast = error.found
+    inputs = inputs_from_signals(
+        signals,
+        as_of,
+        assessment.frame,
+        rubric,
+        days,
+        forecast,
+        no_forecast,
+        subprogress(progress, 0.2, 0.8),
+        home.rollups,
+    )
+    progress(0.8, "adding up KPIs")
     kpis = kpi_report(
         signals,
         period_ending(as_of, "year"),
-        assessment.champion.rubric,
+        rubric,
         days,
-        subprogress(progress, 0.0, 0.7),
         frames={as_of: assessment.frame},
-        rollup_folder=home.rollups,
+        only=only,
+        contributions=inputs.contributions,
     )
-    progress(0.7, "forecasting renewals")
-    forecast, no_forecast = None, None
-    try:
-        forecast = forecast_renewals(assessment, forecast_period(as_of), inputs_from_signals(signals, as_of, home))
-    except BadRequest as error:
-        no_forecast = error.found
     progress(0.9, "listing accounts")
+    chosen = inputs.contributions.of(only)
+    expansions = expansions_board(assessment)
+    expansions = expansions[[selection.includes(account) for account in expansions["account_id"]]]
     return LeadershipFigures(
         as_of,
         through,
         kpis,
-        summarize_portfolio(assessment),
-        weekly_health(assessment),
-        band_changes(assessment),
-        score_changes(assessment),
+        summarize_portfolio(assessment, selection.rows),
+        weekly_health(assessment, selection.rows),
+        band_changes(assessment, selection.rows),
+        score_changes(assessment, selection.rows),
         forecast,
         no_forecast,
-        _arr_changes(signals, period_ending(as_of, "quarter"), days),
-        _risks(assessment, through),
-        plain_rows(expansions_board(assessment).head(LISTED)),
+        leadership_report(inputs, assessment, selection, only),
+        {"year": _losses(chosen.now), "quarter": _losses(chosen.recent)},
+        _risks(assessment, through, selection.rows),
+        plain_rows(expansions.head(LISTED)),
         _people(signals, as_of, days),
         work,
+        selection.account_filter.chosen,
     )
+
+
+def _losses(contributions: Contributions | None) -> list[tuple[str, float]]:
+    """Return the accounts with the largest churned ARR, and the amount."""
+    if contributions is None:
+        return []
+    rows = contributions.rows
+    lost = rows[(rows["measure"] == f"{PREFIX}churned") & (rows["numerator"] > 0)]
+    lost = lost.sort_values(["numerator", "account_id"], ascending=[False, True]).head(LISTED)
+    return list(zip(lost["account_id"], map(float, lost["numerator"]), strict=True))
 
 
 def _people(signals: OpenSignals, as_of: datetime, active_days: int) -> dict[str, Mapping[str, Any]]:
@@ -166,10 +188,10 @@ def _people(signals: OpenSignals, as_of: datetime, active_days: int) -> dict[str
     return {**known, **accounts_document(signals, as_of, active_days)["accounts"]}
 
 
-def _risks(assessment: Assessment, through: datetime) -> list[dict[str, Any]]:
+def _risks(assessment: Assessment, through: datetime, selected: Bools) -> list[dict[str, Any]]:
     arr = number_column(assessment.frame, ARR_FEATURE)
     at_risk = assessment.target_scores["churn"].probability * arr
-    known = np.flatnonzero(~np.isnan(at_risk))
+    known = np.flatnonzero(~np.isnan(at_risk) & selected)
     rows = known[np.argsort(-at_risk[known], kind="stable")][:LISTED]
     now = datetime.now(UTC)
     return [
@@ -177,26 +199,3 @@ def _risks(assessment: Assessment, through: datetime) -> list[dict[str, Any]]:
         | {"arr": float(arr[row]), "arr_at_risk": float(at_risk[row])}
         for row in rows
     ]
-
-
-def _arr_changes(signals: OpenSignals, period: Period, active_days: int) -> ArrChanges:
-    moved = movements(signals, period.start, period.end, active_days=active_days)
-    complete = moved[list(CHANGES)].notna().all(axis=1)
-    known, missing = moved[complete], int((~complete).sum())
-
-    def largest(name: str) -> tuple[tuple[str, float], ...]:
-        some = known[known[name] > 0].sort_values([name, "account_id"], ascending=[False, True]).head(LISTED)
-        return tuple(zip(some["account_id"], map(float, some[name]), strict=True))
-
-    unknown = None
-    if missing:
-        unknown = f"the ARR of {count_of(missing, 'account')} at one end of the period is unknown"
-    sums = {name: float(known[name].sum()) for name in CHANGES}
-    covered = bool(len(moved)) and missing <= TOLERATED_SHARE * len(moved)
-    return ArrChanges(
-        period,
-        sums if covered else None,
-        unknown if len(moved) else "no account was active in the period",
-        largest("churned"),
-        largest("expanded"),
-    )

@@ -34,7 +34,8 @@ from serving.portfolio.account_products import AccountProducts, account_products
 from serving.portfolio.account_search import AccountSearch, search_accounts
 from serving.portfolio.account_trend import TREND_DATES, AccountTrend, account_trend
 from serving.portfolio.cohorts import PortfolioCohorts, published_cohorts
-from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis, published_kpis
+from serving.portfolio.filtered_kpis import filtered_kpis
+from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis
 from serving.portfolio.kpi_trend import KPI_DATES, KpiTrend, kpi_trend
 from serving.portfolio.lifetime_value import LIMIT_YEARS
 from serving.portfolio.portfolio_changes import LISTED, PortfolioChanges, portfolio_changes
@@ -411,8 +412,8 @@ async def get_plan(
     return Response(text, media_type=JSON)
 
 
-class KpiQuery(predictions.SnapshotQuery):
-    """The period of the KPIs."""
+class KpiQuery(PortfolioQuery):
+    """The period of the KPIs, and the filter of accounts."""
 
     period: PeriodName = Field(
         DEFAULT_PERIOD,
@@ -427,17 +428,21 @@ class KpiQuery(predictions.SnapshotQuery):
     operation_id="getPortfolioMeasures",
     response_model=PortfolioKpis,
     responses=problem_responses(
-        s404="There is no snapshot at this date, or it has no KPIs.", s422=NO_PARAMETER, s503=NOT_READY
+        s404="There is no snapshot at this date, or it has no KPIs.", s422=NO_MATCH, s503=NOT_READY
     ),
 )
 def get_kpis(live: LiveStateDep, query: Annotated[KpiQuery, Query()]) -> Response:
     """Returns each KPI with its numerator and denominator, its previous value and its target, in total and by segment,
-    CSM, region and parent company, and those of ARR and renewals by product, as stored when the snapshot was scored."""
-    return JSONResponse(published_kpis(live.current().scored(query.as_of), query.period))
+    CSM, region and parent company, and those of ARR and renewals by product. With a filter, KPIs and groups are of its
+    accounts, including those that have left. `product` selects the accounts that hold a product, with all of their ARR;
+    the row of a product in `by` has the ARR of the product alone."""
+    scored = live.current().scored(query.as_of)
+    select_accounts(scored, query, strict=True)
+    return JSONResponse(filtered_kpis(scored, query.period, query.account_filter))
 
 
 class KpiTrendQuery(KpiQuery):
-    """The period of the KPIs, and the dates."""
+    """The period of the KPIs, the dates, and the filter of accounts."""
 
     limit: int = Field(
         KPI_DATES, ge=1, le=260, strict=False, description="The maximum number of dates, the latest ones."
@@ -451,11 +456,13 @@ class KpiTrendQuery(KpiQuery):
     operation_id="getPortfolioMeasuresTrend",
     response_model=KpiTrend,
     responses=problem_responses(
-        s404="There is no snapshot at this date, or no KPIs up to it.", s422=NO_PARAMETER, s503=NOT_READY
+        s404="There is no snapshot at this date, or no KPIs up to it.", s422=NO_MATCH, s503=NOT_READY
     ),
 )
 def get_kpi_trend(live: LiveStateDep, query: Annotated[KpiTrendQuery, Query()]) -> Response:
-    """Returns the values of each KPI as they were stored when each date was scored, oldest first."""
+    """Returns the values of each KPI as they were stored when each date was scored, oldest first. With a filter, they
+    are of its accounts, including those that have left."""
     state = live.current()
     scored = state.scored(query.as_of)
-    return JSONResponse(kpi_trend(scored, state.dates(), query.period, query.limit))
+    select_accounts(scored, query, strict=True)
+    return JSONResponse(kpi_trend(scored, state.dates(), query.period, query.limit, query.account_filter))

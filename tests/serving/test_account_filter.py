@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import itertools
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +18,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.html.navigation import CARRIED, SECTIONS
 from serving.http.api_keys import create_key
+from serving.portfolio.kpi_file import contributions_path
 from serving.schemas.account_filter import FILTER_FIELDS, WITHOUT
 from serving.scoring.publish_predictions import publish_batch
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar, write_sidecar
@@ -27,7 +30,7 @@ from tests.serving.conftest import AS_OF
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 CSMS = ("Ana", "Bo", None)
 REGIONS = ("EMEA", None)
-PAGES = ("/", "/worklist", "/renewals", "/cohorts")
+PAGES = ("/", "/worklist", "/renewals", "/cohorts", "/trends", "/leadership")
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +161,7 @@ def test_an_account_matches_a_filter_by_every_field_and_by_any_of_its_products(t
     assert accounts(csm="Ana", region="EMEA", health="green", risk="low", parent="a39") <= 1
 
 
-@pytest.mark.parametrize("path", ["/v1/portfolio", "/v1/worklist", "/v1/renewals", "/v1/portfolio/cohorts"])
+@pytest.mark.parametrize("path", ["/v1/portfolio", "/v1/worklist", "/v1/renewals", "/v1/portfolio/cohorts", "/v1/portfolio/measures", "/v1/portfolio/leadership"])
 @pytest.mark.parametrize("name", ["csm", "segment", "region", "product", "parent"])
 def test_a_value_that_no_account_has_is_refused_by_routes(there: TestClient, path: str, name: str) -> None:
     answer = there.get(path, params={name: "no such value"})
@@ -201,15 +204,98 @@ def test_pages_show_the_figures_of_the_routes(there: TestClient) -> None:
     assert f"On the list {len(work['accounts'])} {work['more_accounts']} more beyond capacity" in text
 
 
-def test_kpis_of_a_year_are_shown_for_one_group_and_otherwise_refer_to_the_command(there: TestClient) -> None:
+def test_the_portfolio_page_shows_the_kpis_of_any_combination(there: TestClient) -> None:
+    for chosen in ({"segment": _parts(there, "segment")[1], "csm": "Ana"}, {"health": "green"}):
+        measures = {each["measure"]: each for each in _json(there, "/v1/portfolio/measures", **chosen)["measures"]}
+        text = _text(there.get("/", params=chosen, headers=BROWSER).text).replace("(NRR) ", "")
+        assert f"Net revenue retention {words.percent(measures['nrr']['value'])}" in text
+        assert f"Mean health {words.number(measures['mean_health']['value'], 1)}" in text
+        assert ("health is unknown for accounts that have left" in text) is ("health" in chosen)
+
+
+def test_a_snapshot_of_an_earlier_release_has_the_kpis_of_single_groups(filtered_home: Home, there: TestClient, copy_home: Callable[[Home, Any], Home], tmp_path: Any) -> None:
+    home = copy_home(filtered_home, tmp_path / "home")
+    contributions_path(SnapshotFiles(home), AS_OF).unlink()
     name = _parts(there, "segment")[1]
-    stored = _json(there, "/v1/portfolio/measures")["by"]["segment"]
-    nrr = next(each for group in stored if group["group"] == name for each in group["measures"] if each["measure"] == "nrr")
-    text = _text(there.get("/", params={"segment": name}, headers=BROWSER).text)
-    assert nrr["value"] is not None
-    assert f"Net revenue retention {words.percent(nrr['value'])}" in text.replace("(NRR) ", "")
-    for chosen in ({"segment": name, "risk": "low"}, {"health": "green"}):
-        assert "KPIs of a year include accounts that have left." in _text(there.get("/", params=chosen, headers=BROWSER).text)
+    nrr = next(each["value"] for each in _json(there, "/v1/portfolio/measures", segment=name)["measures"] if each["measure"] == "nrr")
+    with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as old:
+        text = _text(old.get("/", params={"segment": name}, headers=BROWSER).text)
+        assert f"Net revenue retention {words.percent(nrr)}" in text.replace("(NRR) ", "")
+        text = _text(old.get("/", params={"segment": name, "csm": "Ana"}, headers=BROWSER).text)
+        assert "An earlier release scored this date" in text
+        for path in ("/v1/portfolio/measures", "/v1/portfolio/leadership"):
+            answer = old.get(path, params={"csm": WITHOUT})
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_snapshot")
+            assert "renewcast score" in answer.text
+        assert "No report is stored with this date" in _text(old.get("/leadership", headers=BROWSER).text)
+        trend = _json(old, "/v1/portfolio/measures/trend", segment=name)
+        assert {value for line in trend["measures"] for value in line["values"]} == {None}
+
+
+def _kpis(there: TestClient, **chosen: str) -> dict[str, Any]:
+    return {each["measure"]: each for each in _json(there, "/v1/portfolio/measures", **chosen)["measures"]}
+
+
+def _add_up(parts: list[dict[str, Any]], whole: dict[str, Any]) -> None:
+    for code, kpi in whole.items():
+        for of in ("now", "last", "quarter"):
+            total = kpi if of == "now" else kpi[of]
+            if total is None:
+                continue
+            own = [part[code] if of == "now" else part[code][of] for part in parts]
+            for name in ("numerator", "denominator", "left_out"):
+                # A KPI of a part that has none, such as a group without answers, adds nothing.
+                assert _sum([each[name] for each in own]) == pytest.approx(total[name] or 0.0, abs=0.005), (code, of, name)
+
+
+@pytest.mark.parametrize("names", [("csm",), ("region",), ("parent",), ("segment",), ("csm", "segment"), ("region", "segment", "csm")])
+def test_kpis_of_a_partition_and_of_combinations_add_up(there: TestClient, names: tuple[str, ...]) -> None:
+    combinations = list(itertools.product(*(_parts(there, name) for name in names)))
+    parts = [_kpis(there, **dict(zip(names, values, strict=True))) for values in combinations]
+    _add_up(parts, _kpis(there))
+    if len(names) == 1:
+        groups = {each["group"] or WITHOUT: each["measures"] for each in _json(there, "/v1/portfolio/measures")["by"][names[0]]}
+        if names[0] == "segment":
+            for (value,), part in zip(combinations, parts, strict=True):
+                stored = {each["measure"]: each["value"] for each in groups.get(value, ())}
+                assert stored == {code: part[code]["value"] for code in stored}
+
+
+@pytest.mark.parametrize(("name", "value"), [("health", "green"), ("risk", "low"), ("product", "Core")])
+def test_kpis_at_the_date_are_known_by_what_is_unknown_for_accounts_that_left(there: TestClient, name: str, value: str) -> None:
+    kpis, selected = _kpis(there, **{name: value}), _json(there, "/v1/portfolio", **{name: value})["whole"]
+    why = f"{name} is unknown for accounts that have left"
+    assert {kpis[code]["unknown"] for code in ("nrr", "grr", "logo_retention", "nps", "arr_churn_year")} == {why}
+    assert kpis["mean_health"]["value"] == pytest.approx(selected["mean_health"])
+    assert kpis["mean_health"]["last"]["unknown"] == why
+    report = _json(there, "/v1/portfolio/leadership", **{name: value})
+    assert (report["bridge"]["unknown"], report["bridge"]["steps"]) == (why, None)
+    assert report["capacity"]["accounts"] == selected["accounts"]
+
+
+def test_the_trend_of_a_filter_ends_with_its_kpis(there: TestClient) -> None:
+    chosen = {"csm": "Ana", "region": "EMEA"}
+    trend = _json(there, "/v1/portfolio/measures/trend", **chosen)
+    assert trend["filter"] == {**dict.fromkeys(FILTER_FIELDS), **chosen}
+    assert {line["measure"]: line["values"][-1] for line in trend["measures"]} == {code: each["value"] for code, each in _kpis(there, **chosen).items()}
+    text = _text(there.get("/trends", params=chosen, headers=BROWSER).text)
+    assert "Accounts that have left are included" in text
+
+
+@pytest.mark.parametrize("names", [("csm",), ("segment",), ("parent", "region")])
+def test_the_bridges_of_a_partition_add_up_to_the_cent(there: TestClient, names: tuple[str, ...]) -> None:
+    whole = _json(there, "/v1/portfolio/leadership")
+    combinations = itertools.product(*(_parts(there, name) for name in names))
+    parts = [_json(there, "/v1/portfolio/leadership", **dict(zip(names, values, strict=True))) for values in combinations]
+    for bridge in ("bridge", "quarter_bridge"):
+        for place, step in enumerate(whole[bridge]["steps"]):
+            own = [part[bridge]["steps"][place] for part in parts if part[bridge]["steps"] is not None]
+            assert sum(each["accounts"] for each in own) == step["accounts"]
+            assert round(math.fsum(each["arr"] for each in own), 4) == step["arr"]
+    for field in ("accounts", "without_csm"):
+        assert sum(part["capacity"][field] for part in parts) == whole["capacity"][field]
+    assert sum(part["capacity"]["csms_needed"] for part in parts) == pytest.approx(whole["capacity"]["csms_needed"])
+    assert _sum([part["economics"]["whole"]["lifetime_value"] for part in parts]) == pytest.approx(whole["economics"]["whole"]["lifetime_value"])
 
 
 def test_the_links_carry_every_field_of_the_filter() -> None:

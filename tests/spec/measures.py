@@ -12,26 +12,37 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 from case_files import CaseText, SpecCase, SpecError, Topic, parse_table, read_folder, read_text
 
+from features.kpi.arr_bridge import AMOUNTS
+from features.kpi.cohort_retention import account_lives
 from features.kpi.definitions import BY_CODE, KPIS
-from features.signals.signals import read_signals
+from features.revenue.arr import people
+from features.signals.signals import OpenSignals, read_signals
 from features.sources.base import from_tables
 from features.utils.dates import parse_instant
-from features.utils.periods import period_ending
+from features.utils.periods import Period, period_ending
 from models.health.rubric import load_rubric
 from models.rules.kpi_targets import KpiTarget, kpi_targets_file
-from serving.portfolio.kpi_report import kpi_report
+from serving.leadership.arr_bridge import arr_bridge
+from serving.leadership.report import GROUP_KPIS, retention_groups, start_years
+from serving.leadership.unit_economics import unit_economics
+from serving.portfolio.kpi_report import account_groups, kpi_contributions, kpi_report
+from serving.portfolio.kpi_values import KpiSum, kpi_value, sums_of, with_groups
 
 HERE = Path(__file__).resolve().parent / "measures"
 UNKNOWN, NOTHING = "?", "-"
-EXPECTED, OPTIONS = "measures", "options"
+EXPECTED, LEADERSHIP, OPTIONS = "measures", "leadership", "options"
 NUMBERS, TEXTS = ("numerator", "denominator", "value", "last", "left_out"), ("group", "unknown")
+FIGURES = ("nrr", "grr", "logo_retention", "payback_months", *AMOUNTS, *(f"{step} accounts" for step in AMOUNTS))
+"""The figures of the leadership report."""
 
 HOW_TO_READ = """\
 Each case shows the rows of a source, by table of the [data contract](contract.md), and then KPIs at `as_of`, over the
 `period` that ends there. `last` is the value over the period before. `?` means unknown, `-` means none. Numbers may be
-written as fractions. `left_out` counts the accounts for which the KPI is unknown. Omitted columns have the defaults of
+written as fractions. `left_out` counts the accounts for which the KPI is unknown. `leadership` has
+figures of the leadership report: the ARR of each step of the bridge, its accounts, and others. Omitted columns have the defaults of
 [What a snapshot knows](point-in-time.md): every feed is complete from 2020 on, and an account without a subscription in
 the tables has one of 1200 that has been running since its `created_at`.
 """
@@ -48,7 +59,10 @@ class Case(SpecCase):
         """Return the computed KPIs by group (None: the whole portfolio) and KPI."""
         as_of = parse_instant(self.options["as_of"])
         signals = read_signals(from_tables(self.source, "a spec", text=True), parse_instant("2027-01-01"), parse_instant("2020-01-01"))
-        report = kpi_report(signals, period_ending(as_of, self.options["period"]), load_rubric(), 90)
+        period = period_ending(as_of, self.options["period"])
+        if self.expected.name == LEADERSHIP:
+            return _leadership(signals, period, float(self.options.get("margin", 1.0)))
+        report = kpi_report(signals, period, load_rubric(), 90)
         whole = {(None, m["measure"]): m | {"last": m["last"]["value"]} for m in report["measures"]}
         groups = report["by"]["segment"]
         # The group of accounts with an unknown segment has no name either.
@@ -57,6 +71,10 @@ class Case(SpecCase):
     def differences(self) -> list[str]:
         """Describe each value that differs from the expected one."""
         result, wrong = self.results(), []
+        if self.expected.name == LEADERSHIP:
+            figures = [(_group(row), row["figure"], row["value"]) for row in self.expected.dicts()]
+            computed = [(*key, value, result[key[0], key[1]]) for *key, value in figures]
+            return [f"{n} of {g}: {x}, expected {v}" for g, n, v, x in computed if not _same(x, v, "unknown" if n == "unknown" else n)]
         for row in self.expected.dicts():
             kpi = result[None if row.get("group", NOTHING) == NOTHING else row["group"], row["measure"]]
             for name in (*NUMBERS, "unknown"):
@@ -77,12 +95,15 @@ def read_topic(tables: ModuleType, name: str, text: str) -> Topic:
 
 def _case(tables: ModuleType, case_text: CaseText) -> Case:
     where = case_text.where
-    if [name for name, _ in case_text.fences][-2:] != [OPTIONS, EXPECTED]:
-        raise SpecError(f"{where}: every case ends with {OPTIONS} and {EXPECTED}")
+    first, last = [name for name, _ in case_text.fences][-2:]
+    if first != OPTIONS or last not in (EXPECTED, LEADERSHIP):
+        raise SpecError(f"{where}: every case ends with {OPTIONS}, and {EXPECTED} or {LEADERSHIP}")
     rows = tuple(tables.rows_of(where, name, text) for name, text in case_text.fences[:-2])
     options, expected = (parse_table(where, name, text) for name, text in case_text.fences[-2:])
-    if set(options.columns) != {"as_of", "period"} or len(options.rows) != 1:
+    if set(options.columns) - {"margin"} != {"as_of", "period"} or len(options.rows) != 1:
         raise SpecError(f"{where}: options are one as_of and one period")
+    if last == LEADERSHIP:
+        return _leadership_case(tables, case_text, rows, options, expected)
     allowed = {"measure", *NUMBERS, *TEXTS}
     if not expected.rows or "measure" not in expected.columns or not set(expected.columns) <= allowed:
         raise SpecError(f"{where}: {EXPECTED} has a measure and any of {', '.join(sorted(allowed))}")
@@ -94,6 +115,44 @@ def _case(tables: ModuleType, case_text: CaseText) -> Case:
                 Fraction(row[name])
     source = tables.Case(case_text.topic, case_text.title, "", rows, expected).source()
     return Case(case_text.topic, case_text.title, case_text.prose, (*rows, options), expected, source, options.dicts()[0])
+
+
+def _leadership_case(tables: ModuleType, case_text: CaseText, rows: Any, options: Any, expected: Any) -> Case:
+    if set(expected.columns) != {"group", "figure", "value"}:
+        raise SpecError(f"{case_text.where}: {LEADERSHIP} has group, figure and value")
+    if unknown := {row["figure"] for row in expected.dicts()} - {*FIGURES, "unknown"}:
+        raise SpecError(f"{case_text.where}: there are no figures {', '.join(sorted(unknown))}")
+    source = tables.Case(case_text.topic, case_text.title, "", rows, expected).source()
+    return Case(case_text.topic, case_text.title, case_text.prose, (*rows, options), expected, source, options.dicts()[0])
+
+
+def _group(row: dict[str, str]) -> str | None:
+    return None if row["group"] == NOTHING else row["group"]
+
+
+def _leadership(signals: OpenSignals, period: Period, margin: float) -> dict[tuple[str | None, str], Any]:
+    """Return the figures of the leadership report by group (a segment, or the year of the start) and name."""
+    lives = account_lives(signals, period.end)
+    contributions = kpi_contributions(signals, period, load_rubric(), 90, lives=lives)
+    accounts = account_groups(people(signals))
+    accounts = accounts.assign(cohort=accounts["account_id"].map(start_years(lives)))
+    rows, missing = with_groups(contributions.now.rows, accounts), contributions.now.missing
+    sums, span = sums_of(rows), {"name": period.name, "start": "", "end": ""}
+    whole = {"group": None, "bridge": arr_bridge(sums, missing, span)}
+    whole |= {code: kpi_value(BY_CODE[code], sums.get(code, KpiSum()), missing) for code in GROUP_KPIS}
+    nothing = {"accounts": [], "margin": margin, "limit_years": 5.0, "assumption": "", "unknown": 0}
+    no_account = pd.DataFrame({"account_id": [], "segment": [], "arr": [], "cost": []}).astype({"account_id": object, "segment": object})
+    economics = unit_economics(no_account, nothing, rows, missing)["whole"]
+    figures: dict[tuple[str | None, str], Any] = {
+        (None, "payback_months"): economics["payback_months"], (None, "unknown"): economics["payback_unknown"]
+    }  # fmt: skip
+    groups = [group for by in ("segment", "cohort") for group in retention_groups(by, rows, missing, span)]
+    for group in (*groups, whole):
+        name = group["group"]
+        figures |= {(name, code): group[code]["value"] for code in GROUP_KPIS}
+        for step in group["bridge"]["steps"] or ():
+            figures |= {(name, step["step"]): step["arr"], (name, f"{step['step']} accounts"): step["accounts"]}
+    return figures
 
 
 def _same(actual: Any, expected: str, name: str) -> bool:

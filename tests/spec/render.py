@@ -82,6 +82,48 @@ writes this page.
   model's churn hazard. After the model's last horizon, the average hazard up to that horizon continues.
 - The lifetime value is ARR times margin over that time, without growth and without discounting.
 
+## Leadership
+
+`renewcast leadership`, `/v1/portfolio/leadership`, the page `/leadership` and `renewcast report --pptx` report these for the
+trailing twelve months.
+
+- The bridge of ARR goes from the ARR just before the period to the ARR at its end: start + new + returned + expansion -
+  contraction - churn - pending + renewed late = end. It adds up to the cent, in total and in every group. Without expansion
+  and contraction, the numbers of accounts add up in the same way.
+- *New*: ARR at the end of accounts that never had a contract before. *Returned*: of accounts that had left before. An account
+  that came and left within the period is in no step.
+- *Churn*: ARR at the start of accounts that churned. *Expansion* and *contraction*: the difference of ARR at the end and at
+  the start of the other accounts.
+- *Pending*: the last ARR of accounts without a contract at the end that may still renew within 30 days. NRR, GRR and logo
+  retention leave them out, so their base is the ARR at the start less that of pending accounts. *Renewed late*: accounts that
+  were without a contract when the period began and renewed within 30 days.
+- An account whose ARR is unknown at one end is in no step, and is counted. With more than 1% of such accounts, the bridge is
+  unknown.
+- The forecast is that of `renewcast renewals` for the next 90 days. Expected ARR is the ARR now, less expected lost and
+  contracted ARR of the accounts due, plus their expected expanded ARR; new accounts and changes of other accounts are not in
+  it.
+- A start year is the year in which the first contract (or order) of an account began.
+- Capacity: an account takes 1 divided by `accounts_per_csm` of its segment in [segments.toml](rules.md), which a portfolio can
+  replace. The load of a CSM is the sum over the accounts, and 1 is full. The CSMs that a segment needs are all of its accounts
+  divided by the ratio.
+- LTV is the lifetime value (see [Cohorts and lifetime](#cohorts-and-lifetime)). LTV:CAC divides it by `accounts.acquisition_cost`,
+  over the active accounts for which both are known.
+- Payback in months is 12 times the cost of the accounts that began in the period, divided by their ARR at the end times the
+  gross margin. Accounts that have left by then count with their cost and without ARR. Without costs, LTV:CAC and payback are
+  unknown, never zero.
+
+## Filtered KPIs
+
+`/v1/portfolio/measures`, its trend, the leadership report and their pages and commands take the filter of accounts. Accounts
+that have left are included.
+
+- CSM, region and parent company are the current ones. The segment is that of the rules above. So the KPIs of all CSMs, of all
+  segments, or of all combinations of them add up to those of the portfolio: numerators, denominators and `left_out`.
+- Product, health and churn risk are known only for the active accounts of the date. With one of them, KPIs over a period and
+  the bridge are unknown, with the reason, and KPIs at the date are those of the matching accounts.
+- `product` selects the accounts that hold a product, with all of their ARR. KPIs by product (`by.product`) have the ARR of the
+  product alone: an account that gives it up is lost to it.
+
 ## Definitions
 
 """

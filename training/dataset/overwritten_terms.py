@@ -16,7 +16,7 @@ import pandas as pd
 
 from features.catalogue.catalogue import Catalogue
 from features.families.subscriptions import terms_read
-from features.signals.contract_terms import TOLERATED_SHARE
+from features.signals.tolerances import TOLERATED_SHARE
 from features.utils.arrays import Bools
 from models.peer_groups.segments import ARR_FEATURE
 

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import OpenSignals
+from features.signals.tolerances import TOLERATED_SHARE
 from features.utils.arrays import Floats, Ints
 from features.utils.dates import midnight
 from training.leakage.report import LeakFinding

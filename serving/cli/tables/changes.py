@@ -10,6 +10,7 @@ from rich.text import Text
 
 from features.utils.console import Table, one_line
 from features.utils.formatting import account_label, money, number, percent, signed
+from serving.cli.tables.applied_filter import print_filter
 
 PARTS = {
     "probability": "churn probability",
@@ -31,6 +32,7 @@ def print_portfolio_changes(payload: Mapping[str, Any], console: Console) -> Non
     console : the terminal.
     """
     before, now = payload["before"], payload["now"]
+    print_filter(payload, console)
     console.print(one_line(Text(f"changes from {payload['since']} to {payload['as_of']}", style="bold")))
     dates = Table(gap=1)
     for heading in ("", "accounts", "ARR", "ARR at risk", "mean churn risk", "mean health"):

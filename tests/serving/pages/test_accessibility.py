@@ -10,13 +10,13 @@ import pytest
 from serving.html.links import account_href, report_href
 
 PAGES = [
-    *("/", "/?health=red", "/?q=unknown", "/worklist", "/worklist?capacity=1", "/alerts", "/interventions", "/renewals", "/trends", "/cohorts", "/model", "/docs"),
+    *("/", "/?health=red", "/?q=unknown", "/worklist", "/worklist?capacity=1", "/alerts", "/interventions", "/renewals", "/trends", "/trends?as_of=2026-07-01", "/leadership", "/leadership?as_of=2026-07-01", "/cohorts", "/model", "/docs"),
     *("/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), report_href("a05", "qbr"), report_href("..", "plan")),
     *("/reviews", "/views", "/sign-in", "/accounts/unknown", "/nowhere"),
 ]
 WIDTHS = {"desktop": {"viewport": {"width": 1280, "height": 900}}, "phone": {"viewport": {"width": 390, "height": 844}}}
 
-# Four times twenty pages.
+# Four times more than twenty pages.
 pytestmark = pytest.mark.slow
 
 

@@ -29,7 +29,7 @@ LISTS = [
     "/cohorts", "/cohorts?sort=arr&way=up", "/?as_of=2026-07-01", "/cohorts?as_of=2026-07-01",
 ]  # fmt: skip
 ACCOUNTS = ["/accounts/a05", "/accounts/a%2Fb%20c%3Fd%23e", "/accounts/?id=..", "/accounts/a05/qbr", "/accounts/a05/qbr?edition=customer", "/accounts/a05/plan"]
-PAGES = [*LISTS, *ACCOUNTS, "/model", "/reviews", "/alerts", "/interventions?state=all"]
+PAGES = [*LISTS, *ACCOUNTS, "/model", "/reviews", "/alerts", "/interventions?state=all", "/trends?as_of=2026-07-01", "/trends", "/leadership?as_of=2026-07-01", "/leadership?as_of=2026-07-01&by=csm&margin=80"]
 
 
 class _Tables(HTMLParser):
@@ -212,9 +212,9 @@ def test_the_filter_and_the_order_are_those_of_the_page(paged: TestClient) -> No
     assert arr == sorted(arr)
 
 
-@pytest.mark.parametrize("name", ["health-trend", "health"])
+@pytest.mark.parametrize("name", ["health-trend", "health", "bridge"])
 def test_a_chart_is_a_file_of_its_own(paged: TestClient, name: str) -> None:
-    paths = ["/"] if name == "health-trend" else [f"/accounts/a{place:02}" for place in range(5, 38)]
+    paths = {"health-trend": ["/"], "bridge": ["/leadership"]}.get(name) or [f"/accounts/a{place:02}" for place in range(5, 38)]
     links = (link for path in paths for link in _page(paged, f"{path}?as_of=2026-07-01").links)
     href = next(link for link in links if link.startswith(f"/exports/{name}.svg"))
     svg = paged.get(href)
@@ -272,7 +272,7 @@ def test_a_standalone_chart_has_colors_and_a_size() -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/worklist", "/renewals?period=2027Q1", "/cohorts", "/accounts/a05"])
+@pytest.mark.parametrize("path", ["/", "/worklist", "/renewals?period=2027Q1", "/cohorts", "/accounts/a05", "/trends?as_of=2026-07-01", "/leadership?as_of=2026-07-01"])
 def test_a_printed_page_has_every_column_and_no_controls(visit: Any, live: str, path: str) -> None:
     opened = visit(live, viewport={"width": 1032, "height": 720})
     opened.open(path)

@@ -132,14 +132,27 @@ def test_the_accounts_with_the_largest_arr_at_risk_come_first(leadership: Any, f
     assert [row[6] for row in table[1:]] == [short_money(value) for value in at_risk]
 
 
-def test_the_changes_of_arr_add_up(figures: LeadershipFigures) -> None:
-    sums = figures.changes.sums
-    assert sums is not None
-    signs = {"new": 1, "returned": 1, "expanded": 1, "contracted": -1, "churned": -1, "in_grace": -1, "renewed_late": 1}
-    moved = sum(sign * sums[name] for name, sign in signs.items())
-    assert sums["arr_start"] + moved == pytest.approx(sums["arr_end"])
-    whole = figures.summary["whole"]
-    assert sums["arr_end"] == pytest.approx(whole["arr"])
+@pytest.mark.parametrize("name", ["bridge", "quarter_bridge"])
+def test_the_bridges_add_up_and_are_on_slides(figures: LeadershipFigures, leadership: Any, name: str) -> None:
+    first, *between, last = figures.report[name]["steps"]
+    assert first["arr"] + sum(each["sign"] * each["arr"] for each in between) == pytest.approx(last["arr"], abs=0.005)
+    assert last["arr"] == pytest.approx(figures.summary["whole"]["arr"])
+    words = "in 12 months" if name == "bridge" else "in the last quarter"
+    slide = next(slide for slide in leadership.slides if words in slide.shapes.title.text_frame.text)
+    table = _tables(slide)[0]
+    assert (table[1][1], table[-1][1]) == (short_money(first["arr"]), short_money(last["arr"]))
+
+
+def _unknown_report(report: Any) -> dict[str, Any]:
+    bridge = report["bridge"] | {"steps": None, "change": None, "unknown": "the ARR of 3 accounts is unknown"}
+    whole = report["economics"]["whole"] | {"lifetime_value": None}
+    return {
+        **report,
+        "bridge": bridge,
+        "quarter_bridge": bridge,
+        "capacity": report["capacity"] | {"by_csm": [], "unknown": "the accounts have no csm"},
+        "economics": report["economics"] | {"whole": whole, "by_segment": []},
+    }
 
 
 def test_an_unknown_figure_is_called_unknown_and_is_never_zero(figures: LeadershipFigures, tmp_path: Path) -> None:
@@ -154,12 +167,15 @@ def test_an_unknown_figure_is_called_unknown_and_is_never_zero(figures: Leadersh
         weeks=figures.weeks[:1],
         forecast=None,
         no_forecast="signals without subscriptions have no renewals",
-        changes=replace(figures.changes, sums=None, unknown="the ARR of 3 accounts is unknown", churned=(), expanded=()),
+        report=_unknown_report(figures.report),
+        losses={"year": [], "quarter": []},
         risks=[],
         expansions=[],
     )
     deck = _read(leadership_deck(blind), tmp_path / "x.pptx")
     titles = " | ".join(_titles(deck))
+    for words in ("What changed in 12 months: unknown", "Capacity of CSMs: unknown", "Lifetime value: unknown"):
+        assert words in titles
     for words in ("is unknown: the source has no terms", "Top risks: unknown", "Renewal forecast: unknown", "Health by week: unknown"):
         assert words in titles
     assert {row[1] for row in _tables(deck.slides[1])[0][1:]} == {UNKNOWN}

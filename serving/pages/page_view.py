@@ -1,0 +1,102 @@
+"""What a page about accounts shows: the snapshot, the requested parameters, and the accounts of the filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Depends, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from serving.http.dependencies import LiveStateDep
+from serving.pages.filter_bar import FilterBar, carried_query, filter_bar, own_accounts_url, remember_view
+from serving.pages.snapshot_context import SnapshotDates, snapshot_dates
+from serving.schemas.account_filter import PageFilter
+from serving.schemas.form_fields import SnapshotPageQuery
+from serving.snapshots.account_attributes import AccountSelection, select_accounts
+from serving.snapshots.live_state import LiveState
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+
+Asked = TypeVar("Asked", bound=PageFilter)
+
+
+@dataclass(frozen=True)
+class PageView(Generic[Asked]):
+    """A page of the accounts that a filter selects.
+
+    Parameters
+    ----------
+    request : the request.
+    state, scored : the state of the service, and the snapshot that the page shows.
+    asked : the parameters of the page.
+    selection : the accounts that the filter selects.
+    """
+
+    request: Request
+    state: LiveState
+    scored: ScoredSnapshot
+    asked: Asked
+    selection: AccountSelection
+
+    @property
+    def when(self) -> str | None:
+        """The requested date, as it appears in URLs; None for the latest, or if the page has no date."""
+        return self.asked.when if isinstance(self.asked, SnapshotPageQuery) else None
+
+    @property
+    def query(self) -> str:
+        """The query string that links between pages carry."""
+        return carried_query(self.asked, self.when)
+
+    @property
+    def dates(self) -> SnapshotDates:
+        """The dates to choose from."""
+        return snapshot_dates(self.state, self.scored)
+
+    def filters(self, path: str, others: Mapping[str, object]) -> FilterBar:
+        """Return the bar of the filter, as `serving.pages.filter_bar.filter_bar` does."""
+        return filter_bar(self.request, self.scored, self.asked, self.selection, path, others)
+
+    def remember(self, page: Response) -> Response:
+        """Return the page, and remember whether the person asked for all accounts."""
+        return remember_view(self.request, page, self.asked)
+
+
+class OwnAccountsFirst(Exception):
+    """A person starts with their own accounts; not an error.
+
+    Parameters
+    ----------
+    address : the URL of the page with these accounts.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+
+async def redirect_to_own_accounts(_request: Request, error: Exception) -> Response:
+    """Return the redirect of an `OwnAccountsFirst`."""
+    assert isinstance(error, OwnAccountsFirst)
+    return RedirectResponse(error.address, 303)
+
+
+def page_view(parameters: type[PageFilter]) -> Any:
+    """Return the dependency of a page about accounts, which is a `PageView`.
+
+    A person with own accounts, who did not choose others, is redirected to the page with these.
+
+    Parameters
+    ----------
+    parameters : the parameters of the page. Without the date of a snapshot, the page shows the latest.
+    """
+
+    def view(request: Request, live: LiveStateDep, asked: Any) -> PageView[Any]:
+        state = live.current()
+        scored = state.scored(asked.as_of if isinstance(asked, SnapshotPageQuery) else None)
+        if (address := own_accounts_url(request, scored)) is not None:
+            raise OwnAccountsFirst(address)
+        return PageView(request, state, scored, asked, select_accounts(scored, asked))
+
+    view.__annotations__["asked"] = Annotated[parameters, Query()]
+    return Depends(view)
