@@ -10,6 +10,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +21,10 @@ from fastapi.testclient import TestClient
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
+from serving.portfolio.cohorts import LIVES, lives_document
+from serving.portfolio.kpi_file import read_contributions, write_contributions
+from serving.portfolio.kpi_schemas import PUBLISHED_PERIODS
+from serving.portfolio.kpi_values import KpiContributions
 from serving.renewals.inputs import RENEWALS
 from serving.snapshots.sidecars import ACCOUNTS, COHORTS, KPIS, read_sidecar, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
@@ -32,6 +39,10 @@ PATHS = (
     ("/worklist", "/v1/worklist"),
     ("/renewals", "/v1/renewals"),
     ("/cohorts", "/v1/portfolio/cohorts"),
+    ("/leadership", "/v1/portfolio/leadership"),
+    ("/leadership?segment=SMB&by=csm", "/v1/portfolio/leadership?segment=SMB&by=csm"),
+    ("/?segment=SMB", "/v1/portfolio/measures?segment=SMB"),
+    ("/trends?segment=SMB", "/v1/portfolio/measures/trend?segment=SMB"),
     ("/accounts/{account}/plan", "/v1/accounts/{account}/plan"),
     ("/model", None),
     ("/docs", "/openapi.json"),
@@ -64,6 +75,12 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
             for k in range(copies)
         }
         write_sidecar(snapshots, facts.as_of, ACCOUNTS, sidecar | {"accounts": people})
+    if (sidecar := read_sidecar(SnapshotFiles(home), facts.as_of, LIVES)) is not None:
+        lives = many(pd.DataFrame(sidecar["columns"]))
+        write_sidecar(snapshots, facts.as_of, LIVES, lives_document(lives, sidecar["contractual"]))
+    write_contributions(
+        snapshots, facts.as_of, {name: _many_contributions(home, facts.as_of, name, many) for name in PUBLISHED_PERIODS}
+    )
     snapshots.publish(
         many(latest.frame),
         origin=facts.origin,
@@ -75,6 +92,17 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
         looked_back_on=looked,
     )
     return copy
+
+
+def _many_contributions(
+    home: Home, as_of: datetime, period: str, many: Callable[[pd.DataFrame], pd.DataFrame]
+) -> KpiContributions:
+    parts = []
+    for span in ("now", "last"):
+        part = read_contributions(SnapshotFiles(home), as_of, period, span)
+        assert part is not None, "score the home again with --publish"
+        parts.append(replace(part, rows=many(part.rows.astype({"account_id": str}))))
+    return KpiContributions(*parts, None)
 
 
 def main() -> None:
