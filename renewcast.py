@@ -196,6 +196,7 @@ FIT_NOTHING = frozenset(
         "worklist",
         "portfolio",
         "changes",
+        "leadership",
     }
     | {"cohorts", "qbr", "plan", "report", "reviews", "card", "home", "erase"}
     | {"interventions", "views", "keys", "webhooks"}
@@ -204,7 +205,7 @@ FIT_NOTHING = frozenset(
 DEMO_ACCOUNTS = 400
 DEMO_WEEKS = 130
 DEMO_AS_OF = "2026-09-30"
-DEMO_ADDITIONS = ("products", "parents", "pulse")
+DEMO_ADDITIONS = ("products", "parents", "pulse", "costs")
 
 
 class Commands(TyperGroup):

@@ -331,8 +331,8 @@ def simulate(
         By play, the share of the churn by choice that it prevents in the quarter after it starts, 0 to 1; plays that
         are not named have no effect. By default plays improve the hidden state of accounts.
     additions : collection of str, optional
-        Optional parts: ``"products"`` (the products of subscriptions and usage), ``"parents"`` (parent companies) and
-        ``"pulse"`` (judgments of CSMs). They change no other value.
+        Optional parts: ``"products"`` (the products of subscriptions and usage), ``"parents"`` (parent companies),
+        ``"pulse"`` (judgments of CSMs) and ``"costs"`` (acquisition costs). They change no other value.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Optional parts of a simulated portfolio: products, parent companies, and the judgments of CSMs (``pulse``).
+"""Optional parts of a simulated portfolio: products, parent companies, judgments of CSMs (``pulse``), and costs.
 
 Each has random numbers of its own, so that the other tables and columns are the same with and without it.
 """
@@ -25,8 +25,8 @@ from training.simulation.tables.event_rows import (
 )
 from training.simulation.tables.usage import FEATURES
 
-Addition = Literal["products", "parents", "pulse"]
-ADDITIONS: tuple[Addition, ...] = ("products", "parents", "pulse")
+Addition = Literal["products", "parents", "pulse", "costs"]
+ADDITIONS: tuple[Addition, ...] = ("products", "parents", "pulse", "costs")
 PRODUCTS = ("platform", "analytics", "automation")
 """The product of the seats, and those of the add-ons."""
 PRODUCT_OF_FEATURE: Mapping[str, str] = {
@@ -45,6 +45,10 @@ CALL_DAYS = 120
 """A judgment so many days before the renewal says what to expect of it."""
 CALLS = ("churn", "at_risk", "renew")
 _CALL_LIMITS = np.array([-1.1, -0.2])
+COST_SHARE, COST_SPREAD = 1.1, 0.5
+"""The median acquisition cost as a share of the first year's price, and the standard deviation of its logarithm."""
+COST_UNKNOWN = 0.1
+"""Share of the accounts without a known acquisition cost."""
 _NOISE = 0.8
 """Noise of a judgment, in the unit of the hidden state."""
 
@@ -132,6 +136,25 @@ def draw_parents(history: SimulatedHistory) -> Ints:
     return parent
 
 
+def with_costs(history: SimulatedHistory, name: str, tables: Tables) -> Tables:
+    """Add the column ``acquisition_cost`` to ``accounts``, unknown for `COST_UNKNOWN` of them.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    name : the name of the table; others do not change.
+    tables : its slices.
+    """
+    if name != "accounts":
+        return tables
+    rng, traits = history.rng("costs"), history.traits
+    n = len(traits)
+    first_year = traits.first_seats * traits.first_price
+    cost = np.round(first_year * COST_SHARE * np.exp(COST_SPREAD * rng.standard_normal(n)), 2)
+    column = pa.array(cost, mask=rng.random(n) < COST_UNKNOWN)
+    return (table.append_column("acquisition_cost", column) for table in tables)
+
+
 def pulse_table(history: SimulatedHistory) -> pa.Table:
     """Build the table ``pulse``: what a CSM sees of value, relationship, budget and competitors, with noise.
 
@@ -163,5 +186,5 @@ def pulse_table(history: SimulatedHistory) -> pa.Table:
 
 
 Extend = Callable[[SimulatedHistory, str, Tables], Tables]
-COLUMNS: Mapping[Addition, Extend] = {"products": with_products, "parents": with_parents}
+COLUMNS: Mapping[Addition, Extend] = {"products": with_products, "parents": with_parents, "costs": with_costs}
 """The parts that add columns to other tables."""

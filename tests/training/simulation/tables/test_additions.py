@@ -18,7 +18,7 @@ from training.simulation.history import SimulatedHistory
 from training.simulation.tables.additions import ADDITIONS, pulse_table
 
 END = date(2026, 9, 30)
-ADDED = {"accounts": ["parent_id"], "subscriptions": ["product"], "usage": ["product"]}
+ADDED = {"accounts": ["parent_id", "acquisition_cost"], "subscriptions": ["product"], "usage": ["product"]}
 
 
 @pytest.fixture(scope="module")
