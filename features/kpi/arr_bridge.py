@@ -33,8 +33,8 @@ PREFIX = "bridge_"
 def bridge_parts(moved: pd.DataFrame, arr: pd.Series[float]) -> list[pd.DataFrame]:
     """Return the contributions to each step: the ARR as numerator, and 1 as denominator for an account that counts.
 
-    The first step has a row for every account that counts in a step. If one amount of an account is unknown, all of them are, so that the
-    known accounts add up. The codes are those of `AMOUNTS` after `PREFIX`.
+    The first step has a row for every account that counts in a step. If one amount of an account is unknown, all of
+    them are, so that the known accounts add up. The codes are those of `AMOUNTS` after `PREFIX`.
 
     Parameters
     ----------

@@ -125,18 +125,20 @@ def _from_table(home: Home, path: Path, account: str, digest: int | None, write:
             ids = parquet.read(columns=[column])[column]
             others = pc.fill_null(pc.not_equal(ids, pa.scalar(value, ids.type)), True)
             count = len(ids) - (pc.sum(others).as_py() or 0)
-            table = parquet.read() if write and count else None
+            groups = range(parquet.num_row_groups if write and count else 0)
+            tables = [parquet.read_row_group(each) for each in groups]
     except (OSError, ValueError, pa.ArrowException) as error:
         raise HomeError(
             f"{path} cannot be read ({type(error).__name__})", "a table written by Renewcast", "delete the file"
         ) from None
-    if table is not None:
-        rest = table.filter(others)
-        if len(rest):
-            with new_file(path) as unfinished:
-                pq.write_table(rest, unfinished, compression="zstd")
-        else:
-            path.unlink()
+    if tables and count < len(ids):
+        # Readers find what they need by the position of its group, so every group stays, even an empty one.
+        with new_file(path) as unfinished, pq.ParquetWriter(unfinished, tables[0].schema, compression="zstd") as writer:
+            for table in tables:
+                rest = table.filter(pc.fill_null(pc.not_equal(table[column], pa.scalar(value, ids.type)), True))
+                writer.write_table(rest, row_group_size=max(len(rest), 1))
+    elif tables:
+        path.unlink()
     return Removal(where, "rows", count)
 
 

@@ -24,6 +24,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.erasure.erase import erase_account
 from serving.erasure.json_documents import without_account
+from serving.portfolio.kpi_file import read_contributions
 from serving.scoring.publish_predictions import publish_batch
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
@@ -274,3 +275,18 @@ def test_the_only_account_of_a_date_takes_its_snapshot_with_it(
     assert lonely in snapshots.dates()
     erase_account(own_home, Store.of(own_home), ACCOUNT, write=True)
     assert lonely not in snapshots.dates()
+
+
+def test_contributions_of_the_other_accounts_stay_those_of_their_period(home: Home) -> None:
+    snapshots = SnapshotFiles(home)
+    parts = [(period, span) for period in ("quarter", "year") for span in ("now", "last")]
+
+    def rows() -> list[pd.DataFrame]:
+        found = [read_contributions(snapshots, AS_OF, *part, cached=False) for part in parts]
+        return [each.rows.astype({"account_id": str}) for each in found if each is not None]
+
+    before = rows()
+    assert len(before) == len(parts)
+    erase_account(home, Store.of(home), ACCOUNT, write=True)
+    for old, new in zip(before, rows(), strict=True):
+        pd.testing.assert_frame_equal(new, old[old["account_id"] != ACCOUNT].reset_index(drop=True))
