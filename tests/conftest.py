@@ -105,7 +105,19 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], st
     return make
 
 
-WITHOUT_WORLD = ("test_check_command.py", "test_leakcheck_command.py", "test_mistakes.py")
+WITHOUT_WORLD = (
+    "test_check_command.py",
+    "test_connect.py",
+    "test_connect_one_tool.py",
+    "test_connected_tools.py",
+    "test_intervention_commands.py",
+    "test_leakcheck_command.py",
+    "test_mistakes.py",
+    "test_output_errors.py",
+    "test_registered_estimators.py",
+    "test_sample_exports.py",
+    "test_spreadsheet.py",
+)
 """End-to-end tests that do not use the trained portfolio."""
 
 
