@@ -187,8 +187,8 @@ def test_a_typical_sheet_gives_reasons_and_claims_no_past(renewcast: Any, tmp_pa
     assert list(rows) == ["Fabrikam", "Contoso"]
     assert rows["Fabrikam"]["health_score"] == 8.8
     assert rows["Fabrikam"]["why"] == (
-        "the latest NPS answer is from a detractor (0 to 6); share of the licensed seats in use: 24%; open tickets: 7; "
-        "days since the last contact: 91"
+        "the latest NPS answer is from a detractor (0 to 6); the CSM judges the account to be in a bad state; "
+        "share of the licensed seats in use: 24%; open tickets: 7; days since the last contact: 91"
     )
     assert rows["Contoso"]["why"].startswith("share of the licensed seats in use: 55%; latest NPS answer: 7 of 10")
     worklist = json.loads(renewcast("worklist", sheet, "--json", home=home).stdout)
