@@ -197,6 +197,8 @@ def test_pages_and_routes_work_without_the_account_and_show_the_others(home: Hom
         assert whole["accounts"] == 38
         assert client.get(f"/v1/accounts/{ACCOUNT}/prediction").status_code == 404
         assert client.get(f"/v1/accounts/{OTHER}/prediction").status_code == 200
+        steps = client.get("/v1/portfolio/leadership").json()["bridge"]["steps"]
+        assert steps[-1]["accounts"] == 38, "the contributions of the others are still those of their period"
         assert len(client.get("/v1/predictions?limit=1000").json()["data"]) == 38
         assert [each["account_id"] for each in client.get("/v1/interventions").json()["data"]] == [OTHER]
         for path in (

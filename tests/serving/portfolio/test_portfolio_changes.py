@@ -130,6 +130,6 @@ def test_the_page_shows_the_same(serving: TestClient) -> None:
     assert "Net revenue retention" in text
     assert "50.0%" in text
     filtered = serving.get("/trends", params={"health": "yellow"}, headers=PAGE)
-    assert "KPIs are of all accounts" in filtered.text
+    assert "Health is unknown for accounts that have left" in filtered.text
     first = serving.get("/trends", params={"as_of": "2026-05-20"}, headers=PAGE)
     assert "There is no earlier snapshot to compare with" in first.text
