@@ -40,6 +40,8 @@ PARAMETER_WORDS = {
     "size": "rows",
     "only": "only",
     "group": "groups by",
+    "by": "groups by",
+    "margin": "gross margin in percent",
     "since": "since",
     "capacity": "capacity",
 }

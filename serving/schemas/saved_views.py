@@ -19,6 +19,7 @@ VIEW_PAGES: dict[str, frozenset[str]] = {
     "/alerts": frozenset({"code", "show"}),
     "/interventions": frozenset({"state", "assignee"}),
     "/renewals": _LIST | {"period"},
+    "/leadership": frozenset({"by", "margin"}),
     "/trends": frozenset({"since"}),
     "/cohorts": _LIST,
 }

@@ -21,6 +21,7 @@ from serving.http.api_keys import create_key
 from serving.pages.alerts import AlertsPageQuery
 from serving.pages.cohorts import CohortsPageQuery
 from serving.pages.interventions import InterventionsPageQuery
+from serving.pages.leadership import LeadershipPageQuery
 from serving.pages.renewals import RenewalsPageQuery
 from serving.pages.trends import TrendsPageQuery
 from serving.pages.worklist import WorklistPageQuery
@@ -70,7 +71,7 @@ def _body(name: str, page: str = "/worklist", query: str = "health=red&sort=due"
 def test_the_parameters_of_views_are_those_of_the_pages() -> None:
     queries = {
         "/": AccountListQuery, "/worklist": WorklistPageQuery, "/alerts": AlertsPageQuery, "/interventions": InterventionsPageQuery,
-        "/renewals": RenewalsPageQuery, "/trends": TrendsPageQuery, "/cohorts": CohortsPageQuery,
+        "/renewals": RenewalsPageQuery, "/trends": TrendsPageQuery, "/leadership": LeadershipPageQuery, "/cohorts": CohortsPageQuery,
     }  # fmt: skip
     assert queries.keys() == VIEW_PAGES.keys() <= {each.path for each in SECTIONS}
     for page, query in queries.items():
