@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from serving.common.errors import Forbidden, UnknownId
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_STORE, StoreDep, problem_responses
+from serving.http.idempotency import IDEMPOTENT, request_name
 from serving.routers.interventions import author_of
 from serving.schemas.saved_views import SavedViewList, SavedViewResponse, ViewChange, ViewRequest
 from serving.store.database import Store
@@ -47,8 +48,8 @@ def view_document(view: SavedView) -> dict[str, Any]:
     }
 
 
-def save_caller_view(store: Store, caller: Caller, request: ViewRequest) -> SavedView:
-    """Store a view of a caller.
+def save_caller_view(store: Store, caller: Caller, request: ViewRequest, repeated: str | None = None) -> SavedView:
+    """Store a view of a caller; ``repeated`` is the name of the request if it can be repeated.
 
     Raises
     ------
@@ -60,7 +61,8 @@ def save_caller_view(store: Store, caller: Caller, request: ViewRequest) -> Save
         _require_write(caller)
     owner = None if request.shared else view_owner(caller)
     with store.begin() as connection:
-        return save_view(connection, owner, request.name, request.page, request.query, author_of(caller).name)
+        author = author_of(caller).name
+        return save_view(connection, owner, request.name, request.page, request.query, author, repeated)
 
 
 def rename_caller_view(store: Store, caller: Caller, view_id: str, name: str) -> SavedView:
@@ -111,14 +113,20 @@ def get_views(store: StoreDep, caller: CurrentCaller) -> Response:
     summary="Save a view",
     operation_id="saveView",
     response_model=SavedViewResponse,
-    dependencies=[JSON_ONLY],
-    responses=problem_responses(**_PROBLEMS),
+    dependencies=[JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(
+        **_PROBLEMS
+        | {
+            "s409": "There is already a view with this name; or the first request with the Idempotency-Key is still "
+            "running."
+        }
+    ),
 )
-def post_view(store: StoreDep, caller: CurrentCaller, body: ViewRequest) -> Response:
+def post_view(request: Request, store: StoreDep, caller: CurrentCaller, body: ViewRequest) -> Response:
     """Saves a page with its filter, search and order under a name. The view always shows the latest data. The caller's
     own views belong to the owner of the key, or to the key if it has no owner. A view for everyone needs the scope
-    write."""
-    return JSONResponse(view_document(save_caller_view(store, caller, body)), 201)
+    write. Requests with the same Idempotency-Key are stored once."""
+    return JSONResponse(view_document(save_caller_view(store, caller, body, request_name(request))), 201)
 
 
 @router.patch(

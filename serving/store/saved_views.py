@@ -49,17 +49,27 @@ class SavedView:
         return f"{self.page}?{self.query}" if self.query else self.page
 
 
-def save_view(connection: Connection, owner: str | None, name: str, page: str, query: str, author: str) -> SavedView:
+def save_view(
+    connection: Connection,
+    owner: str | None,
+    name: str,
+    page: str,
+    query: str,
+    author: str,
+    request_name: str | None = None,
+) -> SavedView:
     """Store a view.
 
     Parameters
     ----------
     connection : a connection to the store, in a transaction.
     owner, name, page, query, author : see `SavedView`.
+    request_name : the name of the request (`serving.http.idempotency.request_name`), if it can be repeated.
 
     Returns
     -------
     SavedView
+        The stored view; of a repeated request, the view that the first one stored.
 
     Raises
     ------
@@ -67,10 +77,14 @@ def save_view(connection: Connection, owner: str | None, name: str, page: str, q
     BadRequest : the owner has too many views.
     """
     of = saved_views.c
+    view_id = f"viw_{request_name or secrets.token_hex(8)}"
+    first = connection.execute(select(saved_views).where(of.id == view_id)).one_or_none() if request_name else None
+    if first is not None:
+        return _from_row(first)
     count = connection.execute(select(func.count()).where(of.owner == (owner or EVERYONE))).scalar_one()
     if count >= VIEWS_LIMIT:
         raise BadRequest(f"there are {count} views already", f"at most {VIEWS_LIMIT}", "delete those that no one needs")
-    view = SavedView(f"viw_{secrets.token_hex(8)}", owner, name, page, query, datetime.now(UTC), author)
+    view = SavedView(view_id, owner, name, page, query, datetime.now(UTC), author)
     row = {"id": view.id, "owner": owner or EVERYONE, "name": name, "page": page, "query": query}
     try:
         connection.execute(saved_views.insert().values(**row, created_at=view.created_at, author=author))

@@ -112,6 +112,15 @@ def test_a_name_is_given_once(person: People) -> None:
     assert _names(ana) == [("one", False), ("two", False)]
 
 
+def test_a_repeated_request_saves_one_view(person: People) -> None:
+    ada = person("Ada")
+    body, repeated = {"name": "Mine", "page": "/worklist", "query": "health=red"}, {"Idempotency-Key": "once"}
+    first, second = (ada.post("/v1/views", json=body, headers=repeated) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    assert len(ada.get("/v1/views").json()["data"]) == 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
