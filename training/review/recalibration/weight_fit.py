@@ -24,6 +24,7 @@ PRIOR_EVENTS_PER_DIMENSION = 10.0
 (Peduzzi et al., J. Clin. Epidemiol. 49, 1996). With as many churns, data and current weights count half each."""
 _RIDGE_EVENTS = 0.01
 """Prior events in favor of a slope of 0: too few to matter, but they keep the slope finite under perfect separation."""
+_NEXT_TO_OPTIMUM = 1e-6
 _SMALLEST_STEP = 2.0**-20
 
 
@@ -246,6 +247,10 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             hessian[1:, 1:] += penalty
             solution = constrained_minimum(theta, gradient, hessian, cone)
             share, (new_loss, new_view) = 1.0, at(solution)
+            if np.abs(solution - theta).max() <= _NEXT_TO_OPTIMUM:
+                # The decrease of the loss is below rounding, but the whole step is exact to its square.
+                theta, loss, view = solution, new_loss, new_view
+                break
             while not new_loss <= loss and share > _SMALLEST_STEP:
                 share /= 2
                 new_loss, new_view = at(theta + share * (solution - theta))
