@@ -41,7 +41,8 @@ def test_a_browser_gets_a_problem_as_a_page_and_a_program_as_json(client: TestCl
     path = "/v1/accounts/a999/health"
     displayed, result = client.get(path, headers=BROWSER), client.get(path).json()
     assert displayed.headers["content-type"] == "text/html; charset=utf-8"
-    assert result["detail"].replace("'", "&#39;") in displayed.text
+    for sentence in result["detail"].replace("'", "&#39;").split(". "):
+        assert sentence[1:] in displayed.text
     assert client.get(path, headers={"Accept": "text/html, application/json"}).json()["code"] == result["code"]
 
 
