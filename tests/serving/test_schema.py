@@ -34,6 +34,15 @@ CONFIG: dict[str, Any] = {
             "include-operation-id": "changeIntervention",
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "422", "428"]}},
         },
+        # A second view of the same name gets 409.
+        {
+            "include-operation-id": "saveView",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409", "422"]}},
+        },
+        {
+            "include-operation-id": "renameView",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409", "422"]}},
+        },
     ],
 }
 # Only its description is taken, so that the operations are known before there is a home.
