@@ -73,6 +73,10 @@ class KpiTargetsFile(Rules):
             raise ValueError("a KPI has two targets")
         return self
 
+    def over(self, years: float) -> dict[str, dict[str, Any]]:
+        """Return the target of each KPI that has one, over a period of some years (`KpiTarget.over`)."""
+        return {target.measure: target.over(years) for target in self.targets}
+
 
 def kpi_targets_file() -> KpiTargetsFile:
     """Read the targets in force.

@@ -76,11 +76,10 @@ def kpi_report(
     dict for JSON of as_of, period and last_period (name, start, end), contractual, rubric, targets_version, measures (a
     record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, quarter,
     target, met), by (for each of `serving.portfolio.kpi_values.DIVISIONS` the groups, with accounts, ARR and the same
-    KPIs) and advocates. A
-    ``parent`` is the top account of a company with several accounts, and its group holds all of them; the other
-    accounts are in the group None. ``by`` also has the KPIs of ARR and renewals of each ``product``; None is the
-    unknown product, of subscriptions (or orders) that name none. An unknown value is None, and ``unknown`` gives the
-    reason. ``left_out`` counts the accounts with unknown data. If the terms of more than a few accounts are
+    KPIs) and advocates. A ``parent`` is the top account of a company with several accounts, and its group holds all of
+    them; the other accounts are in the group None. ``by`` also has the KPIs of ARR and renewals of each ``product``;
+    None is the unknown product, of subscriptions (or orders) that name none. An unknown value is None, and ``unknown``
+    gives the reason. ``left_out`` counts the accounts with unknown data. If the terms of more than a few accounts are
     overwritten, all KPIs that depend on terms are unknown, and so is every KPI by segment, because an account's ARR
     determines its segment.
     ``quarter`` is the value over the last three months of a year, for KPIs over the period; None for all others.
@@ -92,8 +91,7 @@ def kpi_report(
     held = with_groups(facts(signals, at, active_days)[["account_id", "arr"]], everyone)
     held = held.assign(segment=segment_of(held["arr"].to_numpy(dtype=np.float64)))
     promoters = [] if frames[at].empty else advocates(frames[at], rubric.score(frames[at]), everyone)
-    targets = {target.measure: target.over(period.years) for target in kpi_targets_file().targets}
-    found = kpis_of(contributions, targets, everyone, held, promoters, only)
+    found = kpis_of(contributions, kpi_targets_file().over(period.years), everyone, held, promoters, only)
     if only is None:
         found["by"]["product"] = _products(signals, period, active_days, contributions.now.missing)
     return {
