@@ -187,43 +187,22 @@ def leadership(
     from typing import get_args
 
     from features.sources.cutoff import cutoff_of
-    from features.utils.periods import forecast_period
     from models.home import current_home
     from serving.cli.tables.leadership import print_leadership
     from serving.leadership.report import leadership_report
-    from serving.leadership.report_from_signals import inputs_from_signals
+    from serving.leadership.report_from_signals import leadership_inputs
     from serving.leadership.schemas import Division
     from serving.portfolio.lifetime_value import check_parameters
-    from serving.renewals.forecast import forecast_renewals
-    from serving.renewals.inputs import inputs_from_signals as renewal_inputs
-    from serving.scoring.score_portfolio import champion_horizon
 
     check_parameters(margin, years)
     division: Division | None = next((name for name in get_args(Division) if name == by), None)
     if division is None:
         raise BadRequest(f"there is no breakdown by {by}", ", ".join(get_args(Division)), "correct --by")
-    instant, champion, home = cutoff_of(signals, as_of), selected_champion(rubric), current_home()
+    instant, champion = cutoff_of(signals, as_of), selected_champion(rubric)
     with progress_bar("reading") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.5))
         selection, kept = select_for_kpis(only, opened, instant, found, champion)
-        forecast, unknown = None, None
-        try:
-            forecast = forecast_renewals(
-                found, forecast_period(instant), renewal_inputs(opened, instant, home), selection
-            )
-        except BadRequest as error:
-            unknown = error.found
-        inputs = inputs_from_signals(
-            opened,
-            instant,
-            found.frame,
-            found.champion.rubric,
-            champion_horizon(champion),
-            forecast,
-            unknown,
-            subprogress(tell, 0.6, 1.0),
-            home.rollups,
-        )
+        inputs = leadership_inputs(opened, found, current_home(), champion, selection, subprogress(tell, 0.5, 1.0))
         payload = leadership_report(inputs, found, selection, kept, division, margin, years)
     file = json_file_writer(payload, f"the leadership report as of {payload['as_of']}")
     write_result(as_json, lambda: payload, lambda console: print_leadership(payload, console), out, file)

@@ -2,52 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
+from features.errors import BadRequest
 from features.kpi.cohort_retention import account_lives
 from features.revenue.arr import people
 from features.signals.signals import OpenSignals
 from features.utils.dates import to_iso
-from features.utils.periods import period_ending
-from features.utils.progress import Progress, no_progress
-from models.health.rubric import Rubric
+from features.utils.periods import forecast_period, period_ending
+from features.utils.progress import Progress, no_progress, subprogress
+from models.artifacts.champion import Champion
+from models.home import Home
+from models.predictions.assessment import Assessment
 from models.rules.kpi_targets import kpi_targets_file
 from serving.leadership.report import LeadershipInputs, start_years
 from serving.portfolio.kpi_report import account_groups, kpi_contributions
+from serving.renewals.forecast import forecast_renewals
+from serving.renewals.inputs import inputs_from_signals
+from serving.scoring.score_portfolio import champion_horizon
+from serving.snapshots.account_attributes import AccountSelection
 
 
-def inputs_from_signals(
+def leadership_inputs(
     signals: OpenSignals,
-    as_of: datetime,
-    frame: pd.DataFrame,
-    rubric: Rubric,
-    active_days: int,
-    forecast: Mapping[str, Any] | None,
-    forecast_unknown: str | None,
+    assessment: Assessment,
+    home: Home,
+    champion: Champion,
+    selection: AccountSelection,
     progress: Progress = no_progress,
-    rollup_folder: Path | None = None,
 ) -> LeadershipInputs:
     """Compute what the report needs.
 
     Parameters
     ----------
     signals : validated signals.
-    as_of : the date of the report.
-    frame : the snapshot at that date, all features.
-    rubric, active_days, rollup_folder : as in `serving.portfolio.kpi_report.kpi_report`.
-    forecast, forecast_unknown : the forecast of the next renewals of the accounts that count, or why there is none.
+    assessment : the assessed portfolio.
+    home : the home.
+    champion : the models and the rubric in use.
+    selection : the active accounts that count, which the forecast is of.
     progress : called with the share done.
     """
+    as_of, active_days = assessment.as_of.to_pydatetime(), champion_horizon(champion)
+    progress(0.0, "forecasting renewals")
+    forecast, unknown = None, None
+    try:
+        forecast = forecast_renewals(
+            assessment, forecast_period(as_of), inputs_from_signals(signals, as_of, home), selection
+        )
+    except BadRequest as error:
+        unknown = error.found
     period, quarter = period_ending(as_of, "year"), period_ending(as_of, "quarter")
     lives = account_lives(signals, as_of, active_days)
     contributions = kpi_contributions(
-        signals, period, rubric, active_days, progress, {as_of: frame}, rollup_folder, lives
+        signals,
+        period,
+        assessment.champion.rubric,
+        active_days,
+        subprogress(progress, 0.2, 1.0),
+        {as_of: assessment.frame},
+        home.rollups,
+        lives,
     )
     everyone = people(signals)
     groups = account_groups(everyone)
@@ -58,12 +72,12 @@ def inputs_from_signals(
     return LeadershipInputs(
         {"as_of": to_iso(as_of), "period": spans["year"], "contractual": signals.contractual},
         contributions,
-        {target.measure: target.over(period.years) for target in kpi_targets_file().targets},
+        kpi_targets_file().over(period.years),
         groups.drop(columns="name").assign(
             cohort=groups["account_id"].map(start_years(lives)), cost=everyone["acquisition_cost"].astype(np.float64)
         ),
         spans["quarter"],
         forecast,
-        forecast_unknown,
+        unknown,
         dict(zip(everyone["account_id"], everyone["name"], strict=True)),
     )

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from features.errors import BadRequest
 from features.kpi.arr_bridge import PREFIX
 from features.revenue.arr import people
 from features.signals.signals import OpenSignals
 from features.utils.arrays import Bools
-from features.utils.periods import forecast_period, period_ending
+from features.utils.periods import period_ending
 from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.champion import Champion
 from models.home import Home
@@ -25,14 +24,12 @@ from models.predictions.payload import account_answer
 from models.predictions.table_export import plain_rows
 from models.rules.intervention_effects import InterventionStatus
 from serving.leadership.report import leadership_report
-from serving.leadership.report_from_signals import inputs_from_signals
+from serving.leadership.report_from_signals import leadership_inputs
 from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_report import kpi_report
 from serving.portfolio.kpi_values import Contributions
 from serving.portfolio.rule_tables import expansions_board
 from serving.portfolio.weekly_health import band_changes, score_changes, weekly_health
-from serving.renewals.forecast import forecast_renewals
-from serving.renewals.inputs import inputs_from_signals as renewal_inputs
 from serving.scoring.score_portfolio import champion_horizon
 from serving.snapshots.account_attributes import AccountSelection
 from serving.snapshots.portfolio_summary import summarize_portfolio
@@ -119,25 +116,7 @@ def leadership_figures(
     as_of, days = assessment.as_of.to_pydatetime(), champion_horizon(champion)
     through, rubric = min(signals.data_through, as_of), assessment.champion.rubric
     selection = AccountSelection.everyone(assessment) if selection is None else selection
-    progress(0.0, "forecasting renewals")
-    forecast, no_forecast = None, None
-    try:
-        forecast = forecast_renewals(
-            assessment, forecast_period(as_of), renewal_inputs(signals, as_of, home), selection
-        )
-    except BadRequest as error:
-        no_forecast = error.found
-    inputs = inputs_from_signals(
-        signals,
-        as_of,
-        assessment.frame,
-        rubric,
-        days,
-        forecast,
-        no_forecast,
-        subprogress(progress, 0.2, 0.8),
-        home.rollups,
-    )
+    inputs = leadership_inputs(signals, assessment, home, champion, selection, subprogress(progress, 0.0, 0.8))
     progress(0.8, "adding up KPIs")
     kpis = kpi_report(
         signals,
@@ -160,8 +139,8 @@ def leadership_figures(
         weekly_health(assessment, selection.rows),
         band_changes(assessment, selection.rows),
         score_changes(assessment, selection.rows),
-        forecast,
-        no_forecast,
+        inputs.forecast,
+        inputs.forecast_unknown,
         leadership_report(inputs, assessment, selection, only),
         {"year": _losses(chosen.now), "quarter": _losses(chosen.recent)},
         _risks(assessment, through, selection.rows),

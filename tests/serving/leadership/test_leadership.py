@@ -11,17 +11,14 @@ from fastapi.testclient import TestClient
 
 from features.kpi.contributions import ACQUISITION
 from features.signals.signals import OpenSignals
-from features.utils.periods import forecast_period
 from models.artifacts.champion import load_champion
 from serving.leadership.csm_capacity import NO_CSM, csm_capacity
 from serving.leadership.report import leadership_report
-from serving.leadership.report_from_signals import inputs_from_signals
+from serving.leadership.report_from_signals import leadership_inputs
 from serving.leadership.schemas import Leadership
 from serving.leadership.unit_economics import NO_ARR, NO_COSTS, NONE_ACQUIRED, unit_economics
 from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_values import ROW_COLUMNS
-from serving.renewals.forecast import forecast_renewals
-from serving.renewals.inputs import inputs_from_signals as renewal_inputs
 from serving.schemas.account_filter import EVERYONE, AccountFilter
 from serving.scoring.score_portfolio import assess_portfolio
 from serving.snapshots.account_attributes import AccountAttributes
@@ -37,8 +34,8 @@ def test_the_route_gives_the_report_of_the_command(client: TestClient, scored_ho
     assessment = assess_portfolio(signals, AS_OF, scored_home.home, champion)[0]
     attributes = AccountAttributes.of(assessment, accounts_document(signals, AS_OF, 90))
     selection = attributes.select(chosen)
-    forecast = forecast_renewals(assessment, forecast_period(AS_OF), renewal_inputs(signals, AS_OF, scored_home.home), selection)
-    inputs = inputs_from_signals(signals, AS_OF, assessment.frame, assessment.champion.rubric, 90, forecast, None)
+    inputs = leadership_inputs(signals, assessment, scored_home.home, champion, selection)
+    assert inputs.forecast_unknown is None
     only = KpiFilter.of(attributes, chosen) if chosen.chosen else None
     report = leadership_report(inputs, assessment, selection, only, "parent")
     answer = client.get("/v1/portfolio/leadership", params={"by": "parent", **chosen.chosen}).json()
