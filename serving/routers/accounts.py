@@ -44,7 +44,7 @@ from serving.presentations.report_files import ReportForm, report_file
 from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
 from serving.schemas.base import RequestModel
-from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT, QuarterText
+from serving.schemas.query_params import MAX_LISTED, NO_KPIS, NO_MATCH, NO_SNAPSHOT, LifetimeYears, Margin, QuarterText
 from serving.schemas.signal_rows import AsOfInstant, Id
 from serving.snapshots.account_attributes import portfolio_of, select_accounts
 from serving.snapshots.live_state import LiveStateManager
@@ -356,17 +356,8 @@ def get_portfolio_changes(live: LiveStateDep, query: Annotated[PortfolioChangesQ
 class CohortsQuery(PortfolioQuery):
     """Parameters of the lifetime value, and the filter of accounts."""
 
-    margin: float = Field(
-        1.0, gt=0, le=1, strict=False, allow_inf_nan=False, description="The gross margin, as a share of ARR."
-    )
-    years: float = Field(
-        LIMIT_YEARS,
-        gt=0,
-        le=100,
-        strict=False,
-        allow_inf_nan=False,
-        description="The maximum number of years in the lifetime value.",
-    )
+    margin: Margin = 1.0
+    years: LifetimeYears = LIMIT_YEARS
     limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="The maximum number of accounts to list.")
 
 
@@ -427,9 +418,7 @@ class KpiQuery(PortfolioQuery):
     summary="Get the KPIs of the portfolio: retention, churn, health, satisfaction and renewals",
     operation_id="getPortfolioMeasures",
     response_model=PortfolioKpis,
-    responses=problem_responses(
-        s404="There is no snapshot at this date, or it has no KPIs.", s422=NO_MATCH, s503=NOT_READY
-    ),
+    responses=problem_responses(s404=NO_KPIS, s422=NO_MATCH, s503=NOT_READY),
 )
 def get_kpis(live: LiveStateDep, query: Annotated[KpiQuery, Query()]) -> Response:
     """Returns each KPI with its numerator and denominator, its previous value and its target, in total and by segment,

@@ -15,7 +15,7 @@ from serving.leadership.schemas import Division, Leadership
 from serving.portfolio.lifetime_value import LIMIT_YEARS
 from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
-from serving.schemas.query_params import NO_MATCH
+from serving.schemas.query_params import NO_KPIS, NO_MATCH, LifetimeYears, Margin
 from serving.snapshots.account_attributes import select_accounts
 
 router = APIRouter(dependencies=[require_scope("predict")])
@@ -25,17 +25,8 @@ class LeadershipQuery(predictions.SnapshotQuery, AccountFilter):
     """The snapshot, the groups, the parameters of the lifetime value, and the filter of accounts."""
 
     by: Division = Field("segment", description="A parent is the top account of a company with several accounts.")
-    margin: float = Field(
-        1.0, gt=0, le=1, strict=False, allow_inf_nan=False, description="The gross margin, as a share of ARR."
-    )
-    years: float = Field(
-        LIMIT_YEARS,
-        gt=0,
-        le=100,
-        strict=False,
-        allow_inf_nan=False,
-        description="The maximum number of years in the lifetime value.",
-    )
+    margin: Margin = 1.0
+    years: LifetimeYears = LIMIT_YEARS
 
 
 @router.get(
@@ -44,9 +35,7 @@ class LeadershipQuery(predictions.SnapshotQuery, AccountFilter):
     summary="Get the bridge of ARR, retention, forecast, capacity of CSMs and unit economics",
     operation_id="getLeadership",
     response_model=Leadership,
-    responses=problem_responses(
-        s404="There is no snapshot at this date, or it has no KPIs.", s422=NO_MATCH, s503=NOT_READY
-    ),
+    responses=problem_responses(s404=NO_KPIS, s422=NO_MATCH, s503=NOT_READY),
 )
 def get_leadership(live: LiveStateDep, query: Annotated[LeadershipQuery, Query()]) -> Response:
     """Returns the steps from the ARR at the start of the trailing twelve months to that at the end, which add up, with

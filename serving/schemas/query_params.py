@@ -17,7 +17,21 @@ QuarterText = Annotated[
     Field(pattern=f"^{QUARTER_PATTERN}$", description="A calendar quarter, UTC. 2026-Q3 and Q3 2026 are also valid."),
 ]
 PeriodText = Annotated[str, Field(pattern=f"^({QUARTER_PATTERN}|{MONTH_PATTERN})$")]
+Margin = Annotated[
+    float, Field(gt=0, le=1, strict=False, allow_inf_nan=False, description="The gross margin, as a share of ARR.")
+]
+LifetimeYears = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=100,
+        strict=False,
+        allow_inf_nan=False,
+        description="The maximum number of years in the lifetime value.",
+    ),
+]
 Csm = Annotated[Text, Field(min_length=1)]
 NO_MATCH = "A parameter is invalid, or no account has this value of the filter."
 NO_SNAPSHOT = "There is no snapshot at this date."
+NO_KPIS = "There is no snapshot at this date, or it has no KPIs."
 REVIEW_ID = r"^[0-9]{4}Q[1-4]-[A-Za-z0-9][A-Za-z0-9._-]{0,120}$"
