@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, Field
@@ -19,12 +19,13 @@ from serving.leadership.arr_bridge import STEP_WORDS
 from serving.leadership.published_report import published_leadership
 from serving.leadership.schemas import Division
 from serving.pages.exports.leadership import leadership_exports
+from serving.pages.filter_bar import LABELS
 from serving.pages.page_view import PageView, page_view
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 from serving.snapshots.account_attributes import filtered_cache
 
-DIVISIONS: dict[Division, str] = {"segment": "Segment", "csm": "CSM", "region": "Region", "parent": "Parent company"}
+DIVISIONS: dict[Division, str] = {name: LABELS[name] for name in get_args(Division)}
 FORECAST_WORDS = {
     "renewed_arr": "Renewed ARR",
     "lost_arr": "Lost ARR",
