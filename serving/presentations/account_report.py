@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from features.utils.formatting import day, short_day
@@ -27,6 +27,8 @@ LOW_CHART, GAP = 3.1, 0.25
 """The height of a chart below a table, and the space between, in inches."""
 TAG_TITLES = {"agenda": "Duration", "roadmap": "When", "people": "Side", "stakeholders": "Side", "preparation": "When"}
 """The headings of the column of labels, by section; "Status" for the others."""
+Column = tuple[TableColumn, Callable[[Mapping[str, Any]], str]]
+"""A column of a table, and what returns its cell for a row."""
 LINE = 0.36
 """The height of a line of sentences, in inches."""
 CHARACTERS = 105
@@ -84,7 +86,7 @@ def _section(deck: Deck, part: Mapping[str, Any], source: str) -> None:
         slide.text(part["lines"], Box(height=height), size=16, color=INK, bullets=True)
         end += height + GAP
     internal = bool(features)
-    for columns, cells in ((_metric_columns(metrics), _metric_rows(metrics, internal)), _figures(figures)):
+    for columns, cells in (_metrics(metrics, internal), _figures(figures)):
         if cells and end > TOP and end + table_height(columns, cells, FULL, SIZE) > BOTTOM:
             slide, end = deck.add(f"{title}, continued", notes), TOP
         for chunk in _chunks(columns, cells, FULL, BOTTOM - end):
@@ -102,8 +104,8 @@ def _section(deck: Deck, part: Mapping[str, Any], source: str) -> None:
             slide, end = deck.add(f"{title}, continued", notes), TOP
         slide.text(["Unknown: " + "; ".join(missing)], Box(top=end, height=0.5), size=11)
         end += 0.25 + 0.2 * (len("; ".join(missing)) // 150) + GAP
-    columns = _item_columns(items, TAG_TITLES.get(part["section"], "Status"))
-    for chunk in _chunks(columns, _item_rows(items, columns), FULL, BOTTOM - end):
+    columns, cells = _items(items, TAG_TITLES.get(part["section"], "Status"))
+    for chunk in _chunks(columns, cells, FULL, BOTTOM - end):
         if end > TOP and end + table_height(columns, chunk, FULL, SIZE) > BOTTOM:
             slide, end = deck.add(f"{title}: details", notes), TOP
         end = slide.table(columns, chunk, Box(top=end, height=1), size=SIZE) + GAP
@@ -128,88 +130,67 @@ def _chunks(
         yield chunk
 
 
-def _metric_columns(metrics: Sequence[Mapping[str, Any]]) -> list[TableColumn]:
-    """Return the columns of a table of metrics: one without any value is left out."""
-    columns = [TableColumn("Metric", 3), TableColumn("Actual", 1.4, True)]
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> tuple[list[TableColumn], list[list[str]]]:
+    """Return the columns of a table, and the cells of its rows."""
+    return [column for column, _ in columns], [[cell(each) for _, cell in columns] for each in rows]
+
+
+def _metrics(metrics: Sequence[Mapping[str, Any]], internal: bool) -> tuple[list[TableColumn], list[list[str]]]:
+    """Return a table of metrics. A column without any value is left out.
+
+    The account team also reads which changes are for the worse.
+    """
+    trends = ("better", "worse") if internal else ("better",)
+
+    def met(each: Mapping[str, Any]) -> str:
+        return "–" if each["met"] is None else "yes" if each["met"] else "no"
+
+    def change(each: Mapping[str, Any]) -> str:
+        trend = f" ({each['trend']})" if each["trend"] in trends else ""
+        return f"{each['change_words']}{trend}" if each["change_words"] else "–"
+
+    columns: list[Column] = [
+        (TableColumn("Metric", 3), lambda each: str(each["label"])),
+        (TableColumn("Actual", 1.4, True), lambda each: str(each["words"])),
+    ]
     if any(each["target_words"] for each in metrics):
-        columns += [TableColumn("Target", 1.6, True), TableColumn("Met", 0.7)]
+        columns.append((TableColumn("Target", 1.6, True), lambda each: each["target_words"] or "–"))
+        columns.append((TableColumn("Met", 0.7), met))
     if any(each["then_words"] for each in metrics):
-        columns += [TableColumn("Start of the quarter", 1.5, True), TableColumn("Change", 1.5, True)]
+        columns.append((TableColumn("Start of the quarter", 1.5, True), lambda each: each["then_words"] or "–"))
+        columns.append((TableColumn("Change", 1.5, True), change))
     if any(each["benchmark_words"] for each in metrics):
-        columns.append(TableColumn("Comparable customers", 1.7, True))
-    return columns
-
-
-def _metric_rows(metrics: Sequence[Mapping[str, Any]], internal: bool) -> list[list[str]]:
-    """Return the cells of a table of metrics. The account team also reads which changes are for the worse."""
-    words = ("better", "worse") if internal else ("better",)
-    columns = _metric_columns(metrics)
-
-    def cell(each: Mapping[str, Any], title: str) -> str:
-        match title:
-            case "Metric":
-                return str(each["label"])
-            case "Actual":
-                return str(each["words"])
-            case "Target":
-                return each["target_words"] or "–"
-            case "Met":
-                return "–" if each["met"] is None else "yes" if each["met"] else "no"
-            case "Start of the quarter":
-                return each["then_words"] or "–"
-            case "Change":
-                trend = f" ({each['trend']})" if each["trend"] in words else ""
-                return f"{each['change_words']}{trend}" if each["change_words"] else "–"
-            case _:
-                return each["benchmark_words"] or "–"
-
-    return [[cell(each, column.title) for column in columns] for each in metrics]
+        columns.append((TableColumn("Comparable customers", 1.7, True), lambda each: each["benchmark_words"] or "–"))
+    return _table(metrics, columns)
 
 
 def _figures(figures: Sequence[Mapping[str, Any]]) -> tuple[list[TableColumn], list[list[str]]]:
-    columns = [TableColumn("Metric", 2.2), TableColumn("Value", 1.6)]
-    return columns + ([TableColumn("At the start", 1.2)] if _compared(figures) else []), _figure_rows(figures)
+    """Return a table of figures, with their values at the start if any is known."""
+
+    def value(each: Mapping[str, Any]) -> str:
+        return f"{each['words']} ({each['note']})" if each.get("note") else str(each["words"])
+
+    columns: list[Column] = [
+        (TableColumn("Metric", 2.2), lambda each: each["label"][:1].upper() + each["label"][1:]),
+        (TableColumn("Value", 1.6), value),
+    ]
+    if any(each["then_words"] is not None for each in figures):
+        columns.append((TableColumn("At the start", 1.2), lambda each: each["then_words"] or ""))
+    return _table(figures, columns)
 
 
-def _compared(figures: Sequence[Mapping[str, Any]]) -> bool:
-    return any(each["then_words"] is not None for each in figures)
-
-
-def _figure_rows(figures: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    rows = []
-    for each in figures:
-        note = f" ({each['note']})" if each.get("note") else ""
-        row = [each["label"][:1].upper() + each["label"][1:], f"{each['words']}{note}"]
-        rows.append(row + ([each["then_words"] or ""] if _compared(figures) else []))
-    return rows
-
-
-def _item_columns(items: Sequence[Mapping[str, Any]], tag_title: str) -> list[TableColumn]:
-    columns = [TableColumn("What", 6)]
+def _items(items: Sequence[Mapping[str, Any]], tag_title: str) -> tuple[list[TableColumn], list[list[str]]]:
+    """Return a table of items. A column without any value is left out."""
+    columns: list[Column] = [(TableColumn("What", 6), lambda each: str(each["text"]))]
     if any(each["who"] for each in items):
-        columns.append(TableColumn("Our owner", 1.5))
+        columns.append((TableColumn("Our owner", 1.5), lambda each: _owner(each["who"])))
     if any(each["customer"] for each in items):
-        columns.append(TableColumn("Your owner", 1.5))
+        columns.append((TableColumn("Your owner", 1.5), lambda each: _owner(each["customer"])))
     if any(each["date"] for each in items):
-        columns.append(TableColumn("Date", 1.2))
-    return columns + ([TableColumn(tag_title, 1.5)] if any(each["tag"] for each in items) else [])
-
-
-def _item_rows(items: Sequence[Mapping[str, Any]], columns: Sequence[TableColumn]) -> list[list[str]]:
-    def cell(each: Mapping[str, Any], title: str) -> str:
-        match title:
-            case "Date":
-                return day(each["date"]) if each["date"] else "–"
-            case "What":
-                return str(each["text"])
-            case "Our owner":
-                return _owner(each["who"])
-            case "Your owner":
-                return _owner(each["customer"])
-            case _:
-                return str(each["tag"])
-
-    return [[cell(each, column.title) for column in columns] for each in items]
+        columns.append((TableColumn("Date", 1.2), lambda each: day(each["date"]) if each["date"] else "–"))
+    if any(each["tag"] for each in items):
+        columns.append((TableColumn(tag_title, 1.5), lambda each: str(each["tag"])))
+    return _table(items, columns)
 
 
 def _owner(name: str | None) -> str:
