@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from features.utils.formatting import and_list, count_of, day
+from models.rules.business_reviews import business_reviews_file
 from serving.account_reports.account_facts import AccountFacts
 from serving.account_reports.metrics import lower_first, unmet_metrics
 
@@ -41,16 +42,18 @@ def achievement_lines(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
         for each in metrics
         if each["trend"] == "better" and each["met"] is not False
     ]
+    lower = {rule.feature for rule in business_reviews_file().metrics if rule.better == "lower"}
     ahead = [
         f"{each['label']}: {each['words']}; the median of comparable customers is {each['benchmark_words']}."
         for each in metrics
-        if each["met"] and each["trend"] != "better" and _is_ahead(each)
+        if each["met"] and each["trend"] != "better" and _is_ahead(each, each["feature"] in lower)
     ]
     return (improved + ahead)[:STORIES]
 
 
-def _is_ahead(each: Mapping[str, Any]) -> bool:
-    benchmark, lower = each["benchmark"], str(each["target_words"]).startswith("at most")
+def _is_ahead(each: Mapping[str, Any], lower: bool) -> bool:
+    """Return whether a metric is better than that of comparable customers; ``lower``: lower values are better."""
+    benchmark = each["benchmark"]
     return benchmark is not None and (each["value"] < benchmark if lower else each["value"] > benchmark)
 
 
