@@ -123,8 +123,7 @@ def _from_table(home: Home, path: Path, account: str, digest: int | None, write:
             if column is None:
                 return Removal(where, "rows", 0)
             ids = parquet.read(columns=[column])[column]
-            others = pc.fill_null(pc.not_equal(ids, pa.scalar(value, ids.type)), True)
-            count = len(ids) - (pc.sum(others).as_py() or 0)
+            count = len(ids) - len(_without(ids, ids, value))
             groups = range(parquet.num_row_groups if write and count else 0)
             tables = [parquet.read_row_group(each) for each in groups]
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -135,11 +134,16 @@ def _from_table(home: Home, path: Path, account: str, digest: int | None, write:
         # Readers find what they need by the position of its group, so every group stays, even an empty one.
         with new_file(path) as unfinished, pq.ParquetWriter(unfinished, tables[0].schema, compression="zstd") as writer:
             for table in tables:
-                rest = table.filter(pc.fill_null(pc.not_equal(table[column], pa.scalar(value, ids.type)), True))
+                rest = _without(table, table[column], value)
                 writer.write_table(rest, row_group_size=max(len(rest), 1))
     elif tables:
         path.unlink()
     return Removal(where, "rows", count)
+
+
+def _without(rows: Any, ids: pa.ChunkedArray, value: str | int | None) -> Any:
+    """Return the rows of a table or a column whose id is another one or unknown."""
+    return rows.filter(pc.fill_null(pc.not_equal(ids, pa.scalar(value, ids.type)), True))
 
 
 def _account_column(schema: pa.Schema, account: str, digest: int | None) -> tuple[str | None, str | int | None]:
