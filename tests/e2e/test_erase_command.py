@@ -54,5 +54,5 @@ def test_no_file_of_a_trained_home_contains_an_erased_account(world: Any, renewc
     assert any("signals at the source" in each for each in erased["stays"])
     assert _with_account(home, account) == set()
     assert all(digest not in pq.read_table(each)["account"].to_pylist() for each in home.rglob("predictions.parquet"))
-    for text in (account, "nobody"):
+    for text in (account, "unheard of"):
         assert "no account has this id or name" in renewcast("erase", text, "--yes", home=home, expect=2).stderr

@@ -223,7 +223,7 @@ def test_pages_and_routes_work_without_the_account_and_show_the_others(home: Hom
 
 
 def test_an_unknown_account_is_refused_and_one_of_several_is_not_guessed(home: Home) -> None:
-    for text in ("nobody", "Company"):
+    for text in ("unheard of", "Company"):
         with pytest.raises(UnknownAccount):
             erase_account(home, Store.of(home), text, write=True)
     erase_account(home, Store.of(home), ACCOUNT, write=True)
