@@ -626,14 +626,14 @@ def _effect(
 
     The effects per account are stored in the home. The worklist uses them if validation supports that accounts
     differ."""
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from models.home import current_home
     from models.uplift.account_effects import write_effects
     from serving.cli.tables.holdout import print_effects
     from serving.worklist.effects import effects_document
     from training.uplift.account_effects import fit_effects
 
-    instant = cutoff_of(signals, as_of)
+    instant = cutoff_of(signals, as_of, engine)
     with progress_bar("assessing the portfolio") as tell:
         _, context = holdout.assessed_context(signals, instant, engine, tell)
         effects, notes = fit_effects(context.interventions or (), instant)

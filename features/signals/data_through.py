@@ -26,6 +26,7 @@ import numpy as np
 
 from features.contract.current_contract import current_tables, event_tables
 from features.contract.schema import TableSchema
+from features.errors import SignalsError
 from features.signals.casting import SourceSchema, conformed_columns, source_schema, source_table
 from features.sources.base import Source
 from features.sources.engine import CUTOFF, collect, fetch, set_cutoff
@@ -71,6 +72,25 @@ def completeness(source: Source, now: datetime | None = None) -> Completeness:
             ends[name] = row["newest"]
     decided = decide_completeness(source, ends)
     return decided if source.data_through is None else replace(decided, through=source.data_through, decided_by=None)
+
+
+def newest_instant(source: Source, now: datetime | None = None) -> datetime:
+    """Return the instant up to which ``source`` is complete: its own, or else from its rows.
+
+    Parameters
+    ----------
+    source : the source tables, with valid columns.
+    now : the current time, in UTC; by default the system clock.
+
+    Raises
+    ------
+    SignalsError
+        If no row has a date before ``now``, by default the system clock.
+    """
+    newest = completeness(source, now).through
+    if newest is None:
+        raise SignalsError("the source has no row dated in the past", "at least one event, subscription or account")
+    return newest
 
 
 def first_instants(source: Source) -> dict[str, datetime]:

@@ -17,7 +17,7 @@ from features.errors import SignalsError
 from features.signals.casting import SourceSchema, conformed_columns, source_schema, source_table
 from features.signals.contract_terms import split_by_term
 from features.signals.counted_arr import with_counted_arr
-from features.signals.data_through import completeness
+from features.signals.data_through import newest_instant
 from features.signals.event_versions import (
     arrival_instant,
     event_versions,
@@ -265,22 +265,6 @@ def _accounts_before() -> ibis.Table:
     """Return ``n``, the number of accounts before the cut-off."""
     accounts = contract_table("accounts").cross_join(CUTOFF)
     return accounts.filter(accounts.created_at < accounts.cutoff).aggregate(n=lambda t: t.count())
-
-
-def newest_instant(source: Source, now: datetime | None = None) -> datetime:
-    """Return the instant up to which ``source`` is complete: its own, or else from its rows.
-
-    See `features.signals.data_through`.
-
-    Raises
-    ------
-    SignalsError
-        If no row has a date before ``now``, by default the system clock.
-    """
-    newest = completeness(source, now).through
-    if newest is None:
-        raise SignalsError("the source has no row dated in the past", "at least one event, subscription or account")
-    return newest
 
 
 def _subscriptions(

@@ -35,7 +35,7 @@ AsOf = Annotated[
     typer.Option(
         "--as-of",
         metavar="DATE",
-        help="Use only data known before this instant (UTC). Required, except for a spreadsheet, which has a date.",
+        help="Use only data known before this instant (UTC; default: the end of the data or of a sheet).",
     ),
 ]
 Engine = Annotated[
@@ -84,6 +84,11 @@ def progress_bar(start: str) -> Iterator[Progress]:
             bar.update(task, completed=share, description=what)
 
         yield report
+
+
+def print_note(text: str) -> None:
+    """Print one line for the user on standard error."""
+    typer.echo(f"note: {text}", err=True)
 
 
 def print_json(content: object) -> None:

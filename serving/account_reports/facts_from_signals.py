@@ -23,7 +23,7 @@ from models.predictions.payload import account_answer, account_row
 from models.predictions.table_export import plain_rows
 from models.rules.business_reviews import business_reviews_file
 from serving.account_reports.account_facts import AccountFacts, dated_contract, medians_of_peers, plain_row
-from serving.scoring.score_portfolio import assess_portfolio, champion_horizon, complete_until
+from serving.scoring.score_portfolio import assess_portfolio, champion_horizon, complete_until, newest_events
 from serving.snapshots.report_tables import REPORT_TABLES
 
 
@@ -107,19 +107,20 @@ def report_instant(signals: OpenSignals, period: Period) -> datetime:
     Returns
     -------
     datetime
-        The end of the period, or the midnight after the end of the signals if earlier.
+        The end of the period, or the midnight after the end of what is known by then, if earlier.
 
     Raises
     ------
     BadRequest : the signals end before the period begins.
     """
-    if signals.data_through < period.start:
+    through = complete_until(signals, period.end, newest_events(signals, period.end))
+    if through < period.start:
         raise BadRequest(
-            f"the signals end at {to_iso(signals.data_through)}, before the period begins",
+            f"the signals end at {to_iso(through)}, before the period begins",
             f"signals of {to_iso(period.start)} or later",
             "choose an earlier period",
         )
-    return min(period.end, midnight(signals.data_through) + DAY)
+    return min(period.end, midnight(through) + DAY)
 
 
 def _only(frame: pd.DataFrame, account_id: str) -> dict[str, Any] | None:

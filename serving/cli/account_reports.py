@@ -71,11 +71,11 @@ def plan(
 
     In the internal edition an account at risk gets a save plan, with risks and plays, and missing information is
     listed. Any other account gets a success plan, and so does every customer in the edition to send."""
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from features.utils.periods import period_ending
     from serving.account_reports.success_plan import build_plan
 
-    instant = cutoff_of(signals, as_of)
+    instant = cutoff_of(signals, as_of, engine)
     with progress_bar("reading") as tell:
         known = account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
     _write_report(build_plan(known), edition, "plan", out, as_json)

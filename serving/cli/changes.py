@@ -38,7 +38,7 @@ def changes(
     Both dates are scored with the champion, each with what was known then, so that a change comes from the accounts and
     not from a new model. The parts add up to the change. The filter is that of the later date. With --account, churn,
     expansion and health of one account."""
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from features.utils.dates import parse_cutoff
     from models.home import current_home
     from models.predictions.account_lookup import find_account
@@ -48,7 +48,7 @@ def changes(
     from serving.portfolio.portfolio_changes import portfolio_changes
     from serving.scoring.score_portfolio import assess_date
 
-    instant = cutoff_of(signals, as_of)
+    instant = cutoff_of(signals, as_of, engine)
     earlier = instant - timedelta(days=CHANGE_DAYS) if since is None else parse_cutoff(since)
     if earlier >= instant:
         raise BadRequest("--since is not before --as-of", "an earlier date", "correct --since")

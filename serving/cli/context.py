@@ -7,8 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from features.utils.cli import print_note
 from features.utils.progress import Progress, subprogress
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def open_home_signals(signals: str, until: datetime, engine: str, tell: Progress
     if opened.states is not None:
         # What a sheet is read as decides every result, so it is shown with each of them.
         for note in opened.notes:
-            typer.echo(f"note: {note}", err=True)
+            print_note(note)
     return opened
 
 

@@ -85,14 +85,14 @@ def design(
     """Design a trial: how many accounts and weeks it takes to measure the effect of plays, and what it costs.
 
     The accounts are those of the worklist, with the churn probabilities of the model."""
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from serving.cli.tables.holdout import print_design
     from serving.worklist.holdout import design_document, require_range
 
     settings = {"save_rate": save_rate, "share": share, "power": power, "per_week": per_week}
     for name, value in settings.items():
         require_range(name, value, f"--{name.replace('_', '-')}")
-    instant = cutoff_of(signals, as_of)
+    instant = cutoff_of(signals, as_of, engine)
     with progress_bar("assessing the portfolio") as tell:
         found, context = assessed_context(signals, instant, engine, tell)
         payload = design_document(found, context, save_rate, share, power, per_week, play, csm)
@@ -119,7 +119,7 @@ def assign(
 
     The draw is stratified by play and churn probability. The rows of both arms belong in the table `interventions`:
     append the file to it. Accounts that the trial has assigned before, or that are in an intervention, are left out."""
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from models.predictions.table_export import suffix_of
     from serving.worklist.holdout import assignment_frame, require_range
 
@@ -127,7 +127,7 @@ def assign(
     require_range("share", share, "--share")
     if not trial.strip() or len(trial) > TRIAL_LENGTH or not trial.isprintable():
         raise BadRequest("the name of the trial is not valid", f"1 to {TRIAL_LENGTH} printable characters")
-    instant = cutoff_of(signals, as_of)
+    instant = cutoff_of(signals, as_of, engine)
     with progress_bar("assessing the portfolio") as tell:
         found, context = assessed_context(signals, instant, engine, tell)
         frame = assignment_frame(found, context, trial, share, seed, accounts, play, csm)

@@ -67,7 +67,7 @@ def portfolio(
     region, parent company and product. Each group also has its ARR at risk, and each product its users. Retention
     covers the trailing twelve months, with the last quarter next to it. The definitions are in
     docs/reference/generated/kpis.md."""
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from features.utils.periods import period_ending
     from models.home import current_home
     from serving.cli.tables.kpi import print_kpis
@@ -82,7 +82,7 @@ def portfolio(
     division = next((name for name in DIVISIONS if name == by), None)
     if division is None and by is not None:
         raise BadRequest(f"there is no breakdown by {by}", ", ".join(DIVISIONS), "correct --by")
-    instant = cutoff_of(signals, as_of)
+    instant = cutoff_of(signals, as_of, engine)
     span = period_ending(instant, period)
     with progress_bar("reading") as tell:
         opened = open_home_signals(signals, instant, engine, subprogress(tell, 0.0, 0.4))
@@ -130,7 +130,7 @@ def cohorts(
     """Show retention by starting quarter (Kaplan-Meier, in accounts and ARR), and the lifetime and lifetime value that
     follow from the model's churn probabilities."""
     from features.kpi.cohort_retention import account_lives, retention_of
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from features.utils.dates import to_iso
     from serving.cli.tables.kpi import print_cohorts
     from serving.portfolio.cohorts import retention_of_selected
@@ -139,7 +139,7 @@ def cohorts(
     from serving.snapshots.account_attributes import AccountSelection
 
     check_parameters(margin, years)
-    instant, champion = cutoff_of(signals, as_of), selected_champion()
+    instant, champion = cutoff_of(signals, as_of, engine), selected_champion()
     with progress_bar("reading") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         tell(0.9, "computing cohort retention")
@@ -186,7 +186,7 @@ def leadership(
     definitions are in docs/reference/generated/kpis.md."""
     from typing import get_args
 
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from models.home import current_home
     from serving.cli.tables.leadership import print_leadership
     from serving.leadership.report import leadership_report
@@ -198,7 +198,7 @@ def leadership(
     division: Division | None = next((name for name in get_args(Division) if name == by), None)
     if division is None:
         raise BadRequest(f"there is no breakdown by {by}", ", ".join(get_args(Division)), "correct --by")
-    instant, champion = cutoff_of(signals, as_of), selected_champion(rubric)
+    instant, champion = cutoff_of(signals, as_of, engine), selected_champion(rubric)
     with progress_bar("reading") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.5))
         selection, kept = select_for_kpis(only, opened, instant, found, champion)

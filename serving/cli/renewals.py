@@ -32,7 +32,7 @@ def forecast(
     ------
     BadRequest : the period or days cannot be forecast, or the file type is unknown.
     """
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from features.utils.periods import forecast_period
     from models.home import current_home
     from models.predictions.table_export import suffix_of
@@ -42,7 +42,7 @@ def forecast(
 
     if out is not None:
         suffix_of(out)
-    instant = cutoff_of(signals, as_of)
+    instant = cutoff_of(signals, as_of, engine)
     asked = forecast_period(instant, period, days)
     with progress_bar("forecasting renewals") as tell:
         champion = selected_champion()

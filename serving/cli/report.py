@@ -70,7 +70,7 @@ def report(
 
 
 def _write_portfolio(signals: str, as_of: str | None, rubric: str | None, engine: str, out: Path, only: Chosen) -> int:
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from models.home import current_home
     from models.rules.intervention_table import interventions_from_signals
     from serving.presentations.leadership import leadership_deck
@@ -78,7 +78,7 @@ def _write_portfolio(signals: str, as_of: str | None, rubric: str | None, engine
     from serving.snapshots.snapshot_files import SnapshotFiles
     from serving.worklist.interventions import read_recorded_until_next
 
-    instant, store, home = cutoff_of(signals, as_of), open_store(), current_home().require_own()
+    instant, store, home = cutoff_of(signals, as_of, engine), open_store(), current_home().require_own()
     champion = selected_champion(rubric)
     with progress_bar("assessing the portfolio") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.5))
@@ -100,14 +100,14 @@ def _write_review(
     out: Path,
 ) -> int:
     from features.errors import BadRequest
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from features.utils.periods import Quarter
     from serving.account_reports.business_review import build_review
     from serving.account_reports.editions import edition_of
     from serving.account_reports.schemas import quarter_name
     from serving.presentations.account_report import report_deck
 
-    instant = None if as_of is None and quarter is not None else cutoff_of(signals, as_of)
+    instant = None if as_of is None and quarter is not None else cutoff_of(signals, as_of, engine)
     asked = Quarter.parse(quarter or quarter_name(instant))  # type: ignore[arg-type]
     if instant is not None and not asked.start < instant <= asked.end:
         raise BadRequest(

@@ -121,7 +121,7 @@ def risks(
 
     Accounts whose play is in progress, done or snoozed, and accounts in the control group, show no play."""
     from features.errors import BadRequest
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from models.home import current_home
     from models.predictions.payload import format_instant
     from models.rules.intervention_table import interventions_from_signals
@@ -142,7 +142,7 @@ def risks(
         from models.predictions.table_export import suffix_of
 
         suffix_of(out)
-    instant, store = cutoff_of(signals, as_of), open_store()
+    instant, store = cutoff_of(signals, as_of, engine), open_store()
     with progress_bar("assessing the portfolio") as tell:
         champion = selected_champion(rubric)
         opened, found = assess_signals(signals, instant, engine, champion, tell)
@@ -168,13 +168,13 @@ def _assess(
     signals: str, as_of: str | None, engine: str, rubric: str | None, out: Path | None, only: Chosen
 ) -> tuple[Assessment, AccountSelection]:
     """Assess the portfolio by the rules and, if there is one, the champion, and select the accounts of the filter."""
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from models.predictions.table_export import suffix_of
 
     if out is not None:
         # Check the file type first, since the assessment takes a while.
         suffix_of(out)
-    instant = cutoff_of(signals, as_of)
+    instant = cutoff_of(signals, as_of, engine)
     with progress_bar("assessing the portfolio") as tell:
         champion = selected_champion(rubric)
         opened, found = assess_signals(signals, instant, engine, champion, tell)

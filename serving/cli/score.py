@@ -29,15 +29,15 @@ def score(
 
     The file has one row per account: probabilities, bands, health score and reasons."""
     from features.feed_health.feed_health import feed_health
+    from features.signals.cutoff import cutoff_of
     from features.signals.signals import read_signals
-    from features.sources.cutoff import cutoff_of
     from features.sources.open_source import open_source
     from models.home import current_home
     from models.predictions.table_export import suffix_of
     from serving.scoring.score_portfolio import score as run
 
     suffix_of(out)
-    instant, home = cutoff_of(signals, as_of), current_home()
+    instant, home = cutoff_of(signals, as_of, engine), current_home()
     with progress_bar("scoring") as tell:
         source = open_source(signals, engine)
         jumped = feed_health(source, instant).jumped

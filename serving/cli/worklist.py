@@ -36,7 +36,7 @@ def worklist(
     Accounts are ordered by the ARR that the plays are expected to save, if their effect was measured with held-out
     accounts or is assumed, else by ARR at risk. The list also shows accounts for which it is too late, and the gain
     over ranking by health score."""
-    from features.sources.cutoff import cutoff_of
+    from features.signals.cutoff import cutoff_of
     from models.home import current_home
     from models.predictions.table_export import suffix_of
     from models.rules.intervention_table import interventions_from_signals
@@ -51,7 +51,7 @@ def worklist(
 
     if out is not None:
         suffix_of(out)
-    instant, champion = cutoff_of(signals, as_of), selected_champion()
+    instant, champion = cutoff_of(signals, as_of, engine), selected_champion()
     with progress_bar("assessing the portfolio") as tell:
         store = open_store()
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))

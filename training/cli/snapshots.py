@@ -32,16 +32,16 @@ def snapshot(
 ) -> None:
     """Write the features of every active account as of a date, or of a series of dates."""
     from features.custom.current_catalogue import current_catalogue
+    from features.signals.cutoff import cutoff_of
     from features.signals.signals import open_signals
     from features.snapshots.snapshot import snapshot as build_snapshot
-    from features.sources.cutoff import cutoff_of
     from features.utils.dates import Grid, parse_instant
     from models.home import current_home
     from models.predictions.table_export import formula_note, suffix_of, write_frame
 
     suffix_of(out)
     catalogue = current_catalogue()
-    last = cutoff_of(signals, as_of)
+    last = cutoff_of(signals, as_of, engine)
     grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
     rollups = current_home().require_own().rollups
     with progress_bar("reading") as progress:

@@ -15,8 +15,9 @@ from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import current_catalogue
 from features.errors import InsufficientData
 from features.feed_health.feed_health import Feeds, feed_health
+from features.signals.data_through import newest_instant
 from features.signals.fingerprint import fingerprint
-from features.signals.signals import OpenSignals, newest_instant, read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.open_source import open_source
 from features.utils.arrays import Bools, Floats, Objects

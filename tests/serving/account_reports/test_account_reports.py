@@ -213,10 +213,14 @@ def test_a_review_of_a_published_snapshot_is_as_of_the_last_one_of_the_quarter(c
     assert client.get("/v1/accounts/a00/qbr?quarter=summer").status_code == 422
 
 
-def test_a_report_is_as_of_the_end_of_its_quarter_or_of_the_signals(rich: OpenSignals, scored_home: Any) -> None:
-    assert report_instant(rich, calendar_period("2026Q1")) == datetime(2026, 4, 1, tzinfo=UTC)
-    assert report_instant(rich, calendar_period("2026Q3")) == datetime(2026, 7, 2, tzinfo=UTC)
-    with pytest.raises(BadRequest, match="before the period begins"):
-        report_instant(rich, calendar_period("2026Q4"))
+def test_a_report_is_as_of_the_end_of_its_quarter_or_of_the_signals(
+    rich: OpenSignals, scored_home: Any, tables: Any, make_signals: Callable[..., OpenSignals]
+) -> None:
+    # The newest event is of 30 June, 9:00, whatever the instant before which the signals are read.
+    for signals in (rich, make_signals(tables, "2027-01-01")):
+        assert report_instant(signals, calendar_period("2026Q1")) == datetime(2026, 4, 1, tzinfo=UTC)
+        assert report_instant(signals, calendar_period("2026Q2")) == datetime(2026, 7, 1, tzinfo=UTC)
+        with pytest.raises(BadRequest, match="before the period begins"):
+            report_instant(signals, calendar_period("2026Q3"))
     with pytest.raises(UnknownAccount):
         account_facts_from_signals(rich, "a39", calendar_period(QUARTER), AS_OF, scored_home.home, load_champion(scored_home.home))

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from features.errors import SignalsError
+from features.signals.cutoff import cutoff_of
 from features.signals.signals import read_signals
 from features.snapshots.snapshot import snapshot
-from features.sources.cutoff import cutoff_of
 from features.sources.open_source import open_source
 from features.utils.dates import Grid
 

@@ -12,10 +12,10 @@ import pytest
 
 from features.catalogue.catalogue import CATALOGUE
 from features.errors import BadRequest, SignalsError
+from features.signals.cutoff import cutoff_of
 from features.signals.signals import read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import Source
-from features.sources.cutoff import cutoff_of
 from features.sources.open_source import open_source
 from features.sources.spreadsheet import open_spreadsheet
 from features.utils.dates import Grid
@@ -313,8 +313,6 @@ def test_the_date_of_a_sheet(tmp_path: Path) -> None:
     assert cutoff_of(bare, "2026-06-01") == datetime(2026, 6, 1, tzinfo=UTC)
     with pytest.raises(BadRequest, match="shows the accounts at 2026-05-28, and not at 2026-05-01"):
         cutoff_of(bare, "2026-05-01")
-    with pytest.raises(BadRequest, match="--as-of is missing"):
-        cutoff_of(str(tmp_path), None)
 
 
 @pytest.mark.parametrize("address", ["none.xlsx", "none.csv?as_of=2026-09-30", "none.xlsx#Accounts", "none", "none-*.csv"])
