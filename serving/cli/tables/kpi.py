@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import MINUS, account_label, in_unit, money, number, percent, short_money, signed
+from features.utils.formatting import (
+    MINUS,
+    account_label,
+    and_list,
+    count_of,
+    in_unit,
+    money,
+    number,
+    percent,
+    short_money,
+    signed,
+)
 from serving.cli.tables.applied_filter import print_filter
 from serving.portfolio.account_list import Division
 from serving.portfolio.portfolio_groups import NO_GROUP
@@ -60,6 +71,8 @@ def print_kpis(payload: Mapping[str, Any], console: Console, by: Division | None
     for m in () if parts else payload["measures"]:
         if m["unknown"] is not None:
             console.print(Text(f"{m['title']}: unknown, {m['unknown']}", style="dim"))
+    for line in _left_out(payload["measures"], parts):
+        console.print(Text(line, style="dim"))
     divisions: tuple[Division, ...] = ("segment", "parent", "product") if by is None else (by,)
     for division in divisions:
         if division == "segment":
@@ -153,6 +166,23 @@ def _cell(m: Mapping[str, Any], value: Mapping[str, Any]) -> str:
 def _composition(m: Mapping[str, Any]) -> tuple[str, str, str]:
     below = "" if m["denominator"] is None else money(m["denominator"])
     return money(m["numerator"]), below, f"{m['left_out']:,}" if m["left_out"] else ""
+
+
+def _left_out(measures: Sequence[Mapping[str, Any]], in_table: bool) -> list[str]:
+    """Return a line for each number of accounts that values leave out.
+
+    ``in_table`` is whether the table already shows those of the whole period.
+    """
+    titles: dict[tuple[int, str], list[str]] = {}
+    for m in measures:
+        for span, value in (("", None if in_table else m), (" in the last quarter", m["quarter"])):
+            if m["over"] == "period" and value and value["value"] is not None and value["left_out"]:
+                titles.setdefault((value["left_out"], span), []).append(m["title"])
+    why = "their contracts ended within 30 days and may still be renewed, or their data are unknown"
+    return [
+        f"without {count_of(n, 'account')}{span}, because {why}: {and_list(names)}"
+        for (n, span), names in titles.items()
+    ]
 
 
 def _segments(payload: Mapping[str, Any]) -> Table:
