@@ -9,8 +9,8 @@ from pydantic import BeforeValidator
 
 from features.errors import BadRequest
 from serving.schemas.account_filter import PageFilter
+from serving.schemas.field_types import AsOfInstant, Id
 from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
-from serving.schemas.signal_rows import AsOfInstant, Id
 
 AccountInPath = Annotated[str, Path(max_length=1000)]
 

@@ -23,9 +23,9 @@ from serving.pages.exports.details import report_exports
 from serving.pages.filter_bar import carried_query
 from serving.portfolio.account_search import account_by_name
 from serving.schemas.account_filter import PageFilter
+from serving.schemas.field_types import Id
 from serving.schemas.form_fields import empty_to_none
 from serving.schemas.query_params import QuarterText
-from serving.schemas.signal_rows import Id
 from serving.snapshots.live_state import LiveState
 
 EDITIONS = get_args(Edition)

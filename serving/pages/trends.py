@@ -23,8 +23,8 @@ from serving.portfolio.kpi_schemas import DEFAULT_PERIOD
 from serving.portfolio.kpi_trend import kpi_trend
 from serving.portfolio.portfolio_changes import LISTED, portfolio_changes
 from serving.schemas.account_filter import PageFilter
+from serving.schemas.field_types import AsOfInstant
 from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
-from serving.schemas.signal_rows import AsOfInstant
 from serving.snapshots.account_attributes import TIMELESS
 
 #: The number of the latest values of each KPI that are shown as numbers.

@@ -41,11 +41,19 @@ from serving.portfolio.lifetime_value import LIMIT_YEARS
 from serving.portfolio.portfolio_changes import LISTED, PortfolioChanges, portfolio_changes
 from serving.portfolio.portfolio_groups import PortfolioGroups, published_groups
 from serving.presentations.report_files import ReportForm, report_file
-from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
 from serving.schemas.base import RequestModel
-from serving.schemas.query_params import MAX_LISTED, NO_KPIS, NO_MATCH, NO_SNAPSHOT, LifetimeYears, Margin, QuarterText
-from serving.schemas.signal_rows import AsOfInstant, Id
+from serving.schemas.field_types import AsOfInstant, Id
+from serving.schemas.query_params import (
+    MAX_LISTED,
+    NO_KPIS,
+    NO_MATCH,
+    NO_SNAPSHOT,
+    LifetimeYears,
+    Margin,
+    QuarterText,
+    SnapshotQuery,
+)
 from serving.snapshots.account_attributes import portfolio_of, select_accounts
 from serving.snapshots.live_state import LiveStateManager
 from serving.snapshots.portfolio_summary import Portfolio
@@ -53,7 +61,7 @@ from serving.snapshots.portfolio_summary import Portfolio
 router = APIRouter(dependencies=[require_scope("predict")])
 
 
-class AccountSearchQuery(predictions.SnapshotQuery):
+class AccountSearchQuery(SnapshotQuery):
     """What a person calls the account."""
 
     name: Id = Field(description="The name of the account, the beginning of its name, or its id.", examples=["Acme"])
@@ -83,7 +91,7 @@ def get_accounts(live: LiveStateDep, query: Annotated[AccountSearchQuery, Query(
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_health(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[SnapshotQuery, Query()]
 ) -> Response:
     """Returns the dimensions and signals of the rubric with their weights and points, the history of the score, whether
     the churn model agrees with it, and the alerts of the snapshot."""
@@ -102,7 +110,7 @@ async def get_health(
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_hierarchy(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[SnapshotQuery, Query()]
 ) -> Response:
     """Returns the account, all accounts below it, and ARR, ARR at risk, expected churns, lowest health score and
     highest churn probability of both together, and of the whole company."""
@@ -112,7 +120,7 @@ async def get_hierarchy(
     return Response(text, media_type=JSON)
 
 
-class PortfolioQuery(predictions.SnapshotQuery, AccountFilter):
+class PortfolioQuery(SnapshotQuery, AccountFilter):
     """The snapshot, and the filter of accounts."""
 
 
@@ -169,7 +177,7 @@ def get_groups(live: LiveStateDep, query: Annotated[GroupsQuery, Query()]) -> Re
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_products(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[SnapshotQuery, Query()]
 ) -> Response:
     """Returns the products that the account holds or uses, and which of them are unused, falling, or used without a
     contract. The products add up to the account's ARR and ARR at risk."""
@@ -209,7 +217,7 @@ SinceDate = Annotated[
 ]
 
 
-class ChangesQuery(predictions.SnapshotQuery):
+class ChangesQuery(SnapshotQuery):
     """The two dates to compare."""
 
     since: SinceDate = None
@@ -254,7 +262,7 @@ class ReviewFileQuery(QuarterQuery):
     format: FormField = "html"
 
 
-class PlanQuery(predictions.SnapshotQuery):
+class PlanQuery(SnapshotQuery):
     """The snapshot of a plan, and the edition."""
 
     edition: EditionField = "internal"

@@ -11,9 +11,8 @@ from starlette.responses import JSONResponse, Response
 from models.rules.alerts import AlertCode
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NOT_READY, LiveStateDep, StoreDep, problem_responses
-from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
-from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT
+from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT, SnapshotQuery
 from serving.snapshots.account_attributes import select_accounts
 from serving.worklist.intervention_schemas import ActiveAlerts
 from serving.worklist.published_worklist import published_alerts
@@ -21,7 +20,7 @@ from serving.worklist.published_worklist import published_alerts
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
-class ActiveAlertsQuery(predictions.SnapshotQuery, AccountFilter):
+class ActiveAlertsQuery(SnapshotQuery, AccountFilter):
     """Filters of accounts with active alerts."""
 
     limit: int = Field(100, ge=1, le=MAX_LISTED, strict=False, description="The maximum number of accounts.")

@@ -11,9 +11,8 @@ from starlette.responses import JSONResponse, Response
 from models.uplift.power import POWER
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NOT_READY, LiveStateDep, StoreDep, problem_responses
-from serving.schemas import predictions
-from serving.schemas.query_params import NO_SNAPSHOT, Csm
-from serving.schemas.signal_rows import Text
+from serving.schemas.field_types import Text
+from serving.schemas.query_params import NO_SNAPSHOT, Csm, SnapshotQuery
 from serving.worklist.holdout import RANGES
 from serving.worklist.published_worklist import published_design, published_effects
 from serving.worklist.schemas import HoldoutDesignResponse, PlayEffectsResponse
@@ -28,7 +27,7 @@ def _number(setting: str, default: float | None, description: str) -> Any:
     )
 
 
-class DesignQuery(predictions.SnapshotQuery):
+class DesignQuery(SnapshotQuery):
     """The effect to detect, the share of held-out accounts, and filters."""
 
     save_rate: float = _number("save_rate", 0.3, "The effect to detect: the share of churning accounts that plays save")
@@ -67,9 +66,7 @@ def design_holdout(live: LiveStateDep, store: StoreDep, query: Annotated[DesignQ
     response_model=PlayEffectsResponse,
     responses=problem_responses(s404=NO_SNAPSHOT, s422="A parameter is invalid.", s503=NOT_READY),
 )
-def get_play_effects(
-    live: LiveStateDep, store: StoreDep, query: Annotated[predictions.SnapshotQuery, Query()]
-) -> Response:
+def get_play_effects(live: LiveStateDep, store: StoreDep, query: Annotated[SnapshotQuery, Query()]) -> Response:
     """Returns the effect of plays from accounts that were held out at random: on average and by play, with the reason
     where there is none, and what the worklist uses for each play. Effects per account are those that the command
     `holdout effect` has stored."""

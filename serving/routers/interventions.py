@@ -22,8 +22,8 @@ from serving.http.dependencies import (
     problem_responses,
 )
 from serving.http.idempotency import IDEMPOTENT, request_name
-from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
+from serving.schemas.field_types import Id
 from serving.schemas.interventions import (
     InterventionChange,
     InterventionRequest,
@@ -31,8 +31,7 @@ from serving.schemas.interventions import (
     Person,
     SnoozeRequest,
 )
-from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT
-from serving.schemas.signal_rows import Id
+from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT, SnapshotQuery
 from serving.snapshots.account_attributes import filtered_accounts, select_accounts
 from serving.store.records import Author, StoredRecord
 from serving.worklist.intervention_changes import (
@@ -78,7 +77,7 @@ class InterventionsQuery(AccountFilter):
     limit: int = Field(100, ge=1, le=MAX_LISTED, strict=False, description="The maximum number of interventions.")
 
 
-class InterventionResultsQuery(predictions.SnapshotQuery, AccountFilter):
+class InterventionResultsQuery(SnapshotQuery, AccountFilter):
     """The snapshot, and the filter of accounts."""
 
 

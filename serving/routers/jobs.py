@@ -16,7 +16,7 @@ from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, HomeDep, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT, request_name
 from serving.schemas.base import RequestModel
-from serving.schemas.signal_rows import AsOfInstant
+from serving.schemas.field_types import AsOfInstant
 from serving.scoring.job_worker import jobs_folder
 from serving.store import jobs
 

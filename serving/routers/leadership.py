@@ -13,15 +13,14 @@ from serving.http.dependencies import NOT_READY, LiveStateDep, problem_responses
 from serving.leadership.published_report import published_leadership
 from serving.leadership.schemas import Division, Leadership
 from serving.portfolio.lifetime_value import LIMIT_YEARS
-from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
-from serving.schemas.query_params import NO_KPIS, NO_MATCH, LifetimeYears, Margin
+from serving.schemas.query_params import NO_KPIS, NO_MATCH, LifetimeYears, Margin, SnapshotQuery
 from serving.snapshots.account_attributes import select_accounts
 
 router = APIRouter(dependencies=[require_scope("predict")])
 
 
-class LeadershipQuery(predictions.SnapshotQuery, AccountFilter):
+class LeadershipQuery(SnapshotQuery, AccountFilter):
     """The snapshot, the groups, the parameters of the lifetime value, and the filter of accounts."""
 
     by: Division = Field("segment", description="A parent is the top account of a company with several accounts.")

@@ -28,8 +28,8 @@ from serving.http.dependencies import (
 )
 from serving.http.idempotency import IDEMPOTENT
 from serving.schemas import predictions
+from serving.schemas.field_types import Id
 from serving.schemas.flat_view import FlatPrediction, ViewQuery
-from serving.schemas.signal_rows import Id
 from serving.scoring.score_many import ITEMS_LIMIT, BatchRequest, BatchResponse, BatchScorer
 from serving.snapshots.live_state import LiveStateManager
 

@@ -12,8 +12,8 @@ from models.predictions.schema import AccountAlert, Prediction, ResponseModel
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NO_PARAMETER, NO_STORE, NOT_READY, LiveStateDep, StoreDep, problem_responses
 from serving.schemas.account_filter import AccountFilter
+from serving.schemas.field_types import Id, Instant
 from serving.schemas.query_params import NO_MATCH
-from serving.schemas.signal_rows import Id, Instant
 from serving.snapshots.account_attributes import filtered_accounts
 from serving.store import published_predictions
 

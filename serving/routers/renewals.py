@@ -13,15 +13,14 @@ from serving.http.authentication import require_scope
 from serving.http.dependencies import NOT_READY, LiveStateDep, problem_responses
 from serving.renewals.published_forecast import published_renewals
 from serving.renewals.schemas import Renewals
-from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
-from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, PeriodText
+from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, PeriodText, SnapshotQuery
 from serving.snapshots.account_attributes import select_accounts
 
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
-class RenewalsQuery(predictions.SnapshotQuery, AccountFilter):
+class RenewalsQuery(SnapshotQuery, AccountFilter):
     """The period of a renewal forecast, its groups, and the filter of accounts."""
 
     period: PeriodText | None = Field(

@@ -24,8 +24,8 @@ from serving.review_sign_off import (
     signature_payload,
 )
 from serving.schemas.base import RequestModel
+from serving.schemas.field_types import Text
 from serving.schemas.query_params import REVIEW_ID
-from serving.schemas.signal_rows import Text
 
 REVIEWS_UNREADABLE = "The reviews or the history of decisions cannot be read; the detail says why."
 

@@ -10,9 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NOT_READY, LiveStateDep, StoreDep, problem_responses
-from serving.schemas import predictions
 from serving.schemas.account_filter import AccountFilter
-from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT
+from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT, SnapshotQuery
 from serving.snapshots.account_attributes import select_accounts
 from serving.worklist.published_worklist import published_worklist
 from serving.worklist.schemas import WorklistResponse
@@ -20,7 +19,7 @@ from serving.worklist.schemas import WorklistResponse
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
-class WorklistQuery(predictions.SnapshotQuery, AccountFilter):
+class WorklistQuery(SnapshotQuery, AccountFilter):
     """The capacity of the team, and the filter of accounts."""
 
     capacity: int = Field(

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from models.predictions.schema import ResponseModel
 from serving.schemas.base import RequestModel
-from serving.schemas.signal_rows import Text
+from serving.schemas.field_types import Text
 
 #: The value that selects the accounts without one, such as accounts without a CSM.
 WITHOUT = "(none)"

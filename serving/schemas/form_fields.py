@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 
 from features.errors import BadRequest
 from models.predictions.payload import format_instant
-from serving.schemas.predictions import SnapshotQuery
-from serving.schemas.signal_rows import AsOfInstant
+from serving.schemas.field_types import AsOfInstant
+from serving.schemas.query_params import SnapshotQuery
 
 #: The maximum size of a form in bytes, and its maximum number of fields. A note can take 9 bytes per character.
 FORM_LIMIT, FIELDS_LIMIT = 32_768, 20

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from serving.schemas.base import RequestModel
-from serving.schemas.signal_rows import Day, FiniteNumber, Id, Instant, Text
+from serving.schemas.field_types import Day, FiniteNumber, Id, Instant, Text
 
 #: The maximum length of a snooze: an account can change completely within a quarter.
 SNOOZE_DAYS = 90

@@ -10,8 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from models.predictions.schema import ResponseModel
 from serving.schemas.base import RequestModel
+from serving.schemas.field_types import AsOfInstant, Id, Instant
 from serving.schemas.flat_view import ViewQuery
-from serving.schemas.signal_rows import AccountSignals, AsOfInstant, Id, Instant
+from serving.schemas.query_params import SnapshotQuery
+from serving.schemas.signal_rows import AccountSignals
 
 SIGNALS_EXAMPLE: dict[str, Any] = {
     "account_id": "acme",
@@ -29,12 +31,6 @@ SIGNALS_EXAMPLE: dict[str, Any] = {
         "company": [],
     },
 }
-
-
-class SnapshotQuery(RequestModel):
-    """The snapshot to answer from."""
-
-    as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot. Default: the latest.")
 
 
 class PredictionQuery(SnapshotQuery, ViewQuery):

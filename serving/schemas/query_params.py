@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from features.utils.periods import MONTH_PATTERN, QUARTER_PATTERN
-from serving.schemas.signal_rows import Text
+from serving.schemas.base import RequestModel
+from serving.schemas.field_types import AsOfInstant, Text
 
 #: The maximum number of accounts in a list.
 MAX_LISTED = 1000
@@ -35,3 +36,9 @@ NO_MATCH = "A parameter is invalid, or no account has this value of the filter."
 NO_SNAPSHOT = "There is no snapshot at this date."
 NO_KPIS = "There is no snapshot at this date, or it has no KPIs."
 REVIEW_ID = r"^[0-9]{4}Q[1-4]-[A-Za-z0-9][A-Za-z0-9._-]{0,120}$"
+
+
+class SnapshotQuery(RequestModel):
+    """The snapshot to answer from."""
+
+    as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot. Default: the latest.")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import ibis
 import numpy as np
@@ -43,16 +43,10 @@ from models.rules.evaluate import RISK_COLUMN, history_features
 from models.rules.intervention_table import interventions_from_signals
 from models.rules.playbook import ExecutiveAssignments, OpenPlays
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
-from serving.portfolio.publish_kpis import publish_kpis
-from serving.renewals.inputs import RENEWALS, renewals_document
-from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.snapshots.published_peer_totals import PEER_TOTALS, peer_totals_document, scored_weeks
 from serving.snapshots.published_plays import PLAYS, executive_plays_before, plays_document, previous_publication
-from serving.snapshots.report_tables import write_report_tables
-from serving.snapshots.scored_snapshot import ScoredSnapshot, assess_earlier
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, accounts_document, products_document, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
-from serving.store.database import Store
 from serving.worklist.first_due import open_plays_before
 from serving.worklist.interventions import (
     INTERVENTIONS,
@@ -60,6 +54,10 @@ from serving.worklist.interventions import (
     read_recorded_before,
     read_recorded_until_next,
 )
+
+if TYPE_CHECKING:
+    from serving.scoring.publish_predictions import PublishedBatch
+    from serving.store.database import Store
 
 
 @dataclass(frozen=True)
@@ -142,6 +140,13 @@ def score(
     HomeError : the home or ``out`` cannot be written.
     StoreDown : the store cannot be reached.
     """
+    # Commands that only assess a portfolio start faster without the modules that publish it.
+    from serving.portfolio.publish_kpis import publish_kpis
+    from serving.renewals.inputs import RENEWALS, renewals_document
+    from serving.scoring.publish_predictions import publish_batch
+    from serving.snapshots.report_tables import write_report_tables
+    from serving.snapshots.scored_snapshot import ScoredSnapshot, assess_earlier
+
     suffix = suffix_of(out)
     _try_writing(out)
     home.ensure()
