@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from features.errors import SignalsError
-from features.sources.spreadsheet.recognition import MAX_SHOWN, Recognized
-from features.sources.spreadsheet.vocabulary import fields
+from features.sources.spreadsheet.recognition import MAX_SHOWN, Recognized, unknown_note
+from features.sources.spreadsheet.vocabulary import fields, folded
 
-NOT_COMPARED = ("account_id", "name", "status", "churned_at", "currency", "as_of", "mrr", "health")
+NOT_COMPARED = ("account_id", "status", "churned_at", "currency", "as_of", "mrr", "health")
 """Fields in which rows of one account may differ."""
 PEOPLE = ("industry", "region", "employees", "csm")
 
@@ -78,7 +78,7 @@ def read_accounts(sheet: Recognized, as_of: datetime) -> Accounts:
     """
     ids = _ids(sheet)
     _require_positive(sheet)
-    notes: list[str] = []
+    sheet, notes = _without_later_dates(sheet, as_of)
     rows = _customers(sheet, as_of, notes)
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for i in rows:
@@ -102,6 +102,23 @@ def read_accounts(sheet: Recognized, as_of: datetime) -> Accounts:
         )
     notes += _unstated(sheet, rows)
     return Accounts(accounts, notes)
+
+
+def _without_later_dates(sheet: Recognized, as_of: datetime) -> tuple[Recognized, list[str]]:
+    """Return the sheet without dates of past events that are after its own date, and a note on each column with some.
+
+    A day more is possible: it may have begun in another time zone.
+    """
+    columns, notes = dict(sheet.columns), []
+    for name, column in sheet.columns.items():
+        if name not in fields() or not fields()[name].past:
+            continue
+        later = [i for i, at in enumerate(column.values) if at is not None and at > as_of + timedelta(days=1)]
+        if later:
+            gone = set(later)
+            columns[name] = replace(column, values=[None if i in gone else at for i, at in enumerate(column.values)])
+            notes.append(unknown_note(sheet.table, sheet.headers[name], later, "after the date of the sheet"))
+    return replace(sheet, columns=columns), notes
 
 
 def _unstated(sheet: Recognized, rows: Sequence[int]) -> list[str]:
@@ -173,7 +190,8 @@ def _distinct(sheet: Recognized, group: Sequence[int]) -> list[int]:
         about = fields().get(name)
         if name in NOT_COMPARED or (about is not None and about.contract):
             continue
-        if len({column.values[i] for i in kept} - {None}) > 1:
+        given = [column.values[i] for i in kept]
+        if len({_compared(value) if name == "name" else value for value in given} - {None}) > 1:
             raise SignalsError(
                 f"{sheet.table.place}: {_at([sheet.table.positions[i] for i in kept])} are of one account and differ "
                 f"in {sheet.headers[name]!r}",
@@ -182,6 +200,11 @@ def _distinct(sheet: Recognized, group: Sequence[int]) -> list[int]:
             )
     differ = any(len({sheet.columns[name].values[i] for i in kept}) > 1 for name in sheet.columns if _of_contract(name))
     return kept if differ else kept[:1]
+
+
+def _compared(name: str | None) -> str | None:
+    """Return what of a name matters: its letters and digits."""
+    return None if name is None else "".join(filter(str.isalnum, folded(name)))
 
 
 def _of_contract(name: str) -> bool:
@@ -196,12 +219,16 @@ def _account(sheet: Recognized, account_id: str, rows: Sequence[int]) -> Account
     stated = {
         name: first(name)
         for name in sheet.columns
-        if name not in (*NOT_COMPARED, *PEOPLE, "created_at") and not (_of_contract(name) and name != "notice_given")
+        if name not in (*NOT_COMPARED, *PEOPLE, "name", "created_at")
+        and not (_of_contract(name) and name != "notice_given")
     }
     if "notice_given" in stated:
         stated["notice_given"] = max(
             (v for i in rows if (v := sheet.values("notice_given")[i]) is not None), default=None
         )
+    # A date on which the account leaves, and that has not come, is known from its notice.
+    if "churned_at" in sheet.columns and first("churned_at") is not None:
+        stated["notice_given"] = 1.0
     return Account(
         account_id,
         first("name") if "account_id" in sheet.columns else account_id,

@@ -7,16 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from features.sources.spreadsheet.number_formats import CURRENCY_MARK, PERCENT
 from features.sources.spreadsheet.vocabulary import folded
-from features.sources.spreadsheet.workbook import Cell
+from features.sources.spreadsheet.workbook import Cell, FormattedNumber
 
 Period: TypeAlias = Literal["month", "quarter", "year", ""]
 PER_YEAR: dict[str, int] = {"month": 12, "quarter": 4, "year": 1}
-_MONEY_MARKS = re.compile(
-    r"us\$|[$€£¥₹]|\bkr\b|(?<=\d)kr\b|\b(?:usd|eur|gbp|chf|cad|aud|nzd|sgd|hkd|mxn|zar|jpy|cny|krw|inr|ils|sek|nok|dkk"
-    r"|isk|pln|czk|huf|ron|brl)\b",
-    re.IGNORECASE,
-)
 _CURRENCIES = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
 _SUFFIXES = {"": 1.0, "k": 1e3, "tsd": 1e3, "m": 1e6, "mm": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9}
 _PER_WORDS = r"(?:/|per |pro |par |por |p\.|a |each )\s*"
@@ -85,7 +81,7 @@ def _number(cell: Cell) -> _Number | None:
         return None
     text = _THOUSAND_EUROS.sub("tsd", folded(cell.strip()).replace("−", "-"))
     negative = text.startswith("(") and text.endswith(")")
-    text = _MONEY_MARKS.sub("", text.strip("()")).strip()
+    text = CURRENCY_MARK.sub("", text.strip("()")).strip()
     period: Period = ""
     for name, pattern in _PER:
         if pattern.search(text):
@@ -141,6 +137,19 @@ def has_own_scale(cell: Cell) -> bool:
     return found is not None and abs(found.scale) != 1.0
 
 
+def currency_marks(cell: Cell) -> set[str]:
+    """Return the signs and codes of currencies in a text, or in the format of a number, in lower case.
+
+    Examples
+    --------
+    >>> currency_marks("1.200 €"), currency_marks(1200.0)
+    ({'€'}, set())
+    """
+    if isinstance(cell, FormattedNumber):
+        return {cell.mark.lower()} - {PERCENT}
+    return {found.lower() for found in CURRENCY_MARK.findall(cell)} if isinstance(cell, str) else set()
+
+
 def currencies(cells: Sequence[Cell]) -> frozenset[str]:
     """Return the currencies that the cells name by sign or code.
 
@@ -149,7 +158,7 @@ def currencies(cells: Sequence[Cell]) -> frozenset[str]:
     >>> sorted(currencies(["$1,200", "USD 300", "12 €", 40.0]))
     ['EUR', 'USD']
     """
-    marks = {found.lower() for cell in cells if isinstance(cell, str) for found in _MONEY_MARKS.findall(cell)}
+    marks = {mark for cell in cells for mark in currency_marks(cell)}
     return frozenset(_CURRENCIES.get(mark, mark.upper()) for mark in marks)
 
 

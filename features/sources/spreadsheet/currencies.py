@@ -6,14 +6,13 @@ be, and amounts are in one currency if these sets have a code in common.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from features.contract.settings import subscription_settings
 from features.errors import SignalsError
 from features.sources.spreadsheet import values
+from features.sources.spreadsheet.amounts import currency_marks
 from features.sources.spreadsheet.layout import Table
-from features.sources.spreadsheet.workbook import Cell
 from features.utils.formatting import CURRENCY_VARIABLE
 
 _SIGNS = {
@@ -25,11 +24,6 @@ _SIGNS = {
     "₹": "INR",
     "kr": "SEK NOK DKK ISK",
 }
-_MARK = re.compile(
-    r"us\$|[$€£¥₹]|\bkr\b|(?<=\d)kr\b|\b(?:usd|eur|gbp|chf|cad|aud|nzd|sgd|hkd|mxn|zar|jpy|cny|krw|inr|ils|sek|nok|dkk"
-    r"|isk|pln|czk|huf|ron|brl)\b",
-    re.IGNORECASE,
-)
 _CURE = "convert the amounts, or connect the billing system, whose mapping converts them at the rate of each date"
 
 
@@ -47,14 +41,16 @@ def sheet_currency(table: Table, assigned: dict[str, int]) -> frozenset[str]:
         If amounts are in several currencies, or not in the base currency.
     """
     money = [i for name, i in assigned.items() if name in ("arr", "mrr")]
-    found = {_codes(mark) for i in money for mark in _marks([table.header[i], *table.column(i)])}
+    found = {
+        _codes(mark) for i in money for cell in (table.header[i], *table.column(i)) for mark in currency_marks(cell)
+    }
     if "currency" in assigned:
         header = table.header[assigned["currency"]]
         for cell in table.column(assigned["currency"]):
             if isinstance(cell, str) and not values.is_missing(cell):
-                marks = _marks([cell])
+                marks = currency_marks(cell)
                 found |= {_codes(mark) for mark in marks} or {frozenset({cell.strip().upper()})}
-        found |= {_codes(mark) for mark in _marks([header])}
+        found |= {_codes(mark) for mark in currency_marks(header)}
     currency = common_currency(found, table.place, "the whole sheet")
     base = subscription_settings().currency
     if base and currency and base not in currency:
@@ -88,10 +84,6 @@ def common_currency(currencies: Iterable[frozenset[str]], place: str, whole: str
         found = f"{place}: amounts are in {max(different, 2)} currencies"
         raise SignalsError(found, f"one currency for {whole}", _CURE)
     return common
-
-
-def _marks(cells: Sequence[Cell]) -> set[str]:
-    return {found.lower() for cell in cells if isinstance(cell, str) for found in _MARK.findall(cell)}
 
 
 def _codes(mark: str) -> frozenset[str]:

@@ -18,12 +18,12 @@ _TAG_LIMIT = 2**26
 _FAR = 2**31
 """The extent of a workbook that no spreadsheet program writes."""
 _MAX_REPEATED = 2**20
-_XLSX_TAG = re.compile(rb"<(?:\w+:)?(?:(row)|c)(?=[\s/>])([^<>]*?)(/?)>(\s*</)?")
-_XLSX_REFERENCE = re.compile(rb"(?<![\w:])r\s*=\s*[\"']\s*([A-Za-z]*)(\d*)")
-_ODS_TAG = re.compile(
+XLSX_TAG = re.compile(rb"<(?:\w+:)?(?:(row)|c)(?=[\s/>])([^<>]*?)(/?)>(\s*</)?")
+XLSX_REFERENCE = re.compile(rb"(?<![\w:])r\s*=\s*[\"']\s*([A-Za-z]*)(\d*)")
+ODS_TAG = re.compile(
     rb"<table:(?:(table)|(table-row)|(?:covered-)?table-cell)(?=[\s/>])([^<>]*?)(/?)>(?:\s*</table:(?:covered-)?table-cell)?"
 )
-_ODS_REPEATED = re.compile(rb"number-(?:rows|columns)-repeated\s*=\s*[\"']\s*(\d+)")
+ODS_REPEATED = re.compile(rb"number-(?:rows|columns)-repeated\s*=\s*[\"']\s*(\d+)")
 _SHEET = re.compile(r"<(?:\w+:)?sheet\s[^<>]*>")
 _RELATIONSHIP = re.compile(r"<(?:\w+:)?Relationship\s[^<>]*>")
 _ATTRIBUTE = re.compile(r"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
@@ -38,7 +38,7 @@ def xlsx_extent(path: Path, sheet: str) -> tuple[int, int]:
     sheet : the name of the sheet. If the workbook does not say where it is, the largest extent of all parts counts.
     """
     with zipfile.ZipFile(path) as archive:
-        part = _part_of(archive, sheet)
+        part = part_of(archive, sheet)
         parts = [entry for entry in archive.infolist() if part is None or entry.filename.casefold() == part]
         extents = [_xlsx_part_extent(archive, entry) for entry in parts]
     return max(rows for rows, _ in extents), max(columns for _, columns in extents)
@@ -48,8 +48,8 @@ def ods_extent(path: Path) -> tuple[int, int]:
     """Return the last row and the last column with a value in the largest sheet of an .ods workbook, from 1."""
     largest, row, column, repeated = (0, 0), 0, 0, 0
     with zipfile.ZipFile(path) as archive:
-        for found in _matches(archive, archive.getinfo("content.xml"), _ODS_TAG):
-            count = int(times[1]) if (times := _ODS_REPEATED.search(found[3])) else 1
+        for found in matches(archive, archive.getinfo("content.xml"), ODS_TAG):
+            count = int(times[1]) if (times := ODS_REPEATED.search(found[3])) else 1
             if count > _MAX_REPEATED:
                 return _FAR, _FAR
             if found[1]:
@@ -63,20 +63,20 @@ def ods_extent(path: Path) -> tuple[int, int]:
     return largest
 
 
-def _part_of(archive: zipfile.ZipFile, sheet: str) -> str | None:
-    """Return the name of the part with a sheet, in lower case; None if it is not found."""
+def part_of(archive: zipfile.ZipFile, sheet: str) -> str | None:
+    """Return the name of the part of an .xlsx workbook with a sheet, in lower case; None if it is not found."""
     names = {entry.filename.casefold(): entry for entry in archive.infolist()}
     try:
-        book = _text(archive, names["xl/workbook.xml"])
-        relationships = _text(archive, names["xl/_rels/workbook.xml.rels"])
+        book = text_of_part(archive, names["xl/workbook.xml"])
+        relationships = text_of_part(archive, names["xl/_rels/workbook.xml.rels"])
     except KeyError:
         return None
     targets = {
-        each.get("Id"): each.get("Target", "") for each in map(_attributes, _RELATIONSHIP.findall(relationships))
+        each.get("Id"): each.get("Target", "") for each in map(attributes_of, _RELATIONSHIP.findall(relationships))
     }
     ids = [
         next((value for name, value in each.items() if name.endswith(":id")), None)
-        for each in map(_attributes, _SHEET.findall(book))
+        for each in map(attributes_of, _SHEET.findall(book))
         if each.get("name") == sheet
     ]
     if len(ids) != 1:
@@ -86,38 +86,41 @@ def _part_of(archive: zipfile.ZipFile, sheet: str) -> str | None:
     return part if part in names else None
 
 
-def _attributes(tag: str) -> dict[str, str]:
+def attributes_of(tag: str) -> dict[str, str]:
+    """Return the attributes of an XML tag by name."""
     return {name: html.unescape(one or two) for name, one, two in _ATTRIBUTE.findall(tag)}
 
 
-def _text(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
+def text_of_part(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
+    """Return the beginning of a part of a workbook, at most 64 MiB, as text."""
     with archive.open(entry) as stream:
         return stream.read(_TAG_LIMIT).decode("utf-8", "replace")
 
 
 def _xlsx_part_extent(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[int, int]:
     rows = columns = row = column = 0
-    for found in _matches(archive, entry, _XLSX_TAG):
-        reference = _XLSX_REFERENCE.search(found[2])
+    for found in matches(archive, entry, XLSX_TAG):
+        reference = XLSX_REFERENCE.search(found[2])
         if found[1]:
             row, column = int(reference[2]) if reference and reference[2] else row + 1, 0
             continue
         column += 1
         if reference:
-            row, column = int(reference[2] or row), _column_number(reference[1]) or column
+            row, column = int(reference[2] or row), column_number(reference[1]) or column
         if not found[3] and not found[4]:
             rows, columns = max(rows, row), max(columns, column)
     return rows, columns
 
 
-def _column_number(letters: bytes) -> int:
+def column_number(letters: bytes) -> int:
+    """Return the number of a column from its letters: 1 for A; 0 if there are none."""
     number = 0
     for letter in letters[:8].upper():
         number = 26 * number + letter - 64
     return number
 
 
-def _matches(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+def matches(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
     """Yield the tags of a part without reading it as a whole.
 
     Raises

@@ -22,8 +22,9 @@ MIN_RECOGNIZED = 2
 KEYS = ("account_id", "name")
 MAX_SHOWN = 5
 _TOTAL = re.compile(
-    r"^(grand |sub ?|overall )?(totals?|sum|average|avg|mean|median|count|max|min|gesamt(summe)?|summe|insgesamt"
-    r"|mittelwert|durchschnitt|somme|moyenne|suma|promedio)\b|\btotals?:?$"
+    r"^(grand |sub[ -]?|sous-|overall )?(totals?|totaux|sum|average|avg|mean|median|count|max|min|gesamt(summe)?"
+    r"|(zwischen|teil|end)?summe|übertrag|uebertrag|insgesamt|mittelwert|durchschnitt|somme|à reporter|moyenne"
+    r"|suma( parcial)?|suma y sigue|promedio)\b|\btotals?:?$"
     r"|^\(?\d[\d,.]* (active |paying )?"
     r"(accounts?|customers?|clients?|kunden?|clientes?|company|companies|organi[sz]ations?|logos?|rows?|records?)\)?:?$",
     re.IGNORECASE,
@@ -103,11 +104,8 @@ def _table(sheet: Sheet, start: int) -> Table:
             positions.append(i)
     keys = [i for i, text in enumerate(header) if (found := field_of(text)) is not None and found[0] in KEYS]
     kinds = [_kind_of_row(header, row, keys) for row in rows]
-    last = max((i for i, kind in enumerate(kinds) if not kind), default=-1)
-    if last > 1 and _is_sum(
-        header, [row for row, kind in zip(rows[:last], kinds, strict=False) if not kind], rows[last], keys
-    ):
-        kinds[last] = "sum"
+    for i in _sums(header, rows, kinds, keys):
+        kinds[i] = "sum"
     _require_accounts(sheet, kinds, positions)
     dropped = Counter(kind for kind in kinds if kind)
     says = {
@@ -179,28 +177,62 @@ def _kind_of_row(header: Sequence[str], row: Sequence[Cell], keys: Sequence[int]
     return "text" if len(present) == 1 and texts else "total" if not texts else "keyless"
 
 
-def _is_sum(header: Sequence[str], above: Sequence[Sequence[Cell]], row: Sequence[Cell], keys: Sequence[int]) -> bool:
-    """Return whether a last row has the sum of the amounts above it, and no date or text that an account would have."""
+def _sums(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], kinds: Sequence[str], keys: Sequence[int]
+) -> list[int]:
+    """Return the rows that have the sum of amounts above them, and no date or text that an account would have.
+
+    The sum is that of all accounts above, or of those since the last total. Above the last row, it must also lack a
+    value that all accounts above it have, because amounts of accounts may be sums by chance.
+    """
     names = [found[0] if text and (found := field_of(text)) is not None else "" for text in header]
+    column = next((names.index(name) for name in ("arr", "mrr") if name in names), None)
+    if column is None:
+        return []
+    amounts = read_numbers([row[column] for row in rows], amounts=True).values
+    accounts = [i for i, kind in enumerate(kinds) if not kind]
+    sums: list[int] = []
+    above, since = _Sum(), _Sum()
+    filled = set(range(len(header)))
+    for i, (row, kind) in enumerate(zip(rows, kinds, strict=True)):
+        if kind:
+            since = _Sum() if kind == "total" else since
+            continue
+        amount = amounts[i]
+        bare = any(row[place] is None for place in filled)
+        # With two accounts above, a third may have their sum by chance.
+        enough = 2 if bare else 3
+        if (
+            (bare or i == accounts[-1])
+            and any(each.count >= enough and each.is_(amount) for each in (above, since))
+            and _is_only_amounts(names, row, keys)
+        ):
+            sums.append(i)
+            since = _Sum()
+            continue
+        filled -= {place for place in filled if row[place] is None}
+        if amount is not None:
+            above, since = above.plus(amount), since.plus(amount)
+    return sums
+
+
+@dataclass(frozen=True)
+class _Sum:
+    total: float = 0.0
+    count: int = 0
+
+    def plus(self, amount: float) -> _Sum:
+        return _Sum(self.total + amount, self.count + 1)
+
+    def is_(self, amount: float | None) -> bool:
+        return amount is not None and amount > 0 and abs(amount - self.total) < 0.005 * self.count
+
+
+def _is_only_amounts(names: Sequence[str], row: Sequence[Cell], keys: Sequence[int]) -> bool:
     if any(name == "account_id" and row[i] is not None for i, name in enumerate(names)) and "name" in names:
         return False
     others = [cell for i, cell in enumerate(row) if i not in keys and not is_missing(cell)]
-    if any(_is_date(cell) or isinstance(cell, datetime) or _is_text(cell) for cell in others):
-        return False
-    # With two accounts above, a third may have their sum by chance.
-    bare = any(row[i] is None and all(line[i] is not None for line in above) for i in range(len(row)))
-    for name in ("arr", "mrr"):
-        if name in names:
-            i = names.index(name)
-            *amounts, total = read_numbers([*(line[i] for line in above), row[i]], amounts=True).values
-            given = [amount for amount in amounts if amount is not None]
-            return (
-                len(given) > (1 if bare else 2)
-                and total is not None
-                and total > 0
-                and abs(total - sum(given)) < 0.005 * len(given)
-            )
-    return False
+    return not any(_is_date(cell) or isinstance(cell, datetime) or _is_text(cell) for cell in others)
 
 
 def _is_text(cell: Cell) -> bool:

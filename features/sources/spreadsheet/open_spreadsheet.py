@@ -17,9 +17,10 @@ from features.sources.spreadsheet.dated_sheets import DatedSheet, cutoff_after, 
 from features.sources.spreadsheet.layout import find_table
 from features.sources.spreadsheet.recognition import Recognized, recognize
 from features.sources.spreadsheet.signals import contract_tables, state_rows
-from features.sources.spreadsheet.title_dates import title_date
+from features.sources.spreadsheet.title_dates import rows_with_dates, title_date
 from features.sources.spreadsheet.workbook import Address, parse_address, read_sheets
 from features.utils.dates import midnight, to_iso
+from features.utils.formatting import and_list
 
 HISTORY = (
     "one sheet shows no change over time: trends, usage that falls, and a model that predicts churn need history. Keep "
@@ -189,7 +190,10 @@ def _date_of(sheet: Recognized, address: Address) -> tuple[datetime, str]:
     first = address.dates == "day-first" if address.dates else sheet.day_first
     if titled := title_date(sheet.table.titles, first):
         return titled.replace(tzinfo=UTC), "the date above the header"
-    changed = datetime.fromtimestamp(address.path.stat().st_mtime, UTC)
-    return midnight(
-        changed
-    ), "the day on which the file was last changed; add ?as_of=DATE to the address for another date"
+    changed = midnight(datetime.fromtimestamp(address.path.stat().st_mtime, UTC))
+    why = "the day on which the file was last changed; add ?as_of=DATE to the address for another date"
+    unused = rows_with_dates(sheet.table.titles)
+    if unused:
+        rows = and_list(list(map(str, unused)))
+        why += f" (a date in row {rows}, above the header, does not say that it is that of the sheet)"
+    return changed, why

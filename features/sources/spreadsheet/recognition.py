@@ -12,14 +12,18 @@ from features.errors import SignalsError
 from features.sources.spreadsheet import amounts, values
 from features.sources.spreadsheet.currencies import sheet_currency
 from features.sources.spreadsheet.layout import KEYS, Table
+from features.sources.spreadsheet.number_formats import PERCENT
 from features.sources.spreadsheet.people import read_people
 from features.sources.spreadsheet.statuses import read_statuses
 from features.sources.spreadsheet.values import Column
 from features.sources.spreadsheet.vocabulary import Field, field_of, fields, in_thousands
-from features.sources.spreadsheet.workbook import Cell
+from features.sources.spreadsheet.workbook import Cell, FormattedNumber
+from features.utils.formatting import count_of
 
 MIN_READABLE = 0.6
 """A column is what its name says only if at least this share of its values can be read."""
+MAX_OUTSIDE = 0.2
+"""A column with a larger share of values out of its range has another meaning than its name says."""
 MAX_SHOWN = 5
 RISK = re.compile(r"\b(?:risk|risque|riesgo)\b|risiko", re.IGNORECASE)
 """Headers of columns in which high is bad."""
@@ -92,7 +96,8 @@ def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Re
             unusable.append(f"{header!r} ({about.unused})")
             continue
         column = _read(about, header, table.column(index), order)
-        why = _misfit(about, column)
+        column, outside = _within_range(about, column)
+        why = _misfit(about, column, outside)
         if why:
             unusable.append(f"{header!r} ({why})")
             continue
@@ -100,7 +105,9 @@ def recognize(table: Table, features: Sequence[str] = (), dates: str = "") -> Re
         reads.append(_reading(about, header, column))
         notes += [f"{header!r}: {note}" for note in column.notes]
         if column.unreadable:
-            notes.append(_unreadable_note(table, header, about, column))
+            notes.append(unknown_note(table, header, column.unreadable, "cannot be read"))
+        if outside:
+            notes.append(unknown_note(table, header, outside, f"not {_range_of(about)}"))
     derived = _derived(table, assigned, columns, notes)
     if not any(key in columns for key in KEYS):
         raise SignalsError(
@@ -273,12 +280,31 @@ def _read_numbers(about: Field, header: str, cells: Sequence[Cell]) -> Column:
         return Column(more, lost, notes=tuple(found.notes))
     if kind == "money":
         return _money(about, header, cells, column)
-    if kind in ("share", "change"):
-        signed = [cell for cell in cells if isinstance(cell, str) and "%" in cell]
-        percent = bool(signed) or any(abs(v) > 2 for v in column.present) or "%" in header
-        scaled = [None if v is None else v / (100 if percent else 1) + (kind == "change") for v in column.values]
-        return replace(column, values=scaled, decision="in percent" if percent else "as a share")
-    return column
+    return _shares(kind, header, cells, column) if kind in ("share", "change") else column
+
+
+def _shares(kind: str, header: str, cells: Sequence[Cell], column: Column) -> Column:
+    """Return shares, or changes as factors.
+
+    A number with a percent sign is read by itself. The others are all in percent or all shares. If one of them is
+    more than 1, or 2 under a header without a percent sign, they are in percent, and fractions next to it are unknown.
+    """
+    limit = 1.0 if "%" in header else 2.0
+    shown = [isinstance(cell, FormattedNumber) and cell.mark == PERCENT for cell in cells]
+    signed = [isinstance(cell, str) and "%" in cell for cell in cells]
+    bare = [
+        None if is_shown or has_sign else v for v, is_shown, has_sign in zip(column.values, shown, signed, strict=True)
+    ]
+    percent = any(v is not None and abs(v) > limit for v in bare)
+    unclear = {i for i, v in enumerate(bare) if percent and v is not None and 0 < abs(v) < 1}
+    scaled = [
+        None
+        if v is None or i in unclear
+        else v / (100 if signed[i] or (percent and not shown[i]) else 1) + (kind == "change")
+        for i, v in enumerate(column.values)
+    ]
+    decision = "in percent" if percent or any(signed) or any(shown) else "as a share"
+    return replace(column, values=scaled, unreadable=tuple(sorted({*column.unreadable, *unclear})), decision=decision)
 
 
 def _money(about: Field, header: str, cells: Sequence[Cell], column: Column) -> Column:
@@ -317,17 +343,23 @@ def _derived(table: Table, assigned: dict[str, int], columns: dict[str, Column],
                 columns[lost], headers[lost] = left, table.header[assigned[name]]
                 notes.append(f"{headers[lost]!r}: those who left count as having left within the last quarter")
     if "status" in columns:
-        header = table.header[assigned["status"]]
-        ends = read_statuses(table.column(assigned["status"])).ends
-        count = sum(end is not None for end in ends)
-        if count:
-            for name, given in (("churned_at", ends), ("notice_given", [1.0 if end else None for end in ends])):
-                own = columns[name].values if name in columns else [None] * len(ends)
+        header, found = table.header[assigned["status"]], read_statuses(table.column(assigned["status"]))
+        notices = [1.0 if notice else None for notice in found.notices]
+        for name, given in (("churned_at", found.ends), ("notice_given", notices)):
+            if any(value is not None for value in given):
+                own = columns[name].values if name in columns else [None] * len(given)
                 columns[name] = Column([new if old is None else old for old, new in zip(own, given, strict=True)])
                 headers.setdefault(name, header)
+        if count := sum(end is not None for end in found.ends):
             notes.append(
                 f"{header!r}: {count} {'has a date, which is' if count == 1 else 'have dates, which are'} when the "
                 "account leaves; until then it is a customer that gave notice"
+            )
+        if found.others:
+            n = len(found.others)
+            notes.append(
+                f"{header!r}: {n} {'status' if n == 1 else 'statuses'} not understood, kept as customers "
+                f"({_rows_of(table, found.others)})"
             )
     return headers
 
@@ -341,26 +373,40 @@ def _more_than_zero(flag: float | None, amount: float | None) -> float | None:
     return flag if flag is not None else None if amount is None else float(amount > 0)
 
 
-def _misfit(about: Field, column: Column) -> str:
-    """Return why a column is not what its name says; empty if it is."""
+def _misfit(about: Field, column: Column, outside: Sequence[int]) -> str:
+    """Return why a column is not what its name says; empty if it is. ``outside`` are the values out of its range."""
     present = len(column.present)
-    if not present + len(column.unreadable):
+    if not present + len(column.unreadable) + len(outside):
         return "it is empty"
-    if present < MIN_READABLE * (present + len(column.unreadable)) and about.name not in ("arr", "mrr", "health"):
+    read = present + len(outside)
+    if read < MIN_READABLE * (read + len(column.unreadable)) and about.name not in ("arr", "mrr", "health"):
         return f"most of its values cannot be read as {about.about}"
-    numbers = [v for v in column.present if isinstance(v, float)]
-    outside = [
-        v
-        for v in numbers
-        if (about.minimum is not None and v < about.minimum)
-        or (about.maximum is not None and v > about.maximum)
-        or (about.kind == "count" and v < 0)
-    ]
-    if outside:
-        low = 0 if about.minimum is None else about.minimum
-        span = f"{low:g} to {about.maximum:g}" if about.maximum is not None else f"{low:g} or more"
-        return f"its values are not in the range of {about.about}: {span}"
+    if len(outside) > max(1, MAX_OUTSIDE * read) or (outside and not present):
+        return f"{len(outside)} of its {count_of(read, 'value')} {_are(outside)} not {_range_of(about)}"
     return ""
+
+
+def _within_range(about: Field, column: Column) -> tuple[Column, tuple[int, ...]]:
+    """Return a column without the values that are out of the range of its field, and the indices of these."""
+    low = 0.0 if about.kind == "count" and about.minimum is None else about.minimum
+    outside = tuple(
+        i
+        for i, v in enumerate(column.values)
+        if isinstance(v, float) and ((low is not None and v < low) or (about.maximum is not None and v > about.maximum))
+    )
+    if not outside:
+        return column, outside
+    gone = set(outside)
+    return replace(column, values=[None if i in gone else v for i, v in enumerate(column.values)]), outside
+
+
+def _range_of(about: Field) -> str:
+    low = 0 if about.minimum is None else about.minimum
+    return f"{low:g} to {about.maximum:g}" if about.maximum is not None else f"{low:g} or more"
+
+
+def _are(rows: Sequence[int]) -> str:
+    return "is" if len(rows) == 1 else "are"
 
 
 def _reading(about: Field, header: str, column: Column) -> str:
@@ -369,10 +415,14 @@ def _reading(about: Field, header: str, column: Column) -> str:
     return f"{header!r} = {about_words}" + (f" ({details})" if details else "")
 
 
-def _unreadable_note(table: Table, header: str, about: Field, column: Column) -> str:
-    rows = [table.positions[i] for i in column.unreadable]
+def unknown_note(table: Table, header: str, indices: Sequence[int], why: str) -> str:
+    """Return a note on values that count as unknown, with their rows."""
+    noun, verb = ("value", "is") if len(indices) == 1 else ("values", "are")
+    why = why if why.startswith("cannot") else f"{verb} {why}"
+    return f"{header!r}: {len(indices)} {noun} {why} and {verb} unknown ({_rows_of(table, indices)})"
+
+
+def _rows_of(table: Table, indices: Sequence[int]) -> str:
+    rows = [table.positions[i] for i in indices]
     shown = ", ".join(map(str, rows[:MAX_SHOWN])) + (", …" if len(rows) > MAX_SHOWN else "")
-    noun = "value" if len(rows) == 1 else "values"
-    return (
-        f"{header!r}: {len(rows)} {noun} cannot be read and {'is' if len(rows) == 1 else 'are'} unknown (row {shown})"
-    )
+    return f"{'row' if len(rows) == 1 else 'rows'} {shown}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from features.sources.spreadsheet.values import Column, is_missing, read_date
 from features.sources.spreadsheet.vocabulary import folded, words
 from features.sources.spreadsheet.workbook import Cell
 
-Status: TypeAlias = Literal["customer", "former", "possible", "other"]
+Status: TypeAlias = Literal["customer", "notice", "former", "possible", "other"]
 _WORDS: dict[str, list[str]] = words()["status"]
 _MONTHS = {calendar.month_abbr[i].lower(): i for i in range(1, 13)}
 _DAY = re.compile(r"(?<![\d/.-])(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}([/.-])\d{1,2}\1\d{4})(?![\d/.-])")
@@ -30,14 +30,20 @@ class Statuses:
     ----------
     column : ``customer``, ``former`` or ``possible`` in each row.
     ends : from when a customer has left that gives a date with its status; None for the others.
+    notices : whether a customer gave notice, according to its status.
+    others : the indices of the statuses that are not understood.
     """
 
     column: Column
     ends: list[datetime | None]
+    notices: list[bool]
+    others: tuple[int, ...]
 
 
 def read_status(cell: Cell) -> Status | None:
-    """Return whether a status is that of a customer; ``other`` if it is not understood, None for no text.
+    """Return whether a status is that of a customer, or of one that gave notice.
+
+    ``other`` if it is not understood, None for no text.
 
     Examples
     --------
@@ -52,6 +58,8 @@ def read_status(cell: Cell) -> Status | None:
     if text in _WORDS["possible"]:
         return "possible"
     spaced = f" {re.sub('[- ]+', ' ', text)} "
+    if any(spaced.startswith(f" {word} ") for word in _WORDS["notice"]):
+        return "notice"
     customer = _has(spaced, "customer")
     if _has(spaced, "ended"):
         if _has(spaced, "not_ended"):
@@ -71,22 +79,18 @@ def read_statuses(cells: Sequence[Cell]) -> Statuses:
     """Read a column of statuses; those that are not understood count as customers, and are noted."""
     found = [None if is_missing(cell) else read_status(cell) for cell in cells]
     ends = [
-        _end(cell) if status == "former" and isinstance(cell, str) else None
+        _end(cell) if status in ("former", "notice") and isinstance(cell, str) else None
         for cell, status in zip(cells, found, strict=True)
     ]
-    others = sum(status == "other" for status in found)
     lost = tuple(
         i for i, (cell, status) in enumerate(zip(cells, found, strict=True)) if status is None and not is_missing(cell)
     )
     kept = [
-        "customer" if status == "other" or end is not None else status for status, end in zip(found, ends, strict=True)
+        "customer" if status in ("other", "notice") or end is not None else status
+        for status, end in zip(found, ends, strict=True)
     ]
-    column = Column(kept, lost)
-    if others:
-        column = replace(
-            column, notes=(f"{others} {'status' if others == 1 else 'statuses'} not understood, kept as customers",)
-        )
-    return Statuses(column, ends)
+    notices = [status == "notice" or end is not None for status, end in zip(found, ends, strict=True)]
+    return Statuses(Column(kept, lost), ends, notices, tuple(i for i, status in enumerate(found) if status == "other"))
 
 
 def _end(text: str) -> datetime | None:

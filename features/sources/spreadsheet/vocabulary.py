@@ -62,7 +62,8 @@ class Field:
     names : the spellings of its header, as `normalized` returns them.
     feature : the feature with the same meaning, which gets the value; empty for none.
     contract : whether several contracts of one account may have different values.
-    minimum, maximum : bounds of the values; a column with others has another meaning.
+    past : whether a date after that of the sheet is unknown.
+    minimum, maximum : bounds of the values; a column with many others has another meaning.
     reads : how the value is understood where the name leaves it open.
     unused : why the column is not used; empty if it is.
     translations : usual names in other languages, by language.
@@ -74,6 +75,7 @@ class Field:
     names: tuple[str, ...]
     feature: str = ""
     contract: bool = False
+    past: bool = False
     minimum: float | None = None
     maximum: float | None = None
     reads: str = ""

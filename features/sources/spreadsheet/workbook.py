@@ -18,10 +18,32 @@ from urllib.parse import parse_qsl
 
 from features.errors import SignalsError
 from features.sources.spreadsheet.extent import ods_extent, xlsx_extent
+from features.sources.spreadsheet.number_formats import Marks, ods_marks, xlsx_marks
 from features.utils.dates import parse_cutoff
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
+
+
+class FormattedNumber(float):
+    """A number that a workbook shows with a sign.
+
+    Parameters
+    ----------
+    value : the number as it is stored: 0.8 for 80%.
+    mark : ``%``, or the sign or code of a currency.
+    """
+
+    __slots__ = ("mark",)
+
+    mark: str
+
+    def __new__(cls, value: float, mark: str) -> FormattedNumber:
+        """Return a number with its sign."""
+        number = super().__new__(cls, value)
+        number.mark = mark
+        return number
+
 
 Cell: TypeAlias = str | float | bool | datetime | date | None
 """A value as the spreadsheet has it; an empty cell is None."""
@@ -164,11 +186,22 @@ def _read_sheet(path: Path, book: CalamineWorkbook, name: str) -> Sheet:
         sheet = book.get_sheet_by_name(name)
         _require_extent(path, sheet.total_height, sheet.total_width)
         rows = [[_cell(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
+        for (row, column), mark in _marks(path, name).items():
+            if row < len(rows) and column < len(rows[row]) and type(value := rows[row][column]) is float:
+                rows[row][column] = FormattedNumber(value, mark)
     except SignalsError:
         raise
     except Exception as error:  # noqa: BLE001 the reader's errors have no common class
         raise _unreadable(path, type(error).__name__) from None
     return Sheet(f"{path.name}, sheet {book.sheet_names.index(name) + 1}", rows, _merged(sheet))
+
+
+def _marks(path: Path, name: str) -> Marks:
+    """Return the signs with which a sheet shows its numbers; none for formats that cannot say."""
+    suffix = path.suffix.lower()
+    if not zipfile.is_zipfile(path):
+        return {}
+    return xlsx_marks(path, name) if suffix in XLSX else ods_marks(path, name) if suffix == ".ods" else {}
 
 
 def _require_extent(path: Path, rows: int, columns: int) -> None:

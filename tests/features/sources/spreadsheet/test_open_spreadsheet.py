@@ -169,7 +169,7 @@ def test_a_status_with_a_later_date_is_that_of_a_customer_that_gave_notice(tmp_p
     source = _open(tmp_path, "Account,ARR,Status\nA,1,Active\nB,2,Churned (Q3)\nC,3,Terminated 2026-03\nD,4,Cancelled - 12/2026\nE,5,Banana\n")
     assert _features(source)["contract.notice_given"].fillna(0).to_dict() == {"A": 0, "D": 1, "E": 0}
     assert "2 rows of former customers are left out" in source.notes
-    assert "'Status': 1 status not understood, kept as customers" in source.notes
+    assert "'Status': 1 status not understood, kept as customers (row 6)" in source.notes
 
 
 def test_a_champion_who_left_is_none(tmp_path: Path) -> None:
@@ -249,8 +249,67 @@ def test_a_column_with_other_values_than_its_name_says_is_not_used(tmp_path: Pat
     rows = _features(source)
     assert rows[["outcomes.nps_last", "usage.days_since_last"]].isna().all(axis=None)
     notes = "\n".join(source.notes)
-    assert "'NPS' (its values are not in the range of the latest NPS answer, 0 to 10: 0 to 10)" in notes
+    assert "'NPS' (2 of its 2 values are not 0 to 10)" in notes
     assert "'Last login' (most of its values cannot be read as the last use of the product)" in notes
+
+
+def test_a_value_out_of_range_is_unknown_and_does_not_change_the_others(tmp_path: Path) -> None:
+    source = _open(tmp_path, "Account,ARR,NPS,Open tickets\nA,1,9,3\nB,2,11,0\nC,3,2,-1\n")
+    rows = _features(source)
+    assert rows["outcomes.nps_last"].fillna(-9).tolist() == [9, -9, 2]
+    assert rows["support.open_tickets"].fillna(-9).tolist() == [3, 0, -9]
+    assert "'NPS': 1 value is not 0 to 10 and is unknown (row 3)" in source.notes
+    assert "'Open tickets': 1 value is not 0 or more and is unknown (row 4)" in source.notes
+
+
+@pytest.mark.parametrize("header", ["Last login", "Last meeting", "Last QBR", "Last contact", "NPS date"])
+def test_a_past_event_after_the_date_of_the_sheet_is_unknown(tmp_path: Path, header: str) -> None:
+    source = _open(tmp_path, f"Account,ARR,NPS,{header}\nA,1,9,2026-09-01\nB,2,9,2027-09-01\nC,3,9,2026-09-30\n")
+    assert f"{header!r}: 1 value is after the date of the sheet and is unknown (row 3)" in source.notes
+    assert (_features(source).select_dtypes("number").fillna(0) >= 0).all(axis=None)
+
+
+def test_a_contract_cancelled_to_a_later_date_has_notice(tmp_path: Path) -> None:
+    text = "Kunde;Jahresumsatz;Gekündigt zum;Status\nA;1;31.12.2026;aktiv\nB;2;;gekündigt\nC;3;31.08.2026;aktiv\nD;4;;aktiv\n"
+    source = _open(tmp_path, text)
+    assert _features(source)["contract.notice_given"].fillna(0).to_dict() == {"A": 1, "B": 1, "D": 0}
+
+
+def test_one_id_with_two_names_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SignalsError, match="rows 2, 4 are of one account and differ in 'Company'"):
+        _open(tmp_path, "Customer ID,Company,ARR\n7,A GmbH,1\n8,B GmbH,2\n7,C GmbH,3\n")
+    assert len(_features(_open(tmp_path, "Customer ID,Company,ARR\n7,A GmbH,1\n8,B GmbH,2\n7,a-gmbh,3\n"))) == 2
+
+
+@pytest.mark.parametrize("label", ["Zwischensumme", "Subtotal", "Sub-Total", "Teilsumme", "Übertrag", "Sous-total", "Suma parcial"])
+def test_totals_between_accounts_are_left_out(tmp_path: Path, label: str) -> None:
+    text = f"Account,ARR,Renewal\nA,1000,2026-12-01\nB,2000,2026-12-02\n{label},3000,\nC,4000,2026-12-03\n{label},7000,\n"
+    assert _features(_open(tmp_path, text))["contract.arr"].to_dict() == {"A": 1000, "B": 2000, "C": 4000}
+
+
+def test_a_row_with_only_the_sum_of_those_above_is_no_account(tmp_path: Path) -> None:
+    # Under a name of its own, the sum is left out only where it lacks what every account above it has.
+    text = "Account,ARR,Renewal\nA,1000,2026-12-01\nB,2000,2026-12-02\nNorth,3000,\nC,4000,2026-12-03\nD,7000,2026-12-04\nE,1,2026-12-05\n"
+    assert sorted(_features(_open(tmp_path, text)).index) == ["A", "B", "C", "D", "E"]
+    alone = "Account,ARR\nA,1000\nB,1000\nC,1000\nD,3000\nE,50\n"
+    assert sorted(_features(_open(tmp_path, alone)).index) == ["A", "B", "C", "D", "E"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "shares"),
+    [
+        (("45%", "80%", "2%"), [0.45, 0.8, 0.02]),
+        (("0.45", "0.80", "1"), [0.45, 0.8, 1.0]),
+        (("45", "80", "100"), [0.45, 0.8, 1.0]),
+        (("85%", "0.85", "1"), [0.85, 0.85, 1.0]),
+        (("85%", "85", "0.85"), [0.85, 0.85, None]),
+        (("45", "80", "0"), [0.45, 0.8, 0.0]),
+    ],
+)
+def test_percentages_however_they_are_written(tmp_path: Path, cells: tuple[str, ...], shares: list[float | None]) -> None:
+    lines = "".join(f"{name},1,{cell}\n" for name, cell in zip("ABC", cells, strict=True))
+    given = _features(_open(tmp_path, f"Account,ARR,Usage %\n{lines}"))["usage.seats_used_share"]
+    assert [None if pd.isna(v) else pytest.approx(v) for v in given] == shares
 
 
 def test_a_column_may_be_named_after_a_feature(tmp_path: Path) -> None:

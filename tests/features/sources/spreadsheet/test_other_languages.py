@@ -94,7 +94,7 @@ def test_words_of_cells() -> None:
     assert [read_risk(text) for text in ("hoch", "mittel", "gering", "élevé")] == ["red", "yellow", "green", "red"]
     statuses = ("Aktiv", "Ehemaliger Kunde seit 2024", "Ex-Kunde", "Interessent", "Résilié", "Cliente", "gekündigt")
     # In German, a contract runs on after notice.
-    assert [read_status(text) for text in statuses] == ["customer", "former", "former", "possible", "former", "customer", "other"]
+    assert [read_status(text) for text in statuses] == ["customer", "former", "former", "possible", "former", "customer", "notice"]
 
 
 @pytest.mark.parametrize("text", ["3. März 2026", "3 mars 2026", "3 de marzo de 2026", "3. Mrz. 2026", "3.3.2026"])

@@ -14,7 +14,8 @@ from features.sources.spreadsheet.statuses import Status, read_status, read_stat
     [
         ("former", ["Churned", "Churned (Q3)", "Closed lost", "Closed-Lost", "Terminated 2026-03", "Cancelled - 12/2026", "Contract ended", "No longer a customer", "Former active customer"]),
         ("possible", ["FREE_TRIAL", "Prospect", "Prospect - hot", "Trial (14 days)"]),
-        ("customer", ["Active", "Live", "Active (at risk)", "Renewed", "Closed won", "Churn risk", "Pending cancellation", "Past due", "At risk of being lost"]),
+        ("customer", ["Active", "Live", "Active (at risk)", "Renewed", "Closed won", "Churn risk", "Past due", "At risk of being lost"]),
+        ("notice", ["Pending cancellation", "Notice given", "Cancelling", "Gekündigt", "Gekündigt zum 31.12.2026", "En préavis"]),
         ("other", ["Banana", "Not churned", "Active (trial ended)", "Lost champion", "Enterprise"]),
         (None, ["", "--"]),
     ],
@@ -24,9 +25,9 @@ def test_statuses(status: Status | None, texts: list[str]) -> None:
 
 
 def test_statuses_that_are_not_understood_are_kept_and_counted() -> None:
-    column = read_statuses(["Active", "Banana", "Kiwi", None, "Churned"]).column
-    assert column.values == ["customer", "customer", "customer", None, "former"]
-    assert column.notes == ("2 statuses not understood, kept as customers",)
+    statuses = read_statuses(["Active", "Banana", "Kiwi", None, "Churned"])
+    assert statuses.column.values == ["customer", "customer", "customer", None, "former"]
+    assert statuses.others == (1, 2)
 
 
 @pytest.mark.parametrize(
