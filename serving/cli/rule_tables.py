@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.utils.cli import AsJson, AsOf, Engine, OutFile, RubricName, SignalsArgument, progress_bar, write_result
+from features.utils.cli import (
+    AsJson,
+    AsOf,
+    Engine,
+    OutFile,
+    RubricName,
+    SignalsArgument,
+    print_note,
+    progress_bar,
+    write_result,
+)
 from serving.cli.context import assess_signals, frame_writer, open_store, selected_champion
 from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_from_signals
 
@@ -194,7 +204,10 @@ def _show(
     from models.predictions.table_export import plain_rows
     from serving.cli.tables.applied_filter import print_filter
     from serving.cli.tables.rules import print_rule_table
+    from serving.portfolio.rule_tables import no_score_note
 
+    if note := no_score_note(found):
+        print_note(note)
     if not selection.whole:
         board = board[[selection.includes(account) for account in board["account_id"]]].reset_index(drop=True)
     at, rubric = format_instant(found.as_of), found.health.rubric.name

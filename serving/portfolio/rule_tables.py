@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.utils.formatting import UNKNOWN as UNKNOWN_VALUE
+from features.utils.formatting import and_list, count_of
+from models.health.rubric import INSUFFICIENT, load_rubric, rubric_files
 from models.peer_groups.frame_columns import join_codes, number_column, text_column
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import ARR_FEATURE
@@ -31,7 +34,7 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
     account_id, name, segment, arr (currency a year), health_score (0 to 100), health_band, change_7d (points), coverage
     (share of the weight that had data), weakest (dimension), a column ``{dimension}_points`` each (0 to 100),
     churn_probability, churn_band, meant_churn (the observed churn rate after such a score), agreement of model and
-    health score, alerts (the text of raised alerts), and history (the weekly scores, oldest first, "-" for none).
+    health score, alerts (the text of raised alerts), and history (the weekly scores, oldest first, "–" for none).
     """
     judged, health = assessment.rule_results, assessment.health
     frame = pd.DataFrame(
@@ -51,6 +54,21 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
         }
     )
     return frame.sort_values(["health_score", "account_id"], na_position="last", ignore_index=True)
+
+
+def no_score_note(assessment: Assessment) -> str | None:
+    """Return which rubrics could score the portfolio if the one in use scores no account; None if it scores one."""
+    if assessment.frame.empty or not (assessment.health.band == INSUFFICIENT).all():
+        return None
+    used = assessment.health.rubric
+    scored = {
+        name: int((load_rubric(name).score(assessment.frame).band != INSUFFICIENT).sum()) for name in rubric_files()
+    }
+    others = [
+        f"--rubric {name} scores {count_of(n, 'account')}" for name, n in scored.items() if n and name != used.name
+    ]
+    cure = f"; {and_list(others)}" if others else ""
+    return f"no account has data for half of the weight of the rubric {used.name}{cure}"
 
 
 def disagreements_board(assessment: Assessment) -> pd.DataFrame:
@@ -280,4 +298,4 @@ def _why(assessment: Assessment, row: int, signs: Sequence[AccountWarning]) -> s
 
 
 def _history(scores: np.ndarray[Any, Any]) -> str:
-    return " ".join("-" if np.isnan(score) else f"{score:.0f}" for score in scores)
+    return " ".join(UNKNOWN_VALUE if np.isnan(score) else f"{score:.0f}" for score in scores)

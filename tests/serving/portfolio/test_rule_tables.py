@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from features.signals.signals import OpenSignals
 from models.artifacts.champion import load_champion
+from models.health.rubric import load_rubric
 from models.predictions.assessment import Assessment
 from serving.cli.tables.rules import (
     EXPANSIONS,
@@ -28,6 +30,7 @@ from serving.portfolio.rule_tables import (
     disagreements_board,
     expansions_board,
     health_board,
+    no_score_note,
     onboarding_board,
     risks_board,
 )
@@ -123,6 +126,19 @@ def test_an_empty_table_has_a_message() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     print_rule_table(pd.DataFrame(columns=list(HEALTH)), HEALTH, "no accounts", console)
     assert "none" in console.export_text()
+
+
+def test_rubrics_that_could_score_are_named_where_the_one_in_use_cannot(assessment: Assessment) -> None:
+    assert no_score_note(assessment) is None
+    little = assessment.frame[["account_id", "as_of", "usage.seats_used_share", "usage.days_since_last", "support.open_tickets"]]
+    rubric = load_rubric("product-relationship-outcomes")
+    judged = dataclasses.replace(assessment.rule_results, health=rubric.score(little))
+    without = dataclasses.replace(assessment, frame=little, rule_results=judged)
+    note = no_score_note(without)
+    assert note is not None
+    assert "half of the weight of the rubric product-relationship-outcomes" in note
+    able = load_rubric("spreadsheet").score(little).coverage.ge(0.5).sum()
+    assert (f"--rubric spreadsheet scores {able} accounts" in note) == bool(able)
 
 
 def test_history_of_scores() -> None:
