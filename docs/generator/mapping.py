@@ -58,6 +58,7 @@ _UNITS = (
     ),
     ("`monthly`, `quarterly`, `weekly`, `daily`", "an amount per period: times 12, 4, 52 or 365", "`arr`"),
     ("`decimal_comma`", "`1.234,56` is 1234.56", "any number that is text"),
+    ("`decimal_point`", "`1,234.56` is 1234.56", "any number that is text"),
     ("`thousands`, `millions`, `percent`", "times 1,000 or 1,000,000, divided by 100", "any number"),
     (
         "`milliseconds`, `seconds`, `minutes`, `hours`, `days`",

@@ -33,6 +33,9 @@ class TableDraft:
     where : the condition of the rows that are used; empty for all.
     gaps : what a person must say about its values.
     notes : what it assumes, in sentences with counts.
+    query : the SELECT of its rows; empty if the table is read as it is.
+    leaves_out : whether accounts are left out, with everything that belongs to them.
+    orphans : what happens to rows of unknown accounts; empty for the default.
     """
 
     source: str
@@ -42,6 +45,9 @@ class TableDraft:
     where: str = ""
     gaps: Sequence[str] = ()
     notes: Sequence[str] = ()
+    query: str = ""
+    leaves_out: bool = False
+    orphans: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,8 @@ class Draft:
 def _table(draft: TableDraft, several: bool, append: bool) -> str:
     guess = draft.guess
     head = f"[[tables.{guess.table}]]" if several else f"[tables.{guess.table}]"
-    lines = [head, f"from = {_text(f'{draft.source}.{guess.name}')}"]
+    origin = f"query = {_long_text(draft.query)}" if draft.query else f"from = {_text(f'{draft.source}.{guess.name}')}"
+    lines = [head, origin]
     if append:
         lines.append("append = true")
     if draft.where:
@@ -178,6 +185,8 @@ def _table(draft: TableDraft, several: bool, append: bool) -> str:
     fixed = {column: {value} for column, value in guess.constants.items() if TABLES[guess.table][column].values}
     fixed |= {column: set(meanings.values()) - {""} for column, meanings in draft.values.items()}
     lines += _records(guess.table, fixed)
+    if draft.orphans:
+        lines.append(f"orphans = {_text(draft.orphans)}")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from features.connect.column_names import plain_name
 from features.connect.table_guesses import TableGuess, guess_columns
 from features.contract.schema import TABLES
-from features.sources.mapping.units import COMMA_NUMBER, DECIMAL_COMMA
+from features.sources.mapping.units import COMMA_NUMBER, DECIMAL_COMMA, DECIMAL_POINT, POINT_NUMBER
 from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier
 from features.utils.sql_types import is_text
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LEAST_KNOWN = 0.9
 """A column has the account of each row if at least this share of its values are ids of accounts."""
+_ONE_GROUP = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"
+"""Numbers that are a thousand times greater if the separator is one of thousands."""
 _ID = re.compile(r"(^|_)(id|ids|no|nr|number|num|key|code|uuid|guid|ref)$")
 
 
@@ -138,8 +140,10 @@ def _column_of_accounts(
     return None
 
 
-def with_decimal_commas(connection: Backend, relation: str, guess: TableGuess, types: Mapping[str, str]) -> TableGuess:
-    """Return a table with the unit of the numbers that are written with a decimal comma.
+def with_separators(
+    connection: Backend, relation: str, guess: TableGuess, types: Mapping[str, str]
+) -> tuple[TableGuess, list[str]]:
+    """Return a table with the unit of numbers with a decimal comma or separators of thousands, and what is uncertain.
 
     Parameters
     ----------
@@ -147,21 +151,31 @@ def with_decimal_commas(connection: Backend, relation: str, guess: TableGuess, t
     guess : what the table looks like.
     types : its columns with their types.
     """
-    units, assumes = dict(guess.units), list(guess.assumes)
+    units, assumes, gaps = dict(guess.units), list(guess.assumes), list[str]()
     for column in TABLES[guess.table].columns:
         own = guess.matched.get(column.name)
         if column.kind not in ("float", "int") or own is None or not is_text(types[own]):
             continue
         text = f"trim({sql_identifier(own)})"
-        filled, numbers, commas = _numbers(
+        filled, numbers, commas, points, grouped = _numbers(
             connection,
             f"SELECT count(*), count(try_cast({text} AS DOUBLE)), "
-            f"count(*) FILTER (regexp_full_match({text}, '{COMMA_NUMBER}')) FROM {relation} WHERE {text} <> ''",
+            f"count(*) FILTER (regexp_full_match({text}, '{COMMA_NUMBER}')), "
+            f"count(*) FILTER (regexp_full_match({text}, '{POINT_NUMBER}')), "
+            f"count(*) FILTER (regexp_full_match({text}, '{_ONE_GROUP}')) FROM {relation} WHERE {text} <> ''",
         )
-        if filled and numbers < filled and commas == filled:
-            units[column.name] = (DECIMAL_COMMA, *units.get(column.name, ()))
-            assumes.append(f"{own} is written with a decimal comma in {count_of(filled, 'row')}")
-    return replace(guess, units=units, assumes=tuple(assumes))
+        # A column in which every separator has three digits after it can be read in two ways.
+        if grouped and commas == points == filled:
+            how = f'units.{column.name} = ["{DECIMAL_COMMA}"] or ["{DECIMAL_POINT}"]'
+            gaps.append(
+                f"{guess.table}.{column.name}: {own} has {count_of(grouped, 'value')} such as 1,200 or 1.200, which "
+                f"may be 1200 or 1.2: say {how}"
+            )
+        elif filled and numbers < filled and filled in (commas, points):
+            unit, mark = (DECIMAL_COMMA, "decimal comma") if commas == filled else (DECIMAL_POINT, "decimal point")
+            units[column.name] = (unit, *units.get(column.name, ()))
+            assumes.append(f"{own} is written with a {mark} in {count_of(filled, 'row')}")
+    return replace(guess, units=units, assumes=tuple(assumes)), gaps
 
 
 def draft_notes(connection: Backend, relation: str, guess: TableGuess, where: str) -> list[str]:

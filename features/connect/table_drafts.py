@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
 from features.connect.snapshot_tables import SnapshotTable, find_snapshots, snapshots_column
-from features.connect.table_contents import draft_notes, with_account_ids, with_decimal_commas
+from features.connect.table_contents import draft_notes, with_account_ids, with_separators
 from features.connect.table_guesses import TableGuess, guess_table, orders_of, subscriptions_of, users_of
+from features.connect.used_rows import used_rows
 from features.connect.values import guess_time, guess_values, left_out_condition, time_notes, unclear_notes, value_gaps
 from features.packs.queries import pack_queries
 from features.sources.base import confine
@@ -88,7 +89,8 @@ def draft_tables(found: Sequence[Inspected], engine: Backend) -> DraftedTables:
     if not _has_contracts(found, complete):
         chosen = next(iter(snapshots), None)
         complete = _with_revenue(complete) if chosen is None else complete
-    drafts = [_table_draft(source, guess, engine) for source, guess in complete]
+    drafts = [_table_draft(source, guess, engine, complete) for source, guess in complete]
+    drafts = _without_orphans(drafts)
     needs_users = any(d.guess.table == "usage" and "account_id" not in d.guess.matched for d in drafts)
     queries = [
         f"SELECT {sql_identifier(user)} AS user_id, {sql_identifier(account)} AS account_id "
@@ -134,21 +136,42 @@ def _with_revenue(guesses: Guesses) -> list[tuple[Inspected, TableGuess]]:
     return list(guesses)
 
 
-def _table_draft(source: Inspected, guess: TableGuess, engine: Backend) -> TableDraft:
+def _table_draft(source: Inspected, guess: TableGuess, engine: Backend, every: Guesses) -> TableDraft:
     if guess.missing:
         return TableDraft(source.name, guess)
-    relation = f"memory.{sql_identifier(source.tables.name)}.{sql_identifier(guess.name)}"
-    types = source.tables.columns(guess.name)
-    guess = with_decimal_commas(engine, relation, guess, types)
+    accounts = [other for owner, other in every if owner.name == source.name and other.table == "accounts"]
+    rows = used_rows(engine, source, guess, accounts)
+    relation, types = rows.relation(f"memory.{sql_identifier(source.tables.name)}"), dict(rows.types)
+    guess, unclear = with_separators(engine, relation, rows.guess, types)
     values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
     where, left_out = left_out_condition(engine, relation, guess)
-    gaps = value_gaps(engine, relation, guess, values, where)
+    gaps = [*rows.gaps, *unclear, *value_gaps(engine, relation, guess, values, where)]
     if left_out:
         gaps.append(
             f"{guess.table}.status: {count_of(left_out, 'row')} left out by `where`, because the status says "
             "that the contract never began, or has ended on a day that is not there: ended_at should have it"
         )
     read_as, mixed = time_notes(engine, relation, guess, time)
-    where = " AND ".join(filter(None, (where, guess.where)))
-    notes = [*draft_notes(engine, relation, guess, where), *read_as, *unclear_notes(values)]
-    return TableDraft(source.name, guess, values, time, where, [*gaps, *mixed], list(dict.fromkeys(notes)))
+    unused = f"NOT ({' OR '.join(rows.conditions)})" if rows.conditions else ""
+    where = " AND ".join(filter(None, (where, guess.where, unused)))
+    notes = [*draft_notes(engine, relation, guess, where), *rows.notes, *read_as, *unclear_notes(values)]
+    return TableDraft(
+        source.name,
+        guess,
+        values,
+        time,
+        where,
+        [*gaps, *mixed],
+        list(dict.fromkeys(notes)),
+        query=rows.query.replace("{source}", source.name),
+        leaves_out=bool(rows.conditions) and guess.table == "accounts",
+    )
+
+
+def _without_orphans(drafts: list[TableDraft]) -> list[TableDraft]:
+    """Leave out what belongs to accounts that are left out."""
+    owners = {draft.source for draft in drafts if draft.leaves_out}
+    return [
+        replace(draft, orphans="drop") if draft.source in owners and draft.guess.table != "accounts" else draft
+        for draft in drafts
+    ]

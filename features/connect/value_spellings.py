@@ -32,6 +32,19 @@ NEVER_BEGAN = (
     "voided",
 )
 """Statuses of contracts that never began."""
+CLOSED = (
+    "closed",
+    "solved",
+    "resolved",
+    "done",
+    "completed",
+    "complete",
+    "finished",
+    "cancelled",
+    "canceled",
+    "merged",
+)
+"""Statuses of tickets that are not open."""
 SPELLINGS: dict[str, tuple[str, ...]] = {
     "urgent": ("urgent", "critical", "blocker", "p1", "p0", "sev1", "1"),
     "high": ("high", "major", "p2", "sev2", "2"),

@@ -79,13 +79,18 @@ def left_out_condition(connection: Backend, relation: str, guess: TableGuess) ->
     if over:
         among = f"{text} IN ({', '.join(map(sql_literal, over))})"
         parts.append(f"({among} AND {without_end})" if ended else among)
-    rows = _count(connection, f"SELECT count(*) FROM {relation} WHERE {' OR '.join(parts)}") if parts else 0
+    rows = count_rows(connection, f"SELECT count(*) FROM {relation} WHERE {' OR '.join(parts)}") if parts else 0
     return (f"NOT ({' OR '.join(parts)})", rows) if rows else ("", 0)
 
 
 def _lower_text(column: str) -> str:
     """Return SQL for the text of a column in lower case, without blanks around it."""
     return f"lower(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
+
+
+def folded_sql(column: str) -> str:
+    """Return SQL for the text of a column as `value_spellings` writes values; empty for none."""
+    return f"regexp_replace(coalesce({_lower_text(column)}, ''), '[ -]+', '_', 'g')"
 
 
 def _folded(value: str) -> str:
@@ -129,7 +134,7 @@ def value_gaps(
 def _is_spelled_otherwise(connection: Backend, relation: str, column: str) -> bool:
     """Return whether some values have capital letters, or blanks around them."""
     text = f"CAST({sql_identifier(column)} AS VARCHAR)"
-    return _count(connection, f"SELECT count(*) FROM {relation} WHERE {text} <> {_lower_text(column)}") > 0
+    return count_rows(connection, f"SELECT count(*) FROM {relation} WHERE {text} <> {_lower_text(column)}") > 0
 
 
 def unclear_notes(values: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -152,7 +157,8 @@ def _is_code(text: str) -> str:
     return f"(length({text}) <= 40 AND regexp_full_match({text}, '[\\p{{L}}\\p{{N}}_/-]+( [\\p{{L}}\\p{{N}}_/-]+)?'))"
 
 
-def _count(connection: Backend, sql: str) -> int:
+def count_rows(connection: Backend, sql: str) -> int:
+    """Return the single number that ``sql`` gives."""
     row = connection.con.execute(sql).fetchone()
     return int(row[0]) if row else 0
 
@@ -173,7 +179,7 @@ def guess_time(
         given = guess.matched.get(column.name)
         if column.kind != "instant" or given is None:
             continue
-        if rule := _time_rule(connection, relation, sql_identifier(given), types[given]):
+        if rule := time_rule(connection, relation, sql_identifier(given), types[given]):
             result[column.name] = rule
     return result
 
@@ -206,7 +212,9 @@ def time_notes(
             continue
         number = f"try_cast(CAST({sql_identifier(given)} AS VARCHAR) AS DOUBLE)"
         counts = {
-            unit: _count(connection, f"SELECT count(*) FROM {relation} WHERE {number} >= {least} AND {number} < {most}")
+            unit: count_rows(
+                connection, f"SELECT count(*) FROM {relation} WHERE {number} >= {least} AND {number} < {most}"
+            )
             for (least, unit), most in zip(_EPOCHS, (1e20, *(least for least, _ in _EPOCHS)), strict=False)
         }
         units = [f"{count_of(n, 'row')} in {unit}" for unit, n in counts.items() if n]
@@ -218,7 +226,15 @@ def time_notes(
     return notes, gaps
 
 
-def _time_rule(connection: Backend, relation: str, column: str, sql_type: str) -> dict[str, str]:
+def time_rule(connection: Backend, relation: str, column: str, sql_type: str) -> dict[str, str]:
+    """Return how the instants of one column are written; empty for ISO 8601, or if it is not certain.
+
+    Parameters
+    ----------
+    connection, relation : the engine and the rows.
+    column : SQL of the column.
+    sql_type : its type.
+    """
     if not is_number(sql_type) and not is_text(sql_type):
         return {}
     number = f"try_cast({column} AS DOUBLE)"

@@ -75,14 +75,14 @@ def _select(connection: Backend, file: Path, base: Path, typed: bool) -> str:
     common = f"{file_literal(file)}, format = 'auto', maximum_object_size = {MAX_OBJECT_BYTES}"
     # Without these options, DuckDB reads a value that is not an object as a single column.
     objects = f"{common}, records = true, hive_partitioning = false"
-    if typed:
-        return f"SELECT *{hive} FROM read_json({objects}, sample_size = -1, {_NO_DATES})"
     rows = connection.con.execute(
         "SELECT DISTINCT key FROM (SELECT unnest(json_keys(json)) AS key "
         f"FROM read_json_objects({common}, hive_partitioning = false)) ORDER BY key"
     ).fetchall()
     columns = [key for (key,) in rows if key.lower() not in {k.lower() for k in keys}]
     _check_key_names(columns, file)
+    if typed:
+        return f"SELECT *{hive} FROM read_json({objects}, sample_size = -1, {_NO_DATES})"
     shape = ", ".join(f"{sql_literal(column)}: 'VARCHAR'" for column in columns)
     if not columns:
         raise _unreadable_error(file)

@@ -30,6 +30,7 @@ Unit = Literal[
     "hours",
     "days",
     "decimal_comma",
+    "decimal_point",
 ]
 Epoch = Literal["s", "ms", "us", "ns"]
 Orphans = Literal["error", "add", "drop"]

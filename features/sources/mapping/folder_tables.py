@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.errors import SignalsError
 from features.sources.base import hive_keys
@@ -46,6 +48,8 @@ class FolderTables:
     def columns(self, table: str) -> dict[str, str]:
         """Return the columns of a table with their types. JSON is loaded for this, because only its rows have them."""
         data = self._files_of(table)
+        if data.format != "JSON":
+            _check_spellings(data)
         if data.format == "CSV" and table not in self._loaded:
             names = dict.fromkeys(name for file in data.paths for name in read_header(file).names)
             keys = hive_keys(data.paths, data.base)
@@ -84,6 +88,35 @@ class FolderTables:
             base = paths[0].base if len(paths) == 1 else _common_folder(files)
             self._data[table] = DataFiles(formats.pop(), files, base)
         return self._data[table]
+
+
+def _check_spellings(data: DataFiles) -> None:
+    """Refuse a file with names of columns that differ only in case: a query could not say which one it reads.
+
+    Raises
+    ------
+    SignalsError
+        With the file and both names. Objects in JSON are checked when they are read.
+    """
+    for file in data.paths:
+        spellings: dict[str, str] = {}
+        for name in _column_names(file, data.format):
+            if (other := spellings.setdefault(name.lower(), name)) != name and name.strip():
+                raise SignalsError(
+                    f"{file} has the columns {other} and {name}",
+                    "names that differ in more than case",
+                    "rename or remove one of them",
+                )
+
+
+def _column_names(file: Path, file_format: str) -> list[str]:
+    if file_format == "CSV":
+        return list(read_header(file).names)
+    try:
+        return list(pq.read_schema(file).names)
+    except (pa.ArrowException, OSError):
+        # Loading the file says what is wrong.
+        return []
 
 
 def _common_folder(files: tuple[Path, ...]) -> Path:

@@ -1,4 +1,4 @@
-"""Units of numbers: cents, thousands, percent, monthly amounts, durations, and the decimal comma."""
+"""Units of numbers: cents, thousands, percent, monthly amounts, durations, decimal comma and point."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ SECONDS = {"milliseconds": "0.001", "seconds": "1", "minutes": "60", "hours": "3
 _DURATIONS = {("usage", "minutes"): "60", ("engagement", "response_hours"): "3600"}
 """The seconds of the contract's own unit of each duration."""
 DECIMAL_COMMA = "decimal_comma"
-COMMA_NUMBER = r"[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?"
+COMMA_NUMBER = r"[+-]?([1-9][0-9]{0,2}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?"
 """Numbers with a decimal comma, perhaps with points between thousands."""
+DECIMAL_POINT = "decimal_point"
+POINT_NUMBER = r"[+-]?([1-9][0-9]{0,2}(,[0-9]{3})+|[0-9]+)([.][0-9]+)?"
+"""Numbers with a decimal point, perhaps with commas between thousands."""
 _RATES = {("subscriptions", "arr")}
 _MONEY_COLUMNS = {("subscriptions", "arr"), ("orders", "amount"), ("billing", "amount")}
 
@@ -30,10 +33,12 @@ def check_units(table: str, column: Column, units: Sequence[str]) -> tuple[str, 
         allowed += YEARLY
     if place in _DURATIONS:
         allowed = list(SECONDS)
-    allowed = [*allowed, DECIMAL_COMMA]
+    allowed = [*allowed, DECIMAL_COMMA, DECIMAL_POINT]
     wrong = [unit for unit in units if unit not in allowed]
     if wrong:
         return f"{wrong[0]} is not a unit of {table}.{column.name}", f"one of {', '.join(allowed)}"
+    if {DECIMAL_COMMA, DECIMAL_POINT} <= set(units):
+        return "both a decimal comma and a decimal point", f"{DECIMAL_COMMA} or {DECIMAL_POINT}"
     if len(set(units)) < len(units):
         return "a unit is named more than once", "each unit once"
     return None
@@ -59,10 +64,12 @@ def in_contract_unit(
         if DECIMAL_COMMA in units:
             plain = f"replace(replace({given}, '.', ''), ',', '.')"
             given = f"CASE WHEN regexp_full_match({given}, '{COMMA_NUMBER}') THEN {plain} END"
+        if DECIMAL_POINT in units:
+            given = f"CASE WHEN regexp_full_match({given}, '{POINT_NUMBER}') THEN replace({given}, ',', '') END"
         number = f"try_cast({given} AS DOUBLE)"
     else:
         number = f"CAST({value} AS DOUBLE)"
-    for unit in (unit for unit in units if unit != DECIMAL_COMMA):
+    for unit in (unit for unit in units if unit not in (DECIMAL_COMMA, DECIMAL_POINT)):
         number = _converted(number, unit, _DURATIONS.get((table, column.name), "1"), minor_units)
     if column.kind == "int":
         number = f"round({number})"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from features.connect.connection import Connection, connect
 from features.connect.table_guesses import guess_table, users_of
-from features.errors import BadRequest, RenewcastError
+from features.errors import BadRequest, RenewcastError, SignalsError
 from features.signals.signals import open_signals
 from features.sources.open_source import open_source
 
@@ -177,6 +182,24 @@ def test_details_of_other_things_are_not_guessed(name: str) -> None:
     columns = dict.fromkeys(("id", "body", "item", "customer_id", "event", "timestamp"), "VARCHAR")
     guess = guess_table(name, {} if name == "audit" else columns)
     assert guess is None or (guess.table == "usage" and name == "user_events_schema")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".tsv", ".json", ".ndjson", ".parquet"])
+def test_columns_that_differ_only_in_case_are_refused(suffix: str, tmp_path: Path) -> None:
+    row = {"customer_id": "A1", "created_at": "2025-01-01", "arr": 1000, "ARR": 2000}
+    file = tmp_path / f"customers{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.Table.from_arrays([pa.array([v]) for v in row.values()], list(row)), file)
+    elif suffix in (".json", ".ndjson"):
+        file.write_text(json.dumps(row))
+    else:
+        mark = "\t" if suffix == ".tsv" else ","
+        text = "\n".join(mark.join(map(str, line)) for line in (row, row.values())) + "\n"
+        file.write_bytes(gzip.compress(text.encode()) if suffix.endswith(".gz") else text.encode())
+    with pytest.raises(SignalsError, match=re.escape(file.name)) as error:
+        connect([str(tmp_path)])
+    assert error.value.expected == "names that differ in more than case"
+    assert {"arr", "ARR"} <= set(re.findall(r"\w+", error.value.found))
 
 
 def test_a_table_of_users_needs_user_and_account() -> None:

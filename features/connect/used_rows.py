@@ -1,0 +1,302 @@
+"""Which rows of a drafted table are used, and when they end: deleted rows, tests, accounts that left, and tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from features.connect.column_names import TERM_ENDS, plain_name
+from features.connect.inspection import Inspected
+from features.connect.row_marks import RowMarks, leaving_instants, row_marks, utc_instant, utc_text
+from features.connect.table_guesses import TableGuess
+from features.connect.value_spellings import CLOSED, OVER
+from features.connect.values import count_rows, folded_sql
+from features.utils.formatting import count_of
+from features.utils.sql_text import sql_identifier, sql_literal
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+_ENDS = {"subscriptions": "ended_at", "support": "resolved_at"}
+"""The end of a row, by table of the contract."""
+_STATUS = ("status", "state", "ticket_status", "case_status")
+_MAX_COLUMNS = 15
+"""Maximum number of columns that a note lists."""
+
+
+@dataclass(frozen=True)
+class UsedRows:
+    """The rows of a drafted table that are used.
+
+    Parameters
+    ----------
+    guess : what the table looks like, perhaps with a column of the query as its end.
+    types : the columns with their types.
+    query : the SELECT of the rows with ``{source}`` in place of the schema; empty if the table is read as it is.
+    conditions : the conditions of the rows that are left out.
+    notes : what is assumed, in sentences.
+    gaps : what a person must say.
+    """
+
+    guess: TableGuess
+    types: Mapping[str, str]
+    query: str = ""
+    conditions: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    gaps: Sequence[str] = ()
+
+    def relation(self, place: str) -> str:
+        """Return SQL of the rows, with their tables in the schema ``place``."""
+        if self.query:
+            return f"(\n{self.query.replace('{source}', place)}\n)"
+        return f"{place}.{sql_identifier(self.guess.name)}"
+
+
+@dataclass
+class _Rows:
+    """What is found about the rows of one table."""
+
+    engine: Backend
+    place: str
+    guess: TableGuess
+    types: Mapping[str, str]
+    conditions: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+
+    @property
+    def relation(self) -> str:
+        return f"{self.place}.{sql_identifier(self.guess.name)}"
+
+    def instant(self, column: str) -> str:
+        return utc_instant(self.engine, self.relation, column, self.types[column])
+
+    def text(self, column: str) -> str:
+        return utc_text(self.engine, self.relation, column, self.types[column])
+
+    def count(self, condition: str, relation: str = "") -> int:
+        return count_rows(self.engine, f"SELECT count(*) FROM {relation or self.relation} WHERE {condition}")
+
+
+def used_rows(engine: Backend, source: Inspected, guess: TableGuess, accounts: Sequence[TableGuess]) -> UsedRows:
+    """Return which rows of a table are used, and when contracts and tickets end.
+
+    Rows with only a flag are left out. Rows that were deleted at a known instant were there before it: contracts end
+    then, tickets are not open from then on, and events stay.
+
+    Parameters
+    ----------
+    engine : the engine.
+    source : the source.
+    guess : what the table looks like.
+    accounts : the tables of accounts of the source.
+    """
+    rows = _Rows(engine, f"memory.{sql_identifier(source.tables.name)}", guess, source.tables.columns(guess.name))
+    marks = row_marks(engine, rows.relation, guess.table, rows.types, tuple(guess.matched.values()))
+    _leave_out(rows, marks)
+    ends, join = _own_ends(rows, marks), ""
+    if guess.table == "subscriptions":
+        others = [each for each in accounts if each.name != guess.name]
+        join = _account_ends(rows, source, others)
+    hidden = _closed_tickets(rows) if guess.table == "support" else ""
+    end = guess.matched.get(_ENDS.get(guess.table, ""))
+    fallback = _ends_by_status(rows) if guess.table == "subscriptions" else ""
+    read = {*guess.matched.values(), *marks.deleted, *marks.tests, *marks.deleted_at, *marks.unclear}
+    _list_unread(rows, read)
+    if hidden:
+        changed = _without_end(guess)
+        query = f"SELECT * EXCLUDE ({sql_identifier(hidden)})\nFROM {{source}}.{sql_identifier(guess.name)}"
+        types = {column: kind for column, kind in rows.types.items() if column != hidden}
+        return UsedRows(changed, types, query, rows.conditions, rows.notes, rows.gaps)
+    if not ends and not join and not fallback:
+        return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps)
+    name = next(n for n in ("effective_end", "effective_end_2") if n not in map(str.lower, rows.types))
+    base = fallback or (rows.text(end) if end else "")
+    gone = [*ends, *(["account_end"] if join else [])]
+    query = f"SELECT r.*, {_earlier(base, gone)} AS {name}\nFROM {{source}}.{sql_identifier(guess.name)} AS r" + (
+        f"\n{join}" if join else ""
+    )
+    column = _ENDS[guess.table]
+    changed = replace(guess, matched={**guess.matched, column: name}, columns={**guess.columns, column: name})
+    return UsedRows(changed, {**rows.types, name: "VARCHAR"}, query, rows.conditions, rows.notes, rows.gaps)
+
+
+def _leave_out(rows: _Rows, marks: RowMarks) -> None:
+    """Add the conditions of deleted rows and tests."""
+    name = rows.guess.name
+    for column, condition in marks.left_out().items():
+        rows.conditions.append(condition)
+        if number := rows.count(condition):
+            why = (
+                "they are tests"
+                if column in marks.tests
+                else "they were deleted. When is unknown, so that they are missing from the past, too"
+            )
+            rows.notes.append(
+                f"{name}: {count_of(number, 'row')} {_are(number)} left out, because {column} says that {why}."
+            )
+    for column in marks.unclear:
+        rows.gaps.append(
+            f"{rows.guess.table}: {name}.{column} may say which rows were deleted, but its values are not clear: they "
+            "count until where says more"
+        )
+
+
+def _own_ends(rows: _Rows, marks: RowMarks) -> list[str]:
+    """Return the instants from which rows count no more, and say what happens to deleted rows."""
+    guess, column = rows.guess, _ENDS.get(rows.guess.table)
+    if not marks.deleted_at:
+        return []
+    instants = list(marks.deleted_at.values())
+    deleted = " OR ".join(f"{instant} IS NOT NULL" for instant in instants)
+    number = rows.count(deleted)
+    names = " and ".join(marks.deleted_at)
+    what = f"{guess.name}: {count_of(number, 'row')} {'was' if number == 1 else 'were'} deleted at {names}"
+    if column is None:
+        if number:
+            then = "accounts stay, and their contracts end then" if guess.table == "accounts" else "they stay"
+            rows.notes.append(f"{what}: {then}, because they were there before.")
+        return []
+    if number:
+        then = "contracts end then" if guess.table == "subscriptions" else "tickets are not open from then on"
+        rows.notes.append(f"{what}: {then}, at the latest.")
+    if guess.table == "subscriptions" and (start := guess.matched.get("started_at")):
+        never = f"coalesce({_least(instants)} <= {rows.instant(start)}, false)"
+        rows.conditions.append(never)
+        if early := rows.count(never):
+            rows.notes.append(
+                f"{guess.name}: {count_of(early, 'row')} {_are(early)} left out: deleted before the start."
+            )
+    return instants
+
+
+def _account_ends(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]) -> str:
+    """Return the join with the instants at which accounts left or were deleted; empty if no column has them."""
+    guess = rows.guess
+    start, own = guess.matched.get("started_at"), guess.matched.get("account_id")
+    for each in accounts:
+        key = each.matched.get("account_id")
+        if key is None or start is None or own is None:
+            continue
+        table = _Rows(rows.engine, rows.place, each, source.tables.columns(each.name))
+        used = tuple(each.matched.values())
+        left = leaving_instants(rows.engine, table.relation, table.types, used)
+        marks = row_marks(rows.engine, table.relation, "accounts", table.types, used)
+        found = {**left, **marks.deleted_at}
+        _accounts_without_end(rows, table, key, own, list(found.values()))
+        if not found:
+            continue
+        instant = _least(list(found.values()))
+        join = (
+            f"LEFT JOIN (\n"
+            f"    SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) AS account_key,\n"
+            f"        CASE WHEN count(*) = count({instant}) THEN max({instant}) END AS account_end\n"
+            f"    FROM {{source}}.{sql_identifier(each.name)} GROUP BY ALL\n"
+            f") AS a ON account_key = trim(CAST(r.{sql_identifier(own)} AS VARCHAR)) AND account_end > "
+            f"{rows.instant(start)}"
+        )
+        joined = f"{rows.relation} AS r {join.replace('{source}', rows.place)}"
+        number = rows.count("account_end IS NOT NULL", joined)
+        rows.notes.append(
+            f"{' and '.join(found)} of {each.name} says when an account left: contracts end then, at the latest "
+            f"({count_of(number, 'contract')} of such accounts)."
+        )
+        return join
+    return ""
+
+
+def _accounts_without_end(rows: _Rows, accounts: _Rows, key: str, own: str, instants: Sequence[str]) -> None:
+    """Say how many contracts run although a status says that their account has left, but not when."""
+    used = accounts.guess.matched.values()
+    status = next((c for c in accounts.types if plain_name(c) in _STATUS and c not in used), None)
+    if status is None:
+        return
+    left = f"{folded_sql(status)} IN ({', '.join(map(sql_literal, OVER))})"
+    left += "".join(f" AND {instant} IS NULL" for instant in instants)
+    ids = f"SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) FROM {accounts.relation} WHERE {left}"
+    end = rows.guess.matched.get("ended_at")
+    runs = f" AND coalesce({rows.instant(end)} > current_localtimestamp(), true)" if end else ""
+    if number := rows.count(f"trim(CAST({sql_identifier(own)} AS VARCHAR)) IN ({ids}){runs}"):
+        rows.gaps.append(
+            f"subscriptions.ended_at: {status} of {accounts.guess.name} says that the accounts of "
+            f"{count_of(number, 'contract')} have left, but no column says when: they count as active until ended_at "
+            "has the day"
+        )
+
+
+def _ends_by_status(rows: _Rows) -> str:
+    """Return SQL of the end if contracts whose status says that they are over have it in another column; else empty."""
+    guess = rows.guess
+    end, status = guess.matched.get("ended_at"), guess.matched.get("status")
+    other = next((c for c in rows.types if plain_name(c) in TERM_ENDS and c != end), None)
+    if end is None or status is None or other is None:
+        return ""
+    over = (
+        f"{folded_sql(status)} IN ({', '.join(map(sql_literal, OVER))}) AND {_is_empty(end)} AND NOT {_is_empty(other)}"
+    )
+    if not (number := rows.count(over)):
+        return ""
+    rows.notes.append(
+        f"{count_of(number, 'row')} with a status that says that the contract has ended, but without {end}: the end is "
+        f"{other}."
+    )
+    return f"CASE WHEN {over} THEN {rows.text(other)} ELSE {rows.text(end)} END"
+
+
+def _closed_tickets(rows: _Rows) -> str:
+    """Leave out tickets that are closed on an unknown day, or return the column of the end if no ticket has it."""
+    guess, end = rows.guess, rows.guess.matched.get("resolved_at")
+    status = next((c for c in rows.types if plain_name(c) in _STATUS and c not in guess.matched.values()), None)
+    if end is None or status is None:
+        return ""
+    closed = f"{folded_sql(status)} IN ({', '.join(map(sql_literal, CLOSED))}) AND {_is_empty(end)}"
+    number = rows.count(closed)
+    if not number:
+        return ""
+    says = f"{guess.name}: {status} says that {count_of(number, 'ticket')} {_are(number)} closed, without {end}"
+    if not rows.count(f"NOT {_is_empty(end)}"):
+        rows.notes.append(f"{says}, and no ticket has it: {end} is not read, and which tickets are open is unknown.")
+        return end
+    rows.conditions.append(f"({closed})")
+    rows.gaps.append(f"support.resolved_at: {says}: left out by `where` until {end} has the day")
+    return ""
+
+
+def _list_unread(rows: _Rows, read: set[str]) -> None:
+    unread = [column for column in rows.types if column not in read]
+    if unread:
+        more = ", …" if len(unread) > _MAX_COLUMNS else ""
+        rows.notes.append(f"{rows.guess.name}: not read: {', '.join(unread[:_MAX_COLUMNS])}{more}.")
+
+
+def _without_end(guess: TableGuess) -> TableGuess:
+    def others(columns: Mapping[str, str]) -> dict[str, str]:
+        return {column: own for column, own in columns.items() if column != "resolved_at"}
+
+    return replace(guess, matched=others(guess.matched), columns=others(guess.columns))
+
+
+def _earlier(base: str, gone: Sequence[str]) -> str:
+    """Return SQL of the end ``base`` or the first of the instants ``gone``, whichever is earlier."""
+    if not gone:
+        return base
+    first = _least(gone)
+    if not base:
+        return f"CAST({first} AS VARCHAR)"
+    return (
+        f"CASE WHEN coalesce({first} < try_cast({base} AS TIMESTAMP), {first} IS NOT NULL)\n"
+        f"    THEN CAST({first} AS VARCHAR) ELSE {base} END"
+    )
+
+
+def _least(instants: Sequence[str]) -> str:
+    return instants[0] if len(instants) == 1 else f"least({', '.join(instants)})"
+
+
+def _is_empty(column: str) -> str:
+    return f"coalesce(trim(CAST({sql_identifier(column)} AS VARCHAR)), '') = ''"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
