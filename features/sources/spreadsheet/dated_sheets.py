@@ -91,16 +91,13 @@ def open_dated_sheets(sheets: Sequence[DatedSheet], origin: str) -> Source:
     Raises
     ------
     SignalsError
-        If two sheets have the same date, they identify accounts in different ways, they have different currencies, or
-        none has revenue.
+        If two sheets have the same date, they identify accounts in different ways, or they have different currencies.
     """
     ordered = sorted(sheets, key=lambda sheet: sheet.date)
     _require_same_accounts(ordered, origin)
     common_currency((sheet.currency for sheet in ordered), origin, "all sheets")
     ordered = _with_same_names(ordered)
-    rows, unknown = _snapshot_rows(ordered)
-    if all(row["arr"] is None for row in rows):
-        raise SignalsError(f"{origin}: no sheet has ARR or MRR", "the revenue of each account", "add the column ARR")
+    rows, repeated, without = _snapshot_rows(ordered)
     table = pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in _COLUMNS.items()})
     tables, assumptions = _periods(table)
     tables |= pulse_table([(sheet.accounts, sheet.date.replace(tzinfo=None)) for sheet in ordered])
@@ -109,8 +106,12 @@ def open_dated_sheets(sheets: Sequence[DatedSheet], origin: str) -> Source:
     notes = [
         f"{len(ordered)} sheets, from {to_iso(first)} to {to_iso(last)}; the notes on columns are those of the last"
     ]
-    if unknown:
-        notes.append(f"{unknown} amounts are missing in later sheets: those of the sheet before are read")
+    if repeated:
+        are = "amount is" if repeated == 1 else "amounts are"
+        notes.append(f"{repeated} {are} missing in later sheets: those of the sheet before are read")
+    if without:
+        are = "contract has" if without == 1 else "contracts have"
+        notes.append(f"{without} {are} no amount in the first sheets: 0 until a sheet has one, which is then expansion")
     states = pa.concat_tables([_states(sheet) for sheet in ordered], promote_options="permissive")
     return Source(
         source.connection,
@@ -160,20 +161,25 @@ def _with_same_names(sheets: Sequence[DatedSheet]) -> list[DatedSheet]:
     ]
 
 
-def _snapshot_rows(sheets: Sequence[DatedSheet]) -> tuple[list[dict[str, Any]], int]:
-    """Return a row per sheet, account and contract, and how many amounts are those of an earlier sheet."""
+def _snapshot_rows(sheets: Sequence[DatedSheet]) -> tuple[list[dict[str, Any]], int, int]:
+    """Return a row per sheet, account and contract.
+
+    Also how many amounts are those of an earlier sheet, and how many contracts begin without one.
+    """
     rows: list[dict[str, Any]] = []
-    amounts: dict[str, float | None] = {}
-    unknown = 0
+    amounts: dict[str, float] = {}
+    repeated, without = 0, set()
     for sheet in sheets:
         for account in sheet.accounts:
             for contract, contract_id in zip(account.contracts, _contract_ids(account), strict=True):
-                arr = contract.arr
-                if arr is None and contract_id in amounts:
-                    arr, unknown = amounts[contract_id], unknown + 1
-                amounts[contract_id] = 0.0 if arr is None else arr
-                rows.append(_row(sheet, account, contract, contract_id, amounts[contract_id]))
-    return rows, unknown
+                if contract.arr is not None:
+                    amounts[contract_id] = contract.arr
+                elif contract_id in amounts:
+                    repeated += 1
+                else:
+                    without.add(contract_id)
+                rows.append(_row(sheet, account, contract, contract_id, amounts.get(contract_id, 0.0)))
+    return rows, repeated, len(without)
 
 
 def _contract_ids(account: Account) -> list[str]:

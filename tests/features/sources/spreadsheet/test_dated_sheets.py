@@ -47,8 +47,17 @@ def test_contracts_become_periods(folder: Path) -> None:
     ]  # fmt: skip
     notes = "\n".join(source.notes)
     assert "3 sheets, from 2026-01-31 to 2026-03-31" in notes
-    assert "1 amounts are missing in later sheets" in notes
+    assert "1 amount is missing in later sheets" in notes
     assert "1 account that no longer had a contract in the last snapshot" in notes
+
+
+def test_a_contract_without_an_amount_in_its_first_sheets_is_counted(tmp_path: Path) -> None:
+    for date, arr in (("2026-01-31", ""), ("2026-02-28", "900")):
+        (tmp_path / f"customers-{date}.csv").write_text(f"Account,ARR,Seats\nA,{arr},5\nB,100,5\n", encoding="utf-8")
+    source = open_source(tmp_path)
+    assert "1 contract has no amount in the first sheets: 0 until a sheet has one, which is then expansion" in source.notes
+    assert _at(tmp_path, "2026-02-01")["contract.arr"].to_dict() == {"A": 0, "B": 100}
+    assert _at(tmp_path, "2026-03-01")["contract.arr"].to_dict() == {"A": 900, "B": 100}
 
 
 def test_states_are_known_from_the_day_after_their_sheet(folder: Path) -> None:
