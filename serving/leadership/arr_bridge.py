@@ -7,7 +7,8 @@ from typing import Any
 
 from features.kpi.arr_bridge import AMOUNTS, PREFIX, STEPS
 from features.kpi.definitions import IN_PERIOD
-from serving.portfolio.kpi_values import KpiSum, Sums, overwritten_words
+from serving.portfolio.contribution_rows import KpiSum, Sums
+from serving.portfolio.kpi_values import overwritten_words
 
 #: The digits after the point that amounts of the ledger have.
 DIGITS = 4
@@ -31,7 +32,7 @@ def arr_bridge(sums: Sums, missing: Mapping[str, str], period: Mapping[str, str]
 
     Parameters
     ----------
-    sums : `serving.portfolio.kpi_values.sums_of` the contributions.
+    sums : the sums of the contributions.
     missing : the KPIs that are unknown, each with the reason. Where retention is unknown, so is the bridge.
     period : name, start and end.
     group : the group, if the sums are by group.

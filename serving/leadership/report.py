@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.kpi.arr_bridge import AMOUNTS, PREFIX
+from features.kpi.contributions import ACQUISITION
 from features.kpi.definitions import BY_CODE
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_names
@@ -18,17 +19,9 @@ from serving.leadership.arr_bridge import arr_bridge
 from serving.leadership.csm_capacity import csm_capacity
 from serving.leadership.schemas import Division
 from serving.leadership.unit_economics import unit_economics
+from serving.portfolio.contribution_rows import ContributionRows, KpiSum
 from serving.portfolio.kpi_filter import KpiFilter
-from serving.portfolio.kpi_values import (
-    Contributions,
-    KpiContributions,
-    KpiSum,
-    kpi_measures,
-    kpi_value,
-    not_by_segment,
-    sums_of,
-    with_groups,
-)
+from serving.portfolio.kpi_values import KpiContributions, kpi_measures, kpi_value, not_by_segment, with_groups
 from serving.portfolio.lifetime_value import LIMIT_YEARS, lifetimes
 from serving.snapshots.account_attributes import AccountSelection
 from serving.snapshots.portfolio_summary import sum_of_known
@@ -38,6 +31,8 @@ RETENTION = ("nrr", "grr", "logo_retention", "logo_churn_year", "arr_churn_year"
 GROUP_KPIS = ("nrr", "grr", "logo_retention")
 """The KPIs of each group."""
 _GROUP_CODES = (*GROUP_KPIS, *(f"{PREFIX}{step}" for step in AMOUNTS))
+CODES = frozenset({*RETENTION, *_GROUP_CODES, ACQUISITION})
+"""The contributions that the report needs."""
 NO_LIVES = "not stored with this snapshot; `renewcast score --publish` stores it"
 
 
@@ -48,7 +43,7 @@ class LeadershipInputs:
     Parameters
     ----------
     about : as_of, period, last_period and contractual of the KPIs.
-    contributions : the contributions to the KPIs of the trailing twelve months.
+    contributions : the contributions to the figures of the trailing twelve months, with the groups of ``accounts``.
     targets : the target of each KPI over the period.
     accounts : account_id, csm, region, parent, cohort (the year of the start, as text; None if unknown) and cost (of
         acquisition, NaN if unknown) of each account, active or not.
@@ -94,19 +89,21 @@ def leadership_report(
     BadRequest : the margin or the limit of years is not valid.
     """
     chosen = inputs.contributions.of(only)
-    now, recent = chosen.now, chosen.recent or Contributions(chosen.now.rows.iloc[:0], {})
+    now, recent = chosen.now, chosen.recent
     period = inputs.about["period"]
     measures = {each["measure"]: each for each in kpi_measures(chosen, inputs.targets)}
     accounts = _active(inputs, assessment, selection)
-    rows = with_groups(now.rows[now.rows["measure"].isin(_GROUP_CODES)], inputs.accounts.drop(columns="cost"))
+    rows = now.rows.of_measures(_GROUP_CODES)
     cohorts_known = inputs.accounts["cohort"].notna().any()
     bundle = assessment.target_scores["churn"].bundle
     forecast = inputs.forecast
     return {
         **{name: inputs.about[name] for name in ("as_of", "period", "contractual")},
         "horizon_days": None if bundle is None else bundle.manifest.horizon_days,
-        "bridge": arr_bridge(sums_of(now.rows), now.missing, period),
-        "quarter_bridge": arr_bridge(sums_of(recent.rows), recent.missing, inputs.quarter),
+        "bridge": arr_bridge(now.rows.sums(), now.missing, period),
+        "quarter_bridge": arr_bridge(
+            {} if recent is None else recent.rows.sums(), {} if recent is None else recent.missing, inputs.quarter
+        ),
         "retention": [measures[code] for code in RETENTION],
         "forecast": None if forecast is None else _forecast(forecast, accounts),
         "forecast_unknown": inputs.forecast_unknown,
@@ -154,7 +151,7 @@ def _forecast(forecast: Mapping[str, Any], accounts: pd.DataFrame) -> dict[str, 
 
 def retention_groups(
     by: str,
-    rows: pd.DataFrame,
+    rows: ContributionRows,
     missing: Mapping[str, str],
     period: Mapping[str, str],
     forecast: Mapping[str, Any] | None = None,
@@ -176,10 +173,9 @@ def retention_groups(
     list of dict
         Segments and cohorts in their order, others by ARR at the end; unknown groups come last.
     """
-    texts = rows[by].astype(object)
-    sums = sums_of(rows.assign(**{by: texts.where(texts.notna(), "")}), by)
+    sums = rows.sums(by)
     if by == "segment":
-        missing = {**missing, **not_by_segment(rows)}
+        missing = {**missing, **not_by_segment(rows.sums())}
     due = {} if forecast is None else {each[by]: each for each in forecast.get(f"by_{by}") or ()}
     groups = []
     for name in {key[0] for key in sums} | {each or "" for each, one in due.items() if _due(one, by) is not None}:

@@ -69,13 +69,12 @@ def leadership_inputs(
         each: {"name": span.name, "start": to_iso(span.start), "end": to_iso(span.end)}
         for each, span in {"year": period, "quarter": quarter}.items()
     }
+    groups = groups.drop(columns="name").assign(cohort=groups["account_id"].map(start_years(lives)))
     return LeadershipInputs(
         {"as_of": to_iso(as_of), "period": spans["year"], "contractual": signals.contractual},
-        contributions,
+        contributions.with_groups(groups),
         kpi_targets_file().over(period.years),
-        groups.drop(columns="name").assign(
-            cohort=groups["account_id"].map(start_years(lives)), cost=everyone["acquisition_cost"].astype(np.float64)
-        ),
+        groups.assign(cost=everyone["acquisition_cost"].astype(np.float64)),
         spans["quarter"],
         forecast,
         unknown,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.kpi.contributions import ACQUISITION
 from models.peer_groups.segments import segment_names
-from serving.portfolio.kpi_values import KpiSum, sums_of
+from serving.portfolio.contribution_rows import ContributionRows, KpiSum
 from serving.snapshots.portfolio_summary import sum_of_known
 
 NO_COSTS = "the accounts have no acquisition_cost"
@@ -19,7 +19,7 @@ NO_ARR = "the accounts that began in the period pay nothing"
 
 
 def unit_economics(
-    accounts: pd.DataFrame, lifetimes: Mapping[str, Any], acquired: pd.DataFrame, missing: Mapping[str, str]
+    accounts: pd.DataFrame, lifetimes: Mapping[str, Any], acquired: ContributionRows, missing: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the economics (`serving.leadership.schemas.UnitEconomics`).
 
@@ -27,7 +27,7 @@ def unit_economics(
     ----------
     accounts : the active accounts: account_id, segment (None if unknown), and arr and cost (NaN if unknown).
     lifetimes : `serving.portfolio.lifetime_value.lifetimes` of these accounts.
-    acquired : the contributions (`serving.portfolio.kpi_values.Contributions.rows`) of the accounts that count.
+    acquired : the contributions of the accounts that count.
     missing : the KPIs that are unknown, each with the reason. Where retention is unknown because accounts that have
         left are, so is the payback.
     """
@@ -36,8 +36,8 @@ def unit_economics(
         columns=["account_id", "years", "value"],
     ).astype({"years": np.float64, "value": np.float64})
     accounts = accounts.merge(valued, on="account_id", how="left")
-    rows = acquired[acquired["measure"] == ACQUISITION]
-    totals, by_segment = sums_of(rows), sums_of(rows, "segment")
+    rows = acquired.of_measures({ACQUISITION})
+    totals, by_segment = rows.sums(), rows.sums("segment")
     no_costs = None if len(rows) or accounts["cost"].notna().any() else NO_COSTS
     why = missing.get("nrr") or no_costs
     margin = lifetimes["margin"]

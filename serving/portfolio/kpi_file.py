@@ -7,31 +7,30 @@ request reads only what it needs. The KPIs of any accounts are computed from it 
 from __future__ import annotations
 
 import json
-import os
+import threading
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from cachetools import LRUCache, cached
 
-from features.errors import HomeError
 from features.utils.atomic_files import new_file
-from serving.portfolio.kpi_values import ROW_COLUMNS, Contributions, KpiContributions
-from serving.snapshots.lookback_rows import FILE_LIMIT, SCORE_AGAIN
+from serving.portfolio.contribution_rows import AMOUNT_COLUMNS, ROW_COLUMNS, TEXT_COLUMNS, CodedTexts, ContributionRows
+from serving.portfolio.kpi_values import Contributions, KpiContributions
 from serving.snapshots.sidecars import sidecar_path
 from serving.snapshots.snapshot_files import METADATA_KEY, FileVersion, SnapshotFiles, file_version
+from serving.snapshots.stored_tables import stored_table, unusable_file
 
 NAME = "contributions"
 #: The layout of the file.
 FORMAT = 1
-#: How many groups of rows stay in memory: those of a year, of the year before and of the quarter, of two snapshots.
-CACHED_GROUPS = 6
-_TEXTS = ("measure", "account_id", "segment")
-_KINDS = {**dict.fromkeys(_TEXTS, pa.string()), "overwritten": pa.bool_()}
+#: Size of the contributions that stay in memory (bytes); the ones used last stay.
+MEMORY_LIMIT = 256 * 2**20
+_KINDS = {**dict.fromkeys(TEXT_COLUMNS, pa.string()), "overwritten": pa.bool_()}
 SCHEMA = pa.schema([(name, _KINDS.get(name, pa.float64())) for name in ROW_COLUMNS])
 
 
@@ -74,17 +73,18 @@ def write_contributions(
     with new_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for part in parts.values():
             if len(part.rows):
+                table = part.rows.table()
                 columns = [
-                    pa.array(part.rows[each.name], each.type, from_pandas=each.name in _TEXTS) for each in schema
+                    pa.array(table[each.name], each.type, from_pandas=each.name in TEXT_COLUMNS) for each in schema
                 ]
-                writer.write_table(pa.table(columns, schema=schema), row_group_size=len(part.rows))
+                writer.write_table(pa.table(columns, schema=schema), row_group_size=len(table))
     return path
 
 
 def read_contributions(
-    snapshots: SnapshotFiles, as_of: datetime, period: str, span: str = "now", cached: bool = True
+    snapshots: SnapshotFiles, as_of: datetime, period: str, span: str = "now"
 ) -> Contributions | None:
-    """Read the contributions to the KPIs of a period.
+    """Read the contributions to the KPIs of a period. They stay in memory until the file changes.
 
     Parameters
     ----------
@@ -92,7 +92,6 @@ def read_contributions(
     as_of : the date of the snapshot.
     period : the name of the period.
     span : now, or last for the period before.
-    cached : whether they stay in memory for further requests.
 
     Returns
     -------
@@ -107,33 +106,43 @@ def read_contributions(
     version = file_version(path)
     if version is None:
         return None
-    read = _read if cached else _read.__wrapped__
-    return read(path, version, as_of, _Group(period, span))
+    return _read(path, version, as_of, _Group(period, span))
 
 
-@lru_cache(maxsize=CACHED_GROUPS)
+@cached(
+    LRUCache[Any, "Contributions | None"](
+        MEMORY_LIMIT, getsizeof=lambda found: 1 if found is None else found.rows.nbytes
+    ),
+    condition=threading.Condition(),
+)
 def _read(path: Path, _version: FileVersion, as_of: datetime, group: _Group) -> Contributions | None:
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size > FILE_LIMIT:
-                raise _broken(path, f"it is larger than {FILE_LIMIT:,} bytes")
-            parquet = pq.ParquetFile(file, read_dictionary=list(_TEXTS))
+        with stored_table(path, published=True) as file:
+            parquet = pq.ParquetFile(file, read_dictionary=list(TEXT_COLUMNS))
             about: dict[str, Any] = json.loads((parquet.schema_arrow.metadata or {})[METADATA_KEY])
             if (about["format"], about["as_of"]) != (FORMAT, as_of.isoformat()):
-                raise _broken(path, "it belongs to another snapshot or layout")
+                raise unusable_file(path, "it belongs to another snapshot or layout", published=True)
             missing = {_Group(*key): dict(why) for *key, why in about["missing"]}
             if group not in missing:
                 return None
             groups = [_Group(*each) for each in about["groups"]]
             if group in groups:
-                rows = parquet.read_row_group(groups.index(group)).select(list(ROW_COLUMNS)).to_pandas()
+                rows = _rows(parquet.read_row_group(groups.index(group), list(ROW_COLUMNS)))
             else:
-                rows = pd.DataFrame({each.name: pd.Series(dtype=each.type.to_pandas_dtype()) for each in SCHEMA})
-    # The reasons are left out, since they can repeat values.
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise _broken(path, f"it cannot be read ({type(error).__name__})") from None
+                rows = _rows(SCHEMA.empty_table())
+    except FileNotFoundError:
+        return None
     return Contributions(rows, missing[group])
 
 
-def _broken(path: Path, why: str) -> HomeError:
-    return HomeError(f"{path} cannot be used: {why}", "a file written by `renewcast score --publish`", SCORE_AGAIN)
+def _rows(table: pa.Table) -> ContributionRows:
+    measure, account, segment = (_texts(table[name]) for name in TEXT_COLUMNS)
+    amounts = np.column_stack([table[name].to_numpy() for name in AMOUNT_COLUMNS])
+    return ContributionRows(measure, account, segment, amounts, table["overwritten"].to_numpy())
+
+
+def _texts(column: pa.ChunkedArray) -> CodedTexts:
+    texts = column.combine_chunks().dictionary_encode()
+    codes = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    few = len(texts.dictionary) <= np.iinfo(np.int16).max
+    return CodedTexts(codes.astype(np.int16 if few else np.int32), texts.dictionary.to_numpy(zero_copy_only=False))

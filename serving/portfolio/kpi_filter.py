@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from features.kpi.definitions import KPIS
+from features.utils.arrays import Bools, Texts, equal_to
 from models.rules.kpi_targets import meets_target
+from serving.portfolio.contribution_rows import ContributionRows
 from serving.schemas.account_filter import WITHOUT, AccountFilter
 from serving.snapshots.account_attributes import TIMELESS, AccountAttributes
 
@@ -56,23 +57,37 @@ class KpiFilter:
             next((name for name in chosen if name not in (*TIMELESS, "segment")), None),
         )
 
-    def apply(self, parts: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows that count.
+    def matches(self, accounts: Texts, segments: Texts) -> Bools:
+        """Return which accounts match.
 
         Parameters
         ----------
-        parts : rows with account_id and segment.
+        accounts : their ids. Shape (n,).
+        segments : the segment of each, None if unknown. Shape (n,).
         """
-        rows = np.ones(len(parts), dtype=bool)
-        if self.lacking is not None:
-            rows &= parts["account_id"].isin(list(self.present)).to_numpy(dtype=bool)
-        elif self.ids is not None:
-            rows &= parts["account_id"].isin(list(self.ids)).to_numpy(dtype=bool)
+        matching = self._matching_ids(accounts)
+        if self.segment is None or self.lacking is not None:
+            return matching
+        return matching & equal_to(segments, self._segment)
+
+    def select(self, rows: ContributionRows) -> ContributionRows:
+        """Return the contributions that count."""
+        chosen = self._matching_ids(rows.account.names)[rows.account.codes]
         if self.segment is not None and self.lacking is None:
-            segments = parts["segment"]
-            own = segments.isna() if self.segment == WITHOUT else segments == self.segment
-            rows &= own.to_numpy(dtype=bool)
-        return parts[rows]
+            places = np.flatnonzero(equal_to(rows.segment.names, self._segment))
+            chosen &= rows.segment.codes == (places[0] if len(places) else -1 if self._segment is None else -2)
+        return rows.take(chosen)
+
+    @property
+    def _segment(self) -> str | None:
+        """The segment; None for accounts without one."""
+        return None if self.segment == WITHOUT else self.segment
+
+    def _matching_ids(self, accounts: Texts) -> Bools:
+        ids = self.ids if self.lacking is None else self.present
+        if ids is None:
+            return np.ones(len(accounts), dtype=np.bool_)
+        return np.fromiter(map(ids.__contains__, accounts), np.bool_, len(accounts))
 
     def unknown(self, past: bool) -> dict[str, str]:
         """Return the KPIs that are unknown because of the filter, each with the reason.

@@ -28,20 +28,10 @@ from features.utils.progress import Progress, no_progress
 from models.health.rubric import Rubric
 from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.rules.kpi_targets import kpi_targets_file
+from serving.portfolio.contribution_rows import GROUP_COLUMNS, ContributionRows, KpiSum
 from serving.portfolio.health_kpis import advocates, health_parts
 from serving.portfolio.kpi_filter import KpiFilter
-from serving.portfolio.kpi_values import (
-    GROUP_COLUMNS,
-    ROW_COLUMNS,
-    Contributions,
-    KpiContributions,
-    KpiSum,
-    holding,
-    kpi_value,
-    kpis_of,
-    sums_of,
-    with_groups,
-)
+from serving.portfolio.kpi_values import Contributions, KpiContributions, holding, kpi_value, kpis_of, with_groups
 
 PRODUCTS_SHOWN = 50
 """Maximum number of products with KPIs of their own: those with the largest ARR, and the unknown product."""
@@ -91,7 +81,8 @@ def kpi_report(
     held = with_groups(facts(signals, at, active_days)[["account_id", "arr"]], everyone)
     held = held.assign(segment=segment_of(held["arr"].to_numpy(dtype=np.float64)))
     promoters = [] if frames[at].empty else advocates(frames[at], rubric.score(frames[at]), everyone)
-    found = kpis_of(contributions, kpi_targets_file().over(period.years), everyone, held, promoters, only)
+    targets, grouped = kpi_targets_file().over(period.years), contributions.with_groups(everyone.drop(columns="name"))
+    found = kpis_of(grouped, targets, held, promoters, only)
     if only is None:
         found["by"]["product"] = _products(signals, period, active_days, contributions.now.missing)
     return {
@@ -191,7 +182,7 @@ def _parts(
     active_days: int,
     frames: dict[datetime, pd.DataFrame],
     lives: pd.DataFrame | None = None,
-) -> pd.DataFrame:
+) -> ContributionRows:
     frame = frames[period.end]
     components = [
         period_parts(signals, period, known_at, active_days),
@@ -205,11 +196,11 @@ def _parts(
     return _rows(signals, components)
 
 
-def _rows(signals: OpenSignals, components: list[pd.DataFrame]) -> pd.DataFrame:
+def _rows(signals: OpenSignals, components: list[pd.DataFrame]) -> ContributionRows:
     parts = _with_stated_terms(
         signals, pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
     )
-    return parts.assign(segment=segment_of(parts["arr"].to_numpy(dtype=np.float64)))[list(ROW_COLUMNS)]
+    return ContributionRows.of(parts.assign(segment=segment_of(parts["arr"].to_numpy(dtype=np.float64))))
 
 
 def _with_stated_terms(signals: OpenSignals, parts: pd.DataFrame) -> pd.DataFrame:
@@ -234,7 +225,7 @@ def _products(
             _with_stated_terms(signals, product_parts(signals, each, name, active_days))
             for each in (period, period.before())
         )
-        sums, sums_last = (sums_of(each) for each in parts)
+        sums, sums_last = (ContributionRows.of(each).sums() for each in parts)
         kpis = [
             {
                 "measure": kpi.code,

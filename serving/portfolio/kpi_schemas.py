@@ -11,9 +11,9 @@ from features.kpi.definitions import Direction, Over, Unit
 from models.predictions.schema import ResponseModel, ScorePoints
 from models.rules.kpi_targets import Bound
 from serving.schemas.account_filter import AppliedFilter
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import KPIS, read_sidecar
+from serving.snapshots.stored_tables import SCORE_AGAIN
 
 Count = Annotated[int, Field(ge=0)]
 PeriodName = Literal["quarter", "year"]

@@ -13,16 +13,17 @@ from features.kpi.definitions import KPIS as DEFINITIONS
 from features.kpi.definitions import Direction, Unit
 from models.predictions.payload import format_instant
 from models.predictions.schema import ResponseModel
+from serving.portfolio.contribution_rows import KpiSum
+from serving.portfolio.filtered_kpis import kpi_filter
 from serving.portfolio.kpi_file import contributions_path, read_contributions
-from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_schemas import KpiTargetResponse, PeriodName
-from serving.portfolio.kpi_values import KpiSum, kpi_value, sums_of
+from serving.portfolio.kpi_values import kpi_value
 from serving.schemas.account_filter import EVERYONE, AccountFilter, AppliedFilter
-from serving.snapshots.account_attributes import account_attributes, attribute_versions, filtered_cache
-from serving.snapshots.lookback_rows import SCORE_AGAIN
+from serving.snapshots.account_attributes import attribute_versions, filtered_cache
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import KPIS, read_sidecar_or_none, sidecar_path
 from serving.snapshots.snapshot_files import file_version
+from serving.snapshots.stored_tables import SCORE_AGAIN
 
 #: The number of dates by default: half a year of weeks.
 KPI_DATES = 26
@@ -118,22 +119,23 @@ def _stored(scored: ScoredSnapshot, dates: Sequence[datetime], period: PeriodNam
 def _filtered(
     scored: ScoredSnapshot, dates: Sequence[datetime], period: PeriodName, account_filter: AccountFilter
 ) -> Values:
-    only = KpiFilter.of(account_attributes(scored), account_filter)
-    stored = _stored(scored, dates, period)
+    only = kpi_filter(scored, account_filter)
+    # The trend shows only the latest targets.
+    latest = _stored(scored, dates[-1:], period)[dates[-1]]
     values: dict[datetime, dict[str, dict[str, Any]]] = {}
     for date in dates:
         found = None
         if only.lacking is None or date == scored.as_of:
-            found = read_contributions(scored.snapshots, date, period, cached=date == scored.as_of)
+            found = read_contributions(scored.snapshots, date, period)
         if found is None:
             values[date] = {}
             continue
         chosen = found.of(only, past=False)
-        sums = sums_of(chosen.rows)
+        sums = chosen.rows.sums()
         values[date] = {
             kpi.code: {
                 "value": kpi_value(kpi, sums.get(kpi.code, KpiSum()), chosen.missing)["value"],
-                "target": (stored[date].get(kpi.code) or {}).get("target"),
+                "target": (latest.get(kpi.code) or {}).get("target"),
             }
             for kpi in DEFINITIONS
         }

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from features.kpi.definitions import AT_INSTANT, AT_START, KPIS, Kpi
-from features.signals.tolerances import TOLERATED_SHARE
 from models.peer_groups.segments import segment_names
 from models.rules.kpi_targets import meets_target
+from serving.portfolio.contribution_rows import ContributionRows, KpiSum, Sums
 from serving.portfolio.kpi_filter import KpiFilter
 
 DIVISIONS = ("segment", "csm", "region", "parent")
-GROUP_COLUMNS = ("csm", "region", "parent")
-"""The groups that an account belongs to without a date; the segment is that of each contribution."""
-ROW_COLUMNS = ("measure", "account_id", "segment", "numerator", "denominator", "net", "overwritten")
-"""The columns of `Contributions.rows`."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +26,11 @@ class Contributions:
 
     Parameters
     ----------
-    rows : a row per KPI and account, with `ROW_COLUMNS`; unknown numerators are NaN, an unknown segment is None.
+    rows : a row per KPI and account.
     missing : the KPIs that are unknown, each with the reason.
     """
 
-    rows: pd.DataFrame
+    rows: ContributionRows
     missing: Mapping[str, str]
 
     def of(self, only: KpiFilter, past: bool) -> Contributions:
@@ -45,10 +41,10 @@ class Contributions:
         only : the filter.
         past : whether the period is over, so that all of its KPIs need accounts that have left.
         """
-        rows = only.apply(self.rows)
+        rows = only.select(self.rows)
         missing = {**self.missing, **only.unknown(past)}
         if only.segment is not None:
-            missing |= not_by_segment(rows)
+            missing |= not_by_segment(rows.sums())
         return Contributions(rows, missing)
 
 
@@ -73,42 +69,22 @@ class KpiContributions:
         recent = None if self.recent is None else self.recent.of(only, past=True)
         return KpiContributions(self.now.of(only, past=False), self.last.of(only, past=True), recent)
 
+    def of_measures(self, measures: Collection[str]) -> KpiContributions:
+        """Return the contributions to some figures."""
+        now, last = (replace(each, rows=each.rows.of_measures(measures)) for each in (self.now, self.last))
+        recent = self.recent
+        recent = None if recent is None else replace(recent, rows=recent.rows.of_measures(measures))
+        return KpiContributions(now, last, recent)
+
     def with_groups(self, accounts: pd.DataFrame) -> KpiContributions:
-        """Return the contributions with `GROUP_COLUMNS`.
+        """Return the contributions with the groups of their accounts.
 
         Parameters
         ----------
-        accounts : account_id and `GROUP_COLUMNS` of each account, active or not.
+        accounts : account_id and the groups of each account, active or not.
         """
-        now, last = (replace(each, rows=with_groups(each.rows, accounts)) for each in (self.now, self.last))
+        now, last = (replace(each, rows=each.rows.with_groups(accounts)) for each in (self.now, self.last))
         return KpiContributions(now, last, self.recent)
-
-
-class KpiSum(NamedTuple):
-    """The contributions of a group of accounts to one KPI.
-
-    Parameters
-    ----------
-    numerator, denominator, net : the sums over the accounts with a value.
-    with_value, left_out, accounts, overwritten : the number of accounts with a value, without one, of all, and of those
-        whose terms the source has overwritten.
-    """
-
-    numerator: float = 0.0
-    denominator: float = 0.0
-    net: float = 0.0
-    with_value: int = 0
-    left_out: int = 0
-    accounts: int = 0
-    overwritten: int = 0
-
-    @property
-    def overwritten_terms(self) -> bool:
-        """Whether the terms of more than a few accounts are overwritten."""
-        return self.overwritten > TOLERATED_SHARE * self.accounts
-
-
-Sums = Mapping[Any, KpiSum]
 
 
 def with_groups(rows: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
@@ -119,38 +95,18 @@ def with_groups(rows: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     rows : rows with account_id.
     accounts : account_id and the columns to add, one row per account.
     """
-    codes, ids = pd.factorize(rows["account_id"])
-    own = accounts.drop_duplicates("account_id").set_index("account_id").reindex(np.asarray(ids, dtype=object))
-    return rows.assign(**{str(name): own[name].to_numpy(dtype=object)[codes] for name in own})
+    once = accounts.drop_duplicates("account_id").set_index("account_id")
+    own = once.reindex(rows["account_id"].to_numpy(dtype=object))
+    return rows.assign(**{str(name): own[name].to_numpy(dtype=object) for name in own})
 
 
-def sums_of(rows: pd.DataFrame, by: str | None = None) -> Sums:
-    """Return the sums by KPI, or by group and KPI.
+def not_by_segment(sums: Sums) -> dict[str, str]:
+    """Return the KPIs that are unknown by segment, each with the reason: the ARR decides the segment.
 
     Parameters
     ----------
-    rows : `Contributions.rows`.
-    by : the column of the groups.
+    sums : the sums by KPI of all segments that count.
     """
-    flags = {"left_out": rows["numerator"].isna(), "overwritten": rows["overwritten"]}
-    keys = ["measure"] if by is None else [by, "measure"]
-    groups = rows.assign(**flags).groupby(keys, dropna=False, sort=False, observed=True)
-    totals = groups.agg(
-        numerator=("numerator", "sum"),
-        denominator=("denominator", "sum"),
-        net=("net", "sum"),
-        with_value=("numerator", "count"),
-        left_out=("left_out", "sum"),
-        accounts=("overwritten", "size"),
-        overwritten=("overwritten", "sum"),
-    )
-    columns = (totals[name].tolist() for name in KpiSum._fields)
-    return {key: KpiSum(*values) for key, *values in zip(totals.index, *columns, strict=True)}
-
-
-def not_by_segment(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the KPIs that are unknown by segment, each with the reason: the ARR decides the segment."""
-    sums = sums_of(rows)
     found = {kpi.code: _overwritten(kpi, sums.get(kpi.code, KpiSum()), segments=True) for kpi in KPIS}
     return {code: why for code, why in found.items() if why is not None}
 
@@ -202,7 +158,6 @@ def kpi_value(kpi: Kpi, total: KpiSum, missing: Mapping[str, str]) -> dict[str, 
 def kpis_of(
     contributions: KpiContributions,
     targets: Mapping[str, dict[str, Any] | None],
-    accounts: pd.DataFrame,
     held: pd.DataFrame,
     promoters: Sequence[Mapping[str, Any]],
     only: KpiFilter | None = None,
@@ -211,10 +166,9 @@ def kpis_of(
 
     Parameters
     ----------
-    contributions : the contributions of all accounts.
+    contributions : the contributions of all accounts, with their groups.
     targets : as in `kpi_measures`.
-    accounts : account_id and `GROUP_COLUMNS` of each account, active or not.
-    held : account_id, arr, segment and `GROUP_COLUMNS` of the active accounts.
+    held : account_id, arr, segment and the groups of the active accounts.
     promoters : the advocates (`serving.portfolio.kpi_schemas.Advocate`).
     only : the accounts that count; None for all.
 
@@ -224,11 +178,11 @@ def kpis_of(
         measures, by and advocates of `serving.portfolio.kpi_schemas.PortfolioKpis`, without products.
     """
     chosen = contributions.of(only)
-    held = held if only is None else only.apply(held)
-    grouped = chosen.with_groups(accounts)
+    if only is not None:
+        held = held[only.matches(held["account_id"].to_numpy(dtype=object), held["segment"].to_numpy(dtype=object))]
     return {
         "measures": kpi_measures(chosen, targets),
-        "by": {division: kpi_groups(division, grouped, held) for division in DIVISIONS} | {"product": []},
+        "by": {division: kpi_groups(division, chosen, held) for division in DIVISIONS} | {"product": []},
         "advocates": [each for each in promoters if only is None or each["account_id"] in only.present],
     }
 
@@ -241,9 +195,8 @@ def kpi_measures(contributions: KpiContributions, targets: Mapping[str, dict[str
     contributions : the contributions of the accounts that count.
     targets : the target of each KPI over the period (`models.rules.kpi_targets.KpiTarget.over`).
     """
-    now, last = sums_of(contributions.now.rows), sums_of(contributions.last.rows)
-    recent = contributions.recent
-    recent_sums: Sums = {} if recent is None else sums_of(recent.rows)
+    now, last, recent = contributions.now.rows.sums(), contributions.last.rows.sums(), contributions.recent
+    recent_sums: Sums = {} if recent is None else recent.rows.sums()
     out = []
     for kpi in KPIS:
         about = {name: getattr(kpi, name) for name in ("title", "unit", "better", "over")}
@@ -281,16 +234,16 @@ def kpi_groups(division: str, contributions: KpiContributions, held: pd.DataFram
         The group of unknown accounts comes last, as None.
     """
     now, last = contributions.now, contributions.last
-    sums, sums_last = (sums_of(_named(each.rows, division), division) for each in (now, last))
+    sums, sums_last = (each.rows.sums(division) for each in (now, last))
     holdings = {
-        name: own["arr"].to_numpy(dtype=np.float64)
-        for name, own in _named(held, division).groupby(division, sort=False)
+        name: own.to_numpy(dtype=np.float64)
+        for name, own in held["arr"].groupby(held[division].astype(object).fillna(""), sort=False)
     }
     groups = {key[0] for key in (*sums, *sums_last)}
     segments = division == "segment"
     order = list(segment_names()) if segments else sorted(groups - {""})
     unknown, unknown_last = (
-        {**each.missing, **(not_by_segment(each.rows) if segments else {})} for each in (now, last)
+        {**each.missing, **(not_by_segment(each.rows.sums()) if segments else {})} for each in (now, last)
     )
     out = []
     for name in [*order, *([""] if "" in groups else [])]:
@@ -301,12 +254,6 @@ def kpi_groups(division: str, contributions: KpiContributions, held: pd.DataFram
             kpis.append({"measure": kpi.code, **value, "last": value_last["value"]})
         out.append({"group": name or None, **holding(holdings.get(name, np.zeros(0))), "measures": kpis})
     return out
-
-
-def _named(rows: pd.DataFrame, division: str) -> pd.DataFrame:
-    """Return rows with an empty text instead of an unknown group."""
-    groups = rows[division].astype(object)
-    return rows.assign(**{division: groups.where(groups.notna(), "")})
 
 
 def holding(arr: npt.NDArray[np.float64]) -> dict[str, Any]:

@@ -155,9 +155,8 @@ def _losses(contributions: Contributions | None) -> list[tuple[str, float]]:
     """Return the accounts with the largest churned ARR, and the amount."""
     if contributions is None:
         return []
-    rows = contributions.rows
-    lost = rows[(rows["measure"] == f"{PREFIX}churned") & (rows["numerator"] > 0)]
-    lost = lost.sort_values(["numerator", "account_id"], ascending=[False, True]).head(LISTED)
+    rows = contributions.rows.of_measures({f"{PREFIX}churned"}).table()
+    lost = rows[rows["numerator"] > 0].sort_values(["numerator", "account_id"], ascending=[False, True]).head(LISTED)
     return list(zip(lost["account_id"], map(float, lost["numerator"]), strict=True))
 
 

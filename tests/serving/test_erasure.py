@@ -284,8 +284,8 @@ def test_contributions_of_the_other_accounts_stay_those_of_their_period(home: Ho
     parts = [(period, span) for period in ("quarter", "year") for span in ("now", "last")]
 
     def rows() -> list[pd.DataFrame]:
-        found = [read_contributions(snapshots, AS_OF, *part, cached=False) for part in parts]
-        return [each.rows.astype({"account_id": str}) for each in found if each is not None]
+        found = [read_contributions(snapshots, AS_OF, *part) for part in parts]
+        return [each.rows.table() for each in found if each is not None]
 
     before = rows()
     assert len(before) == len(parts)

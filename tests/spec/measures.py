@@ -28,8 +28,9 @@ from models.rules.kpi_targets import KpiTarget, kpi_targets_file
 from serving.leadership.arr_bridge import arr_bridge
 from serving.leadership.report import GROUP_KPIS, retention_groups, start_years
 from serving.leadership.unit_economics import unit_economics
+from serving.portfolio.contribution_rows import KpiSum
 from serving.portfolio.kpi_report import account_groups, kpi_contributions, kpi_report
-from serving.portfolio.kpi_values import KpiSum, kpi_value, sums_of, with_groups
+from serving.portfolio.kpi_values import kpi_value
 
 HERE = Path(__file__).resolve().parent / "measures"
 UNKNOWN, NOTHING = "?", "-"
@@ -136,8 +137,8 @@ def _leadership(signals: OpenSignals, period: Period, margin: float) -> dict[tup
     contributions = kpi_contributions(signals, period, load_rubric(), 90, lives=lives)
     accounts = account_groups(people(signals))
     accounts = accounts.assign(cohort=accounts["account_id"].map(start_years(lives)))
-    rows, missing = with_groups(contributions.now.rows, accounts), contributions.now.missing
-    sums, span = sums_of(rows), {"name": period.name, "start": "", "end": ""}
+    rows, missing = contributions.now.rows.with_groups(accounts), contributions.now.missing
+    sums, span = rows.sums(), {"name": period.name, "start": "", "end": ""}
     whole = {"group": None, "bridge": arr_bridge(sums, missing, span)}
     whole |= {code: kpi_value(BY_CODE[code], sums.get(code, KpiSum()), missing) for code in GROUP_KPIS}
     nothing = {"accounts": [], "margin": margin, "limit_years": 5.0, "assumption": "", "unknown": 0}

@@ -17,8 +17,8 @@ from serving.leadership.report import leadership_report
 from serving.leadership.report_from_signals import leadership_inputs
 from serving.leadership.schemas import Leadership
 from serving.leadership.unit_economics import NO_ARR, NO_COSTS, NONE_ACQUIRED, unit_economics
+from serving.portfolio.contribution_rows import ROW_COLUMNS, ContributionRows
 from serving.portfolio.kpi_filter import KpiFilter
-from serving.portfolio.kpi_values import ROW_COLUMNS
 from serving.schemas.account_filter import EVERYONE, AccountFilter
 from serving.scoring.score_portfolio import assess_portfolio
 from serving.snapshots.account_attributes import AccountAttributes
@@ -106,7 +106,8 @@ def _economics(costs: list[float], acquired: list[tuple[float, float]], margin: 
     values = [{"account_id": "a", "lifetime_years": 4.0, "value": 20_000.0}, {"account_id": "b", "lifetime_years": 2.0, "value": 20_000.0}]
     life = {"accounts": values, "margin": margin, "limit_years": 5.0, "assumption": "x", "unknown": 1}
     rows = [(ACQUISITION, f"n{i}", "SMB", cost, NAN if cost != cost else arr, NAN if cost != cost else arr, False) for i, (cost, arr) in enumerate(acquired)]
-    return unit_economics(accounts, life, pd.DataFrame(rows, columns=list(ROW_COLUMNS)).astype({"numerator": float}), missing)
+    acquired_rows = ContributionRows.of(pd.DataFrame(rows, columns=list(ROW_COLUMNS)))
+    return unit_economics(accounts, life, acquired_rows, missing)
 
 
 def test_ltv_to_cac_is_of_the_accounts_with_both_and_payback_of_those_that_began() -> None:
