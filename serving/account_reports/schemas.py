@@ -16,8 +16,8 @@ from serving.account_reports.business_review import build_review
 from serving.account_reports.editions import Edition
 from serving.account_reports.success_plan import build_plan
 from serving.snapshots.live_state import LiveState
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.stored_tables import SCORE_AGAIN
 
 EDITION_FIELD: Any = Field(description="customer: without anything internal, to send; internal: for the account team.")
 

@@ -13,9 +13,9 @@ from models.home import Home
 from models.renewals.historical_rates import HistoricalRates, historical_rates
 from models.renewals.past_forecasts import PastForecasts
 from serving.renewals.forecast import GRACE_DAYS, ForecastInputs
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.sidecars import ACCOUNTS, accounts_document, read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
+from serving.snapshots.stored_tables import SCORE_AGAIN
 
 if TYPE_CHECKING:
     from features.signals.signals import OpenSignals

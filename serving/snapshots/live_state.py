@@ -25,9 +25,9 @@ from models.targets import TARGETS
 from serving.common.errors import NotReady
 from serving.common.json_logs import error_location, log_event
 from serving.common.settings import ServiceSettings
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot, SnapshotCache, score_published
 from serving.snapshots.snapshot_files import FileVersion, SnapshotFiles, file_version
+from serving.snapshots.stored_tables import SCORE_AGAIN
 
 #: File systems have coarse timestamps: within this time (seconds) of a change, another may have the same timestamp.
 TIMESTAMP_RESOLUTION = 2.0

@@ -8,17 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.catalogue.catalogue import KEYS
-from features.errors import HomeError
 from models.predictions.table_export import write_frame
 from models.rules.evaluate import RISK_COLUMN
-
-#: Larger files (bytes) are not read.
-FILE_LIMIT = 2 * 2**30
-SCORE_AGAIN = "score it again: renewcast score SIGNALS --as-of DATE --out FILE"
+from serving.snapshots.stored_tables import stored_table, unusable_file
 
 
 def write_lookback(path: Path, past: pd.DataFrame, features: Sequence[str]) -> None:
@@ -55,16 +50,12 @@ def read_lookback(path: Path, as_of: datetime) -> pd.DataFrame | None:
     ------
     HomeError : they cannot be read, or have dates at or after ``as_of``.
     """
-    expected = "earlier rows of a portfolio"
     try:
-        if path.stat().st_size > FILE_LIMIT:
-            raise HomeError(f"{path} is larger than {FILE_LIMIT:,} bytes", expected, SCORE_AGAIN)
-        frame: pd.DataFrame = pq.read_table(path).to_pandas()
-        valid = set(KEYS) <= set(frame.columns) and bool((frame[KEYS[1]] < pd.Timestamp(as_of)).all())
+        with stored_table(path) as file:
+            frame: pd.DataFrame = pq.read_table(file).to_pandas()
+            valid = set(KEYS) <= set(frame.columns) and bool((frame[KEYS[1]] < pd.Timestamp(as_of)).all())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
-        raise HomeError(f"{path} cannot be read ({type(error).__name__})", expected, SCORE_AGAIN) from None
     if not valid:
-        raise HomeError(f"{path} does not contain rows of earlier dates", expected, SCORE_AGAIN)
+        raise unusable_file(path, "it does not contain rows of earlier dates")
     return frame

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from features.errors import HomeError
 from features.snapshots.peer_rates import PeerTotals
 from features.utils.dates import WEEK_DAYS, Grid
 from models.rules.history import WEEKS
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import read_sidecar, sidecar_path
+from serving.snapshots.stored_tables import unusable_file
 
 if TYPE_CHECKING:
     from features.signals.signals import OpenSignals
@@ -52,8 +51,4 @@ def _read(scored: ScoredSnapshot) -> PeerTotals | None:
         return PeerTotals.read(document)
     except (AttributeError, KeyError, TypeError, ValueError):
         path = sidecar_path(scored.snapshots, scored.as_of, PEER_TOTALS)
-        raise HomeError(
-            f"{path} cannot be used: it does not have the expected structure",
-            "a document written by `renewcast score`",
-            SCORE_AGAIN,
-        ) from None
+        raise unusable_file(path, "it does not have the expected structure", what="document") from None

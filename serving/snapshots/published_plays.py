@@ -9,9 +9,9 @@ from features.errors import HomeError
 from models.predictions.assessment import Assessment
 from models.rules.history import WEEKS
 from models.rules.playbook import ExecutiveAssignments, OpenPlays
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.sidecars import read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
+from serving.snapshots.stored_tables import unusable_file
 
 PLAYS = "plays"
 """The sidecar with two tables: by account and play, the day on which the play was first due; and by account, the time
@@ -112,7 +112,7 @@ def executive_plays_before(snapshots: SnapshotFiles, as_of: datetime) -> Executi
 
 def _broken(snapshots: SnapshotFiles, as_of: datetime) -> HomeError:
     path = sidecar_path(snapshots, as_of, PLAYS)
-    return HomeError(f"{path} was changed or damaged", "the plays written by `renewcast score`", SCORE_AGAIN)
+    return unusable_file(path, "it does not have the expected structure", what="document")
 
 
 def previous_publication(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:

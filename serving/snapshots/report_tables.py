@@ -16,15 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import HomeError
 from features.utils.arrow_records import event_records
 from features.utils.atomic_files import new_file
 from features.utils.periods import Quarter, period_ending
 from models.predictions.columns import number_or_null
 from models.predictions.table_export import arrow_table
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.sidecars import read_sidecar, sidecar_path, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
+from serving.snapshots.stored_tables import stored_table, unusable_file
 
 if TYPE_CHECKING:
     from features.signals.signals import OpenSignals
@@ -163,22 +162,16 @@ def _write(path: Path, table: pa.Table, as_of: datetime) -> None:
 
 def _read(snapshots: SnapshotFiles, as_of: datetime, name: str, account_id: str) -> pa.Table:
     path = _path(snapshots, as_of, name)
-    if not path.exists():
+    try:
+        with stored_table(path) as file:
+            table = pq.read_table(file, filters=[("account_id", "==", account_id)])
+    except FileNotFoundError:
         # An erasure deletes a file whose only account it removes.
         return pa.table({})
-    try:
-        table = pq.read_table(path, filters=[("account_id", "==", account_id)])
-        date = (table.schema.metadata or {}).get(_DATE)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise _broken(path, f"it cannot be read as Parquet ({type(error).__name__})") from None
-    if date != as_of.isoformat().encode():
-        raise _broken(path, "it belongs to another snapshot")
+    if (table.schema.metadata or {}).get(_DATE) != as_of.isoformat().encode():
+        raise unusable_file(path, "it belongs to another snapshot")
     return table.drop_columns("account_id")
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: number_or_null(value) if isinstance(value, float) else value for name, value in row.items()}
-
-
-def _broken(path: Path, why: str) -> HomeError:
-    return HomeError(f"{path} cannot be used: {why}", "a file written by `renewcast score`", SCORE_AGAIN)

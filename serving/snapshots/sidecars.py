@@ -10,27 +10,28 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cachetools import LRUCache, cached
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
 
 from features.errors import HomeError, RenewcastError
 from features.utils.atomic_files import write_file
 from models.predictions.table_export import plain_rows
 from serving.common.json_logs import error_location, log_event
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.snapshot_files import FileVersion, SnapshotFiles, file_version
+from serving.snapshots.stored_tables import unusable_file
 
 if TYPE_CHECKING:
     from features.signals.signals import OpenSignals
 
 #: Larger files (bytes) are neither written nor read.
 SIZE_LIMIT = 256 * 2**20
-#: How many parsed files stay in memory.
-CACHED_FILES = 8
+#: Size (bytes) of the files that stay in memory after parsing; those that were read last stay.
+CACHED_BYTES = SIZE_LIMIT
 #: The layout of the envelope.
 FORMAT = 1
 
@@ -128,7 +129,7 @@ def read_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str) -> dict[s
     version = file_version(path)
     if version is None:
         return None
-    envelope = _read(path, version)
+    envelope = _read(path, version).envelope
     if (envelope.format, envelope.name, envelope.as_of) != (FORMAT, name, as_of):
         raise _broken(path, "it belongs to another snapshot, name or layout")
     return envelope.document
@@ -150,13 +151,19 @@ def published_names(snapshots: SnapshotFiles, as_of: datetime) -> dict[str, str 
     return named | {account: each.get("name") or None for account, each in document.get("accounts", {}).items()}
 
 
-@lru_cache(maxsize=CACHED_FILES)
-def _read(path: Path, _version: FileVersion) -> Envelope:
+class _Parsed(NamedTuple):
+    envelope: Envelope
+    size: int
+
+
+@cached(LRUCache[Any, _Parsed](CACHED_BYTES, getsizeof=lambda parsed: parsed.size), condition=threading.Condition())
+def _read(path: Path, _version: FileVersion) -> _Parsed:
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > SIZE_LIMIT:
                 raise _broken(path, f"it is larger than {SIZE_LIMIT:,} bytes")
-            return Envelope.model_validate_json(file.read(SIZE_LIMIT + 1))
+            content = file.read(SIZE_LIMIT + 1)
+            return _Parsed(Envelope.model_validate_json(content), len(content))
     except ValidationError as error:
         # The reasons are left out, since they can repeat values.
         raise _broken(path, f"it does not have the expected structure ({error.error_count()} differences)") from None
@@ -228,4 +235,4 @@ def products_document(signals: OpenSignals, as_of: datetime, active_days: int) -
 
 
 def _broken(path: Path, why: str) -> HomeError:
-    return HomeError(f"{path} cannot be used: {why}", "a document written by `renewcast score`", SCORE_AGAIN)
+    return unusable_file(path, why, what="document")

@@ -6,7 +6,6 @@ the file. A file is replaced atomically, so rows and metadata always belong toge
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,8 @@ from features.utils.atomic_files import new_file
 from models.artifacts.portfolio_identity import RecordedValues, SortedRecords, sorted_records
 from models.home import Home
 from models.predictions.payload import format_instant
-from serving.snapshots.lookback_rows import FILE_LIMIT, SCORE_AGAIN, read_lookback, write_lookback
+from serving.snapshots.lookback_rows import read_lookback, write_lookback
+from serving.snapshots.stored_tables import SCORE_AGAIN, stored_table, unusable_file
 
 #: Files with more uncompressed bytes are not read.
 UNPACKED_LIMIT = 8 * 2**30
@@ -194,34 +194,31 @@ class SnapshotFiles:
         """
         path = self.path(as_of)
         try:
-            with path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size > FILE_LIMIT:
-                    raise _broken(path, f"it is larger than {FILE_LIMIT} bytes")
+            with stored_table(path) as file:
                 metadata, table = self._read(path, pq.ParquetFile(file))
         except FileNotFoundError:
             raise self._unknown(as_of) from None
-        # The reasons are left out, since they can repeat values.
-        except ValidationError as error:
-            raise _broken(path, f"its metadata is invalid ({error.error_count()} errors)") from None
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise _broken(path, f"it cannot be read as Parquet ({type(error).__name__})") from None
         frame = table.to_pandas()
         for name, feature in self.catalogue.items():
             if feature.kind == "category":
                 values = frame[name].astype(object)
                 frame[name] = values.where(values.notna(), None)
         if metadata.as_of != as_of or frame.empty or not (frame[KEYS[1]] == pd.Timestamp(as_of)).all():
-            raise _broken(path, "it is empty, or its date differs from its name")
+            raise unusable_file(path, "it is empty, or its date differs from its name")
         return PublishedSnapshot(metadata, frame, read_lookback(self._earlier(as_of), as_of))
 
     def _read(self, path: Path, parquet: pq.ParquetFile) -> tuple[SnapshotMetadata, pa.Table]:
         groups = parquet.metadata
         if sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups)) > UNPACKED_LIMIT:
-            raise _broken(path, f"it has more than {UNPACKED_LIMIT} uncompressed bytes")
+            raise unusable_file(path, f"it has more than {UNPACKED_LIMIT} uncompressed bytes")
         text = (parquet.schema_arrow.metadata or {}).get(METADATA_KEY)
         if text is None:
-            raise _broken(path, "it has no metadata of a snapshot")
-        metadata = SnapshotMetadata.model_validate_json(text)
+            raise unusable_file(path, "it has no metadata of a snapshot")
+        try:
+            metadata = SnapshotMetadata.model_validate_json(text)
+        except ValidationError as error:
+            # The reasons are left out, since they can repeat values.
+            raise unusable_file(path, f"its metadata is invalid ({error.error_count()} errors)") from None
         if metadata.catalogue_version != self.catalogue.version:
             raise HomeError(
                 f"{path} was created with version {metadata.catalogue_version} of the feature catalogue",
@@ -229,7 +226,7 @@ class SnapshotFiles:
                 SCORE_AGAIN,
             )
         if not parquet.schema_arrow.remove_metadata().equals(self._schema()):
-            raise _broken(path, "its columns differ from those of the feature catalogue")
+            raise unusable_file(path, "its columns differ from those of the feature catalogue")
         return metadata, parquet.read()
 
     def _schema(self) -> pa.Schema:
@@ -270,7 +267,3 @@ def _date_of(name: str) -> datetime | None:
         return datetime.strptime(f"{match[1]}{match[2] or '000000'}", "%Y-%m-%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
-
-
-def _broken(path: Path, why: str) -> HomeError:
-    return HomeError(f"{path} cannot be used: {why}", "a snapshot written by `renewcast score`", SCORE_AGAIN)

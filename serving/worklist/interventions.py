@@ -21,9 +21,9 @@ from models.rules.intervention_effects import (
 )
 from models.rules.intervention_table import LOOKBACK_DAYS, interventions_from_signals
 from serving.common.settings import current_settings
-from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.sidecars import read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
+from serving.snapshots.stored_tables import SCORE_AGAIN
 from serving.store.database import Store
 from serving.store.records import read_records
 from serving.worklist.intervention_history import read_interventions

@@ -13,7 +13,7 @@ import pytest
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.errors import HomeError, UnknownSnapshot
 from models.home import Home
-from serving.snapshots import snapshot_files
+from serving.snapshots import snapshot_files, stored_tables
 from serving.snapshots.snapshot_files import SnapshotFiles
 
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
@@ -99,8 +99,11 @@ def test_too_large_files_are_not_read(
     publish: Any, frame: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(Home(tmp_path), frame.head(3), JULY)
-    for name, word in (("UNPACKED_LIMIT", "uncompressed bytes"), ("FILE_LIMIT", "is larger than")):
-        monkeypatch.setattr(snapshot_files, name, 10)
+    for module, name, word in (
+        (snapshot_files, "UNPACKED_LIMIT", "uncompressed bytes"),
+        (stored_tables, "FILE_LIMIT", "is larger than"),
+    ):
+        monkeypatch.setattr(module, name, 10)
         with pytest.raises(HomeError, match=word):
             SnapshotFiles(Home(tmp_path)).at(JULY)
 
