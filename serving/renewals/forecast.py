@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.utils.arrays import Bools, Floats, Texts
+from features.utils.arrays import Bools, Floats, Texts, equal_to
 from features.utils.dates import to_iso
 from features.utils.formatting import count_of, money
 from features.utils.periods import Period
@@ -93,7 +93,7 @@ def forecast_renewals(
     outcomes[due.complete] = outcome_probabilities(renewals, habits)
     listed = due.due | due.overdue
     names = {
-        "segment": [*segment_names(), *([None] if _matches(segment[rows], None).any() else [])],
+        "segment": [*segment_names(), *([None] if equal_to(segment[rows], None).any() else [])],
         "csm": _names(csm[rows]),
         "region": _names(region[rows]),
         # Most companies have no renewal in a period.
@@ -109,7 +109,7 @@ def forecast_renewals(
         "whole": _due(due, arr, np.ones(len(arr), dtype=bool), forecasts["all", None]),
         **{
             f"by_{division}": [
-                {division: name} | _due(due, arr, _matches(divisions[division], name), forecasts.get((division, name)))
+                {division: name} | _due(due, arr, equal_to(divisions[division], name), forecasts.get((division, name)))
                 for name in names[division]
             ]
             for division in divisions
@@ -156,12 +156,8 @@ def _names(values: Texts) -> list[str | None]:
     """Return the groups, sorted, with None last if it occurs."""
     return [
         *sorted({str(each) for each in values if each is not None}),
-        *([None] if _matches(values, None).any() else []),
+        *([None] if equal_to(values, None).any() else []),
     ]
-
-
-def _matches(values: Texts, wanted: str | None) -> Bools:
-    return np.array([value == wanted for value in values], dtype=bool)
 
 
 def _due(due: DueAccounts, arr: Floats, rows: Bools, forecast: GroupForecast | None) -> dict[str, Any]:
