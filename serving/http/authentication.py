@@ -42,6 +42,7 @@ from serving.http.rate_limit import RateLimiter
 from serving.http.sessions import find_session
 from serving.http.sign_in_redirect import redirect_to_sign_in
 from serving.store.database import Store
+from serving.store.records import Author
 
 #: Paths that need no key: probes, API descriptions, sign-in and sign-out.
 PUBLIC_PATHS = frozenset(
@@ -52,6 +53,8 @@ PUBLIC_PATHS = frozenset(
 PUBLIC_PREFIX = "/static/"
 #: How long (seconds) a key that the store confirmed stays valid while the store cannot be reached.
 OUTAGE_SECONDS = 600.0
+#: The maximum length of the name of an author; longer ones are cut off.
+AUTHOR_LIMIT = 200
 #: How many confirmed keys are remembered.
 CACHED_KEYS = 1000
 
@@ -73,6 +76,11 @@ class Caller:
     may: Callable[[Grant], bool]
     in_session: bool = False
     owner: str | None = None
+
+    @property
+    def author(self) -> Author:
+        """The caller as the author of a record: the owner of the key, or else its name."""
+        return Author(self.id, (self.owner or self.name)[:AUTHOR_LIMIT])
 
 
 def _may_locally(scope: Grant) -> bool:

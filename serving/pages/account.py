@@ -56,7 +56,6 @@ from serving.portfolio.account_health import account_health
 from serving.portfolio.account_hierarchy import account_hierarchy
 from serving.portfolio.account_products import FACT_WORDS, account_products
 from serving.portfolio.account_search import account_by_name
-from serving.routers.interventions import author_of
 from serving.schemas.form_fields import form_fields
 from serving.schemas.interventions import InterventionRequest, SnoozeRequest
 from serving.snapshots.live_state import LiveState, LiveStateManager
@@ -159,7 +158,7 @@ async def post_work_form(
 
     If someone else has started one meanwhile, return its page with what the caller has typed (409)."""
     account, form = requested_account(account_id, asked.id), await form_fields(request)
-    author, href = author_of(caller), account_href(account, carried_query(asked, None))
+    author, href = caller.author, account_href(account, carried_query(asked, None))
     try:
         if form.get("do") == "start":
             started = await run_in_threadpool(_start, live, store, author, account, form)

@@ -31,7 +31,6 @@ from serving.pages.work_forms import (
     snooze_choice,
     text_field,
 )
-from serving.routers.interventions import author_of
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import digits_to_int, empty_to_none, form_fields
 from serving.schemas.interventions import InterventionChange
@@ -123,9 +122,7 @@ async def post_intervention_form(
         raise BadRequest("the form does not say which version it changes", "a version", "submit the form on the page")
     try:
         change = InterventionChange.model_validate(_changed_fields(form))
-        changed = await run_in_threadpool(
-            change_intervention, store, author_of(caller), intervention_id, change, version
-        )
+        changed = await run_in_threadpool(change_intervention, store, caller.author, intervention_id, change, version)
     except ValidationError as error:
         raise refuse_invalid(error) from None
     except InterventionChanged as error:

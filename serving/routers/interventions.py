@@ -33,7 +33,7 @@ from serving.schemas.interventions import (
 )
 from serving.schemas.query_params import MAX_LISTED, NO_MATCH, NO_SNAPSHOT, SnapshotQuery
 from serving.snapshots.account_attributes import filtered_accounts, select_accounts
-from serving.store.records import Author, StoredRecord
+from serving.store.records import StoredRecord
 from serving.worklist.intervention_changes import (
     change_intervention,
     record_outcome,
@@ -53,8 +53,6 @@ _PROBLEMS = BODY_PROBLEMS | {
 }
 _NO_INTERVENTION = "No intervention with this id was recorded."
 _ETAG = {"headers": {"ETag": {"description": "The version of the intervention.", "schema": {"type": "string"}}}}
-#: The maximum length of the name of an author; longer ones are cut off.
-AUTHOR_LIMIT = 200
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 InterventionId = Annotated[str, Path(max_length=40, pattern="^int_[0-9a-zA-Z]+$")]
 
@@ -81,11 +79,6 @@ class InterventionResultsQuery(SnapshotQuery, AccountFilter):
     """The snapshot, and the filter of accounts."""
 
 
-def author_of(caller: Caller) -> Author:
-    """Return a caller as the author of a record: the owner of the key, or else its name."""
-    return Author(caller.id, (caller.owner or caller.name)[:AUTHOR_LIMIT])
-
-
 @router.post(
     "/v1/interventions",
     status_code=201,
@@ -106,7 +99,7 @@ def post_intervention(
     request: Request, live: LiveStateDep, store: StoreDep, caller: CurrentCaller, body: InterventionRequest
 ) -> Response:
     """Stores the record as it was sent. Requests with the same Idempotency-Key are stored once."""
-    intervention = start_intervention(store, author_of(caller), body, live.current(), request_name(request))
+    intervention = start_intervention(store, caller.author, body, live.current(), request_name(request))
     return _receipt(intervention.record, {"ETag": _etag(intervention)})
 
 
@@ -190,7 +183,7 @@ def patch_intervention(
             "the request has no If-Match header", "If-Match with the ETag of the intervention", "read it with GET first"
         )
     version = int(if_match.strip('"'))
-    return _intervention(change_intervention(store, author_of(caller), intervention_id, body, version))
+    return _intervention(change_intervention(store, caller.author, intervention_id, body, version))
 
 
 @router.post(
@@ -212,7 +205,7 @@ def post_snooze(
 ) -> Response:
     """Removes the plays from the worklist and the pages immediately, until the day. A later snooze of the account
     replaces it. Requests with the same Idempotency-Key are stored once."""
-    return _receipt(snooze_plays(live, store, author_of(caller), account_id, body, request_name(request)))
+    return _receipt(snooze_plays(live, store, caller.author, account_id, body, request_name(request)))
 
 
 @router.post(
@@ -227,7 +220,7 @@ def post_snooze(
 def post_outcome(request: Request, store: StoreDep, caller: CurrentCaller, body: OutcomeRequest) -> Response:
     """Stores the record as it was sent. `saved`, `lost` and `no_effect` close the intervention in `intervention_id`, or
     else the latest open one of the account. Requests with the same Idempotency-Key are stored once."""
-    return _receipt(record_outcome(store, author_of(caller), body, request_name(request)))
+    return _receipt(record_outcome(store, caller.author, body, request_name(request)))
 
 
 def _receipt(record: StoredRecord, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -12,7 +12,6 @@ from serving.common.errors import Forbidden, UnknownId
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_STORE, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT, request_name
-from serving.routers.interventions import author_of
 from serving.schemas.saved_views import SavedViewList, SavedViewResponse, ViewChange, ViewRequest
 from serving.store.database import Store
 from serving.store.saved_views import SavedView, delete_view, find_view, list_views, rename_view, save_view
@@ -61,7 +60,7 @@ def save_caller_view(store: Store, caller: Caller, request: ViewRequest, repeate
         _require_write(caller)
     owner = None if request.shared else view_owner(caller)
     with store.begin() as connection:
-        author = author_of(caller).name
+        author = caller.author.name
         return save_view(connection, owner, request.name, request.page, request.query, author, repeated)
 
 
