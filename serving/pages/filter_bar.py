@@ -182,9 +182,11 @@ def _view_menu(request: Request, path: str, address: str) -> ViewMenu | None:
     caller: Any = getattr(request.state, "caller", None)
     if not isinstance(caller, Caller):
         return None
+    owner = view_owner(caller)
     try:
-        with request.app.state.store.read() as connection:
-            views = list_views(connection, view_owner(caller))
+        views = request.app.state.store.read_cached(
+            ("views", owner), lambda connection: tuple(list_views(connection, owner))
+        )
     except RenewcastError:
         return None
     shown = _lasting(address.partition("?")[2])

@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any, TypeVar
 
+from cachetools import LRUCache
 from sqlalchemy import URL, Connection, select
 from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -29,6 +31,10 @@ from serving.store.engines import READ_ONLY_OPTION, TIMEOUT_SECONDS, create_stor
 from serving.store.schema_version import has_every_column, schema_version, upgrade_schema
 from serving.store.tables import SCHEMA_VERSION, counters
 
+T = TypeVar("T")
+
+#: How many values that `Store.read_cached` read stay in memory.
+CACHED_VALUES = 256
 #: The PostgreSQL advisory lock for upgrading the schema.
 _MIGRATING = 7_032_026
 #: The PostgreSQL advisory lock for publishing a batch.
@@ -61,7 +67,9 @@ class Store:
         self._schema_error: str | None = None
         self._query_error: str | None = None
         self._opening, self._watching, self._reconnecting = threading.Lock(), threading.Lock(), threading.Lock()
+        self._caching = threading.Lock()
         self._watch: tuple[int, sqlite3.Connection] | None = None
+        self._values = LRUCache[Hashable, Any](CACHED_VALUES)
 
     @classmethod
     def of(cls, home: Home, address: str | None = None) -> Store:
@@ -201,6 +209,37 @@ class Store:
             return None
         finally:
             self._watching.release()
+
+    def read_cached(self, key: Hashable, read: Callable[[Connection], T]) -> T:
+        """Return a value from the store, read once until any process changes the store.
+
+        Parameters
+        ----------
+        key : identifies the value.
+        read : reads it. The value must not be modified.
+
+        Returns
+        -------
+        T
+            The value. It is read each time if changes cannot be detected (see `version`).
+
+        Raises
+        ------
+        StoreDown, HomeError : as `begin`.
+        """
+        # Read before the value, so that a change in between refreshes the next result.
+        changed = self.version()
+        if changed is not None:
+            with self._caching:
+                if (changed, key) in self._values:
+                    cached: T = self._values[changed, key]
+                    return cached
+        with self.read() as connection:
+            value = read(connection)
+        if changed is not None:
+            with self._caching:
+                self._values[changed, key] = value
+        return value
 
     def _unwatch(self) -> None:
         if self._watch is not None:

@@ -192,7 +192,7 @@ def test_pages_without_a_store_show_the_rest(person: People, app: Any, monkeypat
     def down(*_: Any) -> Any:
         raise StoreDown("down")
 
-    monkeypatch.setattr("serving.pages.filter_bar.list_views", down)
+    monkeypatch.setattr(app.state.store, "read_cached", down)
     page = ana.get("/trends", headers=PAGE)
     assert page.status_code == 200
     assert "Saved views" not in page.text
