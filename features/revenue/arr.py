@@ -141,7 +141,8 @@ def movements(
 
     Returns
     -------
-    One row per account that was active at some time in the period, sorted by account_id. ``active_start`` and
+    One row per account that was active at some time in the period, sorted by account_id. The last results of a source
+    are computed once. ``active_start`` and
     ``active_end``
     are whether it was active at the start and at the end; the following are float64, currency a year, and for each
     account
@@ -182,6 +183,24 @@ def movements(
             f"a period from {to_iso(start)} to {to_iso(end)}, known at {to_iso(known)}",
             "a start before the end, known at the end or later",
         )
+    key = ("movements", start, end, known, grace_days, active_days, product)
+    frame: pd.DataFrame | None = signals.computed.get(key)
+    if frame is None:
+        frame = _movements(signals, start, end, known, grace_days, active_days, product)
+        signals.computed[key] = frame
+    # A copy, since callers add columns.
+    return frame.copy()
+
+
+def _movements(
+    signals: OpenSignals,
+    start: datetime,
+    end: datetime,
+    known: datetime,
+    grace_days: int,
+    active_days: int,
+    product: str | None,
+) -> pd.DataFrame:
     first, last, until = epoch_micros(start), epoch_micros(end), epoch_micros(known)
     if signals.contractual:
         set_span(signals, first, last, until, grace_days * DAY, product)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import ibis
+from cachetools import LRUCache
 
 from features.contract.current_contract import current_tables
 from features.contract.schema import EVENT_TABLES, TABLES, TableSchema
@@ -49,6 +51,9 @@ from features.utils.progress import Progress, no_progress
 MAX_COPIED_ROWS = 1_000_000
 """Larger event tables are read in place."""
 
+COMPUTED = 16
+"""How many results of `OpenSignals.computed` stay in memory."""
+
 FEED_TABLES = tuple(
     name for name in EVENT_TABLES if name != "orders" and not any(c.known_from for c in TABLES[name].columns)
 )
@@ -78,6 +83,7 @@ class OpenSignals:
     states : values that describe accounts at a date, which no event shows; None without any.
     records : by table and column, the only values that the source can record (see `features.sources.base.Source`).
     rates : the rates of exchange. The ``arr`` of subscriptions is at constant rates (`features.signals.counted_arr`).
+    computed : what was computed from the tables last, for several figures that need the same.
     """
 
     connection: Backend
@@ -91,6 +97,9 @@ class OpenSignals:
     states: AccountStates | None = None
     rates: ExchangeRates = field(default_factory=ExchangeRates)
     records: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    computed: LRUCache[Hashable, Any] = field(
+        default_factory=lambda: LRUCache(COMPUTED), init=False, repr=False, compare=False
+    )
 
     def has(self, name: str) -> bool:
         """Return whether the source has table ``name``."""

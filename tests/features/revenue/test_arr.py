@@ -12,6 +12,7 @@ import pytest
 
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.errors import BadRequest
+from features.revenue import arr
 from features.revenue.arr import facts, movements
 from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
@@ -183,6 +184,23 @@ def test_without_contracts_orders_define_arr(make_signals: Make) -> None:
     assert moved["goes"]["left_at"] == pd.Timestamp("2026-05-02", tz="UTC")
     assert (moved["goes"]["kind"], moved["goes"]["reason"]) == ("voluntary", None)
     assert _adds_up(movements(signals, START, END))
+
+
+def test_the_movements_of_a_period_are_computed_once(make_signals: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = [{"account_id": "a", "created_at": "2025-01-01"}]
+    term = {"account_id": "a", "started_at": "2025-01-01", "arr": 100.0}
+    signals = make_signals({"accounts": table, "subscriptions": [term]}, "2026-07-01")
+    queries: list[object] = []
+    collect = arr.collect
+    monkeypatch.setattr(arr, "collect", lambda *arguments: queries.append(arguments) or collect(*arguments))
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+    first = movements(signals, start, end)
+    changed = movements(signals, start, end, known_at=end)
+    changed["arr_start"] = 0.0
+    pd.testing.assert_frame_equal(movements(signals, start, end), first)
+    assert (len(first), len(queries)) == (1, 1)
+    movements(signals, start, end, active_days=30)
+    assert len(queries) == 2
 
 
 def test_an_empty_period_is_refused(make_signals: Make) -> None:
