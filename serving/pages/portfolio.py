@@ -17,6 +17,7 @@ from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import StoreDep
 from serving.pages.exports.lists import portfolio_exports
+from serving.pages.filter_bar import LABELS
 from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import (
     accounts_off_worklist,
@@ -61,13 +62,6 @@ ONLY = {
     "differs": "Model and health score disagree",
     "ready": "Ready for expansion",
 }
-DIVISION_NAMES: dict[Division, str] = {
-    "segment": "Segment",
-    "csm": "CSM",
-    "region": "Region",
-    "parent": "Parent company",
-    "product": "Product",
-}
 #: Maximum number of groups shown.
 GROUPS = 25
 SPARK = (84, 24)
@@ -106,7 +100,7 @@ def get_portfolio_page(
         company_health=by == "parent" and scored.assessment.champion.rubric.rules.parent_health != "own",
         parent_words=PARENT_HEALTH_WORDS,
         no_group=NO_GROUP[by],
-        divisions={name: DIVISION_NAMES[name] for name in roster.divisions},
+        divisions={name: LABELS[name] for name in roster.divisions},
         asked=asked,
         found=found,
         rows=_rows(scored, roster, found.rows, work),

@@ -193,6 +193,15 @@ def test_pages_show_the_filter_carry_it_and_can_clear_it(there: TestClient, path
     assert "0 of 39 accounts" in _text(empty.text)
 
 
+def test_the_portfolio_page_of_no_account_says_so_and_has_no_empty_charts(there: TestClient) -> None:
+    page = there.get("/", params={"csm": "no such value", "sort": "arr"}, headers=BROWSER).text
+    assert "No account matches the filter. Show all accounts" in _text(page)
+    assert '<p class="notice">No account matches the filter. <a href="/?sort=arr">' in page
+    for absent in ('class="chart"', 'class="stack"', 'class="figures"', "Accounts 0"):
+        assert absent not in page
+    assert "No account matches" not in there.get("/", headers=BROWSER).text
+
+
 def test_pages_show_the_figures_of_the_routes(there: TestClient) -> None:
     chosen = {"csm": "Bo", "region": "EMEA"}
     whole = _json(there, "/v1/portfolio", **chosen)["whole"]

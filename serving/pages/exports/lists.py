@@ -8,6 +8,8 @@ from typing import Any
 from serving.html.exports import ExportColumn, ExportTable, PageExports
 from serving.pages.exports.columns import ACCOUNT, ARR, CSM, SEGMENT, bridge_table, range_columns
 from serving.pages.exports.work import interventions_table
+from serving.pages.filter_bar import LABELS
+from serving.renewals.forecast import DIVISIONS
 
 Shown = Mapping[str, Any]
 
@@ -217,10 +219,10 @@ def renewals_exports(shown: Shown) -> PageExports:
         "due": lambda: ExportTable("Accounts due", DUE, shown["due"]),
         "forecast": lambda: ExportTable("Forecast", FORECAST, figures),
     }
-    for name, title in (("segment", "Segment"), ("csm", "CSM"), ("region", "Region"), ("parent", "Parent company")):
+    for name in DIVISIONS:
         if groups := forecast.get(f"by_{name}"):
             rows = [each for each in groups if each["accounts"]]
-            columns = [ExportColumn(name, title)]
+            columns = [ExportColumn(name, LABELS[name])]
             if name == "parent":
                 columns.append(ExportColumn("name", "Name", "text", lambda row: names.get(row["parent"])))
             table = ExportTable(f"By {name}", (*columns, COUNT, ARR, *DUE_FIGURES), rows)
