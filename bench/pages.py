@@ -1,4 +1,4 @@
-"""Time of pages beside the JSON of the same data, for ACCOUNTS accounts: `python -m bench.pages HOME ACCOUNTS`.
+"""Time of pages compared with the JSON of the same data, for ACCOUNTS accounts: `python -m bench.pages HOME ACCOUNTS`.
 
 HOME has a scored portfolio, whose accounts are copied under other names until the number is reached. The copies have
 40 CSMs, 5 regions and 3 products, and the KPIs are stored for 8 dates. Times are milliseconds of processor time in this
@@ -53,7 +53,7 @@ PAGES = (
     ("/leadership?by=csm", ("/v1/portfolio/leadership?by=csm",)),
     ("/alerts", ("/v1/alerts/active",)),
     ("/interventions", ("/v1/interventions",)),
-    ("/accounts/{account}", ("/v1/accounts/{account}/prediction", "/v1/accounts/{account}/trend")),
+    ("/accounts/{account}", ("/v1/accounts/{account}/prediction",)),
     ("/accounts/{account}/plan", ("/v1/accounts/{account}/plan",)),
     ("/accounts/{account}/qbr", ("/v1/accounts/{account}/qbr",)),
     ("/reviews", ("/v1/reviews",)),
