@@ -23,6 +23,7 @@ from typing import Any
 import pandas as pd
 from fastapi.testclient import TestClient
 
+from features.utils.periods import Quarter
 from models.home import Home
 from serving.app.app import create_app
 from serving.app.cache_warmer import STEPS
@@ -55,7 +56,7 @@ PAGES = (
     ("/interventions", ("/v1/interventions",)),
     ("/accounts/{account}", ("/v1/accounts/{account}/prediction",)),
     ("/accounts/{account}/plan", ("/v1/accounts/{account}/plan",)),
-    ("/accounts/{account}/qbr", ("/v1/accounts/{account}/qbr",)),
+    ("/accounts/{account}/qbr", ("/v1/accounts/{account}/qbr?quarter={quarter}",)),
     ("/reviews", ("/v1/reviews",)),
     ("/model", ()),
     ("/views", ("/v1/views",)),
@@ -160,11 +161,13 @@ def main() -> None:
             # The service does so in the background.
             for step in STEPS.values():
                 step(scored)
-            account = scored.assessment.account_ids[len(scored.assessment.frame) // 2]
-            print(f"{len(scored.assessment.frame):,} accounts; milliseconds of processor time: median of {TIMES}")
+            quarter = Quarter.of(scored.as_of - timedelta(microseconds=1))
+            ids = scored.assessment.account_ids
+            names = {"account": ids[len(ids) // 2], "quarter": quarter.name}
+            print(f"{len(ids):,} accounts; milliseconds of processor time: median of {TIMES}")
             print(f"{'page':32} {'page':>7} {'JSON':>7} {'page - JSON':>12} {'bytes':>9}")
             for page, sources in PAGES:
-                _compare(client, page.format(account=account), [each.format(account=account) for each in sources])
+                _compare(client, page.format(**names), [each.format(**names) for each in sources])
             print(f"first requests with another filter, median of {FILTERS}")
             filters = _filters()
             for page in FILTERED:
