@@ -155,7 +155,7 @@ def main() -> None:
     home, accounts = Home(Path(sys.argv[1]).absolute()), int(sys.argv[2])
     with tempfile.TemporaryDirectory() as place:
         copy = enlarged(home, accounts, Path(place) / "home")
-        app = create_app(copy, ServiceSettings(open_locally=True, requests_a_minute=1_000_000))
+        app = create_app(copy, ServiceSettings(open_locally=True, requests_a_minute=1_000_000, request_seconds=600))
         with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as client:
             scored = app.state.live.current().scored(None)
             # The service does so in the background.
