@@ -81,6 +81,11 @@ class Home:
         return self.root / "rollups"
 
     @property
+    def store_file(self) -> Path:
+        """The SQLite file of the store, which may not exist yet."""
+        return self.root.absolute() / "store.sqlite"
+
+    @property
     def rubrics(self) -> Path:
         """The folder of rubric versions from reviews; see `models.health.rubric_versions`."""
         return self.root / "rubrics"
@@ -106,11 +111,16 @@ class Home:
         return self.root / "texts.json"
 
     @property
+    def tracking_file(self) -> Path:
+        """The SQLite file of MLflow, if there is no tracking server."""
+        return self.root / "mlflow.db"
+
+    @property
     def tracking_uri(self) -> str:
         """The MLflow tracking server: MLFLOW_TRACKING_URI if set, else SQLite in the home."""
         if self.mlflow_uri:
             return self.mlflow_uri
-        path = str(self.root / "mlflow.db")
+        path = str(self.tracking_file)
         quoted = path.replace("%", "%25").replace("?", "%3F")
         # With the short scheme, MLflow creates the folders of the path before it decodes the path.
         return f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"

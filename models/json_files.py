@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from features.errors import HomeError, RenewcastError
 from features.utils.validation_errors import first_validation_error
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 from models.scorer.strict_files import JSON_LIMIT, read_bounded, read_json
 
 M = TypeVar("M", bound=BaseModel)

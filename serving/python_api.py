@@ -670,7 +670,7 @@ class _Portfolio:
 def _recorded(home: Home, account_ids: Sequence[str], as_of: datetime) -> RecordedActions:
     """Return the interventions and snoozes in the store. Reading does not create a store."""
     address = current_settings().store_address
-    if address is None and not Store.file_of(home).exists():
+    if address is None and not home.store_file.exists():
         return RecordedActions(as_of.date())
     return read_recorded_until_next(Store.of(home, address), SnapshotFiles(home), frozenset(account_ids), as_of)
 

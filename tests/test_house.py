@@ -39,7 +39,9 @@ def test_every_package_is_imported_from_this_checkout(package: str, tmp_path: Pa
 
 
 def test_scoring_imports_neither_mlflow_nor_shap(tmp_path: Path) -> None:
-    loaded = _python("import sys, serving.scoring.score_portfolio; print('mlflow' in sys.modules, 'shap' in sys.modules)", tmp_path)
+    loaded = _python(
+        "import sys, serving.scoring.score_portfolio; print('mlflow' in sys.modules, 'shap' in sys.modules)", tmp_path
+    )
     assert loaded == "False False"
 
 
@@ -51,9 +53,55 @@ def test_the_service_starts_without_libraries_that_few_requests_need() -> None:
 
 
 def test_the_command_line_starts_without_slow_imports() -> None:
-    heavy = {"numpy", "pandas", "pyarrow", "duckdb", "ibis", "pydantic", "sqlalchemy", "lightgbm", "sklearn", "fastapi", "jinja2", "rich.progress"}
+    heavy = {
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "duckdb",
+        "ibis",
+        "pydantic",
+        "sqlalchemy",
+        "lightgbm",
+        "sklearn",
+        "fastapi",
+        "jinja2",
+        "rich.progress",
+    }
     assert _python(f"import sys, renewcast; print(sorted({heavy} & set(sys.modules)))", ROOT) == "[]"
     assert set(get_command(renewcast.app).commands) > renewcast.FIT_NOTHING  # type: ignore[attr-defined]
+
+
+MODELS = ("ibis", "lightgbm", "mlflow", "pandas", "sklearn", "sqlglot")
+"""Libraries of signals and models, which take seconds to import."""
+
+
+@pytest.mark.parametrize(
+    ("command", "later"),
+    [
+        ("--help", (*MODELS, "numpy", "pydantic", "sqlalchemy")),
+        ("runs", (*MODELS, "numpy", "sqlalchemy")),
+        ("keys list", MODELS),
+        ("keys create Ann", MODELS),
+    ],
+)
+def test_a_command_that_lists_imports_no_models(command: str, later: tuple[str, ...], tmp_path: Path) -> None:
+    look = f"print('loaded:', *sorted(name for name in {set(later)} if sys.modules.get(name)))"
+    run = f"import atexit, os, sys; os.environ['RENEWCAST_HOME'] = {str(tmp_path)!r}; sys.argv = ['renewcast', *{command.split()}]; atexit.register(lambda: {look})"
+    assert _python(f"{run}; import renewcast; renewcast.main()", ROOT).splitlines()[-1] == "loaded:"
+
+
+def test_assessing_a_portfolio_imports_neither_the_store_nor_other_sources() -> None:
+    later = {
+        "sqlalchemy",
+        "features.packs.pack",
+        "features.sources.mapping.open_mapping",
+        "features.sources.spreadsheet.recognition",
+    }
+    later |= {"serving.scoring.publish_predictions", "serving.portfolio.publish_kpis", "serving.schemas.signal_rows"}
+    imported = (
+        "import sys, serving.scoring.score_portfolio, serving.cli.tables.kpi, serving.snapshots.account_attributes"
+    )
+    assert _python(f"{imported}; print(sorted({later} & set(sys.modules)))", ROOT) == "[]"
 
 
 def _guides() -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from features.errors import BadRequest
 from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 from features.utils.validation_errors import first_validation_error
-from models.health.rubric import DEFAULT_RUBRIC
+from models.health.rubric_names import DEFAULT_RUBRIC
 
 
 class TrainConfig(BaseModel):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import cycle
 
-from models.artifacts.champion import ChampionEntry, ChampionPointer, read_pointer, write_pointer
+from models.artifacts.champion_pointer import ChampionEntry, ChampionPointer, read_pointer, write_pointer
 from models.home import Home
 from models.targets import TARGETS
 from service.served import Served

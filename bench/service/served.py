@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from models.artifacts.champion import read_pointer
+from models.artifacts.champion_pointer import read_pointer
 from models.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]

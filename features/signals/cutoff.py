@@ -9,6 +9,8 @@ from features.signals.data_through import newest_instant
 from features.sources.base import DUCKDB
 from features.sources.files import WILDCARDS, glob_paths
 from features.sources.open_source import open_source
+from features.sources.spreadsheet.sheet_files import is_spreadsheet
+from features.sources.spreadsheet.workbook import without_options
 from features.utils.cli import print_note
 from features.utils.dates import DAY, midnight, parse_cutoff, to_iso
 
@@ -30,10 +32,7 @@ def cutoff_of(signals: str, as_of: str | None, engine: str = DUCKDB) -> datetime
     SignalsError
         If the signals cannot be read, or there is no such file or folder.
     """
-    # Imported late: most commands read other sources.
-    from features.sources.spreadsheet.open_spreadsheet import sheet_date
-
-    date = sheet_date(signals)
+    date = _sheet_date(signals)
     if as_of is None:
         if date is not None:
             return date
@@ -73,6 +72,15 @@ def end_of_data(signals: str, engine: str) -> datetime:
     return newest if newest == source.data_through else midnight(newest) + DAY
 
 
+def _sheet_date(signals: str) -> datetime | None:
+    if not is_spreadsheet(signals):
+        return None
+    # Imported late: most commands read other sources.
+    from features.sources.spreadsheet.open_spreadsheet import sheet_date
+
+    return sheet_date(signals)
+
+
 def _require_present(signals: str) -> None:
     """Reject the address of a file or folder that does not exist; others are checked when they are opened.
 
@@ -81,8 +89,6 @@ def _require_present(signals: str) -> None:
     SignalsError
         If there is nothing at the address.
     """
-    from features.sources.spreadsheet.workbook import without_options
-
     if "://" in signals:
         return
     path = without_options(signals)

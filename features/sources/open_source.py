@@ -10,9 +10,8 @@ from features.sources import postgres
 from features.sources.base import ADDRESSES, DUCKDB, STORES, Source
 from features.sources.databases import open_database, open_postgres
 from features.sources.files import WILDCARDS, fixed_prefix, glob_paths, open_folder, open_with_spark
-from features.sources.mapping.open_mapping import open_mapping
 from features.sources.object_store import open_store
-from features.sources.spreadsheet.open_spreadsheet import history_files, open_sheet_history, open_spreadsheet
+from features.sources.spreadsheet.sheet_files import history_files
 from features.sources.spreadsheet.workbook import parse_address
 
 UNSUPPORTED_SCHEMES = ("s3a", "gcs", "az", "abfs", "abfss", "azure", "http", "https", "ftp", "hdfs", "r2")
@@ -53,14 +52,21 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
     elif scheme:
         source = open_database(text, scheme)
     elif sheets := history_files(text):
+        # Mappings and spreadsheets are imported late, because most sources are folders of the contract's tables.
+        from features.sources.spreadsheet.open_spreadsheet import open_sheet_history
+
         source = open_sheet_history(sheets, text)
     elif Path(text).is_dir():
         source = open_folder(Path(text))
     elif Path(text).suffix == ".toml" and Path(text).is_file():
+        from features.sources.mapping.open_mapping import open_mapping
+
         source = open_mapping(Path(text))
     elif any(c in text for c in WILDCARDS) and (paths := glob_paths(Path(text))):
         source = open_folder(fixed_prefix(Path(text)), files=paths)
     elif (sheet := parse_address(text)) is not None:
+        from features.sources.spreadsheet.open_spreadsheet import open_spreadsheet
+
         source = open_spreadsheet(sheet)
     else:
         raise SignalsError(

@@ -44,7 +44,7 @@ from models.health.score_calibration import HealthFacts
 from models.peer_groups.peers import Peers
 from models.renewals import renewal_model
 from models.renewals.renewal_model import RenewalModel
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 from models.scorer.onnx_model import MEMBER_FILE
 from models.scorer.scorer import Scorer
 from models.scorer.strict_files import JSON_LIMIT, MODEL_LIMIT, read_bounded, read_json

@@ -1,89 +1,30 @@
-"""The champion: the bundles in use. One small file points to them and is replaced atomically."""
+"""The champion: the bundles in use, which `models.artifacts.champion_pointer` names."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from features.errors import BundleError, HomeError
-from features.utils.atomic_files import write_file
 from models.artifacts.bundle import Bundle, load_bundle
+from models.artifacts.champion_pointer import ChampionEntry, read_pointer
 from models.artifacts.identity_file import read_identity_file, require_same_portfolio
-from models.health.rubric import DEFAULT_RUBRIC, SPREADSHEET_RUBRIC, Rubric, load_rubric
+from models.health.rubric import Rubric, load_rubric
+from models.health.rubric_names import DEFAULT_RUBRIC, SPREADSHEET_RUBRIC
 from models.health.rubric_versions import RubricHistory, load_rubric_history
 from models.health.score_calibration import RubricFacts, ScoreCalibration
 from models.home import Home
-from models.json_files import read_json_file
 from models.peer_groups.peers import Peers
-from models.statements import Person, Reason
 from models.targets import TARGETS, Target
 
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
     from features.signals.signals import OpenSignals
-
-#: Maximum size of the pointer file in bytes.
-SIZE_LIMIT = 4 * 2**20
-#: Number of champion changes that are stored; older ones are dropped.
-HISTORY_LIMIT = 2000
-
-
-class ChampionEntry(BaseModel):
-    """The champion of one target: its version, and its folder relative to the home, with forward slashes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    version: str
-    folder: Annotated[str, Field(pattern=r"^bundles/[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
-
-
-class ChampionChange(BaseModel):
-    """One change of champion: time, target, author and reason; ``rolled_back`` reverts the last promotion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    at: AwareDatetime
-    what: Literal["promoted", "rolled_back"]
-    target: Target
-    champion: ChampionEntry
-    who: Person
-    why: Reason
-
-
-class ChampionPointer(BaseModel):
-    """The content of ``champion.json``; a target without an entry has no model.
-
-    ``rubric`` names the health score in use; ``history`` lists every change of champion, oldest first. Champion and
-    history are in one file, so that they always agree.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    churn: ChampionEntry | None = None
-    expansion: ChampionEntry | None = None
-    promoted_at: AwareDatetime
-    rubric: str = DEFAULT_RUBRIC
-    history: tuple[ChampionChange, ...] = Field(default=(), strict=False)
-
-    def before(self, target: Target) -> ChampionEntry | None:
-        """Return the previous champion; None if there was none."""
-        champions: list[ChampionEntry] = []
-        for change in self.history:
-            if change.target == target and change.what == "promoted":
-                champions.append(change.champion)
-            elif change.target == target and champions:
-                champions.pop()
-        return champions[-2] if len(champions) > 1 else None
-
-    def of(self, target: Target) -> ChampionEntry | None:
-        """Return the entry of one target."""
-        return {"churn": self.churn, "expansion": self.expansion}[target]
 
 
 @dataclass(frozen=True)
@@ -187,31 +128,6 @@ def champion_entry(home: Home, bundle: Bundle) -> ChampionEntry:
             f"a folder {home.bundles}/<target>/<version>",
             "move the bundle there",
         ) from error
-
-
-def write_pointer(home: Home, pointer: ChampionPointer) -> None:
-    """Make these bundles the champion. The file is replaced atomically.
-
-    Raises
-    ------
-    HomeError : the home cannot be written.
-    """
-    content = pointer.model_dump(mode="json")
-    write_file(home.champion_file, json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def read_pointer(home: Home) -> ChampionPointer | None:
-    """Read ``champion.json``; None if nothing was promoted yet.
-
-    Raises
-    ------
-    BundleError : the file is broken.
-    """
-    file = home.champion_file
-    if not file.exists():
-        return None
-    expected, cure = "a file written by `renewcast promote`", "promote a model again"
-    return read_json_file(file, ChampionPointer, expected, cure, error=BundleError, limit=SIZE_LIMIT, strict=True)
 
 
 def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) -> Champion:

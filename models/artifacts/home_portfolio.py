@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from features.errors import BadRequest, SignalsError
 from features.utils.file_lock import exclusive_lock
-from models.artifacts.champion import read_pointer
+from models.artifacts.champion_pointer import read_pointer
 from models.artifacts.identity_file import read_identity_file, write_identity_file
 from models.artifacts.portfolio_identity import (
     MIN_SAME_MONTH,
@@ -26,7 +26,8 @@ from models.artifacts.portfolio_identity import (
     SignalsPortfolio,
 )
 from models.home import Home
-from models.scorer.base import RENEWAL_FEATURE, ScorerError
+from models.scorer.base import RENEWAL_FEATURE
+from models.scorer.errors import ScorerError
 from models.scorer.strict_files import JSON_LIMIT, read_bounded, read_json
 from models.statements import require_statement
 from models.targets import TARGETS

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from features.utils.arrays import Floats
 from models.peer_groups.segments import MINIMUM_COMPARABLE, WHOLE_PORTFOLIO
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 
 #: Significant digits of the stored contributions.
 _DIGITS = 6

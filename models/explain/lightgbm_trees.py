@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from features.utils.arrays import Bools, Floats, Ints
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 
 # The bits of LightGBM's decision_type.
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING = 1, 2, 12

@@ -15,7 +15,7 @@ import numpy as np
 
 from features.utils.arrays import Floats, Ints
 from models.explain.lightgbm_trees import MISSING_NAN, MISSING_NONE, Tree
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 
 #: LightGBM treats numbers at most this far from zero (1e-35 as a 32-bit float) as zero.
 NEARLY_ZERO = float(np.float32(1e-35))

@@ -22,7 +22,7 @@ from models.explain.lightgbm_trees import Tree, read_trees
 from models.explain.lookup_tables import ContributionTables
 from models.explain.threshold_bins import ThresholdBins
 from models.explain.untabulated_leaves import UntabulatedLeaves
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 
 #: Maximum classes of rows of a table that leaves share: with more, there are a few more columns and many fewer entries.
 MAX_ROW_CLASSES = 256

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from features.utils.arrays import Bools, Floats, Texts
+from models.health.rubric_names import DEFAULT_RUBRIC
 from models.health.rubric_schema import (
     GradeStep,
     PercentileSignal,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
 RUBRICS = Path(__file__).parents[1] / "rubrics"
-DEFAULT_RUBRIC = "five-dimensions"
-SPREADSHEET_RUBRIC = "spreadsheet"
 
 
 #: The band of an account without enough data for a score.

@@ -17,8 +17,8 @@ from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.percentiles import midrank
 from models.predictions.risk_bands import risk_band, risk_score, whole_points
-from models.scorer.base import ScorerError
 from models.scorer.encoding import Encoded
+from models.scorer.errors import ScorerError
 from models.targets import Target
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ import pandas as pd
 from features.utils.arrays import Bools, Floats
 from models.peer_groups.frame_columns import number_column
 from models.renewals.forecast_bias import clipped_log_odds
-from models.scorer.base import RENEWAL_FEATURE, SHORT_TERM_DAYS, TERM_FEATURE, ScorerError, logistic
+from models.scorer.base import RENEWAL_FEATURE, SHORT_TERM_DAYS, TERM_FEATURE, logistic
+from models.scorer.errors import ScorerError
 from models.scorer.scorer import Scorer
 from models.scorer.strict_files import read_json
 

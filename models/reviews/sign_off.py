@@ -20,7 +20,6 @@ from features.utils.dates import to_iso
 from features.utils.file_lock import exclusive_lock
 from features.utils.formatting import day
 from features.utils.periods import Quarter
-from models.artifacts.champion import load_champion
 from models.health.rubric import Rubric
 from models.health.rubric_editor import revise_rubric_text
 from models.health.rubric_versions import (
@@ -277,6 +276,9 @@ def sign_rollback(
     BadRequest
         There is nothing to roll back, or the version belongs to another review.
     """
+    # Imported late: reviews are listed without the libraries of models.
+    from models.artifacts.champion import load_champion
+
     tidy_name("key", signer.name)
     reason = _reason(why)
     with exclusive_lock(home.rubrics / ".lock"):
@@ -548,6 +550,8 @@ def _check_first_signature(
 
 def _changes_since(home: Home, record: ReviewRecord, day: date) -> tuple[list[str], Rubric]:
     """Return what has changed in rubric and model since the review, and the rubric in force at a date."""
+    from models.artifacts.champion import load_champion
+
     proposal, champion = record.review.sign_off, load_champion(home)
     if champion.rubric.name != proposal.rubric:
         champion = champion.with_rubric(proposal.rubric)

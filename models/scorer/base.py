@@ -16,10 +16,6 @@ TERM_FEATURE = "contract.term_days"
 SHORT_TERM_DAYS = 45
 
 
-class ScorerError(ValueError):
-    """A model, calibrator, schema or table cannot be used for scoring; the message says which one and why."""
-
-
 class Calibrated(NamedTuple):
     """Probabilities with their 80% interval, float64 of shape (n,) each, low <= probability <= high."""
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import MINIMUM_RESAMPLES, Floats, ScorerError, logistic
+from .base import MINIMUM_RESAMPLES, Floats, logistic
+from .errors import ScorerError
 
 PARAMETERS = {"sigmoid": ("a", "b"), "beta": ("a", "b", "c"), "isotonic": ("x", "y")}
 

@@ -9,7 +9,8 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from .base import RENEWAL_FEATURE, SHORT_TERM_DAYS, TERM_FEATURE, Floats, ScorerError
+from .base import RENEWAL_FEATURE, SHORT_TERM_DAYS, TERM_FEATURE, Floats
+from .errors import ScorerError
 
 #: The columns about the horizon, which follow the features: its length in days; whether a longer term ends within it;
 #: the share of the horizon after that renewal; how many short terms end within it. No column decreases as the horizon

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import Floats, ScorerError
+from .base import Floats
+from .errors import ScorerError
 
 
 class LinearTerms:

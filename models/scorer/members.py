@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .base import Floats, ScorerError
+from .base import Floats
+from .errors import ScorerError
 from .linear_terms import LinearTerms
 from .onnx_model import OnnxModel
 

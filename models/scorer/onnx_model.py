@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import Floats, ScorerError, log_odds
+from .base import Floats, log_odds
+from .errors import ScorerError
 
 #: The file of an ONNX member in a bundle.
 MEMBER_FILE = re.compile(r"member-\d{1,2}\.onnx")

@@ -18,7 +18,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from .base import RENEWAL_FEATURE, Calibrated, Floats, ScorerError, log_odds, logistic
+from .base import RENEWAL_FEATURE, Calibrated, Floats, log_odds, logistic
 from .calibrators import read_calibrators
 from .encoding import (
     HORIZON_COLUMNS,
@@ -30,6 +30,7 @@ from .encoding import (
     read_features,
     read_horizons,
 )
+from .errors import ScorerError
 from .linear_terms import LinearTerms
 from .members import ErrorModel, LogOdds, Member, read_members
 from .onnx_model import MEMBER_FILE, permutation_contributions, read_typical

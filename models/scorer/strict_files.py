@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .base import ScorerError
+from .errors import ScorerError
 
 #: Maximum file sizes in bytes.
 MODEL_LIMIT = 256 * 2**20

@@ -22,7 +22,7 @@ def enqueue_latest_promotions(targets: Collection[Target], home: Home | None = N
     targets : the targets that were promoted or rolled back.
     home : the home folder; by default RENEWCAST_HOME.
     """
-    from models.artifacts.champion import read_pointer
+    from models.artifacts.champion_pointer import read_pointer
     from models.home import current_home
     from serving.webhooks.events import enqueue_promotions
 

@@ -18,7 +18,7 @@ from models.health.rubric_versions import HistoryFile, read_history
 from models.home import Home
 from models.reviews.review_store import PAGE, SIZE_LIMIT, ReviewRecord, find_review, list_reviews
 from models.reviews.sign_off import DECISION_NOUNS, earliest_for_review, lapse_reason
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 from models.scorer.strict_files import read_bounded
 from serving.html.assets import static
 from serving.html.templates import render_page, render_template

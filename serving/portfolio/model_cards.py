@@ -8,7 +8,8 @@ from typing import Any
 from features.errors import BundleError
 from features.utils.formatting import and_list, day, number, percent
 from models.artifacts.bundle import Bundle
-from models.artifacts.champion import Champion, read_pointer
+from models.artifacts.champion import Champion
+from models.artifacts.champion_pointer import read_pointer
 from models.artifacts.model_card import ModelCard
 from models.home import Home
 from models.targets import TARGETS, Target

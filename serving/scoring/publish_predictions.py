@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from features.utils.dates import parse_instant
-from models.artifacts.champion import ChampionChange
+from models.artifacts.champion_pointer import ChampionChange
 from models.targets import TARGETS
 from serving.store.database import Store, lock_publishing, next_sequence
 from serving.store.tables import alerts, batches, predictions

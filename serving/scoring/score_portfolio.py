@@ -27,10 +27,11 @@ from features.utils.atomic_files import UNFINISHED, write_file
 from features.utils.dates import Grid
 from features.utils.private_files import make_tree_private
 from features.utils.progress import Progress, no_progress
-from models.artifacts.champion import Champion, load_champion, read_pointer
+from models.artifacts.champion import Champion, load_champion
+from models.artifacts.champion_pointer import read_pointer
 from models.artifacts.home_portfolio import require_portfolio
 from models.artifacts.unknown_inputs import require_inputs
-from models.health.rubric import SPREADSHEET_RUBRIC
+from models.health.rubric_names import SPREADSHEET_RUBRIC
 from models.home import Home
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess

@@ -89,12 +89,7 @@ class Store:
         BadRequest : the address is not that of a supported database.
         """
         # A URL object, since the path of a home may contain characters with a meaning in URLs.
-        return cls(address or URL.create("sqlite", database=str(cls.file_of(home))), home.root)
-
-    @staticmethod
-    def file_of(home: Home) -> Path:
-        """Return the path of the home's SQLite file, which may not exist yet."""
-        return home.root.absolute() / "store.sqlite"
+        return cls(address or URL.create("sqlite", database=str(home.store_file)), home.root)
 
     @property
     def kind(self) -> str:

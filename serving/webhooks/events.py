@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from models.artifacts.champion import ChampionChange
+from models.artifacts.champion_pointer import ChampionChange
 from models.predictions.payload import format_instant
 from models.targets import Target
 from serving.store.database import Store

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
-
 from features.errors import HomeError
 from models.home import Home
 from models.rules.intervention_effects import (
@@ -24,12 +22,12 @@ from serving.common.settings import current_settings
 from serving.snapshots.sidecars import read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.snapshots.stored_tables import SCORE_AGAIN
-from serving.store.database import Store
-from serving.store.records import read_records
-from serving.worklist.intervention_history import read_interventions
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from features.signals.signals import OpenSignals
+    from serving.store.database import Store
 
 INTERVENTIONS = "interventions"
 """The sidecar file with the interventions of the signals."""
@@ -155,10 +153,15 @@ def read_recorded_before(home: Home, as_of: datetime, store: Store | None = None
     BadRequest : the store address is not supported.
     """
     address = current_settings().store_address
-    if store is None and address is None and not Store.file_of(home).exists():
+    if store is None and address is None and not home.store_file.exists():
         # Reading a portfolio does not create a store.
         return RecordedActions(as_of.date())
-    with (store or Store.of(home, address)).read() as connection:
+    if store is None:
+        # The library of the store is imported only to open it.
+        from serving.store.database import Store
+
+        store = Store.of(home, address)
+    with store.read() as connection:
         return read_recorded(connection, frozenset(), as_of, as_of)
 
 
@@ -226,6 +229,9 @@ def read_recorded(
     until : the next publication; later actions are left out. None: all actions up to now count, and take plays off the
         list immediately.
     """
+    from serving.store.records import read_records
+    from serving.worklist.intervention_history import read_interventions
+
     since = as_of - timedelta(days=LOOKBACK_DAYS)
     given: list[InterventionRecord] = []
     for intervention in read_interventions(connection, since=since, until=until):

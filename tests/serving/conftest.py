@@ -23,7 +23,8 @@ from features.signals.signals import OpenSignals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
 from models.artifacts.bundle import BundleContents, bundle_schema, write_bundle
-from models.artifacts.champion import ChampionPointer, champion_entry, write_pointer
+from models.artifacts.champion import champion_entry
+from models.artifacts.champion_pointer import ChampionPointer, write_pointer
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.health.rubric import load_rubric
 from models.home import Home

@@ -15,7 +15,7 @@ from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, InsufficientData
 from features.utils.progress import Progress, no_progress
 from models.artifacts.bundle import Bundle, load_bundle
-from models.artifacts.champion import ChampionEntry, read_pointer
+from models.artifacts.champion_pointer import ChampionEntry, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.config import TrainConfig

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from features.utils.arrays import Bools, Floats, Objects
-from models.health.rubric import SPREADSHEET_RUBRIC, HealthScores, Rubric, load_rubric, rubric_files
+from models.health.rubric import HealthScores, Rubric, load_rubric, rubric_files
+from models.health.rubric_names import SPREADSHEET_RUBRIC
 from models.health.score_calibration import HealthFacts, LearnedWeights, RubricFacts
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.origins import Origins

@@ -29,7 +29,8 @@ from features.utils.arrays import Bools, Floats
 from features.utils.dates import Grid, midnight, to_iso
 from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.bundle import Bundle, load_bundle
-from models.artifacts.champion import ChampionEntry, ChampionPointer, load_champion, read_pointer
+from models.artifacts.champion import load_champion
+from models.artifacts.champion_pointer import ChampionEntry, ChampionPointer, read_pointer
 from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home
 from models.targets import TARGETS, Target

@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from features.errors import HomeError
-from models.artifacts.champion import ChampionEntry, read_pointer
+from models.artifacts.champion_pointer import ChampionEntry, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.registry import mlflow_tracking

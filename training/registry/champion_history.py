@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from features.errors import BundleError
 from features.utils.dates import midnight
 from models.artifacts.bundle import Bundle
-from models.artifacts.champion import ChampionEntry, ChampionPointer
+from models.artifacts.champion_pointer import ChampionEntry, ChampionPointer
 from models.targets import Target
 
 #: Older champions are ignored: they say little about current models.

@@ -18,20 +18,21 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from features.definitions.feature import Feature
 from features.errors import HomeError
-from models.artifacts.identity_file import read_identity_file
 from models.home import Home
 from models.scorer import __path__ as scorer_package
 from models.targets import Target
 from training import __path__ as training_path
 from training.registry import run_completion
 from training.registry.code_version import code_tags
-from training.registry.dataset_input import DatasetRows, dataset_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from features.definitions.feature import Feature
+    from training.registry.dataset_input import DatasetRows
 
 EXPERIMENT = "renewcast"
 COMPLETED = "renewcast.completed"
@@ -146,6 +147,8 @@ class Run:
 
         The run must be the active one of its thread.
         """
+        from training.registry.dataset_input import dataset_of
+
         with _silenced():
             self.mlflow.log_input(dataset_of(rows), rows.context)
 
@@ -304,6 +307,8 @@ def run(home: Home, name: str) -> Iterator[Run]:
 
 
 def _tags(home: Home) -> dict[str, str]:
+    from models.artifacts.identity_file import read_identity_file
+
     identity = read_identity_file(home)
     return code_tags() | (identity.origin if identity else {})
 

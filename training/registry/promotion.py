@@ -15,12 +15,12 @@ from typing import Literal, NamedTuple
 from features.errors import BadRequest
 from features.utils.file_lock import exclusive_lock
 from models.artifacts.bundle import Bundle, load_bundle
-from models.artifacts.champion import (
+from models.artifacts.champion import champion_entry
+from models.artifacts.champion_pointer import (
     HISTORY_LIMIT,
     ChampionChange,
     ChampionEntry,
     ChampionPointer,
-    champion_entry,
     read_pointer,
     write_pointer,
 )

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from features.errors import BadRequest, HomeError
-from models.artifacts.champion import read_pointer
+from models.artifacts.champion_pointer import read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.registry import mlflow_tracking as tracking

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from features.contract.current_contract import current_tables
 from features.errors import SignalsError
 from features.packs.inputs import Relation
 from features.packs.pack import shipped_pack
@@ -24,7 +22,6 @@ from features.sources.base import Source, connect_duckdb, create_arrow_table, fr
 from features.sources.spreadsheet.accounts import Account, Contract
 from features.sources.spreadsheet.currencies import common_currency
 from features.sources.spreadsheet.signals import EDGE, pulse_table, state_rows
-from features.sources.spreadsheet.workbook import SUFFIXES
 from features.utils.dates import DAY, to_iso
 
 PACK = "snapshots"
@@ -68,16 +65,6 @@ class DatedSheet:
     key: str
     notes: list[str]
     currency: frozenset[str] = frozenset()
-
-
-def sheet_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files that may be sheets of different dates; none if one of the paths is a table of the contract."""
-    tables = current_tables()
-    if any(path.name.split(".")[0].casefold() in tables for path in paths):
-        return []
-    return sorted(
-        path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file() and path.name[0] not in ".~"
-    )
 
 
 def open_dated_sheets(sheets: Sequence[DatedSheet], origin: str) -> Source:

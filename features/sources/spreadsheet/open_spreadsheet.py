@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,11 +10,11 @@ from features.contract.settings import subscription_settings
 from features.errors import SignalsError
 from features.sources.account_states import AccountStates
 from features.sources.base import Source, from_tables
-from features.sources.files import WILDCARDS, glob_paths
 from features.sources.spreadsheet.accounts import read_accounts
-from features.sources.spreadsheet.dated_sheets import DatedSheet, cutoff_after, open_dated_sheets, sheet_files
+from features.sources.spreadsheet.dated_sheets import DatedSheet, cutoff_after, open_dated_sheets
 from features.sources.spreadsheet.layout import find_table
 from features.sources.spreadsheet.recognition import Recognized, recognize
+from features.sources.spreadsheet.sheet_files import DATE_IN_NAME, history_files
 from features.sources.spreadsheet.signals import contract_tables, state_rows
 from features.sources.spreadsheet.title_dates import rows_with_dates, title_date
 from features.sources.spreadsheet.workbook import Address, parse_address, read_sheets
@@ -30,7 +29,6 @@ HISTORY = (
 MAX_REMEMBERED = 2_000_000
 """How many cells are remembered between asking for the date of spreadsheets and opening them."""
 _REMEMBERED: dict[tuple[Address, tuple[int, int, int] | None, str, tuple[str, ...]], Recognized] = {}
-_DATE_IN_NAME = re.compile(r"(?<!\d)(20\d{2})[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 def open_spreadsheet(address: Address) -> Source:
@@ -102,21 +100,6 @@ def sheet_date(address: str) -> datetime | None:
     return cutoff_after(max(dates)) if len(dates) > 1 and parsed.as_of is None else _date_of(sheet, parsed)[0]
 
 
-def history_files(address: str) -> list[Path]:
-    """Return the spreadsheets in a folder or pattern of files, if there are several and no table of the contract."""
-    place = Path(address)
-    if "://" in address:
-        return []
-    if place.is_dir():
-        paths = sorted(place.iterdir())
-    elif any(character in address for character in WILDCARDS):
-        paths = glob_paths(place)
-    else:
-        return []
-    found = sheet_files(paths)
-    return found if len(found) > 1 and all(_DATE_IN_NAME.search(path.stem) for path in found) else []
-
-
 def _recognized(address: Address, *, again: bool = False) -> Recognized:
     """Read a spreadsheet and recognize its columns.
 
@@ -180,7 +163,7 @@ def _date_of(sheet: Recognized, address: Address) -> tuple[datetime, str]:
         return address.as_of, "as stated"
     if stated:
         return stated[-1], f"the date in {sheet.headers['as_of']!r}"
-    if found := _DATE_IN_NAME.search(address.path.stem):
+    if found := DATE_IN_NAME.search(address.path.stem):
         try:
             day = date(int(found[1]), int(found[2]), int(found[3]))
         except ValueError:

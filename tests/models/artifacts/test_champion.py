@@ -11,14 +11,8 @@ import pytest
 from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, HomeError
 from models.artifacts.bundle import Bundle, BundleContents, write_bundle
-from models.artifacts.champion import (
-    Champion,
-    ChampionPointer,
-    champion_entry,
-    load_champion,
-    read_pointer,
-    write_pointer,
-)
+from models.artifacts.champion import Champion, champion_entry, load_champion
+from models.artifacts.champion_pointer import ChampionPointer, read_pointer, write_pointer
 from models.health.rubric import Rubric
 from models.home import Home
 

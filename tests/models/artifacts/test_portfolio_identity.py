@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from features.errors import BadRequest, BundleError, HomeError
 from models.artifacts import home_portfolio, portfolio_identity
 from models.artifacts.bundle import write_bundle
-from models.artifacts.champion import ChampionPointer, champion_entry, load_champion, write_pointer
+from models.artifacts.champion import champion_entry, load_champion
+from models.artifacts.champion_pointer import ChampionPointer, write_pointer
 from models.artifacts.home_portfolio import (
     PortfolioMismatchError,
     read_identity,

@@ -3,7 +3,7 @@ import pytest
 
 from models.explain import lightgbm_trees as module
 from models.explain.lightgbm_trees import MISSING_NAN, read_trees
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 
 HEAD = "tree\nversion=v4\nnum_class=1\n"
 TREE = """

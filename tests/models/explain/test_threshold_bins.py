@@ -6,7 +6,7 @@ import pytest
 from models.explain import threshold_bins as module
 from models.explain.lightgbm_trees import MISSING_NAN, MISSING_NONE, MISSING_ZERO, Tree
 from models.explain.threshold_bins import NEARLY_ZERO, ThresholdBins
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 
 
 def stump(threshold: float, missing: int = MISSING_NAN, default_left: bool = False, codes: set[int] | None = None) -> Tree:

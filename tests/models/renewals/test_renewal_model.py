@@ -18,7 +18,8 @@ from models.renewals.due_accounts import ModelProbabilities, find_due_accounts
 from models.renewals.forecast import DueRenewals, outcome_probabilities
 from models.renewals.historical_rates import HistoricalRates, SegmentRates
 from models.renewals.renewal_model import LEADS, RenewalModel, covered_renewals
-from models.scorer.base import Calibrated, ScorerError
+from models.scorer.base import Calibrated
+from models.scorer.errors import ScorerError
 
 RATES = HistoricalRates(
     segments={

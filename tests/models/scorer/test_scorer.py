@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from models.artifacts.bundle import Bundle
 from models.scorer import scorer as module
-from models.scorer.base import ScorerError
+from models.scorer.errors import ScorerError
 from models.scorer.scorer import Scorer
 from models.scorer.strict_files import read_bounded, read_json
 

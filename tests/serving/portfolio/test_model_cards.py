@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from models.artifacts.champion import ChampionChange, load_champion, read_pointer, write_pointer
+from models.artifacts.champion import load_champion
+from models.artifacts.champion_pointer import ChampionChange, read_pointer, write_pointer
 from models.artifacts.model_card import (
     CandidateMetrics,
     CapacityRecall,

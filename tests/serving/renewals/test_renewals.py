@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from scipy.special import expit, logit
 
 from models.artifacts.bundle import write_bundle
-from models.artifacts.champion import ChampionPointer, champion_entry, load_champion, write_pointer
+from models.artifacts.champion import champion_entry, load_champion
+from models.artifacts.champion_pointer import ChampionPointer, write_pointer
 from models.home import Home
 from models.renewals.past_forecasts import PastCountForecast, PastFigure, PastForecasts, PastQuarter
 from models.renewals.renewal_model import renewal_model_json

@@ -22,7 +22,8 @@ from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
 from features.utils.dates import Grid
 from models.artifacts.bundle import BundleContents, bundle_schema, load_bundle, write_bundle
-from models.artifacts.champion import ChampionPointer, champion_entry, write_pointer
+from models.artifacts.champion import champion_entry
+from models.artifacts.champion_pointer import ChampionPointer, write_pointer
 from models.health.rubric import load_rubric
 from models.home import Home
 from models.peer_groups.peers import Peers

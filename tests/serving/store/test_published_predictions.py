@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from features.errors import BadRequest
-from models.artifacts.champion import ChampionChange, ChampionEntry
+from models.artifacts.champion_pointer import ChampionChange, ChampionEntry
 from serving.common.errors import UnknownId
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.store.database import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from models.artifacts.champion import ChampionChange, ChampionEntry
+from models.artifacts.champion_pointer import ChampionChange, ChampionEntry
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries
 from serving.webhooks.endpoints import add_endpoint

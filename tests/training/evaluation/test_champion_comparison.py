@@ -13,7 +13,7 @@ import pytest
 
 from features.catalogue.catalogue import CATALOGUE
 from features.errors import BundleError
-from models.artifacts.champion import ChampionPointer, write_pointer
+from models.artifacts.champion_pointer import ChampionPointer, write_pointer
 from models.home import Home
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots

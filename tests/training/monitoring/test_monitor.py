@@ -15,7 +15,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.errors import BundleError
 from features.signals.signals import OpenSignals
 from features.utils.dates import Grid
-from models.artifacts.champion import ChampionChange, ChampionEntry, ChampionPointer
+from models.artifacts.champion_pointer import ChampionChange, ChampionEntry, ChampionPointer
 from models.home import Home
 from training.monitoring import monitor
 from training.monitoring.report import ChampionMonitoring

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import renewcast
-from models.artifacts.champion import ChampionEntry, ChampionPointer, read_pointer, write_pointer
+from models.artifacts.champion_pointer import ChampionEntry, ChampionPointer, read_pointer, write_pointer
 from models.home import Home
 from training.registry import mlflow_tracking, promotion
 from training.registry.champion_alias import sync_alias

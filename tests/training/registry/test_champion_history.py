@@ -13,7 +13,7 @@ import pytest
 
 from features.errors import BundleError
 from models.artifacts.bundle import Bundle
-from models.artifacts.champion import ChampionChange, ChampionEntry, ChampionPointer
+from models.artifacts.champion_pointer import ChampionChange, ChampionEntry, ChampionPointer
 from training.registry.champion_history import champion_periods, periods_by_champion
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 
 from features.errors import BadRequest
 from features.utils.atomic_files import UNFINISHED
-from models.artifacts.champion import ChampionEntry, ChampionPointer, read_pointer, write_pointer
+from models.artifacts.champion_pointer import ChampionEntry, ChampionPointer, read_pointer, write_pointer
 from models.home import Home
 from training.registry import promotion, run_completion
 

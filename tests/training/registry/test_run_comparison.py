@@ -14,7 +14,7 @@ import pytest
 
 from features.errors import BadRequest
 from features.utils.console import Console
-from models.artifacts.champion import ChampionEntry, ChampionPointer, write_pointer
+from models.artifacts.champion_pointer import ChampionEntry, ChampionPointer, write_pointer
 from models.artifacts.identity_file import write_identity_file
 from models.artifacts.portfolio_identity import PortfolioIdentity, SignalsPortfolio
 from models.home import Home

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from models.artifacts.champion import ChampionChange
+from models.artifacts.champion_pointer import ChampionChange
 from training.registry.runs import CompletedRun
 
 

@@ -7,7 +7,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from models.artifacts.champion import ChampionChange, ChampionEntry
+from models.artifacts.champion_pointer import ChampionChange, ChampionEntry
 from training.cli.tables.runs import print_runs
 from training.registry.runs import CompletedRun, TargetOutcome
 
