@@ -109,6 +109,7 @@ _FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
 """The fields of a spreadsheet (`features.sources.spreadsheet.vocabulary`) that are columns of the contract."""
 _NO_ACCOUNT = ("id", "record id")
 """Names that are an account's id only in a table of accounts."""
+_ID = re.compile(r"(^|_)(id|ids|no|nr|number|num|key|code|uuid|guid|ref)$")
 _INSTANT = re.compile(r"(^|_)(at|date|on|time|timestamp|ts|day|datetime)$")
 _OTHER_INSTANT = re.compile(
     r"resol|clos|solv|updat|modif|delet|load|receiv|ingest|sync|due|paid|settle|end|cancel|churn|expir|renew|birth|last|next|until"
@@ -195,6 +196,11 @@ def own_column(table: str, column: str, columns: Mapping[str, str], matched: Map
 def is_instant(plain: str) -> bool:
     """Return whether a column with such a name, in `plain_name`, says when a row happened."""
     return _INSTANT.search(plain) is not None and _OTHER_INSTANT.search(plain) is None
+
+
+def is_id(name: str) -> bool:
+    """Return whether the name of a column is that of an id."""
+    return _ID.search(plain_name(name)) is not None
 
 
 def plain_name(name: str) -> str:

@@ -152,7 +152,8 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
         gaps += [f"{name}: no table looks like it" for name in ("accounts",) if name not in names]
         if not set(CONTRACTS) & names:
             gaps.append("subscriptions or orders: no table looks like one of them")
-    return Draft(found, chosen, complete, None, gaps, drafted.users, drafted.pack_units)
+    incomplete = [each for each in tables if each.guess.missing] if gaps else []
+    return Draft(found, chosen, complete, None, gaps, drafted.users, drafted.pack_units, incomplete)
 
 
 def _check_near(source: Inspected, drafted: set[str]) -> None:
@@ -219,7 +220,7 @@ def _absolute(address: str) -> str:
 
 
 def _described(draft: Draft, text: str, opened: OpenMapping) -> Connection:
-    facts = [*source_facts(draft.sources, draft.tables), *pack_facts(opened)]
+    facts = [*source_facts(draft.sources, draft.tables, draft.incomplete), *pack_facts(opened)]
     if draft.identity is not None:
         facts += [Fact("identity", f"{reason}.") for reason in draft.identity.reasons]
     elif len(draft.sources) > 1:

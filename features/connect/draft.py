@@ -79,6 +79,7 @@ class Draft:
     gaps : what a person must add.
     users : the SELECT of users and their accounts; empty for none.
     pack_units : units of the ARR of contracts that a pack gives.
+    incomplete : tables that lack a column of the contract, to be completed by hand.
     """
 
     sources: Sequence[Inspected]
@@ -88,6 +89,7 @@ class Draft:
     gaps: Sequence[str] = ()
     users: str = ""
     pack_units: Sequence[str] = ()
+    incomplete: Sequence[TableDraft] = ()
 
     def text(self, folder: Path, *, expand: bool = False) -> str:
         """Return the text of the mapping in ``folder``.
@@ -111,6 +113,7 @@ class Draft:
         several = {table for table, _ in expanded}
         append = any(each.recognition for each in self.sources)
         blocks += [_table(each, each.guess.table in several or self._is_repeated(each), append) for each in self.tables]
+        blocks += [self._skeleton(each) for each in self.incomplete]
         if self.gaps:
             blocks.append("".join(f"# Missing: {gap}\n" for gap in self.gaps))
         if self.identity is not None or self.users:
@@ -131,6 +134,21 @@ class Draft:
                 f"Other options: {', '.join(others)}", 110, initial_indent="# ", subsequent_indent="#   "
             )
         return "\n".join(lines) + "\n"
+
+    def _skeleton(self, draft: TableDraft) -> str:
+        """Return the commented rules of a table that lacks columns."""
+        guess = draft.guess
+        source = next(each for each in self.sources if each.name == draft.source)
+        pairs = [f"{column} = {_text(own)}" for column, own in guess.columns.items()]
+        pairs += [f'{column} = "…"' for column in guess.missing]
+        lines = [
+            f"To complete, and to use without #: {', '.join(guess.missing)} of {guess.table}.",
+            *textwrap.wrap(f"Columns of {guess.name}: {', '.join(source.tables.columns(guess.name))}", 110),
+            f"[tables.{guess.table}]",
+            f"from = {_text(f'{draft.source}.{guess.name}')}",
+            f"columns = {{ {', '.join(pairs)} }}",
+        ]
+        return "".join(f"# {line}\n" for line in lines)
 
     def _expanded(self) -> list[tuple[str, str]]:
         """Return the tables of all packs by name, as queries over the tables of their sources."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from features.connect.column_names import is_id, plain_name
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
 from features.connect.snapshot_tables import snapshots_column
@@ -21,6 +22,8 @@ from features.utils.dates import to_iso
 from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier
 
+_SHOWN = 5
+"""Maximum number of tables or columns that a sentence about shared ids names."""
 MAX_CURRENCIES = 20
 """Columns with more values are not those of currencies."""
 
@@ -39,14 +42,24 @@ class Fact:
     text: str
 
 
-def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> Iterator[Fact]:
-    """Return what each source was recognized as."""
+def source_facts(
+    sources: Sequence[Inspected], tables: Sequence[TableDraft], incomplete: Sequence[TableDraft] = ()
+) -> Iterator[Fact]:
+    """Return what each source was recognized as.
+
+    Parameters
+    ----------
+    sources : the sources.
+    tables : the drafted tables.
+    incomplete : the tables that look like those of the contract, but lack a column.
+    """
     for source in sources:
+        lacking = [each for each in incomplete if each.source == source.name]
         own = [each for each in tables if each.source == source.name]
         if source.recognition is None:
             what = _drafted(own) if own else "no table looks like one of the data contract"
             yield Fact(source.name, f"No pack knows its {count_of(len(source.tables.names), 'table')}: {what}.")
-            yield from _table_facts(source, own)
+            yield from _table_facts(source, own, lacking)
             continue
         found = source.recognition
         read, all_tables = len(set(found.inputs.values())), len(source.tables.names)
@@ -59,23 +72,23 @@ def source_facts(sources: Sequence[Inspected], tables: Sequence[TableDraft]) -> 
             yield Fact(source.name, f"The tables also fit {', '.join(found.ambiguous)}: check that the pack is right.")
         if own:
             yield Fact(source.name, f"Its other tables: {_drafted(own)}.")
-            yield from _table_facts(source, own)
+            yield from _table_facts(source, own, lacking)
 
 
 def _drafted(tables: Sequence[TableDraft]) -> str:
     return ", ".join(f"{each.guess.name} as {each.guess.table}" for each in tables)
 
 
-def _table_facts(source: Inspected, tables: Sequence[TableDraft]) -> Iterator[Fact]:
+def _table_facts(source: Inspected, tables: Sequence[TableDraft], incomplete: Sequence[TableDraft]) -> Iterator[Fact]:
     """Return what drafted tables assume, and which tables are not read."""
     for each in tables:
         yield from (Fact(each.guess.table, note) for note in each.notes)
     of_pack = set(source.recognition.inputs.values()) if source.recognition else set()
-    yield from _unread_tables(source, {each.guess.name for each in tables} | of_pack)
+    yield from _unread_tables(source, {each.guess.name for each in tables} | of_pack, incomplete)
 
 
-def _unread_tables(source: Inspected, read: set[str]) -> Iterator[Fact]:
-    """Return which tables are not read, with what they might be."""
+def _unread_tables(source: Inspected, read: set[str], incomplete: Sequence[TableDraft]) -> Iterator[Fact]:
+    """Return which tables are not read, with what they might be, and the ids that they share with others."""
     for name in source.tables.names:
         if name in read or users_of(name, source.tables.columns(name)):
             continue
@@ -83,9 +96,28 @@ def _unread_tables(source: Inspected, read: set[str]) -> Iterator[Fact]:
             table + (f" (it lacks {', '.join(lacks)})" if lacks else "")
             for table, lacks in likely_tables(source.tables.columns(name))
         ]
+        lacking = {each.guess.table: each.guess.missing for each in incomplete if each.guess.name == name}
+        some = [f"{table} (it lacks {', '.join(lacks)})" for table, lacks in lacking.items()] or some
         if snapshots_column(source.tables.columns(name)):
             some = [f'snapshots of accounts at several dates (pack = "snapshots", options.table = "{name}")', *some]
-        yield Fact(source.name, f"{name} is not read" + (f": it might be {' or '.join(some)}." if some else "."))
+        might = f": it might be {' or '.join(some)}" if some else ""
+        yield Fact(source.name, f"{name} is not read{might}.{_shared_ids(source, name)}")
+
+
+def _shared_ids(source: Inspected, name: str) -> str:
+    """Return which columns with ids a table shares with others, as a sentence with a blank before it."""
+    others = {
+        each: {plain_name(column) for column in source.tables.columns(each)}
+        for each in source.tables.names
+        if each != name
+    }
+    shared = {
+        column: [each for each, columns in others.items() if plain_name(column) in columns]
+        for column in source.tables.columns(name)
+        if is_id(column) and plain_name(column) not in ("id", "uuid", "key")
+    }
+    parts = [f"{column} with {', '.join(some[:_SHOWN])}" for column, some in shared.items() if some]
+    return f" It shares {' and '.join(parts[:_SHOWN])}." if parts else ""
 
 
 def pack_facts(opened: OpenMapping) -> Iterator[Fact]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from features.connect.column_names import plain_name
+from features.connect.column_names import is_id
 from features.connect.table_guesses import TableGuess, guess_columns
 from features.contract.schema import TABLES
 from features.sources.mapping.units import COMMA_NUMBER, DECIMAL_COMMA, DECIMAL_POINT, POINT_NUMBER
@@ -22,7 +21,6 @@ LEAST_KNOWN = 0.9
 """A column has the account of each row if at least this share of its values are ids of accounts."""
 _ONE_GROUP = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"
 """Numbers that are a thousand times greater if the separator is one of thousands."""
-_ID = re.compile(r"(^|_)(id|ids|no|nr|number|num|key|code|uuid|guid|ref)$")
 
 
 def with_account_ids(
@@ -104,7 +102,7 @@ def _with_account_id(
 
 def _unique_column(connection: Backend, place: str, guess: TableGuess, columns: Mapping[str, str]) -> str | None:
     for column in columns:
-        if _ID.search(plain_name(column)) is None:
+        if not is_id(column):
             continue
         text = f"trim(CAST({sql_identifier(column)} AS VARCHAR))"
         counts = f"count(*), count(nullif({text}, '')), count(DISTINCT {text})"

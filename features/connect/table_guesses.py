@@ -17,7 +17,7 @@ from features.connect.column_names import (
     table_of_columns,
     table_of_name,
 )
-from features.connect.value_spellings import SPELLINGS
+from features.connect.value_spellings import NOT_DUE, SPELLINGS
 from features.contract.schema import TABLES
 from features.sources.spreadsheet.vocabulary import field_of
 from features.utils.sql_text import sql_identifier, sql_literal
@@ -165,7 +165,13 @@ def orders_of(invoices: TableGuess, columns: Mapping[str, str]) -> TableGuess | 
         f"No table has contracts, so that every invoice of {invoices.name} counts as an order on the day of "
         f"{guess.matched['occurred_at']}"
     )
-    return replace(guess, assumes=(assumed, *guess.assumes))
+    status = {plain_name(column): column for column in columns}.get("status")
+    if status is None:
+        return replace(guess, assumes=(assumed, *guess.assumes))
+    listed = ", ".join(map(sql_literal, NOT_DUE))
+    where = f"coalesce(lower(trim(CAST({sql_identifier(status)} AS VARCHAR))), '') NOT IN ({listed})"
+    left_out = f"Invoices whose {status} says that nothing is due ({', '.join(NOT_DUE)}) are left out"
+    return replace(guess, where=where, assumes=(assumed, left_out, *guess.assumes))
 
 
 def users_of(name: str, columns: Mapping[str, str]) -> tuple[str, str] | None:

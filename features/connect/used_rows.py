@@ -10,7 +10,7 @@ from features.connect.column_names import TERM_ENDS, plain_name
 from features.connect.inspection import Inspected
 from features.connect.row_marks import RowMarks, leaving_instants, row_marks, utc_instant, utc_text
 from features.connect.table_guesses import TableGuess
-from features.connect.value_spellings import CLOSED, OVER
+from features.connect.value_spellings import CLOSED, OVER, SPELLINGS
 from features.connect.values import count_rows, folded_sql
 from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier, sql_literal
@@ -102,6 +102,8 @@ def used_rows(engine: Backend, source: Inspected, guess: TableGuess, accounts: S
     hidden = _closed_tickets(rows) if guess.table == "support" else ""
     end = guess.matched.get(_ENDS.get(guess.table, ""))
     fallback = _ends_by_status(rows) if guess.table == "subscriptions" else ""
+    _past_ends(rows)
+    _several_currencies(rows)
     read = {*guess.matched.values(), *marks.deleted, *marks.tests, *marks.deleted_at, *marks.unclear}
     _list_unread(rows, read)
     if hidden:
@@ -242,6 +244,33 @@ def _ends_by_status(rows: _Rows) -> str:
         f"{other}."
     )
     return f"CASE WHEN {over} THEN {rows.text(other)} ELSE {rows.text(end)} END"
+
+
+def _past_ends(rows: _Rows) -> None:
+    """Say how many contracts count as ended although their status says that they run."""
+    end, status = rows.guess.matched.get("ended_at"), rows.guess.matched.get("status")
+    if rows.guess.table != "subscriptions" or end is None or status is None or plain_name(end) not in TERM_ENDS:
+        return
+    active = f"{folded_sql(status)} IN ({', '.join(map(sql_literal, SPELLINGS['active']))})"
+    if number := rows.count(f"{active} AND {rows.instant(end)} < current_localtimestamp()"):
+        rows.gaps.append(
+            f"subscriptions.ended_at: {count_of(number, 'row')} with a status that says that the contract runs, "
+            f"although {end} has passed: they count as ended. If they renew by themselves, use {end} only as renewal_at"
+        )
+
+
+def _several_currencies(rows: _Rows) -> None:
+    """Say that amounts of orders and invoices in several currencies are added up as they are."""
+    column = next((c for c in rows.types if plain_name(c) in ("currency", "currency_code")), None)
+    if rows.guess.table not in ("orders", "billing") or column is None:
+        return
+    text = f"upper(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
+    different = count_rows(rows.engine, f"SELECT count(DISTINCT {text}) FROM {rows.relation} WHERE {text} <> ''")
+    if different > 1:
+        rows.gaps.append(
+            f"{rows.guess.table}.amount: {rows.guess.name} has amounts in {different} currencies ({column}), "
+            "which are added up as they are: convert them to one currency in a query"
+        )
 
 
 def _closed_tickets(rows: _Rows) -> str:

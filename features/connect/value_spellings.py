@@ -32,6 +32,8 @@ NEVER_BEGAN = (
     "voided",
 )
 """Statuses of contracts that never began."""
+NOT_DUE = ("void", "voided", "draft", "cancelled", "canceled", "deleted", "uncollectible", "written_off", "reversed")
+"""Statuses of invoices that count for nothing."""
 CLOSED = (
     "closed",
     "solved",

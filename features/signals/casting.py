@@ -34,11 +34,12 @@ _ISO_STEPS = (
     (r" +(Z|[+-][0-9:]+)$", r"\1"),
 )
 _EXPECTED = {
-    "string": "string",
-    "instant": "instant (ISO 8601, such as 2026-07-01 or 2026-07-01T10:15:00Z)",
-    "float": "float (a number such as 1200.5, with a decimal point; a decimal comma is not supported)",
-    "int": "int (a whole number)",
-    "bool": "bool (true or false)",
+    "string": "a text",
+    "instant": "a date or time (ISO 8601, such as 2026-07-01 or 2026-07-01T10:15:00Z)",
+    "float": "a number such as 1200.5, with a decimal point (a mapping reads a decimal comma with the unit "
+    "decimal_comma, and 1,234.56 with decimal_point)",
+    "int": "a whole number",
+    "bool": "true or false",
 }
 
 

@@ -53,7 +53,10 @@ RowMarker = Callable[[bool, str, SourceSchema, bool, str], ibis.Table]
 """Builds the rows of a table with ``_mark``; see `_marked`."""
 EARLY_YEAR = 1990
 """A column whose instants are mostly before this year has probably been read in the wrong unit."""
-EPOCH_CURE = "in a mapping, time.epoch is the unit of numbers: s, ms, us or ns"
+EPOCH_CURE = (
+    'in a mapping, time.format says how dates are written, such as time.format = "%m/%d/%Y", and time.epoch is the '
+    "unit of numbers: s, ms, us or ns"
+)
 MAX_POSITIONS = 5
 """Maximum number of row positions in a finding."""
 ORPHANS = -1
@@ -266,6 +269,7 @@ def _findings(source: Source, until: datetime | None, now: datetime | None) -> I
             yield from _ambiguous_ids(source, current_tables()[name])
     if "subscriptions" in source.tables:
         yield from _contracts(source)
+    yield from _currencies(source)
     yield from _parents(source)
 
 
@@ -555,6 +559,23 @@ def _unknown_counts(table: TableSchema, schema: SourceSchema, text: bool) -> ibi
     given = source_table(table.name, schema)
     columns = [c for c in table.columns if c.kind == "instant" and not c.required and c.name in dict(schema)]
     return given.aggregate(**{c.name: out_of_range(given, c, text).sum().fill_null(0) for c in columns})
+
+
+def _currencies(source: Source) -> Iterator[Finding]:
+    """Find amounts in several currencies, which are added up as they are."""
+    for name in ("orders", "billing"):
+        schema = source_schema(source, name) if name in source.tables else ()
+        for column in (c for c, _ in schema if c.strip().lower() == "currency"):
+            (counts,) = fetch(source.connection, _currency_counts, name, schema, column)
+            if int(counts["different"]) > 1:
+                what = f"are in {int(counts['different'])} currencies, and amounts are added up as they are"
+                yield Finding(name, "amount", int(counts["filled"]), what, "convert them to one currency")
+
+
+def _currency_counts(name: str, schema: SourceSchema, column: str) -> ibis.Table:
+    given = source_table(name, schema)
+    currency = given[column].cast("string").strip().upper().nullif("")
+    return given.aggregate(different=currency.nunique(), filled=currency.count())
 
 
 def _early_instants(source: Source, table: TableSchema) -> Iterator[Finding]:

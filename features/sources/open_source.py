@@ -79,6 +79,8 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
         raise SignalsError(
             f"{source.origin} has no table of the data contract",
             "at least accounts and one of subscriptions or orders; known tables: " + ", ".join(current_tables()),
-            "rename the tables, or write a mapping file",
+            f"complete [tables] in {source.origin}"
+            if source.origin.endswith(".toml")
+            else "rename the tables, or write a mapping file",
         )
     return source

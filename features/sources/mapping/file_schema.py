@@ -32,7 +32,7 @@ Unit = Literal[
     "decimal_comma",
     "decimal_point",
 ]
-Epoch = Literal["s", "ms", "us", "ns"]
+Epoch = Literal["s", "ms", "us", "ns", "seconds", "milliseconds", "microseconds", "nanoseconds"]
 Orphans = Literal["error", "add", "drop"]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Sql = Annotated[str, Field(min_length=1)]
@@ -89,7 +89,8 @@ class TimeRule(MappingPart):
 
     Parameters
     ----------
-    epoch : the unit of numbers since 1970.
+    epoch : the unit of numbers since 1970: ``s``, ``ms``, ``us`` or ``ns`` (or ``seconds``, ``milliseconds``,
+        ``microseconds`` or ``nanoseconds``).
     zone : the time zone of values without one, such as ``Europe/Berlin``. Default: UTC.
     format : formats of text that is not ISO 8601, such as ``%m/%d/%Y``.
     """

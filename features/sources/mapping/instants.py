@@ -7,6 +7,7 @@ from features.utils.sql_text import sql_identifier, sql_literal
 from features.utils.sql_types import is_number, is_text, is_zoneless
 
 _MICROS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
+_MICROS |= {"seconds": 1_000_000.0, "milliseconds": 1_000.0, "microseconds": 1.0, "nanoseconds": 0.001}
 _FAR = 9e18
 """Microseconds: about 285,000 years, which DuckDB can represent."""
 _NUMBER = r"[+-]?[0-9]+([.][0-9]+)?"

@@ -11,8 +11,10 @@ from features.connect.connection import Connection, connect
 from features.connect.row_marks import RowMarks, row_marks
 from features.connect.table_contents import with_separators
 from features.connect.table_guesses import guess_table
+from features.errors import SignalsError
 from features.signals.signals import open_signals
 from features.sources.base import connect_duckdb
+from features.sources.open_source import open_source
 
 ROWS = range(6)
 GONE = (3, 4, 5)
@@ -221,3 +223,43 @@ def test_separators_are_read_only_if_they_are_certain(
     found, gaps = with_separators(connection, "contracts", guess, types)
     assert found.units == (units or {})
     assert [('units.arr = ["decimal_comma"] or ["decimal_point"]' in gap) for gap in gaps] == [True] * (units is None)
+
+
+def _gaps(folder: Path, columns: str, *rows: str) -> str:
+    _source(folder)
+    _write(folder, "contracts", columns, rows)
+    return "\n".join(connect([str(folder)]).gaps)
+
+
+def test_running_contracts_whose_end_has_passed_are_a_gap(tmp_path: Path) -> None:
+    gaps = _gaps(
+        tmp_path, "contract_id,customer_id,start_date,end_date,arr,status",
+        "S1,A-001,2025-01-01,2026-01-01,1000,active", "S2,A-002,2025-01-01,2026-01-01,1000,expired",
+    )  # fmt: skip
+    assert "subscriptions.ended_at: 1 row with a status that says that the contract runs, although end_date" in gaps
+
+
+def test_invoices_that_count_for_nothing_and_several_currencies(tmp_path: Path) -> None:
+    _write(tmp_path / "given", "customers", "customer_id,created_at", ["A1,2025-01-01", "A2,2025-01-01"])
+    rows = [f"I{i},A{i % 2 + 1},2026-0{i}-01,100,{('EUR', 'USD')[i % 2]},{('paid', 'Void')[i == 4]}" for i in range(1, 7)]
+    _write(tmp_path / "given", "invoices", "invoice_id,customer_id,invoice_date,amount,currency,status", rows)
+    result = connect([str(tmp_path / "given")], tmp_path / "m.toml")
+    assert any(gap.startswith("orders.amount: invoices has amounts in 2 currencies (currency)") for gap in result.gaps)
+    assert "orders.amount: 5 rows are in 2 currencies, and amounts are added up as they are" in _text(result)
+    signals = open_signals(tmp_path / "m.toml")
+    assert signals.rows["orders"] == 5
+    signals.close()
+
+
+def test_an_incomplete_draft_has_a_skeleton_to_complete(tmp_path: Path) -> None:
+    _write(tmp_path, "tenants", "tenant_ref,legal_entity,born", ["T-1,x,2025-01-01", "T-2,y,2025-01-01"])
+    _write(tmp_path, "agreements", "agreement_no,tenant_ref,begins,fee", ["K1,T-1,2025-01-01,100"])
+    result = connect([str(tmp_path)], tmp_path / "m.toml")
+    assert '# [tables.accounts]\n# from = "test_an_incomplete' in result.draft
+    assert 'columns = { account_id = "tenant_ref", created_at = "…" }' in result.draft
+    assert "Columns of agreements: agreement_no, tenant_ref, begins, fee" in result.draft
+    text = _text(result)
+    assert "tenants is not read: it might be accounts (it lacks created_at). It shares tenant_ref with agreements." in text
+    with pytest.raises(SignalsError) as error:
+        open_source(tmp_path / "m.toml")
+    assert error.value.cure == f"complete [tables] in {tmp_path / 'm.toml'}"

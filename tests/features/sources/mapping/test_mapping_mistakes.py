@@ -25,7 +25,7 @@ MISTAKES = [
     ("[tables.usage]\nfrom = 'a'\nunits.minutes = 'secs'", r"tables\.usage\.units\.minutes: not a valid value\nExpected: 'cents', "),
     ("[tables.usage]\nfrom = 'a'\ntime = { zone = 'Berlin' }", r"\(line 8, column 17\): tables\.usage\.time\.zone: unknown time zone"),
     ("[tables.usage]\nfrom = 'a'\ntime.quantity = { epoch = 's' }", r"tables\.usage\.time\.quantity: usage has no such column of the kind instant"),
-    ("[tables.usage]\nfrom = 'a'\ntime = { epoch = 'min' }", r"\(line 8, column 18\): tables\.usage\.time\.epoch: not a valid value\nExpected: 's', 'ms', 'us' or 'ns'"),
+    ("[tables.usage]\nfrom = 'a'\ntime = { epoch = 'min' }", r"\(line 8, column 18\): tables\.usage\.time\.epoch: not a valid value\nExpected: 's', 'ms', 'us', 'ns', 'seconds', 'milliseconds'"),
     ("[tables.usage]\nfrom = 'a'\nwhere = 'idd = 1'", r"\(line 8, column 9\): tables\.usage\.where: Binder Error: Referenced column \"idd\" not found"),
     ("[tables.usage]\nfrom = 'a'\nwhere = 'id IN (SELECT id FROM a)'", r"tables\.usage\.where: it reads a table"),
     ("[tables.usage]\nfrom = 'a'\nwhere = '1 = 1) UNION SELECT * FROM read_text(1'", r"tables\.usage\.where cannot be used"),

@@ -314,6 +314,24 @@ def test_a_key_matches_however_a_format_writes_the_value(sql_type: str, given: s
     assert sorted(connection.execute(sql).fetchall(), key=str) == [("paused",), (None,)]
 
 
+def test_a_number_with_a_decimal_point(open_mapped: OpenMapped) -> None:
+    rows = 'account_id started_at arr\nc1 2025-01-01 "1,234.5"\nc1 2025-01-02 7\nc1 2025-01-03 "1,5"'
+    values = _subscriptions(open_mapped, "units.arr = ['decimal_point', 'monthly']", rows, "started_at", "arr")
+    assert values == [("2025-01-01", "14814.0"), ("2025-01-02", "84.0"), ("2025-01-03", "1,5")], (
+        "1,5 is no number with a decimal point, so that the check reports it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("unit", "number"),
+    [("seconds", 1735689600), ("milliseconds", 1735689600000), ("microseconds", 1735689600 * 10**6), ("nanoseconds", 1735689600 * 10**9)],
+)
+def test_the_unit_of_instants_in_words(unit: str, number: int, open_mapped: OpenMapped) -> None:
+    text = f"account_id started_at arr\nc1 {number} 7"
+    values = _subscriptions(open_mapped, f"time.epoch = '{unit}'", text, "started_at", "arr")
+    assert values == [("2025-01-01 00:00:00", "7")]
+
+
 def test_a_number_with_a_decimal_comma(open_mapped: OpenMapped) -> None:
     rows = "account_id started_at arr\nc1 2025-01-01 1.234,5\nc1 2025-01-02 7\nc1 2025-01-03 1.5"
     path = "units.arr = ['decimal_comma', 'monthly']"
