@@ -59,29 +59,34 @@ def with_account_ids(
         if guess.table == "usage" and guess.missing == ("account_id",) and "user_id" in guess.matched and with_users:
             assumed = "The account of each row is that of its user"
             guess = replace(guess, missing=(), assumes=(*guess.assumes, assumed))
-        if guess.table != "accounts" and "account_id" in guess.matched and (ids := _account_ids(place, result)):
+        if (
+            guess.table != "accounts"
+            and "account_id" in guess.matched
+            and (ids := _account_ids(place, result, trimmed=False))
+        ):
             guess = _with_similar_ids(connection, place, guess, ids)
         result.append(guess)
     return result
 
 
 def _with_similar_ids(connection: Backend, place: str, guess: TableGuess, ids: str) -> TableGuess:
-    """Say how many ids are those of accounts only without regard to case, zeros at the start, or ``.0`` at the end."""
+    """Say how many ids are those of accounts only without regard to case, zeros at the start, ``.0``, or blanks."""
     column = guess.matched["account_id"]
-    text = f"trim(CAST({sql_identifier(column)} AS VARCHAR))"
+    text = f"CAST({sql_identifier(column)} AS VARCHAR)"
     unknown = (
         f"SELECT DISTINCT {text} AS id FROM {place}.{sql_identifier(guess.name)} "
-        f"WHERE {text} <> '' AND {text} NOT IN ({ids})"
+        f"WHERE trim({text}) <> '' AND {text} NOT IN ({ids})"
     )
-    alike = f"SELECT {alike_id('id')} FROM ({ids})"
+    alike = f"SELECT {alike_id('trim(id)')} FROM ({ids})"
     others, similar = _numbers(
-        connection, f"SELECT count(*), count(*) FILTER ({alike_id('id')} IN ({alike})) FROM ({unknown})"
+        connection, f"SELECT count(*), count(*) FILTER ({alike_id('trim(id)')} IN ({alike})) FROM ({unknown})"
     )
     if not similar:
         return guess
     assumed = (
-        f"{column}: {count_of(others, 'id')} are not among the accounts, of which {similar:,} would be without regard "
-        "to case, zeros at the start and .0 at the end: they count as other accounts until both tables write them alike"
+        f"{column}: {count_of(others, 'id')} {'is' if others == 1 else 'are'} not among the accounts, of which "
+        f"{similar:,} would be without regard to case, zeros at the start, .0 at the end and blanks around it: they "
+        "count as other accounts until both tables write them alike"
     )
     return replace(guess, assumes=(*guess.assumes, assumed))
 
@@ -112,11 +117,12 @@ def _unique_column(connection: Backend, place: str, guess: TableGuess, columns: 
     return None
 
 
-def _account_ids(place: str, guesses: Sequence[TableGuess]) -> str:
-    """Return a SELECT of all ids of accounts; empty if there are none."""
+def _account_ids(place: str, guesses: Sequence[TableGuess], *, trimmed: bool = True) -> str:
+    """Return a SELECT of all ids of accounts, perhaps without blanks around them; empty if there are none."""
+    function = "trim" if trimmed else ""
     tables = [guess for guess in guesses if guess.table == "accounts" and "account_id" in guess.matched]
     return " UNION ".join(
-        f"SELECT trim(CAST({sql_identifier(each.matched['account_id'])} AS VARCHAR)) AS id "
+        f"SELECT {function}(CAST({sql_identifier(each.matched['account_id'])} AS VARCHAR)) AS id "
         f"FROM {place}.{sql_identifier(each.name)}"
         for each in tables
     )

@@ -161,10 +161,10 @@ def test_tables_that_are_not_read_are_listed_with_what_they_might_be(tmp_path: P
 def test_ids_that_differ_in_the_way_of_writing_are_counted(tmp_path: Path) -> None:
     tables = (
         _table("customers", "customer_id,created_at,arr", "007,2025-01-01,100", "A-1,2025-01-01,100", "x,2025-01-01,100"),
-        _table("logins", "customer_id,logged_in_at", "7,2025-02-01", "a-1,2025-02-02", "other,2025-02-02", "x,2025-02-03"),
+        _table("logins", "customer_id,logged_in_at", "7,2025-02-01", "a-1 ,2025-02-02", "other,2025-02-02", "x,2025-02-03", " x,2025-02-03"),
     )
     facts = _facts(connect([_write(tmp_path, tables)]))
-    assert "customer_id: 3 ids are not among the accounts, of which 2 would be without regard to case, zeros" in facts
+    assert "customer_id: 4 ids are not among the accounts, of which 3 would be without regard to case, zeros" in facts
 
 
 def test_mixed_units_of_time_are_not_guessed(tmp_path: Path) -> None:

@@ -44,6 +44,20 @@ def test_monthly_snapshots_become_periods(run_pack: Run) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("dates", "periods"),
+    [
+        # Two dates of one month are two snapshots, so that nothing is added up.
+        (("2025-05-01", "2025-05-31"), [("a", "2025-05-01", None, 1200)]),
+        (("2025-05-01", "2025-06-01"), [("a", "2025-05-31", None, 1200)]),
+    ],
+)
+def test_a_column_of_months_may_hold_dates(dates: tuple[str, str], periods: list[object], run_pack: Run) -> None:
+    rows = "account_id, month, mrr\n" + "".join(f"a, {day}, 100\n" for day in dates)
+    run = run_pack("snapshots", {"account_snapshots": rows})
+    assert run.rows("subscriptions", "account_id", "started_at", "ended_at", "arr") == periods
+
+
 def test_what_a_snapshot_shows_is_known_from_its_date(run_pack: Run, known_at: Callable[..., Any]) -> None:
     """Later snapshots change nothing that was known before them."""
     rows = MONTHLY.strip().splitlines()[1:]
