@@ -20,7 +20,8 @@ DEFAULT_HOME = Path(".renewcast")
 OWN_ENTRIES = (
     *("bundles", "snapshots", "rollups", "rubrics", "reviews", "jobs", "demo", "mlartifacts"),
     *("champion.json", "portfolio.json", "effects.json", "renewals.json", "texts.json", "secret.key"),
-    *("store.sqlite*", "mlflow.db*", ".champion.lock", ".portfolio.lock", ".writable*", f".*{UNFINISHED}*"),
+    *("store.sqlite*", "mlflow.db*", ".champion.lock", ".portfolio.lock", ".erasing.lock", ".writers"),
+    *(".writable*", f".*{UNFINISHED}*"),
 )
 """Patterns of the names that Renewcast writes directly in a home. Nothing else in a home is changed."""
 HOME_MARKERS = ("champion.json", "portfolio.json", "store.sqlite")

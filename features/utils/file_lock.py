@@ -49,3 +49,26 @@ def exclusive_lock(lock: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[N
         yield
     finally:
         holder.release()
+
+
+def is_locked(lock: Path) -> bool:
+    """Return whether another process holds a lock.
+
+    Parameters
+    ----------
+    lock : the lock file.
+
+    Raises
+    ------
+    HomeError : the file cannot be written.
+    """
+    holder = FileLock(lock, timeout=0, mode=0o600, thread_local=False)
+    try:
+        holder.acquire()
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise HomeError(f"cannot write {lock.parent}: {reason}", "a writable home") from error
+    holder.release()
+    return False

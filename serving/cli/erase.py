@@ -28,8 +28,8 @@ def erase(
     """Erase one account's data from the home and its store, for good.
 
     It removes the account's predictions, alerts, interventions, notes, snapshots' rows and other data, and says what
-    was removed where, and what stays. Delete the account at the source first, and run nothing else that writes to the
-    home meanwhile."""
+    was removed where, and what stays. Delete the account at the source first. It is refused while a training, a scoring
+    or a review writes to the home; one that starts meanwhile waits."""
     from models.home import current_home
     from serving.erasure.erase import erase_account
 

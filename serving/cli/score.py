@@ -33,12 +33,14 @@ def score(
     from features.signals.signals import read_signals
     from features.sources.open_source import open_source
     from models.home import current_home
+    from models.home_writers import writing
     from models.predictions.table_export import suffix_of
     from serving.scoring.score_portfolio import score as run
 
     suffix_of(out)
     instant, home = cutoff_of(signals, as_of, engine), current_home()
-    with progress_bar("scoring") as tell:
+    # What is read before an erasure must not be written after it.
+    with writing(home.ensure(), "scoring"), progress_bar("scoring") as tell:
         source = open_source(signals, engine)
         jumped = feed_health(source, instant).jumped
         opened = read_signals(source, instant, progress=subprogress(tell, 0.1, 0.4), rollup_folder=home.rollups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 
 from features.utils.formatting import count_of
 from models.home import Home
+from models.home_writers import no_other_writer
 from models.predictions.account_lookup import find_account
 from serving.erasure.home_files import ACCOUNT, Removal, erase_from_files, search_texts
 from serving.erasure.store_rows import accounts_in_store, count_mentions, erase_from_store
@@ -76,9 +78,14 @@ def erase_account(home: Home, store: Store, text: str, *, write: bool) -> Erasur
     Raises
     ------
     UnknownAccount : no account of the home is meant, or several can be.
-    HomeError : a file cannot be read or written.
+    HomeError : a file cannot be read or written, or a training, scoring or review is writing to the home.
     StoreDown : the store cannot be reached.
     """
+    with no_other_writer(home) if write else nullcontext():
+        return _erase(home, store, text, write=write)
+
+
+def _erase(home: Home, store: Store, text: str, *, write: bool) -> Erasure:
     names = known_accounts(home, store)
     account = find_account(text, names)
     name = names[account]

@@ -16,6 +16,7 @@ from pathlib import Path
 from features.errors import RenewcastError
 from features.utils.dates import parse_instant
 from models.home import Home
+from models.home_writers import writing
 from models.predictions.payload import format_instant
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, write_frame
@@ -58,7 +59,7 @@ class JobWorker:
             self._forget()
             return False
         try:
-            with self._claimed(job):
+            with self._claimed(job), writing(self._home, "job"):
                 file, rows, notes = self._run(job)
         except StoreDown:
             raise

@@ -33,6 +33,7 @@ from models.artifacts.home_portfolio import require_portfolio
 from models.artifacts.unknown_inputs import require_inputs
 from models.health.rubric_names import SPREADSHEET_RUBRIC
 from models.home import Home
+from models.home_writers import writing
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import format_instant
@@ -141,6 +142,22 @@ def score(
     HomeError : the home or ``out`` cannot be written.
     StoreDown : the store cannot be reached.
     """
+    suffix_of(out)
+    _try_writing(out)
+    with writing(home.ensure(), "scoring"):
+        return _score(signals, as_of, out, home, progress, jumped, store, portfolio)
+
+
+def _score(
+    signals: OpenSignals,
+    as_of: datetime,
+    out: Path,
+    home: Home,
+    progress: Progress,
+    jumped: Sequence[str],
+    store: Store | None,
+    portfolio: str | None,
+) -> ScoreSummary:
     # Commands that only assess a portfolio start faster without the modules that publish it.
     from serving.portfolio.publish_kpis import publish_kpis
     from serving.renewals.inputs import RENEWALS, renewals_document
@@ -148,9 +165,6 @@ def score(
     from serving.snapshots.report_tables import write_report_tables
     from serving.snapshots.scored_snapshot import ScoredSnapshot, assess_earlier
 
-    suffix = suffix_of(out)
-    _try_writing(out)
-    home.ensure()
     progress(0.0, "loading the champion")
     catalogue = current_catalogue()
     champion = load_champion(home, catalogue).for_signals(signals)
@@ -201,7 +215,7 @@ def score(
     progress(1.0, "scored")
     versions = {target: assessment.target_scores[target].version for target in TARGETS}
     notes = [*signals.notes, *_notes(assessment)]
-    if (note := formula_note(rows, suffix)) is not None:
+    if (note := formula_note(rows, suffix_of(out))) is not None:
         notes.append(note)
     return ScoreSummary(
         len(rows),

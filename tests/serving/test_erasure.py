@@ -15,10 +15,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from features.errors import UnknownAccount
+from features.errors import HomeError, UnknownAccount
 from models.artifacts.identity_file import read_identity_file, write_identity_file
 from models.artifacts.portfolio_identity import PortfolioIdentity, SignalsPortfolio
 from models.home import Home
+from models.home_writers import writing
 from models.predictions.table_export import write_frame
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
@@ -187,6 +188,16 @@ def test_a_trial_run_says_the_same_and_changes_nothing(home: Home) -> None:
     assert contents() == before
     assert not planned.erased
     assert erase_account(home, Store.of(home), ACCOUNT, write=True).removed == planned.removed
+
+
+def test_an_erasure_during_a_scoring_is_refused_and_changes_nothing(home: Home) -> None:
+    before, store = _traces(home), Store.of(home)
+    with writing(home, "scoring"):
+        with pytest.raises(HomeError, match=r"a scoring .* is writing"):
+            erase_account(home, store, ACCOUNT, write=True)
+        assert not erase_account(home, store, ACCOUNT, write=False).erased
+    store.close()
+    assert _traces(home) == before
 
 
 def test_pages_and_routes_work_without_the_account_and_show_the_others(home: Home) -> None:

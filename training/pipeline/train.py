@@ -12,6 +12,7 @@ from features.custom.current_catalogue import current_catalogue
 from features.sources.base import DUCKDB
 from features.utils.progress import Progress, no_progress
 from models.home import Home
+from models.home_writers import writing
 from models.targets import Target
 from training.config import TrainConfig
 from training.estimators.estimator_ensemble import EstimatorRecipe
@@ -64,17 +65,18 @@ def train(
         If the file that points to the champion is broken.
     """
     home.ensure()
-    run = TrainingRun.of(home, config, current_catalogue(), portfolio, progress, recipe, target, promoting)
-    signals, feeds = run.read(address, data_through, engine)
-    # One thread for linear algebra: sums depend on the number of threads, and two targets trained in parallel would
-    # compete for threads (20 to 25% of the CPU time of a small training).
-    with closing(signals), threadpool_limits(limits=1, user_api="blas"):
-        data = run.prepare(signals, feeds)
-        leaks = run.check_leaks(data)
-        rubrics = run.score_rubrics(data, leaks)
-        candidates = run.fit(data, leaks, rubrics)
-        renewals = run.fit_renewals(data, candidates)
-        release = run.release(data, rubrics, renewals)
-        report = run.register(release, leaks, candidates)
-        run.promote(report)
-        return report
+    with writing(home, "training"):
+        run = TrainingRun.of(home, config, current_catalogue(), portfolio, progress, recipe, target, promoting)
+        signals, feeds = run.read(address, data_through, engine)
+        # One thread for linear algebra: sums depend on the number of threads, and two targets trained in parallel would
+        # compete for threads (20 to 25% of the CPU time of a small training).
+        with closing(signals), threadpool_limits(limits=1, user_api="blas"):
+            data = run.prepare(signals, feeds)
+            leaks = run.check_leaks(data)
+            rubrics = run.score_rubrics(data, leaks)
+            candidates = run.fit(data, leaks, rubrics)
+            renewals = run.fit_renewals(data, candidates)
+            release = run.release(data, rubrics, renewals)
+            report = run.register(release, leaks, candidates)
+            run.promote(report)
+            return report

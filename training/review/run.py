@@ -20,6 +20,7 @@ from models.artifacts.champion import load_champion
 from models.artifacts.home_portfolio import require_portfolio
 from models.health.rubric_versions import ReviewedHashes, read_history, sha256
 from models.home import Home
+from models.home_writers import writing
 from models.reviews.sign_off import earliest_effective
 from training.config import TrainConfig
 from training.registry import mlflow_tracking
@@ -121,21 +122,22 @@ def run_review(
     champion = load_champion(home)
     if rubric is not None:
         champion = champion.with_rubric(rubric)
-    data = load_review_data(address, quarter, champion, lambda done, what: progress(0.6 * done, what), home.rollups)
-    try:
-        require_portfolio(home, data.signals)
-        progress(0.6, "weights and band limits")
-        proposals = propose_changes(data, capacity)
-        progress(0.8, "the other sections")
-        review = _review(data, proposals, capacity, home, address)
-        progress(0.9, "rendering the page")
-        page = render(review)
-    finally:
-        data.signals.close()
-    folder = out or home.reviews / review.id
-    progress(0.95, "writing")
-    document = json.dumps(review.plain(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    run_id = _write(home, review, folder, page, document)
+    with writing(home, "review"):
+        data = load_review_data(address, quarter, champion, lambda done, what: progress(0.6 * done, what), home.rollups)
+        try:
+            require_portfolio(home, data.signals)
+            progress(0.6, "weights and band limits")
+            proposals = propose_changes(data, capacity)
+            progress(0.8, "the other sections")
+            review = _review(data, proposals, capacity, home, address)
+            progress(0.9, "rendering the page")
+            page = render(review)
+        finally:
+            data.signals.close()
+        folder = out or home.reviews / review.id
+        progress(0.95, "writing")
+        document = json.dumps(review.plain(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        run_id = _write(home, review, folder, page, document)
     progress(1.0, "done")
     return ReviewResult(review, folder, run_id)
 
