@@ -90,6 +90,15 @@ def signed_money(value: float | None) -> str:
     return _with_currency(signed(value, 0))
 
 
+def signed_short_money(value: float | None) -> str:
+    """Format a change of an amount with its sign and three digits, in the base currency: +$1.20M, −300, ±0."""
+    if _is_missing(value):
+        return UNKNOWN
+    assert value is not None
+    text = _three_digits(abs(value))
+    return _with_currency(f"{'±' if text == '0' else '+' if value > 0 else MINUS}{text}")
+
+
 def _with_currency(text: str) -> str:
     code = os.environ.get(CURRENCY_VARIABLE, "").strip().upper()
     if text == UNKNOWN or not (len(code) == 3 and code.isascii() and code.isalpha()):

@@ -28,7 +28,13 @@ def section_chart(chart: Mapping[str, Any]) -> Markup:
         "data": {"values": [{"date": p["date"], field: p[field]} for p in chart["points"]]},
         "encoding": {
             "x": {"field": "date", "type": "temporal", "title": None, "axis": day},
-            "y": {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": {"tickCount": 5}},
+            "y": {
+                "field": field,
+                "type": "quantitative",
+                "title": title,
+                "scale": scale,
+                "axis": {"tickCount": 5, "tickMinStep": 1},
+            },
         },
         "layer": [
             {"mark": {"type": "line", "color": "var(--accent)", "strokeWidth": 2.5}},

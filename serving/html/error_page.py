@@ -13,6 +13,8 @@ from serving.html.templates import render_template
 
 #: The maximum number of accounts on the page.
 CANDIDATES_SHOWN = 25
+NO_PAGE = ("Page not found", ["There is no page at this address."])
+"""Title and sentences where an address is unknown: a person needs no list of the addresses of the API."""
 
 
 def problem_page(
@@ -29,5 +31,10 @@ def problem_page(
     # What was found, what was expected, and the cure.
     sentences = re.split(r"\. (?=Expected: |Fix: )", problem["detail"])
     shown = {"problem": problem, "sentences": sentences, "candidates": candidates[:CANDIDATES_SHOWN]}
-    text = render_template("problem.html", title=problem["title"], section="", caller=None, **shown)
+    title = problem["title"]
+    if problem["code"] == "unknown_route":
+        title, shown["sentences"] = NO_PAGE
+    elif sentences == [title]:
+        shown["sentences"] = []
+    text = render_template("problem.html", title=title, section="", caller=None, **shown)
     return HTMLResponse(text, problem["status"], dict(headers))

@@ -17,10 +17,11 @@ from serving.html.assets import static
 from serving.html.exports import PageExports, export_href, export_response, requested_export
 from serving.html.links import account_href, json_href, report_href, with_query
 from serving.html.navigation import CARRIED, SECTIONS
+from serving.html.table_cards import add_card_labels
 
 FORMATS = (
-    "money", "short_money", "percent", "number", "signed", "in_unit", "format_as", "count_of", "days_ahead",
-    "day", "short_day", "minute", "plain",
+    "money", "short_money", "signed_short_money", "percent", "number", "signed", "in_unit", "format_as", "count_of",
+    "days_ahead", "day", "short_day", "minute", "plain",
 )  # fmt: skip
 """The functions of `features.utils.formatting` that templates use as filters."""
 
@@ -81,4 +82,4 @@ def render_template(template: str, **shown: Any) -> str:
 
     base.html needs title, section and caller (`serving.http.authentication.Caller` or None).
     """
-    return environment().get_template(template).render(**shown)
+    return add_card_labels(environment().get_template(template).render(**shown))

@@ -28,6 +28,7 @@ from features.utils.formatting import (
     short_money,
     signed,
     signed_money,
+    signed_short_money,
     significant,
     whole_days,
 )
@@ -78,6 +79,11 @@ def test_bounds_of_an_interval_keep_their_signs_apart() -> None:
     assert interval_text(-0.0123, 0.0149) == "−0.01 to 0.01"
     assert interval_text(-0.0001, None, 3) == f"0.000 to {UNKNOWN}"
     assert [significant(value) for value in (-0.01234, 0.0, -0.0, 12.0)] == ["−0.012", "0", "0", "12"]
+
+
+def test_a_change_of_an_amount_has_a_sign_and_a_zero_has_none_of_a_direction() -> None:
+    values = (1_204_000, -300, 0.0, -0.2, 0.2, None)
+    assert [signed_short_money(value) for value in values] == ["+1.20M", "−300", "±0", "±0", "±0", UNKNOWN]
 
 
 def test_names_are_joined_by_commas_and_an_and() -> None:
