@@ -103,6 +103,7 @@ from serving.cli import (
     reviews,
     rule_tables,
     serve,
+    trends,
     views,
     webhook_events,
     webhooks,
@@ -186,6 +187,7 @@ FIT_NOTHING = frozenset(
     {
         "connect",
         "check",
+        "trends",
         "snapshot",
         "features",
         "score",
@@ -687,8 +689,8 @@ def demo(
 # In the order of the help.
 for commands in (
     connect.app, data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app,
-    rule_tables.app, kpi.app, changes.app, account_reports.app, report.app, forecasts, worklist_command.app, card.app,
-    home.app, erase.app, serve.app, trials,
+    rule_tables.app, kpi.app, trends.app, changes.app, account_reports.app, report.app, forecasts,
+    worklist_command.app, card.app, home.app, erase.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(holdout.app, name="holdout")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
+from features.errors import BadRequest
 from features.utils.dates import to_iso
 from features.utils.formatting import day, money, percent, plain, whole_days
 from features.utils.periods import Period
@@ -49,7 +51,7 @@ STATES = {"met": ("good", "met"), "not_met": ("bad", "not met"), "unknown": ("fa
 DIRECTIONS = {"raises_risk": "bad", "lowers_risk": "good", "raises_chance": "good", "lowers_chance": "fair"}
 
 
-def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str, Any]:
+def build_review(account: AccountFacts, quarter: Period, name: str, meeting: date | None = None) -> dict[str, Any]:
     """Build the business review of a quarter, in its edition for the account team.
 
     `serving.account_reports.editions.edition_of` makes the edition for the customer from it.
@@ -59,14 +61,25 @@ def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str,
     account : the facts about the account; they end at the quarter's end or before.
     quarter : the quarter.
     name : the name of the quarter.
+    meeting : the date of the meeting; None if there is none yet. Agenda, actions and preparation depend on it.
 
     Returns
     -------
-    dict for JSON: document, edition, account_id, name, quarter, period, as_of, data_through, complete (whether the
-    quarter is over), source (signals or published), sections (`serving.account_reports.sections.section`), questions
-    and gaps (a sentence each). Sections, figures and items that are ``internal`` are for the account team, not for the
-    customer. A section without content is absent.
+    dict for JSON: document, edition, account_id, name, quarter, period, meeting_date, as_of, data_through, complete
+    (whether the quarter is over), source (signals or published), sections
+    (`serving.account_reports.sections.section`), questions and gaps (a sentence each). Sections, figures and items that
+    are ``internal`` are for the account team, not for the customer. A section without content is absent.
+
+    Raises
+    ------
+    BadRequest : the meeting is before the end of the data.
     """
+    if meeting is not None and meeting < account.as_of.date():
+        raise BadRequest(
+            f"the meeting on {meeting} is before {account.as_of.date()}, which the review is as of",
+            "a date of the meeting that is not before the figures",
+            "correct the date of the meeting, or choose an earlier quarter",
+        )
     complete = account.as_of >= quarter.end
     use, value, support = use_section(account), value_section(account), support_section(account)
     metrics = [each for part in (use, value, support) for each in part["metrics"]]
@@ -77,18 +90,18 @@ def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str,
         support,
         roadmap_section(account),
         next_goals_section(account, metrics, next_quarter_end(quarter)),
-        actions_section(account, metrics, quarter),
+        actions_section(account, metrics, quarter, meeting),
     ]
     present = [part for part in ahead if has_content(part)]
     sections = [
         section("summary", "Summary", lines=summary_lines(account, metrics)),
-        agenda_section(account, {part["section"] for part in present if is_for_customer(part)}),
+        agenda_section(account, {part["section"] for part in present if is_for_customer(part)}, meeting),
         partnership_section(account),
         people_section(account),
         *present,
         risk_section(account),
         expansion_section(account),
-        preparation_section(account),
+        preparation_section(account, meeting),
     ]
     return {
         "document": "qbr",
@@ -97,6 +110,7 @@ def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str,
         "name": (account.contract or {}).get("name"),
         "quarter": name,
         "period": {"start": to_iso(quarter.start), "end": to_iso(quarter.end)},
+        "meeting_date": None if meeting is None else meeting.isoformat(),
         "as_of": format_instant(account.as_of),
         "data_through": format_instant(account.data_through),
         "complete": complete,

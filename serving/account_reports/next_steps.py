@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from math import ceil
 from typing import Any
 
 from features.utils.dates import to_iso
@@ -21,12 +22,28 @@ PROPOSED = 3
 """The maximum number of goals that are proposed from metrics below their target."""
 
 
+WEEKS_TO_NEXT = 13
+"""Weeks from one review to the next: a quarter."""
+
+
+def next_review(quarter: Period, meeting: date | None) -> date:
+    """Return the date of the next review: a quarter of weeks after this one, and not before the next quarter ends.
+
+    Without a date of this one, it is the last day on which the next one is to be held.
+    """
+    ends = next_quarter_end(quarter).date()
+    if meeting is None:
+        return ends + timedelta(days=REVIEW_WITHIN_DAYS)
+    following = meeting + timedelta(weeks=WEEKS_TO_NEXT)
+    return following if following >= ends else following + timedelta(weeks=-((following - ends).days // 7))
+
+
 def next_quarter_end(quarter: Period) -> datetime:
     """Return the end of the quarter after a quarter."""
     return Quarter.of(quarter.end).period.end
 
 
-def agenda_section(account: AccountFacts, sections: Collection[str]) -> dict[str, Any]:
+def agenda_section(account: AccountFacts, sections: Collection[str], meeting: date | None = None) -> dict[str, Any]:
     """Build the timed agenda of the account's segment.
 
     Parameters
@@ -34,6 +51,7 @@ def agenda_section(account: AccountFacts, sections: Collection[str]) -> dict[str
     account : the facts about the account.
     sections : the sections of the review that a customer sees. Parts about others are left out, and their minutes go
         to the part that takes the rest.
+    meeting : the date of the meeting; None if there is none yet.
     """
     agenda = business_reviews_file().agenda(account.prediction["segment"])
     parts = [part for part in agenda.parts if part.rest or not part.sections or set(part.sections) & set(sections)]
@@ -47,7 +65,8 @@ def agenda_section(account: AccountFacts, sections: Collection[str]) -> dict[str
         items.append(item(part.title, tag=duration))
         begins, latest = begins + shortest, latest + longest
     length = f"{begins} minutes" if begins == latest else f"{begins} to {latest} minutes"
-    return section("agenda", f"Agenda, {length}", items=items)
+    held = "" if meeting is None else f", on {day(meeting)}"
+    return section("agenda", f"Agenda, {length}{held}", items=items)
 
 
 def roadmap_section(account: AccountFacts) -> dict[str, Any]:
@@ -80,7 +99,9 @@ def next_goals_section(account: AccountFacts, metrics: Sequence[Mapping[str, Any
     return section("next_goals", "Goals for the next quarter", items=items)
 
 
-def actions_section(account: AccountFacts, metrics: Sequence[Mapping[str, Any]], quarter: Period) -> dict[str, Any]:
+def actions_section(
+    account: AccountFacts, metrics: Sequence[Mapping[str, Any]], quarter: Period, meeting: date | None = None
+) -> dict[str, Any]:
     """Build the actions, each with an owner on both sides and a date.
 
     Parameters
@@ -88,13 +109,15 @@ def actions_section(account: AccountFacts, metrics: Sequence[Mapping[str, Any]],
     account : the facts about the account.
     metrics : the metrics of the review.
     quarter : the quarter of the review.
+    meeting : the date of the meeting, from which the days for the actions count; None if there is none yet.
     """
     rules, people = business_reviews_file(), contacts(account)
     steps = {metric.feature: metric.next_step for metric in rules.metrics}
     csm = (account.contract or {}).get("csm") or "the CSM"
     champion, sponsor = customer_owner(people, "champion"), customer_owner(people, "executive_sponsor")
-    due = to_iso(account.as_of + timedelta(days=rules.action_days))[:10]
-    items = [item(f"send the notes and these actions within {rules.follow_up_hours} hours of the review", who=csm)]
+    due = ((meeting or account.as_of.date()) + timedelta(days=rules.action_days)).isoformat()
+    notes = f"send the notes and these actions within {rules.follow_up_hours} hours of the review"
+    items = [item(notes, _follow_up(meeting), who=csm)]
     items.append(item("agree on the goals for the next quarter", due, who=csm, customer=champion))
     for row in account.events("support"):
         if row["resolved_at"] is None and (row["escalated"] or row["severity"] in SEVERE):
@@ -109,8 +132,9 @@ def actions_section(account: AccountFacts, metrics: Sequence[Mapping[str, Any]],
         if "executive sponsor" not in roles:
             items.append(item("name an executive sponsor", due, who=csm, customer=champion))
     items += _renewal(account, csm, sponsor)
-    following = to_iso(next_quarter_end(quarter) + timedelta(days=REVIEW_WITHIN_DAYS))[:10]
-    items.append(item("hold the next business review", following, who=csm, customer=sponsor))
+    items.append(
+        item("hold the next business review", next_review(quarter, meeting).isoformat(), who=csm, customer=sponsor)
+    )
     return section("actions", "Actions", items=sorted(items, key=lambda each: each["date"] or ""))
 
 
@@ -128,16 +152,35 @@ def _renewal(account: AccountFacts, csm: str, sponsor: str) -> list[dict[str, An
     return [item("agree on the steps of the renewal", date, who=csm, customer=sponsor)]
 
 
-def preparation_section(account: AccountFacts) -> dict[str, Any]:
-    """Build the internal section about what to do before and after the review, and about the account's plays."""
+def _follow_up(meeting: date | None) -> str | None:
+    """Return the day by which the notes are sent; None without a date of the meeting."""
+    if meeting is None:
+        return None
+    return (meeting + timedelta(days=ceil(business_reviews_file().follow_up_hours / 24))).isoformat()
+
+
+def preparation_section(account: AccountFacts, meeting: date | None = None) -> dict[str, Any]:
+    """Build the internal section about what to do before and after the review, and about the account's plays.
+
+    Parameters
+    ----------
+    account : the facts about the account.
+    meeting : the date of the meeting; None if there is none yet.
+    """
     rules, csm = business_reviews_file(), (account.contract or {}).get("csm") or "the CSM"
     items = [
         item(
             "check the figures, answer the open questions, and agree on the agenda with the customer",
+            None if meeting is None else (meeting - timedelta(days=rules.prepare_latest_days)).isoformat(),
             who=csm,
             tag=f"{rules.prepare_days} to {rules.prepare_latest_days} days before",
         ),
-        item("send the notes and the actions", who=csm, tag=f"within {rules.follow_up_hours} hours after"),
+        item(
+            "send the notes and the actions",
+            _follow_up(meeting),
+            who=csm,
+            tag=f"within {rules.follow_up_hours} hours after",
+        ),
         item(
             "record what you learned: judgment of the account, goals, people; the health score and the plan use them",
             who=csm,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
@@ -116,6 +116,7 @@ class BusinessReview(ResponseModel):
     name: str | None
     quarter: str
     period: ReportPeriod
+    meeting_date: str | None = Field(description="The date of the meeting, which agenda, actions and preparation use.")
     as_of: str
     data_through: str
     complete: bool
@@ -180,7 +181,7 @@ def quarter_name(as_of: datetime) -> str:
     return Quarter.of(as_of - timedelta(microseconds=1)).name
 
 
-def published_review(state: LiveState, account_id: str, quarter: str) -> dict[str, Any]:
+def published_review(state: LiveState, account_id: str, quarter: str, meeting: date | None = None) -> dict[str, Any]:
     """Build the review from the last snapshot that was scored in the quarter or at its end.
 
     Parameters
@@ -188,6 +189,7 @@ def published_review(state: LiveState, account_id: str, quarter: str) -> dict[st
     state : the state of the service.
     account_id : the account.
     quarter : a calendar quarter, such as 2026Q3.
+    meeting : the date of the meeting; None if there is none yet.
 
     Returns
     -------
@@ -196,7 +198,7 @@ def published_review(state: LiveState, account_id: str, quarter: str) -> dict[st
 
     Raises
     ------
-    BadRequest : the quarter is not valid.
+    BadRequest : the quarter is not valid, or the meeting is before the date of the figures.
     NotReady : as `LiveState.scored`.
     UnknownSnapshot : no snapshot was scored in it.
     UnknownAccount : the snapshot does not contain the account.
@@ -210,4 +212,5 @@ def published_review(state: LiveState, account_id: str, quarter: str) -> dict[st
             "a quarter in which one was scored",
             SCORE_AGAIN,
         )
-    return build_review(published_account_facts(state.scored(dates[-1]), account_id, period), period, found.name)
+    facts = published_account_facts(state.scored(dates[-1]), account_id, period)
+    return build_review(facts, period, found.name, meeting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -32,12 +32,23 @@ EditionName = Annotated[
 ]
 
 
+MeetingDate = Annotated[
+    str | None,
+    typer.Option(
+        "--meeting-date",
+        metavar="DATE",
+        help="Of the business review: when it is held. Days for actions count from it, and the next review follows it.",
+    ),
+]
+
+
 @app.command()
 def qbr(
     signals: SignalsArgument,
     account: AccountText,
     quarter: Annotated[str, typer.Option(metavar="QUARTER", help="Calendar quarter (UTC), such as 2026Q3.")],
     edition: EditionName = "internal",
+    meeting_date: MeetingDate = None,
     out: Folder = None,
     rubric: RubricName = None,
     engine: Engine = "duckdb",
@@ -49,10 +60,10 @@ def qbr(
     from features.utils.periods import Quarter
     from serving.account_reports.business_review import build_review
 
-    asked = Quarter.parse(quarter)
+    asked, meeting = Quarter.parse(quarter), parse_meeting_date(meeting_date)
     with progress_bar("reading") as tell:
         known = account_facts(signals, account, asked.period, None, rubric, engine, tell)
-    _write_report(build_review(known, asked.period, asked.name), edition, f"qbr-{asked.name}", out, as_json)
+    _write_report(build_review(known, asked.period, asked.name, meeting), edition, f"qbr-{asked.name}", out, as_json)
 
 
 @app.command()
@@ -79,6 +90,23 @@ def plan(
     with progress_bar("reading") as tell:
         known = account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
     _write_report(build_plan(known), edition, "plan", out, as_json)
+
+
+def parse_meeting_date(text: str | None) -> date | None:
+    """Return the date of the meeting that `MeetingDate` gives.
+
+    Raises
+    ------
+    BadRequest : it is not a date.
+    """
+    from features.errors import BadRequest
+
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise BadRequest(
+            "--meeting-date is not a date", "a date such as 2026-10-08", "correct --meeting-date"
+        ) from None
 
 
 def account_facts(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from models.artifacts.champion import Champion
     from models.home import Home
     from models.predictions.assessment import Assessment
+    from serving.snapshots.live_state import LiveState
     from serving.store.database import Store
 
 
@@ -37,6 +38,20 @@ def open_store(home: Home | None = None) -> Store:
     from serving.store.database import Store
 
     return Store.of((home or current_home()).ensure(), current_settings().store_address)
+
+
+def published_state() -> LiveState:
+    """Load the champion and the published snapshots of the home, as the service does.
+
+    Raises
+    ------
+    HomeError : the home is a folder of other files.
+    """
+    from models.home import current_home
+    from serving.common.settings import current_settings
+    from serving.snapshots.live_state import LiveStateManager
+
+    return LiveStateManager(current_home().require_own(), current_settings()).current()
 
 
 def selected_champion(rubric: str | None = None) -> Champion:

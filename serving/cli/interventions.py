@@ -9,13 +9,12 @@ import typer
 
 from features.errors import BadRequest
 from features.utils.cli import AsJson, write_result
-from serving.cli.context import open_store
+from serving.cli.context import open_store, published_state
 from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_published
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from serving.snapshots.live_state import LiveState
     from serving.store.records import Author
 
 app = typer.Typer(help="Start, change and list interventions, and show their results.", no_args_is_help=True)
@@ -49,7 +48,7 @@ def list_all(
 
     if state is not None and state not in _STATES:
         raise BadRequest("there is no such state", ", ".join(_STATES))
-    accounts = select_published(only, _live_state().scored(None)).ids if only else None
+    accounts = select_published(only, published_state().scored(None)).ids if only else None
     with open_store().read() as connection:
         found = list_interventions(connection, account, state, assignee, limit, accounts)  # type: ignore[arg-type]
     write_result(as_json, lambda: found, lambda console: print_interventions(found, console))
@@ -86,7 +85,7 @@ def start(
     from serving.schemas.interventions import InterventionRequest
     from serving.worklist.intervention_changes import start_intervention
 
-    state = _live_state()
+    state = published_state()
     if state.latest is not None:
         account = account_by_name(state.latest, account)
     fields = {"account_id": account, "occurred_at": datetime.now(UTC).isoformat(), "play": play, "assignee": assignee}
@@ -138,17 +137,9 @@ def results(as_json: AsJson = False, only: Chosen = NO_OPTIONS) -> None:
     from serving.cli.tables.interventions import print_results
     from serving.worklist.published_worklist import published_results
 
-    scored = _live_state().scored(None)
+    scored = published_state().scored(None)
     payload = published_results(scored, open_store(), select_published(only, scored))
     write_result(as_json, lambda: payload, lambda console: print_results(payload, console))
-
-
-def _live_state() -> LiveState:
-    from models.home import current_home
-    from serving.common.settings import current_settings
-    from serving.snapshots.live_state import LiveStateManager
-
-    return LiveStateManager(current_home().require_own(), current_settings()).current()
 
 
 def _author(by: str | None) -> Author:

@@ -28,6 +28,7 @@ from serving.cli.filter_options import (
     parse_filter,
     select_for_kpis,
 )
+from serving.schemas.divisions import DIVISIONS, Division, ExclusiveDivision
 
 app = typer.Typer()
 
@@ -49,11 +50,10 @@ def portfolio(
     period: PeriodName = "year",
     rubric: RubricName = None,
     by: Annotated[
-        str | None,
+        Division | None,
         typer.Option(
-            metavar="NAME",
-            help="Print only the groups by segment, csm, region, parent or product (default: segment, and parent and "
-            "product if the source has them). JSON has all.",
+            help="Print only these groups (default: segment, and parent and product if the source has them). JSON has "
+            "all.",
         ),
     ] = None,
     out: JsonFile = None,
@@ -71,7 +71,7 @@ def portfolio(
     from features.utils.periods import period_ending
     from models.home import current_home
     from serving.cli.tables.kpi import print_kpis
-    from serving.portfolio.account_list import DIVISIONS, AccountList
+    from serving.portfolio.account_list import AccountList
     from serving.portfolio.kpi_filter import KpiFilter
     from serving.portfolio.kpi_report import kpi_report
     from serving.portfolio.portfolio_groups import portfolio_groups
@@ -79,9 +79,6 @@ def portfolio(
     from serving.snapshots.account_attributes import AccountAttributes
     from serving.snapshots.sidecars import accounts_document, products_document
 
-    division = next((name for name in DIVISIONS if name == by), None)
-    if division is None and by is not None:
-        raise BadRequest(f"there is no breakdown by {by}", ", ".join(DIVISIONS), "correct --by")
     instant = cutoff_of(signals, as_of, engine)
     span = period_ending(instant, period)
     with progress_bar("reading") as tell:
@@ -112,7 +109,7 @@ def portfolio(
         horizon = days if "churn" in champion.bundles else None
         payload |= {"horizon_days": horizon, "groups": groups, "filter": applied}
     file = json_file_writer(payload, f"{len(payload['measures'])} measures as of {payload['as_of']}")
-    write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console, division), out, file)
+    write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console, by), out, file)
 
 
 @app.command()
@@ -167,7 +164,7 @@ def cohorts(
 def leadership(
     signals: SignalsArgument,
     as_of: AsOf = None,
-    by: Annotated[str, typer.Option(metavar="NAME", help="The groups: by segment, csm, region or parent.")] = "segment",
+    by: Annotated[ExclusiveDivision, typer.Option(help="The groups.")] = "segment",
     margin: Annotated[
         float, typer.Option(help="Gross margin as a share of ARR, for lifetime value and payback.")
     ] = 1.0,
@@ -184,25 +181,19 @@ def leadership(
     up in total, by group and by the year in which accounts began. CSMs are compared with the accounts per CSM of each
     segment. Lifetime value is set against the cost of acquisition where `accounts` has `acquisition_cost`. The
     definitions are in docs/reference/generated/kpis.md."""
-    from typing import get_args
-
     from features.signals.cutoff import cutoff_of
     from models.home import current_home
     from serving.cli.tables.leadership import print_leadership
     from serving.leadership.report import leadership_report
     from serving.leadership.report_from_signals import leadership_inputs
-    from serving.leadership.schemas import Division
     from serving.portfolio.lifetime_value import check_parameters
 
     check_parameters(margin, years)
-    division: Division | None = next((name for name in get_args(Division) if name == by), None)
-    if division is None:
-        raise BadRequest(f"there is no breakdown by {by}", ", ".join(get_args(Division)), "correct --by")
     instant, champion = cutoff_of(signals, as_of, engine), selected_champion(rubric)
     with progress_bar("reading") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.5))
         selection, kept = select_for_kpis(only, opened, instant, found, champion)
         inputs = leadership_inputs(opened, found, current_home(), champion, selection, subprogress(tell, 0.5, 1.0))
-        payload = leadership_report(inputs, found, selection, kept, division, margin, years)
+        payload = leadership_report(inputs, found, selection, kept, by, margin, years)
     file = json_file_writer(payload, f"the leadership report as of {payload['as_of']}")
     write_result(as_json, lambda: payload, lambda console: print_leadership(payload, console), out, file)

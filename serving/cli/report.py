@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from features.utils.cli import AsOf, Engine, RubricName, SignalsArgument, progress_bar
 from features.utils.progress import subprogress
-from serving.cli.account_reports import account_facts
+from serving.cli.account_reports import MeetingDate, account_facts, parse_meeting_date
 from serving.cli.context import assess_signals, open_store, selected_champion
 from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_for_kpis
 
@@ -37,6 +38,7 @@ def report(
             help="Of the business review: a calendar quarter (UTC), such as 2026Q3 (default: that of --as-of).",
         ),
     ] = None,
+    meeting_date: MeetingDate = None,
     internal: Annotated[
         bool,
         typer.Option(
@@ -57,15 +59,17 @@ def report(
 
     if pptx.suffix != ".pptx":
         raise BadRequest(f"{pptx} is not a .pptx file", "a file that ends with .pptx", "choose another name")
-    if account is None and (quarter is not None or internal):
-        option = "--quarter" if quarter is not None else "--internal"
+    of_review = {"--quarter": quarter is not None, "--meeting-date": meeting_date is not None, "--internal": internal}
+    if account is None and any(of_review.values()):
+        option = next(name for name, given in of_review.items() if given)
         raise BadRequest(f"{option} without an account", "--account ACCOUNT", f"add --account, or leave out {option}")
     if account is not None and only:
         raise BadRequest("--account with a filter", "one of them", "leave out --account or the filter")
     if account is None:
         slides = _write_portfolio(signals, as_of, rubric, engine, pptx, only)
     else:
-        slides = _write_review(signals, as_of, account, quarter, internal, rubric, engine, pptx)
+        meeting = parse_meeting_date(meeting_date)
+        slides = _write_review(signals, as_of, account, quarter, meeting, internal, rubric, engine, pptx)
     typer.echo(f"{slides} slides in {pptx}")
 
 
@@ -94,6 +98,7 @@ def _write_review(
     as_of: str | None,
     account: str,
     quarter: str | None,
+    meeting: date | None,
     internal: bool,
     rubric: str | None,
     engine: str,
@@ -115,5 +120,5 @@ def _write_review(
         )
     with progress_bar("reading") as tell:
         facts = account_facts(signals, account, asked.period, instant, rubric, engine, tell)
-    review = build_review(facts, asked.period, asked.name)
+    review = build_review(facts, asked.period, asked.name, meeting)
     return report_deck(edition_of(review, "internal" if internal else "customer")).save(out)

@@ -11,7 +11,6 @@ from features.errors import BadRequest
 from features.utils.dates import to_iso
 from features.utils.periods import period_ending
 from serving.leadership.report import CODES, LeadershipInputs, leadership_report, start_years
-from serving.leadership.schemas import Division
 from serving.portfolio.cohorts import LIVES
 from serving.portfolio.filtered_kpis import (
     kpi_filter,
@@ -24,6 +23,7 @@ from serving.portfolio.kpi_schemas import published_kpis
 from serving.portfolio.kpi_values import KpiContributions
 from serving.portfolio.lifetime_value import LIMIT_YEARS, check_parameters
 from serving.renewals.published_forecast import published_renewals
+from serving.schemas.divisions import ExclusiveDivision
 from serving.snapshots.account_attributes import (
     AccountSelection,
     account_attributes,
@@ -38,7 +38,7 @@ from serving.snapshots.snapshot_files import FileVersion, file_version
 def published_leadership(
     scored: ScoredSnapshot,
     selection: AccountSelection,
-    by: Division = "segment",
+    by: ExclusiveDivision = "segment",
     margin: float = 1.0,
     years: float = LIMIT_YEARS,
 ) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def published_leadership(
 
     def make() -> dict[str, Any]:
         only = kpi_filter(scored, account_filter) if account_filter.chosen else None
-        inputs = _inputs(scored, selection)
+        inputs = published_inputs(scored, selection)
         return leadership_report(inputs, scored.assessment, selection, only, by, margin, years)
 
     # Other parameters are not cached, so that they cannot evict what the pages need.
@@ -72,12 +72,25 @@ def published_leadership(
     return filtered_cache(scored, account_filter).get(("leadership", by, *versions), make)
 
 
-def _inputs(scored: ScoredSnapshot, selection: AccountSelection) -> LeadershipInputs:
+def published_inputs(
+    scored: ScoredSnapshot, selection: AccountSelection, forecast_accounts: int | None = 0
+) -> LeadershipInputs:
+    """Return what the report needs, as it was stored with the snapshot.
+
+    Parameters
+    ----------
+    scored, selection : as in `published_leadership`.
+    forecast_accounts : how many accounts the forecast lists; all if None.
+
+    Raises
+    ------
+    UnknownSnapshot, HomeError : as in `published_leadership`.
+    """
     kpis = published_kpis(scored, "year")
     quarter = period_ending(scored.as_of, "quarter")
     forecast, unknown = None, None
     try:
-        forecast = published_renewals(scored, limit=0, selection=selection)
+        forecast = published_renewals(scored, limit=forecast_accounts, selection=selection)
     except BadRequest as error:
         unknown = error.found
     accounts = _accounts(scored)

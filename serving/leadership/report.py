@@ -17,12 +17,12 @@ from models.peer_groups.segments import ARR_FEATURE, segment_names
 from models.predictions.assessment import Assessment
 from serving.leadership.arr_bridge import arr_bridge
 from serving.leadership.csm_capacity import csm_capacity
-from serving.leadership.schemas import Division
 from serving.leadership.unit_economics import unit_economics
 from serving.portfolio.contribution_rows import ContributionRows, KpiSum
 from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_values import KpiContributions, kpi_measures, kpi_value, not_by_segment, with_groups
 from serving.portfolio.lifetime_value import LIMIT_YEARS, lifetimes
+from serving.schemas.divisions import ExclusiveDivision
 from serving.snapshots.account_attributes import AccountSelection
 from serving.snapshots.portfolio_summary import sum_of_known
 
@@ -69,7 +69,7 @@ def leadership_report(
     assessment: Assessment,
     selection: AccountSelection,
     only: KpiFilter | None = None,
-    by: Division = "segment",
+    by: ExclusiveDivision = "segment",
     margin: float = 1.0,
     years: float = LIMIT_YEARS,
 ) -> dict[str, Any]:

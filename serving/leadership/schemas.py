@@ -10,8 +10,8 @@ from models.predictions.schema import Fraction, ResponseModel
 from serving.portfolio.kpi_schemas import KpiPeriod, KpiResponse, KpiValue
 from serving.renewals.schemas import RenewalsDue
 from serving.schemas.account_filter import AppliedFilter
+from serving.schemas.divisions import ExclusiveDivision
 
-Division = Literal["segment", "csm", "region", "parent"]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 StepName = Literal[
@@ -153,7 +153,7 @@ class Leadership(ResponseModel):
     retention: list[KpiResponse] = Field(description="NRR, GRR, logo retention and churn.")
     forecast: LeadershipForecast | None
     forecast_unknown: str | None
-    by: Division
+    by: ExclusiveDivision
     groups: list[RetentionGroup]
     cohorts: list[RetentionGroup] = Field(description="By the year in which the first contract (or order) began.")
     cohorts_unknown: str | None

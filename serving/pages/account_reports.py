@@ -25,7 +25,7 @@ from serving.portfolio.account_search import account_by_name
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.field_types import Id
 from serving.schemas.form_fields import empty_to_none
-from serving.schemas.query_params import QuarterText
+from serving.schemas.query_params import MeetingDate, QuarterText
 from serving.snapshots.live_state import LiveState
 
 EDITIONS = get_args(Edition)
@@ -46,6 +46,7 @@ class ReviewQuery(PageFilter):
     id: Id | None = None
     edition: Edition = "internal"
     quarter: Annotated[QuarterText | None, BeforeValidator(empty_to_none)] = None
+    meeting_date: Annotated[MeetingDate | None, BeforeValidator(empty_to_none)] = None
 
 
 @router.get("/accounts/{account_id:path}/qbr")
@@ -56,13 +57,15 @@ def get_business_review_page(
     state, account = live.current(), requested_account(account_id, asked.id)
     quarter = Quarter.parse(asked.quarter or quarter_name(state.scored(None).as_of)).name
     try:
-        report = published_review(state, account, quarter)
+        report = published_review(state, account, quarter, asked.meeting_date)
     except UnknownAccount:
         named = account_by_name(state.scored(None), account)
         if named == account:
             raise
-        return RedirectResponse(report_href(named, "qbr", _kept(asked, quarter=asked.quarter)), 303)
-    return _page(request, state, report, asked, {"quarter": quarter})
+        meeting = None if asked.meeting_date is None else asked.meeting_date.isoformat()
+        kept = _kept(asked, quarter=asked.quarter, meeting_date=meeting)
+        return RedirectResponse(report_href(named, "qbr", kept), 303)
+    return _page(request, state, report, asked, {"quarter": quarter, "meeting_date": report["meeting_date"]})
 
 
 @router.get("/accounts/{account_id:path}/plan")

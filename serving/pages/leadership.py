@@ -12,20 +12,24 @@ from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
 from serving.html.charts import arr_bridge_chart
+from serving.html.exports import ExportFile
 from serving.html.links import with_query
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
+from serving.http.dependencies import StoreDep
 from serving.leadership.arr_bridge import STEP_WORDS
 from serving.leadership.published_report import published_leadership
-from serving.leadership.schemas import Division
 from serving.pages.exports.leadership import leadership_exports
 from serving.pages.filter_bar import LABELS
 from serving.pages.page_view import PageView, page_view
+from serving.pages.snapshot_context import accounts_off_worklist
+from serving.presentations.report_files import leadership_file, leadership_file_name
 from serving.schemas.account_filter import PageFilter
+from serving.schemas.divisions import ExclusiveDivision
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 from serving.snapshots.account_attributes import filtered_cache
 
-DIVISIONS: dict[Division, str] = {name: LABELS[name] for name in get_args(Division)}
+DIVISIONS: dict[ExclusiveDivision, str] = {name: LABELS[name] for name in get_args(ExclusiveDivision)}
 FORECAST_WORDS = {
     "renewed_arr": "Renewed ARR",
     "lost_arr": "Lost ARR",
@@ -45,7 +49,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 class LeadershipPageQuery(SnapshotPageQuery, PageFilter):
     """The filter, the snapshot, the groups, and the gross margin in percent."""
 
-    by: Annotated[Division | None, BeforeValidator(empty_to_none)] = None
+    by: Annotated[ExclusiveDivision | None, BeforeValidator(empty_to_none)] = None
     margin: Annotated[
         int | None, BeforeValidator(lambda value: digits_to_int(empty_to_none(value))), Field(ge=1, le=100)
     ] = None
@@ -53,7 +57,7 @@ class LeadershipPageQuery(SnapshotPageQuery, PageFilter):
 
 @router.get("/leadership")
 def get_leadership_page(
-    request: Request, view: Annotated[PageView[LeadershipPageQuery], page_view(LeadershipPageQuery)]
+    request: Request, store: StoreDep, view: Annotated[PageView[LeadershipPageQuery], page_view(LeadershipPageQuery)]
 ) -> Response:
     """Return the leadership page."""
     scored, asked = view.scored, view.asked
@@ -83,6 +87,10 @@ def get_leadership_page(
         step_words=STEP_WORDS,
         forecast_words=FORECAST_WORDS,
         chart=_chart(view, report),
+        presentation=ExportFile(
+            leadership_file_name(scored),
+            lambda: leadership_file(scored, view.selection, accounts_off_worklist(scored, store)),
+        ),
         **_tables(report),
         by=by,
         margin=asked.margin or 100,

@@ -30,7 +30,6 @@ from serving.portfolio.account_list import (
     PAGE_SIZES,
     AccountList,
     AccountListQuery,
-    Division,
     Order,
     health_of_parent,
     published_account_list,
@@ -38,6 +37,7 @@ from serving.portfolio.account_list import (
 from serving.portfolio.filtered_kpis import filtered_measures
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, published_kpis
 from serving.portfolio.portfolio_groups import NO_GROUP, cached_groups
+from serving.schemas.divisions import Division
 from serving.snapshots.account_attributes import portfolio_of
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from features.errors import RenewcastError
 from models.predictions.payload import format_instant
+from models.rules.intervention_effects import InterventionStatus
 from serving.common.json_logs import error_location, log_event
 from serving.html import charts
 from serving.portfolio.weekly_health import weekly_health
@@ -33,7 +34,7 @@ def account_people(scored: ScoredSnapshot) -> Mapping[str, Mapping[str, Any]]:
     return {} if document is None else document["accounts"]
 
 
-def accounts_off_worklist(scored: ScoredSnapshot, store: Store) -> Mapping[str, str]:
+def accounts_off_worklist(scored: ScoredSnapshot, store: Store) -> Mapping[str, InterventionStatus]:
     """Return the accounts whose plays are off the worklist, and why.
 
     Parameters
@@ -43,7 +44,7 @@ def accounts_off_worklist(scored: ScoredSnapshot, store: Store) -> Mapping[str, 
 
     Returns
     -------
-    mapping of str to str
+    mapping of str to InterventionStatus
         Empty if the store is unavailable or a sidecar is not valid, so that the page shows the published plays.
     """
     try:

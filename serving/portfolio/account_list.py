@@ -22,6 +22,7 @@ from models.predictions.assessment import Assessment
 from models.predictions.schema import ResponseModel, ScorePoints
 from models.rules.early_warnings import RENEWAL
 from serving.schemas.account_filter import PageFilter
+from serving.schemas.divisions import Division
 from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS, read_sidecar_or_none, sidecar_path
@@ -33,9 +34,6 @@ RowNumbers = npt.NDArray[np.int64]
 PAGE_SIZES = (25, 50, 100)
 
 Order = Literal["account", "segment", "csm", "arr", "health", "change", "risk", "loss", "renewal", "step"]
-Division = Literal["segment", "csm", "region", "parent", "product"]
-DIVISIONS: tuple[Division, ...] = ("segment", "csm", "region", "parent", "product")
-"""What the accounts can be grouped by."""
 _HOLDING = ("product", "held", "arr", "seats", "active_users", "active_users_before")
 
 #: Columns that are sorted in descending order by default.

@@ -16,13 +16,13 @@ from models.predictions.columns import number_or_null
 from models.predictions.schema import ResponseModel
 from serving.portfolio.account_list import (
     AccountList,
-    Division,
     HealthOfParent,
     health_of_parent,
     published_account_list,
 )
 from serving.portfolio.account_products import FELL, UNUSED, product_facts
 from serving.schemas.account_filter import EVERYONE, AppliedFilter
+from serving.schemas.divisions import Division
 from serving.snapshots.account_attributes import AccountSelection, filtered_cache
 from serving.snapshots.portfolio_summary import AccountGroup, group_figures, sum_of_known
 from serving.snapshots.scored_snapshot import ScoredSnapshot

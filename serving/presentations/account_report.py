@@ -53,6 +53,8 @@ def report_deck(report: Mapping[str, Any]) -> Deck:
     deck = Deck(f"{heading}: {name}", f"{name}: {heading}" + (" (internal)" if internal else ""))
     at, review = day(report["as_of"]), report["document"] == "qbr"
     lines = [heading, f"Data from {day(report['period']['start'])} to {at}" if review else f"As of {at}"]
+    if review and report["meeting_date"]:
+        lines.append(f"Meeting on {day(report['meeting_date'])}")
     if review and not report["complete"]:
         lines.append("The quarter has not ended")
     if internal:

@@ -294,7 +294,7 @@ def _bridge(
     rows = [
         [
             STEP_WORDS[each["step"]],
-            f"{MINUS if each['sign'] < 0 else ''}{short_money(each['arr'])}",
+            f"{MINUS if each['sign'] < 0 and each['arr'] else ''}{short_money(each['arr'])}",
             f"{each['accounts']:,}",
         ]
         for each in (first, *moves, last)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from features.kpi.arr_bridge import PREFIX
-from features.revenue.arr import people
 from features.signals.signals import OpenSignals
 from features.utils.arrays import Bools
 from features.utils.periods import period_ending
@@ -23,17 +22,20 @@ from models.predictions.assessment import Assessment
 from models.predictions.payload import account_answer
 from models.predictions.table_export import plain_rows
 from models.rules.intervention_effects import InterventionStatus
-from serving.leadership.report import leadership_report
+from serving.leadership.published_report import published_inputs, published_leadership
+from serving.leadership.report import LeadershipInputs, leadership_report
 from serving.leadership.report_from_signals import leadership_inputs
+from serving.portfolio.filtered_kpis import filtered_kpis
 from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_report import kpi_report
 from serving.portfolio.kpi_values import Contributions
 from serving.portfolio.rule_tables import expansions_board
 from serving.portfolio.weekly_health import band_changes, score_changes, weekly_health
 from serving.scoring.score_portfolio import champion_horizon
-from serving.snapshots.account_attributes import AccountSelection
+from serving.snapshots.account_attributes import AccountSelection, account_attributes
 from serving.snapshots.portfolio_summary import summarize_portfolio
-from serving.snapshots.sidecars import accounts_document
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.sidecars import ACCOUNTS, accounts_document, read_sidecar
 
 LISTED = 8
 """How many accounts a slide lists."""
@@ -128,11 +130,63 @@ def leadership_figures(
         contributions=inputs.contributions,
     )
     progress(0.9, "listing accounts")
+    report = leadership_report(inputs, assessment, selection, only)
+    return _figures(assessment, through, selection, kpis, inputs, report, only, _people(signals, as_of, days), work)
+
+
+def published_figures(
+    scored: ScoredSnapshot, selection: AccountSelection, work: Mapping[str, InterventionStatus]
+) -> LeadershipFigures:
+    """Collect the figures of the presentation from a published snapshot.
+
+    Parameters
+    ----------
+    scored : the snapshot.
+    selection : the active accounts that count.
+    work : accounts whose plays are off the list, and why.
+
+    Returns
+    -------
+    LeadershipFigures
+        The same as `leadership_figures` collects from the signals of the snapshot.
+
+    Raises
+    ------
+    UnknownSnapshot : the KPIs or the contributions of accounts were not stored with the snapshot.
+    HomeError : a stored file is not valid.
+    """
+    account_filter = selection.account_filter
+    only = KpiFilter.of(account_attributes(scored), account_filter) if account_filter.chosen else None
+    document = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS) or {}
+    return _figures(
+        scored.assessment,
+        scored.data_through,
+        selection,
+        filtered_kpis(scored, "year", account_filter),
+        published_inputs(scored, selection, forecast_accounts=None),
+        published_leadership(scored, selection),
+        only,
+        {**document.get("former", {}), **document.get("accounts", {})},
+        work,
+    )
+
+
+def _figures(
+    assessment: Assessment,
+    through: datetime,
+    selection: AccountSelection,
+    kpis: Mapping[str, Any],
+    inputs: LeadershipInputs,
+    report: Mapping[str, Any],
+    only: KpiFilter | None,
+    people: Mapping[str, Mapping[str, Any]],
+    work: Mapping[str, InterventionStatus],
+) -> LeadershipFigures:
     chosen = inputs.contributions.of(only)
     expansions = expansions_board(assessment)
     expansions = expansions[[selection.includes(account) for account in expansions["account_id"]]]
     return LeadershipFigures(
-        as_of,
+        assessment.as_of.to_pydatetime(),
         through,
         kpis,
         summarize_portfolio(assessment, selection.rows),
@@ -141,11 +195,11 @@ def leadership_figures(
         score_changes(assessment, selection.rows),
         inputs.forecast,
         inputs.forecast_unknown,
-        leadership_report(inputs, assessment, selection, only),
+        report,
         {"year": _losses(chosen.now), "quarter": _losses(chosen.recent)},
         _risks(assessment, through, selection.rows),
         plain_rows(expansions.head(LISTED)),
-        _people(signals, as_of, days),
+        people,
         work,
         selection.account_filter.chosen,
     )
@@ -162,8 +216,8 @@ def _losses(contributions: Contributions | None) -> list[tuple[str, float]]:
 
 def _people(signals: OpenSignals, as_of: datetime, active_days: int) -> dict[str, Mapping[str, Any]]:
     """Return the details of active accounts, and the name and CSM of those that have left."""
-    known: dict[str, Mapping[str, Any]] = {row["account_id"]: row for row in plain_rows(people(signals))}
-    return {**known, **accounts_document(signals, as_of, active_days)["accounts"]}
+    document = accounts_document(signals, as_of, active_days)
+    return {**document["former"], **document["accounts"]}
 
 
 def _risks(assessment: Assessment, through: datetime, selected: Bools) -> list[dict[str, Any]]:

@@ -29,7 +29,6 @@ from serving.http.dependencies import (
 from serving.portfolio.account_changes import AccountChanges, requested_changes, require_earlier
 from serving.portfolio.account_health import AccountHealth, account_health
 from serving.portfolio.account_hierarchy import AccountHierarchy, account_hierarchy
-from serving.portfolio.account_list import Division
 from serving.portfolio.account_products import AccountProducts, account_products
 from serving.portfolio.account_search import AccountSearch, search_accounts
 from serving.portfolio.account_trend import TREND_DATES, AccountTrend, account_trend
@@ -43,6 +42,7 @@ from serving.portfolio.portfolio_groups import PortfolioGroups, published_groups
 from serving.presentations.report_files import ReportForm, report_file
 from serving.schemas.account_filter import AccountFilter
 from serving.schemas.base import RequestModel
+from serving.schemas.divisions import Division
 from serving.schemas.field_types import AsOfInstant, Id
 from serving.schemas.query_params import (
     MAX_LISTED,
@@ -51,6 +51,7 @@ from serving.schemas.query_params import (
     NO_SNAPSHOT,
     LifetimeYears,
     Margin,
+    MeetingDate,
     QuarterText,
     SnapshotQuery,
 )
@@ -254,6 +255,11 @@ class QuarterQuery(RequestModel):
 
     quarter: QuarterText = Field(examples=["2026Q3"])
     edition: EditionField = "internal"
+    meeting_date: MeetingDate | None = Field(
+        None,
+        description="The date of the meeting: the days for actions count from it, and the next review follows it.",
+        examples=["2026-10-08"],
+    )
 
 
 class ReviewFileQuery(QuarterQuery):
@@ -299,7 +305,7 @@ def get_business_review_file(
     live: LiveStateDep, account_id: Annotated[Id, Path()], query: Annotated[ReviewFileQuery, Query()]
 ) -> Response:
     """Returns the review as a file: the same content as the JSON and the page."""
-    review = published_review(live.current(), account_id, query.quarter)
+    review = published_review(live.current(), account_id, query.quarter, query.meeting_date)
     return _report_file(edition_of(review, query.edition), query.format)
 
 
@@ -333,7 +339,8 @@ def get_business_review(
     """Returns summary, agenda, people, goals, metrics with target, trend and comparable accounts, value, support,
     roadmap, next goals and actions, based on the last snapshot of the quarter. The internal edition also has health,
     risk, expansion, plays, open questions, and in `gaps` what is missing."""
-    return JSONResponse(edition_of(published_review(live.current(), account_id, query.quarter), query.edition))
+    review = published_review(live.current(), account_id, query.quarter, query.meeting_date)
+    return JSONResponse(edition_of(review, query.edition))
 
 
 class PortfolioChangesQuery(PortfolioQuery):

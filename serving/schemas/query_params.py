@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field
@@ -17,6 +18,7 @@ QuarterText = Annotated[
     str,
     Field(pattern=f"^{QUARTER_PATTERN}$", description="A calendar quarter, UTC. 2026-Q3 and Q3 2026 are also valid."),
 ]
+MeetingDate = Annotated[date, Field(strict=False)]
 PeriodText = Annotated[str, Field(pattern=f"^({QUARTER_PATTERN}|{MONTH_PATTERN})$")]
 Margin = Annotated[
     float, Field(gt=0, le=1, strict=False, allow_inf_nan=False, description="The gross margin, as a share of ARR.")

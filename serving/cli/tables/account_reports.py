@@ -26,6 +26,8 @@ def print_account_report(payload: Mapping[str, Any], console: Console) -> None:
     name = account_label(payload["account_id"], payload["name"])
     console.print(one_line(Text(f"{report_heading(payload)}: {name}, as of {payload['as_of']}", style="bold")))
     console.print(Text(f"{payload['edition']} edition", style="dim"))
+    if payload.get("meeting_date"):
+        console.print(Text(f"meeting on {payload['meeting_date']}", style="dim"))
     for line in payload.get("because", []):
         console.print(one_line(Text(line)))
     for part in payload["sections"]:

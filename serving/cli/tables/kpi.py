@@ -22,8 +22,8 @@ from features.utils.formatting import (
     signed,
 )
 from serving.cli.tables.applied_filter import print_filter
-from serving.portfolio.account_list import Division
 from serving.portfolio.portfolio_groups import NO_GROUP
+from serving.schemas.divisions import Division
 
 BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}
 SEGMENT_KPIS = (
@@ -87,6 +87,33 @@ def print_kpis(payload: Mapping[str, Any], console: Console, by: Division | None
     console.print(Text("advocates  " + ("; ".join(names) or "none") + (f" and {more} more" if more else "")))
     if not payload["contractual"]:
         console.print(Text("no contracts: ARR is the order volume of a year", style="dim"))
+
+
+def print_kpi_trend(payload: Mapping[str, Any], console: Console) -> None:
+    """Print the KPIs at the latest dates, as many as the terminal is wide.
+
+    Parameters
+    ----------
+    payload : the trend (`serving.portfolio.kpi_trend.KpiTrend`).
+    console : the terminal.
+    """
+    measures, dates = payload["measures"], payload["dates"]
+    titles = max(len(each["title"]) for each in measures)
+    rows = [[_cell(each, {"value": value}) for value in each["values"]] for each in measures]
+    headings = [date[:10] for date in dates]
+    width = max(len(text) for row in [headings, *rows] for text in row) + 1
+    shown = max(1, (console.width - titles) // width)
+    print_filter(payload, console)
+    title = (
+        f"KPIs at {min(shown, len(dates))} of {len(dates)} published dates; each {payload['period']} ends at its date"
+    )
+    table = Table(title=Text(title), gap=1)
+    table.add_column("KPI", no_wrap=True)
+    for heading in headings[-shown:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each, row in zip(measures, rows, strict=True):
+        table.add_row(each["title"], *row[-shown:])
+    console.print(table)
 
 
 def change_cell(payload: Mapping[str, Any]) -> tuple[str, str]:

@@ -66,7 +66,7 @@ def leadership_exports(shown: Shown) -> PageExports:
         tables["cohorts"] = lambda: _groups("Start", words, report["cohorts"][::-1], False)
     if capacity["by_csm"]:
         tables["csms"] = lambda: _csms(capacity)
-    return PageExports(tables, {"bridge": lambda: shown["chart"]})
+    return PageExports(tables, {"bridge": lambda: shown["chart"]}, {("leadership", "pptx"): shown["presentation"]})
 
 
 def _bridge(report: Shown, words: Mapping[str, str]) -> ExportTable:

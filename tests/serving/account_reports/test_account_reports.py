@@ -213,6 +213,25 @@ def test_a_review_of_a_published_snapshot_is_as_of_the_last_one_of_the_quarter(c
     assert client.get("/v1/accounts/a00/qbr?quarter=summer").status_code == 422
 
 
+def test_page_files_and_json_use_the_date_of_the_meeting(client: TestClient) -> None:
+    query = "quarter=2026Q2&meeting_date=2026-07-08"
+    review = client.get(f"/v1/accounts/a05/qbr?{query}").json()
+    assert review["meeting_date"] == "2026-07-08"
+    for path in (f"/accounts/a05/qbr?{query}", f"/v1/accounts/a05/qbr/file?{query}&format=html"):
+        shown = client.get(path, headers={"Accept": "text/html"})
+        assert shown.status_code == 200
+        assert "meeting on 8 Jul 2026" in shown.text
+        assert "on 8 Jul 2026</h2>" in shown.text, "the agenda"
+    page = client.get(f"/accounts/a05/qbr?{query}", headers={"Accept": "text/html"}).text
+    assert 'value="2026-07-08"' in page
+    assert "edition=customer&amp;" in page or "meeting_date=2026-07-08&amp;edition=customer" in page
+    early = client.get("/v1/accounts/a05/qbr?quarter=2026Q2&meeting_date=2026-06-01")
+    assert early.status_code == 422
+    assert "before 2026-07-01" in early.json()["detail"]
+    assert client.get("/v1/accounts/a05/qbr?quarter=2026Q2&meeting_date=soon").status_code == 422
+    assert client.get("/accounts/a05/qbr?meeting_date=", headers={"Accept": "text/html"}).status_code == 200
+
+
 def test_a_report_is_as_of_the_end_of_its_quarter_or_of_the_signals(
     rich: OpenSignals, scored_home: Any, tables: Any, make_signals: Callable[..., OpenSignals]
 ) -> None:

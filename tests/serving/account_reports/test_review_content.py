@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from features.catalogue.catalogue import CATALOGUE
+from features.errors import BadRequest
 from features.utils.periods import calendar_period
 from models.rules.business_reviews import business_reviews_file
 from serving.account_reports.account_facts import AccountFacts
 from serving.account_reports.business_review import build_review
 from serving.account_reports.metrics import change_words, section_metrics
 from serving.account_reports.narrative import summary_lines
+from serving.account_reports.next_steps import next_review
 from serving.account_reports.onboarding_plan import onboarding_sections
 from serving.account_reports.success_plan import build_plan
 
@@ -137,6 +139,46 @@ def test_goals_of_the_next_quarter_are_open_or_proposed_with_owners_on_both_side
     assert all(each["who"] == "Manager Name" for each in actions)
     assert all(each["date"] for each in actions[1:]), "only the notes depend on the date of the meeting"
     assert any("unused seats" in each["text"] and each["customer"] == "Champion Name" for each in actions)
+
+
+def _dates(part: dict[str, Any]) -> dict[str, str | None]:
+    return {each["text"]: each["date"] for each in part["items"]}
+
+
+def test_agenda_actions_and_preparation_follow_the_date_of_the_meeting() -> None:
+    rules, account = business_reviews_file(), _account({"usage.seats_used_share": 0.5})
+    review = build_review(account, QUARTER, "2026Q2", date(2026, 7, 8))
+    parts = {part["section"]: part for part in review["sections"]}
+    assert review["meeting_date"] == "2026-07-08"
+    assert parts["agenda"]["title"].endswith(", on 8 Jul 2026")
+    actions, preparation = _dates(parts["actions"]), _dates(parts["preparation"])
+    due = (date(2026, 7, 8) + timedelta(days=rules.action_days)).isoformat()
+    assert actions["Agree on the goals for the next quarter"] == due
+    assert actions["Hold the next business review"] == "2026-10-07", "13 weeks later, on the same weekday"
+    assert preparation["Send the notes and the actions"] > "2026-07-08"
+    checked = next(day for text, day in preparation.items() if text.startswith("Check the figures"))
+    assert checked is not None
+    assert checked < "2026-07-08"
+
+
+@pytest.mark.parametrize(
+    ("meeting", "following"), [(date(2026, 7, 1), "2026-10-07"), (date(2026, 7, 2), "2026-10-01"), (date(2026, 7, 20), "2026-10-19")]
+)  # fmt: skip
+def test_the_next_review_is_a_quarter_later_and_not_before_the_next_quarter_ends(meeting: date, following: str) -> None:
+    assert next_review(QUARTER, meeting).isoformat() == following
+
+
+def test_without_a_meeting_the_next_review_has_a_last_day_and_the_rest_has_no_date() -> None:
+    review = build_review(_account(), QUARTER, "2026Q2")
+    parts = {part["section"]: part for part in review["sections"]}
+    assert review["meeting_date"] is None
+    assert _dates(parts["actions"])["Hold the next business review"] == "2026-10-15"
+    assert set(_dates(parts["preparation"]).values()) == {None}
+
+
+def test_a_meeting_before_the_figures_is_refused() -> None:
+    with pytest.raises(BadRequest, match="2026-06-30 is before 2026-07-01"):
+        build_review(_account(), QUARTER, "2026Q2", date(2026, 6, 30))
 
 
 def test_a_roadmap_comes_from_a_file_and_may_be_for_some_customers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

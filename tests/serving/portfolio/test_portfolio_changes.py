@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 import re
 from collections.abc import Callable
@@ -14,8 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
-from models.home import Home
+import renewcast
+from models.home import Home, current_home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.snapshots.sidecars import KPIS, read_sidecar, write_sidecar
@@ -111,6 +114,19 @@ def test_kpis_have_the_published_value_of_each_date(serving: TestClient, changed
     assert lines["grr"][0] is None
     assert _get(serving, "/v1/portfolio/measures/trend", limit=1)["dates"] == ["2026-07-01"]
     assert _get(serving, "/v1/portfolio/measures/trend", as_of="2026-06-01")["dates"] == ["2026-05-20"]
+
+
+@pytest.mark.parametrize("options", [{}, {"as_of": "2026-06-01"}, {"period": "quarter", "limit": "1"}, {"health": "green"}])
+def test_the_command_has_the_trend_of_the_service(serving: TestClient, changed: Home, options: dict[str, str]) -> None:
+    current_home.cache_clear()
+    arguments = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", value)]
+    environment = {"RENEWCAST_HOME": str(changed.root)}
+    result = CliRunner().invoke(renewcast.app, ["trends", "--json", *arguments], env=environment)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == _get(serving, "/v1/portfolio/measures/trend", **options)
+    shown = CliRunner().invoke(renewcast.app, ["trends", *arguments], env=environment)
+    assert "Net revenue retention" in shown.stdout or "NRR" in shown.stdout
+    assert ("only accounts with: health green" in shown.stdout) is ("health" in options)
 
 
 def test_mistakes_are_refused(serving: TestClient, own_home: Home) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from pptx import Presentation
 from pptx.util import Inches
 from python_calamine import CalamineWorkbook
@@ -18,10 +19,13 @@ from features.signals.signals import OpenSignals
 from features.utils.formatting import number, percent, short_money
 from features.utils.periods import calendar_period
 from models.artifacts.champion import load_champion
+from models.home import Home
 from models.predictions.assessment import Assessment
 from serving.account_reports.business_review import build_review
 from serving.account_reports.editions import edition_of
 from serving.account_reports.facts_from_signals import account_facts_from_signals
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
 from serving.presentations.account_report import report_deck
 from serving.presentations.leadership import leadership_deck
 from serving.presentations.leadership_figures import LeadershipFigures, leadership_figures
@@ -130,6 +134,23 @@ def test_the_accounts_with_the_largest_arr_at_risk_come_first(leadership: Any, f
     assert at_risk[0] == pytest.approx((assessed.target_scores["churn"].probability * arr).max())
     table = next(table for slide in leadership.slides for table in _tables(slide) if table[0][0] == "Account")
     assert [row[6] for row in table[1:]] == [short_money(value) for value in at_risk]
+
+
+def test_the_service_gives_the_presentation_of_the_command(own_home: Home, leadership: Any) -> None:
+    """From a published snapshot, without signals, on the page and in the API."""
+    with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+        for path in ("/v1/portfolio/leadership/file", "/exports/leadership.pptx/leadership"):
+            answer = client.get(path)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["content-disposition"] == 'attachment; filename="leadership-2026-07-01.pptx"'
+            served = Presentation(BytesIO(answer.content))
+            assert _texts(served) == _texts(leadership)
+            assert _notes(served) == _notes(leadership)
+        assert "/exports/leadership.pptx/leadership" in client.get("/leadership", headers={"Accept": "text/html"}).text
+        chosen = Presentation(BytesIO(client.get("/v1/portfolio/leadership/file?health=green").content))
+        assert "Only accounts with" in _texts(chosen)
+        assert client.get("/v1/portfolio/leadership/file?csm=unknown").status_code == 422
+        assert client.get("/v1/portfolio/leadership/file?as_of=2026-06-01").status_code == 404, "without stored KPIs"
 
 
 @pytest.mark.parametrize("name", ["bridge", "quarter_bridge"])

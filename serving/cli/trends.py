@@ -1,0 +1,41 @@
+"""`trends`: the KPIs of the portfolio at every published date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from features.utils.cli import AsJson, AsOf, json_file_writer, write_result
+from serving.cli.context import published_state
+from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_published
+
+app = typer.Typer()
+
+
+@app.command()
+@filter_options
+def trends(
+    as_of: AsOf = None,
+    period: Annotated[Literal["quarter", "year"], typer.Option(help="The period that ends at each date.")] = "year",
+    limit: Annotated[int, typer.Option(min=1, max=260, help="Maximum number of dates, the latest ones.")] = 26,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON to a file.")] = None,
+    as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
+) -> None:
+    """Show the portfolio's KPIs at every date that `score --publish` published, oldest first.
+
+    The values are those that were stored then; a later correction of the data does not change them. With a filter they
+    are of its accounts, including those that have left. No signals are read: the same values are on the trends page and
+    at /v1/portfolio/measures/trend. `changes` says what changed the ARR at risk between two dates."""
+    from features.utils.dates import parse_cutoff
+    from serving.cli.tables.kpi import print_kpi_trend
+    from serving.portfolio.kpi_trend import kpi_trend
+
+    state = published_state()
+    scored = state.scored(None if as_of is None else parse_cutoff(as_of))
+    chosen = select_published(only, scored).account_filter
+    payload = kpi_trend(scored, state.dates(), period, limit, chosen)
+    file = json_file_writer(payload, f"{len(payload['measures'])} KPIs at {len(payload['dates'])} dates")
+    write_result(as_json, lambda: payload, lambda console: print_kpi_trend(payload, console), out, file)
