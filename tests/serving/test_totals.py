@@ -1,0 +1,425 @@
+"""A total has one value in every page, response, command, export and presentation of the same home."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+from pptx import Presentation
+from typer.testing import CliRunner
+
+import renewcast
+from features.signals.signals import OpenSignals
+from features.utils.formatting import count_of, number, percent, short_money
+from models.health.rubric import load_rubric
+from models.home import Home, current_home
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.portfolio.publish_kpis import publish_kpis
+from serving.schemas.interventions import InterventionRequest
+from serving.scoring.score_portfolio import score
+from serving.snapshots.snapshot_files import SnapshotFiles
+from serving.store.database import Store
+from serving.store.records import Author
+from serving.worklist.intervention_changes import start_intervention
+from tests.serving.conftest import AS_OF, EARLIER, Champions, Tables, publish
+
+DOCUMENT = Path("docs/reference/totals.md")
+CSMS, REGIONS = ("Ana Diaz", "Bo Lind", None), ("EMEA", "Americas")
+
+
+def _with_renewals(tables: Tables) -> Tables:
+    """Renewals due soon, later and overdue, accounts that grew, shrank and left, CSMs and regions."""
+    accounts = [
+        row
+        | {
+            "name": f"Company {row['account_id']}",
+            "csm": CSMS[i % 3],
+            "region": REGIONS[i % 2],
+            "acquisition_cost": 9000.0,
+        }
+        for i, row in enumerate(tables["accounts"])
+    ]
+    subscriptions: list[dict[str, Any]] = []
+    for i, row in enumerate(tables["subscriptions"]):
+        if row["account_id"] in ("a38", "a39"):
+            subscriptions.append(row)
+            continue
+        renewed = row | {"renewal_at": ("2026-07-20", "2026-09-10", "2027-01-01", "2026-06-10")[i % 4]}
+        if i % 5 == 0:
+            ended = {"ended_at": "2026-02-01", "renewal_at": "2026-02-01"}
+            subscriptions.append(row | ended)
+            subscriptions.append(renewed | {"started_at": "2026-02-01", "arr": row["arr"] * (1.4 if i % 2 else 0.7)})
+        elif i == 11:
+            subscriptions.append(row | {"ended_at": "2026-05-15", "end_reason": "cancelled"})
+        else:
+            subscriptions.append(renewed)
+    return {**tables, "accounts": accounts, "subscriptions": subscriptions}
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """All places that show figures of one home, read once.
+
+    Parameters
+    ----------
+    api : returns the JSON of a path.
+    page : returns the text of a page, without tags and with single spaces.
+    export : returns the rows of a CSV file of a page.
+    command : returns what a command prints with --json.
+    slides : the text of the leadership presentation.
+    """
+
+    api: Callable[[str], Any]
+    page: Callable[[str], str]
+    export: Callable[[str, str], list[dict[str, str]]]
+    command: Callable[..., Any]
+    slides: Callable[[], str]
+
+
+@pytest.fixture(scope="module")
+def everywhere(
+    champions: Champions,
+    tables: Tables,
+    make_signals: Callable[..., OpenSignals],
+    to_arrow: Callable[[str, list[dict[str, Any]]], pa.Table],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Everywhere]:
+    place = tmp_path_factory.mktemp("totals")
+    rows, folder, home = _with_renewals(tables), place / "signals", Home(place / "home")
+    folder.mkdir()
+    for name, content in rows.items():
+        pq.write_table(to_arrow(name, content), folder / f"{name}.parquet")
+    signals = make_signals(rows, "2026-07-01")
+    champions.promote(home, "1")
+    score(signals, AS_OF, place / "rows.csv", home)
+    snapshots = SnapshotFiles(home)
+    publish_kpis(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
+    publish(home, champions.frame.assign(**{"outcomes.nps_last": 2.0}), EARLIER)
+    store = Store.of(home)
+    for account in ("a14", "a20"):
+        running = {"account_id": account, "occurred_at": "2026-07-01T00:00:00Z", "play": "low_adoption"}
+        start_intervention(store, Author("k", "a person"), InterventionRequest.model_validate(running))
+    with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+
+        @cache
+        def api(path: str) -> Any:
+            answer = client.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+            return answer.json()
+
+        @cache
+        def page(path: str) -> str:
+            answer = client.get(path, headers={"Accept": "text/html"})
+            assert answer.status_code == 200, path
+            return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
+
+        @cache
+        def export(name: str, path: str) -> list[dict[str, str]]:
+            answer = client.get(f"/exports/{name}.csv{path}")
+            assert answer.status_code == 200, (name, path)
+            return list(csv.DictReader(io.StringIO(answer.text)))
+
+        @cache
+        def command(*arguments: str) -> Any:
+            current_home.cache_clear()
+            name, *more = arguments
+            asked = [
+                name,
+                *([str(folder), "--as-of", "2026-07-01"] if name not in ("trends", "interventions") else []),
+                *more,
+                "--json",
+            ]
+            result = CliRunner().invoke(renewcast.app, asked, env={"RENEWCAST_HOME": str(home.root)})
+            assert result.exit_code == 0, (asked, result.output, result.exception)
+            return json.loads(result.stdout)
+
+        @cache
+        def slides() -> str:
+            deck = Presentation(BytesIO(client.get("/v1/portfolio/leadership/file").content))
+            shapes = [shape for slide in deck.slides for shape in slide.shapes]
+            texts = [shape.text_frame.text for shape in shapes if shape.has_text_frame]
+            cells = [cell.text for shape in shapes if shape.has_table for row in shape.table.rows for cell in row.cells]
+            return " ".join([*texts, *cells])
+
+        yield Everywhere(api, page, export, command, slides)
+
+
+Value = Callable[[Everywhere], float]
+Words = Callable[[float], str]
+
+
+@dataclass(frozen=True)
+class Total:
+    """A total and where it appears.
+
+    Parameters
+    ----------
+    values : returns the value in each response, command and export.
+    pages : the words that each page, or the presentation, shows for the value.
+    """
+
+    values: Mapping[str, Value]
+    pages: Mapping[str, Words]
+
+
+def _sum(rows: list[Mapping[str, Any]], name: str) -> float:
+    return float(sum(float(row[name] or 0.0) for row in rows))
+
+
+def _step(report: Mapping[str, Any], name: str) -> float:
+    (step,) = (each for each in report["bridge"]["steps"] if each["step"] == name)
+    return float(step["arr"])
+
+
+def _kpi(measures: list[Mapping[str, Any]], code: str) -> float:
+    (found,) = (each for each in measures if each["measure"] == code)
+    return float(found["value"])
+
+
+LEADERSHIP = "/v1/portfolio/leadership"
+
+
+def _whole(name: str, *, groups: bool = True) -> dict[str, Value]:
+    """The places that show a figure of all active accounts."""
+    places: dict[str, Value] = {
+        "`GET /v1/portfolio`": lambda all_: all_.api("/v1/portfolio")["whole"][name],
+        "`GET /v1/portfolio/changes`": lambda all_: all_.api("/v1/portfolio/changes")["now"][name],
+        "`renewcast changes`": lambda all_: all_.command("changes", "--since", "2026-06-01")["now"][name],
+    }
+    if groups:
+        places |= {
+            "`GET /v1/portfolio/groups`": lambda all_: _sum(all_.api("/v1/portfolio/groups?by=csm")["groups"], name),
+            "`renewcast portfolio`": lambda all_: _sum(all_.command("portfolio")["groups"]["region"], name),
+        }
+    return places
+
+
+def _retention(code: str, title: str) -> Total:
+    return Total(
+        {
+            "`GET /v1/portfolio/measures`": lambda all_: _kpi(
+                all_.api("/v1/portfolio/measures?period=year")["measures"], code
+            ),
+            "`GET /v1/portfolio/measures/trend`": lambda all_: next(
+                each["values"][-1]
+                for each in all_.api("/v1/portfolio/measures/trend")["measures"]
+                if each["measure"] == code
+            ),
+            "`GET /v1/portfolio/leadership`": lambda all_: _kpi(all_.api(LEADERSHIP)["retention"], code),
+            "`renewcast portfolio`": lambda all_: _kpi(all_.command("portfolio")["measures"], code),
+            "`renewcast trends`": lambda all_: next(
+                each["values"][-1] for each in all_.command("trends")["measures"] if each["measure"] == code
+            ),
+            "`renewcast leadership`": lambda all_: _kpi(all_.command("leadership")["retention"], code),
+            "`kpis.csv` of `/`": lambda all_: _kpi(all_.export("kpis", "/"), code),
+            "`kpis.csv` of `/leadership`": lambda all_: _kpi(all_.export("kpis", "/leadership"), code),
+        },
+        {
+            "page `/`": lambda value: f"{title} {percent(value)}",
+            "page `/leadership`": lambda value: f"{title} {percent(value)}",
+            "page `/trends`": percent,
+            "presentation": lambda value: f"{title} {percent(value)}",
+        },
+    )
+
+
+TOTALS: Mapping[str, Total] = {
+    "Active accounts": Total(
+        {
+            **_whole("accounts"),
+            "`GET /v1/portfolio/leadership`": lambda all_: all_.api(LEADERSHIP)["capacity"]["accounts"],
+            "`renewcast leadership`": lambda all_: all_.command("leadership")["capacity"]["accounts"],
+            "`accounts.csv` of `/`": lambda all_: len(all_.export("accounts", "/")),
+            "`capacity.csv` of `/leadership`": lambda all_: _sum(all_.export("capacity", "/leadership"), "accounts"),
+        },
+        {
+            "page `/`": lambda value: f"Accounts {number(value)}",
+            "page `/trends`": lambda value: f"Accounts {number(value)}",
+            "presentation": lambda value: count_of(int(value), "active account"),
+        },
+    ),
+    "ARR": Total(
+        {
+            **_whole("arr"),
+            "`GET /v1/portfolio/leadership`": lambda all_: _step(all_.api(LEADERSHIP), "arr_end"),
+            "`renewcast leadership`": lambda all_: _step(all_.command("leadership"), "arr_end"),
+            "`accounts.csv` of `/`": lambda all_: _sum(all_.export("accounts", "/"), "arr"),
+            "`bridge.csv` of `/leadership`": lambda all_: float(all_.export("bridge", "/leadership")[-1]["arr"]),
+        },
+        {
+            "page `/`": lambda value: f"{short_money(value)} ARR",
+            "page `/trends`": lambda value: f"ARR {short_money(value)}",
+            "page `/leadership`": lambda value: f"ARR {short_money(value)}",
+            "presentation": lambda value: f"ARR {short_money(value)}",
+        },
+    ),
+    "ARR at risk": Total(
+        {
+            **_whole("expected_churned_arr"),
+            "`GET /v1/worklist`": lambda all_: all_.api("/v1/worklist")["bridge"]["portfolio"],
+            "`GET /v1/renewals`": lambda all_: all_.api("/v1/renewals")["bridge"]["arr_at_risk"],
+            "`renewcast worklist`": lambda all_: all_.command("worklist")["bridge"]["portfolio"],
+            "`renewcast renewals`": lambda all_: all_.command("renewals")["bridge"]["arr_at_risk"],
+            "`accounts.csv` of `/`": lambda all_: _sum(all_.export("accounts", "/"), "arr_at_risk"),
+        },
+        {
+            "page `/`": lambda value: f"ARR at risk {short_money(value)}",
+            "page `/trends`": lambda value: f"ARR at risk {short_money(value)}",
+            "page `/worklist`": lambda value: f"Whole portfolio, within 90 days {short_money(value)}",
+            "page `/renewals`": lambda value: (
+                f"ARR at risk of the whole portfolio, within 90 days {short_money(value)}"
+            ),
+            "presentation": lambda value: f"ARR at risk within 90 days: {short_money(value)}",
+        },
+    ),
+    "Expected churned accounts": Total(
+        _whole("expected_churned_accounts"),
+        {
+            "page `/`": lambda value: f"Expected churned accounts {number(value, 1)}",
+            "presentation": lambda value: f"expected churned accounts: {number(value, 1)}",
+        },
+    ),
+    "Mean health": Total(
+        {
+            **_whole("mean_health", groups=False),
+            "`GET /v1/portfolio/measures`": lambda all_: _kpi(
+                all_.api("/v1/portfolio/measures?period=year")["measures"], "mean_health"
+            ),
+            "`renewcast portfolio`": lambda all_: _kpi(all_.command("portfolio")["measures"], "mean_health"),
+            "`kpis.csv` of `/`": lambda all_: _kpi(all_.export("kpis", "/"), "mean_health"),
+        },
+        {
+            "page `/`": lambda value: f"Mean health {number(value, 1)}",
+            "page `/trends`": lambda value: f"Mean health {number(value, 1)}",
+            "presentation": lambda value: f"Mean health score: {number(value, 1)} of 100",
+        },
+    ),
+    "Net revenue retention": _retention("nrr", "Net revenue retention"),
+    "Gross revenue retention": _retention("grr", "Gross revenue retention"),
+    "Logo retention": _retention("logo_retention", "Logo retention"),
+    "Churned ARR, 12 months": Total(
+        {
+            "`GET /v1/portfolio/leadership`": lambda all_: _step(all_.api(LEADERSHIP), "churned"),
+            "`GET /v1/portfolio/measures`": lambda all_: next(
+                each["numerator"]
+                for each in all_.api("/v1/portfolio/measures?period=year")["measures"]
+                if each["measure"] == "arr_churn_year"
+            ),
+            "`renewcast leadership`": lambda all_: _step(all_.command("leadership"), "churned"),
+            "`renewcast portfolio`": lambda all_: next(
+                each["numerator"]
+                for each in all_.command("portfolio")["measures"]
+                if each["measure"] == "arr_churn_year"
+            ),
+            "`bridge.csv` of `/leadership`": lambda all_: next(
+                float(row["arr"]) for row in all_.export("bridge", "/leadership") if row["step"] == "churned"
+            ),
+        },
+        {"page `/leadership`": lambda value: f"−{short_money(value)}", "presentation": short_money},
+    ),
+    "Renewals due, 90 days": Total(
+        {
+            "`GET /v1/renewals`": lambda all_: all_.api("/v1/renewals")["whole"]["accounts"],
+            "`GET /v1/portfolio/leadership`": lambda all_: all_.api(LEADERSHIP)["forecast"]["due"]["accounts"],
+            "`GET /v1/portfolio/measures`": lambda all_: _kpi(
+                all_.api("/v1/portfolio/measures?period=year")["measures"], "renewals_due"
+            ),
+            "`renewcast renewals`": lambda all_: all_.command("renewals")["whole"]["accounts"],
+            "`renewcast portfolio`": lambda all_: _kpi(all_.command("portfolio")["measures"], "renewals_due"),
+            "`due.csv` of `/renewals`": lambda all_: sum(
+                row["overdue"] == "false" for row in all_.export("due", "/renewals")
+            ),
+            "`kpis.csv` of `/`": lambda all_: _kpi(all_.export("kpis", "/"), "renewals_due"),
+        },
+        {
+            "page `/renewals`": lambda value: count_of(int(value), "account"),
+            "page `/`": lambda value: f"Renewals due in 90 days {number(value)}",
+        },
+    ),
+    "ARR due, 90 days": Total(
+        {
+            "`GET /v1/renewals`": lambda all_: all_.api("/v1/renewals")["whole"]["arr"],
+            "`GET /v1/portfolio/leadership`": lambda all_: all_.api(LEADERSHIP)["forecast"]["due"]["arr"],
+            "`GET /v1/portfolio/measures`": lambda all_: _kpi(
+                all_.api("/v1/portfolio/measures?period=year")["measures"], "renewals_due_arr"
+            ),
+            "`renewcast renewals`": lambda all_: all_.command("renewals")["whole"]["arr"],
+            "`renewcast leadership`": lambda all_: all_.command("leadership")["forecast"]["due"]["arr"],
+            "`due.csv` of `/renewals`": lambda all_: _sum(
+                [row for row in all_.export("due", "/renewals") if row["overdue"] == "false"], "arr"
+            ),
+        },
+        {"page `/renewals`": lambda value: f"Due {short_money(value)}", "presentation": short_money},
+    ),
+    "Open interventions": Total(
+        {
+            "`GET /v1/interventions`": lambda all_: len(all_.api("/v1/interventions?state=open")["data"]),
+            "`GET /v1/worklist`": lambda all_: all_.api("/v1/worklist")["interventions"]["open"],
+            "`renewcast interventions list`": lambda all_: len(
+                all_.command("interventions", "list", "--state", "open")["data"]
+            ),
+            "`renewcast worklist`": lambda all_: all_.command("worklist")["interventions"]["open"],
+        },
+        {"page `/worklist`": lambda value: f"{number(value)} open"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOTALS)
+def test_a_total_has_one_value_in_every_response_command_and_export(everywhere: Everywhere, name: str) -> None:
+    values = {place: read(everywhere) for place, read in TOTALS[name].values.items()}
+    first = next(iter(values.values()))
+    assert first > 0, "a zero would be equal by chance"
+    assert values == {place: pytest.approx(first, abs=0.005) for place in values}
+
+
+@pytest.mark.parametrize("name", TOTALS)
+def test_pages_and_the_presentation_show_this_value(everywhere: Everywhere, name: str) -> None:
+    value = next(iter(TOTALS[name].values.values()))(everywhere)
+    for place, words in TOTALS[name].pages.items():
+        text = everywhere.slides() if place == "presentation" else everywhere.page(place.split("`")[1])
+        assert words(value) in text, place
+
+
+def test_the_lists_lead_from_the_arr_at_risk_to_their_own_totals(everywhere: Everywhere) -> None:
+    total = everywhere.api("/v1/portfolio")["whole"]["expected_churned_arr"]
+    worklist = dict(everywhere.api("/v1/worklist")["bridge"])
+    assert worklist.pop("portfolio") == pytest.approx(total) == pytest.approx(sum(worklist.values()))
+    renewals = everywhere.api("/v1/renewals")
+    bridge = renewals["bridge"]
+    left = (
+        bridge["arr_at_risk"] - bridge["not_due"] - bridge["overdue"] - bridge["not_forecast"] + bridge["until_renewal"]
+    )
+    assert left == pytest.approx(renewals["whole"]["lost_arr"]["expected"])
+    assert renewals["whole"]["lost_arr"]["expected"] != pytest.approx(total), "they differ, hence the bridge"
+
+
+def test_the_bridge_of_arr_leads_to_the_retention(everywhere: Everywhere) -> None:
+    report = everywhere.api(LEADERSHIP)
+    steps = {each["step"]: each["arr"] for each in report["bridge"]["steps"]}
+    kept = steps["arr_start"] - steps["churned"] - steps["contracted"]
+    assert _kpi(report["retention"], "grr") == pytest.approx(kept / steps["arr_start"])
+    assert _kpi(report["retention"], "nrr") == pytest.approx((kept + steps["expanded"]) / steps["arr_start"])
+
+
+def test_the_documentation_lists_where_each_total_appears() -> None:
+    table = DOCUMENT.read_text(encoding="utf-8").split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")][
+        1:
+    ]
+    described = {name: {place for cell in cells for place in cell.split(", ") if place} for name, *cells, _ in rows}
+    assert described == {name: {*total.values, *total.pages} for name, total in TOTALS.items()}
