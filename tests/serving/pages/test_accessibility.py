@@ -2,38 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.home import Home
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
 from serving.html.links import account_href, report_href
+from serving.schemas.interventions import InterventionRequest
+from serving.store.database import Store
+from serving.store.records import Author
+from serving.store.saved_views import save_view
+from serving.worklist.intervention_changes import start_intervention
 
+CUSTOMER = {"edition": "customer"}
 PAGES = [
-    *("/", "/?health=red", "/?q=unknown", "/worklist", "/worklist?capacity=1", "/alerts", "/interventions", "/renewals", "/trends", "/trends?as_of=2026-07-01", "/leadership", "/leadership?as_of=2026-07-01", "/cohorts", "/model", "/docs"),
-    *("/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), report_href("a05", "qbr"), report_href("..", "plan")),
-    *("/reviews", "/views", "/sign-in", "/accounts/unknown", "/nowhere"),
+    *(
+        "/",
+        "/?health=red",
+        "/?q=unknown",
+        "/worklist",
+        "/worklist?capacity=1",
+        "/alerts",
+        "/interventions",
+        "/renewals",
+        "/trends",
+        "/trends?as_of=2026-07-01",
+        "/leadership",
+        "/leadership?as_of=2026-07-01",
+        "/leadership?as_of=2026-07-01&by=csm&health=green",
+        "/cohorts",
+        "/model",
+        "/docs",
+    ),
+    *("/accounts/a05", account_href('"><img src=x onerror=alert(1)>')),
+    *(
+        report_href(account, report, edition)
+        for account in ("a05", "..")
+        for report in ("qbr", "plan")
+        for edition in ({}, CUSTOMER)
+    ),
+    *("/reviews", "/views", "/sign-in", "/accounts/unknown", "/nowhere", "/leadership?margin=900"),
 ]
+#: The pages of a home to which nothing has been published.
+EMPTY = ["/", "/worklist", "/leadership", "/reviews", "/interventions", "/views", "/model"]
 WIDTHS = {"desktop": {"viewport": {"width": 1280, "height": 900}}, "phone": {"viewport": {"width": 390, "height": 844}}}
 
-# Four times more than twenty pages.
+# Four times more than forty pages.
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def worked(
+    paged_home: Home,
+    copy_home: Callable[[Home, Path], Home],
+    listening: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, str]]:
+    """A service with a saved view and a running intervention; its address, and the path of the intervention."""
+    home = copy_home(paged_home, tmp_path_factory.mktemp("worked") / "home")
+    store = Store.of(home)
+    with store.begin() as connection:
+        save_view(connection, None, "Red accounts", "/worklist", "health=red", "a person")
+    wanted = {
+        "account_id": "a06",
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "play": "low_adoption",
+        "note": "A note",
+    }
+    started = start_intervention(store, Author("k", "a person"), InterventionRequest.model_validate(wanted))
+    with listening(create_app(home, ServiceSettings(open_locally=True))) as address:
+        yield address, f"/interventions/{started.id}"
+
+
+@pytest.fixture(scope="module")
+def empty(listening: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service of a home to which nothing has been published."""
+    with listening(
+        create_app(Home(tmp_path_factory.mktemp("empty") / "home"), ServiceSettings(open_locally=True))
+    ) as address:
+        yield address
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", list(WIDTHS))
-def test_no_page_has_a_violation(live: str, visit: Callable[..., Any], width: str, scheme: str) -> None:
+def test_no_page_has_a_violation(
+    worked: tuple[str, str], empty: str, visit: Callable[..., Any], width: str, scheme: str
+) -> None:
     axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
-    there = visit(live, color_scheme=scheme, **WIDTHS[width])
     found = []
-    for path in PAGES:
-        there.open(path)
-        there.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-        results = axe_playwright.Axe().run(there.page).response
-        assert results["passes"], path
-        found += [
-            f"{path}: {violation['id']}: {violation['help']}: {node['html'][:200]}"
-            for violation in results["violations"]
-            for node in violation["nodes"][:3]
-        ]
+    for address, paths in ((worked[0], [*PAGES, worked[1], "/accounts/a06"]), (empty, EMPTY)):
+        there = visit(address, color_scheme=scheme, **WIDTHS[width])
+        for path in paths:
+            there.open(path)
+            there.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+            results = axe_playwright.Axe().run(there.page).response
+            assert results["passes"], path
+            found += [
+                f"{path}: {violation['id']}: {violation['help']}: {node['html'][:200]}"
+                for violation in results["violations"]
+                for node in violation["nodes"][:3]
+            ]
     assert not found, "\n".join(found)
