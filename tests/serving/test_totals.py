@@ -405,7 +405,7 @@ def test_the_lists_lead_from_the_arr_at_risk_to_their_own_totals(everywhere: Eve
         bridge["arr_at_risk"] - bridge["not_due"] - bridge["overdue"] - bridge["not_forecast"] + bridge["until_renewal"]
     )
     assert left == pytest.approx(renewals["whole"]["lost_arr"]["expected"])
-    assert renewals["whole"]["lost_arr"]["expected"] != pytest.approx(total), "they differ, hence the bridge"
+    assert renewals["whole"]["lost_arr"]["expected"] != pytest.approx(total), "they differ, so a bridge is needed"
 
 
 def test_the_bridge_of_arr_leads_to_the_retention(everywhere: Everywhere) -> None:
