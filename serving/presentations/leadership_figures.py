@@ -31,7 +31,7 @@ from serving.portfolio.kpi_report import kpi_report
 from serving.portfolio.kpi_values import Contributions
 from serving.portfolio.rule_tables import expansions_board
 from serving.portfolio.weekly_health import band_changes, score_changes, weekly_health
-from serving.scoring.score_portfolio import champion_horizon
+from serving.scoring.score_portfolio import champion_horizon, complete_until, newest_events
 from serving.snapshots.account_attributes import AccountSelection, account_attributes
 from serving.snapshots.portfolio_summary import summarize_portfolio
 from serving.snapshots.scored_snapshot import ScoredSnapshot
@@ -116,7 +116,8 @@ def leadership_figures(
     LeadershipFigures
     """
     as_of, days = assessment.as_of.to_pydatetime(), champion_horizon(champion)
-    through, rubric = min(signals.data_through, as_of), assessment.champion.rubric
+    through = complete_until(signals, as_of, newest_events(signals, as_of))
+    rubric = assessment.champion.rubric
     selection = AccountSelection.everyone(assessment) if selection is None else selection
     inputs = leadership_inputs(signals, assessment, home, champion, selection, subprogress(progress, 0.0, 0.8))
     progress(0.8, "adding up KPIs")

@@ -244,15 +244,15 @@ def test_the_portfolio_page_shows_stored_kpis(
     assert "KPIs for the 12 months" not in paged.get("/").text
     target = {"bound": "above", "value": 1.1, "better": None, "per": "year"}
     payload = [
-        {"title": "Net revenue <retention>", "unit": "share", "value": 1.079, "last": {"value": None}, "quarter": {"value": 1.013}, "target": target, "met": True, "unknown": None},
-        {"title": "NPS", "unit": "points", "value": None, "last": {"value": 41.0}, "target": None, "met": None, "unknown": "no one was surveyed"},
+        {"title": "Net revenue <retention>", "unit": "share", "value": 1.079, "last": {"value": None}, "quarter": {"value": 1.013}, "target": target, "met": True, "unknown": None, "left_out": 1},
+        {"title": "NPS", "unit": "points", "value": None, "last": {"value": 41.0}, "target": None, "met": None, "unknown": "no one was surveyed", "left_out": 0},
     ]
     monkeypatch.setattr(portfolio, "published_kpis", lambda *_: {"as_of": "2026-07-08", "measures": payload})
     rows = [
         [cell.strip() for cell in re.sub(r"<[^>]+>", "|", row).split("|") if cell.strip()]
         for row in re.findall(r"<tr>(.*?)</tr>", paged.get("/").text, re.DOTALL)
     ]
-    assert ["Net revenue &lt;retention&gt;", "107.9%", "101.3%", "–", "over 110.0%", "yes"] in rows
+    assert ["Net revenue &lt;retention&gt;", "without 1 account", "107.9%", "101.3%", "–", "over 110.0%", "yes"] in rows
     assert ["NPS", "–", "41.0", "–", "no one was surveyed"] in rows
 
 
