@@ -128,7 +128,7 @@ def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast
     renewcast("qbr", few, account, "--quarter", "2026Q3", "--out", tmp_path, home=few.parent / "home")
     renewcast("plan", few, account, "--as-of", AT, "--out", tmp_path, home=few.parent / "home")
     review = json.loads((tmp_path / f"{account}-qbr-2026Q3.json").read_text(encoding="utf-8"))
-    assert (review["account_id"], review["complete"], review["edition"]) == (account, True, "internal")
+    assert (review["account_id"], review["complete"], review["edition"]) == (account, False, "internal")
     assert (tmp_path / f"{account}-qbr-2026Q3.pptx").read_bytes().startswith(b"PK")
     (page,) = tmp_path.glob(f"{account}-s*-plan-{AT}.html")
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
