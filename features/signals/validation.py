@@ -562,14 +562,16 @@ def _unknown_counts(table: TableSchema, schema: SourceSchema, text: bool) -> ibi
 
 
 def _currencies(source: Source) -> Iterator[Finding]:
-    """Find amounts in several currencies, which are added up as they are."""
-    for name in ("orders", "billing"):
-        schema = source_schema(source, name) if name in source.tables else ()
-        for column in (c for c, _ in schema if c.strip().lower() == "currency"):
-            (counts,) = fetch(source.connection, _currency_counts, name, schema, column)
-            if int(counts["different"]) > 1:
-                what = f"are in {int(counts['different'])} currencies, and amounts are added up as they are"
-                yield Finding(name, "amount", int(counts["filled"]), what, "convert them to one currency")
+    """Find orders in several currencies, which are added up as they are.
+
+    Amounts of bills only count relative to others of the same account, so they may be in its own currency.
+    """
+    schema = source_schema(source, "orders") if "orders" in source.tables else ()
+    for column in (c for c, _ in schema if c.strip().lower() == "currency"):
+        (counts,) = fetch(source.connection, _currency_counts, "orders", schema, column)
+        if int(counts["different"]) > 1:
+            what = f"are in {int(counts['different'])} currencies, and amounts are added up as they are"
+            yield Finding("orders", "amount", int(counts["filled"]), what, "convert them to one currency")
 
 
 def _currency_counts(name: str, schema: SourceSchema, column: str) -> ibis.Table:

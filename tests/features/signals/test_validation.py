@@ -92,6 +92,25 @@ def test_tables_that_are_not_of_accounts_are_read(to_arrow: Any) -> None:
     assert _check(to_arrow, fx_rates=rates, pulse=[_use(sentiment=-2, renewal_call="at_risk", by="csm")]) == []
 
 
+@pytest.mark.parametrize(
+    ("table", "row", "found"),
+    [
+        # Orders are added up over accounts; bills are only compared with others of the same account.
+        ("orders", {"amount": 10.0}, ["orders.amount: 2 rows are in 2 currencies, and amounts are added up as they are"]),
+        ("billing", {"amount": 10.0, "kind": "invoice_paid"}, []),
+    ],
+)
+def test_only_orders_have_to_be_in_one_currency(table: str, row: dict[str, Any], found: list[str], tmp_path: Path) -> None:
+    lines = {"accounts": ACCOUNTS, table: [_use(**row, currency=code) for code in ("EUR", "usd")]}
+    lines |= {"subscriptions": SUBSCRIPTIONS} if table == "billing" else {}
+    for name, rows in lines.items():
+        text = "\n".join([",".join(rows[0]), *(",".join(map(str, each.values())) for each in rows)])
+        (tmp_path / f"{name}.csv").write_text(text + "\n", encoding="utf-8")
+    report = check_source(open_source(tmp_path))
+    assert report.ok
+    assert [str(each).partition(";")[0] for each in report.findings if "currencies" in str(each)] == found
+
+
 def test_only_the_first_positions_are_listed(to_arrow: Any) -> None:
     (finding,) = _check(to_arrow, usage=[_use(minutes=-1.0)] * 9)
     assert "in 9 rows (rows 1, 2, 3, 4, 5, …)" in finding
