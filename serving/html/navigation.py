@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from serving.html.links import with_query
 
 
 class NavigationEntry(NamedTuple):
@@ -37,3 +40,13 @@ SECTIONS: tuple[NavigationEntry, ...] = (
 CARRIED = ("as_of", "csm", "segment", "region", "product", "parent", "health", "risk")
 """The parameters that links between pages carry: the snapshot date, and the fields of
 `serving.schemas.account_filter.AccountFilter`."""
+
+
+def link_query(params: Mapping[str, str]) -> str:
+    """Return the query string that the links of a page carry: those of its parameters that are in `CARRIED`.
+
+    Parameters
+    ----------
+    params : the query parameters of the request.
+    """
+    return with_query("", {name: params.get(name) for name in CARRIED})

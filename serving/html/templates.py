@@ -16,7 +16,7 @@ from serving.html import prose
 from serving.html.assets import static
 from serving.html.exports import PageExports, export_href, export_response, requested_export
 from serving.html.links import account_href, json_href, report_href, with_query
-from serving.html.navigation import CARRIED, SECTIONS
+from serving.html.navigation import SECTIONS, link_query
 from serving.html.table_cards import add_card_labels
 
 FORMATS = (
@@ -67,12 +67,12 @@ def render_page(
     section : the name of its entry in `serving.html.navigation`.
     exports : returns the exports of the page from the variables of its template.
     shown : the variables of the template. ``query`` is the query string that links between pages carry; by default
-        the parameters `CARRIED` of the request.
+        that of `serving.html.navigation.link_query`.
     """
     if exports is not None and (wanted := requested_export(request)) is not None:
         return export_response(exports(shown), *wanted)
     caller = getattr(request.state, "caller", None)
-    carried = with_query("", {name: request.query_params.get(name) for name in CARRIED})
+    carried = link_query(request.query_params)
     context = {"query": carried, "export": None if exports is None else partial(export_href, request), **shown}
     return HTMLResponse(render_template(template, title=title, section=section, caller=caller, **context), status)
 

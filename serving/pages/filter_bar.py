@@ -81,12 +81,14 @@ class ViewMenu:
     views : the person's own views and those for everyone, by name.
     current : the one that the page shows; None if it shows none.
     query : the query string to save.
+    href : the URL of the page that lists them.
     may_share : whether the person may save views for everyone.
     """
 
     views: Sequence[SavedView]
     current: SavedView | None
     query: str
+    href: str
     may_share: bool
     name_limit: int = NAME_LIMIT
 
@@ -173,12 +175,17 @@ def filter_bar(
         _everyone(path, others, owner),
         None if owner is None or mine else link({"csm": owner}),
         mine,
-        _view_menu(request, path, link(chosen) if chosen else _everyone(path, others, owner)),
+        _view_menu(
+            request,
+            path,
+            link(chosen) if chosen else _everyone(path, others, owner),
+            with_query("/views", {"as_of": others.get("as_of"), **chosen}),
+        ),
     )
 
 
-def _view_menu(request: Request, path: str, address: str) -> ViewMenu | None:
-    """Return the saved views of a page, so that the page shows the rest if the store is unavailable."""
+def _view_menu(request: Request, path: str, address: str, href: str) -> ViewMenu | None:
+    """Return the saved views of a page; None if the store is unavailable, so that the page shows the rest."""
     caller: Any = getattr(request.state, "caller", None)
     if not isinstance(caller, Caller):
         return None
@@ -194,7 +201,7 @@ def _view_menu(request: Request, path: str, address: str) -> ViewMenu | None:
     query = with_query("", dict(shown)).removeprefix("?")
     if ("csm", "") in shown:
         query += "&csm=" if query else "csm="
-    return ViewMenu(views, current, query, bool(caller.may("write")))
+    return ViewMenu(views, current, query, href, bool(caller.may("write")))
 
 
 def _lasting(query: str) -> list[tuple[str, str]]:

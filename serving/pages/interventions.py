@@ -15,6 +15,7 @@ from serving.common.errors import InterventionChanged
 from serving.common.json_logs import error_location, log_event
 from serving.html.exports import page_limit
 from serving.html.links import with_query
+from serving.html.navigation import link_query
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.exports.work import interventions_exports
@@ -127,7 +128,8 @@ async def post_intervention_form(
         raise refuse_invalid(error) from None
     except InterventionChanged as error:
         return await run_in_threadpool(conflict_page, request, live, store, error.current, form, version)
-    return redirect_with_message(form, f"/interventions/{intervention_id}", changed.id, request)
+    page = f"/interventions/{intervention_id}{link_query(request.query_params)}"
+    return redirect_with_message(form, page, changed.id, request)
 
 
 def conflict_page(

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,6 +17,7 @@ from features.utils import formatting as words
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
+from serving.html.links import account_href, report_href, with_query
 from serving.html.navigation import CARRIED, SECTIONS
 from serving.http.api_keys import create_key
 from serving.portfolio.kpi_file import contributions_path
@@ -191,6 +193,59 @@ def test_pages_show_the_filter_carry_it_and_can_clear_it(there: TestClient, path
     empty = there.get(path, params={"csm": "no such value"}, headers=BROWSER)
     assert empty.status_code == 200
     assert "0 of 39 accounts" in _text(empty.text)
+
+
+@pytest.fixture(scope="module")
+def working(filtered_home: Home, copy_home: Callable[[Home, Any], Home], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A person's browser, with a service of the filtered home that may be changed."""
+    home = copy_home(filtered_home, tmp_path_factory.mktemp("working") / "home")
+    with Store.of(home).begin():
+        pass
+    app = create_app(home, ServiceSettings(open_locally=True, retry_seconds=0.05))
+    headers = {**BROWSER, "Sec-Fetch-Site": "same-origin"}
+    with TestClient(app, client=("127.0.0.1", 1), follow_redirects=False, headers=headers) as client:
+        yield client
+
+
+#: The parts of a page whose links change the filter: its chips, the choice of accounts, and saved views.
+CHANGES = re.compile(r'<ul class="plain (?:chips|views)">.*?</ul>|<a [^>]*>Show (?:all|my) accounts</a>', re.DOTALL)
+
+FILES = ("/v1/", "/exports/", "/static/", "/openapi")
+
+
+def _without_filter(page: str, chosen: dict[str, str]) -> list[str]:
+    """Return the links of a page, and what its forms of work are sent to, that lead to other pages without the filter."""
+    anchors = re.findall(r'<a [^>]*href="(/[^"]*)"', CHANGES.sub("", page))
+    forms = re.findall(r'<form class="(?:work|stacked change)" method="post" action="(/[^"]*)"', page)
+    assert len(anchors) >= len(SECTIONS)
+    wanted = {name: [value] for name, value in chosen.items()}.items()
+    links = {html.unescape(each) for each in (*anchors, *forms)}
+    return sorted(each for each in links if not each.startswith(FILES) and not wanted <= parse_qs(urlsplit(each).query).items())
+
+
+def test_every_link_of_every_page_carries_the_filter_while_a_play_runs(working: TestClient) -> None:
+    chosen = {"csm": "Ana", "region": "EMEA"}
+    accounts = [each["account_id"] for each in _json(working, "/v1/worklist", capacity=100, **chosen)["accounts"]]
+    href = account_href(accounts[0], with_query("", chosen))
+    started = working.post(href, data={"do": "start", "assignee": "Ana"})
+    assert (started.status_code, started.headers["location"]) == (303, href)
+    after = working.get(href)
+    assert "Open the intervention" in after.text
+    assert _without_filter(after.text, chosen) == []
+    refused = working.post(href, data={"do": "start"})
+    assert refused.status_code == 409
+    assert _without_filter(refused.text, chosen) == []
+
+    one = with_query("/interventions/" + _json(working, "/v1/interventions")["data"][0]["id"], chosen)
+    saved = working.post(one, data={"version": "1", "do": "save", "note": "a note"})
+    assert (saved.status_code, saved.headers["location"]) == (303, one)
+    paths = (*PAGES, "/alerts", "/alerts?show=suppressed", "/alerts?code=into_red", "/interventions", "/interventions?state=closed", "/reviews", "/model", "/docs", "/views")
+    reports = [report_href(accounts[0], each, chosen) for each in ("qbr", "plan")]
+    for path in (*(f"{each}{'&' if '?' in each else '?'}{with_query('', chosen)[1:]}" for each in paths), href, one, *reports):
+        page = working.get(path)
+        assert page.status_code == 200, path
+        assert _without_filter(page.text, chosen) == [], path
+    assert "Precision by alert rule" in working.get(with_query("/interventions", chosen)).text
 
 
 def test_the_portfolio_page_of_no_account_says_so_and_has_no_empty_charts(there: TestClient) -> None:
