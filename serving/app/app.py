@@ -26,7 +26,7 @@ from serving.http.prometheus import Metrics, MetricsMiddleware
 from serving.http.rate_limit import SignInLimiter
 from serving.http.request_limits import RequestLimitsMiddleware
 from serving.http.security_headers import SecurityHeadersMiddleware
-from serving.pages.page_view import OwnAccountsFirst, redirect_to_own_accounts
+from serving.pages.page_view import OtherAddress, redirect_to_address
 from serving.review_sign_off import notify_missed_approvals
 from serving.scoring.job_worker import JobWorker
 from serving.snapshots.live_state import LiveStateManager
@@ -93,7 +93,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     app.state.workers = ThreadPool(limits.workers, limits.waiting)
     problem_details.install_error_handlers(app)
     app.add_exception_handler(ReplayedResponse, replay_response)
-    app.add_exception_handler(OwnAccountsFirst, redirect_to_own_accounts)
+    app.add_exception_handler(OtherAddress, redirect_to_address)
     app.state.metrics = Metrics(live)
     # The middleware that is added last handles a request first.
     app.add_middleware(IdempotencyMiddleware, store=store, settings=limits)

@@ -28,7 +28,11 @@ _HELP = {
     "segment": ("NAME", "Only the accounts of this segment; (none): those with unknown ARR."),
     "region": ("NAME", "Only the accounts in this region; (none): those without one."),
     "product": ("NAME", "Only the accounts that hold this product; (none): those without one."),
-    "parent": ("ACCOUNT_ID", "Only this account and all accounts below it; (none): those without parent and child."),
+    "parent": (
+        "ACCOUNT",
+        "Only this account (id, name, or the beginning of its name) and all below it; (none): those without parent and "
+        "child.",
+    ),
     "health": ("BAND", "Only the accounts with this health band: green, yellow, red or insufficient_data."),
     "risk": ("BAND", "Only the accounts with this churn risk: high, medium, low, or (none): not scored."),
 }
@@ -79,12 +83,14 @@ def select_from_signals(
     Raises
     ------
     BadRequest : a value is empty or too long, no account has it, or it is no band.
+    UnknownAccount : no account, or more than one, can be meant as parent.
     """
     from serving.snapshots.account_attributes import AccountSelection
 
     if not chosen:
         return AccountSelection.everyone(assessment)
-    return attributes_from_signals(signals, as_of, assessment, champion).require(parse_filter(chosen))
+    attributes = attributes_from_signals(signals, as_of, assessment, champion)
+    return attributes.require(parse_filter(chosen, attributes))
 
 
 def select_published(chosen: Chosen, scored: ScoredSnapshot) -> AccountSelection:
@@ -98,11 +104,12 @@ def select_published(chosen: Chosen, scored: ScoredSnapshot) -> AccountSelection
     Raises
     ------
     BadRequest : a value is empty or too long, no account has it, or it is no band.
+    UnknownAccount : no account, or more than one, can be meant as parent.
     HomeError : a sidecar of the snapshot is not valid.
     """
-    from serving.snapshots.account_attributes import select_accounts
+    from serving.snapshots.account_attributes import account_attributes, select_accounts
 
-    return select_accounts(scored, parse_filter(chosen), strict=True)
+    return select_accounts(scored, parse_filter(chosen, account_attributes(scored)), strict=True)
 
 
 def select_for_kpis(
@@ -116,14 +123,15 @@ def select_for_kpis(
 
     Raises
     ------
-    BadRequest : as in `select_from_signals`.
+    BadRequest, UnknownAccount : as in `select_from_signals`.
     """
     from serving.portfolio.kpi_filter import KpiFilter
     from serving.snapshots.account_attributes import AccountSelection
 
     if not chosen:
         return AccountSelection.everyone(assessment), None
-    attributes, account_filter = attributes_from_signals(signals, as_of, assessment, champion), parse_filter(chosen)
+    attributes = attributes_from_signals(signals, as_of, assessment, champion)
+    account_filter = parse_filter(chosen, attributes)
     return attributes.require(account_filter), KpiFilter.of(attributes, account_filter)
 
 
@@ -140,12 +148,18 @@ def attributes_from_signals(
     return AccountAttributes.of(assessment, *documents)
 
 
-def parse_filter(chosen: Chosen) -> Any:
-    """Return the options as a `serving.schemas.account_filter.AccountFilter`.
+def parse_filter(chosen: Chosen, attributes: AccountAttributes) -> Any:
+    """Return the options as a `serving.schemas.account_filter.AccountFilter`, with the id of the parent company.
+
+    Parameters
+    ----------
+    chosen : the options that are given.
+    attributes : what the accounts are filtered by.
 
     Raises
     ------
     BadRequest : a value is empty or too long, or it is no band.
+    UnknownAccount : no account, or more than one, can be meant as parent.
     """
     from pydantic import ValidationError
 
@@ -153,7 +167,7 @@ def parse_filter(chosen: Chosen) -> Any:
     from serving.schemas.account_filter import AccountFilter
 
     try:
-        return AccountFilter.model_validate(dict(chosen))
+        return attributes.with_parent_id(AccountFilter.model_validate(dict(chosen)))
     except ValidationError as error:
         # The value is left out, since it can be a customer's.
         name = str(error.errors()[0]["loc"][0])

@@ -15,6 +15,7 @@ from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, selec
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from models.predictions.account_lookup import AccountNames
     from serving.store.records import Author
 
 app = typer.Typer(help="Start, change and list interventions, and show their results.", no_args_is_help=True)
@@ -29,7 +30,10 @@ _STATES = ("open", "snoozed", "closed", "held_out")
 @app.command("list")
 @filter_options
 def list_all(
-    account: Annotated[str | None, typer.Option("--account", metavar="ID", help="Only those of this account.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", metavar="ACCOUNT", help="Only those of this account (id, name, or its beginning)."),
+    ] = None,
     state: Annotated[
         str | None, typer.Option("--state", metavar="STATE", help="open, snoozed, closed or held_out (default: all).")
     ] = None,
@@ -42,16 +46,23 @@ def list_all(
 ) -> None:
     """List recorded interventions, those that began last first.
 
-    The latest snapshot of the home decides which accounts a filter selects."""
+    The latest snapshot of the home has the names of accounts, and decides which of them a filter selects."""
+    from models.predictions.account_lookup import find_account
     from serving.cli.tables.interventions import print_interventions
+    from serving.worklist.intervention_history import read_interventions
     from serving.worklist.intervention_lists import list_interventions
 
     if state is not None and state not in _STATES:
         raise BadRequest("there is no such state", ", ".join(_STATES))
-    accounts = select_published(only, published_state().scored(None)).ids if only else None
+    published = published_state()
+    accounts = select_published(only, published.scored(None)).ids if only else None
+    names: AccountNames = {} if published.latest is None else published.latest.assessment.known_names
     with open_store().read() as connection:
+        # An account with recorded interventions need not be in the snapshot, but is then known by its id only.
+        if account is not None and published.latest is not None and not read_interventions(connection, account):
+            account = find_account(account, names, published.latest.assessment.places)
         found = list_interventions(connection, account, state, assignee, limit, accounts)  # type: ignore[arg-type]
-    write_result(as_json, lambda: found, lambda console: print_interventions(found, console))
+    write_result(as_json, lambda: found, lambda console: print_interventions(found, names, console))
 
 
 @app.command("show")

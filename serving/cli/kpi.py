@@ -91,7 +91,8 @@ def portfolio(
         if only:
             if found is None:
                 raise BadRequest("no account is active at this date, so there is nothing to filter", "another --as-of")
-            attributes, chosen = AccountAttributes.of(found, *documents), parse_filter(only)
+            attributes = AccountAttributes.of(found, *documents)
+            chosen = parse_filter(only, attributes)
             selected, applied = attributes.require(chosen).rows, chosen.applied
             kept = KpiFilter.of(attributes, chosen)
         payload = kpi_report(
@@ -142,7 +143,8 @@ def cohorts(
         tell(0.9, "computing cohort retention")
         lives = account_lives(opened, instant, champion_horizon(champion))
         if only:
-            attributes, chosen = attributes_from_signals(opened, instant, found, champion), parse_filter(only)
+            attributes = attributes_from_signals(opened, instant, found, champion)
+            chosen = parse_filter(only, attributes)
             selection = attributes.require(chosen)
             retention, unknown = retention_of_selected(lives, instant, opened.contractual, attributes, chosen)
         else:

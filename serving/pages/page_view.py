@@ -9,12 +9,14 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from features.errors import UnknownAccount
+from serving.html.links import with_query
 from serving.http.dependencies import LiveStateDep
 from serving.pages.filter_bar import FilterBar, carried_query, filter_bar, own_accounts_url, remember_view
 from serving.pages.snapshot_context import SnapshotDates, snapshot_dates
-from serving.schemas.account_filter import PageFilter
+from serving.schemas.account_filter import AccountFilter, PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery
-from serving.snapshots.account_attributes import AccountSelection, select_accounts
+from serving.snapshots.account_attributes import AccountSelection, account_attributes, select_accounts
 from serving.snapshots.live_state import LiveState
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
@@ -63,28 +65,29 @@ class PageView(Generic[Asked]):
         return remember_view(self.request, page, self.asked)
 
 
-class OwnAccountsFirst(Exception):
-    """A person starts with their own accounts; not an error.
+class OtherAddress(Exception):
+    """A page has another URL: with the accounts that a person starts with, or with an id for a name; not an error.
 
     Parameters
     ----------
-    address : the URL of the page with these accounts.
+    address : the URL.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
 
 
-async def redirect_to_own_accounts(_request: Request, error: Exception) -> Response:
-    """Return the redirect of an `OwnAccountsFirst`."""
-    assert isinstance(error, OwnAccountsFirst)
+async def redirect_to_address(_request: Request, error: Exception) -> Response:
+    """Return the redirect of an `OtherAddress`."""
+    assert isinstance(error, OtherAddress)
     return RedirectResponse(error.address, 303)
 
 
 def page_view(parameters: type[PageFilter]) -> Any:
     """Return the dependency of a page about accounts, which is a `PageView`.
 
-    A person with own accounts, who did not choose others, is redirected to the page with these.
+    A person with own accounts, who did not choose others, is redirected to the page with these. A parent company that
+    is given by name leads to the page with its id.
 
     Parameters
     ----------
@@ -95,8 +98,27 @@ def page_view(parameters: type[PageFilter]) -> Any:
         state = live.current()
         scored = state.scored(asked.as_of if isinstance(asked, SnapshotPageQuery) else None)
         if (address := own_accounts_url(request, scored)) is not None:
-            raise OwnAccountsFirst(address)
+            raise OtherAddress(address)
+        if (parent := _parent_id(scored, asked)) != asked.parent:
+            raise OtherAddress(with_query(request.url.path, {**request.query_params, "parent": parent}))
         return PageView(request, state, scored, asked, select_accounts(scored, asked))
 
     view.__annotations__["asked"] = Annotated[parameters, Query()]
     return Depends(view)
+
+
+def _parent_id(scored: ScoredSnapshot, asked: AccountFilter) -> str | None:
+    """Return the id of the parent company in a filter; what was typed if no account has such a name.
+
+    Raises
+    ------
+    UnknownAccount : more than one account can be meant, or one that is spelled nearly alike.
+    """
+    if asked.parent is None:
+        return None
+    try:
+        return account_attributes(scored).with_parent_id(asked).parent
+    except UnknownAccount as error:
+        if error.candidates:
+            raise
+        return asked.parent

@@ -18,6 +18,7 @@ from features.errors import BadRequest
 from features.utils.account_hierarchies import descendants, top_accounts
 from features.utils.arrays import Bools, Texts, equal_to
 from models.peer_groups.segments import segment_names
+from models.predictions.account_lookup import AccountNames, find_account
 from models.predictions.assessment import Assessment
 from serving.schemas.account_filter import EVERYONE, FILTER_FIELDS, WITHOUT, AccountFilter
 from serving.snapshots.compute_once_cache import ComputeOnceCache
@@ -166,6 +167,23 @@ class AccountAttributes:
             )
         return self.select(account_filter)
 
+    def with_parent_id(self, account_filter: AccountFilter) -> AccountFilter:
+        """Return a filter with the id of its parent company, which may be given by name.
+
+        Parameters
+        ----------
+        account_filter : the filter. `models.predictions.account_lookup.find_account` reads its parent.
+
+        Raises
+        ------
+        UnknownAccount : no account, or more than one, is meant.
+        """
+        parent = account_filter.parent
+        if parent is None or parent == WITHOUT:
+            return account_filter.account_filter
+        account = find_account(parent, self._known_names, {*self.account_ids, *self.parents.values()})
+        return account_filter.account_filter.model_copy(update={"parent": account})
+
     @cached_property
     def choices(self) -> Mapping[str, Sequence[tuple[str, str]]]:
         """The values to choose from for each field, with their words. Fields without values are empty."""
@@ -194,6 +212,11 @@ class AccountAttributes:
     def words(self, name: str, value: str) -> str:
         """Return a value of a field in words: the name of a company instead of its id."""
         return dict(self.choices[name]).get(value) or (self.names.get(value, value) if name == "parent" else value)
+
+    @cached_property
+    def _known_names(self) -> AccountNames:
+        known = (*self.account_ids, *self.former, *self.parents, *self.parents.values())
+        return {**dict.fromkeys(known), **self.names}
 
     @cached_property
     def _places(self) -> Mapping[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import itertools
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -12,11 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+import renewcast
+from features.errors import UnknownAccount
 from features.utils import formatting as words
-from models.home import Home
+from models.home import Home, current_home
 from serving.app.app import create_app
-from serving.common.settings import ServiceSettings
+from serving.common.settings import ServiceSettings, current_settings
 from serving.html.links import account_href, report_href, with_query
 from serving.html.navigation import CARRIED, SECTIONS
 from serving.http.api_keys import create_key
@@ -196,12 +200,30 @@ def test_pages_show_the_filter_carry_it_and_can_clear_it(there: TestClient, path
 
 
 @pytest.fixture(scope="module")
-def working(filtered_home: Home, copy_home: Callable[[Home, Any], Home], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """A person's browser, with a service of the filtered home that may be changed."""
+def working_home(filtered_home: Home, copy_home: Callable[[Home, Any], Home], tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The filtered home, which may be changed."""
     home = copy_home(filtered_home, tmp_path_factory.mktemp("working") / "home")
     with Store.of(home).begin():
         pass
-    app = create_app(home, ServiceSettings(open_locally=True, retry_seconds=0.05))
+    return home
+
+
+@pytest.fixture
+def listed(working_home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Runs the command that lists the interventions of that home."""
+    monkeypatch.setenv("RENEWCAST_HOME", str(working_home.root))
+    monkeypatch.setenv("COLUMNS", "200")
+    current_home.cache_clear()
+    current_settings.cache_clear()
+    yield lambda *options: CliRunner().invoke(renewcast.app, ["interventions", "list", *options])
+    current_home.cache_clear()
+    current_settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def working(working_home: Home) -> Iterator[TestClient]:
+    """A person's browser, with a service of that home."""
+    app = create_app(working_home, ServiceSettings(open_locally=True, retry_seconds=0.05))
     headers = {**BROWSER, "Sec-Fetch-Site": "same-origin"}
     with TestClient(app, client=("127.0.0.1", 1), follow_redirects=False, headers=headers) as client:
         yield client
@@ -246,6 +268,31 @@ def test_every_link_of_every_page_carries_the_filter_while_a_play_runs(working: 
         assert page.status_code == 200, path
         assert _without_filter(page.text, chosen) == [], path
     assert "Precision by alert rule" in working.get(with_query("/interventions", chosen)).text
+
+
+@pytest.mark.parametrize("path", ["/worklist", "/interventions?state=all"])
+def test_pages_take_a_parent_company_by_name(there: TestClient, path: str) -> None:
+    separator = "&" if "?" in path else "?"
+    named = there.get(f"{path}{separator}csm=Ana&parent=%20company%20A00", headers=BROWSER)
+    assert (named.status_code, named.headers["location"]) == (303, f"{path}{separator}csm=Ana&parent=a00")
+    ambiguous = there.get(f"{path}{separator}parent=company", headers=BROWSER)
+    assert ambiguous.status_code == 404
+    assert "Company a00 (a00)" in _text(ambiguous.text)
+
+
+def test_commands_take_a_parent_company_and_an_account_by_name(working: TestClient, listed: Callable[..., Any]) -> None:
+    started = working.post("/v1/interventions", json={"account_id": "a00", "occurred_at": "2026-06-20T00:00:00Z", "play": "p"})
+    assert started.status_code == 201
+    for option in ("--parent", "--account"):
+        by_id = listed(option, "a00", "--json")
+        assert [each["id"] for each in json.loads(by_id.stdout)["data"]] == [started.json()["id"]]
+        assert listed(option, "company A00", "--json").stdout == by_id.stdout
+        assert "Company a00 (a00)" in listed(option, "a00").stdout
+        for text, found in (("company", "accounts have a name that starts with this"), ("Kompany a00", "no account has this id or name")):
+            refused = listed(option, text)
+            assert isinstance(refused.exception, UnknownAccount)
+            assert found in str(refused.exception)
+            assert "Company a00 (a00)" in str(refused.exception)
 
 
 def test_the_portfolio_page_of_no_account_says_so_and_has_no_empty_charts(there: TestClient) -> None:

@@ -8,14 +8,23 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from features.errors import AccountCandidate
 from features.utils.console import Table, labeled_rows, one_line
 from features.utils.formatting import percent, plain
+from models.predictions.account_lookup import AccountNames
 from serving.cli.tables.applied_filter import print_filter
 from serving.worklist.intervention_history import history_text
 
 
-def print_interventions(payload: Mapping[str, Any], console: Console) -> None:
-    """Print a list of interventions (`serving.worklist.intervention_schemas.InterventionPage`)."""
+def print_interventions(payload: Mapping[str, Any], names: AccountNames, console: Console) -> None:
+    """Print a list of interventions (`serving.worklist.intervention_schemas.InterventionPage`).
+
+    Parameters
+    ----------
+    payload : the list.
+    names : the names of accounts that are known.
+    console : where to print.
+    """
     if not payload["data"]:
         console.print("no interventions; start one with `renewcast interventions start ACCOUNT`", markup=False)
         return
@@ -24,7 +33,8 @@ def print_interventions(payload: Mapping[str, Any], console: Console) -> None:
         table.add_column(heading, no_wrap=heading in ("id", "started"))
     for each in payload["data"]:
         state = plain(each["result"]) if each["result"] else plain(each["state"])
-        texts = (each["id"], each["account_id"], each["play"] or "", state, each["assignee"] or "")
+        account = str(AccountCandidate(each["account_id"], names.get(each["account_id"])))
+        texts = (each["id"], account, each["play"] or "", state, each["assignee"] or "")
         table.add_row(*map(Text, (*texts, each["started_at"][:10], history_text(each["history"][-1]))))
     console.print(table)
     if payload["more"]:
