@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
+
 COMPANIES = """
     id, company_id, name, website, industry, size, created_at, remote_created_at, updated_at, _fivetran_active
     c1, cus_1, Acme Old, acme.example, Software, 10, 2021-01-05, 2020-06-01, 2021-02-01, false
@@ -68,6 +70,20 @@ def test_accounts_are_the_latest_versions_of_companies(run_pack: Callable[..., A
     keys = run.accounts.sort_values("account_id").fillna("").to_dict("records")
     assert keys[0] == {"account_id": "c1", "name": "Acme", "external_id": "cus_1", "domain": "acme.example"}
     assert sorted(run.users.itertuples(index=False, name=None)) == [("p2", "c2"), ("u1", "c1")]
+
+
+@pytest.mark.parametrize(("column", "value"), [("_fivetran_active", "false"), ("_fivetran_deleted", "true")])
+def test_deleted_companies_are_left_out(run_pack: Callable[..., Any], column: str, value: str) -> None:
+    other = {"true": "false", "false": "true"}[value]
+    companies = f"""
+    id, company_id, name, created_at, updated_at, {column}
+    c1, cus_1, Acme, 2021-01-05, 2021-02-01, {value}
+    c1, cus_1, Acme, 2021-01-05, 2022-02-01, {other}
+    c2, cus_2, Beta, 2021-03-01, 2021-03-01, {other}
+    c2, cus_2, Beta, 2021-03-01, 2022-03-01, {value}
+"""
+    run = run_pack("intercom", {**TABLES, "company_history": companies})
+    assert run.rows("accounts", "account_id", "name") == [("c1", "Acme")]
 
 
 def test_conversations_of_customers_are_tickets_with_their_history(run_pack: Callable[..., Any]) -> None:
