@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from features.connect.draft import IdentityDraft, TableDraft
 from features.connect.table_contents import alike_id
 from features.sources.mapping.open_mapping import OpenRelations
-from features.utils.formatting import percent
+from features.utils.formatting import count_of, percent
 from features.utils.sql_text import sql_identifier
 
 if TYPE_CHECKING:
@@ -271,6 +271,10 @@ def _value_join(
     matched = _count(connection, f"SELECT count(*) FROM ({left}) AS a JOIN ({right}) AS b USING (shared)")
     if not matched:
         return None
+    unclear = sum(
+        _count(connection, f"SELECT count(*) FROM ({_keys(kind, table, column, 'memory.', 'count(DISTINCT {}) > 1')})")
+        for table, column in ((one, one_column), (other, other_column))
+    )
     smaller = min(_accounts(connection, one), _accounts(connection, other))
     where = f"{_shown(one.name)}.{one_column} and {_shown(other.name)}.{other_column} have the same {_SAME[kind]}"
     sql = (
@@ -278,11 +282,20 @@ def _value_join(
         f"FROM ({_unique(kind, one, one_column, '')}\n) AS a\n"
         f"JOIN ({_unique(kind, other, other_column, '')}\n) AS b USING (shared)"
     )
-    return _Join(kind, 2 * matched, matched, smaller, _reason(where, matched, smaller), sql)
+    reason = _reason(where, matched, smaller)
+    if unclear:
+        nouns = {"alike": "id", "external": "external id"}
+        reason += f"; not joined: {count_of(unclear, nouns.get(kind, kind))} that several accounts of one source have"
+    return _Join(kind, 2 * matched, matched, smaller, reason, sql)
 
 
 def _unique(kind: str, table: KeyTable, column: str, prefix: str) -> str:
     """Return a SELECT of account ids by a domain or name that only one account has."""
+    return _keys(kind, table, column, prefix, "count(DISTINCT {}) = 1")
+
+
+def _keys(kind: str, table: KeyTable, column: str, prefix: str, condition: str) -> str:
+    """Return a SELECT of account ids by what they share; ``condition`` is about the number of accounts that have it."""
     value = f"lower(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
     unwanted = ", ".join(f"'{each}'" for each in ("", *(_MAILERS if kind == "domain" else ())))
     if kind in ("alike", "external"):
@@ -299,7 +312,7 @@ def _unique(kind: str, table: KeyTable, column: str, prefix: str) -> str:
     return (
         f"\n  SELECT {shared} AS shared,\n    min({account}) AS id\n  FROM {prefix}{table.name}\n"
         f"  WHERE trim(CAST({account} AS VARCHAR)) <> ''\n"
-        f"  GROUP BY 1 HAVING count(DISTINCT {account}) = 1 AND shared NOT IN ({unwanted})"
+        f"  GROUP BY 1 HAVING {condition.format(account)} AND shared NOT IN ({unwanted})"
     )
 
 

@@ -55,6 +55,16 @@ def test_accounts_of_two_sources_are_joined(tmp_path: Path, crm: tuple[str, str]
     assert (result.summary.accounts, result.summary.arr) == (ACCOUNTS, 100 * ACCOUNTS)
 
 
+def test_domains_of_several_accounts_are_counted_and_not_joined(tmp_path: Path) -> None:
+    crm = ("account_id,created_at,website", "crm{i:03},2024-01-01,www.f{i}.example")
+    desk = _source(tmp_path / "desk", organizations=("organization_id,created_at,domain", "{i},2024-01-01,f{i}.example"))
+    with (tmp_path / "desk" / "organizations.csv").open("a", encoding="utf-8") as file:
+        file.write("90,2024-01-01,f3.example\n91,2024-01-01,gmail.com\n92,2024-01-01,gmail.com\n")
+    contracts = ("account_id,start_date,arr", "crm{i:03},2025-01-01,100")
+    facts = _facts(connect([_source(tmp_path / "crm", accounts=crm, contracts=contracts), desk]))
+    assert "the same domain: 7 of 8 accounts match (88%); not joined: 1 domain that several accounts of one source have." in facts
+
+
 def test_events_of_a_source_without_accounts_get_those_of_the_other(tmp_path: Path) -> None:
     crm = ("account_id,created_at,workspace,arr,start_date", "crm{i:03},2024-01-01,ws-{i:03},100,2025-01-01")
     product = ("account_id,user_id,event,timestamp", "ws-{i:03},u{i},login,2025-03-01")
