@@ -690,7 +690,10 @@ def _rules(table: TableSchema, rows: ibis.Table) -> Iterator[tuple[str, str, str
         wrong = ((rows.kind == kind) & ~rows[name].between(low, high)).fill_null(False)
         yield name, f"a value of kind {kind} outside its range", f"{low:g} to {high:g}", wrong
     if "_overlaps" in rows.columns:
-        words = "periods of one subscription that overlap", "consecutive periods of one id"
+        words = (
+            "periods of one subscription that overlap",
+            "consecutive periods of one id; in a mapping, latest keeps the newest of several versions of a row",
+        )
         yield table.identity, *words, rows._overlaps
     if table.unique:
         # Codes of currencies are the same in any case.

@@ -325,7 +325,11 @@ def _check(frame: pd.DataFrame) -> None:
     if missing := [key for key in KEYS if key not in frame]:
         raise BadRequest(f"the table lacks {', '.join(missing)}", "a snapshot", "build it with `renewcast snapshot`")
     if frame.empty:
-        raise BadRequest("no account is active at this date", "at least one account", "choose another date")
+        raise BadRequest(
+            "no account is active at this date",
+            "at least one account",
+            "choose a later date: what happens on a day is known from the next one on",
+        )
     if frame["as_of"].nunique(dropna=False) != 1 or frame["as_of"].isna().any():
         raise BadRequest("the table has several dates, or none", "one as_of for all rows", "pass one date at a time")
     if not isinstance(frame["as_of"].dtype, pd.DatetimeTZDtype):

@@ -85,7 +85,9 @@ class Mapping:
 
     def error(self, keys: Keys, found: str, expected: str = "", cure: str = "") -> SignalsError:
         """Return an error about the value at ``keys``."""
-        return SignalsError(f"{self.path}{self.place(keys)}: {_dotted(keys)}: {found}", expected, cure)
+        return SignalsError(
+            f"{self.path}{self.place(keys)}: {_dotted(keys)}: {found}", expected, cure or "correct the mapping there"
+        )
 
     @contextmanager
     def errors_at(self, keys: Keys) -> Iterator[None]:
@@ -110,7 +112,9 @@ class Mapping:
         # The text of a query from a table's name is not that in the file.
         at = None if keys[-1] == "from" else at
         return SignalsError(
-            f"{self.path}{self.place(self.query_keys(keys), at)}: the query of {name} {what}: {found}", expected, cure
+            f"{self.path}{self.place(self.query_keys(keys), at)}: the query of {name} {what}: {found}",
+            expected,
+            cure or "correct the query there",
         )
 
     def query_keys(self, keys: Keys) -> Keys:
@@ -148,7 +152,11 @@ def parse_mapping(text: str, path: Path) -> Mapping:
 
 
 def _not_toml(path: Path, error: TomlError) -> SignalsError:
-    return SignalsError(f"{path} is not valid TOML: {error}", "a mapping file with [files] and [tables]")
+    return SignalsError(
+        f"{path} is not valid TOML: {error}",
+        "a mapping file with [files] and [tables]",
+        "correct the file there: texts are in quotation marks, and names of tables in brackets",
+    )
 
 
 def _invalid(path: Path, text: str, error: ValidationError) -> SignalsError:
@@ -171,7 +179,7 @@ def _invalid(path: Path, text: str, error: ValidationError) -> SignalsError:
             return SignalsError(
                 f"{path}{place} is not a mapping file: unknown keys {str(keys[0])[:200]}",
                 EXPECTED if not close else f"one of the keys {', '.join(names)}",
-                f"write {close[0]}" if close else "",
+                f"write {close[0]}" if close else "remove the key, or use a mapping file",
             )
         return SignalsError(
             f"{path}{place}: {_dotted(keys)}: unknown key",
@@ -179,11 +187,20 @@ def _invalid(path: Path, text: str, error: ValidationError) -> SignalsError:
             f"write {close[0]}" if close else "remove the key",
         )
     if first["type"] == "missing":
-        return SignalsError(f"{path}{place}: {_dotted(given[:-1])}: the key {given[-1]} is missing", EXPECTED)
+        return SignalsError(
+            f"{path}{place}: {_dotted(given[:-1])}: the key {given[-1]} is missing", EXPECTED, "add the key"
+        )
+    if first["loc"][-1:] == ("[key]",):
+        return SignalsError(
+            f"{path}{place}: {_dotted(keys) or _dotted(given)}: a name that is not valid",
+            "a name of lowercase letters, digits and _ that begins with a letter",
+            "write another name",
+        )
     message = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if first["msg"].startswith("Input should be "):
-        return SignalsError(f"{path}{place}: {_dotted(keys)}: not a valid value", message)
-    return SignalsError(f"{path}{place}: {_dotted(keys) or 'the file'}: {message}", EXPECTED if not keys else "")
+        return SignalsError(f"{path}{place}: {_dotted(keys)}: not a valid value", message, "correct the value")
+    what = f"{path}{place}: {_dotted(keys) or 'the file'}: {message}"
+    return SignalsError(what, EXPECTED if not keys else "", "correct the mapping there")
 
 
 def _key_names(keys: Keys) -> list[str]:

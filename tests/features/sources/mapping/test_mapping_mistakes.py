@@ -36,6 +36,8 @@ MISTAKES = [
     ("[tables.usages]\nfrom = 'a'", r"\(line 6, column 1\) names tables that are not in the contract: usages"),
     ("[identity]\nspine = 'crm'", r"identity\.spine: there is no such source"),
     ("[identity]\nshared = 'both'", r"\(line 7, column 10\): identity\.shared: not a valid value\nExpected: 'merge' or 'error'"),
+    ("[sources.'a b']\nuri = 'x'", r"sources\.a b: a name that is not valid\nExpected: a name of lowercase letters, .*\nFix: write another name"),
+    ("[tables.usage\nfrom = 'a'", r"is not valid TOML: .*line 6"),
     ("[source]\npack = 'stripe'", r"\(line 6, column 1\): source: the key uri is missing"),
 ]  # fmt: skip
 
@@ -46,7 +48,9 @@ def test_one_message(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text(HEAD + text)
     with pytest.raises(SignalsError, match=message) as caught:
         open_source(tmp_path / "m.toml")
-    assert str(caught.value).startswith(f"{tmp_path / 'm.toml'} (line")
+    assert str(caught.value).startswith(f"{tmp_path / 'm.toml'} ")
+    assert "line " in str(caught.value)
+    assert str(caught.value).count("\nFix: ") == 1
     assert "SECRET" not in str(caught.value)
 
 
