@@ -14,8 +14,8 @@ from features.utils.console import Console
 from features.utils.periods import period_ending
 from models.health.rubric import load_rubric
 from serving.cli.tables.kpi import print_kpis
-from serving.portfolio.account_list import DIVISIONS
 from serving.portfolio.kpi_report import kpi_report
+from serving.schemas.divisions import DIVISIONS
 
 
 @pytest.mark.parametrize(
