@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -171,25 +172,25 @@ def test_the_version_changes_with_every_change_only(tmp_path: Path) -> None:
 
 
 def test_a_cached_value_is_read_once_until_any_process_changes_the_store(address: str) -> None:
-    store, other = Store(address), Store(address)
     reads: list[int] = []
 
     def count(connection: Connection) -> int:
         reads.append(connection.execute(select(func.count()).select_from(records)).scalar_one())
         return reads[-1]
 
-    store.upgrade()
-    assert [store.read_cached("rows", count) for _ in range(3)] == [0, 0, 0]
-    assert len(reads) == (1 if store.kind == "sqlite" else 3)
-    for opened, name in ((other, "one"), (store, "two")):
-        with opened.begin() as connection:
-            connection.execute(records.insert().values(_row(name, datetime(2026, 7, 1, tzinfo=UTC))))
-        expected = reads[-1] + 1
-        assert [store.read_cached("rows", count) for _ in range(3)] == [expected] * 3
-    assert store.read_cached("others", lambda _: "a value of its own") == "a value of its own"
-    with pytest.raises(RuntimeError):
-        store.read_cached("failing", _fail)
-    assert store.read_cached("failing", lambda _: 1) == 1, "a failure is not remembered"
+    with closing(Store(address)) as store, closing(Store(address)) as other:
+        store.upgrade()
+        assert [store.read_cached("rows", count) for _ in range(3)] == [0, 0, 0]
+        assert len(reads) == (1 if store.kind == "sqlite" else 3)
+        for opened, name in ((other, "one"), (store, "two")):
+            with opened.begin() as connection:
+                connection.execute(records.insert().values(_row(name, datetime(2026, 7, 1, tzinfo=UTC))))
+            expected = reads[-1] + 1
+            assert [store.read_cached("rows", count) for _ in range(3)] == [expected] * 3
+        assert store.read_cached("others", lambda _: "a value of its own") == "a value of its own"
+        with pytest.raises(RuntimeError):
+            store.read_cached("failing", _fail)
+        assert store.read_cached("failing", lambda _: 1) == 1, "a failure is not remembered"
 
 
 def _fail(_: Connection) -> int:
