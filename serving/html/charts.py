@@ -141,19 +141,18 @@ def arr_bridge_chart(steps: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def probability_trend_chart(points: Sequence[Mapping[str, Any]]) -> Markup:
-    """Draw the published probabilities of an account: churn with its interval, and expansion. Unknown values are gaps.
+    """Draw the published probabilities of an account, with their intervals. Unknown values are gaps.
 
     Parameters
     ----------
-    points : as_of (ISO), churn (probability, interval) and expansion (probability) for each date.
+    points : as_of (ISO), churn and expansion (probability, interval) for each date.
     """
     rows: list[dict[str, Any]] = []
     for point in points:
-        low, high = point["churn"]["interval"] or (None, None)
-        rows.append(
-            {"date": point["as_of"], "target": "churn", "p": point["churn"]["probability"], "low": low, "high": high}
-        )
-        rows.append({"date": point["as_of"], "target": "expansion", "p": point["expansion"]["probability"]})
+        for target in ("churn", "expansion"):
+            low, high = point[target]["interval"] or (None, None)
+            probability = point[target]["probability"]
+            rows.append({"date": point["as_of"], "target": target, "p": probability, "low": low, "high": high})
     color = {
         "field": "target",
         "type": "nominal",
@@ -182,7 +181,7 @@ def probability_trend_chart(points: Sequence[Mapping[str, Any]]) -> Markup:
                 },
             ],
         },
-        "Published probabilities of churn, with its 80% interval, and of expansion",
+        "Published probabilities of churn and of expansion, with their 80% intervals",
         CHART_CONFIG,
     )
 

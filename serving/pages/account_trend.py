@@ -116,7 +116,7 @@ def _published(points: Sequence[dict[str, Any]], changes: dict[str, Any] | None)
 
 
 def trend_chart(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the coordinates of the chart: lines of both targets, the interval of churn, dots and changes of models.
+    """Return the coordinates of the chart: lines of both targets with their intervals, dots and changes of models.
 
     Parameters
     ----------
@@ -126,10 +126,14 @@ def trend_chart(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     at = time_positions([datetime.fromisoformat(point["as_of"]) for point in points])
     series = {target: [point[target]["probability"] for point in points] for target in TARGETS}
     lows, highs = (
-        [None if (interval := point["churn"]["interval"]) is None else interval[end] for point in points]
+        {
+            target: [None if (interval := point[target]["interval"]) is None else interval[end] for point in points]
+            for target in TARGETS
+        }
         for end in (0, 1)
     )
-    top = axis_maximum(max((v for v in (*series["churn"], *series["expansion"], *highs) if v is not None), default=1.0))
+    drawn = [value for target in TARGETS for value in (*series[target], *highs[target]) if value is not None]
+    top = axis_maximum(max(drawn, default=1.0))
 
     def dots(values: Sequence[float | None]) -> list[dict[str, Any]]:
         return [
@@ -142,7 +146,7 @@ def trend_chart(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "width": width,
         "height": height,
         "top": top,
-        "areas": interval_areas(lows, highs, width, height, top, at),
+        "areas": {target: interval_areas(lows[target], highs[target], width, height, top, at) for target in TARGETS},
         "lines": {target: polylines(series[target], width, height, top, at) for target in TARGETS},
         "dots": {target: dots(series[target]) for target in TARGETS},
         "replaced": [

@@ -55,6 +55,8 @@ TREND = (
     ExportColumn("churn_low", "Churn, low", "share", "churn.interval.0"),
     ExportColumn("churn_high", "Churn, high", "share", "churn.interval.1"),
     ExportColumn("expansion_probability", "Expansion", "share", "expansion.probability"),
+    ExportColumn("expansion_low", "Expansion, low", "share", "expansion.interval.0"),
+    ExportColumn("expansion_high", "Expansion, high", "share", "expansion.interval.1"),
     ExportColumn("health_score", "Health", "points"),
     ExportColumn("replaced", "New version", "text", lambda row: ", ".join(row["replaced"]) or None),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from models.artifacts.champion import load_champion
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
+from serving.pages.account_trend import trend_chart
 from serving.scoring.publish_predictions import publish_batch
 from serving.snapshots.scored_snapshot import score_published
 from serving.snapshots.snapshot_files import SnapshotFiles
@@ -103,15 +106,33 @@ def test_the_page_shows_the_published_figures_and_the_changes(trending: TestClie
     for account in ("a05", "a07"):
         text = _section(trending.get(f"/accounts/{account}", headers=PAGE).text)
         for point in trending.get(f"/v1/accounts/{account}/trend").json()["points"]:
-            interval = " to ".join(words.percent(each) for each in point["churn"]["interval"])
-            row = f"{words.day(point['as_of'])} {words.percent(point['churn']['probability'])} {interval} "
-            assert f"{row}{words.percent(point['expansion']['probability'])}" in text
+            row = words.day(point["as_of"])
+            for target in ("churn", "expansion"):
+                interval = " to ".join(words.percent(each) for each in point[target]["interval"])
+                row += f" {words.percent(point[target]['probability'])} {interval}"
+            assert row in text
         changes = trending.get(f"/v1/accounts/{account}/changes").json()
         for target in ("churn", "expansion"):
             assert f"{changes[target]['text']}." in text
             for driver in changes[target]["drivers"]:
                 assert driver["text"] in text
                 assert words.signed(driver["contribution_log_odds"], 2) in text
+
+
+def test_chart_and_export_have_the_interval_of_both_probabilities(trending: TestClient) -> None:
+    points = trending.get("/v1/accounts/a05/trend").json()["points"]
+    rows = list(csv.DictReader(io.StringIO(trending.get("/exports/trend.csv/accounts/a05").text)))
+    for row, point in zip(rows, points[::-1], strict=True):
+        for target in ("churn", "expansion"):
+            assert [float(row[f"{target}_low"]), float(row[f"{target}_high"])] == point[target]["interval"]
+    chart = trend_chart(points)
+    assert chart["areas"].keys() == {"churn", "expansion"}
+    assert all(chart["areas"].values())
+    page = trending.get("/accounts/a05", headers=PAGE).text
+    for areas in chart["areas"].values():
+        assert all(f'points="{area}"' in page for area in areas)
+    unknown = [point | {"expansion": point["expansion"] | {"interval": None}} for point in points]
+    assert trend_chart(unknown)["areas"]["expansion"] == []
 
 
 def test_the_page_compares_with_any_earlier_date(trending: TestClient) -> None:

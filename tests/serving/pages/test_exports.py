@@ -254,11 +254,11 @@ def test_a_hostile_name_stays_text(paged: TestClient) -> None:
 
 
 def test_published_probabilities_are_a_table_and_a_chart_with_gaps() -> None:
-    scored = {"as_of": "2026-07-01", "churn": {"probability": 0.25, "interval": [0.1, 0.4]}, "expansion": {"probability": 0.5}, "health_score": 60.0, "replaced": ["churn_model"]}
-    unscored = {"as_of": "2026-07-08", "churn": {"probability": None, "interval": None}, "expansion": {"probability": None}, "health_score": None, "replaced": []}
+    scored = {"as_of": "2026-07-01", "churn": {"probability": 0.25, "interval": [0.1, 0.4]}, "expansion": {"probability": 0.5, "interval": [0.3, 0.7]}, "health_score": 60.0, "replaced": ["churn_model"]}
+    unscored = {"as_of": "2026-07-08", "churn": {"probability": None, "interval": None}, "expansion": {"probability": None, "interval": None}, "health_score": None, "replaced": []}
     assert csv_text(ExportTable("t", TREND, [scored, unscored])).splitlines()[1:] == [
-        "2026-07-01,0.25,0.1,0.4,0.5,60.0,churn_model",
-        "2026-07-08,,,,,,",
+        "2026-07-01,0.25,0.1,0.4,0.5,0.3,0.7,60.0,churn_model",
+        "2026-07-08,,,,,,,,",
     ]
     svg = standalone_svg(probability_trend_chart([scored, {**scored, "as_of": "2026-07-15"}, unscored]))
     assert "var(" not in svg
