@@ -37,6 +37,7 @@ from serving.account_reports.sections import (
 
 PRESSING = ("immediate", "high")
 GOALS = ("outcomes.goals_set_364d", "outcomes.goals_met_364d", "outcomes.goals_missed_364d", "outcomes.roi_last")
+GOAL_KINDS = ("goal_set", "goal_met", "goal_missed")
 REVIEW_AFTER_DAYS = 30
 """Days until the plan is reviewed."""
 
@@ -114,7 +115,7 @@ def save_plan_reasons(prediction: Mapping[str, Any]) -> list[str]:
 
 def _goals(account: AccountFacts) -> dict[str, Any]:
     figures, missing = goal_figures(account, GOALS)
-    items = outcome_items(account, ("goal_set", "goal_met", "goal_missed"))
+    items = outcome_items(account, GOAL_KINDS)
     if account.rows is None:
         missing.append("individual goals and their dates")
     return section("goals", "Goals", figures=figures, items=items, missing=missing)
@@ -231,11 +232,22 @@ def _save_milestones(account: AccountFacts, kind: str, owner: str | None) -> dic
 
 
 def _information_to_add(account: AccountFacts, owner: str | None) -> list[str]:
-    information = ["Goals, in the customer's own words: the signals only show whether they were set, met or missed."]
+    information = []
+    goals = [row for row in (account.rows or {}).get("outcomes", []) if row["kind"] in GOAL_KINDS]
+    if not any(row.get("text") for row in goals):
+        why = (
+            "the signals only show whether they were set, met or missed"
+            if goals
+            else "no goal of the last year is known"
+        )
+        information.append(f"Goals, in the customer's own words: {why}.")
     if owner is None:
         information.append("The owner: no CSM is known for this account.")
-    if account.rows is not None and "relationship" in account.rows:
-        information.append("The stakeholders' names and interests: the signals only hold ids and roles.")
+    present = [person for person in contacts(account) if person["roles"]]
+    if unnamed := [person["contact_id"] for person in present if not person["name"]]:
+        information.append(f"The names of stakeholders who are known only by an id: {', '.join(unnamed)}.")
+    if present:
+        information.append("The stakeholders' interests: the signals have only their roles.")
     return information
 
 

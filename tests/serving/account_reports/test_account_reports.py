@@ -119,6 +119,34 @@ def test_a_plan_depends_on_the_risk(facts: AccountFacts) -> None:
         assert any(sign["says"][1:] in each["text"] for each in _part(document, "risks")["items"])
 
 
+@pytest.mark.parametrize(
+    ("goals", "names", "asked"),
+    [
+        (["Halve the time"], ["Ann Lee", "Bo Lind"], []),
+        ([None], ["Ann Lee", None], ["only show whether they were set, met or missed", "known only by an id: p1."]),
+        ([], [], ["no goal of the last year is known"]),
+        (None, None, ["no goal of the last year is known"]),
+    ],
+)
+def test_a_plan_asks_only_for_what_is_missing(
+    facts: AccountFacts, goals: list[str | None] | None, names: list[str | None] | None, asked: list[str]
+) -> None:
+    when = {"occurred_at": "2026-05-02", "value": None}
+    rows = None if goals is None or names is None else {
+        "outcomes": [when | {"kind": "goal_set", "text": goal} for goal in goals],
+        "relationship": [
+            when | {"contact_id": f"p{i}", "role": "admin", "event": "joined", "contact_name": name}
+            for i, name in enumerate(names)
+        ],
+    }  # fmt: skip
+    questions = build_plan(replace(facts, rows=rows))["questions"]
+    interests = [each for each in questions if "interests" in each]
+    others = [each for each in questions if each not in interests]
+    assert len(interests) == bool(names)
+    assert len(others) == len(asked)
+    assert all(words in question for words, question in zip(asked, others, strict=True))
+
+
 def _play(kind: str, *because: str) -> dict[str, Any]:
     play = {"name": "low_adoption", "kind": kind, "severity": "high", "act": "do it", "who": "csm", "due": "2026-07-04"}
     return play | {"overdue": False, "because": list(because)}
