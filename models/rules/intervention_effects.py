@@ -1,6 +1,6 @@
 """Results of interventions: how many accounts were saved, and the effect measured with randomly held-out accounts.
 
-The save rate (saved accounts among closed interventions) does not show what would have happened otherwise: many
+The plain save rate (saved, of those saved or lost) does not show what would have happened otherwise: many
 accounts would have stayed anyway. Only randomly held-out accounts show that. For both arms, the outcome is whether the
 account is still a customer `AFTER_DAYS` after the intervention was opened. Each account counts once, with its first
 intervention, so that the accounts of the arms are independent. If the records name a trial, only its accounts count,
@@ -196,7 +196,7 @@ def report_interventions(interventions: Iterable[InterventionRecord]) -> Interve
         lost,
         unchanged,
         len(treated) - closed,
-        estimate_share(saved, closed) if closed else None,
+        estimate_share(saved, saved + lost) if saved + lost else None,
         held_out,
         effect if held_out else None,
         why if held_out else "no account was held out at random, so the outcome without interventions is unknown",

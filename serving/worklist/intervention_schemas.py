@@ -76,8 +76,8 @@ class PlayResults(_Results):
 
     play: str
     save_rate: RateEstimateResponse | None = Field(
-        description="Share of closed interventions that were saved; null with fewer than min_closed. It does not "
-        "measure the effect of the play."
+        description="Share of the interventions closed as saved or lost that were saved; null with fewer of these than "
+        "min_closed. It does not measure the effect of the play."
     )
 
 
@@ -97,7 +97,7 @@ class InterventionResults(ResponseModel):
 
     as_of: str
     filter: AppliedFilter | None = Field(description="Null: all accounts.")
-    min_closed: Count = Field(description="With fewer closed interventions, rates are unknown.")
+    min_closed: Count = Field(description="With fewer interventions that count for a rate, it is unknown.")
     by_play: list[PlayResults]
     by_alert: list[AlertRuleResults]
 

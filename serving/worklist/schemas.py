@@ -146,7 +146,8 @@ class InterventionSummary(ResponseModel):
     no_effect: Count = Field(description="Closed as neither saved nor lost.")
     open: Count
     save_rate: RateEstimateResponse | None = Field(
-        description="Share of closed interventions that were saved. It does not measure their effect."
+        description="Share of the interventions closed as saved or lost that were saved. It does not measure their "
+        "effect."
     )
     held_out_accounts: Count
     effect: InterventionEffectResponse | None = Field(

@@ -99,6 +99,38 @@ def make_tables() -> Tables:
     return tables
 
 
+CSMS, REGIONS = ("Ana Diaz", "Bo Lind", None), ("EMEA", "Americas")
+
+
+def with_renewals(tables: Tables) -> Tables:
+    """Renewals due soon, later and overdue, accounts that grew, shrank and left, CSMs and regions."""
+    accounts = [
+        row
+        | {
+            "name": f"Company {row['account_id']}",
+            "csm": CSMS[i % 3],
+            "region": REGIONS[i % 2],
+            "acquisition_cost": 9000.0,
+        }
+        for i, row in enumerate(tables["accounts"])
+    ]
+    subscriptions: list[dict[str, Any]] = []
+    for i, row in enumerate(tables["subscriptions"]):
+        if row["account_id"] in ("a38", "a39"):
+            subscriptions.append(row)
+            continue
+        renewed = row | {"renewal_at": ("2026-07-20", "2026-09-10", "2027-01-01", "2026-06-10")[i % 4]}
+        if i % 5 == 0:
+            ended = {"ended_at": "2026-02-01", "renewal_at": "2026-02-01"}
+            subscriptions.append(row | ended)
+            subscriptions.append(renewed | {"started_at": "2026-02-01", "arr": row["arr"] * (1.4 if i % 2 else 0.7)})
+        elif i == 11:
+            subscriptions.append(row | {"ended_at": "2026-05-15", "end_reason": "cancelled"})
+        else:
+            subscriptions.append(renewed)
+    return {**tables, "accounts": accounts, "subscriptions": subscriptions}
+
+
 @pytest.fixture(scope="session")
 def tables() -> Tables:
     return make_tables()

@@ -66,9 +66,9 @@ def print_results(payload: Mapping[str, Any], console: Console) -> None:
         console.print("no interventions with a play")
     _print_rates(payload["by_alert"], "code", "precision", "precision", console)
     console.print(
-        "save rate: saved, of those closed; it does not measure the effect of a play. precision: saved or lost, of "
-        "those closed that began while an alert of the rule was active. Both are unknown with fewer than "
-        f"{payload['min_closed']} closed."
+        "save rate: saved, of those saved or lost; it does not measure the effect of a play. precision: saved or lost, "
+        "of those closed that began while an alert of the rule was active. Both are unknown with fewer than "
+        f"{payload['min_closed']} that count."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pptx import Presentation
 
+from features.signals.signals import OpenSignals
+from features.utils.formatting import percent, short_money
 from models.artifacts.champion import load_champion
 from models.health.rubric import load_rubric
 from models.health.rubric_versions import sha256
@@ -20,15 +25,20 @@ from serving import review_sign_off
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key
+from serving.leadership.arr_bridge import STEP_WORDS
+from serving.portfolio.publish_kpis import publish_kpis
 from serving.schemas.interventions import InterventionRequest
+from serving.scoring.score_portfolio import score
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.store.records import Author
 from serving.worklist.intervention_changes import start_intervention
-from tests.serving.pages.conftest import CSMS
+from tests.serving.conftest import AS_OF, CSMS, EARLIER, Champions, Tables, publish, with_renewals
 
 pytestmark = pytest.mark.slow
 REVIEW, DATA = "2026Q2-five-dimensions-0000abcd", "duckdb-1:abc"
-CSM = CSMS[0]
+CSM, QUARTER = "Ana Diaz", "2026Q3"
+assert CSM in CSMS
 #: Clicks for each task on a wide screen. On a phone, each use of the navigation takes one more, to open the menu.
 LIMITS = {
     "find my three riskiest renewals": 2,
@@ -37,7 +47,7 @@ LIMITS = {
     "close another": 3,
     "see what changed": 1,
     "export the list": 2,
-    "prepare a customer's review": 2,
+    "prepare a customer's review": 5,
     "say what renews in a quarter and how sure that is": 2,
     "explain the move of NRR": 1,
     "sign the quarterly review": 4,
@@ -104,13 +114,31 @@ def _add_review(home: Home) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def scored(
+    champions: Champions,
+    tables: Tables,
+    make_signals: Callable[..., OpenSignals],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Home:
+    """A home that scored accounts with renewals, losses and growth, and an earlier date in which NPS was lower."""
+    place = tmp_path_factory.mktemp("monday")
+    signals, home = make_signals(with_renewals(tables), "2026-07-01"), Home(place / "home")
+    champions.promote(home, "1")
+    score(signals, AS_OF, place / "rows.csv", home)
+    snapshots = SnapshotFiles(home)
+    publish_kpis(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
+    publish(home, champions.frame.assign(**{"outcomes.nps_last": 2.0}), EARLIER)
+    _add_review(home)
+    return home
+
+
 @pytest.fixture
 def keys(
-    paged_home: Home, copy_home: Callable[[Home, Path], Home], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scored: Home, copy_home: Callable[[Home, Path], Home], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Home, dict[str, str]]:
-    """A home with a review, and with a play that someone runs for an account of the CSM; the keys of three people."""
-    home = copy_home(paged_home, tmp_path / "home")
-    _add_review(home)
+    """A home with an open review, and the keys of three people."""
+    home = copy_home(scored, tmp_path / "home")
     monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: DATA)
     store, secrets = Store.of(home), {}
     with store.begin() as connection:
@@ -140,14 +168,33 @@ def test_ten_tasks_of_a_monday(
         page.get_by_role("button", name="Sign in").click()
         page.get_by_text("My accounts:").wait_for()
 
+        def api(path: str, **query: str) -> Any:
+            headers = {"Authorization": f"Bearer {secrets[CSM]}"}
+            answer = page.request.get(address + path, params={"csm": CSM, **query}, headers=headers)
+            assert answer.ok, answer.text()
+            return answer.json()
+
+        def download(link: Any) -> Path:
+            with page.expect_download() as begun:
+                day.click(link)
+            return Path(begun.value.path())
+
         with day.task("find my three riskiest renewals"):
             day.go("Renewals")
-            day.choose("Period", "2027Q1")
+            day.choose("Period", QUARTER)
+            due = [each for each in api("/v1/renewals", period=QUARTER)["accounts"] if not each["overdue"]]
+            riskiest = sorted(due, key=lambda each: -each["expected_lost_arr"])[:3]
+            assert len({each["expected_lost_arr"] for each in riskiest}) == 3
             accounts = page.locator("#due tbody th a")
-            assert accounts.count() >= 3
+            assert accounts.all_inner_texts()[:3] == [each["name"] for each in riskiest]
         with day.task("say why"):
             day.click(accounts.first)
-            page.get_by_role("heading", name="Why the model predicts this risk").wait_for()
+            reasons = page.locator("section", has=page.locator("#why")).locator(".reasons .text")
+            reasons.first.wait_for()
+            prediction = api(f"/v1/accounts/{riskiest[0]['account_id']}/prediction")
+            assert prediction["reasons"]
+            for shown, reason in zip(reasons.all_inner_texts(), prediction["reasons"], strict=True):
+                assert shown.startswith(reason["text"])
         with day.task("start a play"):
             day.click(page.locator("button[value=start]").first)
             page.get_by_role("status").filter(has_text="started").wait_for()
@@ -161,26 +208,61 @@ def test_ten_tasks_of_a_monday(
             assert rows.count() == 1
         with day.task("see what changed"):
             day.go("Trends")
-            assert page.locator("#moved").inner_text() == "What changed since 1 Jul 2026"
+            assert page.locator("#moved").inner_text() == "What changed since 1 Jun 2026"
+            changed = api("/v1/portfolio/changes")["accounts"]
+            table = page.locator("table[data-export=accounts] tbody tr")
+            assert table.count() == len(changed) > 0
+            caused = [each for each in changed if re.match(r"Churn \S+% → \S+%: \S", each["text"])]
+            assert caused
+            for each in caused:
+                assert each["text"] in re.sub(r"\s+", " ", table.filter(has_text=each["name"]).inner_text())
         with day.task("export the list"):
             day.go("Worklist")
-            with page.expect_download() as download:
-                day.click(page.get_by_role("link", name="Worklist as CSV"))
-            assert "account_id" in Path(download.value.path()).read_text()
+            listed = page.locator("section", has=page.locator("#list")).locator("tbody th a")
+            content = download(page.get_by_role("link", name="Worklist as CSV")).read_text()
+            assert [row["name"] for row in csv.DictReader(io.StringIO(content))] == listed.all_inner_texts()
         with day.task("prepare a customer's review"):
-            day.click(page.locator("section", has=page.locator("#list")).locator("tbody th a").first)
+            name = listed.first.inner_text()
+            day.click(listed.first)
             day.click(page.get_by_role("link", name=re.compile("Business review")).first)
             page.wait_for_url("**/qbr?**")
-            assert page.locator("main section").count() >= 4
+            day.click(page.get_by_role("link", name="Customer edition"))
+            page.wait_for_url("**edition=customer*")
+            assert page.locator(".editions [aria-current=page]").inner_text() == "Customer edition"
+            document = download(page.get_by_role("link", name="HTML file")).read_text()
+            deck = Presentation(str(download(page.get_by_role("link", name="Presentation (PPTX)"))))
+            slides = " ".join(s.text_frame.text for slide in deck.slides for s in slide.shapes if s.has_text_frame)
+            for text in (day.main, document, slides):
+                assert name in text
+            for text in (document, slides):
+                assert "churn" not in text.lower()
+                assert "internal edition" not in text.lower()
         with day.task("say what renews in a quarter and how sure that is"):
             day.go("Renewals")
-            day.choose("Period", "2027Q1")
-            assert re.search(r"Due \S+ \d+ accounts", day.main)
-            # This small company has too few past renewals for a forecast, and the page says so.
-            assert "80% interval" in day.main or page.locator("section[aria-label=Notes] p").count() > 0
+            day.choose("Period", QUARTER)
+            whole = api("/v1/renewals", period=QUARTER)["whole"]
+            assert f"{short_money(whole['arr'])} {whole['accounts']} accounts" in day.main
+            assert whole["grr"]["interval"][0] < whole["grr"]["interval"][1]
+            low, high = (percent(each) for each in whole["grr"]["interval"])
+            assert f"{percent(whole['grr']['expected'])} {low} to {high}" in day.main
+            low, high = (short_money(each) for each in whole["renewed_arr"]["interval"])
+            forecast = page.locator("table[data-export=forecast]").inner_text()
+            assert f"{low} to {high}" in re.sub(r"\s+", " ", forecast)
         with day.task("explain the move of NRR"):
-            day.go("Trends")
-            assert page.locator("tr", has_text="Net revenue retention").first.is_visible()
+            day.go("Leadership")
+            report = api("/v1/portfolio/leadership")
+            nrr = next(each for each in report["retention"] if each["measure"] == "nrr")
+            row = page.locator("table[data-export=kpis] tbody tr", has_text="Net revenue retention")
+            assert nrr["value"] != nrr["last"]["value"]
+            for value in (nrr["value"], nrr["last"]["value"]):
+                assert percent(value) in row.inner_text()
+            steps = {each["step"]: each for each in report["bridge"]["steps"]}
+            assert steps.keys() >= {"arr_start", "new", "expanded", "contracted", "churned", "arr_end"}
+            for step, each in steps.items():
+                row = page.locator("table[data-export=bridge] tbody tr", has_text=STEP_WORDS[step])
+                assert short_money(each["arr"]) in row.first.inner_text()
+            start, *moves = (steps[step]["arr"] for step in ("arr_start", "expanded", "contracted", "churned"))
+            assert nrr["value"] == pytest.approx((start + moves[0] - moves[1] - moves[2]) / start)
         with day.task("sign the quarterly review"):
             day.go("Reviews")
             day.click(page.get_by_role("link", name="2026Q2"))
@@ -192,3 +274,4 @@ def test_ten_tasks_of_a_monday(
                 page.locator("#waiting" if form == "#first" else "#decided").wait_for()
         assert dead_ends == []
         assert there.troubles == []
+        print(json.dumps(day.clicks))

@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.home import Home
-from models.rules.intervention_effects import InterventionRecord
+from models.rules.intervention_effects import InterventionRecord, report_interventions
 from models.rules.intervention_results import MIN_CLOSED, results_by_alert, results_by_play
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
@@ -271,7 +271,7 @@ def test_rates_are_known_from_a_stated_number_of_closed_interventions_on() -> No
     (play,) = results_by_play(records)
     assert (play.open, play.saved, play.lost, play.no_effect, play.closed) == (1, 9, 5, 5, MIN_CLOSED - 1)
     assert play.rate is None
-    assert play.why_unknown == f"19 closed, {MIN_CLOSED} needed"
+    assert play.why_unknown == f"14 saved or lost, {MIN_CLOSED} needed"
     more = [*records, *_closed("no_effect", 1, "low_engagement_"), *_closed("no_effect", 6, "other", ("into_red",))]
     known = {each.name: each for each in results_by_alert(more)}
     assert known["into_red"].rate is not None
@@ -279,6 +279,10 @@ def test_rates_are_known_from_a_stated_number_of_closed_interventions_on() -> No
     assert known["into_red"].rate.low < 0.7 < known["into_red"].rate.high
     assert known["churn_risk"].rate is None
     assert (known["score_drop"].closed, known["score_drop"].open) == (0, 0)
-    (first, *_) = results_by_play([*records, *_closed("no_effect", 1, "low_engagement")])
+    assert known["churn_risk"].why_unknown == f"14 closed, {MIN_CLOSED} needed"
+    (first, *_) = results_by_play([*records, *_closed("lost", 6, "low_engagement")])
     assert first.rate is not None
-    assert first.rate.value == pytest.approx(9 / 20)
+    assert (first.rate.value, first.rate.of) == (pytest.approx(9 / 20), 20), "those without effect do not count"
+    report = report_interventions([*_closed("saved", 3), *_closed("lost", 1), *_closed("no_effect", 4)])
+    assert report.save_rate is not None
+    assert (report.save_rate.value, report.save_rate.of) == (0.75, 4)

@@ -12,7 +12,6 @@ from features.sources.engine import newest_versions
 from features.utils.formatting import and_list, percent
 from models.rules.intervention_effects import (
     AFTER_DAYS,
-    CLOSING_RESULTS,
     InterventionRecord,
     compared_outcomes,
     report_interventions,
@@ -44,7 +43,8 @@ class InterventionOutcomes(ReviewModel):
     outcome is known at the end of the quarter; if accounts were assigned in trials, only these count. ``uplift`` is the
     effect of plays as ``renewcast holdout effect`` estimates it from the same accounts: the churn rate of held-out
     accounts minus that of treated ones, adjusted for what was known at the assignment. It is null if it cannot be
-    measured. ``save_rate`` is based on results reported by hand, which is weaker evidence.
+    measured. ``save_rate`` (saved, of those saved or lost) is
+    based on results reported by hand, which is weaker evidence.
     """
 
     recorded: bool
@@ -100,7 +100,7 @@ def _play_outcomes(name: str, rows: pd.DataFrame) -> PlayOutcomes:
 
 
 def _save_rate(rows: pd.DataFrame) -> ReviewFigure:
-    ended = rows[rows["result"].isin(list(CLOSING_RESULTS))]
+    ended = rows[rows["result"].isin(["saved", "lost"])]
     if ended.empty:
         return undefined_figure()
     resampled = AccountResamples(ended["account_id"].to_numpy(dtype=object))
