@@ -304,6 +304,19 @@ def test_the_portfolio_page_of_no_account_says_so_and_has_no_empty_charts(there:
     assert "No account matches" not in there.get("/", headers=BROWSER).text
 
 
+def test_an_empty_list_says_where_to_go_next(there: TestClient) -> None:
+    nothing = there.get("/alerts", params={"show": "suppressed", "csm": "Ana"}, headers=BROWSER).text
+    assert 'No alert is suppressed. <a href="/alerts?csm=Ana">Show the active alerts</a>' in nothing
+
+
+def test_in_print_an_interval_is_a_text(there: TestClient) -> None:
+    page = there.get("/", headers=BROWSER).text
+    intervals = re.findall(r'class="interval [^>]*aria-label="[^"]*, between ([\d.]+)% and ([\d.]+)%"', page)
+    printed = re.findall(r'class="id print-only">([\d.]+)% to ([\d.]+)%<', page)
+    assert printed == intervals
+    assert len(printed) > 10
+
+
 def test_pages_show_the_figures_of_the_routes(there: TestClient) -> None:
     chosen = {"csm": "Bo", "region": "EMEA"}
     whole = _json(there, "/v1/portfolio", **chosen)["whole"]
