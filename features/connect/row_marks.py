@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from features.connect.column_names import plain_name
-from features.connect.values import time_rule
+from features.connect.values import count_each, time_rule
 from features.sources.mapping.file_schema import TimeRule
 from features.sources.mapping.instants import in_utc
 from features.utils.sql_text import sql_identifier, sql_literal
@@ -136,7 +136,7 @@ def _instant(connection: Backend, relation: str, column: str, sql_type: str) -> 
     """Return SQL for the instants of a column; empty if some values are none."""
     instant = utc_instant(connection, relation, column, sql_type)
     text = _text(column)
-    filled, instants = _counts(
+    filled, instants = count_each(
         connection,
         f"SELECT count(*), count({instant}) FROM {relation} WHERE {text} NOT IN ({_listed(_FALSE)})",
     )
@@ -165,7 +165,3 @@ def _text(column: str) -> str:
 
 def _listed(values: Sequence[str]) -> str:
     return ", ".join(map(sql_literal, values))
-
-
-def _counts(connection: Backend, sql: str) -> list[int]:
-    return [int(each) for each in connection.con.execute(sql).fetchone() or ()]

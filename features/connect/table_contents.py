@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from features.connect.column_names import is_id
 from features.connect.table_guesses import TableGuess, guess_columns
+from features.connect.values import count_each
 from features.contract.schema import TABLES
 from features.sources.mapping.units import COMMA_NUMBER, DECIMAL_COMMA, DECIMAL_POINT, POINT_NUMBER
 from features.utils.formatting import count_of
@@ -78,7 +79,7 @@ def _with_similar_ids(connection: Backend, place: str, guess: TableGuess, ids: s
         f"WHERE trim({text}) <> '' AND {text} NOT IN ({ids})"
     )
     alike = f"SELECT {alike_id('trim(id)')} FROM ({ids})"
-    others, similar = _numbers(
+    others, similar = count_each(
         connection, f"SELECT count(*), count(*) FILTER ({alike_id('trim(id)')} IN ({alike})) FROM ({unknown})"
     )
     if not similar:
@@ -111,7 +112,7 @@ def _unique_column(connection: Backend, place: str, guess: TableGuess, columns: 
             continue
         text = f"trim(CAST({sql_identifier(column)} AS VARCHAR))"
         counts = f"count(*), count(nullif({text}, '')), count(DISTINCT {text})"
-        rows, filled, different = _numbers(connection, f"SELECT {counts} FROM {place}.{sql_identifier(guess.name)}")
+        rows, filled, different = count_each(connection, f"SELECT {counts} FROM {place}.{sql_identifier(guess.name)}")
         if rows and rows == filled == different:
             return column
     return None
@@ -134,7 +135,7 @@ def _column_of_accounts(
     for column in columns:
         text = f"trim(CAST({sql_identifier(column)} AS VARCHAR))"
         values = f"SELECT DISTINCT {text} AS id FROM {place}.{sql_identifier(guess.name)} WHERE {text} <> ''"
-        different, known, longest = _numbers(
+        different, known, longest = count_each(
             connection,
             f"SELECT count(*), count(*) FILTER (id IN ({ids})), coalesce(max(length(id)), 0) FROM ({values})",
         )
@@ -161,7 +162,7 @@ def with_separators(
         if column.kind not in ("float", "int") or own is None or not is_text(types[own]):
             continue
         text = f"trim({sql_identifier(own)})"
-        filled, numbers, commas, points, grouped = _numbers(
+        filled, numbers, commas, points, grouped = count_each(
             connection,
             f"SELECT count(*), count(try_cast({text} AS DOUBLE)), "
             f"count(*) FILTER (regexp_full_match({text}, '{COMMA_NUMBER}')), "
@@ -193,7 +194,7 @@ def draft_notes(connection: Backend, relation: str, guess: TableGuess, where: st
     """
     own = list(guess.matched.items())
     filled = ", ".join(f"count(nullif(trim(CAST({sql_identifier(given)} AS VARCHAR)), ''))" for _, given in own)
-    rows, *counts = _numbers(
+    rows, *counts = count_each(
         connection, f"SELECT count(*), {filled or '0'} FROM {relation}" + (f" WHERE {where}" if where else "")
     )
     parts = [
@@ -202,8 +203,3 @@ def draft_notes(connection: Backend, relation: str, guess: TableGuess, where: st
     ]
     parts += [f"{column} is always {value}" for column, value in guess.constants.items()]
     return [f"{guess.name}, {count_of(rows, 'row')}: {', '.join(parts)}.", *(f"{each}." for each in guess.assumes)]
-
-
-def _numbers(connection: Backend, sql: str) -> list[int]:
-    row = connection.con.execute(sql).fetchone() or ()
-    return [int(each) for each in row]

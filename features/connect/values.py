@@ -159,8 +159,12 @@ def _is_code(text: str) -> str:
 
 def count_rows(connection: Backend, sql: str) -> int:
     """Return the single number that ``sql`` gives."""
-    row = connection.con.execute(sql).fetchone()
-    return int(row[0]) if row else 0
+    return next(iter(count_each(connection, sql)), 0)
+
+
+def count_each(connection: Backend, sql: str) -> list[int]:
+    """Return the numbers in the single row that ``sql`` gives."""
+    return [int(each) for each in connection.con.execute(sql).fetchone() or ()]
 
 
 def _meaning(value: str, allowed: tuple[str, ...]) -> str:

@@ -31,20 +31,13 @@ def exclusive_lock(lock: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[N
     ------
     HomeError : the file cannot be written, or another process has held the lock for ``wait_seconds``.
     """
-    try:
-        make_folder(lock.parent)
-        # Not a singleton: threads of one process also wait for each other.
-        holder = FileLock(lock, timeout=wait_seconds, mode=0o600, thread_local=False)
-        holder.acquire()
-    except Timeout:
+    holder = _acquired(lock, wait_seconds)
+    if holder is None:
         raise HomeError(
             f"another process has held {lock} for {wait_seconds:g} seconds",
             "one command at a time that changes the home",
             "wait for the other command to finish, or stop it",
-        ) from None
-    except (OSError, NotImplementedError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise HomeError(f"cannot write {lock.parent}: {reason}", "a writable home") from error
+        )
     try:
         yield
     finally:
@@ -62,13 +55,28 @@ def is_locked(lock: Path) -> bool:
     ------
     HomeError : the file cannot be written.
     """
-    holder = FileLock(lock, timeout=0, mode=0o600, thread_local=False)
+    holder = _acquired(lock, 0.0)
+    if holder is None:
+        return True
+    holder.release()
+    return False
+
+
+def _acquired(lock: Path, wait_seconds: float) -> FileLock | None:
+    """Return a lock that is held now; None if another process held it all the time.
+
+    Raises
+    ------
+    HomeError : the file cannot be written.
+    """
     try:
+        make_folder(lock.parent)
+        # Not a singleton: threads of one process also wait for each other.
+        holder = FileLock(lock, timeout=wait_seconds, mode=0o600, thread_local=False)
         holder.acquire()
     except Timeout:
-        return True
+        return None
     except (OSError, NotImplementedError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise HomeError(f"cannot write {lock.parent}: {reason}", "a writable home") from error
-    holder.release()
-    return False
+    return holder

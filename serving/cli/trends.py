@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from features.utils.cli import AsJson, AsOf, json_file_writer, write_result
+from features.utils.cli import AsJson, json_file_writer, write_result
 from serving.cli.context import published_state
 from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_published
 
@@ -17,7 +17,10 @@ app = typer.Typer()
 @app.command()
 @filter_options
 def trends(
-    as_of: AsOf = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="The last date to show (UTC; default: the last one that was published)."),
+    ] = None,
     period: Annotated[Literal["quarter", "year"], typer.Option(help="The period that ends at each date.")] = "year",
     limit: Annotated[int, typer.Option(min=1, max=260, help="Maximum number of dates, the latest ones.")] = 26,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON to a file.")] = None,

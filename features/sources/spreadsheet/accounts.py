@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from features.errors import SignalsError
-from features.sources.spreadsheet.recognition import MAX_SHOWN, Recognized, unknown_note
+from features.sources.spreadsheet.recognition import Recognized, listed_rows, unknown_note
 from features.sources.spreadsheet.vocabulary import fields, folded
 
 NOT_COMPARED = ("account_id", "status", "churned_at", "currency", "as_of", "mrr", "health")
@@ -115,8 +115,7 @@ def _without_later_dates(sheet: Recognized, as_of: datetime) -> tuple[Recognized
             continue
         later = [i for i, at in enumerate(column.values) if at is not None and at > as_of + timedelta(days=1)]
         if later:
-            gone = set(later)
-            columns[name] = replace(column, values=[None if i in gone else at for i, at in enumerate(column.values)])
+            columns[name] = column.without(later)
             notes.append(unknown_note(sheet.table, sheet.headers[name], later, "after the date of the sheet"))
     return replace(sheet, columns=columns), notes
 
@@ -132,7 +131,7 @@ def _unstated(sheet: Recognized, rows: Sequence[int]) -> list[str]:
         empty = [sheet.table.positions[i] for i in rows if all(sheet.values(name)[i] is None for name in there)]
         if there and empty:
             verb = "has" if len(empty) == 1 else "have"
-            notes.append(f"{sheet.headers[there[0]]!r}: {_at(empty)} {verb} {lacks}: {effect}")
+            notes.append(f"{sheet.headers[there[0]]!r}: {listed_rows(empty)} {verb} {lacks}: {effect}")
     return notes
 
 
@@ -142,7 +141,7 @@ def _ids(sheet: Recognized) -> list[str]:
     lost = [sheet.table.positions[i] for i, value in enumerate(ids) if value is None]
     if lost:
         raise SignalsError(
-            f"{sheet.table.place}: {sheet.headers[key]!r} is empty in {_at(lost)}",
+            f"{sheet.table.place}: {sheet.headers[key]!r} is empty in {listed_rows(lost)}",
             "an account in every row",
             "fill in the column, or remove it if the names of the accounts are unique",
         )
@@ -154,7 +153,7 @@ def _require_positive(sheet: Recognized) -> None:
         below = [sheet.table.positions[i] for i, v in enumerate(sheet.values(name)) if v is not None and v < 0]
         if below:
             raise SignalsError(
-                f"{sheet.table.place}: {sheet.headers[name]!r} is negative in {_at(below)}",
+                f"{sheet.table.place}: {sheet.headers[name]!r} is negative in {listed_rows(below)}",
                 "an amount of zero or more",
                 "correct the amount, or leave it empty",
             )
@@ -192,9 +191,9 @@ def _distinct(sheet: Recognized, group: Sequence[int]) -> list[int]:
             continue
         given = [column.values[i] for i in kept]
         if len({_compared(value) if name == "name" else value for value in given} - {None}) > 1:
+            rows = listed_rows([sheet.table.positions[i] for i in kept])
             raise SignalsError(
-                f"{sheet.table.place}: {_at([sheet.table.positions[i] for i in kept])} are of one account and differ "
-                f"in {sheet.headers[name]!r}",
+                f"{sheet.table.place}: {rows} are of one account and differ in {sheet.headers[name]!r}",
                 "one row per account; several only for several contracts, which have the same values in other columns",
                 "merge the rows, or give different accounts different ids",
             )
@@ -276,11 +275,6 @@ def largest(contracts: Sequence[Contract], has: Callable[[Contract], bool]) -> C
     """Return the contract with the largest ARR among those that ``has`` accepts."""
     chosen = [contract for contract in contracts if has(contract)]
     return max(chosen, key=lambda contract: contract.arr or 0.0, default=None)
-
-
-def _at(positions: Sequence[int]) -> str:
-    shown = ", ".join(map(str, positions[:MAX_SHOWN])) + (", …" if len(positions) > MAX_SHOWN else "")
-    return f"{_rows(len(positions))} {shown}"
 
 
 def _rows(count: int) -> str:

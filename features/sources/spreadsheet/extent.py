@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _CHUNK = 2**20
 _TAG_LIMIT = 2**26
@@ -18,12 +19,12 @@ _TAG_LIMIT = 2**26
 _FAR = 2**31
 """The extent of a workbook that no spreadsheet program writes."""
 _MAX_REPEATED = 2**20
-XLSX_TAG = re.compile(rb"<(?:\w+:)?(?:(row)|c)(?=[\s/>])([^<>]*?)(/?)>(\s*</)?")
-XLSX_REFERENCE = re.compile(rb"(?<![\w:])r\s*=\s*[\"']\s*([A-Za-z]*)(\d*)")
-ODS_TAG = re.compile(
+_XLSX_TAG = re.compile(rb"<(?:\w+:)?(?:(row)|c)(?=[\s/>])([^<>]*?)(/?)>(\s*</)?")
+_XLSX_REFERENCE = re.compile(rb"(?<![\w:])r\s*=\s*[\"']\s*([A-Za-z]*)(\d*)")
+_ODS_TAG = re.compile(
     rb"<table:(?:(table)|(table-row)|(?:covered-)?table-cell)(?=[\s/>])([^<>]*?)(/?)>(?:\s*</table:(?:covered-)?table-cell)?"
 )
-ODS_REPEATED = re.compile(rb"number-(?:rows|columns)-repeated\s*=\s*[\"']\s*(\d+)")
+_ODS_REPEATED = re.compile(rb"number-(?:rows|columns)-repeated\s*=\s*[\"']\s*(\d+)")
 _SHEET = re.compile(r"<(?:\w+:)?sheet\s[^<>]*>")
 _RELATIONSHIP = re.compile(r"<(?:\w+:)?Relationship\s[^<>]*>")
 _ATTRIBUTE = re.compile(r"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
@@ -46,21 +47,57 @@ def xlsx_extent(path: Path, sheet: str) -> tuple[int, int]:
 
 def ods_extent(path: Path) -> tuple[int, int]:
     """Return the last row and the last column with a value in the largest sheet of an .ods workbook, from 1."""
-    largest, row, column, repeated = (0, 0), 0, 0, 0
+    largest = 0, 0
     with zipfile.ZipFile(path) as archive:
-        for found in matches(archive, archive.getinfo("content.xml"), ODS_TAG):
-            count = int(times[1]) if (times := ODS_REPEATED.search(found[3])) else 1
-            if count > _MAX_REPEATED:
+        for tag in ods_tags(archive):
+            if tag.repeated > _MAX_REPEATED:
                 return _FAR, _FAR
-            if found[1]:
-                row = column = repeated = 0
-            elif found[2]:
-                row, column, repeated = row + repeated, 0, count
-            else:
-                column += count
-                if b"office:value" in found[3] or not (found[4] or found[0].rstrip().endswith(b"table-cell")):
-                    largest = max(largest[0], row + repeated), max(largest[1], column)
+            found = tag.found
+            if tag.is_cell and (
+                b"office:value" in found[3] or not (found[4] or found[0].rstrip().endswith(b"table-cell"))
+            ):
+                largest = max(largest[0], tag.row + tag.rows), max(largest[1], tag.column + tag.repeated)
     return largest
+
+
+class OdsTag(NamedTuple):
+    """The tag of a sheet, a row or a cell of an .ods workbook.
+
+    Parameters
+    ----------
+    sheet : the attributes of its sheet.
+    row, column : its first row and column, from 0.
+    rows : how often its row is repeated.
+    repeated : how often it is repeated itself.
+    found : the tag; group 3 has its attributes.
+    """
+
+    sheet: bytes
+    row: int
+    column: int
+    rows: int
+    repeated: int
+    found: re.Match[bytes]
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is the tag of a cell."""
+        return not self.found[1] and not self.found[2]
+
+
+def ods_tags(archive: zipfile.ZipFile) -> Iterator[OdsTag]:
+    """Yield the tags of all sheets of an .ods workbook in order."""
+    sheet, row, column, rows = b"", 0, 0, 0
+    for found in _matches(archive, archive.getinfo("content.xml"), _ODS_TAG):
+        repeated = int(times[1]) if (times := _ODS_REPEATED.search(found[3])) else 1
+        if found[1]:
+            sheet, row, column, rows = found[3], 0, 0, 0
+        elif found[2]:
+            row, column, rows = row + rows, 0, repeated
+        tag = OdsTag(sheet, row, column, rows, repeated, found)
+        yield tag
+        if tag.is_cell:
+            column += repeated
 
 
 def part_of(archive: zipfile.ZipFile, sheet: str) -> str | None:
@@ -98,29 +135,35 @@ def text_of_part(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
 
 
 def _xlsx_part_extent(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[int, int]:
-    rows = columns = row = column = 0
-    for found in matches(archive, entry, XLSX_TAG):
-        reference = XLSX_REFERENCE.search(found[2])
-        if found[1]:
-            row, column = int(reference[2]) if reference and reference[2] else row + 1, 0
-            continue
-        column += 1
-        if reference:
-            row, column = int(reference[2] or row), column_number(reference[1]) or column
+    rows = columns = 0
+    for row, column, found in xlsx_cells(archive, entry):
         if not found[3] and not found[4]:
             rows, columns = max(rows, row), max(columns, column)
     return rows, columns
 
 
-def column_number(letters: bytes) -> int:
-    """Return the number of a column from its letters: 1 for A; 0 if there are none."""
+def xlsx_cells(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[tuple[int, int, re.Match[bytes]]]:
+    """Yield the cells of a sheet of an .xlsx workbook: row and column from 1, and the tag (`_XLSX_TAG`)."""
+    row = column = 0
+    for found in _matches(archive, entry, _XLSX_TAG):
+        reference = _XLSX_REFERENCE.search(found[2])
+        if found[1]:
+            row, column = int(reference[2]) if reference and reference[2] else row + 1, 0
+            continue
+        column += 1
+        if reference:
+            row, column = int(reference[2] or row), _column_number(reference[1]) or column
+        yield row, column, found
+
+
+def _column_number(letters: bytes) -> int:
     number = 0
     for letter in letters[:8].upper():
         number = 26 * number + letter - 64
     return number
 
 
-def matches(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+def _matches(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
     """Yield the tags of a part without reading it as a whole.
 
     Raises

@@ -8,19 +8,10 @@ from __future__ import annotations
 
 import re
 import zipfile
+from itertools import product
 from pathlib import Path
 
-from features.sources.spreadsheet.extent import (
-    ODS_REPEATED,
-    ODS_TAG,
-    XLSX_REFERENCE,
-    XLSX_TAG,
-    attributes_of,
-    column_number,
-    matches,
-    part_of,
-    text_of_part,
-)
+from features.sources.spreadsheet.extent import attributes_of, ods_tags, part_of, text_of_part, xlsx_cells
 
 PERCENT = "%"
 CURRENCY_MARK = re.compile(
@@ -80,15 +71,7 @@ def xlsx_marks(path: Path, sheet: str) -> Marks:
         styles = _marked_styles(text_of_part(archive, names[_STYLES])) if _STYLES in names else {}
         if part is None or not styles:
             return marks
-        row = column = 0
-        for found in matches(archive, names[part], XLSX_TAG):
-            reference = XLSX_REFERENCE.search(found[2])
-            if found[1]:
-                row, column = int(reference[2]) if reference and reference[2] else row + 1, 0
-                continue
-            column += 1
-            if reference:
-                row, column = int(reference[2] or row), column_number(reference[1]) or column
+        for row, column, found in xlsx_cells(archive, names[part]):
             style = _STYLE.search(found[2])
             if style and (mark := styles.get(int(style[1]))):
                 marks[row - 1, column - 1] = mark
@@ -104,26 +87,16 @@ def ods_marks(path: Path, sheet: str) -> Marks:
     sheet : the name of the sheet.
     """
     marks: Marks = {}
-    row = column = repeated = 0
-    inside, name = False, sheet.encode()
     with zipfile.ZipFile(path) as archive:
-        for found in matches(archive, archive.getinfo("content.xml"), ODS_TAG):
-            count = int(times[1]) if (times := ODS_REPEATED.search(found[3])) else 1
-            if found[1]:
-                given = _ODS_NAME.search(found[3])
-                inside = given is not None and (given[1] or given[2] or b"") == name
-                row = column = repeated = 0
-            elif found[2]:
-                row, column, repeated = row + repeated, 0, count
-            else:
-                kind = _ODS_TYPE.search(found[3]) if inside else None
-                if kind:
-                    currency = _ODS_CURRENCY.search(found[3])
-                    mark = PERCENT if kind[1] == b"percentage" else currency[1].decode() if currency else ""
-                    if mark:
-                        cells = ((r, c) for r in range(row, row + repeated) for c in range(column, column + count))
-                        marks |= dict.fromkeys(cells, mark)
-                column += count
+        for tag in ods_tags(archive):
+            given, kind = _ODS_NAME.search(tag.sheet), _ODS_TYPE.search(tag.found[3])
+            if not tag.is_cell or kind is None or given is None or (given[1] or given[2] or b"") != sheet.encode():
+                continue
+            currency = _ODS_CURRENCY.search(tag.found[3])
+            mark = PERCENT if kind[1] == b"percentage" else currency[1].decode() if currency else ""
+            if mark:
+                rows, columns = range(tag.row, tag.row + tag.rows), range(tag.column, tag.column + tag.repeated)
+                marks |= dict.fromkeys(product(rows, columns), mark)
     return marks
 
 

@@ -290,21 +290,23 @@ def _shares(kind: str, header: str, cells: Sequence[Cell], column: Column) -> Co
     more than 1, or 2 under a header without a percent sign, they are in percent, and fractions next to it are unknown.
     """
     limit = 1.0 if "%" in header else 2.0
-    shown = [isinstance(cell, FormattedNumber) and cell.mark == PERCENT for cell in cells]
-    signed = [isinstance(cell, str) and "%" in cell for cell in cells]
-    bare = [
-        None if is_shown or has_sign else v for v, is_shown, has_sign in zip(column.values, shown, signed, strict=True)
-    ]
-    percent = any(v is not None and abs(v) > limit for v in bare)
-    unclear = {i for i, v in enumerate(bare) if percent and v is not None and 0 < abs(v) < 1}
+    divisors = [_divisor(cell) for cell in cells]
+    bare = {i: v for i, v in enumerate(column.values) if v is not None and divisors[i] is None}
+    percent = any(abs(v) > limit for v in bare.values())
+    unclear = {i for i, v in bare.items() if percent and 0 < abs(v) < 1}
     scaled = [
-        None
-        if v is None or i in unclear
-        else v / (100 if signed[i] or (percent and not shown[i]) else 1) + (kind == "change")
+        None if v is None or i in unclear else v / (divisors[i] or (100 if percent else 1)) + (kind == "change")
         for i, v in enumerate(column.values)
     ]
-    decision = "in percent" if percent or any(signed) or any(shown) else "as a share"
+    decision = "in percent" if percent or any(divisors) else "as a share"
     return replace(column, values=scaled, unreadable=tuple(sorted({*column.unreadable, *unclear})), decision=decision)
+
+
+def _divisor(cell: Cell) -> int | None:
+    """Return what a number with a percent sign is divided by; None for a number without one."""
+    if isinstance(cell, FormattedNumber) and cell.mark == PERCENT:
+        return 1
+    return 100 if isinstance(cell, str) and "%" in cell else None
 
 
 def _money(about: Field, header: str, cells: Sequence[Cell], column: Column) -> Column:
@@ -394,10 +396,7 @@ def _within_range(about: Field, column: Column) -> tuple[Column, tuple[int, ...]
         for i, v in enumerate(column.values)
         if isinstance(v, float) and ((low is not None and v < low) or (about.maximum is not None and v > about.maximum))
     )
-    if not outside:
-        return column, outside
-    gone = set(outside)
-    return replace(column, values=[None if i in gone else v for i, v in enumerate(column.values)]), outside
+    return column.without(outside), outside
 
 
 def _range_of(about: Field) -> str:
@@ -423,6 +422,10 @@ def unknown_note(table: Table, header: str, indices: Sequence[int], why: str) ->
 
 
 def _rows_of(table: Table, indices: Sequence[int]) -> str:
-    rows = [table.positions[i] for i in indices]
-    shown = ", ".join(map(str, rows[:MAX_SHOWN])) + (", …" if len(rows) > MAX_SHOWN else "")
-    return f"{'row' if len(rows) == 1 else 'rows'} {shown}"
+    return listed_rows([table.positions[i] for i in indices])
+
+
+def listed_rows(positions: Sequence[int]) -> str:
+    """Return the numbers of rows as text: "rows 2, 4"; at most `MAX_SHOWN` of them."""
+    shown = ", ".join(map(str, positions[:MAX_SHOWN])) + (", …" if len(positions) > MAX_SHOWN else "")
+    return f"{'row' if len(positions) == 1 else 'rows'} {shown}"

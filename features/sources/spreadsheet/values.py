@@ -6,8 +6,8 @@ What a single value leaves open (is 3/4 in March or in April) is decided from th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -51,6 +51,11 @@ class Column:
     def present(self) -> list[Any]:
         """The values that are not missing."""
         return [value for value in self.values if value is not None]
+
+    def without(self, indices: Iterable[int]) -> Column:
+        """Return the column with some of its values unknown."""
+        gone = set(indices)
+        return replace(self, values=[None if i in gone else value for i, value in enumerate(self.values)])
 
 
 def is_missing(cell: Cell) -> bool:
