@@ -25,14 +25,14 @@ from models.rules.intervention_effects import InterventionStatus
 from serving.leadership.published_report import published_inputs, published_leadership
 from serving.leadership.report import LeadershipInputs, leadership_report
 from serving.leadership.report_from_signals import leadership_inputs
-from serving.portfolio.filtered_kpis import filtered_kpis
+from serving.portfolio.filtered_kpis import filtered_kpis, kpi_filter
 from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_report import kpi_report
 from serving.portfolio.kpi_values import Contributions
 from serving.portfolio.rule_tables import expansions_board
 from serving.portfolio.weekly_health import band_changes, score_changes, weekly_health
 from serving.scoring.score_portfolio import champion_horizon, complete_until, newest_events
-from serving.snapshots.account_attributes import AccountSelection, account_attributes
+from serving.snapshots.account_attributes import AccountSelection
 from serving.snapshots.portfolio_summary import summarize_portfolio
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, accounts_document, read_sidecar
@@ -157,7 +157,7 @@ def published_figures(
     HomeError : a stored file is not valid.
     """
     account_filter = selection.account_filter
-    only = KpiFilter.of(account_attributes(scored), account_filter) if account_filter.chosen else None
+    only = kpi_filter(scored, account_filter) if account_filter.chosen else None
     document = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS) or {}
     return _figures(
         scored.assessment,

@@ -235,7 +235,7 @@ class Slide:
         labels: bool = False,
         limits: tuple[float, float] | None = None,
     ) -> None:
-        """Add a chart whose data can be edited.
+        """Add a chart whose data can be edited; a text instead if there are no data.
 
         Parameters
         ----------
@@ -247,6 +247,9 @@ class Slide:
         labels : whether to write the values next to the columns.
         limits : the ends of the axis of values.
         """
+        if not categories:
+            self.text([f"{title}: no data."], box)
+            return
         data = CategoryChartData(number_format=form)  # type: ignore[no-untyped-call]
         data.categories = [_printable(each) for each in categories]
         for each in series:

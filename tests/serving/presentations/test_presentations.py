@@ -149,6 +149,9 @@ def test_the_service_gives_the_presentation_of_the_command(own_home: Home, leade
         assert "/exports/leadership.pptx/leadership" in client.get("/leadership", headers={"Accept": "text/html"}).text
         chosen = Presentation(BytesIO(client.get("/v1/portfolio/leadership/file?health=green").content))
         assert "Only accounts with" in _texts(chosen)
+        # No red account has a CSM, so one chart has no data.
+        few = Presentation(BytesIO(client.get("/v1/portfolio/leadership/file?health=red").content))
+        assert "Load of CSMs, largest first; 100% is full: no data." in _texts(few)
         assert client.get("/v1/portfolio/leadership/file?csm=unknown").status_code == 422
         assert client.get("/v1/portfolio/leadership/file?as_of=2026-06-01").status_code == 404, "without stored KPIs"
 
