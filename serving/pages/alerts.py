@@ -8,14 +8,15 @@ from fastapi import APIRouter, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
+from features.utils.workbook import MAX_ROWS
 from models.rules.alerts import ALERT_CODES, AlertCode
-from serving.html.exports import page_limit
 from serving.html.links import with_query
 from serving.http.authentication import require_scope
 from serving.http.dependencies import StoreDep
 from serving.pages.exports.work import alerts_exports
 from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import account_people
+from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings, paginate
 from serving.pages.work_forms import (
     RESULTS,
     assignee_names,
@@ -28,14 +29,23 @@ from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
 from serving.worklist.intervention_lists import interventions_under_way
 from serving.worklist.published_worklist import published_alerts
 
-#: The maximum number of accounts listed.
-SHOWN = 100
+#: The number of accounts on one page.
+PAGE = 50
+COLUMNS = (
+    ListColumn("account", "Account", LABEL),
+    ListColumn("alerts", "Alerts", "latest_alert", largest_first=True),
+    ListColumn("action", "Action", "play.act"),
+    ListColumn("due", "Due", "play.due"),
+    ListColumn("risk", "Churn risk", "churn_probability", number=True, largest_first=True),
+    ListColumn("loss", "ARR at risk", "arr_at_risk", number=True, largest_first=True),
+)
+"""The columns of the list. By default, accounts with new alerts come first; alerts are sorted by the latest date."""
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class AlertsPageQuery(SnapshotPageQuery, PageFilter):
-    """The filter, the rule, and which alerts to show."""
+class AlertsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
+    """The filter, the rule, which alerts to show, and search, order and page of the list."""
 
     code: Annotated[AlertCode | None, BeforeValidator(empty_to_none)] = None
     show: Annotated[Literal["new", "suppressed"] | None, BeforeValidator(empty_to_none)] = None
@@ -48,16 +58,24 @@ def get_alerts_page(
     """Return the page of active alerts."""
     scored, asked, selection = view.scored, view.asked, view.selection
     suppressed = asked.show == "suppressed"
-    found = published_alerts(
-        scored, store, page_limit(request, SHOWN), selection, asked.code, asked.show == "new", suppressed
-    )
+    found = published_alerts(scored, store, MAX_ROWS, selection, asked.code, asked.show == "new", suppressed)
+    columns = [
+        each._replace(words=f"Churn risk, {found['horizon_days']} days") if each.name == "risk" else each
+        for each in COLUMNS
+    ]
+    dated = [{**each, "latest_alert": max(alert["since"] for alert in each["alerts"])} for each in found["accounts"]]
+    rows = arrange(dated, asked, columns)
     running: dict[str, list[dict[str, Any]]] = {}
     if suppressed:
         with store.read() as connection:
             for each in interventions_under_way(connection, selection.ids):
                 running.setdefault(each["account_id"], []).append(each)
-    others = {"as_of": asked.when, "code": asked.code, "show": asked.show}
+    others = {"as_of": asked.when, "code": asked.code, "show": asked.show, **asked.list_params}
     params: dict[str, object] = {**asked.chosen, **others}
+
+    def link(**changes: object) -> str:
+        return with_query("/alerts", {**params, **changes}) + "#list"
+
     flag: dict[str, object] = {} if asked.show is None else {asked.show: "true"}
     page = render_with_message(
         request,
@@ -68,6 +86,10 @@ def get_alerts_page(
         title="Alerts",
         section="alerts",
         found=found,
+        rows=rows,
+        listed=paginate(rows, asked, PAGE),
+        headings=headings(columns, asked.sort, asked.way, link),
+        link=link,
         running=running,
         asked=asked,
         filters=view.filters("/alerts", others),
@@ -75,7 +97,7 @@ def get_alerts_page(
         unchosen={"as_of": asked.when, **asked.chosen},
         dates=view.dates,
         query=view.query,
-        here=with_query("/alerts", params),
+        here=with_query("/alerts", {**params, "page": asked.page if asked.page > 1 else None}),
         suppressed_link=with_query("/alerts", {**params, "show": "suppressed"}),
         snoozes=snooze_choices(request, asked.as_of),
         results=RESULTS,

@@ -14,7 +14,7 @@ from serving.http.authentication import require_scope
 from serving.pages.exports.lists import cohorts_exports
 from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import account_people
-from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
+from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings, paginate
 from serving.portfolio.cohorts import published_cohorts
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery
@@ -48,8 +48,6 @@ def get_cohorts_page(
         {**each, "name": people.get(each["account_id"], {}).get("name")} for each in cohorts["lifetime"]["accounts"]
     ]
     found = arrange(named, asked, COLUMNS)
-    pages = max(1, -(-len(found) // PAGE))
-    number = min(asked.page, pages)
     others = {"as_of": asked.when, **asked.list_params}
     params = {**asked.chosen, **others}
 
@@ -67,9 +65,7 @@ def get_cohorts_page(
         cohorts=cohorts,
         asked=asked,
         found=found,
-        accounts=found[(number - 1) * PAGE : number * PAGE],
-        number=number,
-        pages=pages,
+        listed=paginate(found, asked, PAGE),
         link=link,
         headings=headings(COLUMNS, asked.sort or "value", asked.way, link),
         filters=view.filters("/cohorts", others),

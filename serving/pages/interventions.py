@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -13,7 +14,6 @@ from starlette.responses import Response
 from features.errors import BadRequest, RenewcastError
 from serving.common.errors import InterventionChanged
 from serving.common.json_logs import error_location, log_event
-from serving.html.exports import page_limit
 from serving.html.links import with_query
 from serving.html.navigation import link_query
 from serving.http.authentication import Caller, current_caller, require_scope
@@ -21,6 +21,7 @@ from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.exports.work import interventions_exports
 from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import account_people
+from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings, paginate
 from serving.pages.work_forms import (
     RESULTS,
     SNOOZES,
@@ -40,20 +41,29 @@ from serving.snapshots.live_state import LiveState, LiveStateManager
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.store.database import Store
 from serving.worklist.intervention_changes import change_intervention
-from serving.worklist.intervention_history import find_intervention, history_text
-from serving.worklist.intervention_lists import list_interventions
+from serving.worklist.intervention_history import find_intervention, history_text, read_interventions
+from serving.worklist.intervention_lists import select_interventions
 from serving.worklist.published_worklist import published_results
 
-#: The maximum number of interventions listed.
-SHOWN = 200
+#: The number of interventions on one page.
+PAGE = 50
+COLUMNS = (
+    ListColumn("account", "Account", LABEL),
+    ListColumn("play", "Play", "play"),
+    ListColumn("state", "State", "shown_state"),
+    ListColumn("assignee", "Assignee", "assignee"),
+    ListColumn("started", "Started", "started_at", largest_first=True),
+    ListColumn("last", "Last action", "last_at", largest_first=True),
+)
+"""The columns of the list. By default, those that began last come first."""
 STATES = {"all": "All", "open": "Open", "snoozed": "Snoozed", "closed": "Closed", "held_out": "Held out"}
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 InterventionInPath = Annotated[str, Path(max_length=40, pattern="^int_[0-9a-zA-Z]+$")]
 
 
-class InterventionsPageQuery(PageFilter):
-    """The filter of accounts, the state and the person. The date that links carry does not matter."""
+class InterventionsPageQuery(PageFilter, ListQuery):
+    """The filter of accounts, the state, the person, and the list. The date that links carry does not matter."""
 
     as_of: Annotated[str | None, Field(max_length=40)] = None
     state: Literal["all", "open", "snoozed", "closed", "held_out"] = "open"
@@ -71,9 +81,27 @@ def get_interventions_page(
     people = account_people(scored)
     wanted = None if asked.state == "all" else asked.state
     with store.read() as connection:
-        found = list_interventions(connection, None, wanted, asked.assignee, page_limit(request, SHOWN), selection.ids)
-        every = list_interventions(connection, limit=SHOWN * 5)["data"]
-    others: dict[str, object] = {"assignee": asked.assignee, "state": None if asked.state == "open" else asked.state}
+        every = read_interventions(connection)
+    today = datetime.now(UTC).date()
+    found = [
+        {
+            **each.as_dict(today),
+            "name": people.get(each.account_id, {}).get("name"),
+            "shown_state": each.result or STATES[each.state(today)],
+            "last_at": each.history[-1].at,
+        }
+        for each in select_interventions(every, today, wanted, asked.assignee, selection.ids)
+    ]
+    rows = arrange(found, asked, COLUMNS)
+    others: dict[str, object] = {
+        "assignee": asked.assignee,
+        "state": None if asked.state == "open" else asked.state,
+        **asked.list_params,
+    }
+
+    def link(**changes: object) -> str:
+        return with_query("/interventions", {**asked.chosen, **others, **changes}) + "#list"
+
     page = render_with_message(
         request,
         store,
@@ -83,6 +111,10 @@ def get_interventions_page(
         title="Interventions",
         section="interventions",
         found=found,
+        rows=rows,
+        listed=paginate(rows, asked, PAGE),
+        headings=headings(COLUMNS, asked.sort, asked.way, link),
+        link=link,
         people=people,
         results=_results(scored, store, selection),
         asked=asked,
@@ -90,7 +122,7 @@ def get_interventions_page(
         chosen=asked.chosen,
         query=view.query,
         states=STATES,
-        assignees=sorted({each["assignee"] for each in every if each["assignee"]}, key=str.casefold),
+        assignees=sorted({each.assignee for each in every if each.assignee}, key=str.casefold),
         last=lambda each: history_text(each["history"][-1]),
         json=with_query("/v1/interventions", {**asked.chosen, "state": wanted, "assignee": asked.assignee}),
         results_json=with_query("/v1/interventions:results", asked.chosen),

@@ -15,7 +15,7 @@ from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.pages.exports.lists import RENEWAL_STEPS, renewals_exports
 from serving.pages.page_view import PageView, page_view
-from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
+from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings, paginate
 from serving.renewals.published_forecast import published_renewals
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
@@ -66,13 +66,14 @@ def get_renewals_page(
     # The canonical name, regardless of its form in the URL.
     period = forecast["period"] if named is not None else str(days or DEFAULT_FORECAST_DAYS)
     due = arrange(forecast["accounts"], asked, COLUMNS)
-    pages = max(1, -(-len(due) // PAGE))
-    number = min(asked.page, pages)
     others = {"as_of": asked.when, "period": asked.period, **asked.list_params}
     params = {**asked.chosen, **others}
 
     def link(**changes: object) -> str:
         return with_query("/renewals", {**params, **changes})
+
+    def due_link(**changes: object) -> str:
+        return link(**changes) + "#due"
 
     page = render_page(
         request,
@@ -88,16 +89,15 @@ def get_renewals_page(
         asked=asked,
         names=account_attributes(scored).names,
         due=due,
-        accounts=due[(number - 1) * PAGE : number * PAGE],
-        number=number,
-        headings=headings(COLUMNS, asked.sort or "lost", asked.way, lambda **changes: link(**changes) + "#due"),
+        listed=paginate(due, asked, PAGE),
+        headings=headings(COLUMNS, asked.sort or "lost", asked.way, due_link),
         filters=view.filters("/renewals", others),
         undated={name: value for name, value in params.items() if name != "as_of"},
         unsearched={name: value for name, value in params.items() if name not in asked.list_params},
         dates=view.dates,
         query=view.query,
-        pages=pages,
         link=link,
+        due_link=due_link,
         json=with_query(
             "/v1/renewals", {"as_of": asked.when, "period": named, "days": days, "limit": 1000, **asked.chosen}
         ),

@@ -1,10 +1,10 @@
-"""Lists on pages that are searched by name or id and sorted by any column, without scripts."""
+"""Lists on pages that are searched by name or id, sorted by any column, and shown in pages, without scripts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, Field
 
@@ -49,6 +49,16 @@ class Heading:
     sorted: str | None
 
 
+@dataclass(frozen=True)
+class ListPage(Generic[Row]):
+    """One page of a list: its rows, its number, the number of pages, and the number of rows on all pages."""
+
+    rows: Sequence[Row]
+    number: int
+    pages: int
+    count: int
+
+
 class ListQuery(RequestModel):
     """Search, order and page of a list. The order is that of the page if none is given."""
 
@@ -86,6 +96,20 @@ def arrange(rows: Sequence[Row], query: ListQuery, columns: Iterable[ListColumn]
     known = [each for each in values if each[0] is not None]
     known.sort(key=lambda each: each[0], reverse=is_descending(column, query.way))
     return [row for _, row in known] + [row for value, row in values if value is None]
+
+
+def paginate(rows: Sequence[Row], query: ListQuery, size: int) -> ListPage[Row]:
+    """Return a page of a list; the last one if the query asks for a later one.
+
+    Parameters
+    ----------
+    rows : all rows, in their order.
+    query : the page.
+    size : the number of rows on a page.
+    """
+    pages = max(1, -(-len(rows) // size))
+    number = min(query.page, pages)
+    return ListPage(rows[(number - 1) * size : number * size], number, pages, len(rows))
 
 
 def is_descending(column: ListColumn, way: Way | None) -> bool:

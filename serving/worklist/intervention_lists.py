@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -15,7 +15,7 @@ from models.rules.intervention_table import LOOKBACK_DAYS
 from serving.snapshots.account_attributes import AccountSelection
 from serving.store.tables import alerts
 from serving.worklist.effects import rate_document
-from serving.worklist.intervention_history import InterventionState, read_interventions
+from serving.worklist.intervention_history import Intervention, InterventionState, read_interventions
 
 
 def list_interventions(
@@ -41,13 +41,31 @@ def list_interventions(
         Those that began last first.
     """
     today = datetime.now(UTC).date()
-    matches = [
+    matches = select_interventions(read_interventions(connection, account_id), today, state, assignee, accounts)
+    return {"data": [each.as_dict(today) for each in matches[:limit]], "more": max(len(matches) - limit, 0)}
+
+
+def select_interventions(
+    interventions: Sequence[Intervention],
+    today: date,
+    state: InterventionState | None = None,
+    assignee: str | None = None,
+    accounts: Collection[str] | None = None,
+) -> list[Intervention]:
+    """Return the interventions that match, those that began last first.
+
+    Parameters
+    ----------
+    interventions : the interventions, the first one first.
+    today : the day (UTC) of the state.
+    state, assignee, accounts : as in `list_interventions`.
+    """
+    return [
         each
-        for each in reversed(read_interventions(connection, account_id))
+        for each in reversed(interventions)
         if state in (None, each.state(today)) and assignee in (None, each.assignee)
         if accounts is None or each.account_id in accounts
     ]
-    return {"data": [each.as_dict(today) for each in matches[:limit]], "more": max(len(matches) - limit, 0)}
 
 
 def interventions_under_way(connection: Connection, accounts: Collection[str] | None = None) -> list[dict[str, Any]]:

@@ -132,9 +132,14 @@ class WorklistCache:
 
         return self._computed(store, ("results", *selection.account_filter.chosen.items()), compute)
 
-    def alerts(self, store: Store, *filters: Any) -> dict[str, Any]:
+    def alerts(self, store: Store, limit: int, selection: AccountSelection, *filters: Any) -> dict[str, Any]:
         """Return the accounts with active alerts; ``filters`` are the further arguments of `active_alerts`."""
-        return active_alerts(self._scored.assessment, self._accounts, self.standing(store), *filters)
+        standing = self.standing(store)
+        return self._computed(
+            store,
+            ("alerts", limit, tuple(selection.account_filter.chosen.items()), *filters),
+            lambda _: active_alerts(self._scored.assessment, self._accounts, standing, limit, selection, *filters),
+        )
 
     def _computed(
         self, store: Store, key: tuple[Any, ...], compute: Callable[[RecordedActions], dict[str, Any]]
@@ -259,22 +264,24 @@ def published_results(scored: ScoredSnapshot, store: Store, selection: AccountSe
     return worklist_cache(scored).results(store, selection)
 
 
-def published_alerts(scored: ScoredSnapshot, store: Store, *filters: Any) -> dict[str, Any]:
+def published_alerts(
+    scored: ScoredSnapshot, store: Store, limit: int, selection: AccountSelection, *filters: Any
+) -> dict[str, Any]:
     """Return the accounts with active alerts at a snapshot, with all recorded actions.
 
     Parameters
     ----------
     scored : the snapshot.
     store : the store, with the recorded actions.
-    *filters : the further arguments of `serving.worklist.active_alerts.active_alerts`.
+    limit, selection, *filters : the further arguments of `serving.worklist.active_alerts.active_alerts`.
 
     Returns
     -------
     dict for JSON
-        A `serving.worklist.intervention_schemas.ActiveAlerts`.
+        A `serving.worklist.intervention_schemas.ActiveAlerts`. Do not modify it.
 
     Raises
     ------
     HomeError, StoreDown : as `published_worklist`.
     """
-    return worklist_cache(scored).alerts(store, *filters)
+    return worklist_cache(scored).alerts(store, limit, selection, *filters)

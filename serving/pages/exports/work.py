@@ -41,7 +41,7 @@ COUNTS = tuple(
 
 def alerts_exports(shown: Shown) -> PageExports:
     """Return the exports of the page of active alerts."""
-    return PageExports({"alerts": lambda: ExportTable("Alerts", ALERTS, shown["found"]["accounts"])})
+    return PageExports({"alerts": lambda: ExportTable("Alerts", ALERTS, shown["rows"])})
 
 
 def interventions_exports(shown: Shown) -> PageExports:
@@ -52,7 +52,7 @@ def interventions_exports(shown: Shown) -> PageExports:
     rules = (ExportColumn("code", "Alert"), raised, suppressed, *COUNTS, *_rate("precision", "Precision"))
     return PageExports(
         {
-            "interventions": lambda: interventions_table("Interventions", shown["found"]["data"], shown),
+            "interventions": lambda: interventions_table("Interventions", shown["rows"], shown),
             "by-play": lambda: ExportTable("Results by play", plays, results["by_play"]),
             "by-alert": lambda: ExportTable("Precision by alert rule", rules, results["by_alert"]),
         }

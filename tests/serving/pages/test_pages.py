@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -144,6 +146,23 @@ def test_pagination_lists_each_account_once(paged: TestClient) -> None:
     assert not set(first) & set(second)
     assert first + second == _accounts(paged.get("/?sort=account&size=100").text)
     assert _accounts(paged.get("/?sort=account&size=25&page=99").text) == second, "the last page instead of one beyond it"
+
+
+def test_alerts_are_searched_sorted_and_paged_and_the_file_has_all_pages(paged: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.pages.alerts.PAGE", 2)
+    address: str | None = "/alerts?sort=loss&way=up&q=company"
+    exported = [row["account_id"] for row in csv.DictReader(io.StringIO(paged.get(f"/exports/alerts.csv{address}").text))]
+    every = {each["account_id"]: each for each in paged.get("/v1/alerts/active?limit=1000", headers=EXACT).json()["accounts"]}
+    shown: list[str] = []
+    while address is not None:
+        page = paged.get(address).text
+        shown += re.findall(r'<th scope="row" class="account"><a href="[^"]*">[^<]*</a><span class="id">([^ <]*) ', page)
+        following = re.search(r'<a rel="next" href="([^"]*)"', page)
+        address = None if following is None else html.unescape(following[1])
+    assert len(shown) > 2
+    assert shown == exported
+    assert [every[account]["arr_at_risk"] for account in shown] == sorted(every[account]["arr_at_risk"] for account in shown)
+    assert set(shown) == {account for account, each in every.items() if "company" in each["name"].casefold()}
 
 
 def test_links_retain_the_other_filters(paged: TestClient) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -86,6 +87,9 @@ def test_the_journey_of_one_play_from_the_worklist_to_its_result(people: dict[st
     assert f"{item['name']} : assigned to Grace" in text, "the message"
     listed = text_of(grace.get("/interventions?state=snoozed&assignee=Grace").text)
     assert "assigned to Grace, snoozed until" in listed
+    for query, expected in (("state=all&sort=started&way=up&q=" + quote(item["name"]), True), ("state=all&q=not+an+account", False)):
+        assert (f'href="{link}' in grace.get(f"/interventions?{query}").text) is expected
+        assert (link.removeprefix("/interventions/") in grace.get(f"/exports/interventions.csv/interventions?{query}").text) is expected
     account = grace.get(href).text
     assert "In progress" in text_of(account)
     closed = grace.post(link, data={**fields(grace.get(link).text, link), "result": "saved"})
