@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.connect.draft import Draft
+from features.connect.draft import Draft, TableDraft
 from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, value_facts
 from features.connect.identity_proposal import propose_identity
 from features.connect.inspection import Inspected, inspect, is_contract
@@ -139,7 +139,7 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
         if each.recognition is not None:
             option_values(each.recognition.pack, chosen.get(each.name, {}))
     gaps = [
-        f"{each.guess.table}.{column}: no column of {each.source}.{each.guess.name} looks like it"
+        f"{each.guess.table}.{column}: no column of {each.source}.{each.guess.name} looks like it{_hint(each, column)}"
         for each in tables
         for column in each.guess.missing
     ]
@@ -154,6 +154,17 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
             gaps.append("subscriptions or orders: no table looks like one of them")
     incomplete = [each for each in tables if each.guess.missing] if gaps else []
     return Draft(found, chosen, complete, None, gaps, drafted.users, drafted.pack_units, incomplete)
+
+
+def _hint(draft: TableDraft, column: str) -> str:
+    """Return which amount may be the revenue of contracts, if no column says for which period it is."""
+    amounts = draft.guess.amounts
+    if column != "arr" or amounts is None:
+        return ""
+    return (
+        f". {amounts.amount} may be it, but no column says for which period: if it is an amount per year, use "
+        f'columns.arr = "{amounts.amount}"; per month or quarter, add units.arr = "monthly" or "quarterly"'
+    )
 
 
 def _check_near(source: Inspected, drafted: set[str]) -> None:

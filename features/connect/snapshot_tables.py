@@ -59,7 +59,7 @@ def snapshots_column(columns: Mapping[str, str]) -> str | None:
     columns : the columns with their types.
     """
     guess = guess_columns("subscriptions", "", columns)
-    if not {"account_id", "arr"} <= set(guess.matched):
+    if not {"account_id", "arr"} <= set(guess.matched) or (guess.amounts is not None and guess.amounts.varies):
         return None
     given = {plain_name(own): own for own in columns}
     # The start of a contract is no date of a snapshot.

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from features.connect.annual_amounts import annual_amounts
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
 from features.connect.snapshot_tables import SnapshotTable, find_snapshots, snapshots_column
 from features.connect.table_contents import draft_notes, with_account_ids, with_separators
 from features.connect.table_guesses import TableGuess, guess_table, orders_of, subscriptions_of, users_of
-from features.connect.used_rows import used_rows
+from features.connect.used_rows import unread_columns, used_rows
 from features.connect.values import guess_time, guess_values, left_out_condition, time_notes, unclear_notes, value_gaps
 from features.packs.queries import pack_queries
 from features.sources.base import confine
@@ -141,11 +142,19 @@ def _table_draft(source: Inspected, guess: TableGuess, engine: Backend, every: G
         return TableDraft(source.name, guess)
     accounts = [other for owner, other in every if owner.name == source.name and other.table == "accounts"]
     rows = used_rows(engine, source, guess, accounts)
-    relation, types = rows.relation(f"memory.{sql_identifier(source.tables.name)}"), dict(rows.types)
+    place = f"memory.{sql_identifier(source.tables.name)}"
+    relation, types = rows.relation(place), dict(rows.types)
     guess, unclear = with_separators(engine, relation, rows.guess, types)
+    yearly = annual_amounts(engine, relation, guess, types)
+    query = rows.query
+    if yearly.column:
+        guess, types = yearly.guess, {**types, yearly.column: "DOUBLE"}
+        inner = f"(\n{query}\n)" if query else f"{{source}}.{sql_identifier(guess.name)}"
+        query = f"SELECT q.*,\n    {yearly.expression} AS {yearly.column}\nFROM {inner} AS q"
+        relation = f"(\n{query.replace('{source}', place)}\n)"
     values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
     where, left_out = left_out_condition(engine, relation, guess)
-    gaps = [*rows.gaps, *unclear, *value_gaps(engine, relation, guess, values, where)]
+    gaps = [*rows.gaps, *unclear, *yearly.gaps, *value_gaps(engine, relation, guess, values, where)]
     if left_out:
         gaps.append(
             f"{guess.table}.status: {count_of(left_out, 'row')} left out by `where`, because the status says "
@@ -154,7 +163,15 @@ def _table_draft(source: Inspected, guess: TableGuess, engine: Backend, every: G
     read_as, mixed = time_notes(engine, relation, guess, time)
     unused = f"NOT ({' OR '.join(rows.conditions)})" if rows.conditions else ""
     where = " AND ".join(filter(None, (where, guess.where, unused)))
-    notes = [*draft_notes(engine, relation, guess, where), *rows.notes, *read_as, *unclear_notes(values)]
+    unread = unread_columns(guess.name, source.tables.columns(guess.name), {*rows.read, *yearly.read})
+    notes = [
+        *draft_notes(engine, relation, guess, where),
+        *rows.notes,
+        *yearly.notes,
+        *unread,
+        *read_as,
+        *unclear_notes(values),
+    ]
     return TableDraft(
         source.name,
         guess,
@@ -163,7 +180,7 @@ def _table_draft(source: Inspected, guess: TableGuess, engine: Backend, every: G
         where,
         [*gaps, *mixed],
         list(dict.fromkeys(notes)),
-        query=rows.query.replace("{source}", source.name),
+        query=query.replace("{source}", source.name),
         leaves_out=bool(rows.conditions) and guess.table == "accounts",
     )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from features.connect.amount_columns import AmountColumns, amount_columns, period_of_name
 from features.connect.column_names import (
     TERM_ENDS,
     USERS,
@@ -19,6 +20,7 @@ from features.connect.column_names import (
 )
 from features.connect.value_spellings import NOT_DUE, SPELLINGS
 from features.contract.schema import TABLES
+from features.sources.mapping.units import YEARLY
 from features.sources.spreadsheet.vocabulary import field_of
 from features.utils.sql_text import sql_identifier, sql_literal
 
@@ -38,9 +40,12 @@ CONSTANTS: dict[str, dict[str, str]] = {
 _PAID = ("paid_at", "paid_on", "paid_date", "payment_date", "date_paid", "settled_at")
 _UNITS = {
     "cents": r"(^|_)cents$",
-    "monthly": r"^(mrr|monthly)(_|$)|_per_month$",
     "seconds": r"(^|_)seconds$",
 }
+
+_PER = {"monthly": "month", "quarterly": "quarter", "weekly": "week", "daily": "day"}
+_TIMES = YEARLY | {"monthly": "twelve", "quarterly": "four"}
+"""The number of each period in a year, in words where it is small."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class TableGuess:
     matched : the columns of the contract with the given ones.
     where : the condition of the rows that are used; empty for all.
     assumes : what is assumed, in sentences.
+    amounts : for contracts, the amount with the columns that say what it is for; None if no column is named like one.
     """
 
     table: str
@@ -69,6 +75,7 @@ class TableGuess:
     matched: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
     assumes: tuple[str, ...] = ()
+    amounts: AmountColumns | None = None
 
 
 def guess_table(name: str, columns: Mapping[str, str], prefix: str = "") -> TableGuess | None:
@@ -108,6 +115,9 @@ def guess_columns(
     for column in TABLES[table].names:
         if column not in matched and (own := own_column(table, column, columns, matched)) is not None:
             matched[column] = own
+    amounts = amount_columns(columns, matched) if table == "subscriptions" else None
+    if amounts is not None and amounts.has_period:
+        matched.setdefault("arr", amounts.amount)
     fixed = {key: value for key, value in (constants or {}).items() if key not in matched}
     where, assumes = "", list[str]()
     if table == "billing" and fixed.get("kind") == "invoice_paid":
@@ -121,9 +131,12 @@ def guess_columns(
     renamed = {column: own for column, own in matched.items() if own.strip().lower() != column}
     units = {c: shown for c, own in renamed.items() if (shown := _units(c, own))}
     assumes += [
-        f"{own} is an amount per month: times twelve" for c, own in matched.items() if "monthly" in units.get(c, ())
+        f"{own} is an amount per {_PER[unit]}: times {_TIMES[unit]}"
+        for c, own in matched.items()
+        for unit in units.get(c, ())
+        if unit in YEARLY
     ]
-    return TableGuess(table, name, renamed, fixed, units, missing, matched, where, tuple(assumes))
+    return TableGuess(table, name, renamed, fixed, units, missing, matched, where, tuple(assumes), amounts)
 
 
 def subscriptions_of(accounts: TableGuess, columns: Mapping[str, str]) -> TableGuess | None:
@@ -237,5 +250,9 @@ def _term_end(matched: dict[str, str]) -> list[str]:
 
 def _units(column: str, name: str) -> tuple[str, ...]:
     found = tuple(unit for unit, pattern in _UNITS.items() if re.search(pattern, plain_name(name)))
-    monthly = column == "arr" and "monthly" not in found and (field_of(name) or ("", False))[0] == "mrr"
-    return (*found, "monthly") if monthly else found
+    if column != "arr":
+        return found
+    period = period_of_name(plain_name(name))
+    if (field_of(name) or ("", False))[0] == "mrr":
+        period = "monthly"
+    return (*found, period) if period in YEARLY else found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ class UsedRows:
     conditions : the conditions of the rows that are left out.
     notes : what is assumed, in sentences.
     gaps : what a person must say.
+    read : the columns that are read, also in conditions.
     """
 
     guess: TableGuess
@@ -45,6 +46,7 @@ class UsedRows:
     conditions: Sequence[str] = ()
     notes: Sequence[str] = ()
     gaps: Sequence[str] = ()
+    read: frozenset[str] = frozenset()
 
     def relation(self, place: str) -> str:
         """Return SQL of the rows, with their tables in the schema ``place``."""
@@ -104,15 +106,15 @@ def used_rows(engine: Backend, source: Inspected, guess: TableGuess, accounts: S
     fallback = _ends_by_status(rows) if guess.table == "subscriptions" else ""
     _past_ends(rows)
     _several_currencies(rows)
-    read = {*guess.matched.values(), *marks.deleted, *marks.tests, *marks.deleted_at, *marks.unclear}
-    _list_unread(rows, read)
+    marked = {*marks.deleted, *marks.tests, *marks.deleted_at, *marks.unclear}
+    read = frozenset({*guess.matched.values(), *marked})
     if hidden:
         changed = _without_end(guess)
         query = f"SELECT * EXCLUDE ({sql_identifier(hidden)})\nFROM {{source}}.{sql_identifier(guess.name)}"
         types = {column: kind for column, kind in rows.types.items() if column != hidden}
-        return UsedRows(changed, types, query, rows.conditions, rows.notes, rows.gaps)
+        return UsedRows(changed, types, query, rows.conditions, rows.notes, rows.gaps, read)
     if not ends and not join and not fallback:
-        return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps)
+        return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps, read)
     name = next(n for n in ("effective_end", "effective_end_2") if n not in map(str.lower, rows.types))
     base = fallback or (rows.text(end) if end else "")
     gone = [*ends, *(["account_end"] if join else [])]
@@ -121,7 +123,7 @@ def used_rows(engine: Backend, source: Inspected, guess: TableGuess, accounts: S
     )
     column = _ENDS[guess.table]
     changed = replace(guess, matched={**guess.matched, column: name}, columns={**guess.columns, column: name})
-    return UsedRows(changed, {**rows.types, name: "VARCHAR"}, query, rows.conditions, rows.notes, rows.gaps)
+    return UsedRows(changed, {**rows.types, name: "VARCHAR"}, query, rows.conditions, rows.notes, rows.gaps, read)
 
 
 def _leave_out(rows: _Rows, marks: RowMarks) -> None:
@@ -292,11 +294,18 @@ def _closed_tickets(rows: _Rows) -> str:
     return ""
 
 
-def _list_unread(rows: _Rows, read: set[str]) -> None:
-    unread = [column for column in rows.types if column not in read]
-    if unread:
-        more = ", …" if len(unread) > _MAX_COLUMNS else ""
-        rows.notes.append(f"{rows.guess.name}: not read: {', '.join(unread[:_MAX_COLUMNS])}{more}.")
+def unread_columns(name: str, columns: Iterable[str], read: Collection[str]) -> list[str]:
+    """Return which columns of a table are not read, as a sentence; no sentence if all are.
+
+    Parameters
+    ----------
+    name : the table.
+    columns : its columns.
+    read : the columns that are read.
+    """
+    unread = [column for column in columns if column not in read]
+    more = ", …" if len(unread) > _MAX_COLUMNS else ""
+    return [f"{name}: not read: {', '.join(unread[:_MAX_COLUMNS])}{more}."] if unread else []
 
 
 def _without_end(guess: TableGuess) -> TableGuess:
