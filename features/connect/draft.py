@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.connect.inspection import Inspected
+from features.connect.row_versions import RowVersions
 from features.connect.table_guesses import TableGuess
 from features.contract.schema import TABLES
 from features.packs.inputs import Relation
@@ -36,6 +37,7 @@ class TableDraft:
     query : the SELECT of its rows; empty if the table is read as it is.
     leaves_out : whether accounts are left out, with everything that belongs to them.
     orphans : what happens to rows of unknown accounts; empty for the default.
+    latest : the versions of its rows, if there are several.
     """
 
     source: str
@@ -48,6 +50,7 @@ class TableDraft:
     query: str = ""
     leaves_out: bool = False
     orphans: str = ""
+    latest: RowVersions | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,8 @@ def _table(draft: TableDraft, several: bool, append: bool) -> str:
     lines = [head, origin]
     if append:
         lines.append("append = true")
+    if draft.latest is not None:
+        lines.append(f"latest = {{ key = {_names(draft.latest.key)}, by = {_names(draft.latest.by)} }}")
     if draft.where:
         lines.append(f"where = {_long_text(draft.where)}")
     if guess.columns:
@@ -206,6 +211,11 @@ def _table(draft: TableDraft, several: bool, append: bool) -> str:
     if draft.orphans:
         lines.append(f"orphans = {_text(draft.orphans)}")
     return "\n".join(lines) + "\n"
+
+
+def _names(columns: Sequence[str]) -> str:
+    """Return one column as a text, several as a list."""
+    return _text(columns[0]) if len(columns) == 1 else f"[{', '.join(map(_text, columns))}]"
 
 
 def _records(table: str, records: Mapping[str, Collection[str]]) -> list[str]:

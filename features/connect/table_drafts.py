@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from features.connect.annual_amounts import annual_amounts
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
+from features.connect.row_versions import RowVersions, row_versions
 from features.connect.snapshot_tables import SnapshotTable, find_snapshots, snapshots_column
 from features.connect.table_contents import draft_notes, with_account_ids, with_separators
 from features.connect.table_guesses import TableGuess, guess_table, orders_of, subscriptions_of, users_of
@@ -90,7 +91,8 @@ def draft_tables(found: Sequence[Inspected], engine: Backend) -> DraftedTables:
     if not _has_contracts(found, complete):
         chosen = next(iter(snapshots), None)
         complete = _with_revenue(complete) if chosen is None else complete
-    drafts = [_table_draft(source, guess, engine, complete) for source, guess in complete]
+    versions = _with_latest_rows(engine, complete)
+    drafts = [_table_draft(source, guess, engine, complete, versions) for source, guess in complete]
     drafts = _without_orphans(drafts)
     needs_users = any(d.guess.table == "usage" and "account_id" not in d.guess.matched for d in drafts)
     queries = [
@@ -137,12 +139,47 @@ def _with_revenue(guesses: Guesses) -> list[tuple[Inspected, TableGuess]]:
     return list(guesses)
 
 
-def _table_draft(source: Inspected, guess: TableGuess, engine: Backend, every: Guesses) -> TableDraft:
+def _with_latest_rows(engine: Backend, guesses: Guesses) -> dict[tuple[str, str], RowVersions]:
+    """Publish the latest rows of each drafted table, and return the versions of the tables that have several.
+
+    They are in the schema of `_latest_place`, by source and table.
+    """
+    found: dict[tuple[str, str], RowVersions] = {}
+    done: set[tuple[str, str]] = set()
+    for source, guess in guesses:
+        key = (source.name, guess.name)
+        if key in done:
+            continue
+        done.add(key)
+        table, types = sql_identifier(guess.name), source.tables.columns(guess.name)
+        relation = f"memory.{sql_identifier(source.tables.name)}.{table}"
+        versions = row_versions(engine, relation, guess, types)
+        place = _latest_place(source)
+        engine.con.execute(f"CREATE SCHEMA IF NOT EXISTS {place}")
+        if versions is None:
+            engine.con.execute(f"CREATE OR REPLACE VIEW {place}.{table} AS SELECT * FROM {relation}")
+        else:
+            found[key] = versions
+            engine.con.execute(f"CREATE OR REPLACE TABLE {place}.{table} AS {versions.latest(relation, types)}")
+    return found
+
+
+def _latest_place(source: Inspected) -> str:
+    return f"memory.{sql_identifier(f'latest_{source.tables.name}')}"
+
+
+def _table_draft(
+    source: Inspected,
+    guess: TableGuess,
+    engine: Backend,
+    every: Guesses,
+    versions: Mapping[tuple[str, str], RowVersions],
+) -> TableDraft:
     if guess.missing:
         return TableDraft(source.name, guess)
     accounts = [other for owner, other in every if owner.name == source.name and other.table == "accounts"]
-    rows = used_rows(engine, source, guess, accounts)
-    place = f"memory.{sql_identifier(source.tables.name)}"
+    place, latest = _latest_place(source), versions.get((source.name, guess.name))
+    rows = used_rows(engine, source, place, guess, accounts)
     relation, types = rows.relation(place), dict(rows.types)
     guess, unclear = with_separators(engine, relation, rows.guess, types)
     yearly = annual_amounts(engine, relation, guess, types)
@@ -163,8 +200,10 @@ def _table_draft(source: Inspected, guess: TableGuess, engine: Backend, every: G
     read_as, mixed = time_notes(engine, relation, guess, time)
     unused = f"NOT ({' OR '.join(rows.conditions)})" if rows.conditions else ""
     where = " AND ".join(filter(None, (where, guess.where, unused)))
-    unread = unread_columns(guess.name, source.tables.columns(guess.name), {*rows.read, *yearly.read})
+    read = {*rows.read, *yearly.read, *(latest.by if latest else ())}
+    unread = unread_columns(guess.name, source.tables.columns(guess.name), read)
     notes = [
+        *([latest.note(guess.name)] if latest else []),
         *draft_notes(engine, relation, guess, where),
         *rows.notes,
         *yearly.notes,
@@ -182,6 +221,7 @@ def _table_draft(source: Inspected, guess: TableGuess, engine: Backend, every: G
         list(dict.fromkeys(notes)),
         query=query.replace("{source}", source.name),
         leaves_out=bool(rows.conditions) and guess.table == "accounts",
+        latest=latest,
     )
 
 

@@ -81,7 +81,9 @@ class _Rows:
         return count_rows(self.engine, f"SELECT count(*) FROM {relation or self.relation} WHERE {condition}")
 
 
-def used_rows(engine: Backend, source: Inspected, guess: TableGuess, accounts: Sequence[TableGuess]) -> UsedRows:
+def used_rows(
+    engine: Backend, source: Inspected, place: str, guess: TableGuess, accounts: Sequence[TableGuess]
+) -> UsedRows:
     """Return which rows of a table are used, and when contracts and tickets end.
 
     Rows with only a flag are left out. Rows that were deleted at a known instant were there before it: contracts end
@@ -91,10 +93,11 @@ def used_rows(engine: Backend, source: Inspected, guess: TableGuess, accounts: S
     ----------
     engine : the engine.
     source : the source.
+    place : the schema of its tables.
     guess : what the table looks like.
     accounts : the tables of accounts of the source.
     """
-    rows = _Rows(engine, f"memory.{sql_identifier(source.tables.name)}", guess, source.tables.columns(guess.name))
+    rows = _Rows(engine, place, guess, source.tables.columns(guess.name))
     marks = row_marks(engine, rows.relation, guess.table, rows.types, tuple(guess.matched.values()))
     _leave_out(rows, marks)
     ends, join = _own_ends(rows, marks), ""

@@ -224,17 +224,19 @@ def test_unknown_tables_are_drafted_by_their_columns(renewcast: Any, tmp_path: P
 PRICES = {
     "clients": "client_id,company,since\nc1,SECRET One,2025-01-01\nc2,SECRET Two,2025-01-01\n",
     "contracts": """
-id,client_id,start_date,unit_price,quantity,billing_interval,interval_count
-k1,c1,2025-01-01,50,10,month,3
-k2,c2,2025-01-01,1200,2,year,1
+id,client_id,start_date,unit_price,quantity,billing_interval,interval_count,updated_at
+k1,c1,2025-01-01,40,10,month,3,2025-01-01
+k1,c1,2025-01-01,50,10,month,3,2026-01-01
+k2,c2,2025-01-01,1200,2,year,1,2025-01-01
 """,
 }
 
 
-def test_prices_with_an_interval_and_a_quantity_are_drafted_per_year(renewcast: Any, tmp_path: Path) -> None:
+def test_versions_of_prices_with_an_interval_and_a_quantity(renewcast: Any, tmp_path: Path) -> None:
     folder, out, home = _write(tmp_path / "own", PRICES), tmp_path / "mapping.toml", tmp_path / "home"
     result = renewcast("connect", folder, "--out", out, home=home)
     text = _words(result.stdout)
+    assert "contracts has 3 rows of 2 different id: of each, the latest by updated_at counts" in text
     assert "billing_interval is the interval at which unit_price is due (month 1, year 1)" in text
     assert "unit_price is for one of quantity: times quantity." in text
     # Ten of 50 every three months are 2,000 a year; two of 1,200 are 2,400.
