@@ -19,12 +19,10 @@ _PERIODS = {
 _PERIOD_OF = {word: period for period, words in _PERIODS.items() for word in words}
 _MONEY = ("amount", "price", "fee", "value", "revenue", "total", "charge", "spend", "mrr", "arr", "acv", "tcv")
 _OTHERS = (
-    "unit", "per", "seat", "user", "license", "licence", "cents", "usd", "eur", "gbp", "plan", "subscription",
+    "unit", "per", "seat", "user", "license", "cents", "usd", "eur", "gbp", "plan", "subscription",
     "contract", "recurring", "billing", "billed", "base", "net", "list", "deal", "item", "line",
 )  # fmt: skip
-_PER_UNIT = re.compile(
-    r"(^|_)unit_(price|amount)|_per_(unit|seat|user|licen[cs]e)(_|$)|(^|_)(seat|user|licen[cs]e)_price"
-)
+_PER_UNIT = re.compile(r"(^|_)unit_(price|amount)|_per_(unit|seat|user|license)(_|$)|(^|_)(seat|user|license)_price")
 _OPEN = ("amount", "price")
 """Words for amounts of one unit or of all."""
 _TERM = re.compile(r"(^|_)(tcv|total_contract_(value|amount|price))(_|$)")
@@ -66,7 +64,7 @@ _TERMS = (
 )  # fmt: skip
 _TERM_YEARS = ("term_years", "contract_years", "contract_term_years", "commitment_years", "term_in_years")
 _QUANTITIES = (
-    "quantity", "qty", "seats", "seat_count", "num_seats", "number_of_seats", "licenses", "licences", "license_count",
+    "quantity", "qty", "seats", "seat_count", "num_seats", "number_of_seats", "licenses", "license_count",
     "number_of_licenses", "users", "user_count", "number_of_users", "units",
 )  # fmt: skip
 
@@ -127,12 +125,12 @@ def amount_columns(columns: Mapping[str, str], matched: Mapping[str, str]) -> Am
     matched : columns of the contract that are found already, with the given ones. An amount per year that has a name of
         its own goes before other amounts.
     """
-    given = {plain_name(own): own for own in columns}
+    given = {_name(own): own for own in columns}
     taken = {own for column, own in matched.items() if column != "arr"}
     own = matched.get("arr") or _amount(given, taken)
     if own is None:
         return None
-    plain = plain_name(own)
+    plain = _name(own)
     end = next((given[name] for name in TERM_ENDS if name in given), "")
     start = matched.get("started_at", "")
     totals = _is_total(plain, given, taken, own)
@@ -148,6 +146,11 @@ def amount_columns(columns: Mapping[str, str], matched: Mapping[str, str]) -> Am
         end=end if start else "",
         quantity=_first(given, _QUANTITIES),
     )
+
+
+def _name(column: str) -> str:
+    """Return the name of a column as `plain_name` does, in American spelling."""
+    return re.sub("licen[cs]e", "license", plain_name(column))
 
 
 def _amount(given: Mapping[str, str], taken: set[str]) -> str | None:

@@ -234,7 +234,7 @@ class _Amounts:
                 self._gaps.append(
                     f"subscriptions.arr: {c.amount} may be for one of {c.quantity} or for all of them "
                     f"({count_of(several, 'row')} with more or less than one): it is read as for all. If it is for "
-                    f"one, multiply it by {c.quantity} in the query"
+                    f"one, multiply it in a query by try_cast({sql_identifier(c.quantity)} AS DOUBLE)"
                 )
                 return ""
             why = "the same" if per_unit else f"in proportion to {c.quantity}"

@@ -73,7 +73,10 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "seats": ("seats", "licenses", "quantity", "users"),
     "plan": ("plan", "plan_name", "tier", "edition"),
     "product": ("product", "product_name", "sku"),
-    "currency": ("currency", "currency_code", "currency_iso_code"),
+    "currency": (
+        "currency", "currency_code", "currency_iso_code", "iso_currency", "curr", "ccy", "billing_currency",
+        "invoice_currency", "contract_currency", "price_currency", "from_currency", "source_currency",
+    ),
     "end_reason": ("end_reason", "churn_reason", "cancel_reason", "cancellation_reason"),
     "status": ("status",),
     "subscription_id": ("subscription_id", "contract_id", "id"),
@@ -110,6 +113,7 @@ _FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
 _NO_ACCOUNT = ("id", "record id")
 """Names that are an account's id only in a table of accounts."""
 _ID = re.compile(r"(^|_)(id|ids|no|nr|number|num|key|code|uuid|guid|ref)$")
+_CURRENCY = re.compile(r"(^|_)(currency|curr|ccy)(_|$)")
 _INSTANT = re.compile(r"(^|_)(at|date|on|time|timestamp|ts|day|datetime)$")
 _OTHER_INSTANT = re.compile(
     r"resol|clos|solv|updat|modif|delet|load|receiv|ingest|sync|due|paid|settle|end|cancel|churn|expir|renew|birth|last|next|until"
@@ -196,6 +200,11 @@ def own_column(table: str, column: str, columns: Mapping[str, str], matched: Map
 def is_instant(plain: str) -> bool:
     """Return whether a column with such a name, in `plain_name`, says when a row happened."""
     return _INSTANT.search(plain) is not None and _OTHER_INSTANT.search(plain) is None
+
+
+def is_currency(plain: str) -> bool:
+    """Return whether a column with such a name, in `plain_name`, may have the code of a currency."""
+    return _CURRENCY.search(plain) is not None
 
 
 def is_id(name: str) -> bool:

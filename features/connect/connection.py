@@ -251,7 +251,7 @@ def _described(draft: Draft, text: str, opened: OpenMapping) -> Connection:
         if report.ok:
             signals = read_signals(opened.source)
             facts += [Fact(finding.table, f"{finding}.") for finding in contract_findings(signals)]
-            summary = portfolio_summary(signals)
+            summary = portfolio_summary(signals, open_questions=opened.source.open_questions)
     figures, command = (tool_figures(opened), lacks.command) if lacks else ((), "")
     return Connection(text, tuple(facts), tuple(draft.gaps), problems, summary, figures, command)
 

@@ -19,6 +19,8 @@ from features.utils.sql_text import sql_identifier
 
 SCHEMA_FILE = "renewcast.schema.json"
 """The file that the first line of a draft names, for editors."""
+OPEN = "open_questions"
+"""The key of the questions of a mapping that are not answered."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class TableDraft:
     leaves_out : whether accounts are left out, with everything that belongs to them.
     orphans : what happens to rows of unknown accounts; empty for the default.
     latest : the versions of its rows, if there are several.
+    questions : the gaps that change the number of accounts, their revenue or their renewals until they are answered.
     """
 
     source: str
@@ -51,6 +54,7 @@ class TableDraft:
     leaves_out: bool = False
     orphans: str = ""
     latest: RowVersions | None = None
+    questions: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,11 @@ class Draft:
             f"# For completion in editors: renewcast connect --schema > {SCHEMA_FILE}\n"
             f"about = {_text(f'Drafted by renewcast connect from {titles}.')}\n"
         ]
+        if self.questions:
+            asked = "".join(f"    {_text(question)},\n" for question in self.questions)
+            blocks.append(
+                f"# Figures are uncertain until these are answered. Then delete them.\n{OPEN} = [\n{asked}]\n"
+            )
         blocks += [self._source(each, folder) for each in self.sources]
         expanded = self._expanded() if expand else []
         blocks += [text for _, text in expanded]
@@ -117,11 +126,16 @@ class Draft:
         append = any(each.recognition for each in self.sources)
         blocks += [_table(each, each.guess.table in several or self._is_repeated(each), append) for each in self.tables]
         blocks += [self._skeleton(each) for each in self.incomplete]
-        if self.gaps:
-            blocks.append("".join(f"# Missing: {gap}\n" for gap in self.gaps))
+        if gaps := [gap for gap in self.gaps if gap not in self.questions]:
+            blocks.append("".join(f"# Missing: {gap}\n" for gap in gaps))
         if self.identity is not None or self.users:
             blocks.append(_identity(self.identity, self.users))
         return "\n".join(blocks)
+
+    @property
+    def questions(self) -> list[str]:
+        """The gaps that change accounts, revenue or renewals until they are answered."""
+        return [question for each in self.tables for question in each.questions]
 
     def _source(self, source: Inspected, folder: Path) -> str:
         lines = [f"[sources.{source.name}]", f"uri = {_text(source.uri(folder))}"]

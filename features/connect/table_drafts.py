@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 CONTRACTS = ("subscriptions", "orders")
 """Tables of the contract of which one is needed."""
+_FIGURES = {
+    "accounts": ("account_id",),
+    "subscriptions": ("account_id", "started_at", "ended_at", "renewal_at", "arr", "currency", "status"),
+    "orders": ("account_id", "occurred_at", "amount"),
+}
+"""The columns that the figures to confirm are computed from."""
 Guesses = Sequence[tuple[Inspected, TableGuess]]
 
 
@@ -192,12 +198,15 @@ def _table_draft(
     values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
     where, left_out = left_out_condition(engine, relation, guess)
     gaps = [*rows.gaps, *unclear, *yearly.gaps, *value_gaps(engine, relation, guess, values, where)]
+    read_as, mixed = time_notes(engine, relation, guess, time)
+    gaps += mixed
+    # Contracts that are left out change the past, but not the figures of today.
+    questions = [gap for gap in gaps if _changes_figures(gap)]
     if left_out:
         gaps.append(
             f"{guess.table}.status: {count_of(left_out, 'row')} left out by `where`, because the status says "
             "that the contract never began, or has ended on a day that is not there: ended_at should have it"
         )
-    read_as, mixed = time_notes(engine, relation, guess, time)
     unused = f"NOT ({' OR '.join(rows.conditions)})" if rows.conditions else ""
     where = " AND ".join(filter(None, (where, guess.where, unused)))
     read = {*rows.read, *yearly.read, *(latest.by if latest else ())}
@@ -217,12 +226,19 @@ def _table_draft(
         values,
         time,
         where,
-        [*gaps, *mixed],
+        gaps,
         list(dict.fromkeys(notes)),
         query=query.replace("{source}", source.name),
         leaves_out=bool(rows.conditions) and guess.table == "accounts",
         latest=latest,
+        questions=questions,
     )
+
+
+def _changes_figures(gap: str) -> bool:
+    """Return whether a gap changes the number of accounts, their revenue or their renewals."""
+    table, _, column = gap.partition(":")[0].partition(".")
+    return table in _FIGURES and (not column or column in _FIGURES[table])
 
 
 def _without_orphans(drafts: list[TableDraft]) -> list[TableDraft]:

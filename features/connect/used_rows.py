@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from features.connect.column_names import TERM_ENDS, plain_name
+from features.connect.column_names import TERM_ENDS, is_currency, plain_name
 from features.connect.inspection import Inspected
 from features.connect.row_marks import RowMarks, leaving_instants, row_marks, utc_instant, utc_text
 from features.connect.table_guesses import TableGuess
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _ENDS = {"subscriptions": "ended_at", "support": "resolved_at"}
 """The end of a row, by table of the contract."""
 _STATUS = ("status", "state", "ticket_status", "case_status")
+_CONVERT = {
+    "subscriptions": "read the code as currency in a query, and add the table fx_rates",
+    "orders": "convert them to one currency in a query",
+}
 _MAX_COLUMNS = 15
 """Maximum number of columns that a note lists."""
 
@@ -108,7 +112,7 @@ def used_rows(
     end = guess.matched.get(_ENDS.get(guess.table, ""))
     fallback = _ends_by_status(rows) if guess.table == "subscriptions" else ""
     _past_ends(rows)
-    _several_currencies(rows)
+    _several_currencies(rows, source, accounts)
     marked = {*marks.deleted, *marks.tests, *marks.deleted_at, *marks.unclear}
     read = frozenset({*guess.matched.values(), *marked})
     if hidden:
@@ -264,18 +268,26 @@ def _past_ends(rows: _Rows) -> None:
         )
 
 
-def _several_currencies(rows: _Rows) -> None:
-    """Say that amounts of orders in several currencies are added up as they are. Those of bills are not."""
-    column = next((c for c in rows.types if plain_name(c) in ("currency", "currency_code")), None)
-    if rows.guess.table != "orders" or column is None:
+def _several_currencies(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]) -> None:
+    """Say that amounts in several currencies are added up as they are. Those of bills are not."""
+    amount = {"subscriptions": "arr", "orders": "amount"}.get(rows.guess.table)
+    if amount is None or "currency" in rows.guess.matched:
         return
-    text = f"upper(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
-    different = count_rows(rows.engine, f"SELECT count(DISTINCT {text}) FROM {rows.relation} WHERE {text} <> ''")
-    if different > 1:
-        rows.gaps.append(
-            f"{rows.guess.table}.amount: {rows.guess.name} has amounts in {different} currencies ({column}), "
-            "which are added up as they are: convert them to one currency in a query"
-        )
+    names = dict.fromkeys((rows.guess.name, *(each.name for each in accounts)))
+    for name in names:
+        relation = f"{rows.place}.{sql_identifier(name)}"
+        for column in filter(lambda each: is_currency(plain_name(each)), source.tables.columns(name)):
+            text = f"upper(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
+            different = count_rows(
+                rows.engine,
+                f"SELECT count(DISTINCT {text}) FROM {relation} WHERE regexp_full_match({text}, '[A-Z]{{3}}')",
+            )
+            if different > 1:
+                rows.gaps.append(
+                    f"{rows.guess.table}.{amount}: {rows.guess.name} has amounts in {different} currencies "
+                    f"({name}.{column}), which are added up as they are: {_CONVERT[rows.guess.table]}"
+                )
+                return
 
 
 def _closed_tickets(rows: _Rows) -> str:

@@ -29,6 +29,7 @@ class PortfolioSummary:
     arr_unknown : the active accounts without a known ARR.
     due : the active accounts whose next renewal is less than `DUE_DAYS` away; None if no renewal date is known.
     overdue : the active accounts whose renewal date has passed.
+    open_questions : what the mapping has not answered, so that these figures are uncertain.
     """
 
     as_of: datetime
@@ -38,15 +39,19 @@ class PortfolioSummary:
     arr_unknown: int
     due: int | None
     overdue: int
+    open_questions: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
         """The line to confirm: "412 active accounts, ARR 9.80M, 37 due next quarter"."""
-        return ", ".join([count_of(self.accounts, "active account"), self._amount(), *self._renewals()])
+        figures = ", ".join([count_of(self.accounts, "active account"), self._amount(), *self._renewals()])
+        asked = count_of(len(self.open_questions), "open question")
+        return f"{figures} (uncertain: {asked})" if self.open_questions else figures
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON values, with the line."""
-        return vars(self) | {"as_of": to_iso(self.as_of), "due_days": DUE_DAYS, "line": self.line}
+        own = vars(self) | {"open_questions": list(self.open_questions)}
+        return own | {"as_of": to_iso(self.as_of), "due_days": DUE_DAYS, "line": self.line}
 
     def _amount(self) -> str:
         if self.arr is None:
@@ -75,13 +80,16 @@ def active_at_end(signals: OpenSignals) -> pd.DataFrame:
     return facts(signals, signals.data_through + timedelta(microseconds=1))
 
 
-def portfolio_summary(signals: OpenSignals, active: pd.DataFrame | None = None) -> PortfolioSummary:
+def portfolio_summary(
+    signals: OpenSignals, active: pd.DataFrame | None = None, open_questions: tuple[str, ...] = ()
+) -> PortfolioSummary:
     """Summarize the active accounts at the end of the data.
 
     Parameters
     ----------
     signals : checked signals.
     active : what `active_at_end` returns, if it is there already.
+    open_questions : those of the source.
 
     Returns
     -------
@@ -100,4 +108,5 @@ def portfolio_summary(signals: OpenSignals, active: pd.DataFrame | None = None) 
         arr_unknown=int(arr.isna().sum()),
         due=due,
         overdue=int((renewal_at < as_of).sum()),
+        open_questions=open_questions,
     )

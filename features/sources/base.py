@@ -83,6 +83,7 @@ class Source:
     records : by table and column, the only values that the source can record. What counts other values is unknown,
         not zero. A column that is not listed may have any value.
     missing_contracts : what is missing if the tools of a mapping have no contracts.
+    open_questions : what a mapping has not answered, so that accounts, revenue or renewals are uncertain.
     """
 
     connection: Any
@@ -100,6 +101,7 @@ class Source:
     synced_tables: Mapping[str, datetime] = field(default_factory=dict)
     records: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     missing_contracts: MissingContracts | None = None
+    open_questions: tuple[str, ...] = ()
 
     @contextmanager
     def restricted_to(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:

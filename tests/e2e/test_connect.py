@@ -244,6 +244,25 @@ def test_versions_of_prices_with_an_interval_and_a_quantity(renewcast: Any, tmp_
     assert "2 active accounts, ARR 4.40k" in renewcast("check", out, home=home).stdout
 
 
+def test_an_open_question_marks_the_figures_until_it_is_answered(renewcast: Any, tmp_path: Path) -> None:
+    contracts = "id,client_id,start_date,price,quantity,interval\nk1,c1,2025-01-01,50,10,month\nk2,c2,2025-01-01,60,2,month\n"
+    folder = _write(tmp_path / "own", {**PRICES, "contracts": contracts})
+    out, home = tmp_path / "mapping.toml", tmp_path / "home"
+    result = renewcast("connect", folder, "--out", out, home=home)
+    assert "2 active accounts, ARR 1.32k, renewal dates unknown (uncertain: 1 open question)" in result.stdout
+    assert f"They are uncertain until open_questions in {out} are answered" in _words(result.stdout)
+    checked = renewcast("check", out, home=home).stdout
+    assert "ask subscriptions.arr: price may be for one of quantity or for all of them (2 rows" in _words(checked)
+    assert "do answer the open questions in the mapping" in " ".join(checked.replace("│", " ").split())
+    assert checked.endswith("They may be wrong until the questions marked `ask` are answered in the mapping.\n")
+    text = out.read_text(encoding="utf-8")
+    before, _, rest = text.partition("open_questions = [")
+    answered = (before + rest.partition("]\n")[2]).replace(" END AS annual_amount", " END * try_cast(quantity AS DOUBLE) AS annual_amount")
+    out.write_text(answered, encoding="utf-8")
+    # 10 of 50 a month and 2 of 60.
+    assert renewcast("check", out, home=home).stdout.endswith("2 active accounts, ARR 7.44k, renewal dates unknown\n")
+
+
 def test_tables_of_the_contract_need_no_mapping(renewcast: Any, tmp_path: Path) -> None:
     tables = {
         "accounts": "account_id,created_at\na,2025-01-01",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,6 +12,8 @@ from features.signals.overwritten_contracts import EXPORT
 from models.targets import TARGETS, Target
 from training.dataset.sufficiency import MINIMUM_ACCOUNTS
 from training.dataset.sufficiency_check import SufficiencyReport
+
+_ANSWER = "answer the open questions in the mapping, and delete them there: until then, its figures may be wrong"
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,25 @@ def broken_contract_verdict(findings: int, horizon_days: int) -> Verdict:
     return Verdict((), horizon_days, f"not usable: the data contract is violated in {places}", {}, todo)
 
 
-def verdict(sufficiency: SufficiencyReport, feeds: Feeds) -> Verdict:
+def verdict(sufficiency: SufficiencyReport, feeds: Feeds, open_questions: Sequence[str] = ()) -> Verdict:
     """Return the verdict on a source that satisfies the data contract.
 
     Parameters
     ----------
     sufficiency : the data for training, by horizon and target.
     feeds : what each feed contains.
+    open_questions : what the mapping has not answered.
 
     Returns
     -------
     Verdict
     """
     requested = sufficiency.requested
+    asked = [_ANSWER] if open_questions else []
     if sufficiency.overwritten:
         summary = "not suitable for training: contracts look overwritten, so every earlier date shows who will leave"
         terms = ("the terms of contracts as they were",)
-        return Verdict((), requested.days, summary, dict.fromkeys(TARGETS, terms), (EXPORT, *_fix_feeds(feeds)))
+        return Verdict((), requested.days, summary, dict.fromkeys(TARGETS, terms), (EXPORT, *asked, *_fix_feeds(feeds)))
     ready = requested.ready
     missing = {t: counts.missing for t, counts in requested.targets.items() if counts.missing}
     lost = [each.cure for each in sufficiency.findings if each.column == "term_started_at"]
@@ -98,6 +102,7 @@ def verdict(sufficiency: SufficiencyReport, feeds: Feeds) -> Verdict:
         summary = f"not enough data to train on {' or '.join(TARGETS)} at {requested.days} days"
     export = lost[:1] if unknowable else []
     todo = [
+        *asked,
         *_fix_feeds(feeds),
         *_other_horizons(sufficiency),
         *export,

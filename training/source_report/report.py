@@ -43,6 +43,7 @@ class SourceReport:
     coverage : the accounts that each feed describes.
     history : active accounts and ARR by week.
     missing : the lacking signals that matter most elsewhere.
+    open_questions : what the mapping has not answered, so that accounts, revenue or renewals are uncertain.
     """
 
     report: CheckReport
@@ -55,6 +56,7 @@ class SourceReport:
     coverage: tuple[AccountCoverage, ...] = ()
     history: tuple[PortfolioWeek, ...] = ()
     missing: tuple[MissingSignal, ...] = ()
+    open_questions: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -76,6 +78,7 @@ class SourceReport:
         }
         return {
             **self.report.as_dict(),
+            "open_questions": list(self.open_questions),
             "tables": [each.as_dict() for each in self.readings],
             "dropped": [each.as_dict() for each in self.dropped],
             "coverage": [each.as_dict() for each in self.coverage],
@@ -108,13 +111,14 @@ def report_on_source(
     readings, config = table_readings(source, report.rows), TrainConfig()
     if not report.ok:
         broken = broken_contract_verdict(len(report.errors), config.horizon_days)
-        return SourceReport(report, feeds, None, broken, readings, dropped_rows(report, feeds))
+        dropped = dropped_rows(report, feeds)
+        return SourceReport(report, feeds, None, broken, readings, dropped, open_questions=source.open_questions)
     signals = read_signals(source, data_through, progress=subprogress(progress, 0.4, 0.6))
     try:
         enough = count_sufficiency(signals, config, subprogress(progress, 0.6, 0.9))
         progress(0.9, "summarizing the portfolio")
         active = active_at_end(signals)
-        portfolio = portfolio_summary(signals, active)
+        portfolio = portfolio_summary(signals, active, source.open_questions)
         coverage = account_coverage(signals, active["account_id"].tolist())
         history = portfolio_history(signals)
     finally:
@@ -125,11 +129,12 @@ def report_on_source(
         report,
         feeds,
         enough,
-        verdict(enough, feeds),
+        verdict(enough, feeds, source.open_questions),
         readings,
         dropped_rows(report, feeds),
         portfolio,
         coverage,
         history,
         missing_signals(feeds, readings, source.records),
+        source.open_questions,
     )

@@ -213,6 +213,8 @@ class MappingFile(MappingPart):
     ----------
     about : a description.
     data_through : the date or instant up to which the data are complete, if the command is not given one.
+    open_questions : what nothing in the source shows, such as whether a price is for one seat or for all. Until it is
+        answered and deleted here, the number of accounts, their revenue or their renewals are uncertain.
     source : the only source.
     sources : several sources by name.
     files : single tables by name: a file, folder or pattern, relative to the mapping file, or in an object store.
@@ -223,6 +225,7 @@ class MappingFile(MappingPart):
 
     about: str = ""
     data_through: str | date | datetime | None = None
+    open_questions: Annotated[tuple[Text, ...], Field(strict=False, max_length=100)] = ()
     source: SourceEntry | None = None
     sources: dict[SourceName, SourceEntry] = Field(default_factory=dict)
     files: dict[str, Text] = Field(default_factory=dict)

@@ -202,6 +202,7 @@ class _Opening:
             places=places_of(used),
             records=records,
             missing_contracts=self._missing_contracts(contract),
+            open_questions=self.mapping.content.open_questions,
         )
         return OpenMapping(source, tuple(self.packs), given, matches, self.sources)
 

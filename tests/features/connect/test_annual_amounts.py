@@ -64,6 +64,7 @@ def _annual(engine: Backend, head: str, rows: list[str]) -> tuple[list[float | N
         # The price of one unit.
         ("unit_price,quantity,interval", ["30,3,month", "30,1,month"], [1080, 360]),
         ("price_per_seat,seats,billing_cycle", ["120,10,annual"], [1200]),
+        ("LicensePrice,licenses,billing_cycle", ["120,10,annual"], [1200]),
         ("price_per_user_per_month,users", ["10,5"], [600]),
         # An amount next to the price of one unit is that of all of them.
         ("unit_price,amount,quantity,interval", ["30,90,3,month"], [1080]),

@@ -244,7 +244,7 @@ def test_invoices_that_count_for_nothing_and_several_currencies(tmp_path: Path) 
     rows = [f"I{i},A{i % 2 + 1},2026-0{i}-01,100,{('EUR', 'USD')[i % 2]},{('paid', 'Void')[i == 4]}" for i in range(1, 7)]
     _write(tmp_path / "given", "invoices", "invoice_id,customer_id,invoice_date,amount,currency,status", rows)
     result = connect([str(tmp_path / "given")], tmp_path / "m.toml")
-    assert any(gap.startswith("orders.amount: invoices has amounts in 2 currencies (currency)") for gap in result.gaps)
+    assert any(gap.startswith("orders.amount: invoices has amounts in 2 currencies (invoices.currency)") for gap in result.gaps)
     assert "orders.amount: 5 rows are in 2 currencies, and amounts are added up as they are" in _text(result)
     signals = open_signals(tmp_path / "m.toml")
     assert signals.rows["orders"] == 5

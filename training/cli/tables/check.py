@@ -60,12 +60,18 @@ def print_check(source: SourceReport, console: Console, *, full: bool = False, h
         console.print()
         console.print(Text(f"Do you recognize these figures? At {source.portfolio.as_of:%Y-%m-%d}:", style="dim"))
         console.print(Text(source.portfolio.line, style="bold"))
+        if source.open_questions:
+            console.print(
+                Text("They may be wrong until the questions marked `ask` are answered in the mapping.", style="yellow")
+            )
 
 
 def _lines(source: SourceReport, console: Console, full: bool) -> None:
     report, feeds = source.report, source.feeds
     for error in report.errors:
         _line(console, "error", "red", str(error))
+    for question in source.open_questions:
+        _line(console, "ask", "yellow", question)
     for finding in report.findings:
         _line(console, "look", "yellow", str(finding))
     for trouble in feeds.troubles():

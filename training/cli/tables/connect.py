@@ -40,7 +40,11 @@ def print_connection(result: Connection, console: Console) -> None:
     file = result.out or "MAPPING.toml"
     if result.summary is not None:
         console.print(Text(result.summary.line, style="bold"))
-        console.print(Text(f"If these figures are yours: renewcast check {file}"), soft_wrap=True)
+        if result.summary.open_questions:
+            text = f"They are uncertain until open_questions in {file} are answered. Then: renewcast check {file}"
+        else:
+            text = f"If these figures are yours: renewcast check {file}"
+        console.print(Text(text), soft_wrap=True)
     elif result.next_command:
         for line in result.figures:
             console.print(Text(line, style="bold"))
