@@ -76,7 +76,7 @@ def source_facts(
 
 
 def _drafted(tables: Sequence[TableDraft]) -> str:
-    return ", ".join(f"{each.guess.name} as {each.guess.table}" for each in tables)
+    return ", ".join(dict.fromkeys(f"{each.guess.name} as {each.guess.table}" for each in tables))
 
 
 def _table_facts(source: Inspected, tables: Sequence[TableDraft], incomplete: Sequence[TableDraft]) -> Iterator[Fact]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from features.connect.annual_amounts import annual_amounts
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
+from features.connect.overdue_invoices import KIND, overdue_invoices, overdue_of
 from features.connect.row_versions import RowVersions, row_versions
 from features.connect.snapshot_tables import SnapshotTable, find_snapshots, snapshots_column
 from features.connect.table_contents import draft_notes, with_account_ids, with_separators
@@ -92,7 +93,8 @@ def draft_tables(found: Sequence[Inspected], engine: Backend) -> DraftedTables:
         some = [guess for guess in guesses[source.name] if table is None or guess.name != table.name]
         types = {guess.name: source.tables.columns(guess.name) for guess in some}
         own = with_account_ids(engine, place, some, types, bool(users[source.name]))
-        complete += [(source, guess) for guess in own]
+        overdue = [overdue_of(guess, types[guess.name]) for guess in own if guess.table == "billing"]
+        complete += [(source, guess) for guess in (*own, *filter(None, overdue))]
     chosen = None
     if not _has_contracts(found, complete):
         chosen = next(iter(snapshots), None)
@@ -138,6 +140,7 @@ def _with_revenue(guesses: Guesses) -> list[tuple[Inspected, TableGuess]]:
             for source, guess in guesses
             if source.near is None
             and guess.table == table
+            and guess.constants.get("kind") != KIND
             and (own := revenue_of(guess, source.tables.columns(guess.name))) is not None
         ]
         if found:
@@ -195,6 +198,13 @@ def _table_draft(
         inner = f"(\n{query}\n)" if query else f"{{source}}.{sql_identifier(guess.name)}"
         query = f"SELECT q.*,\n    {yearly.expression} AS {yearly.column}\nFROM {inner} AS q"
         relation = f"(\n{query.replace('{source}', place)}\n)"
+    if overdue := overdue_invoices(engine, relation, guess, types):
+        guess = replace(overdue.guess, where=overdue.where)
+        types |= dict.fromkeys(("overdue_at", "overdue_id"), "VARCHAR")
+        inner = f"(\n{query}\n)" if query else f"{{source}}.{sql_identifier(guess.name)}"
+        computed = ",\n    ".join(overdue.columns)
+        query = f"SELECT q.*,\n    {computed}\nFROM {inner} AS q"
+        relation = f"(\n{query.replace('{source}', place)}\n)"
     values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
     where, left_out = left_out_condition(engine, relation, guess)
     gaps = [*rows.gaps, *unclear, *yearly.gaps, *value_gaps(engine, relation, guess, values, where)]
@@ -210,12 +220,16 @@ def _table_draft(
     unused = f"NOT ({' OR '.join(rows.conditions)})" if rows.conditions else ""
     where = " AND ".join(filter(None, (where, guess.where, unused)))
     read = {*rows.read, *yearly.read, *(latest.by if latest else ())}
+    # Another draft may read the other columns of the same table.
+    read |= {c for other, each in every if (other, each.name) == (source, guess.name) for c in each.matched.values()}
+    read |= {column for column in types if sql_identifier(column) in where}
     unread = unread_columns(guess.name, source.tables.columns(guess.name), read)
     notes = [
         *([latest.note(guess.name)] if latest else []),
         *draft_notes(engine, relation, guess, where),
         *rows.notes,
         *yearly.notes,
+        *([overdue.note] if overdue else []),
         *unread,
         *read_as,
         *unclear_notes(values),

@@ -37,7 +37,8 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "csat": {"kind": "csat"},
 }
 """What every row of a table with such a name is."""
-_PAID = ("paid_at", "paid_on", "paid_date", "payment_date", "date_paid", "settled_at")
+PAID_COLUMNS = ("paid_at", "paid_on", "paid_date", "payment_date", "date_paid", "settled_at")
+"""Names of columns that say when an invoice was paid."""
 _UNITS = {
     "cents": r"(^|_)cents$",
     "seconds": r"(^|_)seconds$",
@@ -223,7 +224,7 @@ def likely_tables(columns: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]
 def _paid(columns: Mapping[str, str], matched: dict[str, str]) -> tuple[str, list[str]]:
     """Return the condition of the invoices that are paid, and what is assumed; the day of payment is the instant."""
     given = {plain_name(column): column for column in columns}
-    paid = next((given[name] for name in _PAID if name in given), None)
+    paid = next((given[name] for name in PAID_COLUMNS if name in given), None)
     if paid is not None:
         matched["occurred_at"] = paid
         return (

@@ -24,6 +24,7 @@ _CONVERSION = re.compile(
     r"|INTERVAL|UUID)\b|invalid (?P<kind>timestamp|date|time) field format)",
     re.DOTALL,
 )
+_COLUMN = re.compile(r" when casting from source column (?P<name>[^\n']{1,120})$")
 _LINE = re.compile(r"\n+LINE (\d+): (.*)\n( *)\^")
 _MAX_LENGTH = 300
 
@@ -59,12 +60,19 @@ def describe_error(error: Exception, *, place: bool = True) -> str:
 
 
 def _conversion(text: str) -> str:
-    match = _CONVERSION.match(text.rpartition("\nLINE ")[0] or text)
+    message, _, excerpt = text.rpartition("\nLINE ")
+    match, column = _CONVERSION.match(message or text), _column(message, excerpt)
     if not match:
-        return "Conversion Error: a value cannot be converted to the type that the query requires"
+        return f"Conversion Error: a value{column} cannot be converted to the type that the query requires"
     if kind := match["kind"]:
-        return f"Conversion Error: a text cannot be converted to {kind}"
-    return f"Conversion Error: a {match['from']} cannot be converted to {match['to']}"
+        return f"Conversion Error: a text{column} cannot be converted to {kind}"
+    return f"Conversion Error: a {match['from']}{column} cannot be converted to {match['to']}"
+
+
+def _column(message: str, excerpt: str) -> str:
+    """Return `` of the column NAME`` if the engine names it and the query does, too: a value may look like a name."""
+    match = _COLUMN.search(message.rstrip())
+    return f" of the column {match['name']}" if match and match["name"] in excerpt else ""
 
 
 def error_position(error: Exception) -> tuple[int, int] | None:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from features.utils.formatting import UNKNOWN as UNKNOWN_VALUE
-from features.utils.formatting import and_list, count_of
-from models.health.rubric import INSUFFICIENT, load_rubric, rubric_files
+from models.health.rubric import INSUFFICIENT
+from models.health.scored_accounts import other_rubrics, scored_accounts
 from models.peer_groups.frame_columns import join_codes, number_column, text_column
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import ARR_FEATURE
@@ -32,11 +32,13 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
     """Return the health of every account, lowest score first, accounts without a score last.
 
     account_id, name, segment, arr (currency a year), health_score (0 to 100), health_band, change_7d (points), coverage
-    (share of the weight that had data), weakest (dimension), a column ``{dimension}_points`` each (0 to 100),
+    (share of the weight that had data), weakest (dimension), a column ``{dimension}_points`` each (0 to 100, unknown
+    without a score),
     churn_probability, churn_band, meant_churn (the observed churn rate after such a score), agreement of model and
     health score, alerts (the text of raised alerts), and history (the weekly scores, oldest first, "–" for none).
     """
     judged, health = assessment.rule_results, assessment.health
+    scored = health.score.notna()
     frame = pd.DataFrame(
         {
             **_who(assessment),
@@ -45,7 +47,9 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
             "change_7d": judged.change_7d,
             "coverage": health.coverage.to_numpy(),
             "weakest": text_column(judged.weakest),
-            **{f"{name}_points": np.round(points.to_numpy(), 1) for name, points in health.dimensions.items()},
+            **{
+                f"{name}_points": points.where(scored).round(1).to_numpy() for name, points in health.dimensions.items()
+            },
             **_model(assessment),
             "meant_churn": assessment.meant[0],
             "agreement": text_column(assessment.agreement),
@@ -60,15 +64,10 @@ def no_score_note(assessment: Assessment) -> str | None:
     """Return which rubrics could score the portfolio if the one in use scores no account; None if it scores one."""
     if assessment.frame.empty or not (assessment.health.band == INSUFFICIENT).all():
         return None
-    used = assessment.health.rubric
-    scored = {
-        name: int((load_rubric(name).score(assessment.frame).band != INSUFFICIENT).sum()) for name in rubric_files()
-    }
-    others = [
-        f"--rubric {name} scores {count_of(n, 'account')}" for name, n in scored.items() if n and name != used.name
-    ]
-    cure = f"; {and_list(others)}" if others else ""
-    return f"no account has data for half of the weight of the rubric {used.name}{cure}"
+    used = assessment.health.rubric.name
+    others = other_rubrics(scored_accounts(assessment.frame), used)
+    cure = f"; {others}" if others else ""
+    return f"no account has data for half of the weight of the rubric {used}{cure}"
 
 
 def disagreements_board(assessment: Assessment) -> pd.DataFrame:

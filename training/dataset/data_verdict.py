@@ -67,7 +67,9 @@ def broken_contract_verdict(findings: int, horizon_days: int) -> Verdict:
     return Verdict((), horizon_days, f"not usable: the data contract is violated in {places}", {}, todo)
 
 
-def verdict(sufficiency: SufficiencyReport, feeds: Feeds, open_questions: Sequence[str] = ()) -> Verdict:
+def verdict(
+    sufficiency: SufficiencyReport, feeds: Feeds, open_questions: Sequence[str] = (), instead: str = ""
+) -> Verdict:
     """Return the verdict on a source that satisfies the data contract.
 
     Parameters
@@ -75,6 +77,7 @@ def verdict(sufficiency: SufficiencyReport, feeds: Feeds, open_questions: Sequen
     sufficiency : the data for training, by horizon and target.
     feeds : what each feed contains.
     open_questions : what the mapping has not answered.
+    instead : what to do until there is enough data; see `models.health.scored_accounts.score_instead`.
 
     Returns
     -------
@@ -107,6 +110,7 @@ def verdict(sufficiency: SufficiencyReport, feeds: Feeds, open_questions: Sequen
         *_other_horizons(sufficiency),
         *export,
         *_more_data(sufficiency, [t for t in missing if t not in unknowable]),
+        *([instead] if missing and instead else []),
     ]
     return Verdict(ready, requested.days, summary, missing, tuple(todo))
 
@@ -153,11 +157,8 @@ def _more_data(sufficiency: SufficiencyReport, targets: list[Target]) -> list[st
     counts = [sufficiency.requested.targets[target] for target in targets]
     if not counts:
         return []
-    lines = []
     if not all(each.long_enough for each in counts):
-        lines.append("load older data, or wait for more history")
-    elif any(each.accounts < MINIMUM_ACCOUNTS for each in counts):
-        lines.append("load the missing accounts, including those that have left")
-    else:
-        lines.append("load older data and the accounts that have left, or wait for more outcomes")
-    return [*lines, "until then, use the health score instead of a model"]
+        return ["load older data, or wait for more history"]
+    if any(each.accounts < MINIMUM_ACCOUNTS for each in counts):
+        return ["load the missing accounts, including those that have left"]
+    return ["load older data and the accounts that have left, or wait for more outcomes"]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+from features.custom.current_catalogue import current_catalogue
 from features.feed_health.feed_health import Feeds, feed_health
 from features.revenue.portfolio_summary import PortfolioSummary, active_at_end, portfolio_summary
-from features.signals.signals import read_signals
+from features.signals.signals import OpenSignals, read_signals
 from features.signals.validation import CheckReport
 from features.signals.validation import check_source as validate
+from features.snapshots.snapshot import snapshot
 from features.sources.base import Source
+from features.utils.dates import Grid
 from features.utils.progress import Progress, no_progress, subprogress
+from models.health.rubric_names import DEFAULT_RUBRIC, SPREADSHEET_RUBRIC
+from models.health.scored_accounts import score_instead
 from training.config import TrainConfig
 from training.dataset.data_verdict import Verdict, broken_contract_verdict, verdict
 from training.dataset.sufficiency_check import SufficiencyReport, count_sufficiency
@@ -20,8 +25,12 @@ from training.source_report.account_coverage import AccountCoverage, account_cov
 from training.source_report.dropped_rows import DroppedRows, dropped_rows
 from training.source_report.missing_signals import MissingSignal, missing_signals
 from training.source_report.portfolio_history import PortfolioWeek, portfolio_history
+from training.source_report.seat_use import seat_findings
 from training.source_report.signal_values import signal_values
 from training.source_report.table_readings import TableReading, table_readings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OTHER_COLUMNS = "columns not in the contract"
 """The words of the notes about such columns."""
@@ -121,15 +130,17 @@ def report_on_source(
         portfolio = portfolio_summary(signals, active, source.open_questions)
         coverage = account_coverage(signals, active["account_id"].tolist())
         history = portfolio_history(signals)
+        accounts = _end_frame(signals)
+        instead = score_instead(accounts, _rubric(source)) if _lacks_outcomes(enough) else ""
     finally:
         signals.close()
     feeds = feeds.with_distinct_rows(enough.row_counts)
-    report = replace(report, findings=(*report.findings, *enough.findings))
+    report = replace(report, findings=(*report.findings, *enough.findings, *seat_findings(accounts)))
     return SourceReport(
         report,
         feeds,
         enough,
-        verdict(enough, feeds, source.open_questions),
+        verdict(enough, feeds, source.open_questions, instead),
         readings,
         dropped_rows(report, feeds),
         portfolio,
@@ -138,3 +149,17 @@ def report_on_source(
         missing_signals(feeds, readings, source.records),
         source.open_questions,
     )
+
+
+def _lacks_outcomes(enough: SufficiencyReport) -> bool:
+    return not enough.overwritten and any(counts.missing for counts in enough.requested.targets.values())
+
+
+def _end_frame(signals: OpenSignals) -> pd.DataFrame:
+    """Return the features of the active accounts at the end of the data; rows at exactly the end count."""
+    end = signals.data_through.replace(microsecond=0) + timedelta(seconds=1)
+    return snapshot(signals, Grid.single(end), catalogue=current_catalogue())
+
+
+def _rubric(source: Source) -> str:
+    return DEFAULT_RUBRIC if source.states is None else SPREADSHEET_RUBRIC

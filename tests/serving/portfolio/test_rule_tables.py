@@ -49,7 +49,10 @@ def test_every_account_is_listed_with_the_lowest_score_first(assessment: Assessm
     assert sorted(board["account_id"]) == assessment.account_ids
     scores = board["health_score"].dropna()
     assert scores.is_monotonic_increasing
-    assert board["health_score"].iloc[len(scores) :].isna().all()
+    without = board.iloc[len(scores) :]
+    assert without["health_score"].isna().all()
+    assert without.filter(like="_points").isna().all(axis=None)
+    assert board.iloc[: len(scores)].filter(like="_points").notna().any(axis=None)
 
 
 def test_red_comes_before_yellow_and_green_only_with_a_reason(assessment: Assessment) -> None:

@@ -56,7 +56,10 @@ def test_todo_follows_from_what_is_missing() -> None:
     assert _verdict(SHORT, YES).todo[0] == "load older data, or wait for more history"
     assert _verdict(SMALL, YES).todo[0].startswith("load the missing accounts")
     assert _verdict(FEW, YES).todo[0].startswith("load older data and the accounts that have left")
-    assert "health score" in _verdict(FEW, YES).todo[-1]
+    requested = HorizonCounts(90, 30, END, END, {"churn": FEW, "expansion": YES})
+    asked = verdict(SufficiencyReport({}, (requested,), requested, {}), SOUND, ("a question",), "use the health score")
+    assert asked.todo[0].startswith("answer the open questions in the mapping")
+    assert asked.todo[-1] == "use the health score"
 
 
 def test_lost_terms_call_for_an_export_not_for_more_accounts() -> None:

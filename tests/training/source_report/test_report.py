@@ -6,13 +6,16 @@ import json
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from features.contract.settings import PAUSED_ARR_VARIABLE, TRIALS_VARIABLE
 from features.sources.base import from_tables
+from models.health.scored_accounts import other_rubrics, scored_accounts
 from training.source_report.dropped_rows import NOT_ARRIVED, REPEATED, TRIALS, DroppedRows, paused_reason
 from training.source_report.report import SourceReport, report_on_source
+from training.source_report.seat_use import SEATS_USED, seat_findings
 from training.source_report.timeline import feed_timelines
 
 END = datetime(2026, 6, 29, tzinfo=UTC)
@@ -107,6 +110,28 @@ def test_the_timeline_has_the_rows_of_each_week_of_one_axis(report: SourceReport
     assert by_table["usage"].weeks == (3, 0, 1, 1, 0)
     assert by_table["subscriptions"].weeks == (2, 0, 1, 0, 0)
     assert by_table["usage"].cells == (1.5, pytest.approx(2 / 3))
+
+
+def test_the_verdict_offers_a_health_score_only_if_it_scores_an_account(report: SourceReport) -> None:
+    # With usage of one user alone, no rubric has data for half of its weight.
+    assert report.verdict.todo[-1].startswith("add signals: there is neither a model nor a health score yet, because no account")
+
+
+def test_a_rubric_that_scores_is_named_with_the_number_of_accounts() -> None:
+    share = pd.DataFrame({"account_id": ["a", "b"], "as_of": END, "usage.seats_used_share": [0.9, None]})
+    rubrics = {"five-dimensions": 0, "small": 1}
+    assert scored_accounts(share)["five-dimensions"] == 0
+    assert other_rubrics(rubrics, "five-dimensions") == "--rubric small scores 1 account"
+    assert other_rubrics(rubrics, "small") == ""
+
+
+def test_many_more_users_than_seats_are_a_finding() -> None:
+    frame = pd.DataFrame({SEATS_USED: [8.0, 1.4, 0.5, float("nan")]})
+    (found,) = seat_findings(frame)
+    assert str(found).startswith(
+        "usage.user_id: 1 of 3 accounts with seats had more than twice as many users in the last 28 days as seats, up to 8 times"
+    )
+    assert seat_findings(frame.iloc[1:]) == ()
 
 
 def test_everything_is_plain_data(report: SourceReport) -> None:
