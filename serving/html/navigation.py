@@ -32,6 +32,7 @@ SECTIONS: tuple[NavigationEntry, ...] = (
     NavigationEntry("leadership", "/leadership", "Leadership"),
     NavigationEntry("trends", "/trends", "Trends"),
     NavigationEntry("cohorts", "/cohorts", "Cohorts"),
+    NavigationEntry("views", "/views", "Saved views"),
     NavigationEntry("reviews", "/reviews", "Reviews"),
     NavigationEntry("model", "/model", "Model"),
     NavigationEntry("docs", "/docs", "API"),

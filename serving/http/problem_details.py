@@ -138,16 +138,22 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _handle_http_error)
 
 
-def http_problem_response(headers: Mapping[str, str], status: int, more: Mapping[str, str] | None = None) -> Response:
+def http_problem_response(
+    headers: Mapping[str, str],
+    status: int,
+    more: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+) -> Response:
     """Return the problem response for an HTTP error.
 
     Parameters
     ----------
     headers : of the request.
     more : headers to add to the response.
+    params : the query parameters of the request, some of which the links of a page carry.
     """
     code, title = HTTP_PROBLEMS.get(status, ("refused", HTTPStatus(status).phrase))
-    return problem_response(headers, ProblemType(status, code, title), title, headers_out=more)
+    return problem_response(headers, ProblemType(status, code, title), title, headers_out=more, params=params)
 
 
 def renewcast_problem_response(request: Request, error: RenewcastError) -> Response:
@@ -165,7 +171,7 @@ def renewcast_problem_response(request: Request, error: RenewcastError) -> Respo
     body = problem_body(error, request.app.state.home, request.app.state.settings)
     # Only a person sees which accounts may be meant: a program uses ids.
     candidates = error.candidates if isinstance(error, UnknownAccount) else ()
-    return _response(request.headers, body, candidates=candidates)
+    return _response(request.headers, body, candidates=candidates, params=request.query_params)
 
 
 def problem_body(error: RenewcastError, home: Home, settings: ServiceSettings) -> dict[str, Any]:
@@ -203,6 +209,7 @@ def problem_response(
     headers_out: Mapping[str, str] | None = None,
     instance: str | None = None,
     retry_after: int | None = None,
+    params: Mapping[str, str] | None = None,
 ) -> Response:
     """Return a problem response.
 
@@ -210,8 +217,10 @@ def problem_response(
     ----------
     headers : of the request.
     headers_out : headers to add to the response.
+    params : the query parameters of the request, some of which the links of a page carry.
     """
-    return _response(headers, _body(kind, detail, faults, retry_after=retry_after, instance=instance), headers_out)
+    body = _body(kind, detail, faults, retry_after=retry_after, instance=instance)
+    return _response(headers, body, headers_out, params=params)
 
 
 def _body(
@@ -243,6 +252,7 @@ def _response(
     body: Mapping[str, Any],
     headers_out: Mapping[str, str] | None = None,
     candidates: Sequence[AccountCandidate] = (),
+    params: Mapping[str, str] | None = None,
 ) -> Response:
     out = dict(headers_out or {})
     if body["status"] == 401:
@@ -251,7 +261,7 @@ def _response(
         # Also in the body, since some callers cannot read headers.
         out["Retry-After"] = str(body["retry_after"])
     if wants_page(headers):
-        return problem_page(body, out, candidates)
+        return problem_page(body, out, candidates, params)
     content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     return Response(content, body["status"], out, media_type=problem_media_type(headers.get("accept")))
 
@@ -307,9 +317,8 @@ async def _handle_validation_error(request: Request, error: Exception) -> Respon
     if any(each["type"] == "json_invalid" for each in errors):
         return http_problem_response(request.headers, 400)
     kind = PROBLEM_TYPES[BadRequest]
-    return problem_response(
-        request.headers, kind, f"the request has {count_of(len(errors), 'error')}", validation_faults(errors)
-    )
+    found = f"the request has {count_of(len(errors), 'error')}"
+    return problem_response(request.headers, kind, found, validation_faults(errors), params=request.query_params)
 
 
 async def _handle_http_error(request: Request, error: Exception) -> Response:
@@ -318,7 +327,7 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         # Starlette lists only the methods of the first of several operations at an address.
         more["Allow"] = ", ".join(sorted(_methods(request))) or more.get("Allow", "")
-    return http_problem_response(request.headers, error.status_code, more)
+    return http_problem_response(request.headers, error.status_code, more, request.query_params)
 
 
 def _methods(request: Request) -> set[str]:

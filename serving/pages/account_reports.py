@@ -22,8 +22,6 @@ from serving.pages.account_params import AccountInPath, AccountQuery, requested_
 from serving.pages.exports.details import report_exports
 from serving.pages.filter_bar import carried_query
 from serving.portfolio.account_search import account_by_name
-from serving.schemas.account_filter import PageFilter
-from serving.schemas.field_types import Id
 from serving.schemas.form_fields import empty_to_none
 from serving.schemas.query_params import MeetingDate, QuarterText
 from serving.snapshots.live_state import LiveState
@@ -39,11 +37,10 @@ class PlanQuery(AccountQuery):
     edition: Edition = "internal"
 
 
-class ReviewQuery(PageFilter):
-    """The account id if it is not in the path, the quarter (by default that of the latest snapshot), the edition, and
-    the filter that the links carry."""
+class ReviewQuery(AccountQuery):
+    """The account, the quarter (by default that of the snapshot), the edition, and the meeting. The links carry the
+    date and the filter."""
 
-    id: Id | None = None
     edition: Edition = "internal"
     quarter: Annotated[QuarterText | None, BeforeValidator(empty_to_none)] = None
     meeting_date: Annotated[MeetingDate | None, BeforeValidator(empty_to_none)] = None
@@ -55,7 +52,7 @@ def get_business_review_page(
 ) -> Response:
     """Return the business review of a quarter."""
     state, account = live.current(), requested_account(account_id, asked.id)
-    quarter = Quarter.parse(asked.quarter or quarter_name(state.scored(None).as_of)).name
+    quarter = Quarter.parse(asked.quarter or quarter_name(state.scored(asked.as_of).as_of)).name
     try:
         report = published_review(state, account, quarter, asked.meeting_date)
     except UnknownAccount:
@@ -63,7 +60,7 @@ def get_business_review_page(
         if named == account:
             raise
         meeting = None if asked.meeting_date is None else asked.meeting_date.isoformat()
-        kept = _kept(asked, quarter=asked.quarter, meeting_date=meeting)
+        kept = _kept(asked, quarter=asked.quarter, meeting_date=meeting, as_of=asked.when)
         return RedirectResponse(report_href(named, "qbr", kept), 303)
     return _page(request, state, report, asked, {"quarter": quarter, "meeting_date": report["meeting_date"]})
 
@@ -78,7 +75,7 @@ def get_plan_page(
     if account not in scored.assessment.places:
         named = account_by_name(scored, account)
         return RedirectResponse(report_href(named, "plan", _kept(asked, as_of=asked.when)), 303)
-    return _page(request, state, published_plan(scored, account), asked, {"as_of": asked.when}, asked.when)
+    return _page(request, state, published_plan(scored, account), asked, {"as_of": asked.when})
 
 
 def _kept(asked: PlanQuery | ReviewQuery, **params: str | None) -> dict[str, str | None]:
@@ -93,12 +90,12 @@ def _page(
     report: Mapping[str, Any],
     asked: PlanQuery | ReviewQuery,
     params: Mapping[str, str | None],
-    when: str | None = None,
 ) -> Response:
     shown = edition_of(report, asked.edition)
     document, account = shown["document"], shown["account_id"]
     quarters = scored_quarters(state)
-    hrefs = {each: report_href(account, document, {**params, "edition": each, **asked.chosen}) for each in EDITIONS}
+    carried = {**params, "as_of": asked.when, **asked.chosen}
+    hrefs = {each: report_href(account, document, {**carried, "edition": each}) for each in EDITIONS}
     return render_page(
         request,
         "report_page.html",
@@ -113,5 +110,5 @@ def _page(
         editions=hrefs,
         json=with_query(json_href(account, document), {**params, "edition": asked.edition}),
         asked=asked,
-        query=carried_query(asked, when),
+        query=carried_query(asked, asked.when),
     )

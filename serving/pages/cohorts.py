@@ -17,7 +17,7 @@ from serving.pages.snapshot_context import account_people
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings, paginate
 from serving.portfolio.cohorts import published_cohorts
 from serving.schemas.account_filter import PageFilter
-from serving.schemas.form_fields import SnapshotPageQuery
+from serving.schemas.form_fields import MarginPercent, SnapshotPageQuery
 
 #: The number of accounts on one page, and of quarters before the rest is collapsed.
 PAGE, QUARTERS = 12, 12
@@ -33,7 +33,9 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 
 class CohortsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
-    """The filter, and search, order and page of the list of accounts."""
+    """The filter, the gross margin in percent, and search, order and page of the list of accounts."""
+
+    margin: MarginPercent = None
 
 
 @router.get("/cohorts")
@@ -42,13 +44,14 @@ def get_cohorts_page(
 ) -> Response:
     """Return the cohorts page."""
     scored, asked, selection = view.scored, view.asked, view.selection
-    cohorts = published_cohorts(scored, selection=selection)
+    margin = (asked.margin or 100) / 100
+    cohorts = published_cohorts(scored, margin, selection=selection)
     people = account_people(scored)
     named = [
         {**each, "name": people.get(each["account_id"], {}).get("name")} for each in cohorts["lifetime"]["accounts"]
     ]
     found = arrange(named, asked, COLUMNS)
-    others = {"as_of": asked.when, **asked.list_params}
+    others = {"as_of": asked.when, "margin": None if margin == 1.0 else asked.margin, **asked.list_params}
     params = {**asked.chosen, **others}
 
     def link(**changes: object) -> str:
@@ -63,6 +66,8 @@ def get_cohorts_page(
         shown=QUARTERS,
         segments=segment_names(),
         cohorts=cohorts,
+        margin=asked.margin or 100,
+        unpriced={name: value for name, value in params.items() if name != "margin"},
         asked=asked,
         found=found,
         listed=paginate(found, asked, PAGE),
@@ -73,6 +78,8 @@ def get_cohorts_page(
         unsearched={name: value for name, value in params.items() if name not in asked.list_params},
         dates=view.dates,
         query=view.query,
-        json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when, **asked.chosen}),
+        json=with_query(
+            "/v1/portfolio/cohorts", {"as_of": asked.when, "margin": None if margin == 1.0 else margin, **asked.chosen}
+        ),
     )
     return view.remember(page)

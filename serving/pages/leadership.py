@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Request
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
@@ -26,7 +26,7 @@ from serving.pages.snapshot_context import accounts_off_worklist
 from serving.presentations.report_files import leadership_file, leadership_file_name
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.divisions import ExclusiveDivision
-from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
+from serving.schemas.form_fields import MarginPercent, SnapshotPageQuery, empty_to_none
 from serving.snapshots.account_attributes import filtered_cache
 
 DIVISIONS: dict[ExclusiveDivision, str] = {name: LABELS[name] for name in get_args(ExclusiveDivision)}
@@ -50,9 +50,7 @@ class LeadershipPageQuery(SnapshotPageQuery, PageFilter):
     """The filter, the snapshot, the groups, and the gross margin in percent."""
 
     by: Annotated[ExclusiveDivision | None, BeforeValidator(empty_to_none)] = None
-    margin: Annotated[
-        int | None, BeforeValidator(lambda value: digits_to_int(empty_to_none(value))), Field(ge=1, le=100)
-    ] = None
+    margin: MarginPercent = None
 
 
 @router.get("/leadership")

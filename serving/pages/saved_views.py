@@ -59,6 +59,7 @@ def get_views_page(request: Request, store: StoreDep, caller: CurrentCaller) -> 
         request,
         "saved_views.html",
         title="Saved views",
+        section="views",
         views=[
             {
                 "view": each,

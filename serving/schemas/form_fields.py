@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import Request
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from starlette.exceptions import HTTPException
 
 from features.errors import BadRequest
@@ -62,6 +62,12 @@ def empty_to_none(value: Any) -> Any:
 def digits_to_int(value: Any) -> Any:
     """Return digits as a number, and any other value unchanged."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+MarginPercent = Annotated[
+    int | None, BeforeValidator(lambda value: digits_to_int(empty_to_none(value))), Field(ge=1, le=100)
+]
+"""The gross margin in percent as a field of a form; None if it is empty."""
 
 
 class SnapshotPageQuery(SnapshotQuery):

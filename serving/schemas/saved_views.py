@@ -16,12 +16,12 @@ _LIST = frozenset({"q", "sort", "way"})
 VIEW_PAGES: dict[str, frozenset[str]] = {
     "/": _LIST | {"only", "size", "group"},
     "/worklist": _LIST | {"capacity"},
-    "/alerts": frozenset({"code", "show"}),
-    "/interventions": frozenset({"state", "assignee"}),
+    "/alerts": _LIST | {"code", "show"},
+    "/interventions": _LIST | {"state", "assignee"},
     "/renewals": _LIST | {"period"},
     "/leadership": frozenset({"by", "margin"}),
     "/trends": frozenset({"since"}),
-    "/cohorts": _LIST,
+    "/cohorts": _LIST | {"margin"},
 }
 """The pages that can be saved, with their parameters besides the filter of accounts."""
 #: Parameters that a view leaves out, since it always shows the latest data from its first page on.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib import import_module
@@ -33,6 +34,8 @@ from serving.store.tables import SCHEMA_VERSION, counters
 
 T = TypeVar("T")
 
+#: How long (seconds) the first transaction waits for other threads and processes that open the store.
+OPENING_SECONDS = 2 * TIMEOUT_SECONDS
 #: How many values that `Store.read_cached` read stay in memory.
 CACHED_VALUES = 256
 #: The PostgreSQL advisory lock for upgrading the schema.
@@ -267,10 +270,13 @@ class Store:
     def _open(self) -> None:
         if self._ready:
             return
-        if not self._opening.acquire(timeout=2 * TIMEOUT_SECONDS):
+        until = time.monotonic() + OPENING_SECONDS
+        if not self._opening.acquire(timeout=OPENING_SECONDS):
             raise _down()
-        # Another thread may have opened the store meanwhile; the steps below then change nothing.
         try:
+            if self._ready:
+                # Another thread opened the store meanwhile.
+                return
             if self.kind == "sqlite" and self._engine.url.database:
                 _make_folder(Path(self._engine.url.database).parent)
             if self._is_read_only():
@@ -279,12 +285,7 @@ class Store:
                     self._check_schema(opened)
                 self._ready = True
                 return
-            with self._engine.begin() as connection:
-                if self.kind == "postgresql":
-                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
-                    # A migration has no time limit.
-                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-                changed = upgrade_schema(connection)
+            changed = self._upgrade_schema(until)
             if changed and self.kind == "sqlite":
                 self._vacuum()
             with self._engine.connect() as connection:
@@ -292,6 +293,25 @@ class Store:
             self._ready = True
         finally:
             self._opening.release()
+
+    def _upgrade_schema(self, until: float) -> bool:
+        """Upgrade the schema. Return whether the store had an older one.
+
+        If another process upgrades the file of SQLite, wait for it until an instant (monotonic seconds).
+        """
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    if self.kind == "postgresql":
+                        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {OPENING_SECONDS * 1000}")
+                        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+                        # A migration has no time limit.
+                        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                    return upgrade_schema(connection)
+            except DBAPIError as error:
+                down = store_error(error)
+                if down is None or down.found != _BUSY[0] or time.monotonic() > until:
+                    raise
 
     def _vacuum(self) -> None:
         """Remove plain text of an older schema from the file."""

@@ -195,7 +195,7 @@ def test_pages_without_a_store_show_the_rest(person: People, app: Any, monkeypat
     monkeypatch.setattr(app.state.store, "read_cached", down)
     page = ana.get("/trends", headers=PAGE)
     assert page.status_code == 200
-    assert "Saved views" not in page.text
+    assert 'class="view-form"' not in page.text
 
 
 def test_the_command_saves_lists_opens_renames_and_deletes(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

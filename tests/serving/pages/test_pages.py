@@ -185,6 +185,41 @@ def test_not_found_errors_are_pages(paged: TestClient, path: str, status: int) -
     assert "a999" not in payload.text
 
 
+def test_links_of_error_pages_carry_the_filter_without_what_is_wrong(paged: TestClient) -> None:
+    for path, query in (
+        ("/accounts/unknown?as_of=2026-07-01&csm=csm-one", "?as_of=2026-07-01&amp;csm=csm-one"),
+        ("/worklist?as_of=2020-01-01&csm=csm-one", "?csm=csm-one"),
+        ("/worklist?capacity=x&segment=SMB", "?segment=SMB"),
+        ("/worklist?as_of=yesterday&segment=SMB", "?segment=SMB"),
+        ("/nowhere?health=red", "?health=red"),
+    ):
+        page = paged.get(path)
+        assert page.status_code >= 400
+        assert f'<a href="/renewals{query}"' in page.text, path
+
+
+def test_documents_of_an_account_keep_the_date_and_the_filter(paged: TestClient) -> None:
+    carried = "as_of=2026-07-01&csm=csm-one"
+    links = re.findall(r'href="(/accounts/a05/(?:qbr|plan)[^"]*)"', paged.get(f"/accounts/a05?{carried}").text)
+    assert len(links) == 2
+    for link in map(html.unescape, links):
+        assert carried in link
+        page = html.unescape(paged.get(link).text)
+        assert f'href="/accounts/a05?{carried}"' in page
+        others = [each for each in re.findall(r'href="(/accounts/a05/[^"]*)"', page) if "/exports/" not in each]
+        assert len(others) >= 3
+        assert all("as_of=2026-07-01" in each for each in others)
+
+
+def test_the_margin_scales_the_lifetime_value_of_the_cohorts_page(paged: TestClient) -> None:
+    whole, half = (
+        sum(float(row["value"]) for row in csv.DictReader(io.StringIO(paged.get(f"/exports/accounts.csv/cohorts{query}").text)) if row["value"])
+        for query in ("", "?margin=50")
+    )
+    assert whole > 0
+    assert half == pytest.approx(whole / 2)
+
+
 def test_an_earlier_snapshot_can_be_shown(paged: TestClient) -> None:
     text = _text(paged.get("/?as_of=2026-06-01").text)
     assert "As of 1 Jun 2026" in text

@@ -122,7 +122,7 @@ def test_a_broken_store_has_one_message_and_one_status(own_home: Any, tmp_path: 
 
 
 def test_a_store_that_another_process_locks_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(database, "OPENING_SECONDS", 0.1)
     monkeypatch.setattr(engines, "TIMEOUT_SECONDS", 0.1)
     path = tmp_path / "store.sqlite"
     _made(path)

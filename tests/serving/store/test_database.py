@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ from sqlalchemy.exc import IntegrityError
 from features.errors import BadRequest, HomeError
 from models.home import Home
 from serving.common.errors import StoreDown
+from serving.store import database, engines
 from serving.store.database import Store, lock_publishing, next_sequence
+from serving.store.schema_version import upgrade_schema
 from serving.store.tables import METADATA, SCHEMA_VERSION, UtcMicroseconds, records
 
 
@@ -97,6 +100,38 @@ def test_several_processes_can_open_an_empty_store(address: str) -> None:
         list(pool.map(open_, stores))
     for each in stores:
         each.close()
+
+
+def test_one_of_many_threads_opens_the_store_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr(database, "upgrade_schema", lambda connection: opened.append(1) or upgrade_schema(connection))
+    opening, begin = Store(f"sqlite:///{tmp_path / 'store.sqlite'}"), threading.Barrier(8)
+
+    def use() -> None:
+        begin.wait()
+        with opening.read() as connection:
+            assert connection.execute(select(records)).all() == []
+
+    with ThreadPoolExecutor(8) as pool:
+        for each in [pool.submit(use) for _ in range(8)]:
+            each.result()
+    opening.close()
+    assert opened == [1]
+
+
+def test_opening_waits_longer_than_a_transaction_for_a_process_that_upgrades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "TIMEOUT_SECONDS", 0.1)
+    file = tmp_path / "store.sqlite"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        end = threading.Timer(0.4, other.execute, ["COMMIT"])
+        end.start()
+        opening = Store(f"sqlite:///{file}")
+        opening.upgrade()
+        end.join()
+        assert opening.error is None
+        opening.close()
 
 
 def test_a_newer_schema_is_refused_and_unchanged(address: str) -> None:
