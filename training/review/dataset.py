@@ -40,6 +40,8 @@ from training.review.window import Window
 BAND_NAMES = ("red", "yellow", "green", "insufficient_data")
 TENURE = "contract.tenure_days"
 PULSE = ("pulse.renewal_call", "pulse.sentiment")
+STATES = ("contract.notice_given", "contract.paused", "contract.past_due")
+"""What contracts say about an account."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,11 @@ def load_review_data(
         champion = champion.at(window.data_through)
         catalogue = current_catalogue()
         progress(0.25, "weekly snapshots")
-        wanted = [signal.feature for _, signal in champion.rubric.signals] + [ARR_FEATURE, RENEWAL, TENURE, *PULSE]
+        wanted = [signal.feature for _, signal in champion.rubric.signals] + [
+            *(ARR_FEATURE, RENEWAL, TENURE),
+            *PULSE,
+            *STATES,
+        ]
         frame = snapshot(
             signals,
             grid,

@@ -56,7 +56,8 @@ class QuarterlyReview(ReviewModel):
     """All fifteen sections, in their order.
 
     ``profile_proposals`` has one entry per profile of the rubric, in the format of ``weight_proposal``. With profiles,
-    ``weight_proposal`` applies to accounts without a profile.
+    ``weight_proposal`` applies to accounts without a profile. ``groups`` are accounts by notice, status, company and
+    product; they may overlap.
     """
 
     schema_version: Literal[1] = 1
@@ -80,6 +81,7 @@ class QuarterlyReview(ReviewModel):
     impact: Impact
     challenge: ChallengerComparison
     segments: tuple[SegmentRow, ...]
+    groups: tuple[SegmentRow, ...] = ()
     drift: DriftSection
     disagreements: tuple[Disagreement, ...]
     interventions: InterventionOutcomes

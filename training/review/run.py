@@ -31,6 +31,7 @@ from training.review.html.render import render
 from training.review.recalibration.proposals import Proposals, propose_changes
 from training.review.sections.band_migration import band_migration
 from training.review.sections.by_band import outcome_by_band
+from training.review.sections.by_contract import contract_rows
 from training.review.sections.by_segment import segment_rows
 from training.review.sections.challenger import compare_challenger
 from training.review.sections.data_quality import data_quality, weights_in_force
@@ -179,6 +180,7 @@ def _review(data: ReviewData, proposals: Proposals, capacity: int, home: Home, a
         impact=proposal_impact(data, proposals.proposed or proposals.candidate, capacity, proposals.changes),
         challenge=compare_challenger(data, home),
         segments=segment_rows(data),
+        groups=contract_rows(data),
         drift=signal_drift(data),
         disagreements=find_disagreements(data),
         interventions=intervention_outcomes(data),

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.signals.signals import read_signals
+from features.sources.base import from_tables
 from training.review.figure import AccountResamples
 from training.review.hindsight import hindsight
 from training.review.sections.band_migration import ABSENT, band_migration
 from training.review.sections.by_band import outcome_by_band
+from training.review.sections.by_contract import contract_rows
 from training.review.sections.by_segment import segment_rows
 from training.review.sections.lead_time import lead_time
 
@@ -162,3 +165,40 @@ def test_a_segment_with_too_few_outcomes_has_no_rate(gathered: Gathered) -> None
     assert (result["enterprise"].enough, result["enterprise"].rate.value, result["enterprise"].accounts_with_churn) == (False, None, 9)
     assert result["mid-market"].rate.value == pytest.approx(0.4)
     assert result["mid-market"].auc.value == pytest.approx(1.0)
+
+
+def test_groups_by_notice_status_company_and_product(gathered: Gathered, to_arrow: Any) -> None:
+    day = "2026-04-07"
+    accounts = [{"account_id": name, "created_at": "2025-01-01", "parent_id": {"b": "a"}.get(name)} for name in "abcd"]
+    subscriptions = [
+        {"account_id": name, "started_at": "2025-01-01", "arr": 1.0, "product": product}
+        for name, product in (("a", "core"), ("a", "plus"), ("b", "core"), ("c", "core"))
+    ]
+    # The product is held only after the date.
+    subscriptions.append({"account_id": "d", "started_at": "2026-05-01", "arr": 1.0, "product": "plus"})
+    tables = {"accounts": accounts, "subscriptions": subscriptions}
+    signals = read_signals(from_tables({name: to_arrow(name, rows) for name, rows in tables.items()}, "a test"))
+    frame = pd.DataFrame({"contract.notice_given": [1, 0, 0, 0], "contract.past_due": [0, 0, 1, 0]}, dtype=float)
+    data = gathered([(name, day, "green", 80.0, 1.0, float(name == "a")) for name in "abcd"], frame=frame, signals=signals)
+    found = {row.segment: (row.accounts, row.accounts_with_churn) for row in contract_rows(data)}
+    signals.close()
+    assert found == {
+        "notice given": (1, 1),
+        "no notice": (3, 0),
+        "past due": (1, 0),
+        "company with several accounts": (2, 1),
+        "single account": (2, 0),
+        "product core": (3, 1),
+        "product plus": (1, 1),
+    }
+
+
+def test_a_source_without_such_columns_has_no_groups(gathered: Gathered, to_arrow: Any) -> None:
+    tables = {
+        "accounts": [{"account_id": "a", "created_at": "2025-01-01"}],
+        "subscriptions": [{"account_id": "a", "started_at": "2025-01-01", "arr": 1.0}],
+    }
+    signals = read_signals(from_tables({name: to_arrow(name, rows) for name, rows in tables.items()}, "a test"))
+    data = gathered([("a", "2026-04-07", "green", 80.0, 1.0, 0.0)], frame=pd.DataFrame({"as_of": [0]}), signals=signals)
+    assert contract_rows(data) == ()
+    signals.close()
