@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from features.utils.atomic_files import write_file
 from serving.account_reports.charts import section_chart
-from serving.html.assets import assets
+from serving.html.assets import style_sheet
 from serving.html.templates import render_template
 
 TITLES = {"qbr": "Business review", "save": "Save plan", "success": "Success plan"}
@@ -22,7 +22,7 @@ TITLES = {"qbr": "Business review", "save": "Save plan", "success": "Success pla
 def report_page(report: Mapping[str, Any]) -> str:
     """Render the page of an edition of a business review (`serving.account_reports.business_review`) or an account
     plan (`serving.account_reports.success_plan`)."""
-    sheet = Markup(assets()["pages.css"].content.decode())
+    sheet = Markup(style_sheet())
     title = f"{report_title(report)}: {report['name'] or report['account_id']}"
     return render_template(
         "report_file.html",

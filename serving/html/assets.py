@@ -38,6 +38,11 @@ def assets() -> dict[str, Asset]:
     return by_name
 
 
+def style_sheet() -> str:
+    """Return the style sheets of the pages as one text, for files that contain theirs."""
+    return "\n".join(assets()[name].content.decode() for name in ("pages.css", "frame.css"))
+
+
 def static(name: str) -> str:
     """Return the URL of a file in ``serving/html/static``.
 

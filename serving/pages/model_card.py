@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from models.predictions.payload import format_instant
 from serving.html import charts
-from serving.html.assets import assets
+from serving.html.assets import style_sheet
 from serving.html.templates import render_page, render_template
 from serving.http.authentication import require_scope
 from serving.http.dependencies import HomeDep, LiveStateDep
@@ -68,7 +68,7 @@ def get_model_page(request: Request, live: LiveStateDep, home: HomeDep) -> Respo
 
 def cards_html(cards: Sequence[Mapping[str, Any]]) -> str:
     """Render the cards as one self-contained file."""
-    sheet = Markup(assets()["pages.css"].content.decode())
+    sheet = Markup(style_sheet())
     return render_template(
         "model_file.html",
         title="Model card",

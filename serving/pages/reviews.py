@@ -1,37 +1,55 @@
 """The pages of quarterly reviews: the list, and each review with a form to sign it.
 
 A review is a self-contained HTML file. Its inline style sheet is served from a separate URL, because the content
-security policy of this service forbids inline styles. The form replaces a placeholder in the file.
+security policy of this service forbids inline styles. The form replaces a placeholder in the file, and the navigation
+is put before its content. Signing works without scripts; with them, the page waits for a check that takes long.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
-from starlette.responses import HTMLResponse, Response
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from features.errors import HomeError, RenewcastError
+from features.errors import BadRequest, HomeError, RenewcastError
 from features.utils.formatting import day
 from models.health.rubric_versions import HistoryFile, read_history
 from models.home import Home
 from models.reviews.review_store import PAGE, SIZE_LIMIT, ReviewRecord, find_review, list_reviews
-from models.reviews.sign_off import DECISION_NOUNS, earliest_for_review, lapse_reason
+from models.reviews.sign_off import DECISION_NOUNS, Signer, SignOffRequest, earliest_for_review, lapse_reason
 from models.scorer.errors import ScorerError
 from models.scorer.strict_files import read_bounded
 from serving.html.assets import static
+from serving.html.exports import file_response
+from serving.html.navigation import link_query
+from serving.html.table_cards import add_card_labels
 from serving.html.templates import render_page, render_template
-from serving.http.authentication import LOCAL_CALLER, require_scope
-from serving.http.dependencies import HomeDep
+from serving.http.authentication import LOCAL_CALLER, Caller, current_caller, require_scope
+from serving.http.dependencies import HomeDep, SettingsDep, StoreDep
 from serving.pages.exports.details import reviews_exports
+from serving.pages.sign_in import attempted_key
+from serving.pages.work_forms import refuse_invalid, text_field
+from serving.review_sign_off import sign_off_rollback, sign_review, signer_from_key
+from serving.routers.reviews import ApprovalRequest, RollbackRequest
+from serving.schemas.form_fields import form_fields
 from serving.schemas.query_params import REVIEW_ID
+from serving.store.database import Store
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 ICON = re.compile(r'<link rel="icon"[^>]*>')
+BODY = re.compile(r"<body[^>]*>")
+#: The heading of the file; the page has its own header.
+HEADER = re.compile(r"<(/?)header>")
 EARLIEST = re.compile(r'(<dd id="earliest">)[^<]*')
 PLACEHOLDER = "<!--sign-off-->"
 TITLE = "Quarterly reviews"
+DECISIONS = ("approve", "reject", "same")
+"""What the buttons of the form decide; the last one repeats the first signature, or rolls the version back."""
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 ReviewId = Annotated[str, Path(pattern=REVIEW_ID)]
@@ -61,6 +79,13 @@ def get_review_style(home: HomeDep, review_id: ReviewId) -> Response:
     return Response(style[1] if style else "", media_type="text/css; charset=utf-8")
 
 
+@router.get("/reviews/{review_id}/file")
+def get_review_file(home: HomeDep, review_id: ReviewId) -> Response:
+    """Return one review as the file that was written."""
+    record = find_review(home, review_id)
+    return file_response(_text(record).replace(PLACEHOLDER, "", 1).encode(), f"renewcast-{review_id}.html", "html")
+
+
 @router.get("/reviews/{review_id}")
 def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Response:
     """Return one review, with its signatures or the form to sign it."""
@@ -70,11 +95,12 @@ def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Res
     # The file contains the earliest date at the time it was written, which moves as more dates are scored.
     earliest = earliest_for_review(home, history, record.review.sign_off)
     text = EARLIEST.sub(rf"\g<1>{day(earliest.day)}", text)
-    caller = getattr(request.state, "caller", None)
+    caller, query = getattr(request.state, "caller", None), link_query(request.query_params)
     approvals = history.approvals(record.review.sign_off.rubric)
     form = render_template(
         "sign_off.html",
         record=record,
+        action=f"/reviews/{review_id}{query}",
         decided=record.decided,
         waiting=record.pending,
         lapsed=_lapse_reason(home, history, record),
@@ -85,7 +111,59 @@ def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Res
         local=caller is not None and caller.id == LOCAL_CALLER.id,
         words=DECISION_NOUNS,
     )
-    return HTMLResponse(text.replace(PLACEHOLDER, form, 1))
+    text = HEADER.sub(r"<\1div>", add_card_labels(text)).replace(PLACEHOLDER, form, 1)
+    frame = render_template(
+        "review_frame.html", caller=caller, query=query, review_id=review_id, file=f"/reviews/{review_id}/file"
+    )
+    text = text.replace("</head>", f'<link rel="stylesheet" href="{static("frame.css")}">\n</head>', 1)
+    return HTMLResponse(BODY.sub(lambda body: body[0] + frame, text, count=1))
+
+
+@router.post("/reviews/{review_id}")
+async def post_signature(
+    request: Request,
+    home: HomeDep,
+    store: StoreDep,
+    settings: SettingsDep,
+    caller: Annotated[Caller, Depends(current_caller)],
+    review_id: ReviewId,
+) -> Response:
+    """Sign as the form says, with the key in the form or else that of the session, and return to the review."""
+    form = await form_fields(request)
+    secret = text_field(form, "key")
+    if secret is not None:
+        with attempted_key(request, settings) as attempt:
+            signer = await run_in_threadpool(signer_from_key, store, secret)
+            attempt.succeeded = True
+    elif caller.in_session and caller.may("admin"):
+        signer = Signer(caller.id, caller.name)
+    else:
+        raise BadRequest("the key is missing", "your own key with the scope admin", "enter it in the form")
+    await run_in_threadpool(_sign, home, store, review_id, signer, form)
+    return RedirectResponse(f"/reviews/{review_id}{link_query(request.query_params)}#sign-off", 303)
+
+
+def _sign(home: Home, store: Store, review_id: str, signer: Signer, form: Mapping[str, str]) -> None:
+    """Sign the decision of a form."""
+    given = {name: text for name in ("why", "first_signature") if (text := text_field(form, name)) is not None}
+    decide, rollback = form.get("decide"), form.get("what") == "rollback"
+    if decide not in DECISIONS:
+        raise BadRequest("the form does not say what to do", "one of its buttons", "submit the form on the page")
+    try:
+        if rollback:
+            back = RollbackRequest.model_validate(given)
+            sign_off_rollback(
+                home, store, signer, SignOffRequest(why=back.why, first=back.first_signature), review=review_id
+            )
+            return
+        # A rejection has no effective date.
+        terms = ("owner",) if decide == "reject" else ("owner", "effective")
+        given |= {name: text for name in terms if (text := text_field(form, name)) is not None}
+        body = ApprovalRequest.model_validate({**given, "reject": decide == "reject"})
+    except ValidationError as error:
+        raise refuse_invalid(error) from None
+    wanted = SignOffRequest(body.reject, body.owner, body.effective, body.why, body.first_signature)
+    sign_review(home, store, review_id, signer, wanted)
 
 
 def _lapse_reason(home: Home, history: HistoryFile, record: ReviewRecord) -> str:

@@ -6,6 +6,9 @@ under a ``__Host-`` name (RFC 6265bis). Forms are accepted only from this servic
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
@@ -13,6 +16,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from features.errors import BadRequest
 from serving.common.browser_requests import cookie_name, is_cross_origin, session_token, view_cookie_name
 from serving.common.errors import Forbidden, TooManyRequests
 from serving.common.ip_addresses import client_network
@@ -29,6 +33,44 @@ from serving.store.database import Store
 router = APIRouter(include_in_schema=False)
 
 
+@dataclass
+class KeyAttempt:
+    """An attempt with a key that a person typed in a form, and whether the key was valid."""
+
+    succeeded: bool = False
+
+
+@contextmanager
+def attempted_key(request: Request, settings: ServiceSettings) -> Iterator[KeyAttempt]:
+    """Limit the attempts with wrong keys from one address.
+
+    Parameters
+    ----------
+    request : the request with the form.
+    settings : the settings of the service.
+
+    Yields
+    ------
+    KeyAttempt
+        The block records whether the key was valid.
+
+    Raises
+    ------
+    TooManyRequests : there were too many failed attempts.
+    """
+    attempts: SignInLimiter = request.app.state.attempts
+    customer = client_network(request.client.host if request.client else None)
+    if wait := attempts.wait(customer):
+        raise TooManyRequests(settings.sign_ins_a_minute, wait, "too many failed sign-ins in a minute")
+    attempt = KeyAttempt()
+    try:
+        yield attempt
+    except BadRequest:
+        attempts.count(customer, succeeded=False)
+        raise
+    attempts.count(customer, succeeded=attempt.succeeded)
+
+
 @router.get(PATH)
 def get_sign_in(
     request: Request, settings: SettingsDep, next: Annotated[str | None, Query(max_length=4000)] = None
@@ -41,15 +83,12 @@ def get_sign_in(
 async def post_sign_in(request: Request, store: StoreDep, settings: SettingsDep) -> Response:
     """Open a session for a valid key; return the form again for an invalid one."""
     _check_site(request)
-    attempts: SignInLimiter = request.app.state.attempts
-    customer = client_network(request.client.host if request.client else None)
-    if wait := attempts.wait(customer):
-        raise TooManyRequests(settings.sign_ins_a_minute, wait, "too many failed sign-ins in a minute")
-    form = await form_fields(request)
-    destination = local_path(form.get("next"))
-    duration = timedelta(hours=settings.session_hours)
-    token = await run_in_threadpool(_open_session, store, form.get("key", "").strip(), duration)
-    attempts.count(customer, succeeded=token is not None)
+    with attempted_key(request, settings) as attempt:
+        form = await form_fields(request)
+        destination = local_path(form.get("next"))
+        duration = timedelta(hours=settings.session_hours)
+        token = await run_in_threadpool(_open_session, store, form.get("key", "").strip(), duration)
+        attempt.succeeded = token is not None
     if token is None:
         return _form(request, settings, destination, wrong=True)
     answer = RedirectResponse(destination, 303)

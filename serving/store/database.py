@@ -274,25 +274,28 @@ class Store:
         if not self._opening.acquire(timeout=OPENING_SECONDS):
             raise _down()
         try:
-            if self._ready:
-                # Another thread opened the store meanwhile.
-                return
-            if self.kind == "sqlite" and self._engine.url.database:
-                _make_folder(Path(self._engine.url.database).parent)
-            if self._is_read_only():
-                with self._engine.connect() as opened:
-                    self._check_schema_version(opened)
-                    self._check_schema(opened)
-                self._ready = True
-                return
-            changed = self._upgrade_schema(until)
-            if changed and self.kind == "sqlite":
-                self._vacuum()
-            with self._engine.connect() as connection:
-                self._check_schema(connection)
-            self._ready = True
+            self._open_once(until)
         finally:
             self._opening.release()
+
+    def _open_once(self, until: float) -> None:
+        """Open the store, unless another thread did while this one waited for it."""
+        if self._ready:
+            return
+        if self.kind == "sqlite" and self._engine.url.database:
+            _make_folder(Path(self._engine.url.database).parent)
+        if self._is_read_only():
+            with self._engine.connect() as opened:
+                self._check_schema_version(opened)
+                self._check_schema(opened)
+            self._ready = True
+            return
+        changed = self._upgrade_schema(until)
+        if changed and self.kind == "sqlite":
+            self._vacuum()
+        with self._engine.connect() as connection:
+            self._check_schema(connection)
+        self._ready = True
 
     def _upgrade_schema(self, until: float) -> bool:
         """Upgrade the schema. Return whether the store had an older one.

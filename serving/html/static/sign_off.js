@@ -1,4 +1,5 @@
-// Sign a review: send the form to the API, with the signer's key if one was entered. The key is not stored.
+// Sign a review: send the form to the API, with the signer's key if one was entered. The key is not stored. Without
+// this script the form is sent to the page, which cannot wait longer than the time limit of one request.
 
 const PAUSE = 3000;
 const TRIES = 200;
@@ -34,11 +35,10 @@ function reload() {
 async function sign(form, decide) {
   const answer = form.querySelector("output");
   const show = (words, tone) => { answer.textContent = words; answer.className = tone; };
-  const { key, ...body } = Object.fromEntries([...new FormData(form)].filter(([name, value]) => value && name !== "decide"));
+  const { key, ...body } = Object.fromEntries([...new FormData(form)].filter(([name, value]) => value && !["decide", "what"].includes(name)));
   if (form.dataset.address.endsWith("/approval")) body.reject = decide === "reject";
   // A rejection has no effective date.
   if (body.reject) delete body.effective;
-  if (form.dataset.first) body.first_signature = form.dataset.first;
   const review = form.dataset.address.replace(/\/[a-z]+$/, "");
   const buttons = document.querySelectorAll("form.signature button");
   buttons.forEach((button) => { button.disabled = true; });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -17,13 +18,19 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from models.artifacts.champion import load_champion
+from models.health.rubric import load_rubric
+from models.health.rubric_versions import sha256
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.snapshots.sidecars import ACCOUNTS, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
+from training.review.html.render import TEMPLATE_FOLDER
 
 WEEK = datetime(2026, 7, 8, tzinfo=UTC)
+#: The style sheet that each review contains.
+REVIEW_STYLE = TEMPLATE_FOLDER / "style.css"
 #: As browsers ask for a page.
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 #: Ids and names that would do harm if they were not escaped.
@@ -70,6 +77,39 @@ def paged(paged_home: Home) -> Iterator[TestClient]:
     app = create_app(paged_home, ServiceSettings(open_locally=True, retry_seconds=0.05))
     with TestClient(app, client=("127.0.0.1", 1), headers=BROWSER) as client:
         yield client
+
+
+def _add_review(home: Home) -> str:
+    """Write an open review, as `renewcast review` does; its id."""
+    bundle, rubric = load_champion(home).bundles["churn"], load_rubric()
+    name, answer = "2026Q2-five-dimensions-0000abcd", {"answer": "keep", "words": "keep", "reasons": ["so the evidence says"]}
+    review = {
+        "schema_version": 1, "id": name, "quarter": "2026Q2", "created_at": "2026-07-01T08:00:00Z",
+        "decision": {"headline": "Keep the weights.", "weights": answer, "bands": answer, "effective": "2026-07-01"},
+        "sign_off": {
+            "rubric": rubric.name, "version": rubric.version, "model": "1", "signals": "signals",
+            "data_through": "2026-07-01T00:00:00+00:00",
+            "hashes": {"data": "duckdb-1:abc", "rubric": sha256(rubric.text), "model": bundle.fingerprint},
+            "proposed_weights": None, "proposed_bands": None, "meaning": None, "earliest_effective": "2026-07-01",
+        },
+    }  # fmt: skip
+    folder = home.reviews / name
+    folder.mkdir(parents=True)
+    (folder / "review.json").write_text(json.dumps(review))
+    cells = "".join(f"<td>{number}</td>" for number in range(3))
+    (folder / "index.html").write_text(
+        '<!doctype html><html lang="en"><head><meta name="viewport" content="width=device-width, initial-scale=1"><title>a review</title>'
+        f'<link rel="icon" href="data:,"><style>{REVIEW_STYLE.read_text()}</style></head><body><div class="wrap"><header><h1>Review</h1></header>'
+        '<main><div class="scroll" tabindex="0" role="group" aria-label="Table"><table><thead><tr><th>Band</th><th>One</th><th>Two</th><th>Three</th></tr>'
+        f'</thead><tbody><tr><th scope="row">red</th>{cells}</tr></tbody></table></div><section id="sign-off" class="sign" aria-label="Sign-off"><h2>Sign-off</h2><!--sign-off--></section>'
+        "</main></div></body></html>"
+    )
+    return name
+
+
+@pytest.fixture(scope="session")
+def add_review() -> Callable[[Home], str]:
+    return _add_review
 
 
 @contextmanager

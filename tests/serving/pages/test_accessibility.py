@@ -59,12 +59,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def worked(
     paged_home: Home,
+    add_review: Callable[[Home], str],
     copy_home: Callable[[Home, Path], Home],
     listening: Callable[..., Any],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[str, str]]:
-    """A service with a saved view and a running intervention; its address, and the path of the intervention."""
+) -> Iterator[tuple[str, str, str]]:
+    """A service with a saved view, a running intervention and an open review; its address, and the paths of these."""
     home = copy_home(paged_home, tmp_path_factory.mktemp("worked") / "home")
+    review = add_review(home)
     store = Store.of(home)
     with store.begin() as connection:
         save_view(connection, None, "Red accounts", "/worklist", "health=red", "a person")
@@ -76,7 +78,7 @@ def worked(
     }
     started = start_intervention(store, Author("k", "a person"), InterventionRequest.model_validate(wanted))
     with listening(create_app(home, ServiceSettings(open_locally=True))) as address:
-        yield address, f"/interventions/{started.id}"
+        yield address, f"/interventions/{started.id}", f"/reviews/{review}"
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +93,11 @@ def empty(listening: Callable[..., Any], tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", list(WIDTHS))
 def test_no_page_has_a_violation(
-    worked: tuple[str, str], empty: str, visit: Callable[..., Any], width: str, scheme: str
+    worked: tuple[str, str, str], empty: str, visit: Callable[..., Any], width: str, scheme: str
 ) -> None:
     axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
     found = []
-    for address, paths in ((worked[0], [*PAGES, worked[1], "/accounts/a06"]), (empty, EMPTY)):
+    for address, paths in ((worked[0], [*PAGES, *worked[1:], "/accounts/a06"]), (empty, EMPTY)):
         there = visit(address, color_scheme=scheme, **WIDTHS[width])
         for path in paths:
             there.open(path)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from models.health.rubric_versions import read_history
 from models.home import Home
+from serving import review_sign_off
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.html.links import account_href, report_href
@@ -18,7 +21,7 @@ from serving.http.api_keys import create_key, revoke_key
 from serving.store.database import Store
 
 Visiting = Callable[..., Any]
-PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/trends", "/leadership?as_of=2026-07-01", report_href("a05", "qbr"), report_href("..", "plan"), "/model", "/docs", "/views", "/sign-in"]
+PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/trends", "/leadership?as_of=2026-07-01", report_href("a05", "qbr"), report_href("..", "plan"), "/model", "/docs", "/views", "/reviews", "/sign-in"]
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
 
@@ -33,6 +36,31 @@ def test_pages_open_without_an_error_and_fit_the_window(live: str, visit: Visiti
         assert there.sideways == 0, f"{path}, all opened"
     assert there.troubles == []
     assert "taken" not in there.page.title()
+
+
+def test_a_review_is_signed_without_scripts_on_a_phone(
+    paged_home: Home, copy_home: Callable[[Home, Path], Home], add_review: Callable[[Home], str], visit: Visiting, listening: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home = copy_home(paged_home, tmp_path / "home")
+    review = add_review(home)
+    monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: "duckdb-1:abc")
+    with Store.of(home).begin() as connection:
+        secret = create_key(connection, "Ada", ("admin",))[1]
+    with listening(create_app(home, ServiceSettings(open_locally=True))) as address:
+        there = visit(address, java_script_enabled=False, **PHONE)
+        there.open("/reviews")
+        there.page.get_by_role("link", name="2026Q2").click()
+        assert there.page.locator("td", has_text="1").first.get_attribute("data-label") == "Two"
+        assert there.sideways == 0
+        there.page.fill("#first [name=owner]", "owner")
+        there.page.fill("#first [name=key]", secret)
+        there.page.locator("#first button[value=approve]").click()
+        assert "Ada has signed the approval" in there.page.locator("#waiting").inner_text()
+        there.page.locator(".menu summary").first.click()
+        there.page.get_by_role("link", name="Reviews", exact=True).last.click()
+        assert "Waiting for a second signature" in there.page.locator("main").inner_text()
+        assert there.troubles == []
+    assert review == read_history(home).pending[0].review
 
 
 def test_dark_and_light_mode_are_readable(live: str, visit: Visiting) -> None:

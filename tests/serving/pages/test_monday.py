@@ -17,9 +17,7 @@ from pptx import Presentation
 
 from features.signals.signals import OpenSignals
 from features.utils.formatting import percent, short_money
-from models.artifacts.champion import load_champion
 from models.health.rubric import load_rubric
-from models.health.rubric_versions import sha256
 from models.home import Home
 from serving import review_sign_off
 from serving.app.app import create_app
@@ -36,7 +34,8 @@ from serving.worklist.intervention_changes import start_intervention
 from tests.serving.conftest import AS_OF, CSMS, EARLIER, Champions, Tables, publish, with_renewals
 
 pytestmark = pytest.mark.slow
-REVIEW, DATA = "2026Q2-five-dimensions-0000abcd", "duckdb-1:abc"
+#: The fingerprint of the data of the open review.
+DATA = "duckdb-1:abc"
 CSM, QUARTER = "Ana Diaz", "2026Q3"
 assert CSM in CSMS
 #: Clicks for each task on a wide screen. On a phone, each use of the navigation takes one more, to open the menu.
@@ -92,31 +91,10 @@ class Monday:
         return re.sub(r"\s+", " ", self.page.locator("main").inner_text())
 
 
-def _add_review(home: Home) -> None:
-    """Write an open review, as `renewcast review` does."""
-    bundle, rubric = load_champion(home).bundles["churn"], load_rubric()
-    answer = {"answer": "keep", "words": "keep", "reasons": ["so the evidence says"]}
-    review = {
-        "schema_version": 1, "id": REVIEW, "quarter": "2026Q2", "created_at": "2026-07-01T08:00:00Z",
-        "decision": {"headline": "Keep the weights.", "weights": answer, "bands": answer, "effective": "2026-07-01"},
-        "sign_off": {
-            "rubric": rubric.name, "version": rubric.version, "model": "1", "signals": "signals",
-            "data_through": "2026-07-01T00:00:00+00:00",
-            "hashes": {"data": DATA, "rubric": sha256(rubric.text), "model": bundle.fingerprint},
-            "proposed_weights": None, "proposed_bands": None, "meaning": None, "earliest_effective": "2026-07-01",
-        },
-    }  # fmt: skip
-    folder = home.reviews / REVIEW
-    folder.mkdir(parents=True)
-    (folder / "review.json").write_text(json.dumps(review))
-    (folder / "index.html").write_text(
-        '<!doctype html><html lang="en"><head><title>a review</title><link rel="icon" href="data:,"></head><body><h1>Review</h1><!--sign-off--></body></html>'
-    )
-
-
 @pytest.fixture(scope="module")
 def scored(
     champions: Champions,
+    add_review: Callable[[Home], str],
     tables: Tables,
     make_signals: Callable[..., OpenSignals],
     tmp_path_factory: pytest.TempPathFactory,
@@ -129,7 +107,7 @@ def scored(
     snapshots = SnapshotFiles(home)
     publish_kpis(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
     publish(home, champions.frame.assign(**{"outcomes.nps_last": 2.0}), EARLIER)
-    _add_review(home)
+    add_review(home)
     return home
 
 

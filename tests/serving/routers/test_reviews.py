@@ -114,6 +114,8 @@ def test_the_list_the_document_and_the_pages_agree(client: TestClient) -> None:
     assert "unsafe" not in page.headers["content-security-policy"]
     style = client.get(f"/reviews/{NAME}/style.css")
     assert (style.text, style.headers["content-type"]) == ("p{color:red}", "text/css; charset=utf-8")
+    assert [each for each in re.findall(r'<a href="([^"]+)"', page.text) if each == "/worklist"], "the navigation"
+    assert "<!--sign-off-->" not in client.get(f"/reviews/{NAME}/file").text
     assert client.get("/v1/reviews/2020Q1-none-00000000").status_code == 404
     assert client.get("/v1/reviews/..%2f..%2fetc").status_code in (404, 422)
 
@@ -181,6 +183,39 @@ def test_a_session_signs_with_the_key_of_its_login(home: Home, monkeypatch: pyte
         assert client.get(f"/v1/reviews/{NAME}").json()["decision"]["reviewer"] == "Grace"
 
 
+def fields(page: str, form: str) -> dict[str, str]:
+    """The fields of a form of the page, by its id, as a browser sends them without scripts."""
+    found = re.search(rf'<form class="signature" id="{form}" method="post" action="/reviews/{NAME}".*?</form>', page, re.DOTALL)
+    assert found is not None, page
+    return dict(re.findall(r'<input[^>]* name="(\w+)"(?:[^>]* value="([^"]*)")?', found[0]))
+
+
+def test_two_people_sign_and_roll_back_without_scripts(home: Home, monkeypatch: pytest.MonkeyPatch, other: dict[str, str]) -> None:
+    monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: DATA)
+    reader, grace = key_of(home, "Reader", "predict")["X-API-Key"], other["X-API-Key"]
+    address, state = f"/reviews/{NAME}", f"/v1/reviews/{NAME}"
+    with TestClient(create_app(home, ServiceSettings()), client=("127.0.0.1", 1), headers={"Accept": "text/html"}) as client:
+        client.post("/sign-in", data={"key": key_of(home, "Ada")["X-API-Key"], "next": "/"})
+
+        def post(form: str, **typed: str) -> Any:
+            return client.post(address, data={**fields(client.get(address).text, form), **typed}, follow_redirects=False)
+
+        assert client.post(address, data={"decide": "approve"}, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+        assert post("first", owner="owner").status_code == 422, "without a button"
+        first = post("first", owner="owner", decide="approve")
+        assert (first.status_code, first.headers["location"]) == (303, f"{address}#sign-off")
+        assert client.get(state).json()["pending"]["signature"]["name"] == "Ada"
+        for key in ("wrong", reader):
+            assert post("second", decide="same", key=key).status_code == 422
+        assert client.get(state).json()["state"] == "pending"
+        assert post("second", decide="same", key=grace).status_code == 303
+        assert (client.get(state).json()["state"], client.get(state).json()["decision"]["reviewer"]) == ("approved", "Grace")
+        assert post("back", decide="same", why="too early").status_code == 303
+        assert client.get(state).json()["pending"]["what"] == "rolled_back"
+        assert post("second", decide="same", key=grace).status_code == 303
+    assert [each.what for each in read_history(home).decisions] == ["approved", "rolled_back"]
+
+
 def test_pending_signatures_are_listed_and_lapsed_ones_are_marked(
     client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
 ) -> None:
@@ -189,7 +224,7 @@ def test_pending_signatures_are_listed_and_lapsed_ones_are_marked(
     payload = client.get(f"/v1/reviews/{NAME}").json()
     assert (payload["state"], payload["pending"], payload["earliest_effective"]) == ("pending", begun, begun["effective"])
     assert "Waiting for a second signature" in client.get("/reviews").text
-    assert f'data-first="{begun["signature"]["sha256"]}"' in client.get(f"/reviews/{NAME}").text
+    assert f'name="first_signature" value="{begun["signature"]["sha256"]}"' in client.get(f"/reviews/{NAME}").text
     wrong = client.post(ADDRESS, json={"first_signature": "0" * 64}, headers=other)
     assert (wrong.status_code, wrong.json()["code"]) == (409, "changed_since_review")
     publish(home, frame, LATER)
