@@ -136,3 +136,18 @@ def test_tags_of_competitors_give_a_topic(run_pack: Callable[..., Any]) -> None:
 
 def test_the_tables_keep_the_contract(run_pack: Callable[..., Any], violations: Callable[..., list[str]]) -> None:
     assert violations(run_pack("intercom", TABLES)) == []
+
+
+def test_deleted_contacts_left_when_their_last_version_ended(run_pack: Callable[..., Any]) -> None:
+    contacts = """
+    id, role, created_at, updated_at, _fivetran_start, _fivetran_end, _fivetran_active
+    p1, user, 2021-02-01, 2021-02-01, 2021-02-01, 2021-06-30, false
+    p1, user, 2021-02-01, 2021-07-01, 2021-07-01, 9999-12-31, true
+    p2, user, 2021-03-01, 2021-03-01, 2021-03-01, 2022-04-05, false
+"""
+    run = run_pack("intercom", {**TABLES, "contact_history": contacts})
+    assert run.rows("relationship", "contact_id", "occurred_at", "event") == [
+        ("p1", "2021-02-01", "joined"),
+        ("p2", "2021-03-01", "joined"),
+        ("p2", "2022-04-05", "left"),
+    ]
