@@ -28,11 +28,19 @@ from sklearn.preprocessing import QuantileTransformer
 from features.catalogue.catalogue import CATALOGUE
 from features.families.subscriptions import OUTCOME_FEATURES
 from features.utils.arrays import Floats
+from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "notebooks" / "examples"
+KINDS = ("segment", "plan", "industry", "region")
+"""What the peers of a trend have in common."""
+TRENDS = {
+    "users": "usage.active_users_trend_91d",
+    "events": "usage.events_trend_91d",
+    "arr": "contract.arr_change_364d",
+}
 GROUPS: Mapping[str, frozenset[str]] = {
     "own outcomes": OUTCOME_FEATURES,
     "payments": frozenset({"billing.days_since_overdue", "billing.problems_change_91d"}),
@@ -41,8 +49,12 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "portfolio level": frozenset(n for n in CATALOGUE if n.startswith("portfolio.")),
     "calendar": frozenset({"year_sin", "year_cos", "days_to_quarter_end"}),
     "renewal month": frozenset({"renewal_year_sin", "renewal_year_cos"}),
+    "trends of peers": frozenset(f"{kind}_{trend}" for kind in KINDS for trend in TRENDS),
+    "churn of the segment": frozenset({"segment_churn"}),
 }
-"""The last two are not in the catalogue, because they harm (bench/RESULTS.md); see `with_calendar`."""
+"""The last four are not in the catalogue (bench/RESULTS.md says why); see `with_calendar` and `with_peers`."""
+MINIMUM_PEERS, PRIOR_ROWS = 5, 100.0
+"""Fewest other accounts of a group for a mean; rows for which the portfolio's rate counts in that of a segment."""
 EVERY_DAYS, HORIZON_DAYS = 28, 90
 RESAMPLES = 1_000
 
@@ -58,6 +70,40 @@ def with_calendar(frame: pd.DataFrame) -> pd.DataFrame:
         angle = 2.0 * np.pi * (at.dt.day_of_year - 1) / 365.25
         columns |= {f"{name}_sin": np.sin(angle), f"{name}_cos": np.cos(angle)}
     return frame.assign(**columns)
+
+
+def with_peers(prepared: LabelledSnapshots, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the snapshots with trends of the other accounts of each group, and with the known churn of the segment.
+
+    Trends are means over the other accounts at the same date. The churn of a segment is that of the snapshots of the
+    year before whose outcome was known, without those of the account itself.
+    """
+    segment = pd.Series(segment_of(frame[ARR_FEATURE]), index=frame.index)
+    texts = {"plan": "contract.plan", "industry": "account.industry", "region": "account.region"}
+    groups = {"segment": segment} | {kind: frame[name] for kind, name in texts.items() if name in frame}
+    columns: dict[str, pd.Series[float]] = {}
+    for kind, group in groups.items():
+        for trend, name in TRENDS.items():
+            by = frame[name].groupby([group, frame["as_of"]])
+            others = by.transform("count") - frame[name].notna()
+            total = by.transform("sum") - frame[name].fillna(0.0)
+            columns[f"{kind}_{trend}"] = (total / others.clip(lower=1)).where(others >= MINIMUM_PEERS)
+    rows = pd.DataFrame({"segment": segment, "account": frame["account_id"].astype(str), "as_of": frame["as_of"]})
+    rows["y"] = prepared.labels["churn"].to_numpy(np.float64)
+    rate = pd.Series(np.nan, index=frame.index)
+    certain = pd.Timedelta(days=HORIZON_DAYS + prepared.grace_days)
+    for at in sorted(rows["as_of"].unique()):
+        now = rows["as_of"] == at
+        past = rows[(rows["as_of"] + certain <= at) & (rows["as_of"] + certain > at - pd.Timedelta(days=364))]
+        past = past[past["y"].notna() & past["segment"].notna()]
+        if past.empty:
+            continue
+        all_rows = past.groupby("segment")["y"].agg(["sum", "count"])
+        own = past.groupby(["segment", "account"])["y"].agg(["sum", "count"])
+        keys = pd.MultiIndex.from_frame(rows.loc[now, ["segment", "account"]])
+        others = all_rows.reindex(rows.loc[now, "segment"]).to_numpy() - own.reindex(keys).fillna(0.0).to_numpy()
+        rate[now] = (others[:, 0] + PRIOR_ROWS * past["y"].mean()) / (others[:, 1] + PRIOR_ROWS)
+    return frame.assign(**columns, segment_churn=rate)
 
 
 def predict(train: pd.DataFrame, y: Floats, test: pd.DataFrame, names: list[str]) -> Floats:
@@ -81,9 +127,9 @@ def predict(train: pd.DataFrame, y: Floats, test: pd.DataFrame, names: list[str]
 
 def backtest(prepared: LabelledSnapshots, target: Target, cutoffs: int, step: int, chosen: list[str]) -> pd.DataFrame:
     """Return the predictions at the cut-offs: account, date, y and one column for each set of features."""
-    frame, y = with_calendar(prepared.frame), prepared.labels[target].to_numpy(np.float64)
+    frame, y = with_peers(prepared, with_calendar(prepared.frame)), prepared.labels[target].to_numpy(np.float64)
     base = [n for n in CATALOGUE if not any(n in group for group in GROUPS.values())]
-    present = {name: [n for n in group if frame[n].nunique() > 1] for name, group in GROUPS.items()}
+    present = {name: [n for n in group if n in frame and frame[n].nunique() > 1] for name, group in GROUPS.items()}
     sets = {"without": base} | {name: base + sorted(present[name]) for name in chosen if present[name]}
     sets["all of the catalogue"] = base + sorted(n for group in present.values() for n in group if n in CATALOGUE)
     parts = []

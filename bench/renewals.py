@@ -87,10 +87,10 @@ def stages(preset: str, accounts: int, weeks: int, seed: int) -> list[dict[str, 
     return rows
 
 
-def one(accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, object]]:
+def one(preset: str, accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as place:
         signals = Path(place) / "signals"
-        simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
+        simulate(signals, accounts=accounts, weeks=weeks, seed=seed, options=MarketOptions(preset=preset))
         prepared = read_labelled_snapshots(signals, None, QUICK)
         try:
             forecasts = forecast_past_quarters(prepared, quarters, QUICK, {})
@@ -154,7 +154,7 @@ def main() -> None:
     rows = []
     for seed in options.seeds:
         start = time.perf_counter()
-        new = one(options.accounts, options.weeks, options.quarters, seed)
+        new = one(options.preset, options.accounts, options.weeks, options.quarters, seed)
         rows += new
         print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
         if new:
