@@ -11,7 +11,7 @@ from features.connect.table_guesses import TableGuess, guess_columns
 from features.connect.values import count_each
 from features.contract.schema import TABLES
 from features.sources.mapping.units import COMMA_NUMBER, DECIMAL_COMMA, DECIMAL_POINT, POINT_NUMBER
-from features.utils.formatting import count_of
+from features.utils.formatting import count_of, verb_for
 from features.utils.sql_text import sql_identifier
 from features.utils.sql_types import is_text
 
@@ -85,7 +85,7 @@ def _with_similar_ids(connection: Backend, place: str, guess: TableGuess, ids: s
     if not similar:
         return guess
     assumed = (
-        f"{column}: {count_of(others, 'id')} {'is' if others == 1 else 'are'} not among the accounts, of which "
+        f"{column}: {count_of(others, 'id')} {verb_for(others)} not among the accounts, of which "
         f"{similar:,} would be without regard to case, zeros at the start, .0 at the end and blanks around it: they "
         "count as other accounts until both tables write them alike"
     )

@@ -12,7 +12,7 @@ from features.connect.row_marks import RowMarks, leaving_instants, row_marks, ut
 from features.connect.table_guesses import TableGuess
 from features.connect.value_spellings import CLOSED, OVER, SPELLINGS
 from features.connect.values import count_rows, folded_sql
-from features.utils.formatting import count_of
+from features.utils.formatting import count_of, verb_for
 from features.utils.sql_text import sql_identifier, sql_literal
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _leave_out(rows: _Rows, marks: RowMarks) -> None:
                 else "they were deleted. When is unknown, so that they are missing from the past, too"
             )
             rows.notes.append(
-                f"{name}: {count_of(number, 'row')} {_are(number)} left out, because {column} says that {why}."
+                f"{name}: {count_of(number, 'row')} {verb_for(number)} left out, because {column} says that {why}."
             )
     for column in marks.unclear:
         rows.gaps.append(
@@ -177,7 +177,7 @@ def _own_ends(rows: _Rows, marks: RowMarks) -> list[str]:
         rows.conditions.append(never)
         if early := rows.count(never):
             rows.notes.append(
-                f"{guess.name}: {count_of(early, 'row')} {_are(early)} left out: deleted before the start."
+                f"{guess.name}: {count_of(early, 'row')} {verb_for(early)} left out: deleted before the start."
             )
     return instants
 
@@ -300,7 +300,7 @@ def _closed_tickets(rows: _Rows) -> str:
     number = rows.count(closed)
     if not number:
         return ""
-    says = f"{guess.name}: {status} says that {count_of(number, 'ticket')} {_are(number)} closed, without {end}"
+    says = f"{guess.name}: {status} says that {count_of(number, 'ticket')} {verb_for(number)} closed, without {end}"
     if not rows.count(f"NOT {_is_empty(end)}"):
         rows.notes.append(f"{says}, and no ticket has it: {end} is not read, and which tickets are open is unknown.")
         return end
@@ -349,7 +349,3 @@ def _least(instants: Sequence[str]) -> str:
 
 def _is_empty(column: str) -> str:
     return f"coalesce(trim(CAST({sql_identifier(column)} AS VARCHAR)), '') = ''"
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from features.errors import AccountCandidate, BadRequest
@@ -157,6 +157,11 @@ def count_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def verb_for(count: int, one: str = "is", more: str = "are") -> str:
+    """Return the form of a verb that agrees with a count: "is" for 1, else "are", or two other forms."""
+    return one if count == 1 else more
+
+
 def and_list(names: Sequence[str]) -> str:
     """Join one name or several: "a", "a and b", "a, b and c"."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
@@ -217,6 +222,23 @@ def short_day(value: str | date | None) -> str:
 def minute(value: str | None) -> str:
     """Format an instant in the order of the setting: 30 Sep 2026, 14:05 UTC."""
     return UNKNOWN if value is None else f"{day(value)}, {datetime.fromisoformat(value):%H:%M} UTC"
+
+
+def moment(value: str | date | None) -> str:
+    """Format a date or an instant in the order of the setting: an instant that is not midnight UTC with its time.
+
+    Examples
+    --------
+    >>> moment("2026-09-30"), moment("2026-09-30T14:05:00Z")
+    ('30 Sep 2026', '30 Sep 2026, 14:05 UTC')
+    """
+    if value is None:
+        return UNKNOWN
+    when = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(when, datetime):
+        return day(when)
+    when = when if when.tzinfo is None else when.astimezone(UTC)
+    return day(when) if (when.hour, when.minute, when.second) == (0, 0, 0) else f"{day(when)}, {when:%H:%M} UTC"
 
 
 def _date_text(value: str | date | None, form: str) -> str:

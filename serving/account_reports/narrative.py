@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from features.utils.formatting import and_list, count_of, day
+from features.utils.formatting import and_list, count_of, day, verb_for
 from models.rules.business_reviews import business_reviews_file
 from serving.account_reports.account_facts import AccountFacts
 from serving.account_reports.metrics import lower_first, unmet_metrics
@@ -61,7 +61,7 @@ def _usage(metrics: Mapping[str, Mapping[str, Any]]) -> str | None:
     users, seats = metrics.get("usage.active_users_28d"), metrics.get("usage.seats_used_share")
     parts = []
     if users is not None:
-        verb = "was" if users["value"] == 1 else "were"
+        verb = verb_for(users["value"], "was", "were")
         people = count_of(int(users["value"]), "person").replace("persons", "people")
         text = f"{people} {verb} active in the last 28 days"
         if users["then"] is not None:
@@ -100,7 +100,7 @@ def _support(account: AccountFacts) -> str | None:
     state = "all are resolved" if resolved == len(tickets) else f"{resolved} of them resolved"
     if len(tickets) == 1:
         state = "it is resolved" if resolved else "it is open"
-    verb = "was" if len(tickets) == 1 else "were"
+    verb = verb_for(len(tickets), "was", "were")
     return f"{count_of(len(tickets), 'support ticket')} {verb} opened this quarter; {state}."
 
 

@@ -24,6 +24,7 @@ def card(
 ) -> None:
     """Show the champions' model cards: intended use, data, metrics with intervals, limits, and who promoted them."""
     from features.utils.atomic_files import write_file
+    from features.utils.formatting import count_of
     from models.home import current_home
     from serving.portfolio.model_card_markdown import card_markdown
     from serving.portfolio.model_cards import model_cards
@@ -46,6 +47,6 @@ def card(
         else:
             text = json.dumps(cards, indent=1) + "\n" if out.suffix == ".json" else card_markdown(cards)
         write_file(out, text)
-        return f"{len(cards)} model cards in {out}"
+        return f"{count_of(len(cards), 'model card')} in {out}"
 
     write_result(as_json, lambda: cards, lambda _: typer.echo(card_markdown(cards), nl=False), out, write)

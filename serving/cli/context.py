@@ -143,10 +143,11 @@ def frame_writer(frame: pd.DataFrame) -> Callable[[Path], str]:
     """
 
     def write(out: Path) -> str:
+        from features.utils.formatting import count_of
         from models.predictions.table_export import formula_note, write_frame
 
         write_frame(frame, out)
         note = formula_note(frame, out.suffix)
-        return f"{len(frame):,} rows in {out}" + (f"\nnote: {note}" if note else "")
+        return f"{count_of(len(frame), 'row')} in {out}" + (f"\nnote: {note}" if note else "")
 
     return write

@@ -120,6 +120,7 @@ def assign(
     The draw is stratified by play and churn probability. The rows of both arms belong in the table `interventions`:
     append the file to it. Accounts that the trial has assigned before, or that are in an intervention, are left out."""
     from features.signals.cutoff import cutoff_of
+    from features.utils.formatting import count_of
     from models.predictions.table_export import suffix_of
     from serving.worklist.holdout import assignment_frame, require_range
 
@@ -133,5 +134,5 @@ def assign(
         frame = assignment_frame(found, context, trial, share, seed, accounts, play, csm)
     typer.echo(frame_writer(frame)(out))
     held_out = int(frame["held_out"].sum())
-    typer.echo(f"{len(frame) - held_out:,} accounts to treat, {held_out:,} to hold out")
+    typer.echo(f"{count_of(len(frame) - held_out, 'account')} to treat, {held_out:,} to hold out")
     typer.echo("append the rows to the table interventions")

@@ -33,6 +33,7 @@ def show_home(
 
     With SIGNALS, check that they belong to the same portfolio (exit code 2 if not)."""
     from features.signals.signals import open_signals
+    from features.utils.formatting import count_of, day
     from models.artifacts.home_portfolio import current_user, read_identity, record_same_portfolio, require_portfolio
     from models.home import current_home
 
@@ -61,12 +62,9 @@ def show_home(
         return
     payload = identity.model_dump(mode="json", exclude={"sample", "key", "format_version"})
     lines = [
-        f"{home.root} belongs to {identity.name}: {identity.kind}, {identity.accounts:,} known accounts",
+        f"{home.root} belongs to {identity.name}: {identity.kind}, {count_of(identity.accounts, 'known account')}",
         f"tables: {', '.join(identity.tables)}",
-        *(
-            f"{each.at:%Y-%m-%d}: {each.who} recorded new ids of the same portfolio: {each.why}"
-            for each in identity.same
-        ),
+        *(f"{day(each.at)}: {each.who} recorded new ids of the same portfolio: {each.why}" for each in identity.same),
     ]
     write_result(
         as_json,

@@ -200,6 +200,7 @@ def _show(
     out: Path | None,
     as_json: bool,
 ) -> None:
+    from features.utils.formatting import count_of, moment
     from models.predictions.payload import format_instant
     from models.predictions.table_export import plain_rows
     from serving.cli.tables.applied_filter import print_filter
@@ -211,7 +212,7 @@ def _show(
     if not selection.whole:
         board = board[[selection.includes(account) for account in board["account_id"]]].reset_index(drop=True)
     at, rubric = format_instant(found.as_of), found.health.rubric.name
-    title = f"{what} as of {at}, by {rubric}: {len(board):,} accounts"
+    title = f"{what} as of {moment(at)}, by {rubric}: {count_of(len(board), 'account')}"
     about = {
         "as_of": at,
         "rubric": rubric,

@@ -21,7 +21,7 @@ from serving.html.table_cards import add_card_labels
 
 FORMATS = (
     "money", "short_money", "signed_short_money", "percent", "number", "signed", "in_unit", "format_as", "count_of",
-    "days_ahead", "day", "short_day", "minute", "plain",
+    "verb_for", "days_ahead", "day", "short_day", "minute", "plain",
 )  # fmt: skip
 """The functions of `features.utils.formatting` that templates use as filters."""
 

@@ -18,6 +18,7 @@ from features.utils.formatting import (
     short_day,
     short_money,
     signed,
+    verb_for,
 )
 from serving.leadership.arr_bridge import STEP_WORDS
 from serving.portfolio.weekly_health import BANDS
@@ -500,7 +501,7 @@ def _expansion(deck: Deck, figures: LeadershipFigures) -> None:
         slide = deck.add("No account shows expansion potential", about)
         slide.text(["No account has points in the expansion rules, and none has a sign of interest."], Box(height=1))
         return
-    verb = "is" if ready <= 1 else "are"
+    verb = verb_for(ready or 1)
     title = f"{count_of(ready, 'account') if ready else 'No account'} {verb} recommended for expansion"
     slide = deck.add(title, about)
     columns = [
@@ -602,7 +603,7 @@ def _capacity(deck: Deck, figures: LeadershipFigures) -> None:
         slide.text([f"The capacity is unknown: {capacity['unknown']}."], Box(height=1))
         return
     over = capacity["over"]
-    verb = "has" if over == 1 else "have"
+    verb = verb_for(over, "has", "have")
     number_over = f"{over:,}" if over else "None"
     title = f"{number_over} of {count_of(capacity['csms'], 'CSM')} {verb} more accounts than the ratios allow"
     slide = deck.add(title, about)

@@ -25,6 +25,7 @@ from features.snapshots.snapshot import snapshot
 from features.sources.engine import known_before
 from features.utils.atomic_files import UNFINISHED, write_file
 from features.utils.dates import Grid
+from features.utils.formatting import count_of, moment, verb_for
 from features.utils.private_files import make_tree_private
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion, load_champion
@@ -88,7 +89,7 @@ class ScoreSummary:
     def words(self) -> str:
         """Return the summary as text, one line each."""
         models = ", ".join(f"{target} {version or 'without a model'}" for target, version in self.versions.items())
-        head = f"{self.rows:,} accounts as of {format_instant(self.as_of)} ({models}) in {self.out}"
+        head = f"{count_of(self.rows, 'account')} as of {moment(self.as_of)} ({models}) in {self.out}"
         batch = [self.batch.words()] if self.batch else []
         return "\n".join([head, *batch, *(f"note: {note}" for note in self.notes)])
 
@@ -464,8 +465,8 @@ def _not_scored(assessment: Assessment) -> list[str]:
             if status != SCORED:
                 targets.setdefault((status, accounts), []).append(target)
     return [
-        f"{accounts:,} of {len(assessment.frame):,} accounts {'has' if accounts == 1 else 'have'} no probability of "
-        f"{' or '.join(names)}: {WHY_NOT_SCORED[status]}"
+        f"{accounts:,} of {count_of(len(assessment.frame), 'account')} {verb_for(accounts, 'has', 'have')} no "
+        f"probability of {' or '.join(names)}: {WHY_NOT_SCORED[status]}"
         for (status, accounts), names in targets.items()
     ]
 

@@ -11,6 +11,7 @@ from typing import Any
 from features.errors import SignalsError
 from features.sources.spreadsheet.recognition import Recognized, listed_rows, unknown_note
 from features.sources.spreadsheet.vocabulary import fields, folded
+from features.utils.formatting import verb_for
 
 NOT_COMPARED = ("account_id", "status", "churned_at", "currency", "as_of", "mrr", "health")
 """Fields in which rows of one account may differ."""
@@ -130,7 +131,7 @@ def _unstated(sheet: Recognized, rows: Sequence[int]) -> list[str]:
         there = [name for name in names if name in sheet.columns]
         empty = [sheet.table.positions[i] for i in rows if all(sheet.values(name)[i] is None for name in there)]
         if there and empty:
-            verb = "has" if len(empty) == 1 else "have"
+            verb = verb_for(len(empty), "has", "have")
             notes.append(f"{sheet.headers[there[0]]!r}: {listed_rows(empty)} {verb} {lacks}: {effect}")
     return notes
 
@@ -167,7 +168,7 @@ def _customers(sheet: Recognized, as_of: datetime, notes: list[str]) -> list[int
     possible = {i for i, s in enumerate(status) if s == "possible"} - former
     for rows, who in ((former, "of former customers"), (possible, "of accounts that are not customers yet")):
         if rows:
-            notes.append(f"{len(rows)} {_rows(len(rows))} {who} {'is' if len(rows) == 1 else 'are'} left out")
+            notes.append(f"{len(rows)} {_rows(len(rows))} {who} {verb_for(len(rows))} left out")
     return [i for i in range(len(status)) if i not in former | possible]
 
 

@@ -13,7 +13,7 @@ from features.sources.spreadsheet.amounts import read_number, read_numbers
 from features.sources.spreadsheet.values import date_order, is_missing, read_date
 from features.sources.spreadsheet.vocabulary import field_of
 from features.sources.spreadsheet.workbook import Cell, Sheet
-from features.utils.formatting import count_of
+from features.utils.formatting import count_of, verb_for
 
 HEADER_ROWS = 40
 """The header is among this many first rows."""
@@ -94,7 +94,10 @@ def _table(sheet: Sheet, start: int) -> Table:
         header.pop()
     width, notes = len(header), []
     if start:
-        notes.append(f"the header is in row {start + 1}; {count_of(start, 'row')} above it {_were(start)} left out")
+        notes.append(
+            f"the header is in row {start + 1}; {count_of(start, 'row')} above it {verb_for(start, 'was', 'were')} "
+            "left out"
+        )
     rows: list[list[Cell]] = []
     positions: list[int] = []
     for i, row in enumerate(filled[start + 1 :], start + 2):
@@ -115,7 +118,10 @@ def _table(sheet: Sheet, start: int) -> Table:
         "text": "with a single text",
         "keyless": "without an account",
     }
-    notes += [f"{count_of(n, 'row')} {says[kind]} {_were(n)} left out" for kind, n in sorted(dropped.items())]
+    notes += [
+        f"{count_of(n, 'row')} {says[kind]} {verb_for(n, 'was', 'were')} left out"
+        for kind, n in sorted(dropped.items())
+    ]
     chosen = [i for i, kind in enumerate(kinds) if not kind]
     notes += _outside_header(sheet.place, filled, start, [positions[i] for i in chosen])
     if not chosen:
@@ -263,7 +269,7 @@ def _require_accounts(sheet: Sheet, kinds: Sequence[str], positions: Sequence[in
     lost = [positions[i] for i, kind in enumerate(kinds) if kind == "keyless" and i < last]
     if lost:
         shown = ", ".join(map(str, lost[:5])) + (", …" if len(lost) > 5 else "")
-        have = "has" if len(lost) == 1 else "have"
+        have = verb_for(len(lost), "has", "have")
         raise SignalsError(
             f"{sheet.place}: {count_of(len(lost), 'row')} {have} values but no account (row {shown})",
             "an account in every row",
@@ -280,7 +286,3 @@ def _with_merged(sheet: Sheet, start: int) -> list[list[Cell]]:
                 if left < len(rows[i]) and rows[i][left] is None:
                     rows[i][left] = rows[top][left]
     return rows
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"

@@ -18,7 +18,7 @@ from features.sources.spreadsheet.statuses import read_statuses
 from features.sources.spreadsheet.values import Column
 from features.sources.spreadsheet.vocabulary import Field, field_of, fields, in_thousands
 from features.sources.spreadsheet.workbook import Cell, FormattedNumber
-from features.utils.formatting import count_of
+from features.utils.formatting import count_of, verb_for
 
 MIN_READABLE = 0.6
 """A column is what its name says only if at least this share of its values can be read."""
@@ -321,13 +321,13 @@ def _money(about: Field, header: str, cells: Sequence[Cell], column: Column) -> 
         for v, factor, stated in zip(column.values, factors, own, strict=True)
     ]
     notes = [
-        f"{count} {'is' if count == 1 else 'are'} per {period}, and times {amounts.PER_YEAR[period]} a year"
+        f"{count} {verb_for(count)} per {period}, and times {amounts.PER_YEAR[period]} a year"
         for period in amounts.PER_YEAR
         if period != usual
         and (count := sum(p == period and v is not None for p, v in zip(periods, scaled, strict=True)))
     ]
     if count := sum(own):
-        notes.append(f"{count} {'states its' if count == 1 else 'state their'} own unit, such as k, which counts alone")
+        notes.append(f"{count} {verb_for(count, 'states its', 'state their')} own unit, such as k, which counts alone")
     decision = ", ".join(filter(None, (column.decision, "in thousands" if scale > 1 else "")))
     return replace(column, values=scaled, decision=decision, notes=(*column.notes, *notes))
 
@@ -384,7 +384,7 @@ def _misfit(about: Field, column: Column, outside: Sequence[int]) -> str:
     if read < MIN_READABLE * (read + len(column.unreadable)) and about.name not in ("arr", "mrr", "health"):
         return f"most of its values cannot be read as {about.about}"
     if len(outside) > max(1, MAX_OUTSIDE * read) or (outside and not present):
-        return f"{len(outside)} of its {count_of(read, 'value')} {_are(outside)} not {_range_of(about)}"
+        return f"{len(outside)} of its {count_of(read, 'value')} {verb_for(len(outside))} not {_range_of(about)}"
     return ""
 
 
@@ -402,10 +402,6 @@ def _within_range(about: Field, column: Column) -> tuple[Column, tuple[int, ...]
 def _range_of(about: Field) -> str:
     low = 0 if about.minimum is None else about.minimum
     return f"{low:g} to {about.maximum:g}" if about.maximum is not None else f"{low:g} or more"
-
-
-def _are(rows: Sequence[int]) -> str:
-    return "is" if len(rows) == 1 else "are"
 
 
 def _reading(about: Field, header: str, column: Column) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import one_line
-from features.utils.formatting import account_label
+from features.utils.formatting import account_label, day, moment
 from serving.account_reports.html import report_heading
 
 STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
@@ -24,10 +24,10 @@ def print_account_report(payload: Mapping[str, Any], console: Console) -> None:
     console : the terminal.
     """
     name = account_label(payload["account_id"], payload["name"])
-    console.print(one_line(Text(f"{report_heading(payload)}: {name}, as of {payload['as_of']}", style="bold")))
+    console.print(one_line(Text(f"{report_heading(payload)}: {name}, as of {moment(payload['as_of'])}", style="bold")))
     console.print(Text(f"{payload['edition']} edition", style="dim"))
     if payload.get("meeting_date"):
-        console.print(Text(f"meeting on {payload['meeting_date']}", style="dim"))
+        console.print(Text(f"meeting on {day(payload['meeting_date'])}", style="dim"))
     for line in payload.get("because", []):
         console.print(one_line(Text(line)))
     for part in payload["sections"]:
@@ -46,7 +46,7 @@ def print_account_report(payload: Mapping[str, Any], console: Console) -> None:
             tag = (f"{each['tag']}: ", STYLES[each["state"]]) if each["tag"] else ""
             owners = " and ".join(filter(None, (each["who"], each["customer"])))
             who = f" ({owners})" if owners else ""
-            line_text = Text.assemble("  - ", f"{each['date']} " if each["date"] else "", tag, each["text"], who)
+            line_text = Text.assemble("  - ", f"{day(each['date'])} " if each["date"] else "", tag, each["text"], who)
             console.print(one_line(line_text))
         if part["missing"]:
             console.print(one_line(Text("  unknown: " + "; ".join(part["missing"]), style="dim")))

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from features.utils.console import Console, Table
+from features.utils.formatting import minute
 from serving.http.api_keys import ApiKey
 from serving.store.saved_views import SavedView
 from serving.webhooks.endpoints import EVENTS, Endpoint
@@ -75,8 +76,16 @@ def _print(rows: list[dict[str, Any]], as_json: bool, empty_message: str) -> Non
         # Truncated IDs and addresses would be useless.
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if v is None else ", ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
+        table.add_row(*(_cell(name, value) for name, value in row.items()))
     Console(soft_wrap=True).print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name.endswith("_at"):
+        return minute(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _timestamp(at: datetime | None) -> str | None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table, one_line
-from features.utils.formatting import account_label, money, number, percent, signed
+from features.utils.formatting import account_label, count_of, moment, money, number, percent, signed
 from serving.cli.tables.applied_filter import print_filter
 
 PARTS = {
@@ -33,14 +33,16 @@ def print_portfolio_changes(payload: Mapping[str, Any], console: Console) -> Non
     """
     before, now = payload["before"], payload["now"]
     print_filter(payload, console)
-    console.print(one_line(Text(f"changes from {payload['since']} to {payload['as_of']}", style="bold")))
+    console.print(
+        one_line(Text(f"changes from {moment(payload['since'])} to {moment(payload['as_of'])}", style="bold"))
+    )
     dates = Table(gap=1)
     for heading in ("", "accounts", "ARR", "ARR at risk", "mean churn risk", "mean health"):
         dates.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for date, group in ((payload["since"], before), (payload["as_of"], now)):
         figures = (money(group[name]) for name in ("arr", "expected_churned_arr"))
         means = (percent(group["mean_churn_probability"]), number(group["mean_health"], 1))
-        dates.add_row(date, number(group["accounts"]), *figures, *means)
+        dates.add_row(moment(date), number(group["accounts"]), *figures, *means)
     console.print(dates)
     if payload["change"] is None:
         console.print(Text("ARR at risk: unknown at one of the dates", style="dim"))
@@ -64,7 +66,7 @@ def print_portfolio_changes(payload: Mapping[str, Any], console: Console) -> Non
             )
         )
     if payload["more_accounts"]:
-        console.print(Text(f"{payload['more_accounts']:,} more accounts changed", style="dim"))
+        console.print(Text(f"{count_of(payload['more_accounts'], 'more account')} changed", style="dim"))
 
 
 def print_account_changes(payload: Mapping[str, Any], console: Console) -> None:
@@ -75,7 +77,7 @@ def print_account_changes(payload: Mapping[str, Any], console: Console) -> None:
     payload : the changes (`serving.portfolio.account_changes.AccountChanges`).
     console : the terminal.
     """
-    head = f"{payload['account_id']}: changes from {payload['since']} to {payload['as_of']}"
+    head = f"{payload['account_id']}: changes from {moment(payload['since'])} to {moment(payload['as_of'])}"
     console.print(one_line(Text(head, style="bold")))
     for target in ("churn", "expansion"):
         change = payload[target]

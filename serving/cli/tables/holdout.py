@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table, one_line
-from features.utils.formatting import percent, short_money, signed
+from features.utils.formatting import count_of, moment, percent, short_money, signed, verb_for
 
 LONG_WEEKS = 520
 """Longer trials are not shown in detail."""
@@ -24,8 +24,8 @@ def print_design(payload: Mapping[str, Any], console: Console) -> None:
     console : the terminal.
     """
     head = (
-        f"trial as of {payload['as_of']}: plays that save {percent(payload['save_rate'], 0)} of the churning accounts, "
-        f"detected with a power of {percent(payload['power'], 0)} after {payload['days']} days"
+        f"trial as of {moment(payload['as_of'])}: plays that save {percent(payload['save_rate'], 0)} of the churning "
+        f"accounts, detected with a power of {percent(payload['power'], 0)} after {payload['days']} days"
     )
     console.print(one_line(Text(head, style="bold")))
     if not payload["by_play"]:
@@ -69,7 +69,9 @@ def print_effects(payload: Mapping[str, Any], console: Console) -> None:
     console : the terminal.
     """
     done = payload["interventions"]
-    console.print(one_line(Text(f"effect of plays as of {payload['as_of']}, in percentage points", style="bold")))
+    console.print(
+        one_line(Text(f"effect of plays as of {moment(payload['as_of'])}, in percentage points", style="bold"))
+    )
     table = Table(gap=1)
     for heading in ("play", "accounts", "held out", "uplift", "95% interval", "detects", "saves"):
         table.add_column(heading, justify="left" if heading == "play" else "right", no_wrap=True)
@@ -99,8 +101,9 @@ def print_effects(payload: Mapping[str, Any], console: Console) -> None:
     console.print(table)
     for line in reasons:
         console.print(line, markup=False)
-    if done["crossovers"]:
-        console.print(f"{done['crossovers']:,} held-out accounts were treated, which makes the effect look smaller")
+    if crossed := done["crossovers"]:
+        accounts = f"{count_of(crossed, 'held-out account')} {verb_for(crossed, 'was', 'were')}"
+        console.print(f"{accounts} treated, which makes the effect look smaller")
     sources = {"account": "per account", "play": "of the play", "all_plays": "of all plays"}
     used = [f"{p['play']} ({sources[p['effect_source']]})" for p in done["by_play"] if p["effect_source"] is not None]
     console.print(f"the worklist uses the effects for: {', '.join(used) or 'no play'}", markup=False)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from features.errors import AccountCandidate
 from features.utils.console import Table, labeled_rows, one_line
-from features.utils.formatting import percent, plain
+from features.utils.formatting import day, minute, moment, percent, plain
 from models.predictions.account_lookup import AccountNames
 from serving.cli.tables.applied_filter import print_filter
 from serving.worklist.intervention_history import history_text
@@ -35,7 +35,7 @@ def print_interventions(payload: Mapping[str, Any], names: AccountNames, console
         state = plain(each["result"]) if each["result"] else plain(each["state"])
         account = str(AccountCandidate(each["account_id"], names.get(each["account_id"])))
         texts = (each["id"], account, each["play"] or "", state, each["assignee"] or "")
-        table.add_row(*map(Text, (*texts, each["started_at"][:10], history_text(each["history"][-1]))))
+        table.add_row(*map(Text, (*texts, day(each["started_at"]), history_text(each["history"][-1]))))
     console.print(table)
     if payload["more"]:
         console.print(f"{payload['more']:,} more; raise --limit")
@@ -50,7 +50,11 @@ def print_intervention(payload: Mapping[str, Any], console: Console) -> None:
     if payload["assignee"]:
         console.print(Text(f"assigned to {payload['assignee']}"))
     rows = [
-        (each["at"], Text(each["by"] or "unknown"), Text(": ".join(filter(None, (history_text(each), each["note"])))))
+        (
+            minute(each["at"]),
+            Text(each["by"] or "unknown"),
+            Text(": ".join(filter(None, (history_text(each), each["note"])))),
+        )
         for each in payload["history"]
     ]
     console.print(labeled_rows(rows))
@@ -58,7 +62,7 @@ def print_intervention(payload: Mapping[str, Any], console: Console) -> None:
 
 def print_results(payload: Mapping[str, Any], console: Console) -> None:
     """Print results by play and by alert rule (`serving.worklist.intervention_schemas.InterventionResults`)."""
-    console.print(one_line(Text(f"results of interventions as of {payload['as_of']}", style="bold")))
+    console.print(one_line(Text(f"results of interventions as of {moment(payload['as_of'])}", style="bold")))
     print_filter(payload, console)
     if payload["by_play"]:
         _print_rates(payload["by_play"], "play", "save_rate", "save rate", console)

@@ -14,7 +14,9 @@ from features.utils.formatting import (
     account_label,
     and_list,
     count_of,
+    day,
     in_unit,
+    moment,
     money,
     number,
     percent,
@@ -64,7 +66,10 @@ def print_kpis(payload: Mapping[str, Any], console: Console, by: Division | None
     """
     period = payload["period"]
     span = SPANS.get(period["name"], period["name"])
-    title = f"portfolio as of {payload['as_of']}: {span} from {period['start']}, compared with the period before"
+    title = (
+        f"portfolio as of {moment(payload['as_of'])}: {span} from {moment(period['start'])}, compared with the period "
+        "before"
+    )
     parts = console.width >= WIDE_TERMINAL
     print_filter(payload, console)
     console.print(_kpi_table(payload, title, parts))
@@ -100,13 +105,12 @@ def print_kpi_trend(payload: Mapping[str, Any], console: Console) -> None:
     measures, dates = payload["measures"], payload["dates"]
     titles = max(len(each["title"]) for each in measures)
     rows = [[_cell(each, {"value": value}) for value in each["values"]] for each in measures]
-    headings = [date[:10] for date in dates]
+    headings = [day(date) for date in dates]
     width = max(len(text) for row in [headings, *rows] for text in row) + 1
     shown = max(1, (console.width - titles) // width)
     print_filter(payload, console)
-    title = (
-        f"KPIs at {min(shown, len(dates))} of {len(dates)} published dates; each {payload['period']} ends at its date"
-    )
+    some = f"{min(shown, len(dates))} of {count_of(len(dates), 'published date')}"
+    title = f"KPIs at {some}; each {payload['period']} ends at its date"
     table = Table(title=Text(title), gap=1)
     table.add_column("KPI", no_wrap=True)
     for heading in headings[-shown:]:
@@ -297,12 +301,12 @@ def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
         years = number(group["lifetime_years"], 1)
         table.add_row(name, f"{group['accounts']:,}", years, in_unit(group["value"], "currency"))
     console.print(table)
-    left = f"; unknown for {life['unknown']:,} accounts" if life["unknown"] else ""
+    left = f"; unknown for {count_of(life['unknown'], 'account')}" if life["unknown"] else ""
     console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
 
 
 def _print_retention(retention: Mapping[str, Any], console: Console) -> None:
-    title = f"accounts (and ARR) retained as of {retention['as_of']}, by start quarter"
+    title = f"accounts (and ARR) retained as of {moment(retention['as_of'])}, by start quarter"
     table = Table(title=Text(title), gap=1)
     table.add_column("start")
     for heading in ("accounts", "lost", *(f"{months} months" for months in retention["ages"])):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import MINUS, count_of, in_unit, number, percent, short_money
+from features.utils.formatting import MINUS, count_of, in_unit, moment, number, percent, short_money
 from serving.cli.tables.applied_filter import print_filter
 from serving.leadership.arr_bridge import STEP_WORDS
 
@@ -40,7 +40,7 @@ def print_leadership(payload: Mapping[str, Any], console: Console) -> None:
 def _print_bridges(payload: Mapping[str, Any], console: Console) -> None:
     bridges = {"12 months": payload["bridge"], "last quarter": payload["quarter_bridge"]}
     period = payload["period"]
-    table = Table(title=Text(f"ARR from {period['start']} to {period['end']}"), gap=1)
+    table = Table(title=Text(f"ARR from {moment(period['start'])} to {moment(period['end'])}"), gap=1)
     table.add_column("step")
     for name in bridges:
         table.add_column(name, justify="right", no_wrap=True)

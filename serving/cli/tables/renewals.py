@@ -9,7 +9,17 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import account_label, count_of, money, number, percent, signed_money
+from features.utils.formatting import (
+    account_label,
+    count_of,
+    day,
+    moment,
+    money,
+    number,
+    percent,
+    signed_money,
+    verb_for,
+)
 from models.renewals.past_forecasts import PastForecasts
 from serving.cli.tables.applied_filter import print_filter
 from serving.renewals.forecast import DIVISIONS
@@ -35,10 +45,11 @@ def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
     """
     print_filter(payload, console)
     whole = payload["whole"]
-    head = f"renewals of {payload['period']} ({payload['start']} to {payload['end']}) as of {payload['as_of']}"
+    span = f"{moment(payload['start'])} to {moment(payload['end'])}"
+    head = f"renewals of {payload['period']} ({span}) as of {moment(payload['as_of'])}"
     console.print(Text(head, style="bold"))
     forecast = any(whole[name] is not None for name in _FIGURES)
-    due = "is" if whole["accounts"] == 1 else "are"
+    due = verb_for(whole["accounts"])
     end = "; with 80% intervals:" if forecast else ""
     console.print(f"{count_of(whole['accounts'], 'account')} with {money(whole['arr'])} ARR {due} due{end}")
     table = Table(padding=(0, 2, 0, 2), show_header=False)
@@ -133,7 +144,7 @@ def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
             "account": Text(account_label(row["account_id"], row["name"])),
             "CSM": Text(row["csm"] or ""),
             "ARR": money(row["arr"]),
-            "renews": row["renewal_at"]
+            "renews": day(row["renewal_at"])
             + (" overdue" if row["overdue"] else "")
             + (" notice given" if row["notice_at"] else ""),
             "churn by then": _share(row["churn_probability"], forecast) + _MARKS.get(row["method"], ""),
@@ -179,4 +190,4 @@ def _print_past(past: Mapping[str, Any] | None, console: Console) -> None:
         return
     counted = [c for c in past["coverage"] if c["figure"] in BACKTEST_FIGURES and c["of"]]
     words = ", ".join(f"{_FIGURES[c['figure']]} in {c['inside']} of {c['of']}" for c in counted)
-    console.print(f"past quarters, backtested on {past['made_at'][:10]}: inside the 80% interval: {words}")
+    console.print(f"past quarters, backtested on {day(past['made_at'])}: inside the 80% interval: {words}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich.console import Console
 
 from features.utils.console import Table
+from features.utils.formatting import day
 from models.health.rubric_versions import HistoryFile
 from models.reviews.review_store import ReviewRecord
 from models.reviews.sign_off import DECISION_NOUNS
@@ -35,9 +35,7 @@ def print_reviews(reviews: Sequence[ReviewRecord], history: HistoryFile, console
         return
     table = Table("review", "state", "decision", "created")
     for record in reviews:
-        table.add_row(
-            record.review.id, record.state, record.review.decision.headline, record.review.created_at.date().isoformat()
-        )
+        table.add_row(record.review.id, record.state, record.review.decision.headline, day(record.review.created_at))
     console.print(table)
     if history.pending:
         waiting = Table(
@@ -50,18 +48,14 @@ def print_reviews(reviews: Sequence[ReviewRecord], history: HistoryFile, console
             title="waiting for the second signature",
         )
         for one in history.pending:
-            from_when = str(one.effective or "–")
+            from_when = day(one.effective)
             who = one.signature.name
-            waiting.add_row(_day(one.signature.at), DECISION_NOUNS[one.what], one.review, from_when, who, one.why or "")
+            waiting.add_row(day(one.signature.at), DECISION_NOUNS[one.what], one.review, from_when, who, one.why or "")
         console.print(waiting)
     decided = Table("when", "what", "review", "version", "in force from", "author, reviewer", "why", title="decisions")
     for each in history.decisions:
         version = each.version.version if each.version else "–"
-        who, from_when = f"{each.author}, {each.reviewer}", str(each.effective) if each.what == "approved" else "–"
-        decided.add_row(_day(each.at), each.what, each.review, version, from_when, who, each.why or "")
+        who, from_when = f"{each.author}, {each.reviewer}", day(each.effective) if each.what == "approved" else "–"
+        decided.add_row(day(each.at), each.what, each.review, version, from_when, who, each.why or "")
     if history.decisions:
         console.print(decided)
-
-
-def _day(at: datetime) -> str:
-    return at.date().isoformat()

@@ -11,11 +11,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from features.utils.console import Table, labeled_rows, one_line
-from features.utils.formatting import account_label, money, percent, signed
+from features.utils.formatting import account_label, count_of, day, moment, money, percent, signed
 from features.utils.printable import printable_line
 from models.explain.reason_text import value_words
 from models.predictions.assessment import Assessment
-from models.predictions.payload import format_instant
 from serving.portfolio.rule_tables import expansions_board, onboarding_board, risks_board
 
 MAXIMUM_ROWS = 40
@@ -57,7 +56,8 @@ VIEWS = {
     "onboarding": (onboarding_board, ONBOARDING),
 }
 """The tables that have a command, with their columns."""
-_MONEY, _SHARES = {"arr"}, {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
+_MONEY, _DATES = {"arr"}, {"due"}
+_SHARES = {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
 _WIDE = {"why", "play", "signs", "alerts", "missed", "act", "closed_by", "find_out", "withdrawn"}
 _FOLDED = _WIDE | {"name"}
 """Columns that take several lines where space is short. The name always stays next to the account."""
@@ -156,7 +156,9 @@ SUMMARY = {
 
 def print_summary(payload: Mapping[str, Any], console: Console) -> None:
     """Print the result of `plays_summary`."""
-    console.print(Text(f"plays as of {payload['as_of']}: {payload['accounts']:,} accounts", style="bold"))
+    console.print(
+        Text(f"plays as of {moment(payload['as_of'])}: {count_of(payload['accounts'], 'account')}", style="bold")
+    )
     table = Table(show_header=False)
     table.add_column(justify="right")
     table.add_column(justify="right")
@@ -189,7 +191,7 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
     score, band = health.score.iloc[row], health.band.iloc[row]
     score_text = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
     account = account_label(assessment.account_ids[row], assessment.account_names[row])
-    console.print(one_line(Text(f"{account} as of {format_instant(assessment.as_of)}", style="bold")))
+    console.print(one_line(Text(f"{account} as of {moment(assessment.as_of)}", style="bold")))
     console.print(
         Text.assemble("health ", (f"{score_text}, {band}", STYLES.get(band, "")), f" by {health.rubric.name}")
     )
@@ -220,16 +222,16 @@ def _findings(assessment: Assessment, row: int) -> Iterator[tuple[str, str]]:
     """Return the alerts, warnings, missed onboarding steps and plays of an account, each with its label."""
     results = assessment.rule_results
     for alert in results.alerts[row]:
-        when = "now" if alert.raised else f"since {format_instant(alert.since)}"
+        when = "now" if alert.raised else f"since {moment(alert.since)}"
         yield "alert", f"{alert.says} ({when}; {alert.to})"
     for sign in results.warnings[row]:
-        yield sign.standing, f"{sign.says} ({sign.severity}, since {format_instant(sign.since)})"
+        yield sign.standing, f"{sign.says} ({sign.severity}, since {moment(sign.since)})"
     for step in results.onboarding[row].missed:
         yield "missed", f"{step.says}: {step.act}"
     for play in results.plays_of(row):
         late = ", overdue" if play.overdue else ""
         why = ", ".join(code.replace("_", " ") for code in play.because)
-        yield "play", f"{play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})"
+        yield "play", f"{play.act} ({play.who}, by {day(play.due)}{late}; {why})"
     if (against := results.playbook.withdrawn[row]) is not None:
         yield "note", f"expansion is not proposed, although the gate and the model allow it: {against}"
 
@@ -261,6 +263,8 @@ def _cell(name: str, value: Any) -> Text:
         return Text("")
     if name == "agreement":
         return Text(_AGREEMENT[value])
+    if name in _DATES:
+        return Text(day(value))
     if name in _MONEY:
         return Text(money(value))
     if name in _SHARES:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table, labeled_rows, one_line
-from features.utils.formatting import account_label, count_of, money, percent, signed, signed_money
+from features.utils.formatting import account_label, count_of, day, moment, money, percent, signed, signed_money
 from serving.cli.tables.applied_filter import print_filter
 from serving.worklist.effects import effect_sources
 
@@ -26,8 +26,8 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     console : the terminal.
     """
     whose = f" of {payload['csm']}" if payload["csm"] else ""
-    listed = f"{len(payload['accounts'])} accounts (capacity {payload['capacity']})"
-    head = f"worklist{whose} as of {payload['as_of']}: {listed}"
+    listed = f"{count_of(len(payload['accounts']), 'account')} (capacity {payload['capacity']})"
+    head = f"worklist{whose} as of {moment(payload['as_of'])}: {listed}"
     console.print(one_line(Text(head, style="bold")))
     print_filter(payload, console)
     table = Table(gap=1)
@@ -50,8 +50,8 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
             Text(item["csm"] or ""),
             money(item["arr"]),
             *([percent(item["churn_probability"]), money(item["arr_at_risk"])] if risk else []),
-            item["renewal_at"] or "",
-            "" if play is None else play["due"] + (" overdue" if item["overdue"] else ""),
+            day(item["renewal_at"]) if item["renewal_at"] else "",
+            "" if play is None else day(play["due"]) + (" overdue" if item["overdue"] else ""),
             *(["" if play is None else play["who"], Text(item["why"] or ""), Text(act)] if wide else []),
         )
     console.print(table)
