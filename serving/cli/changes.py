@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from features.errors import BadRequest
-from features.utils.cli import AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
+from features.utils.cli import AsJson, AsOf, Engine, SignalsArgument, json_file_writer, progress_bar, write_result
 from features.utils.progress import subprogress
 from serving.cli.context import open_home_signals, selected_champion
 from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_from_signals
+from serving.cli.table_files import TablesFile, check_tables_file, table_help, tables_writer
+
+if TYPE_CHECKING:
+    from serving.html.exports import Tables
 
 app = typer.Typer()
+
+TABLES = ("accounts", "parts")
 
 
 @app.command()
@@ -28,7 +34,9 @@ def changes(
         str | None,
         typer.Option(metavar="ACCOUNT", help="Show one account: its id, its name, or the name's beginning."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Maximum number of accounts to list.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of accounts to list; a table has all.")] = 20,
+    out: TablesFile = None,
+    table: Annotated[str | None, typer.Option("--table", metavar="NAME", help=table_help(*TABLES))] = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
     only: Chosen = NO_OPTIONS,
@@ -40,6 +48,7 @@ def changes(
     expansion and health of one account."""
     from features.signals.cutoff import cutoff_of
     from features.utils.dates import parse_cutoff
+    from features.utils.formatting import moment
     from models.home import current_home
     from models.predictions.account_lookup import find_account
     from models.predictions.payload import CHANGE_DAYS
@@ -48,6 +57,10 @@ def changes(
     from serving.portfolio.portfolio_changes import portfolio_changes
     from serving.scoring.score_portfolio import assess_date
 
+    check_tables_file(out, table, TABLES)
+    of_tables = out is not None and out.suffix != ".json"
+    if account is not None and of_tables:
+        raise BadRequest("--account has no table", "a .json file", "leave out --account, or write a .json file")
     instant = cutoff_of(signals, as_of, engine)
     earlier = instant - timedelta(days=CHANGE_DAYS) if since is None else parse_cutoff(since)
     if earlier >= instant:
@@ -66,8 +79,19 @@ def changes(
             raise BadRequest("--account with a filter", "one of them", "leave out --account or the filter")
         names = {**before.known_names, **now.known_names}
         payload = account_changes(before, now, find_account(account, names, now.places))
-        write_result(as_json, lambda: payload, lambda console: print_account_changes(payload, console))
+        file = json_file_writer(payload, f"the changes of one account as of {moment(payload['as_of'])}")
+        write_result(as_json, lambda: payload, lambda console: print_account_changes(payload, console), out, file)
         return
     selection = select_from_signals(only, opened, instant, now, champion)
-    whole = portfolio_changes(before, now, limit, selection.includes, selection.account_filter.applied)
-    write_result(as_json, lambda: whole, lambda console: print_portfolio_changes(whole, console))
+    applied = selection.account_filter.applied
+    whole = portfolio_changes(before, now, limit, selection.includes, applied)
+
+    def tables() -> Tables:
+        from serving.pages.exports.trends import change_tables
+
+        every = len(before.account_ids) + len(now.account_ids)
+        return change_tables(portfolio_changes(before, now, every, selection.includes, applied))
+
+    json_file = json_file_writer(whole, f"the changes from {moment(whole['since'])} to {moment(whole['as_of'])}")
+    file = tables_writer(tables, TABLES, table, json_file)
+    write_result(as_json, lambda: whole, lambda console: print_portfolio_changes(whole, console), out, file)

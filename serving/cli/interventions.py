@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from features.errors import BadRequest
-from features.utils.cli import AsJson, write_result
+from features.utils.cli import AsJson, json_file_writer, write_result
 from serving.cli.context import open_store, published_state
 from serving.cli.filter_options import NO_OPTIONS, Chosen, filter_options, select_published
+from serving.cli.table_files import TablesFile, check_tables_file, table_help, tables_writer
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from models.predictions.account_lookup import AccountNames
+    from serving.html.exports import Tables
     from serving.store.records import Author
 
 app = typer.Typer(help="Start, change and list interventions, and show their results.", no_args_is_help=True)
@@ -24,6 +26,7 @@ InterventionId = Annotated[str, typer.Argument(metavar="ID", help="Id from `rene
 Assignee = Annotated[str | None, typer.Option("--assignee", metavar="NAME", help="The person who runs the play.")]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note for the history.")]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Your name (default: your user name).")]
+RESULT_TABLES = ("by-play", "by-alert")
 _STATES = ("open", "snoozed", "closed", "held_out")
 
 
@@ -40,18 +43,24 @@ def list_all(
     assignee: Annotated[
         str | None, typer.Option("--assignee", metavar="NAME", help="Only those of this person.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of interventions.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, help="Maximum number of interventions; a table has all.")
+    ] = 100,
+    out: TablesFile = None,
     as_json: AsJson = False,
     only: Chosen = NO_OPTIONS,
 ) -> None:
     """List recorded interventions, those that began last first.
 
     The latest snapshot of the home has the names of accounts, and decides which of them a filter selects."""
+    from features.utils.formatting import count_of
+    from features.utils.workbook import MAX_ROWS
     from models.predictions.account_lookup import find_account
     from serving.cli.tables.interventions import print_interventions
     from serving.worklist.intervention_history import read_interventions
     from serving.worklist.intervention_lists import list_interventions
 
+    check_tables_file(out)
     if state is not None and state not in _STATES:
         raise BadRequest("there is no such state", ", ".join(_STATES))
     published = published_state()
@@ -61,8 +70,18 @@ def list_all(
         # An account with recorded interventions need not be in the snapshot, but is then known by its id only.
         if account is not None and published.latest is not None and not read_interventions(connection, account):
             account = find_account(account, names, published.latest.assessment.places)
-        found = list_interventions(connection, account, state, assignee, limit, accounts)  # type: ignore[arg-type]
-    write_result(as_json, lambda: found, lambda console: print_interventions(found, names, console))
+        most = limit if out is None or out.suffix == ".json" else MAX_ROWS
+        found = list_interventions(connection, account, state, assignee, most, accounts)  # type: ignore[arg-type]
+
+    def tables() -> Tables:
+        from serving.pages.exports.work import interventions_table
+
+        return {"interventions": lambda: interventions_table("Interventions", found["data"], names.get)}
+
+    file = tables_writer(
+        tables, ("interventions",), None, json_file_writer(found, count_of(len(found["data"]), "intervention"))
+    )
+    write_result(as_json, lambda: found, lambda console: print_interventions(found, names, console), out, file)
 
 
 @app.command("show")
@@ -141,16 +160,31 @@ def change(
 
 @app.command("results")
 @filter_options
-def results(as_json: AsJson = False, only: Chosen = NO_OPTIONS) -> None:
+def results(
+    out: TablesFile = None,
+    table: Annotated[str | None, typer.Option("--table", metavar="NAME", help=table_help(*RESULT_TABLES))] = None,
+    as_json: AsJson = False,
+    only: Chosen = NO_OPTIONS,
+) -> None:
     """Show how interventions ended: the plain save rate of each play, and the precision of each alert rule.
 
     Interventions in the signals of the latest snapshot count as well."""
+    from features.utils.formatting import moment
     from serving.cli.tables.interventions import print_results
     from serving.worklist.published_worklist import published_results
 
+    check_tables_file(out, table, RESULT_TABLES)
     scored = published_state().scored(None)
     payload = published_results(scored, open_store(), select_published(only, scored))
-    write_result(as_json, lambda: payload, lambda console: print_results(payload, console))
+
+    def tables() -> Tables:
+        from serving.pages.exports.work import results_tables
+
+        return results_tables(payload)
+
+    json_file = json_file_writer(payload, f"the results of interventions as of {moment(payload['as_of'])}")
+    file = tables_writer(tables, RESULT_TABLES, table, json_file)
+    write_result(as_json, lambda: payload, lambda console: print_results(payload, console), out, file)
 
 
 def _author(by: str | None) -> Author:

@@ -1,9 +1,8 @@
-"""Commands that summarize the portfolio: `portfolio`, `cohorts`."""
+"""Commands that summarize the portfolio: `portfolio`, `cohorts`, `leadership`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,11 +27,17 @@ from serving.cli.filter_options import (
     parse_filter,
     select_for_kpis,
 )
+from serving.cli.table_files import TablesFile, check_tables_file, table_help, tables_writer
 from serving.schemas.divisions import DIVISIONS, Division, ExclusiveDivision
+
+if TYPE_CHECKING:
+    from serving.html.exports import Tables
 
 app = typer.Typer()
 
-JsonFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON to a file.")]
+PORTFOLIO_TABLES = ("kpis", "groups")
+COHORT_TABLES = ("retention", "lifetime", "accounts")
+LEADERSHIP_TABLES = ("bridge", "kpis", "groups", "cohorts", "forecast", "capacity", "csms", "economics")
 PeriodName = Annotated[
     str,
     typer.Option(
@@ -56,7 +61,8 @@ def portfolio(
             "all.",
         ),
     ] = None,
-    out: JsonFile = None,
+    out: TablesFile = None,
+    table: Annotated[str | None, typer.Option("--table", metavar="NAME", help=table_help(*PORTFOLIO_TABLES))] = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
     only: Chosen = NO_OPTIONS,
@@ -68,6 +74,7 @@ def portfolio(
     covers the trailing twelve months, with the last quarter next to it. The definitions are in
     docs/reference/generated/kpis.md."""
     from features.signals.cutoff import cutoff_of
+    from features.utils.formatting import moment
     from features.utils.periods import period_ending
     from models.home import current_home
     from serving.cli.tables.kpi import print_kpis
@@ -79,6 +86,7 @@ def portfolio(
     from serving.snapshots.account_attributes import AccountAttributes
     from serving.snapshots.sidecars import accounts_document, products_document
 
+    check_tables_file(out, table, PORTFOLIO_TABLES)
     instant = cutoff_of(signals, as_of, engine)
     span = period_ending(instant, period)
     with progress_bar("reading") as tell:
@@ -109,7 +117,18 @@ def portfolio(
         groups = {name: [] if roster is None else portfolio_groups(roster, name, selected) for name in DIVISIONS}
         horizon = days if "churn" in champion.bundles else None
         payload |= {"horizon_days": horizon, "groups": groups, "filter": applied}
-    file = json_file_writer(payload, f"{len(payload['measures'])} measures as of {payload['as_of']}")
+    json_file = json_file_writer(payload, f"{len(payload['measures'])} KPIs as of {moment(payload['as_of'])}")
+
+    def tables() -> Tables:
+        from serving.pages.exports.lists import groups_table, kpis_table
+
+        wanted: Division = by or "segment"
+        return {
+            "kpis": lambda: kpis_table(payload["measures"]),
+            "groups": lambda: groups_table(wanted, groups[wanted]),
+        }
+
+    file = tables_writer(tables, PORTFOLIO_TABLES, table, json_file)
     write_result(as_json, lambda: payload, lambda console: print_kpis(payload, console, by), out, file)
 
 
@@ -120,7 +139,8 @@ def cohorts(
     as_of: AsOf = None,
     margin: Annotated[float, typer.Option(help="Gross margin as a share of ARR, for the lifetime value.")] = 1.0,
     years: Annotated[float, typer.Option(help="Maximum number of years that count toward the lifetime value.")] = 5.0,
-    out: JsonFile = None,
+    out: TablesFile = None,
+    table: Annotated[str | None, typer.Option("--table", metavar="NAME", help=table_help(*COHORT_TABLES))] = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
     only: Chosen = NO_OPTIONS,
@@ -129,13 +149,14 @@ def cohorts(
     follow from the model's churn probabilities."""
     from features.kpi.cohort_retention import account_lives, retention_of
     from features.signals.cutoff import cutoff_of
-    from features.utils.dates import to_iso
+    from features.utils.formatting import count_of, moment
     from serving.cli.tables.kpi import print_cohorts
     from serving.portfolio.cohorts import retention_of_selected
     from serving.portfolio.lifetime_value import check_parameters, lifetimes
     from serving.scoring.score_portfolio import champion_horizon
     from serving.snapshots.account_attributes import AccountSelection
 
+    check_tables_file(out, table, COHORT_TABLES)
     check_parameters(margin, years)
     instant, champion = cutoff_of(signals, as_of, engine), selected_champion()
     with progress_bar("reading") as tell:
@@ -150,14 +171,22 @@ def cohorts(
         else:
             selection = AccountSelection.everyone(found)
             retention, unknown = retention_of(lives, instant, opened.contractual), None
+        life = lifetimes(found, margin, years, selection.rows)
         payload = {
             "retention": retention,
             "retention_unknown": unknown,
-            "lifetime": lifetimes(found, margin, years, selection.rows),
+            "lifetime": life,
             "filter": selection.account_filter.applied,
         }
     count = 0 if retention is None else len(retention["cohorts"])
-    file = json_file_writer(payload, f"{count} cohorts as of {to_iso(instant)}")
+    json_file = json_file_writer(payload, f"{count_of(count, 'cohort')} as of {moment(instant)}")
+
+    def tables() -> Tables:
+        from serving.pages.exports.lists import cohort_tables
+
+        return cohort_tables(payload, life["accounts"])
+
+    file = tables_writer(tables, COHORT_TABLES, table, json_file)
     write_result(as_json, lambda: payload, lambda console: print_cohorts(payload, console), out, file)
 
 
@@ -172,7 +201,8 @@ def leadership(
     ] = 1.0,
     years: Annotated[float, typer.Option(help="Maximum number of years that count toward the lifetime value.")] = 5.0,
     rubric: RubricName = None,
-    out: JsonFile = None,
+    out: TablesFile = None,
+    table: Annotated[str | None, typer.Option("--table", metavar="NAME", help=table_help(*LEADERSHIP_TABLES))] = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
     only: Chosen = NO_OPTIONS,
@@ -184,12 +214,14 @@ def leadership(
     segment. Lifetime value is set against the cost of acquisition where `accounts` has `acquisition_cost`. The
     definitions are in docs/reference/generated/kpis.md."""
     from features.signals.cutoff import cutoff_of
+    from features.utils.formatting import moment
     from models.home import current_home
     from serving.cli.tables.leadership import print_leadership
     from serving.leadership.report import leadership_report
     from serving.leadership.report_from_signals import leadership_inputs
     from serving.portfolio.lifetime_value import check_parameters
 
+    check_tables_file(out, table, LEADERSHIP_TABLES)
     check_parameters(margin, years)
     instant, champion = cutoff_of(signals, as_of, engine), selected_champion(rubric)
     with progress_bar("reading") as tell:
@@ -197,5 +229,12 @@ def leadership(
         selection, kept = select_for_kpis(only, opened, instant, found, champion)
         inputs = leadership_inputs(opened, found, current_home(), champion, selection, subprogress(tell, 0.5, 1.0))
         payload = leadership_report(inputs, found, selection, kept, by, margin, years)
-    file = json_file_writer(payload, f"the leadership report as of {payload['as_of']}")
+    json_file = json_file_writer(payload, f"the leadership report as of {moment(payload['as_of'])}")
+
+    def tables() -> Tables:
+        from serving.pages.exports.leadership import leadership_tables
+
+        return leadership_tables(payload)
+
+    file = tables_writer(tables, LEADERSHIP_TABLES, table, json_file)
     write_result(as_json, lambda: payload, lambda console: print_leadership(payload, console), out, file)

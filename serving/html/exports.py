@@ -80,6 +80,10 @@ class ExportFile(NamedTuple):
     content: Callable[[], bytes]
 
 
+Tables = Mapping[str, Callable[[], ExportTable]]
+"""Tables by name. The rows are computed when a table is asked for."""
+
+
 @dataclass(frozen=True)
 class PageExports:
     """What can be exported from a page, by name. Nothing is computed until it is asked for.
@@ -90,7 +94,7 @@ class PageExports:
     files : the files of a whole page, by name and form.
     """
 
-    tables: Mapping[str, Callable[[], ExportTable]] = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
     charts: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
     files: Mapping[tuple[str, str], ExportFile] = field(default_factory=dict)
 
@@ -170,11 +174,10 @@ def csv_text(table: ExportTable) -> str:
     return out.getvalue()
 
 
-def workbook(table: ExportTable) -> bytes:
-    """Return a table as a workbook (.xlsx) with one sheet."""
+def workbook(*tables: ExportTable) -> bytes:
+    """Return tables as a workbook (.xlsx) with one sheet for each. Their titles differ."""
     stream = io.BytesIO()
-    columns = [SheetColumn(column.title, column.kind) for column in table.columns]
-    write_workbook(stream, [Sheet(_sheet_name(table.title), columns, table.cells())])
+    write_workbook(stream, [_sheet(table) for table in tables])
     return stream.getvalue()
 
 
@@ -189,6 +192,11 @@ def standalone_svg(svg: str) -> str:
     ground = f'<rect width="{box[1]}" height="{box[2]}" fill="#ffffff"/>'
     head = text.index(">") + 1
     return f"{text[: head - 1]}{size}>{ground}{text[head:]}"
+
+
+def _sheet(table: ExportTable) -> Sheet:
+    columns = [SheetColumn(column.title, column.kind) for column in table.columns]
+    return Sheet(_sheet_name(table.title), columns, table.cells())
 
 
 def _file(content: bytes, media_type: str, name: str) -> Response:

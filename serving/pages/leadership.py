@@ -19,7 +19,7 @@ from serving.http.authentication import require_scope
 from serving.http.dependencies import StoreDep
 from serving.leadership.arr_bridge import STEP_WORDS
 from serving.leadership.published_report import published_leadership
-from serving.pages.exports.leadership import leadership_exports
+from serving.pages.exports.leadership import FORECAST_WORDS, leadership_exports
 from serving.pages.filter_bar import LABELS
 from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import accounts_off_worklist
@@ -30,14 +30,6 @@ from serving.schemas.form_fields import MarginPercent, SnapshotPageQuery, empty_
 from serving.snapshots.account_attributes import filtered_cache
 
 DIVISIONS: dict[ExclusiveDivision, str] = {name: LABELS[name] for name in get_args(ExclusiveDivision)}
-FORECAST_WORDS = {
-    "renewed_arr": "Renewed ARR",
-    "lost_arr": "Lost ARR",
-    "contracted_arr": "Contracted ARR",
-    "expanded_arr": "Expanded ARR",
-    "grr": "GRR of ARR due",
-    "nrr": "NRR of ARR due",
-}
 USUAL_STEPS = {"arr_start", "new", "expanded", "contracted", "churned", "arr_end"}
 """The steps that are shown for each group, also if they are zero."""
 #: Maximum number of groups and of CSMs shown.

@@ -17,7 +17,7 @@ from serving.html.sparklines import sparkline
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.pages.account_trend import earlier_dates, requested_or_default_earlier
-from serving.pages.exports.trends import trends_exports
+from serving.pages.exports.trends import PART_WORDS, trends_exports
 from serving.pages.page_view import PageView, page_view
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD
 from serving.portfolio.kpi_trend import kpi_trend
@@ -29,15 +29,6 @@ from serving.snapshots.account_attributes import TIMELESS
 
 #: The number of the latest values of each KPI that are shown as numbers.
 SHOWN_VALUES = 8
-#: The parts of the change of the ARR at risk, in words.
-PARTS = {
-    "probability": "Churn probability rose or fell",
-    "arr": "ARR rose or fell",
-    "new": "New accounts",
-    "left": "Accounts that left",
-    "known_now": "ARR at risk unknown before",
-    "unknown_now": "ARR at risk unknown now",
-}
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
@@ -63,7 +54,7 @@ def get_trends_page(
         section="trends",
         asked=asked,
         changes=_changes(view, page_limit(request, LISTED)),
-        part_words=PARTS,
+        part_words=PART_WORDS,
         kpis=_kpis(view),
         earlier=earlier_dates(state, scored),
         filters=view.filters("/trends", {"as_of": asked.when, "since": since}),

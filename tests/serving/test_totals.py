@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 from pptx import Presentation
+from python_calamine import CalamineWorkbook
 from typer.testing import CliRunner
 
 import renewcast
@@ -50,6 +51,7 @@ class Everywhere:
     page : returns the text of a page, without tags and with single spaces.
     export : returns the rows of a CSV file of a page.
     command : returns what a command prints with --json.
+    file : returns the content of a file that a command writes, by its ending.
     slides : the text of the leadership presentation.
     """
 
@@ -57,6 +59,7 @@ class Everywhere:
     page: Callable[[str], str]
     export: Callable[[str, str], list[dict[str, str]]]
     command: Callable[..., Any]
+    file: Callable[..., bytes]
     slides: Callable[[], str]
 
 
@@ -103,19 +106,26 @@ def everywhere(
             assert answer.status_code == 200, (name, path)
             return list(csv.DictReader(io.StringIO(answer.text)))
 
-        @cache
-        def command(*arguments: str) -> Any:
+        def run(*arguments: str) -> str:
             current_home.cache_clear()
             name, *more = arguments
             asked = [
                 name,
                 *([str(folder), "--as-of", "2026-07-01"] if name not in ("trends", "interventions") else []),
                 *more,
-                "--json",
             ]
             result = CliRunner().invoke(renewcast.app, asked, env={"RENEWCAST_HOME": str(home.root)})
             assert result.exit_code == 0, (asked, result.output, result.exception)
-            return json.loads(result.stdout)
+            return result.stdout
+
+        @cache
+        def command(*arguments: str) -> Any:
+            return json.loads(run(*arguments, "--json"))
+
+        def file(ending: str, *arguments: str) -> bytes:
+            out = place / f"written{ending}"
+            run(*arguments, "--out", str(out))
+            return out.read_bytes()
 
         @cache
         def slides() -> str:
@@ -125,7 +135,7 @@ def everywhere(
             cells = [cell.text for shape in shapes if shape.has_table for row in shape.table.rows for cell in row.cells]
             return " ".join([*texts, *cells])
 
-        yield Everywhere(api, page, export, command, slides)
+        yield Everywhere(api, page, export, command, file, slides)
 
 
 Value = Callable[[Everywhere], float]
@@ -363,6 +373,40 @@ def test_pages_and_the_presentation_show_this_value(everywhere: Everywhere, name
     for place, words in TOTALS[name].pages.items():
         text = everywhere.slides() if place == "presentation" else everywhere.page(place.split("`")[1])
         assert words(value) in text, place
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "path"),
+    [
+        (("portfolio",), "kpis", "/"),
+        (("portfolio", "--risk", "high", "--table", "groups", "--by", "csm"), "groups", "/?risk=high&group=csm"),
+        (("cohorts",), "retention", "/cohorts"),
+        (("leadership",), "bridge", "/leadership"),
+        (("trends",), "kpis", "/trends"),
+        (("interventions", "list", "--state", "open", "--limit", "1"), "interventions", "/interventions"),
+        (("interventions", "results"), "by-play", "/interventions"),
+    ],
+)  # fmt: skip
+def test_a_command_writes_the_table_of_the_page(
+    everywhere: Everywhere, command: tuple[str, ...], name: str, path: str
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(everywhere.file(".csv", *command).decode())))
+    assert rows
+    assert rows == everywhere.export(name, path)
+
+
+def test_a_table_of_changes_has_all_accounts_that_changed(everywhere: Everywhere) -> None:
+    since = ("changes", "--since", "2026-06-01")
+    rows = list(csv.DictReader(io.StringIO(everywhere.file(".csv", *since, "--limit", "1").decode())))
+    whole = everywhere.command(*since)
+    assert len(rows) == len(whole["accounts"]) + whole["more_accounts"] > 1
+    assert _sum(rows, "change") == pytest.approx(whole["change"])
+
+
+def test_a_workbook_of_a_command_has_every_table_of_its_page(everywhere: Everywhere) -> None:
+    book = CalamineWorkbook.from_filelike(BytesIO(everywhere.file(".xlsx", "leadership")))
+    assert {"Bridge of ARR", "KPIs", "ARR by segment", "Unit economics"} <= set(book.sheet_names)
+    assert len(book.get_sheet_by_name("KPIs").to_python()) == len(everywhere.export("kpis", "/leadership")) + 1
 
 
 def test_the_lists_lead_from_the_arr_at_risk_to_their_own_totals(everywhere: Everywhere) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from features.kpi.arr_bridge import AMOUNTS
-from serving.html.exports import ExportColumn, ExportTable, PageExports
+from serving.html.exports import ExportColumn, ExportTable, PageExports, Tables
+from serving.leadership.arr_bridge import STEP_WORDS
 from serving.pages.exports.columns import ARR, range_columns
-from serving.pages.exports.lists import COUNT, KPIS
+from serving.pages.exports.lists import COUNT, kpis_table
+from serving.pages.filter_bar import LABELS
 
 Shown = Mapping[str, Any]
 
@@ -16,6 +18,15 @@ FIGURES = (
     ExportColumn("figure", "Renewals due"),
     *range_columns("value", "Expected", "number"),
 )
+FORECAST_WORDS = {
+    "renewed_arr": "Renewed ARR",
+    "lost_arr": "Lost ARR",
+    "contracted_arr": "Contracted ARR",
+    "expanded_arr": "Expanded ARR",
+    "grr": "GRR of ARR due",
+    "nrr": "NRR of ARR due",
+}
+"""The figures of the renewals that are due, in words."""
 CAPACITY = (
     ExportColumn("segment", "Segment"),
     COUNT,
@@ -46,33 +57,45 @@ def leadership_exports(shown: Shown) -> PageExports:
     report = shown["report"]
     if report is None:
         return PageExports()
-    words, capacity, economics = shown["step_words"], report["capacity"], report["economics"]
+    return PageExports(
+        leadership_tables(report),
+        {"bridge": lambda: shown["chart"]},
+        {("leadership", "pptx"): shown["presentation"]},
+    )
+
+
+def leadership_tables(report: Shown) -> Tables:
+    """Return the tables of the leadership report. Those of unknown figures are absent.
+
+    Parameters
+    ----------
+    report : a `serving.leadership.schemas.Leadership`.
+    """
+    by, capacity, economics = report["by"], report["capacity"], report["economics"]
     tables = {
-        "kpis": lambda: ExportTable("KPIs", KPIS, report["retention"]),
-        "groups": lambda: _groups(shown["divisions"][report["by"]], words, report["groups"], report["by"] == "parent"),
+        "kpis": lambda: kpis_table(report["retention"]),
+        "groups": lambda: _groups(LABELS[by], report["groups"], by == "parent"),
         "capacity": lambda: ExportTable("Accounts per CSM", CAPACITY, capacity["by_segment"]),
         "economics": lambda: ExportTable("Unit economics", ECONOMICS, [*economics["by_segment"], economics["whole"]]),
     }
     if report["bridge"]["steps"]:
-        tables["bridge"] = lambda: _bridge(report, words)
+        tables["bridge"] = lambda: _bridge(report)
     if report["forecast"]:
         due = report["forecast"]["due"]
-        figures = [
-            {"figure": title, "value": due[name]} for name, title in shown["forecast_words"].items() if due[name]
-        ]
+        figures = [{"figure": title, "value": due[name]} for name, title in FORECAST_WORDS.items() if due[name]]
         if figures:
             tables["forecast"] = lambda: ExportTable("Renewals due", FIGURES, figures)
     if report["cohorts"]:
-        tables["cohorts"] = lambda: _groups("Start", words, report["cohorts"][::-1], False)
+        tables["cohorts"] = lambda: _groups("Start", report["cohorts"][::-1], False)
     if capacity["by_csm"]:
         tables["csms"] = lambda: _csms(capacity)
-    return PageExports(tables, {"bridge": lambda: shown["chart"]}, {("leadership", "pptx"): shown["presentation"]})
+    return tables
 
 
-def _bridge(report: Shown, words: Mapping[str, str]) -> ExportTable:
+def _bridge(report: Shown) -> ExportTable:
     quarter = {each["step"]: each for each in report["quarter_bridge"]["steps"] or ()}
     rows = [
-        {**each, "words": words[each["step"]], "quarter": quarter.get(each["step"])}
+        {**each, "words": STEP_WORDS[each["step"]], "quarter": quarter.get(each["step"])}
         for each in report["bridge"]["steps"]
     ]
     columns = (
@@ -87,7 +110,7 @@ def _bridge(report: Shown, words: Mapping[str, str]) -> ExportTable:
     return ExportTable("Bridge of ARR", columns, rows)
 
 
-def _groups(title: str, words: Mapping[str, str], groups: list[Any], named: bool) -> ExportTable:
+def _groups(title: str, groups: list[Any], named: bool) -> ExportTable:
     def amount(step: str) -> Any:
         return lambda row: (
             None if row["bridge"]["steps"] is None else row["bridge"]["steps"][AMOUNTS.index(step)]["arr"]
@@ -96,7 +119,10 @@ def _groups(title: str, words: Mapping[str, str], groups: list[Any], named: bool
     columns = (
         ExportColumn("group", title),
         *([ExportColumn("name", "Name")] if named else []),
-        *(ExportColumn(f"{step.removeprefix('arr_')}_arr", words[step], "money", amount(step)) for step in AMOUNTS),
+        *(
+            ExportColumn(f"{step.removeprefix('arr_')}_arr", STEP_WORDS[step], "money", amount(step))
+            for step in AMOUNTS
+        ),
         ExportColumn("nrr", "NRR", "share", "nrr.value"),
         ExportColumn("grr", "GRR", "share", "grr.value"),
         ExportColumn("logo_retention", "Logo retention", "share", "logo_retention.value"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serving.html.exports import ExportColumn, ExportTable, PageExports
+from models.peer_groups.segments import segment_names
+from serving.html.exports import ExportColumn, ExportTable, PageExports, Tables
 from serving.pages.exports.columns import ACCOUNT, ARR, CSM, SEGMENT, bridge_table, range_columns
-from serving.pages.exports.work import interventions_table
+from serving.pages.exports.work import interventions_table, person_name
 from serving.pages.filter_bar import LABELS
 from serving.renewals.forecast import DIVISIONS
+from serving.schemas.divisions import Division
 
 Shown = Mapping[str, Any]
 
@@ -20,6 +22,11 @@ GROUP = (
     ExportColumn("mean_health", "Health", "points"),
     ExportColumn("mean_churn_probability", "Mean churn risk", "share"),
     ExportColumn("expected_churned_arr", "ARR at risk", "money"),
+)
+USE = (
+    ExportColumn("active_users", "Active users, 28 days", "whole", "use.active_users"),
+    ExportColumn("adoption", "Adoption", "share", "use.adoption"),
+    ExportColumn("unused_accounts", "Accounts that do not use it", "whole", "use.unused_accounts"),
 )
 WEEKS = (
     ExportColumn("date", "Week", "date"),
@@ -164,23 +171,34 @@ LIFETIMES = (
 
 def portfolio_exports(shown: Shown) -> PageExports:
     """Return the exports of the portfolio page."""
-    summary, by = shown["summary"], shown["by"]
+    summary = shown["summary"]
     bands = [each for each in summary["by_health_band"] if each["accounts"] or each["band"] != "insufficient_data"]
-    use = (
-        ExportColumn("active_users", "Active users, 28 days", "whole", "use.active_users"),
-        ExportColumn("adoption", "Adoption", "share", "use.adoption"),
-        ExportColumn("unused_accounts", "Accounts that do not use it", "whole", "use.unused_accounts"),
-    )
-    group = (ExportColumn("group", shown["divisions"][by]), ExportColumn("name", "Name"), *GROUP)
     tables = {
         "bands": lambda: ExportTable("Health by band", (ExportColumn("band", "Band"), *GROUP), bands),
-        "groups": lambda: ExportTable(f"By {by}", (*group, *use) if by == "product" else group, shown["every_group"]),
+        "groups": lambda: groups_table(shown["by"], shown["every_group"]),
         "weeks": lambda: ExportTable("Weekly health", WEEKS, shown["weeks"][::-1]),
         "accounts": lambda: ExportTable("Accounts", ACCOUNTS, shown["every_row"]()),
     }
     if shown["kpis"] and shown["kpis"]["measures"] is not None:
-        tables["kpis"] = lambda: ExportTable("KPIs", KPIS, shown["kpis"]["measures"])
+        tables["kpis"] = lambda: kpis_table(shown["kpis"]["measures"])
     return PageExports(tables, {"health-trend": lambda: shown["trend"]})
+
+
+def kpis_table(measures: Sequence[Shown]) -> ExportTable:
+    """Return KPIs (`serving.portfolio.kpi_schemas.KpiResponse`) as a table."""
+    return ExportTable("KPIs", KPIS, measures)
+
+
+def groups_table(by: Division, groups: Sequence[Shown]) -> ExportTable:
+    """Return groups of accounts as a table.
+
+    Parameters
+    ----------
+    by : what the accounts are grouped by.
+    groups : the groups (`serving.portfolio.portfolio_groups.portfolio_groups`).
+    """
+    columns = (ExportColumn("group", LABELS[by]), ExportColumn("name", "Name"), *GROUP)
+    return ExportTable(f"By {by}", (*columns, *USE) if by == "product" else columns, groups)
 
 
 def worklist_exports(shown: Shown) -> PageExports:
@@ -202,7 +220,8 @@ def worklist_exports(shown: Shown) -> PageExports:
         "too-late": lambda: ExportTable("Too late", (*ACCOUNT, CSM, ARR, RENEWAL_AT, *RISK), shown["too_late"]),
     }
     if shown["every_under_way"]:
-        tables["in-progress"] = lambda: interventions_table("In progress", shown["every_under_way"], shown)
+        name = person_name(shown["people"])
+        tables["in-progress"] = lambda: interventions_table("In progress", shown["every_under_way"], name)
     if bridge:
         first, last = {"portfolio": "Whole portfolio"}, {"listed": "On this worklist"}
         tables["bridge"] = lambda: bridge_table(bridge, first, WORKLIST_STEPS, last)
@@ -241,17 +260,26 @@ def renewals_exports(shown: Shown) -> PageExports:
 
 def cohorts_exports(shown: Shown) -> PageExports:
     """Return the exports of the cohorts page."""
-    retention, life = shown["cohorts"]["retention"], shown["cohorts"]["lifetime"]
-    segments = [
-        {**life["by_segment"][name], "segment": name} for name in shown["segments"] if name in life["by_segment"]
-    ]
+    return PageExports(cohort_tables(shown["cohorts"], shown["found"]))
+
+
+def cohort_tables(cohorts: Shown, accounts: Sequence[Shown]) -> Tables:
+    """Return retention by cohort and lifetime values as tables.
+
+    Parameters
+    ----------
+    cohorts : a `serving.portfolio.cohorts.PortfolioCohorts`.
+    accounts : the accounts with their lifetime values, in the order of the table.
+    """
+    retention, life = cohorts["retention"], cohorts["lifetime"]
+    segments = [{**life["by_segment"][name], "segment": name} for name in segment_names() if name in life["by_segment"]]
     tables = {
         "lifetime": lambda: ExportTable("Lifetime value", LIFETIME, [*segments, {**life["whole"], "segment": "Total"}]),
-        "accounts": lambda: ExportTable("Lifetime value by account", LIFETIMES, shown["found"]),
+        "accounts": lambda: ExportTable("Lifetime value by account", LIFETIMES, accounts),
     }
     if retention:
         tables["retention"] = lambda: _retention(retention)
-    return PageExports(tables)
+    return tables
 
 
 def _retention(retention: Shown) -> ExportTable:

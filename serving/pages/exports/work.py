@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from serving.html.exports import ExportColumn, ExportTable, PageExports
+from serving.html.exports import ExportColumn, ExportTable, PageExports, Tables
 from serving.pages.exports.columns import ACCOUNT, ARR, CSM
+from serving.worklist.intervention_history import history_text
 
 Shown = Mapping[str, Any]
 
@@ -46,30 +47,49 @@ def alerts_exports(shown: Shown) -> PageExports:
 
 def interventions_exports(shown: Shown) -> PageExports:
     """Return the exports of the page of interventions."""
-    results = shown["results"] or {"by_play": [], "by_alert": []}
+    rows, results = shown["rows"], shown["results"] or {"by_play": [], "by_alert": []}
+    listed = {"interventions": lambda: interventions_table("Interventions", rows, person_name(shown["people"]))}
+    return PageExports({**listed, **results_tables(results)})
+
+
+def results_tables(results: Shown) -> Tables:
+    """Return the results of interventions by play and by alert rule.
+
+    Parameters
+    ----------
+    results : a `serving.worklist.intervention_schemas.InterventionResults`.
+    """
     plays = (ExportColumn("play", "Play"), *COUNTS, *_rate("save_rate", "Save rate"))
     raised, suppressed = ExportColumn("raised", "Published", "whole"), ExportColumn("suppressed", "Suppressed", "whole")
     rules = (ExportColumn("code", "Alert"), raised, suppressed, *COUNTS, *_rate("precision", "Precision"))
-    return PageExports(
-        {
-            "interventions": lambda: interventions_table("Interventions", shown["rows"], shown),
-            "by-play": lambda: ExportTable("Results by play", plays, results["by_play"]),
-            "by-alert": lambda: ExportTable("Precision by alert rule", rules, results["by_alert"]),
-        }
-    )
+    return {
+        "by-play": lambda: ExportTable("Results by play", plays, results["by_play"]),
+        "by-alert": lambda: ExportTable("Precision by alert rule", rules, results["by_alert"]),
+    }
 
 
-def interventions_table(title: str, rows: Sequence[Shown], shown: Shown) -> ExportTable:
-    """Return interventions as a table, with the names of the accounts and the last action."""
-    people, last = shown["people"], shown["last"]
+def interventions_table(title: str, rows: Sequence[Shown], name: Callable[[str], str | None]) -> ExportTable:
+    """Return interventions as a table, with the names of the accounts and the last action.
+
+    Parameters
+    ----------
+    title : of the table.
+    rows : the interventions (`serving.worklist.intervention_schemas.InterventionResponse`).
+    name : returns the name of an account; None if it is unknown.
+    """
     columns = (
         ExportColumn("id", "Intervention ID"),
         ExportColumn("account_id", "Account ID"),
-        ExportColumn("name", "Account", "text", lambda row: people.get(row["account_id"], {}).get("name")),
+        ExportColumn("name", "Account", "text", lambda row: name(row["account_id"])),
         *INTERVENTIONS,
-        ExportColumn("last_action", "Last action", "text", last),
+        ExportColumn("last_action", "Last action", "text", lambda row: history_text(row["history"][-1])),
     )
     return ExportTable(title, columns, rows)
+
+
+def person_name(people: Mapping[str, Shown]) -> Callable[[str], str | None]:
+    """Return a function that returns the name of an account, or None, from the details of accounts by their id."""
+    return lambda account: people.get(account, {}).get("name")
 
 
 def actions_table(entries: Sequence[Shown], text: Callable[[Any], str]) -> ExportTable:
