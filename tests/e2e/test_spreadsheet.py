@@ -156,7 +156,7 @@ def test_accounts_are_named_by_people(renewcast: Any, tmp_path: Path) -> None:
     unknown = renewcast("health", sheet, "--account", "Fabrikram", home=home, expect=2)
     assert "no account has this id or name" in unknown.stderr
     assert "Accounts: Fabrikam (0013C)" in unknown.stderr
-    assert "Fabrikam (0013C) as of 2026-09-30" in renewcast("health", sheet, "--account", "fab", home=home).stdout
+    assert "Fabrikam (0013C) as of 30 Sep 2026" in renewcast("health", sheet, "--account", "fab", home=home).stdout
     risks = renewcast("risks", sheet, "--out", out, home=home)
     assert "Northwind Traders" in renewcast("risks", sheet, home=home).stdout
     with out.open(encoding="utf-8", newline="") as file:

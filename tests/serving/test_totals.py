@@ -356,6 +356,32 @@ TOTALS: Mapping[str, Total] = {
         },
         {"page `/worklist`": lambda value: f"{number(value)} open"},
     ),
+    "Interventions in progress": Total(
+        {
+            "`GET /v1/worklist`": lambda all_: all_.api("/v1/worklist")["under_way"],
+            "`renewcast worklist`": lambda all_: all_.command("worklist")["under_way"],
+            "`accounts.csv` of `/`": lambda all_: sum(row["work"] == "under_way" for row in all_.export("accounts", "/")),
+        },
+        {"page `/worklist`": lambda value: f"In progress {number(value)}"},
+    ),
+    "Lifetime value": Total(
+        {
+            "`GET /v1/portfolio/cohorts`": lambda all_: all_.api("/v1/portfolio/cohorts")["lifetime"]["whole"]["value"],
+            "`GET /v1/portfolio/leadership`": lambda all_: all_.api(LEADERSHIP)["economics"]["whole"]["lifetime_value"],
+            "`renewcast cohorts`": lambda all_: all_.command("cohorts")["lifetime"]["whole"]["value"],
+            "`renewcast leadership`": lambda all_: all_.command("leadership")["economics"]["whole"]["lifetime_value"],
+            "`lifetime.csv` of `/cohorts`": lambda all_: float(all_.export("lifetime", "/cohorts")[-1]["value"]),
+            "`accounts.csv` of `/cohorts`": lambda all_: _sum(all_.export("accounts", "/cohorts"), "value"),
+            "`economics.csv` of `/leadership`": lambda all_: float(
+                all_.export("economics", "/leadership")[-1]["lifetime_value"]
+            ),
+        },
+        {
+            "page `/cohorts`": short_money,
+            "page `/leadership`": short_money,
+            "presentation": lambda value: f"Lifetime value is {short_money(value)}",
+        },
+    ),
 }
 
 

@@ -96,7 +96,7 @@ def test_views_and_accounts_are_printed_within_eighty_columns(assessment: Assess
         print_rule_table(board, columns, "a view", console)
     print_account(assessment, 5, console)
     text = console.export_text()
-    assert "a05 as of 2026-07-01" in text
+    assert "a05 as of 1 Jul 2026" in text
     assert "adds" in text
 
 
