@@ -39,7 +39,7 @@ def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     headings += ("renews", "act by", *(("who", "why", "what") if wide else ()))
     for heading in headings:
         right = heading in ("", "ARR", churn, "ARR at risk")
-        width = {"account": 12, "why": 20, "what": 24, "CSM": 8}.get(heading)
+        width = {"account": 12, "why": 20, "what": 24, "CSM": 8, "act by": 11}.get(heading)
         table.add_column(heading, justify="right" if right else "left", no_wrap=width is None, min_width=width)
     for item in payload["accounts"]:
         play = item["play"]
