@@ -39,7 +39,7 @@ from serving.pages.snapshot_context import (
     accounts_off_worklist,
     signal_history,
     snapshot_dates,
-    snoozed_until,
+    snoozed_accounts,
 )
 from serving.pages.work_forms import (
     RESULTS,
@@ -64,7 +64,7 @@ from serving.snapshots.sidecars import ACCOUNTS, PRODUCTS
 from serving.snapshots.signal_history import SignalHistory
 from serving.store.database import Store
 from serving.store.records import Author
-from serving.worklist.intervention_changes import snooze_plays, start_intervention
+from serving.worklist.intervention_changes import end_snooze, snooze_plays, start_intervention
 from serving.worklist.intervention_history import Intervention, account_history, history_text
 from serving.worklist.intervention_lists import interventions_under_way
 
@@ -107,7 +107,7 @@ def get_account_page(
         section="portfolio",
         prediction=prediction,
         work=work,
-        until=snoozed_until(scored, store, account) if work == "snoozed" else None,
+        until=snoozed_accounts(scored, store).get(account) if work == "snoozed" else None,
         under_way=_under_way(store, account) if work == "under_way" else [],
         snoozes=snooze_choices(request, asked.as_of),
         results=RESULTS,
@@ -154,7 +154,7 @@ async def post_work_form(
     account_id: AccountInPath,
     asked: Annotated[AccountQuery, Query()],
 ) -> Response:
-    """Start a play for the account, or snooze its plays, as the form says.
+    """Start a play for the account, snooze its plays or end the snooze, as the form says.
 
     If someone else has started one meanwhile, return its page with what the caller has typed (409)."""
     account, form = requested_account(account_id, asked.id), await form_fields(request)
@@ -163,6 +163,9 @@ async def post_work_form(
         if form.get("do") == "start":
             started = await run_in_threadpool(_start, live, store, author, account, form)
             return redirect_with_message(form, href, started.id, request)
+        if form.get("do") == "resume":
+            ended = await run_in_threadpool(end_snooze, live, store, author, account)
+            return redirect_with_message(form, href, ended.id, request)
         snooze = SnoozeRequest.model_validate(
             {"until": snooze_choice(form), "play": form.get("play") or None, "note": text_field(form, "note")}
         )

@@ -54,13 +54,13 @@ def accounts_off_worklist(scored: ScoredSnapshot, store: Store) -> Mapping[str, 
         return {}
 
 
-def snoozed_until(scored: ScoredSnapshot, store: Store, account_id: str) -> date | None:
-    """Return until when an account is snoozed; None if it is not snoozed or unknown, as in `accounts_off_worklist`."""
+def snoozed_accounts(scored: ScoredSnapshot, store: Store) -> Mapping[str, date]:
+    """Return the snoozed accounts with the end dates; empty if they are unknown, as in `accounts_off_worklist`."""
     try:
-        return worklist_cache(scored).snoozed(store).get(account_id)
+        return worklist_cache(scored).snoozed(store)
     except RenewcastError as error:
         log_event("work_refused", **error_location(error))
-        return None
+        return {}
 
 
 @dataclass(frozen=True)

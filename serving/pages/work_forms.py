@@ -28,7 +28,7 @@ from serving.snapshots.account_attributes import account_attributes
 from serving.snapshots.live_state import LiveState
 from serving.store.database import Store
 from serving.store.records import read_records
-from serving.worklist.intervention_history import find_intervention, history_text
+from serving.worklist.intervention_history import ends_snooze, find_intervention, history_text
 
 #: The numbers of days for which the pages offer to snooze.
 SNOOZES = (7, 14, 30)
@@ -140,6 +140,8 @@ def _recorded(connection: Connection, people: Mapping[str, Mapping[str, Any]], r
     account = records[0].account_id
     shown = {"account_id": account, "name": people.get(account, {}).get("name") or account}
     if records[0].what != "intervention":
-        return {**shown, "id": None, "words": f"plays snoozed until {day(records[0].document.get('until'))}"}
+        until = records[0].document.get("until")
+        ended = records[0].what == "snooze" and ends_snooze(records[0])
+        return {**shown, "id": None, "words": "snooze ended" if ended else f"plays snoozed until {day(until)}"}
     found = find_intervention(connection, record_id)
     return {**shown, "id": found.id, "words": history_text(found.history[-1].as_dict())}

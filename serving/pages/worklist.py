@@ -13,7 +13,7 @@ from serving.http.authentication import require_scope
 from serving.http.dependencies import StoreDep
 from serving.pages.exports.lists import WORKLIST_STEPS, worklist_exports
 from serving.pages.page_view import PageView, page_view
-from serving.pages.snapshot_context import account_people
+from serving.pages.snapshot_context import account_people, accounts_off_worklist, snoozed_accounts
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
 from serving.pages.work_forms import (
     RESULTS,
@@ -52,6 +52,8 @@ COLUMNS = (
 """The columns of the list."""
 TOO_LATE_COLUMNS = frozenset({"account", "renewal", "risk", "loss"})
 """Those of them that accounts have for which it is too late."""
+SNOOZED_COLUMNS = frozenset({"account"})
+"""Those of them that snoozed accounts have; by default, those that return first come first."""
 RANKINGS = {
     "expected_saved_arr": "Ranked by expected saved ARR",
     "arr_at_risk": "Ranked by ARR at risk",
@@ -108,6 +110,7 @@ def get_worklist_page(
         me=suggested_assignee(request),
         assignees=assignee_names(view.state),
         here=with_query("/worklist", params),
+        snoozed=arrange(_snoozed(view, store), asked, [each for each in columns if each.name in SNOOZED_COLUMNS]),
         accounts=arrange(worklist["accounts"], asked, columns),
         too_late=arrange(worklist["too_late"], asked, [each for each in columns if each.name in TOO_LATE_COLUMNS]),
         headings=headings(columns, asked.sort or "rank", asked.way, link),
@@ -130,3 +133,13 @@ def _under_way(store: Store, selection: AccountSelection) -> list[dict[str, Any]
     """Return the interventions under way on the selected accounts."""
     with store.read() as connection:
         return interventions_under_way(connection, selection.ids)
+
+
+def _snoozed(view: PageView[WorklistPageQuery], store: Store) -> list[dict[str, Any]]:
+    """Return the selected accounts whose plays are snoozed, those that return first come first."""
+    off, people = accounts_off_worklist(view.scored, store), account_people(view.scored)
+    return [
+        {"account_id": account, **{name: people.get(account, {}).get(name) for name in ("name", "csm")}, "until": until}
+        for account, until in sorted(snoozed_accounts(view.scored, store).items(), key=lambda each: each[1])
+        if off.get(account) == "snoozed" and view.selection.includes(account)
+    ]

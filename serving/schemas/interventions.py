@@ -97,7 +97,7 @@ class SnoozeRequest(RequestModel):
     """A snooze: the plays of an account are hidden until a day."""
 
     until: Day = Field(
-        description=f"The day on which the plays return: after today, and at most {SNOOZE_DAYS} days ahead."
+        description=f"The day on which the plays return: at most {SNOOZE_DAYS} days ahead. Today (UTC) ends a snooze."
     )
     play: Text | None = Field(None, description="The play that is snoozed.", examples=["executive_change"])
     note: Text | None = None

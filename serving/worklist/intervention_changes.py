@@ -168,15 +168,30 @@ def snooze_plays(
     Raises
     ------
     UnknownAccount : the account is not in the latest snapshot.
-    InvalidBody : ``until`` is today or before, or too far ahead.
+    InvalidBody : ``until`` is before today, or too far ahead. Until today ends a snooze.
     StoreDown : the store cannot be reached.
     """
-    _require_snooze_day(request.until, "/until")
+    _require_snooze_day(request.until, "/until", or_today=True)
     with suppress(UnknownSnapshot):
         account_row(live.current().scored(None).assessment, account_id)
     rest = request.model_dump(mode="json", exclude_none=True)
     with store.begin() as connection:
         return store_record(connection, "snooze", account_id, datetime.now(UTC), rest, author, name)
+
+
+def end_snooze(live: LiveStateManager, store: Store, author: Author, account_id: str) -> StoredRecord:
+    """Record that the plays of an account are not snoozed any more: a snooze until today replaces the one before.
+
+    Parameters
+    ----------
+    live, store, author, account_id : as in `snooze_plays`.
+
+    Raises
+    ------
+    UnknownAccount, StoreDown : as `snooze_plays`.
+    """
+    today = datetime.now(UTC).date().isoformat()
+    return snooze_plays(live, store, author, account_id, SnoozeRequest.model_validate({"until": today}))
 
 
 def _new_values(current: Intervention, sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,12 +262,13 @@ def _require_past(at: datetime) -> None:
         raise InvalidBody("the record is dated in the future", [fault], "an instant in the past")
 
 
-def _require_snooze_day(until: date, pointer: str) -> None:
+def _require_snooze_day(until: date, pointer: str, *, or_today: bool = False) -> None:
     today = datetime.now(UTC).date()
     last = today + timedelta(days=SNOOZE_DAYS)
-    if not today < until <= last:
+    if not today < until <= last and not (or_today and until == today):
         expected = f"a day after {today.isoformat()} (today, UTC) and up to {last.isoformat()}"
-        code = "not_in_the_future" if until <= today else "too_far_ahead"
+        expected += ", or today to end a snooze" if or_today else ""
+        code = "too_far_ahead" if until > last else "not_in_the_future"
         raise InvalidBody("the plays cannot be snoozed until that day", [Fault(pointer, code, expected)], expected)
 
 

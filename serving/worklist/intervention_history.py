@@ -262,10 +262,15 @@ def account_history(connection: Connection, account_id: str) -> list[HistoryEntr
     for record in records:
         if record.what == "snooze":
             values = {"play": record.document.get("play"), "snoozed_until": record.document["until"]}
-            entries.append(_entry(record, "plays_snoozed", values))
+            entries.append(_entry(record, "resumed" if ends_snooze(record) else "plays_snoozed", values))
         elif record.what == "outcome" and record.id not in closing:
             entries.append(_entry(record, "outcome", record.document))
     return sorted(entries, key=lambda entry: (entry.at, entry.version or 0), reverse=True)
+
+
+def ends_snooze(record: StoredRecord) -> bool:
+    """Return whether a recorded snooze ends the one before: the plays return on the day on which it was recorded."""
+    return date.fromisoformat(record.document["until"]) <= record.occurred_at.date()
 
 
 def history_text(entry: Mapping[str, Any]) -> str:

@@ -219,6 +219,9 @@ def worklist_exports(shown: Shown) -> PageExports:
         "rankings": lambda: ExportTable("Rankings", ranking, rankings),
         "too-late": lambda: ExportTable("Too late", (*ACCOUNT, CSM, ARR, RENEWAL_AT, *RISK), shown["too_late"]),
     }
+    if shown["snoozed"]:
+        until = ExportColumn("until", "Snoozed until", "date")
+        tables["snoozed"] = lambda: ExportTable("Snoozed", (*ACCOUNT, CSM, until), shown["snoozed"])
     if shown["every_under_way"]:
         name = person_name(shown["people"])
         tables["in-progress"] = lambda: interventions_table("In progress", shown["every_under_way"], name)

@@ -161,6 +161,26 @@ def test_forms_that_two_people_send_at_once_lose_nothing(people: dict[str, TestC
     assert notes == [f"text of {first}", f"text of {second}"]
 
 
+def test_a_snooze_is_listed_and_ended_early(people: dict[str, TestClient]) -> None:
+    ada, grace = people["Ada"], people["Grace"]
+    item = worklist(ada)[-1]
+    href = account_href(item["account_id"])
+    for page in ("/worklist?capacity=100", href):
+        assert ada.post(href, data={"days": "7", "next": page}).status_code == 303
+        shown = grace.get("/worklist?capacity=100").text
+        assert item["account_id"] in html.unescape(shown.partition('data-export="snoozed"')[2].partition("</table>")[0])
+        assert item["account_id"] in grace.get("/exports/snoozed.csv/worklist").text.replace('""', '"')
+        assert item["account_id"] not in {each["account_id"] for each in worklist(grace)}
+        assert 'value="resume"' in grace.get(page).text
+        ended = grace.post(href, data={"do": "resume", "next": page})
+        assert (ended.status_code, ended.headers["location"]) == (303, page)
+        assert "snooze ended" in text_of(grace.get(page).text)
+        assert item["account_id"] in {each["account_id"] for each in worklist(ada)}
+    assert people["Reader"].post(href, data={"do": "resume"}).status_code == 403
+    history = text_of(ada.get(href).text).partition("Work history")[2]
+    assert 0 < history.index("snooze ended") < history.index("plays snoozed until")
+
+
 def test_the_page_of_alerts_starts_and_snoozes(people: dict[str, TestClient]) -> None:
     ada = people["Ada"]
     payload = ada.get("/v1/alerts/active", headers={"Accept": "application/json"}).json()
