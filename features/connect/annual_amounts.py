@@ -39,6 +39,8 @@ _INTERVALS = {
     YEARLY["daily"]: ("day", "days", "daily", "d", "p1d", "1_day", "every_day"),
 }  # fmt: skip
 """How intervals are written, by how often a year they begin."""
+_SOLD_UNITS = ("quantity", "qty", "units")
+"""Names of what is sold at a price each. Seats may also be the size of an account with a flat price."""
 _YEAR_MONTHS = 12
 _MONTH_DAYS = 30.4375
 LEAST_ENDS = 0.9
@@ -261,7 +263,8 @@ class _Amounts:
             f"SELECT count(*), count(*) FILTER (amounts = 1), count(*) FILTER (ratios = 1) FROM ({kinds})",
         )
         if groups and alike == groups:
-            return True
+            # A flat price does not depend on the number of seats either.
+            return True if plain_name(c.quantity) in _SOLD_UNITS else None
         return False if groups and proportional == groups else None
 
     def _money(self) -> str:

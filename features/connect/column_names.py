@@ -28,7 +28,7 @@ TABLE_NAMES: dict[str, tuple[str, ...]] = {
     "relationship": ("relationship", "contacts_history"),
     "company": ("company_events",),
     "pulse": ("pulse",),
-    "fx_rates": ("fx_rates", "exchange_rates", "rates"),
+    "fx_rates": ("fx_rates", "fx", "exchange_rates", "currency_rates", "rates"),
 }  # fmt: skip
 """Names of tables, by the table of the contract that they usually are."""
 USERS = ("users", "user", "members", "app_users", "people", "seats")
@@ -43,7 +43,7 @@ _AFFIXES = frozenset(
 """Words that the name of a table may have or lack."""
 _ACCOUNT = ("account_id", "account", "customer_id", "customer", "company_id", "organization_id", "org_id", "client_id")
 _CREATED = ("created_at", "created", "created_date", "createddate", "create_date", "signup_date", "signed_up")
-_AT = ("occurred_at", "timestamp", "event_time", "event_at", "time", "date", "at", *_CREATED)
+_AT = ("occurred_at", "timestamp", "event_time", "event_at", "time", "date", "at", "when", *_CREATED)
 TERM_ENDS = ("end_date", "ends_at", "ends_on", "end", "valid_to", "valid_until", "contract_end")
 """The ends of a contract that its first day already knows."""
 _COLUMNS: dict[str, tuple[str, ...]] = {
@@ -78,16 +78,21 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "invoice_currency", "contract_currency", "price_currency", "from_currency", "source_currency",
     ),
     "end_reason": ("end_reason", "churn_reason", "cancel_reason", "cancellation_reason"),
-    "status": ("status",),
-    "subscription_id": ("subscription_id", "contract_id", "id"),
+    "status": (
+        "status", "contract_status", "subscription_status", "contract_state", "subscription_state", "state",
+    ),
+    "subscription_id": (
+        "subscription_id", "contract_id", "agreement_id", "subscription_no", "subscription_number", "contract_no",
+        "contract_nr", "contract_number", "agreement_no", "agreement_number", "id",
+    ),
     "amount": ("amount", "total", "price", "amount_cents", "total_cents", "revenue"),
-    "order_id": ("order_id", "id"),
-    "user_id": ("user_id", "user", "userid", "email"),
+    "order_id": ("order_id", "order_no", "order_number", "id"),
+    "user_id": ("user_id", "user", "userid", "user_email", "username", "email", "who"),
     "feature": ("feature", "event_name", "event", "action", "page"),
     "minutes": ("minutes", "duration_minutes", "duration_seconds", "seconds"),
-    "event_id": ("event_id", "id", "uuid", "message_id"),
+    "event_id": ("event_id", "id", "uuid", "message_id", "invoice_no", "invoice_number"),
     "loaded_at": ("loaded_at", "received_at", "ingested_at"),
-    "ticket_id": ("ticket_id", "case_id", "ticket", "number", "id"),
+    "ticket_id": ("ticket_id", "case_id", "ticket", "ticket_no", "ticket_number", "number", "id"),
     "resolved_at": ("resolved_at", "solved_at", "closed_at", "resolved", "closed", "closed_date"),
     "severity": ("severity", "priority", "urgency"),
     "csat": ("csat", "satisfaction", "satisfaction_score", "rating"),

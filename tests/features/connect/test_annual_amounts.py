@@ -93,14 +93,14 @@ def test_amounts_per_year(engine: Backend, head: str, rows: list[str], expected:
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        # The same price for one and for ten seats of a plan: it is for one. Ten times the price for ten seats: for all.
+        # The same price for one and for ten of a plan: it is for one. Ten times the price for ten: for all.
         (["20,1,pro", "20,10,pro", "9,1,basic", "9,4,basic"], [240, 2400, 108, 432]),
         (["20,1,pro", "200,10,pro"], [240, 2400]),
         (["20,1,pro", "20,1,pro"], [240, 240]),
     ],
 )
 def test_rows_show_whether_a_price_is_for_one(engine: Backend, rows: list[str], expected: list[float]) -> None:
-    amounts, _, gaps = _annual(engine, "price,seats,plan,interval", [f"{row},month" for row in rows])
+    amounts, _, gaps = _annual(engine, "price,quantity,plan,interval", [f"{row},month" for row in rows])
     assert amounts == pytest.approx(expected)
     assert gaps == ""
 
@@ -109,6 +109,8 @@ def test_rows_show_whether_a_price_is_for_one(engine: Backend, rows: list[str], 
     ("head", "rows", "question"),
     [
         ("amount,quantity,interval", ["20,2,month", "70,3,month"], "may be for one of quantity or for all of them (2 rows"),
+        # The same price for one and for ten seats may also be a flat one.
+        ("monthly_price,seats", ["20,10", "20,1"], "may be for one of seats or for all of them (1 row"),
         ("monthly_price,seats", ["20,10"], "may be for one of seats or for all of them (1 row"),
         ("price_per_seat,interval", ["20,month"], "is for one unit, and no column has their number"),
         ("contract_value,term_months", ["36000,36", "12000,12"], "may be the amount of the whole term or of one period, and 1 row"),

@@ -19,6 +19,8 @@ from features.sources.base import connect_duckdb
         ("meetings", ("account_id", "date"), "engagement", ()),
         ("nps", ("company_id", "created", "score"), "outcomes", ()),
         ("tickets", ("id", "org_id", "created"), "support", ()),
+        ("app_usage", ("who", "customer_no", "when"), "usage", ()),
+        ("fx", ("curr", "day", "rate"), "fx_rates", ()),
     ],
 )
 def test_tables(name: str, columns: tuple[str, ...], table: str, missing: tuple[str, ...]) -> None:
@@ -26,6 +28,12 @@ def test_tables(name: str, columns: tuple[str, ...], table: str, missing: tuple[
     assert guess is not None
     assert (guess.table, guess.missing) == (table, missing)
     assert len(set(guess.matched.values())) == len(guess.matched)
+
+
+def test_contracts_have_numbers_and_states() -> None:
+    guess = guess_table("contracts", dict.fromkeys(("contract_no", "customer_no", "start", "arr", "state"), "VARCHAR"))
+    assert guess is not None
+    assert (guess.matched["subscription_id"], guess.matched["status"]) == ("contract_no", "state")
 
 
 def test_unusual_names_are_not_guessed() -> None:
