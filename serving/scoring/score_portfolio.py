@@ -311,7 +311,8 @@ def assess_date(
     )
     if frame.empty:
         return None
-    return assess(frame, champion.for_signals(signals), feeds=newest_events(signals, as_of), catalogue=catalogue)
+    feeds, names = newest_events(signals, as_of), account_names(signals)
+    return assess(frame, champion.for_signals(signals), feeds=feeds, catalogue=catalogue, names=names)
 
 
 class AssessmentContext(TypedDict, total=False):

@@ -90,8 +90,9 @@ def test_changes_between_two_dates_add_up(world: Any, renewcast: Any) -> None:
     assert sum(each["change"] for each in payload["accounts"]) == pytest.approx(total)
     most = next(each for each in payload["accounts"] if each["kind"] == "probability_or_arr")
     one = json.loads(
-        renewcast("changes", world.signals, *dates, "--account", most["account_id"], "--json", home=world.home).stdout
+        renewcast("changes", world.signals, *dates, "--account", most["name"], "--json", home=world.home).stdout
     )
+    assert one["account_id"] == most["account_id"]
     assert one["churn"]["text"] == most["text"]
     drivers = sum(driver["contribution_log_odds"] for driver in one["churn"]["drivers"])
     assert drivers + one["churn"]["rest_log_odds"] == pytest.approx(one["churn"]["change_log_odds"], abs=1e-9)
