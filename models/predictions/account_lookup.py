@@ -57,11 +57,11 @@ def find_account(text: str, names: AccountNames, active: Collection[str] | None 
         among = [account for account in matches if active is None or account in active]
         if len(matches) == 1 or len(among) == 1:
             return among[0] if len(among) == 1 else matches[0]
-        if matches:
+        if candidates := among or matches:
             raise UnknownAccount(
-                f"{count_of(len(matches), 'account')} {words}",
+                f"{count_of(len(candidates), 'account')} {words}",
                 "the id of one account, or enough of its name",
-                candidates=_candidates(among or matches, names),
+                candidates=_candidates(candidates, names),
             )
     raise UnknownAccount(
         "no account has this id or name",

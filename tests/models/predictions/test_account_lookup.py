@@ -57,6 +57,11 @@ def test_it_is_not_clear_which_account_is_meant(text: str, candidates: list[str]
     assert len(candidates) == 0 or all(str(each) in str(caught.value) for each in caught.value.candidates)
 
 
+def test_the_number_of_accounts_is_that_of_the_listed_ones() -> None:
+    with pytest.raises(UnknownAccount, match="2 accounts have a name that starts with this"):
+        find_account("acme", {**NAMES, "left": "Acme Old"}, ACTIVE)
+
+
 def test_an_id_is_not_completed() -> None:
     with pytest.raises(UnknownAccount):
         find_account("acc-1", {"acc-10": None, "acc-11": "Other"})
