@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from pydantic import BaseModel, ValidationError
 
 from features.contract.current_contract import current_tables
@@ -28,6 +27,7 @@ from features.sources.mapping.file_schema import (
 )
 from features.sources.mapping.units import check_units
 from features.utils.dates import parse_cutoff
+from features.utils.select_statement import embedded_parser
 from features.utils.toml_positions import Keys, TomlPositions
 from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 
@@ -317,7 +317,7 @@ def _unknown_column(mapping: Mapping, keys: Keys, table: TableSchema, kind: str 
 def _check_zone(mapping: Mapping, keys: Keys, rule: TimeRule | None) -> None:
     if rule is None or rule.zone is None:
         return
-    with duckdb.connect() as engine:
+    with embedded_parser() as engine:
         known = engine.execute("SELECT 1 FROM pg_timezone_names() WHERE name = ?", [rule.zone]).fetchone()
     if not known:
         raise mapping.error((*keys, "zone"), "unknown time zone", "a name such as Europe/Berlin or America/New_York")
