@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling
 
 from features.contract.current_contract import current_tables, reset_declarations
 from features.signals.signals import OpenSignals, read_signals
@@ -95,7 +94,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], st
         if pins not in interpreters:
             folder = tmp_path_factory.mktemp("environment")
             python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-            install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(pins)]
+            # The pins are complete, so there is nothing to resolve, and few of the modules are used.
+            lean = ["--no-deps", "--no-compile", "--require-hashes"]
+            install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *lean, "-r", str(pins)]
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
             result = subprocess.run([python, *install], capture_output=True, text=True, check=False)
             assert result.returncode == 0, result.stderr
@@ -103,34 +104,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], st
         return interpreters[pins]
 
     return make
-
-
-WITHOUT_WORLD = (
-    "test_check_command.py",
-    "test_connect.py",
-    "test_connect_one_tool.py",
-    "test_connected_tools.py",
-    "test_intervention_commands.py",
-    "test_leakcheck_command.py",
-    "test_mistakes.py",
-    "test_output_errors.py",
-    "test_registered_estimators.py",
-    "test_sample_exports.py",
-    "test_spreadsheet.py",
-)
-"""End-to-end tests that do not use the trained portfolio."""
-
-
-class _Shared(LoadScopeScheduling):
-    """Run the end-to-end tests that use the trained portfolio on the same worker."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", 1)[0]
-        return "e2e" if "/e2e/" in file and not file.endswith(WITHOUT_WORLD) else file
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    return _Shared(config, log)
 
 
 @pytest.fixture(scope="session")

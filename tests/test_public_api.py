@@ -175,6 +175,7 @@ def _run_examples(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert doctest.DocTestRunner().run(example, out=report.append).failed == 0, "".join(report)
 
 
+@pytest.mark.slow
 def test_check_features_and_snapshot_equal_the_commands(
     place: Path, signals: renewcast.Signals, command: Command, tmp_path: Path
 ) -> None:
@@ -316,6 +317,7 @@ def test_mistakes_raise_errors_that_say_what_was_expected(
     assert os.umask(os.umask(0o022) or 0o022) == 0o022
 
 
+@pytest.mark.slow
 def test_objects_have_a_repr_of_one_line(place: Path, signals: renewcast.Signals, tmp_path: Path) -> None:
     texts = [
         repr(signals),

@@ -41,6 +41,7 @@ def test_every_page_is_in_the_navigation() -> None:
         assert {f"adr/{name}" for name in re.findall(r"\]\((\d[^)#]*\.md)", index)} == decisions
 
 
+@pytest.mark.slow
 def test_the_site_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "zensical.toml", tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORED_AT = "2026-09-30"
@@ -84,12 +86,25 @@ def renewcast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
         prepared.close()
 
 
-@pytest.fixture(scope="session")
-def world(renewcast: Command, tmp_path_factory: pytest.TempPathFactory) -> World:
-    place = tmp_path_factory.mktemp("world")
-    home, signals, scores = place / "home", place / "signals", place / "scores.csv"
+def _train_world(place: Path, renewcast: Command) -> None:
+    home, signals = place / "home", place / "signals"
     renewcast("simulate", signals, "--accounts", "400", "--weeks", "104", "--seed", "1", home=home, fresh=True)
     (place / "quick.toml").write_text(QUICK)
     result = renewcast("train", signals, "--config", place / "quick.toml", "--json", home=home, fresh=True)
-    renewcast("score", signals, "--as-of", SCORED_AT, "--out", scores, home=home, fresh=True)
-    return World(signals, place / "signals-truth.parquet", home, json.loads(result.stdout), scores, OWN_FEATURES)
+    (place / "report.json").write_text(result.stdout)
+    renewcast("score", signals, "--as-of", SCORED_AT, "--out", place / "scores.csv", home=home, fresh=True)
+    (place / "ready").touch()
+
+
+@pytest.fixture(scope="session")
+def world(renewcast: Command, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Each worker has a copy of the home that the first of them trained; the files of the signals are never changed."""
+    own = tmp_path_factory.mktemp("world")
+    place = tmp_path_factory.getbasetemp().parent / "world" if "PYTEST_XDIST_WORKER" in os.environ else own / "trained"
+    place.mkdir(exist_ok=True)
+    with FileLock(place.with_suffix(".lock")):
+        if not (place / "ready").exists():
+            _train_world(place, renewcast)
+    home = Path(shutil.copytree(place / "home", own / "home"))
+    report = json.loads((place / "report.json").read_text())
+    return World(place / "signals", place / "signals-truth.parquet", home, report, place / "scores.csv", OWN_FEATURES)

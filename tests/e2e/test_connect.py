@@ -82,6 +82,7 @@ def test_one_tool_from_its_export_to_a_check(renewcast: Any, tmp_path: Path) -> 
     assert json.loads(checked.stdout)["ok"] is True
 
 
+@pytest.mark.slow
 def test_a_file_is_replaced_only_with_force(renewcast: Any, tmp_path: Path) -> None:
     folder, out, home = _write(tmp_path / "stripe", STRIPE), tmp_path / "mapping.toml", tmp_path / "home"
     out.write_text("mine")
@@ -114,6 +115,7 @@ def test_two_tools_are_joined_by_what_they_share(renewcast: Any, tmp_path: Path)
     assert sorted(rows) == ["001000000000001AAA", "001000000000002AAA"]
 
 
+@pytest.mark.slow
 def test_without_a_file_the_draft_is_printed(renewcast: Any, tmp_path: Path) -> None:
     folder = _write(tmp_path / "stripe", STRIPE)
     result = renewcast("connect", f"payments={folder}", home=tmp_path / "home")
@@ -146,6 +148,7 @@ def test_the_expanded_sql_gives_the_same_figures(renewcast: Any, tmp_path: Path)
     assert row["engagement.qbrs_held_182d"] == ""
 
 
+@pytest.mark.slow
 def test_tables_that_no_pack_gives_are_added_to_expanded_sql(renewcast: Any, tmp_path: Path) -> None:
     crm, home = _write(tmp_path / "salesforce", SALESFORCE), tmp_path / "home"
     own = {
@@ -166,6 +169,7 @@ def test_tables_that_no_pack_gives_are_added_to_expanded_sql(renewcast: Any, tmp
     assert row["engagement.qbrs_held_182d"] == ""
 
 
+@pytest.mark.slow
 def test_schemas_of_one_warehouse_are_sources(renewcast: Any, tmp_path: Path) -> None:
     for name, tables in (("stripe", STRIPE), ("salesforce", SALESFORCE)):
         _write(tmp_path / name, tables)
@@ -302,12 +306,14 @@ def test_bad_exports_end_with_one_message_and_no_file(
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["stripe"]
 
 
+@pytest.mark.slow
 def test_a_table_that_lacks_a_column_is_named(renewcast: Any, tmp_path: Path) -> None:
     tables = STRIPE | {"customer": STRIPE["customer"].replace("id,", "kunde,", 1)}
     result = renewcast("connect", _write(tmp_path / "stripe", tables), home=tmp_path / "home")
     assert "The table customer is not read: it has no column id." in _words(result.stdout)
 
 
+@pytest.mark.slow
 def test_a_table_is_named_as_not_read_only_if_nothing_reads_it(renewcast: Any, tmp_path: Path) -> None:
     deal = "006000000000001AAA,001000000000001AAA,Won,true,2025-01-01,12000"
     tables = SALESFORCE | {
@@ -332,6 +338,7 @@ def test_places_that_are_no_sources(renewcast: Any, tmp_path: Path) -> None:
     assert "there is no source" in renewcast("connect", home=home, expect=2).stderr
 
 
+@pytest.mark.slow
 def test_the_schema_describes_what_connect_writes(renewcast: Any, tmp_path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     home = tmp_path / "home"

@@ -86,6 +86,7 @@ def test_a_tool_without_contracts_names_what_it_needs(
     assert [(e["table"], e["problem"], e["expected"]) for e in checked["errors"]] == [("subscriptions", problem, expected)]
 
 
+@pytest.mark.slow
 def test_two_tools_without_contracts_are_named_together(renewcast: Any, tmp_path: Path) -> None:
     folders = _write(tmp_path / "my zendesk", ZENDESK), _write(tmp_path / "mixpanel", MIXPANEL)
     payload = json.loads(renewcast("connect", *folders, "--json", home=tmp_path / "home").stdout)
@@ -96,6 +97,7 @@ def test_two_tools_without_contracts_are_named_together(renewcast: Any, tmp_path
     assert len(payload["figures"]) == 2
 
 
+@pytest.mark.slow
 def test_contracts_of_the_mapping_are_enough(renewcast: Any, tmp_path: Path) -> None:
     folder, out, home = _write(tmp_path / "zendesk", ZENDESK), tmp_path / "mapping.toml", tmp_path / "home"
     renewcast("connect", folder, "--out", out, home=home)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 
 from models.artifacts.identity_file import read_identity_file
 from models.home import Home
@@ -26,6 +27,7 @@ def _with_account(home: Path, account: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_file_of_a_trained_home_contains_an_erased_account(world: Any, renewcast: Any, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(world.home, home, ignore=shutil.ignore_patterns("store.sqlite*"))

@@ -76,7 +76,7 @@ def test_the_exit_code_is_that_of_the_signal_or_of_the_command(tmp_path: Path, a
     assert (result.returncode, result.stderr) == (code, errors)
 
 
-@pytest.mark.parametrize(("kind", "after", "code"), [(signal.SIGTERM, 0.2, 143), (signal.SIGINT, 1.5, 130), (signal.SIGTERM, 3.0, 143)])
+@pytest.mark.parametrize(("kind", "after", "code"), [(signal.SIGTERM, 0.2, 143), (signal.SIGINT, 1.5, 130), pytest.param(signal.SIGTERM, 3.0, 143, marks=pytest.mark.slow)])
 def test_simulate(tmp_path: Path, kind: signal.Signals, after: float, code: int) -> None:
     out = tmp_path / "out" / "signals"
     result = stopped(["simulate", str(out), "--accounts", "3000", "--weeks", "150"], tmp_path / "home", kind, after)
@@ -84,7 +84,7 @@ def test_simulate(tmp_path: Path, kind: signal.Signals, after: float, code: int)
     assert not out.parent.exists() or list(out.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize(("command", "after"), [("score", 1.0), ("score", 2.5), ("train", 2.0), ("train", 6.0)])
+@pytest.mark.parametrize(("command", "after"), [("score", 1.0), pytest.param("score", 2.5, marks=pytest.mark.slow), ("train", 2.0), pytest.param("train", 6.0, marks=pytest.mark.slow)])
 def test_score_and_train(world: Any, tmp_path: Path, command: str, after: float) -> None:
     home, out = Path(shutil.copytree(world.home, tmp_path / "home")), tmp_path / "out"
     out.mkdir()

@@ -29,6 +29,7 @@ def test_no_leak_is_exit_code_0_and_the_verdict_comes_last(renewcast: Any, small
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.slow
 def test_a_status_of_accounts_that_left_is_exit_code_1(renewcast: Any, small: Path, tmp_path: Path) -> None:
     leaky = tmp_path / "leaky"
     shutil.copytree(small, leaky)

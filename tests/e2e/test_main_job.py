@@ -128,6 +128,7 @@ def test_custom_features_are_trained_on_and_recorded(world: Any) -> None:
     assert published.names == ["account_id", "as_of", *own]
 
 
+@pytest.mark.slow
 def test_without_the_custom_features_a_model_that_uses_them_is_refused(
     world: Any, renewcast: Any, tmp_path: Path
 ) -> None:
@@ -285,7 +286,7 @@ def test_the_registered_model_gives_the_same_answers_in_its_own_environment(worl
     subprocess.run([sys.executable, "-W", "ignore", "-c", get], check=True, capture_output=True, timeout=300)
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True, timeout=120)
     python = tmp_path / "venv" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "-q", "-r", tmp_path / "model" / "requirements.txt", "pyarrow"]
+    install = [python, "-m", "pip", "install", "-q", "--no-compile", "-r", tmp_path / "model" / "requirements.txt", "pyarrow"]
     subprocess.run(list(map(str, install)), check=True, capture_output=True, timeout=600)
     ask = (
         "import importlib.util, mlflow.pyfunc, pandas as pd; assert importlib.util.find_spec('models') is None; "

@@ -25,6 +25,7 @@ def tiny(tmp_path: Path, to_arrow: Any) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_a_missing_source(renewcast: Any, tmp_path: Path) -> None:
     result = renewcast("check", tmp_path / "nowhere", home=tmp_path / "home", expect=2)
     assert "no signals source" in result.stderr
@@ -99,12 +100,11 @@ HEADERS_AND_ROWS = {
     ("empty", "shape"),
     [
         ("all", "folder"),
-        ("usage", "mapping"),
         *(
             pytest.param(name, "folder", marks=pytest.mark.slow)
             for name in (*HEADERS_AND_ROWS, "all but accounts")
         ),
-        *(pytest.param(name, "mapping", marks=pytest.mark.slow) for name in ("subscriptions", "all")),
+        *(pytest.param(name, "mapping", marks=pytest.mark.slow) for name in ("usage", "subscriptions", "all")),
     ],
 )
 def test_tables_with_only_a_header_end_with_one_message(renewcast: Any, tmp_path: Path, empty: str, shape: str) -> None:

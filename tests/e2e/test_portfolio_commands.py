@@ -81,6 +81,7 @@ def test_the_terminal_shows_both(world: Any, renewcast: Any, worklist: dict[str,
     assert "ARR at risk covered" in text
 
 
+@pytest.mark.slow
 def test_changes_between_two_dates_add_up(world: Any, renewcast: Any) -> None:
     dates = ("--as-of", AT, "--since", "2026-08-31")
     payload = json.loads(renewcast("changes", world.signals, *dates, "--limit", "1000", "--json", home=world.home).stdout)
@@ -99,6 +100,7 @@ def test_changes_between_two_dates_add_up(world: Any, renewcast: Any) -> None:
     assert most["text"] in renewcast("changes", world.signals, *dates, home=world.home).stdout.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_mistakes_end_with_one_message(world: Any, renewcast: Any, tmp_path: Path) -> None:
     for more, words in (
         (["renewals", world.signals, "--as-of", AT, "--period", "2026Q2"], "ended before"),

@@ -115,6 +115,7 @@ def test_the_identity_is_in_home_bundles_runs_and_versions(world: Any) -> None:
     assert "A00001" not in (world.home / "portfolio.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_missing_table_gives_a_warning_or_refuses_a_model_that_depends_on_it(
     world: Any, renewcast: Any, home: Path, tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_missing_table_gives_a_warning_or_refuses_a_model_that_depends_on_it(
     assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
 def test_everything_in_a_home_is_private_to_its_owner(world: Any, renewcast: Any, home: Path, tmp_path: Path) -> None:
     for path in (home, *home.rglob("*")):

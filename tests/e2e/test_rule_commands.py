@@ -72,6 +72,7 @@ def test_one_account_adds_up_by_hand(world: Any, renewcast: Any, health: dict[st
     assert payload["health"]["history"][-1] == {"as_of": AT, "score": row["health_score"], "band": row["health_band"]}
 
 
+@pytest.mark.slow
 def test_another_rubric_can_be_selected(world: Any, renewcast: Any, few: Path) -> None:
     name = "adoption-engagement-business-relationship"
     payload = json.loads(renewcast("health", few, "--as-of", AT, "--rubric", name, "--json", home=few.parent / "home").stdout)
@@ -102,6 +103,7 @@ def test_an_unknown_account_is_a_users_mistake(world: Any, renewcast: Any, few: 
     assert "no account has this id or name" in result.stderr
 
 
+@pytest.mark.slow
 def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
     result = renewcast("health", world.signals, "--as-of", AT, "--disagreements", "--json", home=world.home)
     rows = json.loads(result.stdout)["accounts"]
@@ -110,6 +112,7 @@ def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
     assert sum(row["explained_by"] is not None for row in rows) >= 0.9 * len(rows)
 
 
+@pytest.mark.slow
 def test_kpis_are_shown_in_the_terminal_and_as_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
     text = renewcast("portfolio", few, "--as-of", AT, home=few.parent / "home").stdout
     assert "Net revenue retention" in text
@@ -142,11 +145,12 @@ def test_the_command_and_the_api_give_the_same_review_in_both_editions(
     world: Any, renewcast: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RENEWCAST_FEATURES", str(world.own_features))
-    with TestClient(create_app(Home(world.home), ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+    with TestClient(create_app(Home(world.home), ServiceSettings(open_locally=True)), base_url="http://localhost", client=("127.0.0.1", 1)) as client:
         with world.scores.open(encoding="utf-8", newline="") as file:
             account = next(csv.DictReader(file))["account_id"]
         for command, params in (("qbr", {"quarter": "2026Q3"}), ("plan", {"as_of": AT})):
             option = [f"--{name.replace('_', '-')}={value}" for name, value in params.items()]
             printed = renewcast(command, world.signals, account, *option, "--edition", "customer", "--json", home=world.home)
             answer = client.get(f"/v1/accounts/{account}/{command}", params={**params, "edition": "customer"})
+            assert answer.status_code == 200, answer.text
             assert json.loads(printed.stdout) == answer.json()

@@ -86,7 +86,11 @@ def _connected(renewcast: Callable[..., Any], tool: str, folder: Path) -> dict[s
 
 
 @pytest.mark.parametrize(
-    ("tool", "as_of"), [(stripe, "2021-02-19"), (recurly, "2022-08-31"), (salesforce, "2020-10-01")], ids=["stripe", "recurly", "salesforce"]
+    ("tool", "as_of"), [
+        pytest.param(stripe, "2021-02-19", id="stripe"),
+        pytest.param(recurly, "2022-08-31", id="recurly", marks=pytest.mark.slow),
+        pytest.param(salesforce, "2020-10-01", id="salesforce", marks=pytest.mark.slow),
+    ],
 )  # fmt: skip
 def test_contracts_are_those_of_the_raw_files(renewcast: Any, tmp_path: Path, tool: Callable[[], Contracts], as_of: str) -> None:
     raw, name, home = tool(), tool.__name__, tmp_path / "home"

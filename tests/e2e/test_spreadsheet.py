@@ -80,6 +80,7 @@ def test_an_unclear_value_leaves_out_its_account_alone(
     assert note in " ".join(result.stderr.split())
 
 
+@pytest.mark.slow
 def test_training_is_refused_with_a_cure(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
     trained = renewcast("train", sheet, home=tmp_path / "home", expect=2)
     assert "a spreadsheet shows the accounts at one date" in trained.stderr
@@ -101,6 +102,7 @@ def test_mistakes_end_with_one_message_and_write_nothing(renewcast: Any, sheet: 
     assert renewcast("risks", empty, home=tmp_path / "home", expect=2).stderr.count("Fix: ") == 1
 
 
+@pytest.mark.slow
 def test_a_folder_of_dated_sheets_shows_changes(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
     folder = tmp_path / "exports"
     folder.mkdir()
@@ -120,6 +122,7 @@ def test_a_folder_of_dated_sheets_shows_changes(renewcast: Any, sheet: Path, tmp
     assert "Not enough data" in trained.stderr
 
 
+@pytest.mark.slow
 def test_retention_is_known_only_after_the_first_sheet(renewcast: Any, sheet: Path, tmp_path: Path) -> None:
     folder = tmp_path / "exports"
     folder.mkdir()
@@ -144,6 +147,7 @@ Account ID,Account name,ARR,Renewal,Seats,Active Users,Last Login,NPS
 """
 
 
+@pytest.mark.slow
 def test_accounts_are_named_by_people(renewcast: Any, tmp_path: Path) -> None:
     home, sheet, out = tmp_path / "home", tmp_path / "customers-2026-09-30.csv", tmp_path / "risks.csv"
     sheet.write_text(NAMED, encoding="utf-8")

@@ -163,6 +163,7 @@ def test_with_several_versions_of_events(aggregation: str, catalogue: Catalogue,
     _check(signals, catalogue, _expected(aggregation, [*rows, *again]))
 
 
+@pytest.mark.slow
 def test_in_parts_and_from_stored_buckets(
     aggregation: str, catalogue: Catalogue, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ terms = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(terms, st.integers(0, 900), st.one_of(st.none(), instants), st.one_of(st.none(), instants))
 @settings(max_examples=8)
 def test_overwriting_a_term_later_does_not_change_earlier_features(

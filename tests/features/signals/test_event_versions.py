@@ -132,6 +132,7 @@ def test_earlier_states_are_what_was_known_before(to_arrow: Any) -> None:
         assert changes[1:] == [later - earlier for earlier, later in pairwise(counts)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contractual", [True, False])
 def test_row_counts_and_bucket_counts_are_equal(portfolios: ModuleType, contractual: bool) -> None:
     tables = portfolios.portfolio(contractual=contractual)
@@ -294,7 +295,7 @@ def _built(folder: Path, copied: bool = False, rollup_folder: Path | None = None
         signals.close()
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 3))])
 def test_large_feeds_use_columns_outside_the_contract(
     to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -315,6 +316,7 @@ def test_large_feeds_use_columns_outside_the_contract(
         pd.testing.assert_frame_equal(_built(folder, rollup_folder=rollup_folder), expected, check_exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("several", [False, True])
 def test_large_feeds_with_ids_equal_copied_tables(to_arrow: Any, tmp_path: Path, several: bool) -> None:
     """The same content under two ids is two events; a later version in a later file replaces the earlier one."""

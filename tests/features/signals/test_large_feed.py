@@ -103,6 +103,7 @@ def _built(place: Path, *, copied: bool = False, rollup_folder: Path | None = No
         signals.close()
 
 
+@pytest.mark.slow
 @_quiet
 @given(_rows, st.randoms(use_true_random=False), st.integers(1, 40))
 def test_reading_in_place_equals_copying(

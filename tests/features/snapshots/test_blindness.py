@@ -250,7 +250,9 @@ _quiet = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-_businesses = pytest.mark.parametrize("base", [BY_CONTRACTS, BY_ORDERS], ids=["contracts", "orders"])
+_businesses = pytest.mark.parametrize(
+    "base", [pytest.param(BY_CONTRACTS, id="contracts"), pytest.param(BY_ORDERS, id="orders", marks=pytest.mark.slow)]
+)
 
 
 @_businesses

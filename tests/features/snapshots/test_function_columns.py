@@ -304,6 +304,7 @@ def test_declarations_have_no_effect_outside_of_the_file() -> None:
     assert function is len
 
 
+@pytest.mark.slow
 def test_large_feeds_give_the_same_values_as_copied_tables(declare: Declare, portfolios: ModuleType, tmp_path: Path) -> None:
     """Tables that are read in place contain some events several times."""
     functions = {

@@ -267,6 +267,7 @@ def test_an_unknown_engine_is_rejected(tmp_path: Path) -> None:
         open_source(tmp_path, "flink")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copied_up_to", [0, 10**9], ids=["read where it lies", "copied"])
 def test_unused_columns_are_not_read(folders: dict[str, str], expected: Any, copied_up_to: int) -> None:
     with pytest.raises(duckdb.Error):

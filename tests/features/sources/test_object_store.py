@@ -191,7 +191,7 @@ def test_too_many_or_too_large_objects_are_rejected(
 
 
 @pytest.mark.parametrize("listening", [False, True])
-@pytest.mark.parametrize("scheme", ["s3", "gs"])
+@pytest.mark.parametrize("scheme", ["s3", pytest.param("gs", marks=pytest.mark.slow)])
 def test_an_unreachable_store_is_reported_with_one_message(
     scheme: str, listening: bool, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
@@ -208,6 +208,7 @@ def test_an_unreachable_store_is_reported_with_one_message(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_copies_are_removed_when_the_process_ends(at: Callable[[str], str], temporary: Path) -> None:
     program = f"from features.sources.open_source import open_source\nsource = open_source({at('bucket/out')!r})\nprint('read')"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=os.environ)

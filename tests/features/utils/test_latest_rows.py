@@ -34,6 +34,7 @@ def _latest(rows: Sequence[tuple[Any, ...]], key: Sequence[str], may_be_null: Se
         return Counter(connection.execute(latest_rows("given", TYPES, key, ["version"], may_be_null)).fetchall())
 
 
+@pytest.mark.slow
 @given(ROWS.flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows))))
 def test_the_order_of_rows_does_not_matter(both: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]) -> None:
     rows, shuffled = both

@@ -162,6 +162,7 @@ def test_the_portfolio_page_groups_and_filters_by_company_product_and_region(gro
     assert "By segment" in groups_client.get("/", params={"group": ""}).text
 
 
+@pytest.mark.slow
 def test_the_command_prints_groups_and_gives_those_of_the_service(
     groups_client: TestClient, groups_home: Home, tables: Tables, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +208,7 @@ def test_a_source_without_products_has_no_groups_by_product(client: TestClient) 
     assert client.get("/", params={"group": "product"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_commands_take_the_filter_of_the_service(
     groups_client: TestClient, groups_home: Home, tables: Tables, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -440,6 +440,7 @@ def test_all_commands_and_pages_work_after_every_decision(
     }.get(what, "rejected" if rejects else "approved")
 
 
+@pytest.mark.slow
 def test_a_history_with_keys_left_out_by_an_earlier_release_is_read(
     cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path
 ) -> None:

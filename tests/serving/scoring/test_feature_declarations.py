@@ -110,6 +110,7 @@ def home(opened: OpenSignals, tmp_path: Path) -> Home:
     return home
 
 
+@pytest.mark.slow
 def test_requests_files_and_snapshots_agree(opened: OpenSignals, home: Home, own_tables: Any, to_arrow: Any, tmp_path: Path) -> None:
     catalogue = current_catalogue()
     expected = snapshot(opened, Grid.single(AS_OF), catalogue=catalogue).set_index("account_id")[list(USED)]

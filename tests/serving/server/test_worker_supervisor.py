@@ -147,6 +147,7 @@ def test_a_hangup_restarts_the_workers_one_after_another(supervised: Callable[..
     assert all(map(_gone, everyone))
 
 
+@pytest.mark.slow
 def test_a_hanging_worker_is_killed_and_restarted(supervised: Callable[..., Supervised]) -> None:
     running = supervised(silent=1.0)
     first = running.workers(2)

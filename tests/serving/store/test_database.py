@@ -239,6 +239,7 @@ def silent() -> Iterator[str]:
         yield f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/d"
 
 
+@pytest.mark.slow
 def test_only_one_thread_waits_for_a_silent_server(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.store.engines.TIMEOUT_SECONDS", 2)
     store = Store(silent)

@@ -63,8 +63,8 @@ def _standing(home: Home | Path, scored: ScoredSnapshot) -> set[tuple[str, str]]
 @pytest.fixture(
     scope="module",
     params=[
-        {"accounts": 130, "weeks": 60, "seed": 1},
-        {"accounts": 90, "weeks": 40, "seed": 22},
+        pytest.param({"accounts": 130, "weeks": 60, "seed": 1}, marks=pytest.mark.slow),
+        pytest.param({"accounts": 90, "weeks": 40, "seed": 22}, marks=pytest.mark.slow),
         {"accounts": 50, "weeks": 30, "seed": 333, "end": date(2026, 9, 30)},
     ],
     ids=lambda params: f"{params['accounts']} accounts",
@@ -170,6 +170,7 @@ def test_every_account_has_exactly_the_plays_its_data_requires(scored: ScoredSna
     assert len(kinds) > 1
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_shares(simulated: tuple[Path, OpenSignals], scored: ScoredSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """`renewcast risks --summary` prints the same summary as JSON and as text."""
     place, _ = simulated

@@ -316,6 +316,7 @@ def test_bad_arguments(make_signals: Callable[..., OpenSignals]) -> None:
         label(signals, _keys(["x"], DAY_0), horizon_days=0)
 
 
+@pytest.mark.slow
 def test_a_large_portfolio_is_labelled_in_seconds(make_signals: Callable[..., OpenSignals]) -> None:
     """1,500 accounts with 30 monthly lines each, at 156 weeks: linear work, not one pass per key."""
     month = timedelta(days=30)

@@ -95,6 +95,7 @@ def test_a_large_portfolio_is_counted_on_a_coarser_grid(make_signals: MakeSignal
     assert coarse.targets["churn"].with_outcome == fine.targets["churn"].with_outcome
 
 
+@pytest.mark.slow
 def test_rows_match_those_of_training(tmp_path: Path) -> None:
     simulate(tmp_path / "signals", accounts=40, weeks=52, seed=3)
     config = TrainConfig(every_days=28)

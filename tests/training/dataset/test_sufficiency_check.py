@@ -23,6 +23,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_every_horizon_is_counted_and_the_requested_one_has_facts(small: Path) -> None:
     result = []
     enough = check_sufficiency(open_source(small), TrainConfig(horizon_days=45), lambda share, _: result.append(share))

@@ -128,6 +128,7 @@ class _Noise(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.column_stack([1 - p, p])
 
 
+@pytest.mark.slow
 def test_recipes_are_judged_like_our_own_and_one_without_signal_fails(
     labelled_portfolio: LabelledSnapshots, origins: Origins, backtest: Backtest
 ) -> None:

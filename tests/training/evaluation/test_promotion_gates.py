@@ -250,6 +250,7 @@ def _few_outcomes(seed: int, effect: float, drift: float = 0.0) -> Comparison:
     return compare_candidates(y, candidates, names, np.ones(len(y)), rate, LIGHTGBM, 200, dates=dates)
 
 
+@pytest.mark.slow
 def test_a_ranking_better_than_chance_passes_where_the_log_loss_is_lower_but_not_measurably() -> None:
     results = [_few_outcomes(seed, 0.25) for seed in range(20)]
     uncertain = [each for each in results if not each.difference(BASE_RATE).better and each.difference(BASE_RATE).value < 0]

@@ -35,6 +35,7 @@ def test_the_curve_is_recovered_and_never_increases() -> None:
     assert np.isnan(rate[4])
 
 
+@pytest.mark.slow
 def test_the_interval_has_its_nominal_coverage() -> None:
     truth, values = 0.6 * (1 - SCORES / 100), []
     for seed in range(12):

@@ -152,6 +152,7 @@ def test_a_status_filled_in_after_churn_is_reported(world: Rows, source_of: Any)
     assert "SECRET" not in str(report.as_dict())
 
 
+@pytest.mark.slow
 def test_backdated_rows_are_noted_and_not_used(world: Rows, source_of: Any) -> None:
     world["billing"] += backdated(loaded=True)
     report = check_source_for_leaks(source_of(world), FEW)
@@ -163,6 +164,7 @@ def test_backdated_rows_are_noted_and_not_used(world: Rows, source_of: Any) -> N
     assert result["after"] >= CHURNED * 30 > 100 * result["expected"]
 
 
+@pytest.mark.slow
 def test_backdated_rows_leak_without_loaded_at(world: Rows, source_of: Any) -> None:
     world["billing"] = [{k: v for k, v in row.items() if k != "loaded_at"} for row in world["billing"]]
     world["billing"] += backdated(loaded=False)
@@ -171,6 +173,7 @@ def test_backdated_rows_leak_without_loaded_at(world: Rows, source_of: Any) -> N
     assert {f.target for f in report.failures} == {"churn"}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report(plain: LeakReport, world: Rows, source_of: Any) -> None:
     for rows in world.values():
         rows.reverse()
@@ -178,6 +181,7 @@ def test_the_same_seed_gives_the_same_report(plain: LeakReport, world: Rows, sou
     assert again.as_dict() | {"seconds": 0.0} == plain.as_dict() | {"seconds": 0.0}
 
 
+@pytest.mark.slow
 def test_a_short_history_is_rebuilt_and_other_checks_are_skipped(world: Rows, source_of: Any) -> None:
     report = check_source_for_leaks(source_of(world), FEW, data_through=BEGAN + 60 * DAY)
     assert report.ok
@@ -189,6 +193,7 @@ def test_a_short_history_is_rebuilt_and_other_checks_are_skipped(world: Rows, so
     assert report.leaks("churn") is None
 
 
+@pytest.mark.slow
 def test_orders_are_checked_too(source_of: Any) -> None:
     orders = [
         {"account_id": f"a{i}", "occurred_at": (BEGAN + (d + i) * DAY).isoformat(), "amount": 10.0 + d % 7}
@@ -269,6 +274,7 @@ def _posts(*, leaky: bool = False) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_an_extra_table_is_checked_like_the_contracts(world: Rows, source_of: Any, declare: Callable[..., Path]) -> None:
     declare(POSTS)
     own = Catalogue(tuple(f for f in current_catalogue().values() if f.name.startswith("own.")))
@@ -343,6 +349,7 @@ def random(rows, as_of):
 """
 
 
+@pytest.mark.slow
 def test_functions_that_read_anything_else_than_their_rows_are_reported(
     world: Rows, source_of: Any, declare: Callable[..., Path], tmp_path: Path
 ) -> None:

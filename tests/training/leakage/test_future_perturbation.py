@@ -119,6 +119,7 @@ def test_open_intervals_get_other_ends(tables: ContractTables, name: str, end: s
         assert ((_us(learnt, end) < AT) & (_us(learnt, end) >= 0)).any()
 
 
+@pytest.mark.slow
 def test_an_altered_source_satisfies_the_contract(tables: ContractTables) -> None:
     for altered in (perturb_future(tables, AS_OF), drop_future(tables, AS_OF), repeat_rows(tables)):
         assert check_source(from_tables(altered, "a test")).errors == ()

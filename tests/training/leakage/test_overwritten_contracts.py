@@ -89,7 +89,7 @@ def test_complete_contracts_are_no_finding(simulated: Path, horizon: int) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_simulated_portfolios_are_no_finding(tmp_path: Path, seed: int, last_rows: LastRows) -> None:
     accounts, weeks = [(120, 104), (150, 130), (200, 156), (80, 182)][seed % 4]
     simulate(tmp_path / "signals", accounts=accounts, weeks=weeks, seed=100 + seed)
@@ -194,6 +194,7 @@ def test_training_on_overwritten_contracts_stops_with_a_cure(
     assert not home.champion_file.exists()
 
 
+@pytest.mark.slow
 def test_term_starts_prevent_the_leak(simulated: Path, last_rows: LastRows) -> None:
     """Whose terms are known at an earlier date has not renewed since: there the terms are unknown of everybody."""
     signals = of(simulated, last_rows(contracts(simulated), term_started=True), ("accounts", "usage"))
@@ -211,6 +212,7 @@ def test_term_starts_prevent_the_leak(simulated: Path, last_rows: LastRows) -> N
     signals.close()
 
 
+@pytest.mark.slow
 def test_complete_contracts_are_not_masked(simulated: Path) -> None:
     signals = of(simulated, None, ("accounts", "usage"))
     prepared = label_snapshots(signals, TrainConfig(every_days=28, horizons=()), catalogue=CATALOGUE)

@@ -78,6 +78,7 @@ def test_a_rebuild_gives_the_snapshots_of_the_source(signals: OpenSignals) -> No
     assert set(rebuilt["usage.active_users_28d"]) == {100.0, 102.0, 7.0, 106.0, 108.0}
 
 
+@pytest.mark.slow
 def test_a_source_with_states_passes(signals: OpenSignals) -> None:
     accounts = ["a", "b", "c"]
     for sole in (False, True):

@@ -59,6 +59,7 @@ def test_a_run_interrupted_while_drawing_is_not_completed(
     assert not run_completion.is_completed(home, folders[0])
 
 
+@pytest.mark.slow
 def test_listing_runs_removes_the_marker_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path)
     with mlflow_tracking.run(home, "a training") as run:

@@ -67,6 +67,7 @@ def _count(rows: pd.DataFrame, kinds: list[str], truth: pd.DataFrame) -> pd.Seri
     return rows["kind"].isin(kinds).groupby(rows["account_id"]).sum().reindex(truth.index, fill_value=0)
 
 
+@pytest.mark.slow
 def test_usage_of_seats_and_features(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _recent(pd.concat([piece.to_pandas() for piece in usage_table(past)]).astype({"account_id": str}), 28)
     by = rows.groupby("account_id")

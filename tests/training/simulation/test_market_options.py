@@ -46,6 +46,7 @@ def test_without_signal_all_accounts_have_the_same_probability(preset: str) -> N
         assert np.concatenate(churned).mean() == pytest.approx(expected, rel=0.35)
 
 
+@pytest.mark.slow
 def test_without_signal_the_truth_ranks_the_outcomes_no_better_than_chance() -> None:
     found = []
     for seed in range(4):
@@ -55,6 +56,7 @@ def test_without_signal_the_truth_ranks_the_outcomes_no_better_than_chance() -> 
     assert abs(np.mean(found) - 0.5) < 0.03
 
 
+@pytest.mark.slow
 def test_half_of_the_signal_separates_accounts_less() -> None:
     spreads = []
     for signal in (1.0, 0.5):
@@ -74,6 +76,7 @@ def test_noise_is_the_share_of_the_propensity_that_signals_do_not_show(noise: fl
     assert propensity.total.std() == pytest.approx(propensity.visible.std(), rel=0.15)
 
 
+@pytest.mark.slow
 def test_the_share_of_monthly_contracts_and_the_annual_churn_are_met() -> None:
     market = MarketOptions(monthly_share=0.5, annual_churn=0.3).market()
     history = _history(market, accounts=3_000, weeks=104)

@@ -21,6 +21,9 @@ CONTRACTS = [name for name in PRESETS if name != "orders"]
 END = day_number(date(2026, 9, 30))
 
 
+pytestmark = pytest.mark.slow
+
+
 @cache
 def _figures(preset: str) -> list[PortfolioFigures]:
     return [portfolio_figures(simulate_history(1_800, 157, seed, END, PRESETS[preset])) for seed in SEEDS]

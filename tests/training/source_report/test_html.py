@@ -47,6 +47,7 @@ def test_pictures_name_gaps_and_early_ends_and_text_is_escaped(page_text: str) -
     assert "<script" not in page_text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_the_page_fits_phones_is_readable_in_both_modes_and_prints(page_text: str, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright

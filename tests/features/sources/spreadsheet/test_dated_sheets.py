@@ -60,6 +60,7 @@ def test_a_contract_without_an_amount_in_its_first_sheets_is_counted(tmp_path: P
     assert _at(tmp_path, "2026-03-01")["contract.arr"].to_dict() == {"A": 900, "B": 100}
 
 
+@pytest.mark.slow
 def test_states_are_known_from_the_day_after_their_sheet(folder: Path) -> None:
     names = ["contract.arr", "contract.seats", "usage.active_users_28d", "outcomes.nps_last"]
     assert _at(folder, "2026-02-01").loc["Acme", names].tolist() == [1200, 10, 5, 9]

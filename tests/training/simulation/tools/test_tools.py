@@ -122,6 +122,7 @@ def test_every_user_of_the_product_has_a_group(exports: Exports, tables: Exports
     assert (exports["segment/tracks"]["received_at"] >= exports["segment/tracks"]["original_timestamp"]).all()
 
 
+@pytest.mark.slow
 def test_the_exports_do_not_name_the_ids_of_the_data_contract(exports: Exports, tables: Exports) -> None:
     own = set(tables["accounts"]["account_id"])
     for name, frame in exports.items():
