@@ -237,7 +237,7 @@ def test_conversion_errors_are_reported_without_values(place: Path) -> None:
     (place / "a.csv").write_text("id,since\nto BIGINT SECRET to INT32,2025-01-01\n")
     report = check_source(open_source(_mapping(place, "SELECT CAST(id AS INTEGER) AS account_id, since AS created_at FROM a")))
     errors = "\n".join(map(str, report.errors))
-    assert "accounts: the rows cannot be read (Conversion Error: a string cannot be converted to INT32" in errors
+    assert "accounts: the rows cannot be read (Conversion Error: a string of the column id cannot be converted to INT32" in errors
     assert "SECRET" not in errors
 
 
