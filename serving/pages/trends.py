@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -81,14 +83,28 @@ def _kpis(view: PageView[TrendsPageQuery]) -> dict[str, Any] | None:
         trend = kpi_trend(view.scored, dates, DEFAULT_PERIOD, account_filter=account_filter)
     except UnknownSnapshot:
         return None
-    lines = [{**each, "spark": sparkline(each["values"]), "last": _last(each)} for each in trend["measures"]]
+    places = _compared(trend["dates"], view.asked.since)
+    lines = [{**each, "spark": sparkline(each["values"]), "last": _last(each, places)} for each in trend["measures"]]
     lacking = next((name for name in account_filter.chosen if name not in (*TIMELESS, "segment")), None)
-    return {**trend, "measures": lines, "shown": trend["dates"][-SHOWN_VALUES:], "lacking": lacking}
+    return {
+        **trend,
+        "measures": lines,
+        "shown": [trend["dates"][place] for place in places][-SHOWN_VALUES:],
+        "lacking": lacking,
+    }
 
 
-def _last(line: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the latest values, each with whether it is better (good) or worse (bad) than the one before."""
-    values = [None, *line["values"]]
+def _compared(dates: Sequence[str], since: datetime | None) -> list[int]:
+    """Return the places of the dates to show: the chosen earlier one and the latest, or all if none is chosen."""
+    earlier = None if since is None else format_instant(since)
+    if earlier in dates[:-1]:
+        return [dates.index(earlier), len(dates) - 1]
+    return list(range(len(dates)))
+
+
+def _last(line: dict[str, Any], places: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the latest values at places, each with whether it is better (good) or worse (bad) than the one before."""
+    values = [None, *(line["values"][place] for place in places)]
     last = []
     for before, value in pairwise(values):
         tone = ""

@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 import renewcast
+from features.utils.formatting import day, in_unit
 from models.home import Home, current_home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
@@ -133,6 +134,25 @@ def test_mistakes_are_refused(serving: TestClient, own_home: Home) -> None:
     for query, status in (({"since": "2026-07-01"}, 422), ({"since": "2026-06-02"}, 404), ({"csm": "no one"}, 422)):
         assert serving.get("/v1/portfolio/changes", params=query).status_code == status, query
     assert serving.get("/v1/portfolio/changes", params={"as_of": "2026-05-20"}).status_code == 404
+
+
+def test_the_page_shows_the_kpis_of_the_two_compared_dates(serving: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    trend = _get(serving, "/v1/portfolio/measures/trend")
+    between = {
+        **trend,
+        "dates": [trend["dates"][0], "2026-06-01", trend["dates"][1]],
+        "measures": [{**each, "values": [each["values"][0], 0.25, each["values"][1]]} for each in trend["measures"]],
+    }
+    monkeypatch.setattr("serving.pages.trends.kpi_trend", lambda *_, **__: between)
+    assert "1 Jun 2026</th>" in serving.get("/trends", headers=PAGE).text.partition('data-export="kpis"')[2]
+    chosen = trend["dates"][0]
+    page = serving.get("/trends", params={"since": chosen}, headers=PAGE).text
+    shown = re.findall(r'<th scope="col" class="number">(\d+ \w+ \d{4})</th>', page.partition('data-export="kpis"')[2])
+    assert shown == [day(chosen), day(trend["dates"][-1])]
+    retention = next(each for each in trend["measures"] if each["title"] == "Net revenue retention")
+    row = page.partition('data-export="kpis"')[2].partition("Net revenue retention</th>")[2].partition("</tr>")[0]
+    values = re.findall(r'<td[^>]* class="number"><span[^>]*>([^<]*)</span>', row)
+    assert values == [in_unit(retention["values"][place], retention["unit"]) for place in (0, -1)]
 
 
 def test_the_page_shows_the_same(serving: TestClient) -> None:
