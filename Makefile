@@ -12,7 +12,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Requirements at run time, those of tests and development, and those of the notebooks.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# They are complete, so that nothing is resolved. Modules are compiled when they are first imported.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 TOOLS := .venv/.ready-test
 NOTEBOOKS := .venv/.ready-notebook
 
@@ -24,7 +25,7 @@ setup: .venv/.ready ## make .venv from the pinned, hashed requirements
 	@echo "setting up .venv from requirements.txt; this takes a few minutes the first time"
 	@$(PYTHON) -m venv .venv
 	@$(INSTALL) --require-hashes -r requirements.txt
-	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 $(TOOLS): .venv/.ready requirements-test.txt
