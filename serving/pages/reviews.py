@@ -111,7 +111,7 @@ def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Res
         local=caller is not None and caller.id == LOCAL_CALLER.id,
         words=DECISION_NOUNS,
     )
-    text = HEADER.sub(r"<\1div>", add_card_labels(text)).replace(PLACEHOLDER, form, 1)
+    text = HEADER.sub(_section_tag, add_card_labels(text)).replace(PLACEHOLDER, form, 1)
     frame = render_template(
         "review_frame.html", caller=caller, query=query, review_id=review_id, file=f"/reviews/{review_id}/file"
     )
@@ -141,6 +141,11 @@ async def post_signature(
         raise BadRequest("the key is missing", "your own key with the scope admin", "enter it in the form")
     await run_in_threadpool(_sign, home, store, review_id, signer, form)
     return RedirectResponse(f"/reviews/{review_id}{link_query(request.query_params)}#sign-off", 303)
+
+
+def _section_tag(tag: re.Match[str]) -> str:
+    """Return the tag of a section in place of that of a header, so that screen readers still find the heading."""
+    return "</section>" if tag[1] else '<section aria-label="Quarterly review">'
 
 
 def _sign(home: Home, store: Store, review_id: str, signer: Signer, form: Mapping[str, str]) -> None:

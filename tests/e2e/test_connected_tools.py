@@ -53,7 +53,7 @@ def _features(address: Path) -> pd.DataFrame:
 def company(renewcast: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("company")
     renewcast(
-        *("simulate", folder / "truth", "--accounts", "200", "--weeks", "104", "--seed", "5"),
+        *("simulate", folder / "truth", "--accounts", "300", "--weeks", "104", "--seed", "5"),
         *("--tools", folder / "tools"),
         home=folder / "home",
     )

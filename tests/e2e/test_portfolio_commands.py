@@ -97,7 +97,7 @@ def test_changes_between_two_dates_add_up(world: Any, renewcast: Any) -> None:
     assert one["churn"]["text"] == most["text"]
     drivers = sum(driver["contribution_log_odds"] for driver in one["churn"]["drivers"])
     assert drivers + one["churn"]["rest_log_odds"] == pytest.approx(one["churn"]["change_log_odds"], abs=1e-9)
-    assert most["text"] in renewcast("changes", world.signals, *dates, home=world.home).stdout.replace("\n", " ")
+    assert most["text"] in " ".join(renewcast("changes", world.signals, *dates, home=world.home).stdout.split())
 
 
 @pytest.mark.slow

@@ -142,15 +142,16 @@ def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast
 
 @pytest.mark.slow
 def test_the_command_and_the_api_give_the_same_review_in_both_editions(
-    world: Any, renewcast: Any, monkeypatch: pytest.MonkeyPatch
+    world: Any, renewcast: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RENEWCAST_FEATURES", str(world.own_features))
-    with TestClient(create_app(Home(world.home), ServiceSettings(open_locally=True)), base_url="http://localhost", client=("127.0.0.1", 1)) as client:
+    home = Path(shutil.copytree(world.home, tmp_path / "home"))
+    with TestClient(create_app(Home(home), ServiceSettings(open_locally=True)), base_url="http://localhost", client=("127.0.0.1", 1)) as client:
         with world.scores.open(encoding="utf-8", newline="") as file:
             account = next(csv.DictReader(file))["account_id"]
         for command, params in (("qbr", {"quarter": "2026Q3"}), ("plan", {"as_of": AT})):
             option = [f"--{name.replace('_', '-')}={value}" for name, value in params.items()]
-            printed = renewcast(command, world.signals, account, *option, "--edition", "customer", "--json", home=world.home)
+            printed = renewcast(command, world.signals, account, *option, "--edition", "customer", "--json", home=home)
             answer = client.get(f"/v1/accounts/{account}/{command}", params={**params, "edition": "customer"})
             assert answer.status_code == 200, answer.text
             assert json.loads(printed.stdout) == answer.json()
