@@ -195,15 +195,12 @@ def _table_draft(
     query = rows.query
     if yearly.column:
         guess, types = yearly.guess, {**types, yearly.column: "DOUBLE"}
-        inner = f"(\n{query}\n)" if query else f"{{source}}.{sql_identifier(guess.name)}"
-        query = f"SELECT q.*,\n    {yearly.expression} AS {yearly.column}\nFROM {inner} AS q"
+        query = _with_columns(guess.name, query, [f"{yearly.expression} AS {yearly.column}"])
         relation = f"(\n{query.replace('{source}', place)}\n)"
     if overdue := overdue_invoices(engine, relation, guess, types):
         guess = replace(overdue.guess, where=overdue.where)
         types |= dict.fromkeys(("overdue_at", "overdue_id"), "VARCHAR")
-        inner = f"(\n{query}\n)" if query else f"{{source}}.{sql_identifier(guess.name)}"
-        computed = ",\n    ".join(overdue.columns)
-        query = f"SELECT q.*,\n    {computed}\nFROM {inner} AS q"
+        query = _with_columns(guess.name, query, overdue.columns)
         relation = f"(\n{query.replace('{source}', place)}\n)"
     values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
     where, left_out = left_out_condition(engine, relation, guess)
@@ -247,6 +244,13 @@ def _table_draft(
         latest=latest,
         questions=questions,
     )
+
+
+def _with_columns(table: str, query: str, computed: Sequence[str]) -> str:
+    """Return a SELECT of a query's rows, or of a table of the source if there is no query, with computed columns."""
+    inner = f"(\n{query}\n)" if query else f"{{source}}.{sql_identifier(table)}"
+    columns = ",\n    ".join(computed)
+    return f"SELECT q.*,\n    {columns}\nFROM {inner} AS q"
 
 
 def _changes_figures(gap: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,20 +10,12 @@ from features.connect.annual_amounts import annual_amounts
 from features.connect.snapshot_tables import snapshots_column
 from features.connect.table_guesses import guess_columns
 from features.contract.schema import TABLES
-from features.sources.base import connect_duckdb
 from features.sources.mapping.file_schema import TableMapping
 from features.sources.mapping.table_rules import converted_columns
 from features.utils.sql_text import sql_identifier
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Backend]:
-    connection = connect_duckdb()
-    yield connection
-    connection.disconnect()
 
 
 def _annual(engine: Backend, head: str, rows: list[str]) -> tuple[list[float | None], str, str]:

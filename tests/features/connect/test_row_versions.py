@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +11,9 @@ import pytest
 from features.connect.connection import connect
 from features.connect.row_versions import RowVersions, row_versions
 from features.connect.table_guesses import guess_columns
-from features.sources.base import connect_duckdb
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Backend]:
-    connection = connect_duckdb()
-    yield connection
-    connection.disconnect()
 
 
 def _versions(engine: Backend, table: str, head: str, rows: list[str]) -> RowVersions | None:
