@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 KIND = "invoice_overdue"
 _DUE = ("due_date", "due_at", "due_on", "date_due", "due", "payment_due", "payment_due_date", "invoice_due_date")
+_DATES = (
+    "invoice_date", "issued_at", "issue_date", "created_at", "created", "date", "invoiced_at", "timestamp",
+    "occurred_at",
+)  # fmt: skip
+"""Names of columns that say how far a table of invoices reaches."""
 _AT, _ID = "overdue_at", "overdue_id"
 
 
 def overdue_of(invoices: TableGuess, columns: Mapping[str, str]) -> TableGuess | None:
-    """Return the overdue invoices of a table of invoices; None without the due date, or if nothing says what was paid.
+    """Return the overdue invoices of a table of invoices.
+
+    None if nothing says when they are due, what was paid, or how far the table reaches.
 
     Parameters
     ----------
@@ -31,7 +38,7 @@ def overdue_of(invoices: TableGuess, columns: Mapping[str, str]) -> TableGuess |
     """
     given = {plain_name(column): column for column in columns}
     due = next((given[name] for name in _DUE if name in given), None)
-    if due is None or invoices.constants.get("kind") != "invoice_paid" or not invoices.where:
+    if due is None or not _reach(given) or invoices.constants.get("kind") != "invoice_paid" or not invoices.where:
         return None
     known = {c: invoices.matched[c] for c in ("account_id", "amount", "event_id") if c in invoices.matched}
     guess = guess_columns("billing", invoices.name, columns, {"kind": KIND}, {**known, "occurred_at": due})
@@ -82,12 +89,8 @@ def overdue_invoices(
         # The payment of the same invoice is another event.
         columns.append(f"'overdue-' || CAST(q.{sql_identifier(own)} AS VARCHAR) AS {_ID}")
         matched["event_id"] = renamed["event_id"] = _ID
-    instants = [
-        utc_instant(engine, relation, column, types[column])
-        for column in (*([paid] if paid else []), *(given[n] for n in _DATES if n in given))
-    ]
-    end = f"greatest({', '.join(instants)})" if len(instants) > 1 else "".join(instants)
-    columns.append(f"max({end}) OVER () AS table_end" if end else "now()::TIMESTAMP AS table_end")
+    instants = [utc_instant(engine, relation, column, types[column]) for column in _reach(given)]
+    columns.append(f"max({_latest(instants)}) OVER () AS table_end")
     over = f"try_cast({_AT} AS TIMESTAMP)"
     until = f"coalesce({utc_instant(engine, relation, paid, types[paid])}, table_end)" if paid else "table_end"
     where = [f"{over} < {until}"]
@@ -99,5 +102,11 @@ def overdue_invoices(
     return OverdueInvoices(changed, tuple(columns), " AND ".join(where), note)
 
 
-_DATES = ("invoice_date", "issued_at", "issue_date", "created_at", "created", "date", "invoiced_at")
-"""Names of columns that say how far a table of invoices reaches."""
+def _reach(given: Mapping[str, str]) -> list[str]:
+    """Return the columns that say how far a table reaches: the day of payment first."""
+    paid = [given[name] for name in PAID_COLUMNS if name in given]
+    return [*paid[:1], *(given[name] for name in _DATES if name in given)]
+
+
+def _latest(instants: list[str]) -> str:
+    return f"greatest({', '.join(instants)})" if len(instants) > 1 else instants[0]

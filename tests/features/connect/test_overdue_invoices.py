@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from features.connect.connection import connect
 from features.signals.signals import open_signals
 
@@ -47,3 +49,11 @@ def test_without_a_day_of_payment_the_status_decides(tmp_path: Path) -> None:
         ("i1", "invoice_paid", "2025-01-01"),
         ("overdue-i2", "invoice_overdue", "2025-02-11"),
     ]
+
+
+@pytest.mark.parametrize(("time", "overdue"), [("timestamp", ["i2"]), ("when", [])])
+def test_the_clock_does_not_say_how_far_a_table_reaches(time: str, overdue: list[str], tmp_path: Path) -> None:
+    """Without a column that is known to say it, no invoice is drafted as overdue."""
+    rows = ["i1,c,2025-01-01,2025-01-31,100,paid", "i2,c,2025-01-01,2025-01-31,100,open", "i3,c,2025-03-01,2025-03-31,100,paid"]
+    found = _events(tmp_path, HEAD.format(paid="").replace("invoice_date", time), rows)
+    assert [event for event, kind, _ in found if kind == "invoice_overdue"] == [f"overdue-{each}" for each in overdue]
