@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from features.packs.schema import ColumnType, Epoch
+from features.utils.sql_instants import InstantFormat, instant_sql, is_instant_type, within_years
 from features.utils.sql_text import sql_literal
 
 SQL_TYPES: dict[ColumnType, str] = {
@@ -20,11 +21,10 @@ SQL_TYPES: dict[ColumnType, str] = {
     "json": "JSON",
 }
 """The type of a column in the SQL of a pack; instants are in UTC without a zone."""
-_PER_SECOND: dict[Epoch, int] = {"s": 1, "ms": 1000, "us": 1_000_000}
-_FIRST_SECOND, _END_SECOND = -2_208_988_800, 7_258_118_400
-"""1900 and 2200: instants outside mean "unknown" (0001-01-01, 9999-12-31)."""
-_DIGITS = r"[+-]?\d{9,}([.]\d+)?"
-_ISO = r"(19|20|21)\d\d-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d\d(:\d\d([.]\d+)?)?( ?(Z|UTC|[+-]\d\d(:?\d\d)?))?)?"
+_YEARS = (1900, 2199)
+"""The first and the last year of instants: those outside mean "unknown" (0001-01-01, 9999-12-31)."""
+_EPOCH_DIGITS = 9
+"""Text with fewer digits, such as 20260131, is no number since 1970."""
 _NUMBER = r"[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?"
 _TRUE, _FALSE = "('true', 't', 'yes', 'y', '1')", "('false', 'f', 'no', 'n', '0')"
 _INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|DECIMAL\(\d+,\s*0\)$")
@@ -94,30 +94,12 @@ def _trimmed(value: str, given: str) -> str:
 
 
 def _instant(value: str, given: str, epoch: Epoch) -> str:
-    if given == "TIMESTAMP WITH TIME ZONE":
-        return _in_range(f"({value} AT TIME ZONE 'UTC')")
-    if given.startswith("TIMESTAMP") or given == "DATE":
-        return _in_range(f"CAST({value} AS TIMESTAMP)")
-    if _INTEGER.match(given) or _FRACTION.match(given):
-        return _from_epoch(f"CAST({value} AS DOUBLE)", epoch)
-    text = _trimmed(value, given)
-    iso = f"TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
-    number = _from_epoch(f"TRY_CAST({text} AS DOUBLE)", epoch)
-    return (
-        f"CASE WHEN regexp_full_match({text}, {sql_literal(_DIGITS)}) THEN {number} "
-        f"WHEN regexp_full_match({text}, {sql_literal(_ISO)}) THEN {iso} END"
-    )
-
-
-def _from_epoch(number: str, epoch: Epoch) -> str:
-    per_second = _PER_SECOND[epoch]
-    low, high = _FIRST_SECOND * per_second, _END_SECOND * per_second - 1
-    micros = f"CAST({number} * {1_000_000 // per_second} AS BIGINT)"
-    return f"CASE WHEN {number} BETWEEN {low} AND {high} THEN make_timestamp({micros}) END"
-
-
-def _in_range(instant: str) -> str:
-    return f"CASE WHEN {instant} >= TIMESTAMP '1900-01-01' AND {instant} < TIMESTAMP '2200-01-01' THEN {instant} END"
+    written = InstantFormat(epoch, digits=_EPOCH_DIGITS)
+    if is_instant_type(given):
+        instant = instant_sql(value, given, written)
+    else:
+        instant = instant_sql(_trimmed(value, given), "VARCHAR", written)
+    return within_years(instant, *_YEARS)
 
 
 def _boolean(value: str, given: str) -> str:

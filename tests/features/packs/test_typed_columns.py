@@ -30,6 +30,11 @@ CASES = [
     ("253402214400", "BIGINT", "instant", "s", None),
     ("'0001-01-01'", "VARCHAR", "instant", "s", None),
     ("'soon'", "VARCHAR", "instant", "s", None),
+    # No number since 1970: a day without its separators.
+    ("'20240301'", "VARCHAR", "instant", "s", None),
+    ("'infinity'", "VARCHAR", "instant", "s", None),
+    ("1e300", "DOUBLE", "instant", "s", None),
+    ("CAST('nan' AS DOUBLE)", "DOUBLE", "instant", "s", None),
     ("''", "VARCHAR", "text", "s", None),
     ("' a b '", "VARCHAR", "text", "s", "a b"),
     ("123", "BIGINT", "text", "s", "123"),

@@ -148,15 +148,18 @@ def test_text_that_is_not_a_number_stays_for_the_check(open_mapped: OpenMapped) 
         ('epoch = "s"', "1735689600", "2025-01-01 00:00:00"),
         ('epoch = "ms"', "1735689600500", "2025-01-01 00:00:00.5"),
         ('epoch = "us"', "1735689600000001", "2025-01-01 00:00:00.000001"),
-        ('epoch = "s"', "2025-01-01", "2025-01-01"),
+        ('epoch = "s"', "2025-01-01", "2025-01-01 00:00:00"),
         ('zone = "Europe/Berlin"', "2025-07-01_12:00", "2025-07-01 10:00:00"),
         ('zone = "Europe/Berlin"', "2025-01-01_12:00:00", "2025-01-01 11:00:00"),
-        ('zone = "Europe/Berlin"', "2025-01-01T12:00:00Z", "2025-01-01T12:00:00Z"),
-        ('zone = "Europe/Berlin"', "2025-01-01T12:00:00+09:00", "2025-01-01T12:00:00+09:00"),
+        ('zone = "Europe/Berlin"', "2025-01-01T12:00:00Z", "2025-01-01 12:00:00"),
+        ('zone = "Europe/Berlin"', "2025-01-01T12:00:00+09:00", "2025-01-01 03:00:00"),
         ('zone = "Europe/Berlin"', "2025-01-01", "2024-12-31 23:00:00"),
         ('format = "%m/%d/%Y"', "03/31/2025", "2025-03-31 00:00:00"),
         ('format = ["%d.%m.%Y", "%d.%m.%Y %H:%M"], zone = "Europe/Berlin"', "31.03.2025_12:00", "2025-03-31 10:00:00"),
-        ('format = "%m/%d/%Y"', "2025-03-31", "2025-03-31"),
+        ('format = "%m/%d/%Y"', "2025-03-31", "2025-03-31 00:00:00"),
+        # What is no instant is left to the check.
+        ('epoch = "s"', "soon", "soon"),
+        ('zone = "Europe/Berlin"', "soon", "soon (not an instant)"),
     ],
 )  # fmt: skip
 def test_instants(open_mapped: OpenMapped, rule: str, given: str, expected: str) -> None:
