@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from features.packs.options import with_literals, with_names, with_values
 from features.packs.pack import Pack
@@ -49,12 +49,14 @@ class BoundInput:
     relation : the table; None if there is none.
     expressions : for each declared column that exists in the table: its SQL, and that of the untyped text.
     lacking : the tables that have the name but not the required columns, with these.
+    unread : the tables that could be read as well, if the input did not read another one.
     """
 
     input: Input
     relation: Relation | None
     expressions: Mapping[str, tuple[str, str]]
     lacking: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    unread: tuple[BoundInput, ...] = ()
 
 
 def bind_input(pack: Pack, name: str, relations: Sequence[Relation], values: Mapping[str, OptionValue]) -> BoundInput:
@@ -69,6 +71,7 @@ def bind_input(pack: Pack, name: str, relations: Sequence[Relation], values: Map
     """
     declared = pack.file.inputs[name]
     lacking: list[tuple[str, tuple[str, ...]]] = []
+    fitting: list[BoundInput] = []
     for relation in _candidates(declared, relations, pack.file.prefixes, values):
         expressions = {
             column: found
@@ -76,10 +79,14 @@ def bind_input(pack: Pack, name: str, relations: Sequence[Relation], values: Map
             if (found := _expressions(column, about, relation, values))
         }
         missing = tuple(c for c, about in declared.columns.items() if about.required and c not in expressions)
-        if not missing:
-            return BoundInput(declared, relation, expressions, tuple(lacking))
-        lacking.append((relation.name, missing))
-    return BoundInput(declared, None, {}, tuple(lacking))
+        if missing:
+            lacking.append((relation.name, missing))
+        else:
+            fitting.append(BoundInput(declared, relation, expressions, tuple(lacking)))
+    if not fitting:
+        return BoundInput(declared, None, {}, tuple(lacking))
+    first, *others = fitting
+    return replace(first, unread=tuple(others))
 
 
 def short_name(name: str, prefixes: Sequence[str]) -> str:

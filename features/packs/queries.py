@@ -132,6 +132,7 @@ class _Builder:
             for n, each in enumerate(file.assumptions, 1)
         ]
         assumptions += [finding for name in self.bound if self.available[name] for finding in self._other_values(name)]
+        assumptions += [finding for name in self.bound for finding in self._values_unread(name)]
         for bound in self.bound.values():
             if bound.relation is not None and (sql := unreadable_sql(bound)):
                 table = re.sub("[{}]", "", bound.relation.name)
@@ -224,6 +225,20 @@ class _Builder:
             landed = re.sub("[{}]", "", _given_name(bound, column, self.values))
             text = f"{{n:row}} of {tables} whose {landed} the pack does not know: {effect_of_others(about)}."
             yield AssumptionQuery(text, _with_common(sql, common, uses), finding=True)
+
+    def _values_unread(self, name: str) -> Iterator[AssumptionQuery]:
+        """Yield the same findings for tables that are not read, because another one is read as the same input."""
+        read = {bound.relation.name for bound in self.bound.values() if bound.relation is not None}
+        for bound in self.bound[name].unread:
+            assert bound.relation is not None
+            if bound.relation.name in read:
+                continue
+            place = f"{self.pack.origin}: inputs.{name}"
+            for column, sql in other_values_sql(bound, self.values, place, self.meanings.get(name)).items():
+                landed = re.sub("[{}]", "", _given_name(bound, column, self.values))
+                table, instead = (re.sub("[{}]", "", each) for each in (bound.relation.name, *self._tables_of(name)))
+                text = f"{{n:row}} of {table} whose {landed} the pack does not know: {instead} is read instead."
+                yield AssumptionQuery(text, sql, finding=True)
 
     def _tables_of(self, name: str) -> set[str]:
         """Return the tables of the source that an input reads."""

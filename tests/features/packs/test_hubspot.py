@@ -444,11 +444,17 @@ def test_the_shape_of_dlt_gives_the_same_figures(run_pack: Callable[..., Any]) -
         id, dealstage, pipeline, amount, closedate, createdate, is_deleted
         101, 12, p, 24000, 2022-01-10, 2021-10-01, false
         102, 11, p, 500, 2022-01-10, 2021-10-01, false
+        103, 12, p, 6000, 2022-07-01, 2022-06-01, false
     """
     links = """
         value, deals_id
         9, 101
         2, 102
+        2, 103
+    """
+    tickets = """
+        id, createdate, closed_date, hs_lastmodifieddate, hs_pipeline_stage, hs_ticket_priority
+        501, 2022-05-01, 2022-05-06, 2022-05-09, 4, HIGH
     """
     stages = """
         id, label, metadata__is_closed, metadata__probability
@@ -457,9 +463,20 @@ def test_the_shape_of_dlt_gives_the_same_figures(run_pack: Callable[..., Any]) -
     """
     run = run_pack(
         "hubspot",
-        {"companies": companies, "deals": deals, "companies__deals": links, "pipelines_deals__stages": stages},
-    )
-    assert run.rows("subscriptions", *TERMS) == [("1", "101", "2022-01-10", "2023-01-10", 24_000.0)]
+        {"companies": companies, "deals": deals, "companies__deals": links, "pipelines_deals__stages": stages,
+         "tickets": tickets, "companies__tickets": "value, tickets_id\n9, 501",
+         "pipelines_tickets__stages": "id, metadata__ticket_state\n4, CLOSED"},
+    )  # fmt: skip
+    assert run.rows("subscriptions", *TERMS) == [
+        ("1", "101", "2022-01-10", "2023-01-10", 24_000.0),
+        ("2", "103", "2022-07-01", "2023-07-01", 6_000.0),
+    ]
+    # It was closed on the sixth; its priority is known from the last change.
+    assert run.rows("support", "account_id", "loaded_at", "resolved_at", "severity", order=["loaded_at"]) == [
+        ("1", "2022-05-01", None, "normal"),
+        ("1", "2022-05-06", "2022-05-06", "normal"),
+        ("1", "2022-05-09", "2022-05-06", "high"),
+    ]
 
 
 def test_deals_without_your_own_property_are_counted(run_pack: Callable[..., Any]) -> None:
@@ -471,3 +488,29 @@ def test_deals_without_your_own_property_are_counted(run_pack: Callable[..., Any
     run = run_pack("hubspot", {**TABLES, "deal": deals}, arr_column="property_recurring")
     words = "without a value in the property of arr_column: the ARR comes from hs_arr, hs_mrr or the amount"
     assert [text for text in run.assumptions if words in text] == [f"1 won deal {words}."]
+
+
+def test_deleted_records_and_the_case_of_values_change_nothing(run_pack: Callable[..., Any]) -> None:
+    activities = {
+        "engagement_meeting": "engagement_id, property_hs_meeting_start_time, property_hs_meeting_outcome, _fivetran_deleted\nm1, 2022-05-01, NO_SHOW, false",
+        "engagement_call": "engagement_id, property_hs_timestamp, property_hs_call_status, _fivetran_deleted\nc1, 2022-05-03, COMPLETED, false",
+        "engagement_email": "engagement_id, property_hs_timestamp, property_hs_email_direction, _fivetran_deleted\ne1, 2022-05-04, INCOMING_EMAIL, false",
+        "engagement_task": "engagement_id, property_hs_task_completion_date, property_hs_task_status, _fivetran_deleted\nt1, 2022-05-06, COMPLETED, false",
+        "engagement_company": "engagement_id, company_id\nm1, 2\nc1, 2\ne1, 2\nt1, 2",
+    }
+    tickets = {"ticket": TICKETS, "ticket_company": TICKET_COMPANIES, "ticket_pipeline_stage": TICKET_STAGES}
+    plain = {**TABLES, **tickets, **activities}
+    ids = ("m1", "c1", "e1", "t1")
+    deleted = {
+        name: text + "".join("\n" + line.replace(id_, f"{id_}x", 1).replace("false", "true") for line in text.splitlines() for id_ in ids if line.startswith(id_) and "false" in line)
+        for name, text in activities.items()
+    }
+    links = "".join(f"\n{id_}x, 2" for id_ in ids)
+    other = {name: text.lower() if name.startswith("engagement_") or name in ("ticket", "ticket_pipeline_stage") else text for name, text in {**plain, **deleted}.items()}
+    other["engagement_company"] += links
+    one, two = run_pack("hubspot", plain), run_pack("hubspot", other)
+    assert len(one["engagement"]) == 4
+    for table in ("engagement", "support", "subscriptions"):
+        columns = list(one[table].columns)
+        order = [c for c in ("account_id", "ticket_id", "event_id", "loaded_at", "started_at") if c in columns]
+        assert two.rows(table, *columns, order=order) == one.rows(table, *columns, order=order)

@@ -276,6 +276,50 @@ def test_pendo_reads_hours_when_they_are_over(run_pack: Run) -> None:
     assert run.stated("without a name in Pendo").startswith("1 feature ")
 
 
+# -- All of them
+
+VISITORS = {"visitor_history": "id, email, last_updated_at\nann, ann@acme.example, 2026-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "tables", "people", "left"),
+    [
+        # Each option leaves out someone else; domains are compared without regard to case.
+        ("segment", SEGMENT, {"internal_users": ["us1"], "internal_accounts": ["beta"], "internal_domains": ["ACME.example"]}, {"eve"}),
+        ("mixpanel", {"event": MIXPANEL}, {"internal_users": ["bob"], "internal_domains": ["Ours.Example"]}, {"ann"}),
+        ("mixpanel", {"event": MIXPANEL}, {"internal_accounts": ["acme"]}, {"ann", "bob"}),
+        ("amplitude", {"event": AMPLITUDE}, {"internal_users": ["eve"], "internal_accounts": ["beta"], "internal_domains": ["OURS.example"]}, {"ann"}),
+        ("posthog", {"events": POSTHOG, "persons": PERSONS}, {"internal_users": ["bob"], "internal_domains": ["OURS.example"]}, {"p1"}),
+        ("posthog", {"events": POSTHOG, "persons": PERSONS}, {"internal_accounts": ["acme"]}, {"p3"}),
+        ("pendo", PENDO | VISITORS, {"internal_users": ["bob"], "internal_domains": ["ACME.example"]}, {"dev"}),
+    ],
+)  # fmt: skip
+def test_your_own_people_are_left_out(run_pack: Run, tool: str, tables: dict[str, Any], people: dict[str, list[str]], left: set[str]) -> None:
+    run = run_pack(tool, tables, **people)
+    assert set(run["usage"].user_id) == left
+    for options in people.values():
+        assert not set(run["usage"].account_id.dropna()) & set(options)
+
+
+#: 2026-05-01 10:00:00 and ten seconds later, in milliseconds.
+SENT, RECEIVED = 1777629600000, 1777629610000
+
+
+@pytest.mark.parametrize(
+    ("tool", "table", "row", "known"),
+    [
+        ("segment", "tracks", {"id": "a", "user_id": "ann", "anonymous_id": "x", "event": "Go", "timestamp": SENT, "received_at": RECEIVED}, "2026-05-01 10:00:10"),
+        ("mixpanel", "export", {"$insert_id": "a", "event": "Go", "time": SENT // 1000, "distinct_id": "ann", "$mp_processing_time_ms": RECEIVED}, "2026-05-01 10:00:10"),
+        ("amplitude", "events", {"_insert_id": "a", "user_id": "ann", "device_id": "d", "event_type": "Go", "event_time": SENT, "server_upload_time": RECEIVED}, "2026-05-01 10:00:10"),
+        ("posthog", "events", {"uuid": "a", "distinct_id": "ann", "event": "Go", "timestamp": SENT, "created_at": RECEIVED, "properties": "{}"}, "2026-05-01 10:00:10"),
+        ("pendo", "feature_event", {"visitor_id": "ann", "account_id": None, "feature_id": "Go", "timestamp": SENT, "num_events": 1}, "2026-05-01 11:00:00"),
+    ],
+)  # fmt: skip
+def test_milliseconds_are_instants_and_a_user_without_an_account_keeps_the_events(run_pack: Run, tool: str, table: str, row: dict[str, Any], known: str) -> None:
+    run = run_pack(tool, {table: [row]})
+    assert run.rows("usage", *USE) == [(None, "ann", "Go", "2026-05-01 10:00:00", known)]
+
+
 # -- Recognition
 
 _TABLES = {

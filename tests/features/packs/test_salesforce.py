@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -568,3 +569,44 @@ def test_terms_without_your_own_field_are_counted(run_pack: Callable[..., Any]) 
     run = run_pack("salesforce", tables, arr_column="ARR__c")
     assert [text for text in run.assumptions if words in text] == [f"1 term {words}."]
     assert not any(words in text for text in run_pack("salesforce", tables).assumptions)
+
+
+EVERYTHING: Mapping[str, str] = {
+    **TABLES,
+    "contract": CONTRACTS,
+    "order": ORDERS,
+    "case": CASES,
+    "contact": CONTACTS,
+    "event": f"id, account_id, start_date_time, is_deleted, created_date\n00U1, {ACME}, 2022-05-01, false, 2022-04-01",
+    "task": f"id, account_id, completed_date_time, is_closed, is_deleted, created_date\n00T1, {ACME}, 2022-05-02, true, false, 2022-04-01",
+    "account_contact_role": f"id, account_id, contact_id, role, created_date, is_deleted\n1, {ACME}, 003A1, Champion, 2022-02-01, false",
+    "account_contact_relation": f"id, account_id, contact_id, roles, start_date, created_date, is_deleted\n1, {BETA}, 003A3, Sponsor, 2022-02-01, 2022-02-01, false",
+    "opportunity_contact_role": "id, opportunity_id, contact_id, role, created_date, is_deleted\n1, 006A3, 003A2, Decision Maker, 2022-02-10, false",
+}
+
+
+def _with_deleted_copies(text: str) -> str:
+    """Return a table with a deleted copy of each row that is not deleted, under another id."""
+    first, *rows = textwrap.dedent(text).strip().splitlines()
+    place = [name.strip() for name in first.split(",")].index("is_deleted")
+    copies = []
+    for number, row in enumerate(rows):
+        cells = [cell.strip() for cell in row.split(",")]
+        if cells[place] == "false":
+            cells[0], cells[place] = f"zz{number}", "true"
+            copies.append(", ".join(cells))
+    return "\n".join([first, *rows, *copies])
+
+
+@pytest.mark.parametrize("terms", ["contracts", "orders", "opportunities"])
+def test_deleted_rows_and_short_ids_change_nothing(run_pack: Callable[..., Any], terms: str) -> None:
+    def short(name: str, text: str) -> str:
+        return text if name == "account" else text.replace(ACME, ACME[:15]).replace(BETA, BETA[:15])
+
+    tables = {name: short(name, text if name in ("account", "user", "contact") else _with_deleted_copies(text)) for name, text in EVERYTHING.items()}
+    one, two = run_pack("salesforce", EVERYTHING, terms=terms), run_pack("salesforce", tables, terms=terms)
+    for name in ("accounts", "subscriptions") if terms != "contracts" else one.tables:
+        columns = list(one[name].columns)
+        order = [c for c in ("account_id", "subscription_id", "ticket_id", "contact_id", "event_id", "role", "loaded_at", "occurred_at") if c in columns]
+        assert two.rows(name, *columns, order=order) == one.rows(name, *columns, order=order)
+        assert len(one[name]) > 1

@@ -458,9 +458,12 @@ def test_dlt_tables_with_items_and_lines_inside_give_the_same(run_pack: Callable
         "customer": [{"id": "c1", "email": "", "created": "2023-12-20T00:00:00+00:00"}],
         "subscription": [{"id": "s1", "customer": "c1", "status": "active", "start_date": "2024-01-01T00:00:00+00:00", "cancel_at_period_end": False, "canceled_at": None,
                           "current_period_start": "2024-04-01T00:00:00+00:00", "current_period_end": "2024-05-01T00:00:00+00:00", "items": json.dumps(items)}],
-        "invoice": [{"id": "v4", "customer": "c1", "status": "paid", "created": "2024-04-01T00:00:00+00:00", "lines": json.dumps({"data": [line]})}],
+        "invoice": [{"id": "v4", "customer": "c1", "status": "paid", "created": "2024-04-01T00:00:00+00:00", "currency": "usd", "amount_due": 3000, "amount_paid": 3000,
+                     "status_transitions": json.dumps({"paid_at": 1711929600}), "lines": json.dumps({"data": [line]})}],
+        "charge": [{"id": "h1", "customer": "c1", "created": "2024-04-03T00:00:00+00:00", "amount": 1550, "currency": "usd", "status": "failed"}],
     })
-    assert run.rows("subscriptions", *TERMS, "seats") == [("i1", "2024-04-01", None, 360.0, None, "active", 3)]
+    assert run.rows("subscriptions", *TERMS, "seats", "renewal_at") == [("i1", "2024-04-01", None, 360.0, None, "active", 3, "2024-05-01")]
+    assert run.rows("billing", "kind", "occurred_at", "amount") == [("invoice_paid", "2024-04-01", 30.0), ("payment_failed", "2024-04-03", 15.5)]
 
 
 def test_the_tables_meet_the_contract_and_reach_the_features(run_pack: Callable[..., Any], snapshot_of: Callable[..., Any]) -> None:
@@ -524,3 +527,39 @@ def test_a_discount_inside_the_subscription_is_read_too(run_pack: Callable[..., 
     run = run_pack("stripe", _tables(ACTIVE) | {"subscription": given})
     assert run.rows("subscriptions", "arr") == [(324.0,)]
     assert run.stated("discount that recurs").startswith("1 subscription")
+
+
+def test_pitfalls_of_subscriptions_in_one_export(run_pack: Callable[..., Any]) -> None:
+    header = SUBSCRIPTION + ", cancel_at, _fivetran_start"
+    term, old = "2024-01-01, 2024-04-01, 2024-05-01", "2024-01-01, 2024-03-01, 2024-04-01"
+    tables = _tables("", tuple(f"i{n}, s{n}, {price}, {quantity}, 2024-01-01" for n, price, quantity in (
+        (1, "monthly", 1), (2, "monthly", 1), (3, "monthly", 1), (4, "packs", 25), (5, "packs_down", 25), (6, "monthly", 2), (7, "monthly", 1),
+    )))  # fmt: skip
+    tables["price"] = PRICES.replace("product_id", "product_id, transform_quantity_divide_by, transform_quantity_round").replace(", p1\n", ", p1, ,\n")
+    tables["price"] += "packs, usd, 1000, month, 1, licensed, per_unit, , p1, 10, up\npacks_down, usd, 1000, month, 1, licensed, per_unit, , p1, 10, down\n"
+    tables["subscription_history"] = _csv(
+        header,
+        f"s1, c1, unpaid, {term}, false, , , , , 2024-04-08, , 2024-04-08",
+        # It ends on a day that is not the end of a term.
+        f"s2, c1, active, {term}, false, 2024-04-10, , , , 2024-04-10, 2024-06-15, 2024-04-10",
+        "s3, c1, active, 2024-01-01, 2024-04-01, 9999-12-31, false, , , , , 2024-04-01, , 2024-04-01",
+        f"s4, c1, active, {term}, false, , , , , 2024-04-01, , 2024-04-01",
+        f"s5, c1, active, {term}, false, , , , , 2024-04-01, , 2024-04-01",
+        # Two versions that the loader wrote at the same time.
+        f"s6, c1, active, {old}, false, , , , , 2024-04-20, , 2024-03-01",
+        f"s6, c1, canceled, {old}, false, 2024-03-20, 2024-03-20, , , 2024-04-20, , 2024-03-20",
+        f"s7, c1, incomplete_expired, {term}, false, , , , , 2024-04-01, , 2024-04-01",
+    )
+    del tables["subscription"]
+    run = run_pack("stripe", tables)
+    assert run.rows("subscriptions", "subscription_id", "ended_at", "arr", "renewal_at", "notice_at", "status", order=["subscription_id", "started_at"]) == [
+        ("i1", "2024-04-08", 120.0, "2024-05-01", None, "active"),
+        ("i1", None, 120.0, "2024-05-01", None, "past_due"),
+        ("i2", None, 120.0, "2024-05-01", "2024-04-10", "active"),
+        ("i3", None, 120.0, None, None, "active"),
+        # Packages of ten: three of 10.00 a month, or two.
+        ("i4", None, 360.0, "2024-05-01", None, "active"),
+        ("i5", None, 240.0, "2024-05-01", None, "active"),
+        ("i6", "2024-03-20", 240.0, "2024-04-01", "2024-03-20", "active"),
+    ]
+    assert run.stated("unreadable") == "1 value of the table subscription_history unreadable, and so unknown: current_period_end (1)."
