@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from features.catalogue.catalogue import CATALOGUE
 from features.signals.signals import open_signals
 from features.utils.dates import parse_instant
-from models.artifacts.bundle import Bundle, Manifest
+from models.artifacts.bundle import Bundle
+from models.artifacts.bundle_files import Manifest
 from models.artifacts.champion import Champion
 from models.health.rubric import load_rubric
 from models.health.score_calibration import HealthFacts

@@ -12,7 +12,7 @@ from typing import Any
 
 from features.errors import BadRequest, RenewcastError
 from features.utils.progress import Progress, no_progress, subprogress
-from models.health.rubric_versions import PendingDecision, ReviewDecision, read_history
+from models.health.rubric_versions import ReviewDecision, read_history
 from models.home import Home
 from models.reviews.review_store import find_review
 from models.reviews.sign_off import Signer, SignOffRequest, SignOffResult, check_sign, sign, sign_rollback
@@ -173,20 +173,10 @@ def _notify(store: Store, decisions: list[ReviewDecision]) -> None:
         for each in approved:
             enqueue(
                 connection,
-                [Occurrence("calibration.approved", each.id, decision_payload(each))],
+                [Occurrence("calibration.approved", each.id, each.as_dict())],
                 each.at,
                 known_by=each.at,
             )
-
-
-def decision_payload(decision: ReviewDecision) -> dict[str, Any]:
-    """Return a decision as plain data for a webhook or a list."""
-    return decision.model_dump(mode="json", exclude={"meaning"})
-
-
-def pending_payload(pending: PendingDecision) -> dict[str, Any]:
-    """Return terms that wait for a second signature as plain data."""
-    return pending.model_dump(mode="json")
 
 
 def signature_payload(signed: SignOffResult) -> dict[str, Any]:
@@ -194,6 +184,6 @@ def signature_payload(signed: SignOffResult) -> dict[str, Any]:
     decision, pending = signed.decision, signed.pending
     return {
         "state": "pending" if decision is None else decision.what,
-        "decision": None if decision is None else decision_payload(decision),
-        "pending": None if pending is None else pending_payload(pending),
+        "decision": None if decision is None else decision.as_dict(),
+        "pending": None if pending is None else pending.as_dict(),
     }

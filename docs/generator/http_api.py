@@ -14,10 +14,10 @@ from docs.generator.markdown import anchor, code, page, table, without_rst
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
-from serving.http.api_keys import SCOPES, Scope
 from serving.http.authentication import PUBLIC_PATHS
 from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES
 from serving.pages.api_reference import reference
+from serving.store.key_records import SCOPES, Scope
 
 _INTRODUCTION = """\
 `renewcast serve` answers these requests. A running service shows the same reference with examples at `/docs`, and the

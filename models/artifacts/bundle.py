@@ -20,20 +20,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
 import lightgbm
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from features.errors import BundleError
 from features.utils.atomic_files import new_folder
-from features.utils.validation_errors import first_validation_error
+from models.artifacts.bundle_files import (
+    CARD,
+    MANIFEST,
+    RETRAIN,
+    Manifest,
+    read_bundle_files,
+    unreadable,
+)
 from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.explain.comparables import Comparables
@@ -42,68 +47,20 @@ from models.health.rubric import Rubric, rubric_from_text
 from models.health.rubric_schema import RubricError
 from models.health.score_calibration import HealthFacts
 from models.peer_groups.peers import Peers
-from models.renewals import renewal_model
+from models.renewals.renewal_file import FILE as RENEWALS
 from models.renewals.renewal_model import RenewalModel
 from models.scorer.errors import ScorerError
-from models.scorer.onnx_model import MEMBER_FILE
 from models.scorer.scorer import Scorer
-from models.scorer.strict_files import JSON_LIMIT, MODEL_LIMIT, read_bounded, read_json
+from models.scorer.strict_files import read_json
 from models.targets import Target
 
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-FORMAT_VERSION: Final = 6
-READABLE_VERSIONS: Final = (3, 4, 5, FORMAT_VERSION)
-"""Bundles of version 3 have no portfolio identity, those of versions 3 and 4 a single model in place of members, and
-only those of version 6 may have a renewal model or ONNX models."""
-MANIFEST = "manifest.json"
-FILES: dict[str, int] = {
-    "model.txt": MODEL_LIMIT,
-    "calibrator.json": JSON_LIMIT,
-    "schema.json": JSON_LIMIT,
-    "rubric.toml": 2**20,
-    "health.json": JSON_LIMIT,
-}
-CARD = "card.json"
-"""Optional. It does not affect predictions, so it is not part of the fingerprint."""
-OPTIONAL = {CARD: JSON_LIMIT, renewal_model.FILE: MODEL_LIMIT}
-"""Files that a bundle may lack, with their maximum sizes in bytes."""
-RETRAIN = "train again with this version of Renewcast, or promote another version"
 SET_FEATURES = (
     "if these are custom features, set RENEWCAST_FEATURES to the file that the model was trained with; otherwise "
     + RETRAIN
 )
-REPLACE = "restore the folder from where it was created, or promote another version"
-
-
-class Manifest(BaseModel):
-    """The manifest of a bundle.
-
-    ``horizon_days`` and ``grace_days`` define the label; no data at or after ``trained_through`` (UTC) was read;
-    ``base_rate`` is the rate of the average account (0 to 1), which the probabilities are calibrated to; ``metrics``
-    and ``gates`` are those of the training run, by name; ``newest_snapshots`` is the newest training snapshot (ISO 8601
-    date) by horizon in days, empty in bundles of format versions up to 5; ``files`` holds the SHA-256 of each file in
-    hex; ``portfolio`` is the portfolio of the training accounts, None in bundles of format version 3.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    format_version: Literal[3, 4, 5, 6] = FORMAT_VERSION
-    target: Target
-    version: str
-    horizon_days: Annotated[int, Field(gt=0)]
-    grace_days: Annotated[int, Field(ge=0)]
-    trained_through: AwareDatetime
-    created_at: AwareDatetime
-    catalogue_version: str
-    base_rate: Annotated[float, Field(gt=0, lt=1)]
-    metrics: dict[str, JsonValue]
-    gates: dict[str, JsonValue]
-    newest_snapshots: dict[str, str] = {}
-    lightgbm_version: str
-    files: dict[str, str]
-    portfolio: PortfolioIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +113,7 @@ class Bundle:
         """Share of the model's gain by feature; see `models.scorer.scorer.Scorer.gain`."""
         return self.scorer.gain(self.peers.log_spreads(self.scorer.features))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """One hash of everything that affects predictions: target, version and the hashes of the files."""
         m = self.manifest
@@ -231,7 +188,7 @@ def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Fe
     if parts.card is not None:
         contents[CARD] = _json(parts.card.model_dump(mode="json"))
     if parts.renewals is not None:
-        contents[renewal_model.FILE] = parts.renewals
+        contents[RENEWALS] = parts.renewals
     manifest = Manifest(
         target=parts.target,
         version=parts.version,
@@ -274,34 +231,20 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         from features.custom.current_catalogue import current_catalogue
 
         catalogue = current_catalogue()
-    _check_names(folder)
+    files = read_bundle_files(folder, target)
+    manifest, contents = files.manifest, files.contents
     try:
-        manifest = _read_manifest(folder)
-        if target is not None and manifest.target != target:
-            raise BundleError(
-                f"{folder / MANIFEST} belongs to a {manifest.target} model", target, f"use a bundle for {target}"
-            )
-        optional = {n: limit for n, limit in OPTIONAL.items() if n in manifest.files or (folder / n).exists()}
-        members = {name: MODEL_LIMIT for name in manifest.files if MEMBER_FILE.fullmatch(name)}
-        limits = FILES | optional | members
-        contents = {name: read_bounded(folder / name, limit) for name, limit in limits.items()}
-        for name, content in contents.items():
-            if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
-                raise BundleError(
-                    f"{folder / name} was changed after it was written", f"the SHA-256 hash in {MANIFEST}", REPLACE
-                )
         schema = read_json(contents["schema.json"], "schema.json")
         calibrator = read_json(contents["calibrator.json"], "calibrator.json")
-        onnx = {name: content for name, content in contents.items() if name in members}
         model = contents["model.txt"].decode()
-        scorer = Scorer.from_texts(model, schema, calibrator, LazyTreeShap.by_member, onnx)
-        stored = contents.get(renewal_model.FILE)
+        scorer = Scorer.from_texts(model, schema, calibrator, LazyTreeShap.by_member, files.members)
+        stored = contents.get(RENEWALS)
         renewals = None if stored is None else RenewalModel.from_json(stored)
     except (ScorerError, UnicodeDecodeError) as error:
-        raise BundleError(f"{folder}: {error}", "a bundle written by `renewcast train`", RETRAIN) from error
+        raise unreadable(folder, error) from error
     _check_catalogue(folder / "schema.json", schema["features"], catalogue)
     for entries in () if renewals is None else renewals.features.values():
-        _check_catalogue(folder / renewal_model.FILE, entries, catalogue)
+        _check_catalogue(folder / RENEWALS, entries, catalogue)
     try:
         comparables = Comparables.from_json(schema.get("comparables"), scorer.members, len(scorer.features))
     except ScorerError as error:
@@ -318,48 +261,9 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         health = HealthFacts.from_json(contents["health.json"])
     except ValueError as error:
         raise BundleError(f"{folder / 'health.json'}: {error}", cure=RETRAIN) from error
-    try:
-        card = ModelCard.from_json(contents[CARD]) if CARD in contents else None
-    except ValueError as error:
-        raise BundleError(f"{folder / CARD}: {error}", cure=REPLACE) from error
     if facts := health.of(rubric.name, rubric.version):
         rubric = replace(rubric, learned=facts.learned.weights if facts.learned else None)
-    return Bundle(folder, manifest, scorer, peers, rubric, health, card, comparables, renewals)
-
-
-def _check_names(folder: Path) -> None:
-    if not folder.is_dir():
-        raise BundleError(f"there is no bundle at {folder}", "a folder", "train and promote a model")
-    entries = {entry.name: entry for entry in folder.iterdir()}
-    wanted = {MANIFEST, *FILES}
-    if missing := sorted(wanted - set(entries)):
-        raise BundleError(f"{folder} lacks {', '.join(missing)}", f"the files {', '.join(sorted(wanted))}", REPLACE)
-    members = {name for name in entries if MEMBER_FILE.fullmatch(name)}
-    if extra := sorted(set(entries) - wanted - members - set(OPTIONAL)):
-        raise BundleError(
-            f"{folder} also contains {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove the other files"
-        )
-    for name, entry in entries.items():
-        if not stat.S_ISREG(entry.lstat().st_mode):
-            raise BundleError(f"{folder / name} is a link or a folder", "a regular file", REPLACE)
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    content = read_bounded(folder / MANIFEST, JSON_LIMIT)
-    raw = read_json(content, MANIFEST)
-    if raw.get("format_version") not in READABLE_VERSIONS:
-        readable = " or ".join(map(str, READABLE_VERSIONS))
-        raise BundleError(f"{folder / MANIFEST} has format version {raw.get('format_version')!r}", readable, RETRAIN)
-    try:
-        manifest = Manifest.model_validate_json(content)
-    except ValidationError as error:
-        raise BundleError(f"{folder / MANIFEST}: {first_validation_error(error)}", cure=REPLACE) from error
-    members = {name for name in manifest.files if MEMBER_FILE.fullmatch(name)}
-    if unlisted := sorted({entry.name for entry in folder.glob("member-*.onnx")} - members):
-        raise BundleError(f"{folder} also contains {', '.join(unlisted)}", f"only the files in {MANIFEST}", REPLACE)
-    if set(manifest.files) - members - set(OPTIONAL) != set(FILES):
-        raise BundleError(f"{folder / MANIFEST}: key files does not list {', '.join(FILES)}", cure=REPLACE)
-    return manifest
+    return Bundle(folder, manifest, scorer, peers, rubric, health, files.card(), comparables, renewals)
 
 
 def _check_catalogue(file: Path, entries: Sequence[Mapping[str, Any]], catalogue: Mapping[str, Feature]) -> None:

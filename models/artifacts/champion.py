@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from features.errors import BundleError, HomeError
+from features.errors import HomeError
 from models.artifacts.bundle import Bundle, load_bundle
+from models.artifacts.champion_bundles import pointed_bundles
 from models.artifacts.champion_pointer import ChampionEntry, read_pointer
-from models.artifacts.identity_file import read_identity_file, require_same_portfolio
 from models.health.rubric import Rubric, load_rubric
 from models.health.rubric_names import DEFAULT_RUBRIC, SPREADSHEET_RUBRIC
 from models.health.rubric_versions import RubricHistory, load_rubric_history
@@ -147,20 +147,7 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
     history = load_rubric_history(home, catalogue)
     if pointer is None:
         return Champion({}, load_rubric(DEFAULT_RUBRIC, catalogue), history)
-    bundles: dict[Target, Bundle] = {}
-    identity = read_identity_file(home)
-    for target in TARGETS:
-        pointed = pointer.of(target)
-        if pointed is None:
-            continue
-        bundle = require_same_portfolio(identity, load_bundle(home.root / pointed.folder, target, catalogue))
-        if bundle.manifest.version != pointed.version:
-            raise BundleError(
-                f"{bundle.folder} contains version {bundle.manifest.version}",
-                f"version {pointed.version}, as in {home.champion_file}",
-                "promote a model again",
-            )
-        bundles[target] = bundle
+    bundles = pointed_bundles(home, pointer, lambda folder, target: load_bundle(folder, target, catalogue))
     from_bundle = next((bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric), None)
     if from_bundle is not None:
         return Champion(bundles, from_bundle, history)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from features.errors import BundleError
 from features.utils.atomic_files import write_file
+from models.artifacts.bundle_files import Manifest
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.home import Home
 from models.json_files import read_json_file
 
-if TYPE_CHECKING:
-    from models.artifacts.bundle import Bundle
+
+class _HasManifest(Protocol):
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def manifest(self) -> Manifest: ...
+
+
+B = TypeVar("B", bound=_HasManifest)
 
 
 def read_identity_file(home: Home) -> PortfolioIdentity | None:
@@ -40,7 +49,7 @@ def write_identity_file(home: Home, identity: PortfolioIdentity) -> None:
     write_file(home.portfolio_file, identity.model_dump_json(indent=1) + "\n")
 
 
-def require_same_portfolio(identity: PortfolioIdentity | None, bundle: Bundle) -> Bundle:
+def require_same_portfolio(identity: PortfolioIdentity | None, bundle: B) -> B:
     """Return the bundle if it belongs to the portfolio of the home.
 
     Old bundles have no identity and are accepted.

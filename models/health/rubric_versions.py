@@ -21,7 +21,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from features.errors import HomeError
 from features.utils.atomic_files import write_file
 from features.utils.formatting import day
-from models.health.rubric import Rubric, rubric_from_text
 from models.health.score_calibration import ScoreCalibration
 from models.home import Home
 from models.json_files import read_json_file
@@ -30,12 +29,15 @@ from models.statements import WHY_LIMIT, Person
 
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
+    from models.health.rubric import Rubric
 
 #: Maximum size of the history in bytes.
 SIZE_LIMIT = 64 * 2**20
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 VersionName = Annotated[str, Field(pattern=NAME_PATTERN)]
 DecisionId = Annotated[str, Field(pattern=r"^cal_[0-9a-f]{16}$")]
+DECISION_NOUNS = {"approved": "approval", "rejected": "rejection", "rolled_back": "rollback"}
+"""The noun for each kind of decision."""
 
 
 class ReviewedHashes(BaseModel):
@@ -132,6 +134,10 @@ class PendingDecision(DecisionTerms):
     id: DecisionId
     signature: Signature
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data for a list."""
+        return self.model_dump(mode="json")
+
     @model_validator(mode="after")
     def _sound(self) -> Self:
         _check(self.signature, "author", self.terms.model_dump(mode="json"))
@@ -160,6 +166,10 @@ class ReviewDecision(DecisionTerms):
     def signed_by_reviewer(self) -> dict[str, Any]:
         """The content that the reviewer signs: the terms and the resulting version."""
         return signed_with_version(self.terms, self.version, self.replaces)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data for a webhook or a list."""
+        return self.model_dump(mode="json", exclude={"meaning"})
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -388,6 +398,9 @@ def load_rubric_history(home: Home, catalogue: Mapping[str, Feature] | None = No
     RubricError
         A version is missing or invalid, for example because a feature no longer exists.
     """
+    # Imported here, since listing reviews needs no rubric.
+    from models.health.rubric import rubric_from_text
+
     file = read_history(home)
     rubrics: dict[tuple[str, str], Rubric] = {}
     for each in file.decisions:

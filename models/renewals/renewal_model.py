@@ -25,6 +25,7 @@ import pandas as pd
 from features.utils.arrays import Bools, Floats
 from models.peer_groups.frame_columns import number_column
 from models.renewals.forecast_bias import clipped_log_odds
+from models.renewals.renewal_file import FILE
 from models.scorer.base import RENEWAL_FEATURE, SHORT_TERM_DAYS, TERM_FEATURE, logistic
 from models.scorer.errors import ScorerError
 from models.scorer.scorer import Scorer
@@ -35,8 +36,6 @@ STAGES: tuple[Stage, ...] = ("lost", "expanded", "contracted")
 """Each stage is conditional on none of the earlier ones."""
 LEADS = (30, 60, 90, 120)
 """Days before a renewal for which the model is trained, shortest first."""
-FILE = "renewals.json"
-"""The optional file of a churn bundle with its renewal model."""
 
 
 def covered_renewals(frame: pd.DataFrame) -> Bools:

@@ -23,6 +23,7 @@ from features.utils.periods import Quarter
 from models.health.rubric import Rubric
 from models.health.rubric_editor import revise_rubric_text
 from models.health.rubric_versions import (
+    DECISION_NOUNS,
     DecisionTerms,
     HistoryFile,
     PendingDecision,
@@ -40,9 +41,6 @@ from models.home import Home
 from models.reviews.person_names import same_person, tidy_name
 from models.reviews.review_store import ReviewRecord, SignOffProposal, find_review
 from models.statements import WHY_LIMIT
-
-DECISION_NOUNS = {"approved": "approval", "rejected": "rejection", "rolled_back": "rollback"}
-"""The noun for each kind of decision."""
 
 
 class ReviewChanged(BadRequest):

@@ -10,7 +10,6 @@ import typer
 
 from features.errors import BadRequest
 from features.utils.cli import AsJson, write_result
-from serving.cli.context import selected_champion
 
 app = typer.Typer()
 
@@ -25,6 +24,7 @@ def card(
     """Show the champions' model cards: intended use, data, metrics with intervals, limits, and who promoted them."""
     from features.utils.atomic_files import write_file
     from features.utils.formatting import count_of
+    from models.artifacts.champion_bundles import champion_documents
     from models.home import current_home
     from serving.portfolio.model_card_markdown import card_markdown
     from serving.portfolio.model_cards import model_cards
@@ -35,7 +35,8 @@ def card(
             f"unsupported file extension for a card: {out.suffix or 'none'}",
             ", ".join(kinds),
         )
-    cards = model_cards(current_home(), selected_champion())
+    home = current_home()
+    cards = model_cards(home, champion_documents(home))
     if not cards:
         raise BadRequest("there is no champion", "a promoted model", "train one with `renewcast train`")
 

@@ -43,11 +43,18 @@ def create_key(
 @app.command("list")
 def list_keys(as_json: AsJson = False) -> None:
     """List all API keys, including revoked ones. The secrets are not shown."""
+    from models.home import current_home
     from serving.cli.tables.admin import print_keys
-    from serving.http.api_keys import list_keys as every
+    from serving.common.settings import current_settings
+    from serving.store.key_records import read_key_records
 
-    with open_store().read() as connection:
-        found = every(connection)
+    home = current_home().require_own()
+    found = read_key_records(home.store_file) if current_settings().store_address is None else None
+    if found is None:
+        from serving.http.api_keys import list_keys as every
+
+        with open_store().read() as connection:
+            found = every(connection)
     print_keys(found, as_json)
 
 

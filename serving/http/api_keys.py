@@ -10,51 +10,19 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, get_args
 
 from sqlalchemy import Connection, select
 
 from features.errors import BadRequest
+from serving.store.key_records import SCOPES, ApiKey, Scope, key_from_columns
 from serving.store.tables import api_keys
 
-Scope = Literal["predict", "write", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""``predict``: read data of accounts, and score. ``write``: record interventions and outcomes, start jobs. ``admin``:
-everything, including signing reviews."""
 PREFIX = "rc_"
 #: Longer keys are not looked up.
 LENGTH_LIMIT = 200
 #: The maximum length of an owner.
 OWNER_LIMIT = 1024
-
-
-@dataclass(frozen=True)
-class ApiKey:
-    """Metadata of an API key, never the key itself.
-
-    Parameters
-    ----------
-    id : its identifier in lists and logs.
-    name : its purpose, in the words of the person who created it.
-    scopes : what it allows.
-    created_at : UTC.
-    revoked_at : UTC; None while the key is valid.
-    owner : the CSM whose accounts the pages show first to whoever signs in with the key; None for all accounts. It
-        restricts nothing.
-    """
-
-    id: str
-    name: str
-    scopes: frozenset[Scope]
-    created_at: datetime
-    revoked_at: datetime | None = None
-    owner: str | None = None
-
-    def may(self, scope: Scope) -> bool:
-        """Return whether the key has ``scope``. The scope admin includes every other."""
-        return scope in self.scopes or "admin" in self.scopes
 
 
 def create_key(
@@ -108,7 +76,8 @@ def create_key(
 def list_keys(connection: Connection) -> list[ApiKey]:
     """Return all keys, including revoked ones, oldest first."""
     return [
-        key_from_row(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))
+        key_from_columns(row._mapping)
+        for row in connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))
     ]
 
 
@@ -135,7 +104,7 @@ def revoke_key(connection: Connection, key_id: str) -> ApiKey:
     row = connection.execute(select(api_keys).where(has_id)).one_or_none()
     if row is None:
         raise BadRequest("there is no key with this id", "an id from `renewcast keys list`")
-    return key_from_row(row)
+    return key_from_columns(row._mapping)
 
 
 def find_key(connection: Connection, secret: str) -> ApiKey | None:
@@ -158,7 +127,7 @@ def find_key(connection: Connection, secret: str) -> ApiKey | None:
     # The time of the look-up depends on digests only; compare_digest takes constant time.
     if row is None or row.revoked_at is not None or not hmac.compare_digest(row.digest, digest):
         return None
-    return key_from_row(row)
+    return key_from_columns(row._mapping)
 
 
 def secret_digest(secret: str) -> str:
@@ -168,12 +137,3 @@ def secret_digest(secret: str) -> str:
 
 def _joined(scopes: Collection[Scope]) -> str:
     return ",".join(scope for scope in SCOPES if scope in scopes)
-
-
-def key_from_row(row: object) -> ApiKey:
-    """Return a row of the table of keys as a key."""
-    columns = row._mapping  # type: ignore[attr-defined]
-    scopes = frozenset(scope for scope in SCOPES if scope in columns["scopes"].split(","))
-    return ApiKey(
-        columns["id"], columns["name"], scopes, columns["created_at"], columns["revoked_at"], columns["owner"]
-    )

@@ -35,13 +35,14 @@ from serving.common.browser_requests import (
 )
 from serving.common.errors import Forbidden, StoreDown, TooManyRequests, Unauthorized
 from serving.common.settings import ServiceSettings
-from serving.http.api_keys import ApiKey, find_key, secret_digest
-from serving.http.api_keys import Scope as Grant
+from serving.http.api_keys import find_key, secret_digest
 from serving.http.problem_details import renewcast_problem_response
 from serving.http.rate_limit import RateLimiter
 from serving.http.sessions import find_session
 from serving.http.sign_in_redirect import redirect_to_sign_in
 from serving.store.database import Store
+from serving.store.key_records import ApiKey
+from serving.store.key_records import Scope as Grant
 from serving.store.records import Author
 
 #: Paths that need no key: probes, API descriptions, sign-in and sign-out.

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
 
-from serving.http.api_keys import LENGTH_LIMIT, ApiKey, find_key, key_from_row, secret_digest
+from serving.http.api_keys import LENGTH_LIMIT, find_key, secret_digest
+from serving.store.key_records import ApiKey, key_from_columns
 from serving.store.tables import api_keys, sessions
 
 
@@ -39,7 +40,7 @@ def find_session(connection: Connection, token: str) -> ApiKey | None:
         .where(api_keys.c.revoked_at.is_(None))
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else key_from_row(row)
+    return None if row is None else key_from_columns(row._mapping)
 
 
 def end_session(connection: Connection, token: str) -> None:

@@ -48,7 +48,7 @@ def get_model_page(request: Request, live: LiveStateDep, home: HomeDep) -> Respo
     state = live.current()
     if state.champion is None:
         raise state.not_ready()
-    cards = model_cards(home, state.champion)
+    cards = model_cards(home, state.champion.bundles)
     cached = getattr(request.app.state, "card_pictures", None)
     if cached is None or cached[0] is not state.champion:
         cached = request.app.state.card_pictures = state.champion, reliability_charts(cards)

@@ -18,10 +18,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from features.errors import BadRequest, HomeError, RenewcastError
 from features.utils.formatting import day
-from models.health.rubric_versions import HistoryFile, read_history
+from models.health.rubric_versions import DECISION_NOUNS, HistoryFile, read_history
 from models.home import Home
 from models.reviews.review_store import PAGE, SIZE_LIMIT, ReviewRecord, find_review, list_reviews
-from models.reviews.sign_off import DECISION_NOUNS, Signer, SignOffRequest, earliest_for_review, lapse_reason
+from models.reviews.sign_off import Signer, SignOffRequest, earliest_for_review, lapse_reason
 from models.scorer.errors import ScorerError
 from models.scorer.strict_files import read_bounded
 from serving.html.assets import static

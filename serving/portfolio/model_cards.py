@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from features.errors import BundleError
 from features.utils.formatting import and_list, day, number, percent
-from models.artifacts.bundle import Bundle
-from models.artifacts.champion import Champion
+from models.artifacts.bundle_files import Manifest
 from models.artifacts.champion_pointer import read_pointer
 from models.artifacts.model_card import ModelCard
 from models.home import Home
@@ -53,13 +52,20 @@ CHURN_KIND_CANDIDATES = {"share_by_account": "Share per account", "constant_shar
 CHURN_KIND_METRICS = {"roc_auc": "ROC AUC", "brier": "Brier", "log_loss": "Log loss"}
 
 
-def model_cards(home: Home, champion: Champion) -> list[dict[str, Any]]:
+class _DocumentedModel(Protocol):
+    @property
+    def manifest(self) -> Manifest: ...
+    @property
+    def card(self) -> ModelCard | None: ...
+
+
+def model_cards(home: Home, bundles: Mapping[Target, _DocumentedModel]) -> list[dict[str, Any]]:
     """Return a model card for each champion.
 
     Parameters
     ----------
     home : the home, with the history of promotions.
-    champion : the bundles in use.
+    bundles : the bundles in use, with or without their models.
 
     Returns
     -------
@@ -67,10 +73,10 @@ def model_cards(home: Home, champion: Champion) -> list[dict[str, Any]]:
     (the latest first), card (`models.artifacts.model_card.ModelCard`; None for bundles older than model cards), uses
     and limits (sentences).
     """
-    return [_model_card(home, target, champion.bundles[target]) for target in TARGETS if target in champion.bundles]
+    return [_model_card(home, target, bundles[target]) for target in TARGETS if target in bundles]
 
 
-def _model_card(home: Home, target: Target, bundle: Bundle) -> dict[str, Any]:
+def _model_card(home: Home, target: Target, bundle: _DocumentedModel) -> dict[str, Any]:
     manifest = bundle.manifest
     return {
         "target": target,

@@ -17,8 +17,6 @@ from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_PARAMETER, HomeDep, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT
 from serving.review_sign_off import (
-    decision_payload,
-    pending_payload,
     sign_off_rollback,
     sign_review,
     signature_payload,
@@ -183,8 +181,8 @@ def get_reviews(home: HomeDep) -> Response:
     """Returns the reviews that `renewcast review` stored in the home."""
     history = read_history(home)
     summaries = {"data": [_summary(record) for record in list_reviews(home, history)]}
-    signed = {"decisions": [decision_payload(each) for each in history.decisions]}
-    return JSONResponse({**summaries, **signed, "pending": [pending_payload(each) for each in history.pending]})
+    signed = {"decisions": [each.as_dict() for each in history.decisions]}
+    return JSONResponse({**summaries, **signed, "pending": [each.as_dict() for each in history.pending]})
 
 
 @router.get(
@@ -200,8 +198,8 @@ def get_review(home: HomeDep, review_id: ReviewId) -> Response:
     record = find_review(home, review_id)
     signed = {
         "state": record.state,
-        "decision": None if record.decided is None else decision_payload(record.decided),
-        "pending": None if record.pending is None else pending_payload(record.pending),
+        "decision": None if record.decided is None else record.decided.as_dict(),
+        "pending": None if record.pending is None else record.pending.as_dict(),
     }
     earliest = earliest_for_review(home, read_history(home), record.review.sign_off).day.isoformat()
     return JSONResponse({**signed, "earliest_effective": earliest, "review": read_document(record)})

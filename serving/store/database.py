@@ -29,8 +29,9 @@ from models.home import Home
 from serving.common.errors import StoreDown
 from serving.store.encryption import OPTION, VARIABLE, Cipher
 from serving.store.engines import READ_ONLY_OPTION, TIMEOUT_SECONDS, create_store_engine, is_read_only
+from serving.store.schema_revision import SCHEMA_VERSION
 from serving.store.schema_version import has_every_column, schema_version, upgrade_schema
-from serving.store.tables import SCHEMA_VERSION, counters
+from serving.store.tables import counters
 
 T = TypeVar("T")
 

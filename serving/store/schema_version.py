@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from features.errors import HomeError
-from serving.store.tables import METADATA, SCHEMA_VERSION
+from serving.store.schema_revision import SCHEMA_VERSION
+from serving.store.tables import METADATA
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 

@@ -30,8 +30,6 @@ from sqlalchemy.types import TypeDecorator
 
 from serving.common.errors import StoreDown
 
-#: The revision of `migrations` that creates these tables.
-SCHEMA_VERSION = "0008"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from features.contract.schema import TABLES, Column
 from features.errors import InsufficientData
-from models.artifacts.bundle import FORMAT_VERSION
+from models.artifacts.bundle_files import FORMAT_VERSION
 from models.explain.reasons import MINIMUM_STABILITY
 from models.peer_groups.rule_files import SHIPPED_RULES
 from serving.common.settings import ServiceSettings

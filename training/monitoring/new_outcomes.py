@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from features.signals.signals import OpenSignals
-from models.artifacts.bundle import Manifest
+from models.artifacts.bundle_files import Manifest
 from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.outcome_counts import count_at_horizon

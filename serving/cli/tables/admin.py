@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from features.utils.console import Console, Table
 from features.utils.formatting import minute
-from serving.http.api_keys import ApiKey
-from serving.store.saved_views import SavedView
-from serving.webhooks.endpoints import EVENTS, Endpoint
+from serving.store.key_records import ApiKey
+
+if TYPE_CHECKING:
+    from serving.store.saved_views import SavedView
+    from serving.webhooks.endpoints import Endpoint
 
 
 def print_keys(keys: Sequence[ApiKey], as_json: bool) -> None:
@@ -45,6 +47,8 @@ def print_endpoints(endpoints: Sequence[Endpoint], as_json: bool) -> None:
         }
         for each in endpoints
     ]
+    from serving.webhooks.endpoints import EVENTS
+
     _print(rows, as_json, "no endpoints; add one with `renewcast webhooks add URL` for any of " + ", ".join(EVENTS))
 
 

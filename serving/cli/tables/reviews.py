@@ -10,10 +10,8 @@ from rich.console import Console
 
 from features.utils.console import Table
 from features.utils.formatting import day
-from models.health.rubric_versions import HistoryFile
+from models.health.rubric_versions import DECISION_NOUNS, HistoryFile
 from models.reviews.review_store import ReviewRecord
-from models.reviews.sign_off import DECISION_NOUNS
-from serving.review_sign_off import decision_payload, pending_payload
 
 
 def print_reviews(reviews: Sequence[ReviewRecord], history: HistoryFile, console: Console, as_json: bool) -> None:
@@ -24,8 +22,8 @@ def print_reviews(reviews: Sequence[ReviewRecord], history: HistoryFile, console
             for k in reviews
         ]
         signed = {
-            "decisions": [decision_payload(each) for each in history.decisions],
-            "pending": [pending_payload(each) for each in history.pending],
+            "decisions": [each.as_dict() for each in history.decisions],
+            "pending": [each.as_dict() for each in history.pending],
         }
         json.dump({"reviews": rows, **signed}, sys.stdout, indent=1)
         sys.stdout.write("\n")

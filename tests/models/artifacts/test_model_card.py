@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from features.errors import BundleError
-from models.artifacts.bundle import CARD, MANIFEST, Bundle, load_bundle, write_bundle
+from models.artifacts.bundle import Bundle, load_bundle, write_bundle
+from models.artifacts.bundle_files import CARD, MANIFEST
 from models.artifacts.model_card import (
     CandidateMetrics,
     DataSlice,

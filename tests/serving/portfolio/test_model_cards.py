@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from features.errors import BundleError
 from models.artifacts.champion import load_champion
+from models.artifacts.champion_bundles import champion_documents
 from models.artifacts.champion_pointer import ChampionChange, read_pointer, write_pointer
 from models.artifacts.model_card import (
     CandidateMetrics,
@@ -90,7 +97,7 @@ def test_a_card_lists_promotions_and_escapes_their_text(own_home: Home) -> None:
     assert pointer.churn is not None
     change = ChampionChange(at=pointer.promoted_at, what="promoted", target="churn", champion=pointer.churn, who=HOSTILE, why=HOSTILE)
     write_pointer(own_home, pointer.model_copy(update={"history": (change,)}))
-    cards = model_cards(own_home, load_champion(own_home))
+    cards = model_cards(own_home, load_champion(own_home).bundles)
     assert [payload["target"] for payload in cards] == ["churn", "expansion"]
     assert cards[0]["promotions"][0]["who"] == HOSTILE
     for payload in cards:
@@ -107,7 +114,7 @@ def test_a_card_lists_promotions_and_escapes_their_text(own_home: Home) -> None:
 
 def test_both_formats_explain_contributions_and_the_evaluated_model(own_home: Home) -> None:
     """Trees and the linear part follow two conventions, and the champion is a refit of the evaluated model."""
-    cards = model_cards(own_home, load_champion(own_home))[:1]
+    cards = model_cards(own_home, load_champion(own_home).bundles)[:1]
     reliability_bin = ReliabilityBin(said=0.004, happened=MetricEstimate(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
     card = _card().model_copy(update={"reliability": [reliability_bin]})
     cards[0] |= {"card": card.model_dump(mode="json"), "limits": limits(card)}
@@ -153,7 +160,7 @@ def test_segments_are_compared_with_baselines_and_lift_is_shown(own_home: Home) 
     share, lift = MetricEstimate(value=0.4, low=0.3, high=0.5), MetricEstimate(value=3.25, low=2.5, high=4.0)
     sight = CapacityRecall(candidate="blend", capacity=20, caught=share, caught_arr=share, lift=lift)
     old = sight.model_copy(update={"candidate": "random", "lift": None})
-    cards = model_cards(own_home, load_champion(own_home))[:1]
+    cards = model_cards(own_home, load_champion(own_home).bundles)[:1]
     cards[0]["card"] = _card().model_copy(update={"by_segment": [piece], "sight": [old, sight]}).model_dump(mode="json")
     page, text = cards_html(cards), card_markdown(cards)
     assert "| SMB | 30 | 12 | 10.0% | 10.0% | 0.779 (0.60 to 0.90) | 0.612 (0.50 to 0.70) | 0.746 (0.60 to 0.80) |" in text
@@ -165,7 +172,7 @@ def test_segments_are_compared_with_baselines_and_lift_is_shown(own_home: Home) 
 
 def test_involuntary_churn_is_shown_with_metrics_or_a_reason(own_home: Home) -> None:
     def render(kinds: InvoluntaryChurnCard | None) -> tuple[str, str]:
-        cards = model_cards(own_home, load_champion(own_home))[:1]
+        cards = model_cards(own_home, load_champion(own_home).bundles)[:1]
         cards[0]["card"] = _card().model_copy(update={"involuntary": kinds}).model_dump(mode="json")
         return cards_html(cards), card_markdown(cards)
 
@@ -203,7 +210,7 @@ def test_cards_name_slices_snapshots_due_accounts_and_reasons_in_words(own_home:
             "reasons": ReasonCounts(members=5, given=3.3, at_least_two=0.94), "same_first": 0.7,
         }
     )  # fmt: skip
-    cards = model_cards(own_home, load_champion(own_home))[:1]
+    cards = model_cards(own_home, load_champion(own_home).bundles)[:1]
     cards[0] |= {"card": card.model_dump(mode="json"), "limits": limits(card)}
     for text in (cards_html(cards), card_markdown(cards)):
         for words in (
@@ -219,10 +226,33 @@ def test_cards_name_slices_snapshots_due_accounts_and_reasons_in_words(own_home:
 
 
 def test_old_cards_keep_the_words_of_their_slices(own_home: Home) -> None:
-    cards = model_cards(own_home, load_champion(own_home))[:1]
+    cards = model_cards(own_home, load_champion(own_home).bundles)[:1]
     part = _card().slices["test"]
     cards[0]["card"] = _card().model_copy(update={"slices": {"train": part, "test": part}}).model_dump(mode="json")
     for text in (cards_html(cards), card_markdown(cards)):
         assert "Training" in text
         assert "On the test dates" in text
         assert not any(words in text for words in ("Known at the first", "Accounts with a renewal due", "Newest training"))
+
+
+def test_the_card_command_reads_the_same_cards_without_the_models(own_home: Home) -> None:
+    loaded = load_champion(own_home)
+    cards = model_cards(own_home, champion_documents(own_home))
+    assert cards == model_cards(own_home, loaded.bundles)
+    code = "import atexit, sys; sys.argv = ['renewcast', 'card', '--json']; atexit.register(lambda: print(sorted({'lightgbm', 'pandas', 'sqlalchemy', 'ibis'} & set(sys.modules)), file=sys.stderr)); import renewcast; renewcast.main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], env=os.environ | {"RENEWCAST_HOME": str(own_home.root)},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == json.loads(json.dumps(cards))
+    assert result.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", ["model.txt", "health.json", "schema.json"])
+def test_cards_of_a_changed_bundle_are_refused(own_home: Home, name: str) -> None:
+    folder = next((own_home.bundles / "churn").iterdir())
+    file = folder / name
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(BundleError, match=f"{name} was changed"):
+        champion_documents(own_home)

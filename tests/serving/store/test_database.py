@@ -26,8 +26,9 @@ from models.home import Home
 from serving.common.errors import StoreDown
 from serving.store import database, engines
 from serving.store.database import Store, lock_publishing, next_sequence
+from serving.store.schema_revision import SCHEMA_VERSION
 from serving.store.schema_version import upgrade_schema
-from serving.store.tables import METADATA, SCHEMA_VERSION, UtcMicroseconds, records
+from serving.store.tables import METADATA, UtcMicroseconds, records
 
 
 def _row(name: str, at: datetime) -> dict[str, object]:

@@ -16,7 +16,8 @@ from sqlalchemy import select, text
 
 from serving.store.database import Store
 from serving.store.encryption import FILE, VARIABLE, Cipher, SecretKeyError
-from serving.store.tables import SCHEMA_VERSION, webhook_endpoints
+from serving.store.schema_revision import SCHEMA_VERSION
+from serving.store.tables import webhook_endpoints
 from serving.webhooks.delivery_worker import DeliveryWorker
 from serving.webhooks.endpoints import add_endpoint, reencrypt_secrets
 from serving.webhooks.outbox import Occurrence, enqueue
