@@ -52,6 +52,12 @@ class Load:
         failed = f", {self.failed} FAILED" if self.failed else ""
         return f"p50 {p50:6.2f} ms, p99 {p99:6.2f} ms, {self.a_second:7.0f} a second{failed}"
 
+    def slowest_second(self) -> str:
+        """Return median and maximum in the second with the slowest answer, of a load over one connection."""
+        second = (np.cumsum(self.milliseconds) // 1000).astype(int)
+        worst = self.milliseconds[second == second[self.milliseconds.argmax()]]
+        return f"slowest second: {len(worst)} answers, p50 {np.median(worst):.2f} ms, longest {worst.max():.0f} ms"
+
 
 def load(port: int, requests: Sequence[Request], connections: int, seconds: float, once: bool = False) -> Load:
     """Send requests over several connections, each cycling through the given ones; or each request once."""
@@ -148,6 +154,12 @@ class Served:
     def megabytes(self) -> float:
         """Return the resident memory of the server and its child processes."""
         return resident_megabytes(self.pid)
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time of the server and its child processes so far."""
+        main = psutil.Process(self.pid)
+        times = [each.cpu_times() for each in (main, *main.children(recursive=True))]
+        return float(sum(each.user + each.system for each in times))
 
 
 def resident_megabytes(pid: int) -> float:

@@ -10,8 +10,9 @@ most members of the ensemble agree on it: its sign, and its place among the larg
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.utils.arrays import Floats, Ints
+from features.utils.arrays import Bools, Floats, Ints
 from models.explain.comparables import Comparables
+from models.explain.prepared_explanations import CondensedContributions, PreparedExplanations
 from models.explain.reason_text import reason_words
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
@@ -113,16 +115,24 @@ class TargetExplainer:
         positions = np.asarray(rows, dtype=np.int64)
         if not len(positions):
             return []
-        by_member = self._relative(positions)
-        sums = self.concept_sums(by_member)
-        parts, by_concept = by_member.mean(axis=0), sums.mean(axis=0)
-        agreed = stability(sums)
-        known = len(sums) > 1
-        by_dimension = self._by_dimension(parts)
-        return [
-            self._explained(int(row), parts[i], by_concept[i], agreed[i], known, by_dimension[i])
-            for i, row in enumerate(positions)
-        ]
+        condensed = self._prepared.read(positions)
+        if condensed is None:
+            condensed = self._condensed(positions)
+        return [self._explained(int(row), condensed, i) for i, row in enumerate(positions)]
+
+    def prepare(self, rows: npt.ArrayLike) -> None:
+        """Compute what explanations of these accounts read, all together, which is much faster than one by one.
+
+        The explanations stay the same. One thread at a time may prepare.
+        """
+        positions = np.asarray(rows, dtype=np.int64)
+        if len(positions):
+            self._prepared.add(positions, self._condensed(positions))
+
+    @property
+    def prepared(self) -> Bools:
+        """Whether each account is prepared. Shape (n,)."""
+        return self._prepared.ready
 
     def by_concept(self, rows: npt.ArrayLike) -> Floats:
         """Return the contribution of each of c concepts to the log-odds of k accounts, by member: shape (m, k, c)."""
@@ -155,23 +165,40 @@ class TargetExplainer:
         owners, names = self._dimensions
         return [dict(zip(names, sums, strict=True)) for sums in _sum_by_group(parts, owners, len(names)).tolist()]
 
-    def _explained(
-        self, row: int, parts: Floats, by_concept: Floats, agreed: Floats, known: bool, dimensions: dict[str, float]
-    ) -> AccountExplanation:
-        concepts = tuple(self.concept_features)
-        largest = np.argsort(-np.abs(by_concept), kind="stable")[:MAX_REASONS]
-        stable = [i for i in largest if by_concept[i] != 0.0 and agreed[i] >= MINIMUM_STABILITY]
-        reasons = tuple(
-            self._reason(row, concepts[i], parts, float(by_concept[i]), float(agreed[i]) if known else None)
-            for i in stable
+    def _condensed(self, positions: Ints) -> CondensedContributions:
+        by_member = self._relative(positions)
+        sums, parts = self.concept_sums(by_member), by_member.mean(axis=0)
+        owners, names = self._dimensions
+        condensed = CondensedContributions.of(
+            parts,
+            sums.mean(axis=0),
+            stability(sums),
+            _sum_by_group(parts, owners, len(names)),
+            tuple(self.concept_features.values()),
+            MAX_REASONS,
+            MINIMUM_STABILITY,
         )
-        rest = float(np.delete(by_concept, stable).sum())
-        return AccountExplanation(float(parts[-1]), reasons, rest, float(self.raw[row]), dimensions)
+        # The agreement of a single model with itself says nothing.
+        return condensed if len(sums) > 1 else replace(condensed, agreed=np.full_like(condensed.agreed, np.nan))
 
-    def _reason(self, row: int, concept: str, parts: Floats, amount: float, agreed: float | None) -> ConceptReason:
-        members = self.concept_features[concept]
-        # The feature with the largest contribution in the direction of the concept.
-        leading = max(members, key=lambda member: parts[member] * np.sign(amount))
+    def _explained(self, row: int, condensed: CondensedContributions, at: int) -> AccountExplanation:
+        """Put an account's condensed contributions, those at the position ``at``, into words."""
+        reasons = tuple(
+            self._reason(row, concept, leading, amount, agreed)
+            for concept, leading, amount, agreed in zip(
+                condensed.concepts[at].tolist(),
+                condensed.leading[at].tolist(),
+                condensed.amounts[at].tolist(),
+                condensed.agreed[at].tolist(),
+                strict=True,
+            )
+            if concept >= 0
+        )
+        by_dimension = dict(zip(self._dimensions[1], condensed.by_dimension[at].tolist(), strict=True))
+        base, rest = float(condensed.base[at]), float(condensed.rest[at])
+        return AccountExplanation(base, reasons, rest, float(self.raw[row]), by_dimension)
+
+    def _reason(self, row: int, concept: int, leading: int, amount: float, agreed: float) -> ConceptReason:
         feature = self.catalogue[self.names[leading]]
         direction = (UP if amount > 0 else DOWN)[self.target]
         past = self.catalogue[feature.own_past] if feature.own_past is not None else None
@@ -184,7 +211,17 @@ class TargetExplainer:
             ratio if isinstance(ratio, float) else np.nan,
             direction,
         )
-        return ConceptReason(feature.name, concept, feature.dimension, direction, text, amount, agreed)
+        name = self._concept_names[concept]
+        share = None if math.isnan(agreed) else agreed
+        return ConceptReason(feature.name, name, feature.dimension, direction, text, amount, share)
+
+    @cached_property
+    def _prepared(self) -> PreparedExplanations:
+        return PreparedExplanations(len(self.raw))
+
+    @cached_property
+    def _concept_names(self) -> tuple[str, ...]:
+        return tuple(self.concept_features)
 
     @cached_property
     def concept_features(self) -> dict[str, list[int]]:
@@ -210,18 +247,19 @@ class TargetExplainer:
         return np.array([names.index(name) for name in of_each], dtype=np.int64), names
 
     @cached_property
-    def _columns(self) -> dict[str, list[Any]]:
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
         return {}
 
     def value(self, name: str, row: int) -> float | str | None:
         """Return an account's value of a feature: a number (NaN if unknown), or a category's text (None if unknown)."""
         if name not in self._columns:
             if self.catalogue[name].kind == "number":
-                self._columns[name] = number_column(self.frame, name).tolist()
+                self._columns[name] = number_column(self.frame, name)
             else:
                 values = self.frame[name].tolist() if name in self.frame else [None] * len(self.frame)
-                self._columns[name] = [value if isinstance(value, str) else None for value in values]
-        value: float | str | None = self._columns[name][row]
+                texts = [value if isinstance(value, str) else None for value in values]
+                self._columns[name] = np.array(texts, dtype=object)
+        value: float | str | None = self._columns[name].item(row)
         return value
 
     def _median(self, feature: Feature, segment: str | None) -> float:

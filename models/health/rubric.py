@@ -190,6 +190,16 @@ class HealthScores:
             columns[name] = np.divide(total, there, out=np.full_like(there, np.nan), where=there > 0)
         return pd.DataFrame(columns, index=self.index)
 
+    @cached_property
+    def dimension_names(self) -> tuple[str, ...]:
+        """The names of the dimensions."""
+        return tuple(str(name) for name in self.dimensions)
+
+    @cached_property
+    def dimension_points(self) -> Floats:
+        """`dimensions` as an array. Shape (n, dimensions)."""
+        return self.dimensions.to_numpy()
+
     def breakdown(self, row: int) -> pd.DataFrame:
         """Return the calculation of one account's score, with one row per signal.
 
@@ -221,7 +231,7 @@ class HealthScores:
         limit : the maximum number of signals.
         without : features to leave out.
         """
-        lost = self.weights[row] * (100.0 - np.nan_to_num(self.points[row], nan=100.0))
+        lost = self.weights[row] * np.where(np.isnan(self.points[row]), 0.0, 100.0 - self.points[row])
         order = [int(j) for j in np.argsort(-lost, kind="stable") if lost[j] > 0]
         names = [(self.rubric.signals[j][1].feature, float(self.values[row, j])) for j in order]
         return [each for each in names if each[0] not in without][:limit]

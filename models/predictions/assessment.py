@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,8 @@ from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.predictions.account_lookup import AccountNames
+from models.predictions.instants import format_instant
+from models.predictions.prediction_ids import PredictionIds
 from models.predictions.target_predictions import (
     OUT_OF_SCOPE,
     SCORED,
@@ -108,6 +111,31 @@ class Assessment:
         """Every column except as_of, sorted by name. Shape (n,) each."""
         return tuple((name, self.frame[name].to_numpy()) for name in sorted(self.frame.columns) if name != KEYS[1])
 
+    @cached_property
+    def as_of_text(self) -> str:
+        """``as_of`` as in answers."""
+        return format_instant(self.as_of)
+
+    @cached_property
+    def history_dates(self) -> tuple[str, ...]:
+        """The dates of the rules' history, as in answers."""
+        return tuple(format_instant(date.to_pydatetime()) for date in self.rule_results.dates)
+
+    @cached_property
+    def prediction_ids(self) -> PredictionIds:
+        """The ids of the predictions."""
+        bundles = self.champion.bundles
+        fingerprints = [bundles[target].fingerprint for target in TARGETS if target in bundles]
+        return PredictionIds(self.as_of_text, self.cells, fingerprints, self.champion.rubric.text)
+
+    @cached_property
+    def pulse(self) -> tuple[Floats, Floats, Floats]:
+        """Sentiment, renewal call and age in days of the newest pulse of each account; NaN if unknown. Shape (n,)."""
+        sentiment, call, age = (
+            number_column(self.frame, f"pulse.{name}") for name in ("sentiment", "renewal_call", "age_days")
+        )
+        return sentiment, call, age
+
     @property
     def health(self) -> HealthScores:
         """The health scores."""
@@ -186,7 +214,8 @@ class Assessment:
         -------
         The name of the dimension; None without a gap, or if no dimension contributes in its direction.
         """
-        direction = float(np.sign(np.nan_to_num(self.gap[row])))
+        gap = float(self.gap[row])
+        direction = 0.0 if math.isnan(gap) else float(np.sign(gap))
         towards_gap = {name: direction * contribution for name, contribution in contributions.items()}
         largest = max(towards_gap, key=towards_gap.__getitem__, default=None)
         return largest if largest is not None and towards_gap[largest] > 0 else None

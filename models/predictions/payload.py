@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,16 +16,16 @@ from features.families.pulse import CALLS
 from models.artifacts.bundle import Bundle
 from models.explain.reasons import AccountExplanation
 from models.health.rubric import INSUFFICIENT
-from models.peer_groups.frame_columns import number_column
 from models.predictions.assessment import Assessment
 from models.predictions.columns import ValueSource, fill, fill_section, number_or_null
+from models.predictions.instants import format_instant as format_instant
 from models.predictions.schema import Prediction
 from models.predictions.target_predictions import SCORED, TargetScores
 from models.rules.alerts import Alert
 from models.rules.conditions import TRUE
 from models.rules.evaluate import RuleResults
 from models.rules.expansion import ExpansionReadiness
-from models.targets import HIGHER_IS, TARGETS, Target
+from models.targets import HIGHER_IS, Target
 
 #: "Change in 30 days" compares with an assessment this many days earlier. The tolerance is needed because snapshots are
 #: weekly.
@@ -121,7 +119,7 @@ def _answer(
     parts = {
         "prediction_id": prediction_id(assessment, row),
         "account_id": account_id,
-        "as_of": format_instant(assessment.as_of),
+        "as_of": assessment.as_of_text,
         "data_through": None if data_through is None else format_instant(data_through),
         "scored_at": scored_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "horizon_days": horizon,
@@ -151,10 +149,7 @@ def _answer(
 
 
 def _pulse(assessment: Assessment, row: int) -> dict[str, Any]:
-    sentiment, call, age = (
-        number_or_null(float(number_column(assessment.frame, f"pulse.{name}")[row]))
-        for name in ("sentiment", "renewal_call", "age_days")
-    )
+    sentiment, call, age = (number_or_null(float(values[row])) for values in assessment.pulse)
     return {
         "sentiment": None if sentiment is None else int(sentiment),
         "renewal_call": None if call is None else CALLS[int(call)],
@@ -163,26 +158,8 @@ def _pulse(assessment: Assessment, row: int) -> dict[str, Any]:
 
 
 def prediction_id(assessment: Assessment, row: int) -> str:
-    """Return ``prd_`` and 24 hex digits of a SHA-256 over as_of, the account's features, the bundles and the rubric.
-
-    The same inputs give the same id. Signals that arrive later, another model or another rubric give a different id.
-    """
-    features = [(name, _plain(column[row])) for name, column in assessment.cells]
-    bundles = assessment.champion.bundles
-    inputs = [
-        format_instant(assessment.as_of),
-        features,
-        [bundles[target].fingerprint for target in TARGETS if target in bundles],
-        assessment.champion.rubric.text,
-    ]
-    return "prd_" + hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
-
-
-def format_instant(instant: datetime) -> str:
-    """Format an instant as a date if it is midnight UTC, otherwise in full with Z."""
-    utc = instant.astimezone(UTC)
-    midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
-    return utc.date().isoformat() if midnight else utc.isoformat().replace("+00:00", "Z")
+    """Return the id of the prediction in a row (`models.predictions.prediction_ids`)."""
+    return assessment.prediction_ids.of(row)
 
 
 def alert_document(alert: Alert) -> dict[str, Any]:
@@ -247,7 +224,7 @@ def _health(assessment: Assessment, row: int, why: AccountExplanation | None) ->
     health, rubric = assessment.health, assessment.champion.rubric
     dimensions = {
         name: number_or_null(points)
-        for name, points in zip(health.dimensions, health.dimensions.to_numpy()[row], strict=True)
+        for name, points in zip(health.dimension_names, health.dimension_points[row].tolist(), strict=True)
     }
     return {
         "higher_is": "better",
@@ -256,7 +233,7 @@ def _health(assessment: Assessment, row: int, why: AccountExplanation | None) ->
         "meant": _meant(assessment, row),
         "lowered_by": assessment.health_lowered_by(row),
         "explained_by": _explained_by(assessment, row, why),
-        "history": _history(assessment.rule_results, row),
+        "history": _history(assessment, row),
         "dimensions": {name: None if points is None else round(points, 1) for name, points in dimensions.items()},
     }
 
@@ -278,12 +255,13 @@ def _explained_by(assessment: Assessment, row: int, why: AccountExplanation | No
     return assessment.explained_by(row, why.by_dimension)
 
 
-def _history(rule_results: RuleResults, row: int) -> list[dict[str, Any]]:
+def _history(assessment: Assessment, row: int) -> list[dict[str, Any]]:
     """Return the score at each date when the account was active, with the rubric version in force on that date."""
+    rules = assessment.rule_results
     return [
-        {"as_of": format_instant(date.to_pydatetime()), "score": number_or_null(score), "band": band}
+        {"as_of": date, "score": number_or_null(score), "band": band}
         for date, score, band in zip(
-            rule_results.dates, rule_results.reported_score[row], rule_results.reported_band[row], strict=True
+            assessment.history_dates, rules.reported_score[row].tolist(), rules.reported_band[row], strict=True
         )
         if band != INSUFFICIENT
     ]
@@ -292,8 +270,8 @@ def _history(rule_results: RuleResults, row: int) -> list[dict[str, Any]]:
 def _rules(rule_results: RuleResults, row: int) -> dict[str, Any]:
     return {
         "alerts": [alert_document(each) for each in rule_results.alerts[row]],
-        "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in rule_results.warnings[row]],
-        "onboarding": _listed(asdict(rule_results.onboarding[row])),
+        "early_warnings": [{**_record(w), **_instants(since=w.since)} for w in rule_results.warnings[row]],
+        "onboarding": _record(rule_results.onboarding[row]),
         "plays": [play.as_dict() for play in rule_results.plays_of(row)],
     }
 
@@ -303,9 +281,14 @@ def _signs(expansion: ExpansionReadiness, row: int) -> list[dict[str, str]]:
     return [{"code": r.code, "says": r.says} for r in rules if expansion.signals[r.code][row] == TRUE]
 
 
-def _listed(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record with tuples replaced by lists, for JSON."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
+def _record(record: Any) -> dict[str, Any]:
+    """Return a dataclass as plain data, with its tuples of dataclasses or of texts as lists."""
+    return {
+        name: [dict(vars(each)) if is_dataclass(each) else each for each in value]
+        if isinstance(value, tuple)
+        else value
+        for name, value in vars(record).items()
+    }
 
 
 def _instants(**instants: datetime | None) -> dict[str, str | None]:
@@ -326,8 +309,8 @@ def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
     ]
     unseen = {name for each in every for name, rows in each.unseen.items() if rows[row]}
     warnings += [{"code": "unknown_category", "feature": name} for name in sorted(unseen)]
-    if assessment.health.band.iloc[row] == INSUFFICIENT:
-        warnings.append({"code": "health_insufficient_data", "coverage": float(assessment.health.coverage.iloc[row])})
+    if assessment.health_band[row] == INSUFFICIENT:
+        warnings.append({"code": "health_insufficient_data", "coverage": float(assessment.health_coverage[row])})
     return warnings
 
 
@@ -336,13 +319,3 @@ def model_payload(bundle: Bundle | None) -> dict[str, str | None] | None:
     if bundle is None:
         return None
     return {"name": bundle.manifest.target, "version": bundle.manifest.version, "alias": "champion"}
-
-
-def _plain(value: Any) -> str | None:
-    """Return a cell as text that does not depend on the type of the column; None for every kind of null."""
-    if value is None or value is pd.NA:
-        return None
-    if isinstance(value, str):
-        return value
-    number = float(value)
-    return None if math.isnan(number) else repr(number)

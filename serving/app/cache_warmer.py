@@ -7,6 +7,7 @@ steps run one after another. If one fails, the request that needs it reports the
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 from features.errors import RenewcastError
@@ -21,8 +22,10 @@ from serving.worklist.published_worklist import worklist_cache
 #: How often (seconds) to check for a new snapshot. One that is replaced sooner is not prepared.
 WARM_SECONDS = 1.0
 WarmStep = Callable[[ScoredSnapshot], object]
+"""A step. It is run again, after the others, while it returns True."""
 STEPS: Mapping[str, WarmStep] = {
     "portfolio": lambda scored: scored.portfolio,
+    "answers": lambda scored: _prepare_answers(scored),
     "roster": lambda scored: published_account_list(scored).find(AccountListQuery(as_of=None)),
     "trend": health_trend_chart,
     "weeks": signal_history,
@@ -30,6 +33,15 @@ STEPS: Mapping[str, WarmStep] = {
     "renewals": published_renewals,
 }
 """Parts without which pages are slow, those of the first page first."""
+
+
+def _prepare_answers(scored: ScoredSnapshot) -> bool:
+    began = time.monotonic()
+    more = scored.prepare_answers()
+    if more:
+        # Of a large portfolio, requests get at least half of the time.
+        time.sleep(time.monotonic() - began)
+    return more
 
 
 class CacheWarmer:
@@ -60,7 +72,8 @@ class CacheWarmer:
             return False
         name = self._remaining.pop(0)
         try:
-            self._steps[name](latest)
+            if self._steps[name](latest) is True:
+                self._remaining.append(name)
         except RenewcastError as error:
             # Some parts do not exist for every business; the request for one reports why.
             log_event("warm_left_out", step=name, error=type(error).__name__)

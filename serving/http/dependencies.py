@@ -51,7 +51,11 @@ async def _json_only(request: Request) -> None:
 
 
 async def read_cached(
-    live: LiveStateManager, as_of: datetime | None, *key: str, make: Callable[[ScoredSnapshot], dict[str, Any]]
+    live: LiveStateManager,
+    as_of: datetime | None,
+    *key: str,
+    make: Callable[[ScoredSnapshot], dict[str, Any]],
+    is_quick: Callable[[ScoredSnapshot], bool] = lambda _: False,
 ) -> bytes:
     """Return a response of a snapshot as JSON: from the cache, or else computed in a thread.
 
@@ -60,6 +64,7 @@ async def read_cached(
     as_of : date of the snapshot; None for the latest.
     key : identifies the response in the cache.
     make : computes the response as plain data.
+    is_quick : whether that takes less time than another thread would need to begin.
 
     Raises
     ------
@@ -69,6 +74,8 @@ async def read_cached(
     scored = None if state is None else state.cached(as_of)
     if scored is not None and (text := scored.json_cache.cached(*key)) is not None:
         return text
+    if scored is not None and is_quick(scored):
+        return scored.json_cache.get(*key, make=lambda: make(scored))
 
     def work() -> bytes:
         scored = live.current().scored(as_of)

@@ -119,5 +119,12 @@ async def create_predictions(
 
 async def _by_id(live: LiveStateManager, account_id: str, as_of: datetime | None, view: ViewQuery) -> Response:
     # The answer is not validated against its schema on each request; the tests do that.
-    text = await read_cached(live, as_of, "prediction", account_id, make=lambda scored: scored.answer(account_id))
+    text = await read_cached(
+        live,
+        as_of,
+        "prediction",
+        account_id,
+        make=lambda scored: scored.answer(account_id),
+        is_quick=lambda scored: scored.has_prepared(account_id),
+    )
     return Response(text, media_type=JSON) if view.view == "full" else JSONResponse(view.of(json.loads(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from models.home import Home
 from serving.app import cache_warmer
 from serving.app.cache_warmer import STEPS, CacheWarmer
 from serving.common.settings import ServiceSettings
+from serving.snapshots import scored_snapshot
 from serving.snapshots.live_state import LiveStateManager
 
 
@@ -62,3 +64,22 @@ def test_prepared_parts_are_not_computed_again(own_home: Home, monkeypatch: pyte
         step(scored)
 
 
+
+
+def test_answers_are_prepared_in_parts_and_stay_the_same(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scored_snapshot, "PREPARED_AT_ONCE", 7)
+    live = LiveStateManager(own_home, ServiceSettings(open_locally=True))
+    scored = live.current().latest
+    assert scored is not None
+    accounts = scored.assessment.account_ids
+    assert len(accounts) > 14
+    alone = [scored.answer(account) for account in accounts]
+    assert not any(scored.has_prepared(account) for account in accounts)
+    ran: list[str] = []
+    steps = {"answers": lambda each: ran.append("answers") or STEPS["answers"](each), "other": lambda _: ran.append("other")}
+    until_done(CacheWarmer(live, steps))
+    assert ran[:3] == ["answers", "other", "answers"], "the other steps do not wait for all accounts"
+    assert ran.count("answers") == -(-len(accounts) // 7)
+    assert all(scored.has_prepared(account) for account in accounts)
+    assert json.dumps([scored.answer(account) for account in accounts]) == json.dumps(alone)
+    assert json.dumps(list(scored.answers())) == json.dumps(alone)
