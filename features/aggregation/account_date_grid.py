@@ -152,6 +152,8 @@ def interval_sums(panel: Panel, account: Ints, opens: Ints, closes: Ints, amount
     """
     accounts, dates = panel.shape
     used = (opens < closes) & (amount != 0)
+    if not used.any():
+        return np.zeros(len(panel.cells), dtype=np.int64)
     account, opens, closes, amount = account[used], opens[used], closes[used], amount[used]
     change = np.zeros(accounts * (dates + 1), dtype=np.int64)
     np.add.at(change, account * (dates + 1) + opens, amount)

@@ -72,5 +72,7 @@ class Totals:
             total = total - self.running[:, np.clip(ends - days // calendar.width, 0, last)]
         total = total.ravel()[self.panel.cells]
         account, known, happened, amount = self.late
+        if not len(account):
+            return total
         opens, closes = calendar.date(known, ago), calendar.closing_date(happened, days, ago)
         return total + interval_sums(self.panel, account, opens, closes, amount)

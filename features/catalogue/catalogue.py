@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from features.definitions.feature import Feature
@@ -71,7 +72,7 @@ class Catalogue(Mapping[str, Feature]):
     def __len__(self) -> int:
         return len(self._features)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Twelve hex digits that change with any feature's name, kind, unit or meaning."""
         identity = [(f.name, f.table, f.kind, f.unit, f.words, f.definition) for f in self._features.values()]

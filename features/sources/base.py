@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -156,7 +157,9 @@ def confine(connection: Backend, files: Iterable[Path] = (), folders: Iterable[P
     connection.raw_sql("SET lock_configuration = true")
 
 
-def from_tables(tables: Mapping[str, pa.Table], origin: str, *, text: bool = False) -> Source:
+def from_tables(
+    tables: Mapping[str, pa.Table], origin: str, *, text: bool = False, connection: Backend | None = None
+) -> Source:
     """Create a source from Arrow tables in memory, by contract name.
 
     Parameters
@@ -164,6 +167,7 @@ def from_tables(tables: Mapping[str, pa.Table], origin: str, *, text: bool = Fal
     tables : the tables by contract name.
     origin : the name of the source in messages.
     text : whether all values are text, as in CSV (see `Source`).
+    connection : a `features.sources.memory.engine.MemoryEngine`; by default a new in-process DuckDB.
 
     Returns
     -------
@@ -175,9 +179,10 @@ def from_tables(tables: Mapping[str, pa.Table], origin: str, *, text: bool = Fal
         If a name is not in the contract.
     """
     check_table_names(tables, origin)
-    connection = connect_duckdb()
+    memory, connection = connection, connection or connect_duckdb()
+    put = partial(create_arrow_table, connection) if memory is None else memory.create_arrow_view
     for name, table in tables.items():
-        create_arrow_table(connection, f"given_{name}", table)
+        put(f"given_{name}", table)
     read = {name: connection.table(f"given_{name}") for name in tables}
     return Source(connection, read, origin, frozenset(read) if text else frozenset(), partial=True)
 

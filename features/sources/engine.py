@@ -25,7 +25,8 @@ from features.sources.base import create_arrow_table
 from features.sources.sql_cache import cached_sql
 
 Backend: TypeAlias = Any
-"""An Ibis backend: DuckDB's, or `features.sources.spark.Spark`. Their methods are not typed."""
+"""An Ibis backend, DuckDB's or `features.sources.spark.Spark`, or a `features.sources.memory.engine.MemoryEngine`.
+Their methods are not typed."""
 
 GRID = ibis.table({"first_s": "int64", "step_s": "int64", "dates": "int64"}, name="snapshot_grid")
 """One row: the grid's first instant (seconds since 1970), its step (seconds) and its number of dates."""
@@ -83,10 +84,17 @@ def is_embedded(connection: Backend) -> bool:
     return bool(connection.name == "duckdb")
 
 
+def is_memory(connection: Backend) -> bool:
+    """Return whether the engine is that of `features.sources.memory`, for the rows of one request."""
+    return bool(connection.name == "memory")
+
+
 def error_types(connection: Backend) -> tuple[type[Exception], ...]:
     """Return the engine's exceptions for unreadable rows. Their messages may contain values and are never shown."""
     if is_embedded(connection):
         return (duckdb.Error,)
+    if is_memory(connection):
+        return ()
     from features.sources.spark import ERRORS
 
     return ERRORS
@@ -96,6 +104,8 @@ def collect(connection: Backend, build: Callable[..., ibis.Table], *arguments: H
     """Return the result of the expression ``build(*arguments)`` as an Arrow table."""
     if is_embedded(connection):
         return connection.con.execute(sql_text(build, *arguments)).to_arrow_table()
+    if is_memory(connection):
+        return connection.collect(build, arguments, extra_tables_digest())
     return connection.to_pyarrow(build(*arguments))
 
 
@@ -116,6 +126,8 @@ def materialize(connection: Backend, name: str, build: Callable[..., ibis.Table]
     """
     if is_embedded(connection):
         connection.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql_text(build, *arguments)}')
+    elif is_memory(connection):
+        connection.materialize(name, build, arguments, extra_tables_digest())
     else:
         connection.materialize(name, build(*arguments))
 

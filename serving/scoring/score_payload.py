@@ -23,6 +23,8 @@ from features.signals.signals import read_signals
 from features.signals.validation import check_source
 from features.snapshots.snapshot import computable
 from features.sources.base import Source, from_tables
+from features.sources.memory.columns import UnsupportedError
+from features.sources.memory.engine import MemoryEngine
 from models.artifacts.champion import Champion
 from models.peer_groups.rule_files import read_rules
 from models.predictions.payload import account_answer
@@ -103,12 +105,25 @@ class SignalsScorer:
         champion = self._state.scorer()
         self._refuse_unusable()
         account_id = self._body.account_id
-        source = from_tables({name: _arrow(name, rows, account_id) for name, rows in self._tables.items()}, ORIGIN)
+        tables = {name: _arrow(name, rows, account_id) for name, rows in self._tables.items()}
+        try:
+            return self._scored(self._source(tables, MemoryEngine()), champion)
+        except (UnsupportedError, SignalsError):
+            # The database computes everything, and finds the places of errors.
+            return self._scored_by_database(tables, champion)
+
+    def _source(self, tables: dict[str, pa.Table], connection: MemoryEngine | None = None) -> Source:
+        source = from_tables(tables, ORIGIN, connection=connection)
         records = self._state.records.items()
-        source = replace(source, records={t: {c: frozenset(v) for c, v in of.items()} for t, of in records})
+        return replace(source, records={t: {c: frozenset(v) for c, v in of.items()} for t, of in records})
+
+    def _scored_by_database(self, tables: dict[str, pa.Table], champion: Champion) -> dict[str, Any]:
+        source = self._source(tables)
         self._connection = source.connection
         try:
             return self._scored(source, champion)
+        except SignalsError as error:
+            raise self._with_pointers(source, error) from None
         except duckdb.InterruptException:
             raise _too_slow() from None
         except (duckdb.ConversionException, duckdb.OutOfRangeException):
@@ -119,10 +134,7 @@ class SignalsScorer:
             source.connection.disconnect()
 
     def _scored(self, source: Source, champion: Champion) -> dict[str, Any]:
-        try:
-            signals = read_signals(source, self._as_of, self._body.history_from, self._check_interrupt)
-        except SignalsError as error:
-            raise self._with_pointers(source, error) from None
+        signals = read_signals(source, self._as_of, self._body.history_from, self._check_interrupt)
         catalogue = current_catalogue()
         kinds = {b.manifest.portfolio.kind for b in champion.bundles.values() if b.manifest.portfolio}
         other_kind = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds

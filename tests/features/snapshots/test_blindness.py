@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 from features.contract.extra_tables import parse_extra_tables
 from features.contract.schema import TABLES, Column, TableSchema
 from features.custom.current_catalogue import current_catalogue
+from features.signals.signals import read_signals
 from features.snapshots.snapshot import snapshot
+from features.sources.base import from_tables
+from features.sources.memory.engine import MemoryEngine
 from features.utils.dates import Grid
 
 Row = dict[str, Any]
@@ -276,6 +279,27 @@ def test_row_order_and_repeated_rows_do_not_change_a_snapshot(
         rng.shuffle(some)
     plain, mixed = (_snapshot(make_signals, base, _of(base, sampled)) for sampled in (rows, again))
     pd.testing.assert_frame_equal(plain, mixed, check_exact=True)
+
+
+@_businesses
+@_quiet
+@given(rows=_rows(), rng=st.randoms(use_true_random=False))
+def test_the_engine_in_memory_gives_the_same_snapshot(
+    declare: Any, to_arrow: Any, base: Rows, rows: Rows, rng: random.Random
+) -> None:
+    # Python functions read rows of several tables, which only the database selects.
+    declare(DECLARED)
+    rows = {n: [*some, *rng.choices(some, k=2)] if n != "subscriptions" else some for n, some in _of(base, rows).items()}
+    tables = {n: to_arrow(n, base.get(n, []) + _as_text(rows.get(n, []))) for n in CONTRACT if n in base or n in rows}
+    frames, history_from = [], rng.choice([None, BEGINNING])
+    for connection in (None, MemoryEngine()):
+        source = from_tables(tables, "a test", connection=connection)
+        # A cut-off between the dates, so that rows after it are left out.
+        signals = read_signals(source, GRID.as_ofs[2], history_from)
+        frames.append(snapshot(signals, GRID, catalogue=current_catalogue()))
+        signals.close()
+    assert frames[0].notna().any().sum() > 60
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
 
 
 def test_every_table_and_column_of_the_contract_is_drawn() -> None:

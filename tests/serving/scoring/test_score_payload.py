@@ -20,6 +20,8 @@ from features.families.peers import FEATURES as PEER_FEATURES
 from features.signals.signals import OpenSignals, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
+from features.sources.memory.columns import UnsupportedError
+from features.sources.memory.engine import MemoryEngine
 from features.utils.dates import Grid
 from models.artifacts.home_portfolio import signals_portfolio
 from models.artifacts.portfolio_identity import PortfolioIdentity
@@ -200,6 +202,23 @@ def test_without_a_published_snapshot_the_rates_of_peers_are_unknown(
     monkeypatch.setattr(score_payload, "score_weeks", recording)
     _job(scored_home, body_of("a05"))()
     assert unknown == [True, True]
+
+
+@pytest.mark.parametrize("account", ["a05", "a38"])
+def test_the_database_computes_the_same_answer(
+    scored_home: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch, account: str
+) -> None:
+    answers = [_job(scored_home, body_of(account))()]
+    reasons = []
+
+    def refuse(*_: Any) -> None:
+        reasons.append("refused")
+        raise UnsupportedError("refused")
+
+    monkeypatch.setattr(MemoryEngine, "create_arrow_view", refuse)
+    answers.append(_job(scored_home, body_of(account))())
+    assert reasons
+    assert [answer | {"scored_at": None} for answer in answers[:1]] == [answer | {"scored_at": None} for answer in answers[1:]]
 
 
 def test_interrupted_scoring_ends(scored_home: Any, body_of: Body) -> None:
