@@ -1,4 +1,4 @@
-"""Exports that lack something: one message with what was found, what was expected and how to mend it, or a count."""
+"""Exports that lack something: one message with what was found, what was expected and how to fix it, or a count."""
 
 from __future__ import annotations
 
