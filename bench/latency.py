@@ -32,6 +32,7 @@ from peers.http_load import Load, Request, Served, load, started
 
 AS_OF = "2026-09-30"
 CONNECTIONS = (1, 16)
+SWAP_CONNECTIONS = 4
 STARTS = 7
 PARTS = ("first", "repeated", "invocations", "swap", "shap", "mlflow")
 HERE = Path(__file__).resolve().parent
@@ -106,7 +107,7 @@ def compare(given: Path, work: Path, options: argparse.Namespace) -> None:
             print(f"  then {server.megabytes():.0f} MB")
         if "first" in only:
             with started(name, 1, command, port, "/readyz", work / "ours.log", **settings) as server:
-                wait_until_prepared(server)
+                wait_until_prepared(work / "ours.log")
                 print_once("  first answers, when prepared", server, port, by_id)
                 print_load("  repeated answers, in the same run", server, port, by_id, seconds)
                 print(f"  then {server.megabytes():.0f} MB")
@@ -120,8 +121,8 @@ def compare_shap(model: str, names: list[str], work: Path, options: argparse.Nam
     """Measure FastAPI with SHAP, with the trees of the champion's churn model."""
     port, seconds, starts = options.port, options.seconds, options.starts
     row = json.dumps(dict.fromkeys(names, 0.5)).encode()
-    app = [sys.executable, "-m", "uvicorn", "peers.explained_app:app", "--app-dir", str(HERE), "--port", str(port)]
-    app.append("--no-access-log")
+    app = [sys.executable, "-m", "uvicorn", "explained_app:app", "--app-dir", str(HERE / "peers")]
+    app += ["--port", str(port), "--no-access-log"]
     with started("FastAPI + shap", starts, app, port, "/ping", work / "app.log", MODEL=model) as server:
         print_load("  explained, one target", server, port, [Request("/predict", row)], seconds)
 
@@ -158,25 +159,25 @@ def print_once(what: str, server: Served, port: int, requests: list[Request]) ->
 
 
 def print_swap(what: str, file: Path, server: Served, port: int, requests: list[Request], seconds: float) -> None:
-    """Print the latency while a file of the home is replaced after a quarter of the time."""
+    """Print the latency while a file of the home is replaced after a quarter of the time.
+
+    The request that finds the change loads it; the others are answered from the previous state meanwhile.
+    """
     with ProcessPoolExecutor(1) as elsewhere:
-        running = elsewhere.submit(load, port, requests, 1, seconds)
-        time.sleep(seconds / 4)
+        running = elsewhere.submit(load, port, requests, SWAP_CONNECTIONS, 4 * seconds)
+        time.sleep(seconds)
         replacement = file.with_name(".replacement")
         shutil.copy(file, replacement)
         replacement.replace(file)
         latencies: Load = running.result()
-    print(f"  {what} under load, 1 connection: {latencies.words()}; {latencies.slowest_second()}", flush=True)
+    print(f"  {what} under load, {SWAP_CONNECTIONS} connections: {latencies.words()}; {latencies.slow()}", flush=True)
 
 
-def wait_until_prepared(server: Served) -> None:
-    """Wait until the server uses hardly any processor time."""
-    used = server.cpu_seconds()
-    while True:
-        time.sleep(3)
-        before, used = used, server.cpu_seconds()
-        if used - before < 0.3:
-            return
+def wait_until_prepared(log: Path) -> None:
+    """Wait until the service has logged that it has prepared the snapshot."""
+    until = time.monotonic() + 600
+    while '"event":"warm"' not in log.read_text().replace(" ", "") and time.monotonic() < until:
+        time.sleep(0.5)
 
 
 def cpu_words(server: Served, before: float, latencies: Load) -> str:

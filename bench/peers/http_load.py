@@ -52,11 +52,10 @@ class Load:
         failed = f", {self.failed} FAILED" if self.failed else ""
         return f"p50 {p50:6.2f} ms, p99 {p99:6.2f} ms, {self.a_second:7.0f} a second{failed}"
 
-    def slowest_second(self) -> str:
-        """Return median and maximum in the second with the slowest answer, of a load over one connection."""
-        second = (np.cumsum(self.milliseconds) // 1000).astype(int)
-        worst = self.milliseconds[second == second[self.milliseconds.argmax()]]
-        return f"slowest second: {len(worst)} answers, p50 {np.median(worst):.2f} ms, longest {worst.max():.0f} ms"
+    def slow(self) -> str:
+        """Return how many answers took longer than a second, and the longest."""
+        many = int((self.milliseconds > 1000).sum())
+        return f"{many} of {len(self.milliseconds)} longer than a second, the longest {self.milliseconds.max():.0f} ms"
 
 
 def load(port: int, requests: Sequence[Request], connections: int, seconds: float, once: bool = False) -> Load:
