@@ -81,7 +81,7 @@ MODELS = ("ibis", "lightgbm", "mlflow", "pandas", "sklearn", "sqlglot")
         ("--help", (*MODELS, "numpy", "pydantic", "sqlalchemy")),
         ("runs", (*MODELS, "numpy", "sqlalchemy")),
         ("keys list", MODELS),
-        ("reviews", (*MODELS, "sqlalchemy")),
+        ("reviews", (*MODELS, "numpy", "sqlalchemy")),
         ("keys create Ann", MODELS),
     ],
 )

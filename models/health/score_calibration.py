@@ -5,19 +5,22 @@ Both are fitted during training and stored in the bundle as plain data (``health
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Self
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from features.utils.arrays import Floats
 from features.utils.validation_errors import first_validation_error
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from features.utils.arrays import Floats
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
-SCORES: Floats = np.linspace(0.0, 100.0, 101)
+SCORES = tuple(float(score) for score in range(101))
 """The scores at which a curve is stored."""
 LEVEL = 0.8
 """The level of every interval."""
@@ -79,12 +82,15 @@ class ScoreCalibration(_Fact):
     def _sound(self) -> Self:
         for name in ("rate", "low", "high"):
             curve = getattr(self, name)
-            if len(curve) != len(SCORES) or np.any(np.diff(curve) > 1e-12):
+            if len(curve) != len(SCORES) or any(later - former > 1e-12 for former, later in pairwise(curve)):
                 raise ValueError(f"{name} needs {len(SCORES)} numbers that never increase")
         return self
 
     def at(self, scores: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
         """Return rate, low and high for health scores of 0 to 100; NaN for NaN; shape (n,) each."""
+        # Imported here, since listing reviews needs no arrays.
+        import numpy as np
+
         x = np.asarray(scores, dtype=np.float64)
         rate, low, high = (np.interp(x, SCORES, curve) for curve in (self.rate, self.low, self.high))
         return rate, low, high

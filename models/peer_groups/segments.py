@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from models.peer_groups.rule_files import RulePart, Rules, read_rules
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 #: The feature that determines an account's segment.
 ARR_FEATURE = "contract.arr"
@@ -87,6 +89,9 @@ def segment_of(arr: npt.ArrayLike) -> npt.NDArray[np.object_]:
     array of str or None, shape (n,): None if the ARR is unknown, so that the account is compared with the whole
     portfolio. "25k to 100k" is over 25,000 up to and including 100,000, and so on.
     """
+    # Imported here, since reading rubrics and reviews needs no arrays.
+    import numpy as np
+
     values = np.asarray(arr, dtype=np.float64)
     names = np.full(values.shape, None, dtype=object)
     for segment in reversed(segments_file().segments):

@@ -26,7 +26,7 @@ def _world(accounts: int, weeks: int = 8, seed: int = 0) -> tuple[np.ndarray, np
 def test_the_curve_is_recovered_and_never_increases() -> None:
     calibration = fit_score_calibration(*_world(800))
     assert calibration is not None
-    truth = 0.6 * (1 - SCORES / 100)
+    truth = 0.6 * (1 - np.array(SCORES) / 100)
     assert abs(np.array(calibration.rate) - truth)[10:90].max() < 0.08
     rate, low, high = calibration.at([0, 35, 72, 100, np.nan])
     assert (np.diff(rate[:4]) <= 0).all()
@@ -37,7 +37,7 @@ def test_the_curve_is_recovered_and_never_increases() -> None:
 
 @pytest.mark.slow
 def test_the_interval_has_its_nominal_coverage() -> None:
-    truth, values = 0.6 * (1 - SCORES / 100), []
+    truth, values = 0.6 * (1 - np.array(SCORES) / 100), []
     for seed in range(12):
         calibration = fit_score_calibration(*_world(150, seed=seed))
         assert calibration is not None
