@@ -54,7 +54,7 @@ def changes(
     from models.predictions.payload import CHANGE_DAYS
     from serving.cli.tables.changes import print_account_changes, print_portfolio_changes
     from serving.portfolio.account_changes import account_changes
-    from serving.portfolio.portfolio_changes import portfolio_changes
+    from serving.portfolio.portfolio_changes import first_changes, portfolio_changes
     from serving.scoring.score_portfolio import assess_date
 
     check_tables_file(out, table, TABLES)
@@ -84,13 +84,15 @@ def changes(
         return
     selection = select_from_signals(only, opened, instant, now, champion)
     applied = selection.account_filter.applied
-    whole = portfolio_changes(before, now, limit, selection.includes, applied)
+    # A table has all accounts; what is printed has those that changed most.
+    every = len(before.account_ids) + len(now.account_ids) if of_tables else limit
+    complete = portfolio_changes(before, now, every, selection.includes, applied)
+    whole = first_changes(complete, limit) if of_tables else complete
 
     def tables() -> Tables:
         from serving.pages.exports.trends import change_tables
 
-        every = len(before.account_ids) + len(now.account_ids)
-        return change_tables(portfolio_changes(before, now, every, selection.includes, applied))
+        return change_tables(complete)
 
     json_file = json_file_writer(whole, f"the changes from {moment(whole['since'])} to {moment(whole['as_of'])}")
     file = tables_writer(tables, TABLES, table, json_file)

@@ -131,6 +131,19 @@ def portfolio_changes(
     }
 
 
+def first_changes(changes: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Return `PortfolioChanges` with the first accounts of its list only.
+
+    Parameters
+    ----------
+    changes : the changes.
+    limit : the maximum number of accounts to list.
+    """
+    accounts = changes["accounts"]
+    more = changes["more_accounts"] + max(0, len(accounts) - limit)
+    return {**changes, "accounts": accounts[:limit], "more_accounts": more}
+
+
 def _totals(assessment: Assessment, includes: Callable[[str], bool] | None) -> _Totals:
     rows = [row for row, account in enumerate(assessment.account_ids) if includes is None or includes(account)]
     arr = number_column(assessment.frame, ARR_FEATURE)[rows]
