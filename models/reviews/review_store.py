@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, RootModel
 
 from features.errors import BadRequest, HomeError
 from features.utils.periods import Quarter
@@ -21,7 +21,8 @@ from models.home import Home
 from models.json_files import read_json_file
 from models.scorer.strict_files import read_bounded
 
-PAGE, DOCUMENT = "index.html", "review.json"
+PAGE, DOCUMENT, CHARTS = "index.html", "review.json", "charts.json"
+"""The files of a review. Reviews of earlier versions have no file of charts."""
 SIZE_LIMIT = 64 * 2**20
 _ID = re.compile(r"^[0-9]{4}Q[1-4]-[A-Za-z0-9][A-Za-z0-9._-]{0,120}$")
 ProposalAnswer = Literal["keep", "change", "not_enough_evidence"]
@@ -68,6 +69,10 @@ class SignOffProposal(_ReviewPart):
     def changes(self) -> bool:
         """Whether approval would create a new version."""
         return self.proposed_weights is not None and self.proposed_bands is not None
+
+
+class ReviewCharts(RootModel[dict[str, str]]):
+    """The charts of a review as SVG, by name."""
 
 
 class ReviewFile(_ReviewPart):
@@ -186,6 +191,20 @@ def find_review(home: Home, name: str) -> ReviewRecord:
         f"one of: {available}",
         "`renewcast reviews` lists them",
     )
+
+
+def read_charts(record: ReviewRecord) -> dict[str, str]:
+    """Return the charts of a review as SVG, by name; empty if an earlier version wrote the review.
+
+    Raises
+    ------
+    HomeError
+        The file is broken.
+    """
+    if not (record.folder / CHARTS).exists():
+        return {}
+    cure = "run the review again: `renewcast review`"
+    return read_json_file(record.folder / CHARTS, ReviewCharts, "the charts of a review", cure, limit=SIZE_LIMIT).root
 
 
 def read_document(record: ReviewRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables and charts of a page as files: the same rows and drawings that the page shows."""
+"""Tables and charts of a page as files: the rows and the figures that the page shows."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def workbook(*tables: ExportTable) -> bytes:
 def standalone_svg(svg: str) -> str:
     """Return a drawing of a page as a file of its own: with the colors of the light page, a size and a white ground."""
     colors = dict(reversed(_DECLARATION.findall(assets()["pages.css"].content.decode())))
-    text = _VARIABLE.sub(lambda found: colors.get(found[1], "#000000"), svg)
+    text = _VARIABLE.sub(lambda found: colors.get(found[1], "#000000"), svg).replace("currentColor", colors["--ink"])
     box = _VIEW_BOX.search(text)
     if box is None:
         return text

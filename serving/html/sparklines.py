@@ -34,13 +34,16 @@ def polylines(
     return [" ".join(run if len(run) > 1 else [run[0], _next_to(run[0])]) for run in runs]
 
 
-def sparkline(values: Sequence[float | None], width: float = 84, height: float = 24) -> list[str]:
+def sparkline(
+    values: Sequence[float | None], width: float = 84, height: float = 24, positions: Sequence[float] | None = None
+) -> list[str]:
     """Return the lines of a small chart that reaches from the lowest value to the highest.
 
     Parameters
     ----------
     values : the values from left to right; None is a gap. A constant is a line through the middle.
     width, height : the size of the drawing.
+    positions : as `polylines`.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def sparkline(values: Sequence[float | None], width: float = 84, height: float =
     numbers = [value for value in values if value is not None]
     low, high = min(numbers, default=0.0), max(numbers, default=0.0)
     span, level = (high - low) or 1.0, 0.5 if high == low else 0.0
-    return polylines([None if v is None else (v - low) / span + level for v in values], width, height, 1.0)
+    return polylines([None if v is None else (v - low) / span + level for v in values], width, height, 1.0, positions)
 
 
 def interval_areas(

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -17,7 +18,6 @@ from serving.html.assets import static
 from serving.html.exports import PageExports, export_href, export_response, requested_export
 from serving.html.links import account_href, json_href, report_href, with_query
 from serving.html.navigation import SECTIONS, link_query
-from serving.html.table_cards import add_card_labels
 
 FORMATS = (
     "money", "short_money", "signed_short_money", "percent", "number", "signed", "in_unit", "format_as", "count_of",
@@ -77,9 +77,23 @@ def render_page(
     return HTMLResponse(render_template(template, title=title, section=section, caller=caller, **context), status)
 
 
+def download_links(export: Callable[..., str], name: str, words: str, chart: bool) -> Markup:
+    """Return the links to the files of a table or a chart, as templates show them.
+
+    Parameters
+    ----------
+    export : returns the URL of an export from its name and form.
+    name, words : the name and the title of the table or the chart.
+    chart : whether it is a chart.
+    """
+    macros: Any = environment().get_template("macros.html").module
+    links: Markup = (macros.chart_downloads if chart else macros.downloads)(export, name, words)
+    return links
+
+
 def render_template(template: str, **shown: Any) -> str:
     """Render a template.
 
     base.html needs title, section and caller (`serving.http.authentication.Caller` or None).
     """
-    return add_card_labels(environment().get_template(template).render(**shown))
+    return environment().get_template(template).render(**shown)

@@ -87,7 +87,7 @@ def get_alerts_page(
         section="alerts",
         found=found,
         rows=rows,
-        listed=paginate(rows, asked, PAGE),
+        listed=paginate(rows, asked.page, PAGE),
         headings=headings(columns, asked.sort, asked.way, link),
         link=link,
         running=running,

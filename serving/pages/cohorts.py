@@ -17,7 +17,7 @@ from serving.pages.snapshot_context import account_people
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings, paginate
 from serving.portfolio.cohorts import published_cohorts
 from serving.schemas.account_filter import PageFilter
-from serving.schemas.form_fields import MarginPercent, SnapshotPageQuery
+from serving.schemas.form_fields import MarginQuery, SnapshotPageQuery
 
 #: The number of accounts on one page, and of quarters before the rest is collapsed.
 PAGE, QUARTERS = 12, 12
@@ -32,10 +32,8 @@ COLUMNS = (
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class CohortsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
+class CohortsPageQuery(SnapshotPageQuery, PageFilter, ListQuery, MarginQuery):
     """The filter, the gross margin in percent, and search, order and page of the list of accounts."""
-
-    margin: MarginPercent = None
 
 
 @router.get("/cohorts")
@@ -44,14 +42,13 @@ def get_cohorts_page(
 ) -> Response:
     """Return the cohorts page."""
     scored, asked, selection = view.scored, view.asked, view.selection
-    margin = (asked.margin or 100) / 100
-    cohorts = published_cohorts(scored, margin, selection=selection)
+    cohorts = published_cohorts(scored, asked.margin_share, selection=selection)
     people = account_people(scored)
     named = [
         {**each, "name": people.get(each["account_id"], {}).get("name")} for each in cohorts["lifetime"]["accounts"]
     ]
     found = arrange(named, asked, COLUMNS)
-    others = {"as_of": asked.when, "margin": None if margin == 1.0 else asked.margin, **asked.list_params}
+    others = {"as_of": asked.when, **asked.page_margin, **asked.list_params}
     params = {**asked.chosen, **others}
 
     def link(**changes: object) -> str:
@@ -66,11 +63,11 @@ def get_cohorts_page(
         shown=QUARTERS,
         segments=segment_names(),
         cohorts=cohorts,
-        margin=asked.margin or 100,
+        margin=asked.margin_percent,
         unpriced={name: value for name, value in params.items() if name != "margin"},
         asked=asked,
         found=found,
-        listed=paginate(found, asked, PAGE),
+        listed=paginate(found, asked.page, PAGE),
         link=link,
         headings=headings(COLUMNS, asked.sort or "value", asked.way, link),
         filters=view.filters("/cohorts", others),
@@ -78,8 +75,6 @@ def get_cohorts_page(
         unsearched={name: value for name, value in params.items() if name not in asked.list_params},
         dates=view.dates,
         query=view.query,
-        json=with_query(
-            "/v1/portfolio/cohorts", {"as_of": asked.when, "margin": None if margin == 1.0 else margin, **asked.chosen}
-        ),
+        json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when, **asked.api_margin, **asked.chosen}),
     )
     return view.remember(page)

@@ -112,7 +112,7 @@ def get_interventions_page(
         section="interventions",
         found=found,
         rows=rows,
-        listed=paginate(rows, asked, PAGE),
+        listed=paginate(rows, asked.page, PAGE),
         headings=headings(COLUMNS, asked.sort, asked.way, link),
         link=link,
         people=people,

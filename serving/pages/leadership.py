@@ -26,7 +26,7 @@ from serving.pages.snapshot_context import accounts_off_worklist
 from serving.presentations.report_files import leadership_file, leadership_file_name
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.divisions import ExclusiveDivision
-from serving.schemas.form_fields import MarginPercent, SnapshotPageQuery, empty_to_none
+from serving.schemas.form_fields import MarginQuery, SnapshotPageQuery, empty_to_none
 from serving.snapshots.account_attributes import filtered_cache
 
 DIVISIONS: dict[ExclusiveDivision, str] = {name: LABELS[name] for name in get_args(ExclusiveDivision)}
@@ -38,11 +38,10 @@ GROUPS = 25
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class LeadershipPageQuery(SnapshotPageQuery, PageFilter):
+class LeadershipPageQuery(SnapshotPageQuery, PageFilter, MarginQuery):
     """The filter, the snapshot, the groups, and the gross margin in percent."""
 
     by: Annotated[ExclusiveDivision | None, BeforeValidator(empty_to_none)] = None
-    margin: MarginPercent = None
 
 
 @router.get("/leadership")
@@ -51,15 +50,15 @@ def get_leadership_page(
 ) -> Response:
     """Return the leadership page."""
     scored, asked = view.scored, view.asked
-    by, margin = asked.by or "segment", (asked.margin or 100) / 100
+    by = asked.by or "segment"
     report: dict[str, Any] | None = None
     with suppress(UnknownSnapshot):
         # An earlier release published the snapshot.
-        report = published_leadership(scored, view.selection, by, margin)
+        report = published_leadership(scored, view.selection, by, asked.margin_share)
     others = {
         "as_of": asked.when,
         "by": None if by == "segment" else by,
-        "margin": None if margin == 1.0 else asked.margin,
+        **asked.page_margin,
     }
     params = {**asked.chosen, **others}
 
@@ -83,7 +82,7 @@ def get_leadership_page(
         ),
         **_tables(report),
         by=by,
-        margin=asked.margin or 100,
+        margin=asked.margin_percent,
         divisions=DIVISIONS,
         shown=GROUPS,
         link=link,
@@ -94,7 +93,7 @@ def get_leadership_page(
         query=view.query,
         json=with_query(
             "/v1/portfolio/leadership",
-            {"as_of": asked.when, "by": by, "margin": None if margin == 1.0 else margin, **asked.chosen},
+            {"as_of": asked.when, "by": by, **asked.api_margin, **asked.chosen},
         ),
     )
     return view.remember(page)

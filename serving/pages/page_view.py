@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from features.errors import UnknownAccount
+from serving.html.exports import requested_export
 from serving.html.links import with_query
 from serving.http.dependencies import LiveStateDep
 from serving.pages.filter_bar import FilterBar, carried_query, filter_bar, own_accounts_url, remember_view
@@ -87,7 +88,7 @@ def page_view(parameters: type[PageFilter]) -> Any:
     """Return the dependency of a page about accounts, which is a `PageView`.
 
     A person with own accounts, who did not choose others, is redirected to the page with these. A parent company that
-    is given by name leads to the page with its id.
+    is given by name leads to the page with its id. An export refuses a value of the filter that no account has.
 
     Parameters
     ----------
@@ -101,7 +102,9 @@ def page_view(parameters: type[PageFilter]) -> Any:
             raise OtherAddress(address)
         if (parent := _parent_id(scored, asked)) != asked.parent:
             raise OtherAddress(with_query(request.url.path, {**request.query_params, "parent": parent}))
-        return PageView(request, state, scored, asked, select_accounts(scored, asked))
+        # A page without accounts says so; a file cannot, so that a misspelled value is refused as by the API.
+        selection = select_accounts(scored, asked, strict=requested_export(request) is not None)
+        return PageView(request, state, scored, asked, selection)
 
     view.__annotations__["asked"] = Annotated[parameters, Query()]
     return Depends(view)

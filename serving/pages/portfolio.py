@@ -24,7 +24,7 @@ from serving.pages.snapshot_context import (
     cached_weekly_health,
     health_trend_chart,
 )
-from serving.pages.sortable_list import Heading, ListColumn, headings
+from serving.pages.sortable_list import Heading, ListColumn, headings, paginate
 from serving.portfolio.account_list import (
     LARGEST_FIRST,
     PAGE_SIZES,
@@ -80,6 +80,7 @@ def get_portfolio_page(
     roster = published_account_list(scored)
     work = accounts_off_worklist(scored, store)
     found = roster.find(asked, work, selection.rows)
+    listed = paginate(found.rows, asked.page, asked.size)
     by: Division = asked.group if asked.group in roster.divisions else "segment"
     groups = cached_groups(scored, roster, by, selection)
     link = _Links(asked)
@@ -103,8 +104,9 @@ def get_portfolio_page(
         divisions={name: LABELS[name] for name in roster.divisions},
         asked=asked,
         found=found,
-        rows=_rows(scored, roster, found.rows, work),
-        every_row=lambda: _rows(scored, roster, found.every, work),
+        listed=listed,
+        rows=_rows(scored, roster, listed.rows, work),
+        every_row=lambda: _rows(scored, roster, found.rows, work),
         risk_top=axis_maximum(float(roster.frame["high"].quantile(0.98) or 0.0)),
         roster=roster,
         headings=_headings(asked, roster),

@@ -89,7 +89,7 @@ def get_renewals_page(
         asked=asked,
         names=account_attributes(scored).names,
         due=due,
-        listed=paginate(due, asked, PAGE),
+        listed=paginate(due, asked.page, PAGE),
         headings=headings(COLUMNS, asked.sort or "lost", asked.way, due_link),
         filters=view.filters("/renewals", others),
         undated={name: value for name, value in params.items() if name != "as_of"},

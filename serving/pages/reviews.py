@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -20,18 +21,26 @@ from features.errors import BadRequest, HomeError, RenewcastError
 from features.utils.formatting import day
 from models.health.rubric_versions import DECISION_NOUNS, HistoryFile, read_history
 from models.home import Home
-from models.reviews.review_store import PAGE, SIZE_LIMIT, ReviewRecord, find_review, list_reviews
+from models.reviews.review_store import (
+    PAGE,
+    SIZE_LIMIT,
+    ReviewRecord,
+    find_review,
+    list_reviews,
+    read_charts,
+    read_document,
+)
 from models.reviews.sign_off import Signer, SignOffRequest, earliest_for_review, lapse_reason
 from models.scorer.errors import ScorerError
 from models.scorer.strict_files import read_bounded
 from serving.html.assets import static
-from serving.html.exports import file_response
+from serving.html.exports import export_href, export_response, file_response, requested_export
 from serving.html.navigation import link_query
-from serving.html.table_cards import add_card_labels
-from serving.html.templates import render_page, render_template
+from serving.html.templates import download_links, render_page, render_template
 from serving.http.authentication import LOCAL_CALLER, Caller, current_caller, require_scope
 from serving.http.dependencies import HomeDep, SettingsDep, StoreDep
 from serving.pages.exports.details import reviews_exports
+from serving.pages.exports.quarterly_review import FILES, add_downloads, review_exports
 from serving.pages.sign_in import attempted_key
 from serving.pages.work_forms import refuse_invalid, text_field
 from serving.review_sign_off import sign_off_rollback, sign_review, signer_from_key
@@ -83,13 +92,18 @@ def get_review_style(home: HomeDep, review_id: ReviewId) -> Response:
 def get_review_file(home: HomeDep, review_id: ReviewId) -> Response:
     """Return one review as the file that was written."""
     record = find_review(home, review_id)
-    return file_response(_text(record).replace(PLACEHOLDER, "", 1).encode(), f"renewcast-{review_id}.html", "html")
+    text = FILES.sub("", _text(record).replace(PLACEHOLDER, "", 1))
+    return file_response(text.encode(), f"renewcast-{review_id}.html", "html")
 
 
 @router.get("/reviews/{review_id}")
 def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Response:
     """Return one review, with its signatures or the form to sign it."""
-    record, history = find_review(home, review_id), read_history(home)
+    record = find_review(home, review_id)
+    exports = review_exports(read_document(record), read_charts(record))
+    if (wanted := requested_export(request)) is not None:
+        return export_response(exports, *wanted)
+    history = read_history(home)
     style, icon = f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', static("icon.svg")
     text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(record), 1))
     # The file contains the earliest date at the time it was written, which moves as more dates are scored.
@@ -111,7 +125,8 @@ def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Res
         local=caller is not None and caller.id == LOCAL_CALLER.id,
         words=DECISION_NOUNS,
     )
-    text = HEADER.sub(_section_tag, add_card_labels(text)).replace(PLACEHOLDER, form, 1)
+    text = HEADER.sub(_section_tag, text).replace(PLACEHOLDER, form, 1)
+    text = add_downloads(text, exports, partial(download_links, partial(export_href, request)))
     frame = render_template(
         "review_frame.html", caller=caller, query=query, review_id=review_id, file=f"/reviews/{review_id}/file"
     )

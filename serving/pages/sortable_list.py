@@ -14,6 +14,7 @@ from serving.schemas.form_fields import digits_to_int, empty_to_none
 Way = Literal["up", "down"]
 Link = Callable[..., str]
 Row = TypeVar("Row", bound=Mapping[str, Any])
+Entry = TypeVar("Entry")
 
 
 LABEL = "label"
@@ -50,10 +51,10 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class ListPage(Generic[Row]):
+class ListPage(Generic[Entry]):
     """One page of a list: its rows, its number, the number of pages, and the number of rows on all pages."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Entry]
     number: int
     pages: int
     count: int
@@ -98,17 +99,17 @@ def arrange(rows: Sequence[Row], query: ListQuery, columns: Iterable[ListColumn]
     return [row for _, row in known] + [row for value, row in values if value is None]
 
 
-def paginate(rows: Sequence[Row], query: ListQuery, size: int) -> ListPage[Row]:
-    """Return a page of a list; the last one if the query asks for a later one.
+def paginate(rows: Sequence[Entry], number: int, size: int) -> ListPage[Entry]:
+    """Return a page of a list.
 
     Parameters
     ----------
     rows : all rows, in their order.
-    query : the page.
+    number : of the page, from 1. A number after the last page is that of the last page.
     size : the number of rows on a page.
     """
     pages = max(1, -(-len(rows) // size))
-    number = min(query.page, pages)
+    number = min(number, pages)
     return ListPage(rows[(number - 1) * size : number * size], number, pages, len(rows))
 
 

@@ -15,7 +15,7 @@ from features.errors import UnknownSnapshot
 from models.predictions.payload import format_instant
 from serving.html.exports import page_limit
 from serving.html.links import with_query
-from serving.html.sparklines import sparkline
+from serving.html.sparklines import sparkline, time_positions
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.pages.account_trend import earlier_dates, requested_or_default_earlier
@@ -84,14 +84,24 @@ def _kpis(view: PageView[TrendsPageQuery]) -> dict[str, Any] | None:
     except UnknownSnapshot:
         return None
     places = _compared(trend["dates"], view.asked.since)
-    lines = [{**each, "spark": sparkline(each["values"]), "last": _last(each, places)} for each in trend["measures"]]
+    at = time_positions([datetime.fromisoformat(date) for date in trend["dates"]])
+    lines = [{**each, **_drawn(each, trend["dates"], at), "last": _last(each, places)} for each in trend["measures"]]
     lacking = next((name for name in account_filter.chosen if name not in (*TIMELESS, "segment")), None)
     return {
         **trend,
         "measures": lines,
         "shown": [trend["dates"][place] for place in places][-SHOWN_VALUES:],
+        "charted": any(each["spark"] for each in lines),
         "lacking": lacking,
     }
+
+
+def _drawn(line: dict[str, Any], dates: Sequence[str], at: Sequence[float]) -> dict[str, Any]:
+    """Return the small chart of a KPI, which needs two known values, or else the only known value with its date."""
+    points = [(date, value) for date, value in zip(dates, line["values"], strict=True) if value is not None]
+    if len(points) > 1:
+        return {"spark": sparkline(line["values"], positions=at), "only": None}
+    return {"spark": [], "only": {"date": points[0][0], "value": points[0][1]} if points else None}
 
 
 def _compared(dates: Sequence[str], since: datetime | None) -> list[int]:

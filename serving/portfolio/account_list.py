@@ -82,24 +82,17 @@ class HealthOfParent(ResponseModel):
 
 
 @dataclass(frozen=True)
-class AccountPage:
-    """One page of the account list.
+class MatchingAccounts:
+    """The accounts of the list that match a query.
 
     Parameters
     ----------
-    rows : row numbers in the assessment.
-    every : those of the matching accounts on all pages, in their order.
-    accounts, arr : the number and ARR of the matching accounts on all pages.
-    page : the page number, at most that of the last page.
-    pages : the number of pages.
+    rows : their row numbers in the assessment, in the order of the query.
+    arr : their ARR.
     """
 
     rows: list[int]
-    every: list[int]
-    accounts: int
     arr: float
-    page: int
-    pages: int
 
 
 class AccountList:
@@ -240,20 +233,22 @@ class AccountList:
         ]
         return pd.Series(texts, dtype="str")
 
-    def find(self, query: AccountListQuery, off: Collection[str] = (), selected: Bools | None = None) -> AccountPage:
-        """Return one page of the matching accounts.
+    def find(
+        self, query: AccountListQuery, off: Collection[str] = (), selected: Bools | None = None
+    ) -> MatchingAccounts:
+        """Return the matching accounts.
 
         Accounts with an unknown sort value come last in both directions; ties are sorted by id.
 
         Parameters
         ----------
-        query : search, order and page.
+        query : search and order.
         off : accounts that have no play to run.
         selected : True for the accounts that match the filter of the query; None for all. Shape (n,).
 
         Returns
         -------
-        AccountPage
+        MatchingAccounts
         """
         matches = np.ones(len(self.frame), dtype=bool) if selected is None else selected.copy()
         if query.only is not None:
@@ -267,11 +262,8 @@ class AccountList:
             none = self.frame["account_id"].isin(off).to_numpy(dtype=bool)[order]
             order = np.concatenate([order[~none], order[none]])
         rows = order[matches[order]]
-        pages = max(1, -(-len(rows) // query.size))
-        page = min(query.page, pages)
-        shown = rows[(page - 1) * query.size : page * query.size]
         arr = float(np.nansum(self.frame["arr"].to_numpy()[rows]))
-        return AccountPage(shown.tolist(), rows.tolist(), len(rows), arr, page, pages)
+        return MatchingAccounts(rows.tolist(), arr)
 
     def _in_order(self, by: Order, descending: bool) -> RowNumbers:
         name = f"{by} {'down' if descending else 'up'}"

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from features.errors import BadRequest
 from models.predictions.payload import format_instant
+from serving.schemas.base import RequestModel
 from serving.schemas.field_types import AsOfInstant
 from serving.schemas.query_params import SnapshotQuery
 
@@ -68,6 +69,32 @@ MarginPercent = Annotated[
     int | None, BeforeValidator(lambda value: digits_to_int(empty_to_none(value))), Field(ge=1, le=100)
 ]
 """The gross margin in percent as a field of a form; None if it is empty."""
+
+
+class MarginQuery(RequestModel):
+    """The gross margin in percent of lifetime values, as forms send it; without one it is 100."""
+
+    margin: MarginPercent = None
+
+    @property
+    def margin_percent(self) -> int:
+        """The margin in percent."""
+        return self.margin or 100
+
+    @property
+    def margin_share(self) -> float:
+        """The margin as a share."""
+        return self.margin_percent / 100
+
+    @property
+    def page_margin(self) -> dict[str, int | None]:
+        """The parameter in URLs of pages, which leave out the default."""
+        return {"margin": None if self.margin_percent == 100 else self.margin_percent}
+
+    @property
+    def api_margin(self) -> dict[str, float | None]:
+        """The parameter in URLs of the API, which leave out the default."""
+        return {"margin": None if self.margin_percent == 100 else self.margin_share}
 
 
 class SnapshotPageQuery(SnapshotQuery):

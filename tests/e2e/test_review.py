@@ -26,6 +26,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from training.review.document import QuarterlyReview
 from training.review.html.render import render
+from training.review.html.section_charts import draw_section_charts
 from training.review.sections.judgments import judge
 
 QUARTER = "2026Q3"
@@ -92,7 +93,8 @@ def test_the_page_compares_renewal_calls_with_outcomes(document: dict[str, Any])
     churned, accounts = (rng.random(200) < 0.3).astype(float), np.array([f"a{i}" for i in range(200)], dtype=object)
     calls = np.where(churned > 0, rng.integers(0, 2, 200), rng.integers(1, 3, 200)).astype(float)
     judged = judge("renewal_call", calls, churned, accounts, rng.uniform(0, 100, 200), rng.normal(size=200), 240)
-    page = render(QuarterlyReview.model_validate(document).model_copy(update={"judgments": judged}))
+    review = QuarterlyReview.model_validate(document).model_copy(update={"judgments": judged})
+    page = render(review, draw_section_charts(review.plain()))
     section = page.split("<h3>Judgment of the team</h3>")[1].split("</section>")[0]
     assert "200 of 240 accounts had a renewal call that had not expired" in section
     assert "adds to the health score" in section
@@ -107,6 +109,40 @@ def test_the_page_is_self_contained(folder: Path) -> None:
     assert len(ids) == len(set(ids)), "ids are unique across charts"
     assert page.count("<figure>") >= 8
     assert len(re.findall(r"<svg [^>]*role=\"img\" aria-label=", page)) == page.count("<figure>")
+
+
+def test_each_table_and_chart_of_the_page_can_be_downloaded(home: Path, folder: Path, document: dict[str, Any]) -> None:
+    places = re.findall(r"<!--files:(table|chart):([a-z0-9-]+)-->", (folder / "index.html").read_text())
+    charts = [name for kind, name in places if kind == "chart"]
+    assert sorted(charts) == sorted(json.loads((folder / "charts.json").read_text()))
+    assert len(charts) >= 8
+    with TestClient(create_app(Home(home), ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+        page = client.get(f"/reviews/{folder.name}").text
+        assert "<!--files" not in page
+        for name in charts:
+            svg = client.get(f"/exports/{name}.svg/reviews/{folder.name}")
+            assert svg.status_code == 200
+            assert "currentColor" not in svg.text
+        names = {name for kind, name in places if kind == "table"}
+        exported = set(re.findall(r'href="/exports/([a-z0-9-]+)\.csv/', page))
+        assert exported <= names
+        assert len(exported) >= 12
+        tables = {name: client.get(f"/exports/{name}.csv/reviews/{folder.name}").text.splitlines() for name in exported}
+        for name in exported:
+            assert client.get(f"/exports/{name}.xlsx/reviews/{folder.name}").content[:2] == b"PK", name
+    assert len(tables["quality"]) == 1 + len(document["data_quality"]["dimensions"])
+    bands = document["churn_by_band"]
+    rates = [line.split(",")[4] for line in tables["churn-by-band"][1:]]
+    assert [float(rate) if rate else None for rate in rates] == [each["rate"]["value"] for each in (*bands["bands"], {"rate": bands["overall"]})]
+
+
+def test_its_wide_tables_have_labels_for_phones(folder: Path) -> None:
+    tables = re.findall(r"<table.*?</table>", (folder / "index.html").read_text(), re.DOTALL)
+    wide = [table for table in tables if len(re.findall(r"<th[\s>]", table.split("</thead>")[0])) >= 4]
+    assert len(wide) >= 12
+    for table in wide:
+        assert table.startswith('<table class="cards">'), table[:100]
+        assert all("data-label=" in cell for cell in re.findall(r"<td[^>]*>", table)), table[:300]
 
 
 def test_repeating_a_review_replaces_it(world: Any, home: Path, folder: Path, document: dict[str, Any], renewcast: Any) -> None:

@@ -51,6 +51,7 @@ class Everywhere:
     page : returns the text of a page, without tags and with single spaces.
     export : returns the rows of a CSV file of a page.
     command : returns what a command prints with --json.
+    chart : returns a chart of a page as SVG.
     file : returns the content of a file that a command writes, by its ending.
     slides : the text of the leadership presentation.
     """
@@ -58,6 +59,7 @@ class Everywhere:
     api: Callable[[str], Any]
     page: Callable[[str], str]
     export: Callable[[str, str], list[dict[str, str]]]
+    chart: Callable[[str, str], str]
     command: Callable[..., Any]
     file: Callable[..., bytes]
     slides: Callable[[], str]
@@ -106,6 +108,11 @@ def everywhere(
             assert answer.status_code == 200, (name, path)
             return list(csv.DictReader(io.StringIO(answer.text)))
 
+        def chart(name: str, path: str) -> str:
+            assert f"/exports/{name}.png{path}" in html.unescape(client.get(path, headers={"Accept": "text/html"}).text)
+            assert client.get(f"/exports/{name}.png{path}").content.startswith(b"\x89PNG")
+            return client.get(f"/exports/{name}.svg{path}").text
+
         def run(*arguments: str) -> str:
             current_home.cache_clear()
             name, *more = arguments
@@ -135,7 +142,7 @@ def everywhere(
             cells = [cell.text for shape in shapes if shape.has_table for row in shape.table.rows for cell in row.cells]
             return " ".join([*texts, *cells])
 
-        yield Everywhere(api, page, export, command, file, slides)
+        yield Everywhere(api, page, export, chart, command, file, slides)
 
 
 Value = Callable[[Everywhere], float]
@@ -463,3 +470,22 @@ def test_the_documentation_lists_where_each_total_appears() -> None:
     ]
     described = {name: {place for cell in cells for place in cell.split(", ") if place} for name, *cells, _ in rows}
     assert described == {name: {*total.values, *total.pages} for name, total in TOTALS.items()}
+
+
+def test_charts_have_the_figures_of_the_tables(everywhere: Everywhere) -> None:
+    bands = everywhere.chart("bands", "/")
+    for each in everywhere.api("/v1/portfolio")["by_health_band"]:
+        assert (f": {each['accounts']} (" in bands) is (each["accounts"] > 0)
+    forecast, whole = everywhere.chart("forecast", "/renewals"), everywhere.api("/v1/renewals")["whole"]
+    for name in ("renewed_arr", "lost_arr", "contracted_arr", "expanded_arr"):
+        assert whole[name] is None or short_money(whole[name]["expected"]) in forecast
+    loads = everywhere.chart("csms", "/leadership")
+    csms = everywhere.api("/v1/portfolio/leadership")["capacity"]["by_csm"]
+    assert csms
+    for each in csms:
+        assert f"{percent(each['load'], 0)}, {count_of(each['accounts'], 'account')}" in loads
+
+
+def test_kpis_of_one_date_are_no_chart_but_say_so(everywhere: Everywhere) -> None:
+    assert "The KPIs of one date are known, 1 Jul 2026. Charts start with the second" in everywhere.page("/trends")
+    assert len(everywhere.api("/v1/portfolio/measures/trend")["dates"]) == 1

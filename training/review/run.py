@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from models.artifacts.home_portfolio import require_portfolio
 from models.health.rubric_versions import ReviewedHashes, read_history, sha256
 from models.home import Home
 from models.home_writers import writing
+from models.reviews.review_store import CHARTS, DOCUMENT, PAGE
 from models.reviews.sign_off import earliest_effective
 from training.config import TrainConfig
 from training.registry import mlflow_tracking
@@ -28,6 +30,7 @@ from training.review.dataset import ReviewData, load_review_data
 from training.review.document import SCHEMA_VERSION, QuarterlyReview, SignOffSection
 from training.review.hindsight import hindsight
 from training.review.html.render import render
+from training.review.html.section_charts import draw_section_charts
 from training.review.recalibration.proposals import Proposals, propose_changes
 from training.review.sections.band_migration import band_migration
 from training.review.sections.by_band import outcome_by_band
@@ -45,7 +48,6 @@ from training.review.sections.judgments import review_judgments
 from training.review.sections.lead_time import lead_time
 from training.review.sections.reliability import model_reliability, score_meaning, score_reliability
 
-PAGE, DOCUMENT = "index.html", "review.json"
 CAPACITY = TrainConfig().capacity
 
 
@@ -132,13 +134,15 @@ def run_review(
             progress(0.8, "the other sections")
             review = _review(data, proposals, capacity, home, address)
             progress(0.9, "rendering the page")
-            page = render(review)
+            charts = draw_section_charts(review.plain())
+            page = render(review, charts)
         finally:
             data.signals.close()
         folder = out or home.reviews / review.id
         progress(0.95, "writing")
         document = json.dumps(review.plain(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-        run_id = _write(home, review, folder, page, document)
+        drawn = json.dumps({name.replace("_", "-"): chart for name, chart in charts.items() if chart})
+        run_id = _write(home, review, folder, {PAGE: page, DOCUMENT: document, CHARTS: drawn})
     progress(1.0, "done")
     return ReviewResult(review, folder, run_id)
 
@@ -216,26 +220,26 @@ def _stored_address(address: str | Path, data: ReviewData) -> str:
 
 
 def _require_replaceable(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or {entry.name for entry in out.iterdir()} - {PAGE, DOCUMENT}):
+    if out.exists() and (not out.is_dir() or {entry.name for entry in out.iterdir()} - {PAGE, DOCUMENT, CHARTS}):
         raise HomeError(
             f"{out} contains files that do not belong to a review", "a new folder, or the folder of an earlier review"
         )
 
 
-def _write(home: Home, review: QuarterlyReview, folder: Path, page: str, document: str) -> str:
-    """Write page and document to a temporary folder, log them to MLflow, and move the folder into place."""
+def _write(home: Home, review: QuarterlyReview, folder: Path, files: Mapping[str, str]) -> str:
+    """Write the files to a temporary folder, log page and document to MLflow, and move the folder into place."""
     temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}{UNFINISHED}")
     with mlflow_tracking.run(home, f"review {review.id}") as run:
         with new_folder(temporary) as new:
-            (new / PAGE).write_text(page, encoding="utf-8")
-            (new / DOCUMENT).write_text(document, encoding="utf-8")
+            for name, text in files.items():
+                (new / name).write_text(text, encoding="utf-8")
         try:
             run.tags({"renewcast.review": review.id})
             run.params(
                 {"quarter": review.quarter, "rubric": review.sign_off.rubric, "version": review.sign_off.version}
             )
-            run.document(f"review/{PAGE}", page)
-            run.document(f"review/{DOCUMENT}", document)
+            for name in (PAGE, DOCUMENT):
+                run.document(f"review/{name}", files[name])
             run.metrics(_metrics(review), "review")
             _replace_folder(temporary, folder)
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 from features.kpi.arr_bridge import AMOUNTS
 from serving.html.exports import ExportColumn, ExportTable, PageExports, Tables
+from serving.html.portfolio_charts import csm_load_chart
 from serving.leadership.arr_bridge import STEP_WORDS
 from serving.pages.exports.columns import ARR, range_columns
 from serving.pages.exports.lists import COUNT, kpis_table
@@ -59,7 +60,7 @@ def leadership_exports(shown: Shown) -> PageExports:
         return PageExports()
     return PageExports(
         leadership_tables(report),
-        {"bridge": lambda: shown["chart"]},
+        {"bridge": lambda: shown["chart"], "csms": lambda: csm_load_chart(report["capacity"]["by_csm"])},
         {("leadership", "pptx"): shown["presentation"]},
     )
 

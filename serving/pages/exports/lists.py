@@ -7,6 +7,7 @@ from typing import Any
 
 from models.peer_groups.segments import segment_names
 from serving.html.exports import ExportColumn, ExportTable, PageExports, Tables
+from serving.html.portfolio_charts import expected_arr_chart, health_bands_chart
 from serving.pages.exports.columns import ACCOUNT, ARR, CSM, SEGMENT, bridge_table, range_columns
 from serving.pages.exports.work import interventions_table, person_name
 from serving.pages.filter_bar import LABELS
@@ -181,7 +182,8 @@ def portfolio_exports(shown: Shown) -> PageExports:
     }
     if shown["kpis"] and shown["kpis"]["measures"] is not None:
         tables["kpis"] = lambda: kpis_table(shown["kpis"]["measures"])
-    return PageExports(tables, {"health-trend": lambda: shown["trend"]})
+    charts = {"health-trend": lambda: shown["trend"], "bands": lambda: health_bands_chart(bands)}
+    return PageExports(tables, charts)
 
 
 def kpis_table(measures: Sequence[Shown]) -> ExportTable:
@@ -236,7 +238,8 @@ def worklist_exports(shown: Shown) -> PageExports:
 def renewals_exports(shown: Shown) -> PageExports:
     """Return the exports of the renewals page."""
     forecast, names = shown["forecast"], shown["names"]
-    figures = [{"figure": words, "amount": forecast["whole"][key]} for key, (words, _) in shown["figures"].items()]
+    whole = forecast["whole"]
+    figures = [{"figure": words, "tone": tone, "amount": whole[key]} for key, (words, tone) in shown["figures"].items()]
     tables = {
         "due": lambda: ExportTable("Accounts due", DUE, shown["due"]),
         "forecast": lambda: ExportTable("Forecast", FORECAST, figures),
@@ -258,7 +261,7 @@ def renewals_exports(shown: Shown) -> PageExports:
         tables["bridge"] = lambda: bridge_table(bridge, first, RENEWAL_STEPS, last)
     if backtest := forecast["backtest"]:
         tables["quarters"] = lambda: ExportTable("Past forecasts", QUARTERS, backtest["quarters"][::-1])
-    return PageExports(tables)
+    return PageExports(tables, {"forecast": lambda: expected_arr_chart(figures)})
 
 
 def cohorts_exports(shown: Shown) -> PageExports:

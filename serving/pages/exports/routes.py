@@ -9,6 +9,13 @@ from starlette.routing import BaseRoute
 
 from serving.html.exports import ROUTE
 
+WITHOUT_EXPORTS = {
+    "/reviews/{review_id}/style.css",
+    "/reviews/{review_id}/file",
+    "/interventions/{intervention_id}",
+}
+"""The paths of a page's router that have no exports."""
+
 
 def export_routes(routes: Iterable[BaseRoute]) -> list[APIRoute]:
     """Return a route of exports for each page.
@@ -27,8 +34,5 @@ def export_routes(routes: Iterable[BaseRoute]) -> list[APIRoute]:
             include_in_schema=False,
         )
         for route in routes
-        # The pages of one review and of one intervention have no exports.
-        if isinstance(route, APIRoute)
-        and "GET" in (route.methods or ())
-        and not ({"{review_id}", "{intervention_id}"} & set(route.path.split("/")))
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and route.path not in WITHOUT_EXPORTS
     ]

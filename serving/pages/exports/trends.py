@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.html.exports import ExportColumn, ExportTable, PageExports, Tables
+from serving.html.portfolio_charts import kpi_trend_chart
 from serving.pages.exports.columns import ACCOUNT
 
 Shown = Mapping[str, Any]
@@ -46,7 +47,10 @@ def trends_exports(shown: Shown) -> PageExports:
     tables = dict(change_tables(changes)) if changes else {}
     if changes and not changes["accounts"]:
         tables.pop("accounts", None)
-    return PageExports(tables | (dict(kpi_trend_tables(kpis)) if kpis else {}))
+    if not kpis:
+        return PageExports(tables)
+    charts = {"kpis": lambda: kpi_trend_chart(kpis["dates"], kpis["measures"])}
+    return PageExports(tables | dict(kpi_trend_tables(kpis)), charts)
 
 
 def change_tables(changes: Shown) -> Tables:

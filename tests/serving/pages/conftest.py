@@ -31,6 +31,7 @@ from training.review.html.render import TEMPLATE_FOLDER
 WEEK = datetime(2026, 7, 8, tzinfo=UTC)
 #: The style sheet that each review contains.
 REVIEW_STYLE = TEMPLATE_FOLDER / "style.css"
+REVIEW_CHART = '<svg viewBox="0 0 400 160" role="img" aria-label="A chart"><rect width="200" height="80" fill="#3b78d8"/><path d="M0 0L400 160" stroke="currentColor"/></svg>'
 #: As browsers ask for a page.
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 #: Ids and names that would do harm if they were not escaped.
@@ -93,15 +94,18 @@ def _add_review(home: Home) -> str:
             "proposed_weights": None, "proposed_bands": None, "meaning": None, "earliest_effective": "2026-07-01",
         },
     }  # fmt: skip
+    rows = [{"dimension": d, "weight": 20.0, "missing_now": 0.25, "missing_judged": 0.5, "empty_accounts": n} for n, d in enumerate(("usage", "=1+1"))]
+    review["data_quality"] = {"feeds": [], "dimensions": rows}
     folder = home.reviews / name
     folder.mkdir(parents=True)
+    (folder / "charts.json").write_text(json.dumps({"quality": REVIEW_CHART}))
     (folder / "review.json").write_text(json.dumps(review))
-    cells = "".join(f"<td>{number}</td>" for number in range(3))
+    cells = "".join(f'<td data-label="{label}">{number}</td>' for number, label in enumerate(("One", "Two", "Three")))
     (folder / "index.html").write_text(
         '<!doctype html><html lang="en"><head><meta name="viewport" content="width=device-width, initial-scale=1"><title>a review</title>'
         f'<link rel="icon" href="data:,"><style>{REVIEW_STYLE.read_text()}</style></head><body><div class="wrap"><header><h1>Review</h1></header>'
-        '<main><div class="scroll" tabindex="0" role="group" aria-label="Table"><table><thead><tr><th>Band</th><th>One</th><th>Two</th><th>Three</th></tr>'
-        f'</thead><tbody><tr><th scope="row">red</th>{cells}</tr></tbody></table></div><section id="sign-off" class="sign" aria-label="Sign-off"><h2>Sign-off</h2><!--sign-off--></section>'
+        '<main><div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="cards"><thead><tr><th>Band</th><th>One</th><th>Two</th><th>Three</th></tr>'
+        f'</thead><tbody><tr><th scope="row">red</th>{cells}</tr></tbody></table></div><!--files:table:quality--><!--files:chart:quality--><!--files:table:of-another-version--><section id="sign-off" class="sign" aria-label="Sign-off"><h2>Sign-off</h2><!--sign-off--></section>'
         "</main></div></body></html>"
     )
     return name

@@ -19,6 +19,13 @@ from python_calamine import CalamineWorkbook
 from features.utils import formatting as words
 from serving.html.charts import probability_trend_chart
 from serving.html.exports import ExportColumn, ExportTable, csv_text, standalone_svg
+from serving.html.portfolio_charts import (
+    CSMS,
+    csm_load_chart,
+    expected_arr_chart,
+    health_bands_chart,
+    kpi_trend_chart,
+)
 from serving.pages.exports.details import TREND
 
 EXACT = {"Accept": "application/json"}
@@ -212,11 +219,21 @@ def test_the_filter_and_the_order_are_those_of_the_page(paged: TestClient) -> No
     assert arr == sorted(arr)
 
 
-@pytest.mark.parametrize("name", ["health-trend", "health", "bridge"])
+CHARTS = {
+    "health-trend": ["/"],
+    "bands": ["/"],
+    "bridge": ["/leadership"],
+    "health": [f"/accounts/a{place:02}" for place in range(5, 38)],
+}
+
+
+@pytest.mark.parametrize("name", list(CHARTS))
 def test_a_chart_is_a_file_of_its_own(paged: TestClient, name: str) -> None:
-    paths = {"health-trend": ["/"], "bridge": ["/leadership"]}.get(name) or [f"/accounts/a{place:02}" for place in range(5, 38)]
-    links = (link for path in paths for link in _page(paged, f"{path}?as_of=2026-07-01").links)
-    href = next(link for link in links if link.startswith(f"/exports/{name}.svg"))
+    links = (link for path in CHARTS[name] for link in _page(paged, f"{path}?as_of=2026-07-01").links)
+    _require_chart_files(paged, next(link for link in links if link.startswith(f"/exports/{name}.svg")))
+
+
+def _require_chart_files(paged: TestClient, href: str) -> None:
     svg = paged.get(href)
     assert svg.headers["content-type"] == "image/svg+xml"
     assert "var(" not in svg.text
@@ -227,10 +244,82 @@ def test_a_chart_is_a_file_of_its_own(paged: TestClient, name: str) -> None:
     assert len(picture.convert("RGB").getcolors(maxcolors=1_000_000) or []) > 3
 
 
+def test_the_forecast_chart_has_the_amounts_of_the_page() -> None:
+    amount = {"expected": 4_210_000.0, "interval": [3_850_000.0, 4_400_000.0]}
+    svg = expected_arr_chart([{"figure": "Renewed", "tone": "good", "amount": amount}, {"figure": "Lost", "tone": "bad", "amount": None}])
+    assert svg is not None
+    assert "4.21M (3.85M to 4.40M)" in svg
+    assert "Lost" not in svg, "unknown"
+    assert expected_arr_chart([{"figure": "Lost", "tone": "bad", "amount": None}]) is None
+
+
+def test_the_load_chart_has_each_csm_and_those_over_capacity() -> None:
+    loads = [{"csm": "Ana <b>", "load": 1.25, "over": True, "accounts": 30}, {"csm": "Bo", "load": 0.5, "over": False, "accounts": 1}]
+    svg = csm_load_chart(loads)
+    assert svg is not None
+    assert "Ana &lt;b&gt;" in svg
+    assert "125%, 30 accounts" in svg
+    assert "50%, 1 account" in svg
+    assert svg.count("var(--bad)") == 1
+    many = csm_load_chart([{**loads[1], "csm": f"csm-{place}"} for place in range(CSMS + 1)])
+    assert many is not None
+    assert f"the {CSMS} CSMs with the largest" in many
+    assert f"csm-{CSMS}" not in many
+    assert csm_load_chart([]) is None
+
+
+def test_the_kpi_chart_has_the_first_and_last_value_of_each_kpi_known_at_two_dates() -> None:
+    kpis = [
+        {"title": "Net revenue retention", "unit": "share", "values": [1.163, None, 1.187]},
+        {"title": "NPS", "unit": "points", "values": [None, None, 15.9]},
+        {"title": "Constant", "unit": "accounts", "values": [3.0, 3.0, 3.0]},
+    ]
+    dates = ["2026-07-01", "2026-09-02", "2026-09-30T12:00:00+00:00"]
+    svg = kpi_trend_chart(dates, kpis)
+    assert svg is not None
+    assert "116.3% → 118.7%" in svg
+    assert "3 → 3" in svg
+    assert "NPS" not in svg, "known at one date"
+    assert words.day("2026-07-01") in svg
+    assert kpi_trend_chart(dates[:1], [{**kpis[0], "values": [1.163]}]) is None
+
+
+def test_no_bands_are_no_chart() -> None:
+    assert health_bands_chart([{"band": "green", "accounts": 0}]) is None
+
+
 def test_an_export_that_a_page_lacks_is_not_found(paged: TestClient) -> None:
     for path in ("/exports/nothing.csv/", "/exports/accounts.pdf/", "/exports/accounts.svg/worklist", "/exports/x.csv/accounts/unlisted"):
         assert paged.get(path, headers=EXACT).status_code == 404, path
     assert paged.get("/exports/accounts.csv/?nothing=1", headers=EXACT).status_code == 422
+
+
+FILTERS = {"csm": "csm-x", "segment": "no such", "region": "nowhere", "product": "nothing", "parent": "no-parent", "health": "purple", "risk": "huge"}
+FILTERED = {
+    "bands.csv/": "/v1/portfolio",
+    "groups.xlsx/": "/v1/portfolio/groups",
+    "bands.svg/": "/v1/portfolio",
+    "accounts.csv/cohorts": "/v1/portfolio/cohorts",
+    "worklist.csv/worklist": "/v1/worklist",
+    "due.xlsx/renewals": "/v1/renewals",
+    "alerts.csv/alerts": "/v1/alerts/active",
+    "interventions.csv/interventions": "/v1/interventions",
+    "by-play.csv/interventions": "/v1/interventions:results",
+    "kpis.csv/trends": "/v1/portfolio/measures/trend",
+    "groups.csv/leadership": "/v1/portfolio/leadership",
+    "leadership.pptx/leadership": "/v1/portfolio/leadership/file",
+}
+
+
+@pytest.mark.parametrize("export", list(FILTERED))
+def test_an_unknown_value_of_the_filter_is_refused_as_by_the_api(paged: TestClient, export: str) -> None:
+    for name, value in FILTERS.items():
+        refusals = [paged.get(path, params={name: value}, headers=EXACT) for path in (f"/exports/{export}", FILTERED[export])]
+        assert [each.status_code for each in refusals] == [422, 422], name
+        found, of_the_api = (each.json() for each in refusals)
+        assert found["detail"] == of_the_api["detail"], name
+        page = paged.get(f"/{export.partition('/')[2]}", params={name: value})
+        assert page.status_code == (200 if name not in ("health", "risk") else 422), "a page says that nothing matches"
 
 
 def test_exports_need_the_scope_of_their_page(paged: TestClient) -> None:

@@ -5,6 +5,8 @@ Text and lines use the text color of the page (``currentColor``), so that one dr
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import Iterable, Sequence
 
 import altair as alt
@@ -208,7 +210,7 @@ def score_reliability_chart(
     )
     if table.empty:
         return Markup("")
-    x = alt.X("x:Q", title="health score", scale=alt.Scale(domain=[0, 100]))
+    x = alt.X("x:Q", title="health score", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5))
     ticks = alt.Axis(format="%", title="churn rate", tickCount=5)
     scale = alt.Scale(domain=_domain(table))
     layers: list[alt.Chart] = []
@@ -310,7 +312,11 @@ def migration_matrix(
     if not cells:
         return Markup("")
     table = pd.DataFrame(cells, columns=["before", "after", "accounts"])
-    x = alt.X("after:N", sort=list(columns), title="band at the end", axis=alt.Axis(orient="top", labelAngle=0))
+    # Long names take several lines, so that they do not touch each other; Vega adds lines below the first one.
+    lines = {name: textwrap.wrap(name, 8) for name in columns}
+    padding = 3 + 15 * (max(len(each) for each in lines.values()) - 1)
+    axis = alt.Axis(orient="top", labelAngle=0, labelExpr=f"{json.dumps(lines)}[datum.label]", labelPadding=padding)
+    x = alt.X("after:N", sort=list(columns), title="band at the end", axis=axis)
     base = alt.Chart(table).encode(x=x, y=alt.Y("before:N", sort=list(rows), title="band at the start"))
     shade = alt.Opacity("accounts:Q", legend=None, scale=alt.Scale(range=[0.1, 0.55]))
     layers = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -10,13 +11,12 @@ from markupsafe import Markup
 from features.utils import formatting
 from training.review.document import QuarterlyReview
 from training.review.html import figure_text
-from training.review.html.section_charts import draw_section_charts
 from training.review.sections.decision import VERDICT_TEXT
 
 TEMPLATE_FOLDER = Path(__file__).parent
 
 
-def render(review: QuarterlyReview) -> str:
+def render(review: QuarterlyReview, charts: Mapping[str, Markup]) -> str:
     """Render the page of a review.
 
     Text from the signals is escaped. The figures are those of ``review.json``.
@@ -24,12 +24,12 @@ def render(review: QuarterlyReview) -> str:
     Parameters
     ----------
     review : the review.
+    charts : its charts (`training.review.html.section_charts.draw_section_charts`).
 
     Returns
     -------
     The page as HTML.
     """
-    document = review.plain()
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,
@@ -50,8 +50,8 @@ def render(review: QuarterlyReview) -> str:
         "sentences": figure_text.sentences,
     }
     return environment.get_template("review.html").render(
-        r=document,
-        charts=draw_section_charts(document),
+        r=review.plain(),
+        charts=charts,
         style=Markup((TEMPLATE_FOLDER / "style.css").read_text(encoding="utf-8")),
         verdicts=VERDICT_TEXT,
         signs=figure_text.SIGN_LABELS,

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from features.utils.formatting import day
 from training.review.html import charts
 from training.review.html.charts import AMBER, BAND_COLORS, BLUE, GRAY, GREEN, RED, IntervalPoint
 from training.review.html.figure_text import band_label, readable_name
@@ -75,7 +76,7 @@ def _migration(section: SectionData) -> Markup:
     cells = [(band_label(move["before"]), band_label(move["after"]), move["accounts"]) for move in section["moves"]]
     order = [band_label(name) for name in names]
     return charts.migration_matrix(
-        cells, order, order, f"Accounts by band on {section['first']} and on {section['last']}"
+        cells, order, order, f"Accounts by band on {day(section['first'])} and on {day(section['last'])}"
     )
 
 

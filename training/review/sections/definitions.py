@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from features.utils.dates import to_iso
+from features.utils.formatting import day, moment
 from models.health.rubric import INSUFFICIENT
 from training.review.dataset import ReviewData
 from training.review.figure import ReviewModel
@@ -63,7 +64,7 @@ def review_definitions(data: ReviewData) -> ReviewDefinitions:
     earlier = data.labelled & window.before(data.as_of)
     confirmed_at = data.churned_at["churned_at"] + confirmation_delay(data)
     confirmed_in_quarter = (confirmed_at > window.quarter.start) & (confirmed_at <= window.data_through)
-    notes = [] if window.over else [f"The quarter is incomplete: the signals end on {to_iso(window.data_through)}."]
+    notes = [] if window.over else [f"The quarter is incomplete: the signals end on {moment(window.data_through)}."]
     left = len(set(data.accounts[judged & (data.churn == 1)]))
     return ReviewDefinitions(
         quarter=window.quarter.name,
@@ -102,9 +103,9 @@ def _counts(data: ReviewData, left: int, confirmed: int) -> str:
     until = (judged.max() + pd.Timedelta(days=window.horizon_days)).date()
     return (
         f"Sections count churns in different ways. Sections 4, 7, 11 and 13 count the {left} accounts that left within"
-        f" {window.horizon_days} days of a reviewed score, that is, between {judged.min().date()} and {until}."
-        f" Sections 1 (bands before a churn) and 5 count the {confirmed} churns confirmed in the quarter: these"
-        f" accounts left after {first}, no later than {last}, and {wait.days} days have passed since. Section 8"
-        " counts the churned accounts of all history, in an earlier and a later period. Sections 7 and 10 evaluate the"
-        " model only on outcomes that it was not trained on."
+        f" {window.horizon_days} days of a reviewed score, that is, between {day(judged.min().date())} and"
+        f" {day(until)}. Sections 1 (bands before a churn) and 5 count the {confirmed} churns confirmed in the quarter:"
+        f" these accounts left after {day(first)}, no later than {day(last)}, and {wait.days} days have passed since."
+        " Section 8 counts the churned accounts of all history, in an earlier and a later period. Sections 7 and 10"
+        " evaluate the model only on outcomes that it was not trained on."
     )

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from features.utils.arrays import Floats
+from features.utils.formatting import day
 from models.health.score_calibration import ScoreCalibration
 from models.home import Home
 from training.evaluation.score_calibration import fit_score_calibration
@@ -195,8 +196,8 @@ def _from_test_dates(recorded: RecordedEvaluation, version: str, trained: str) -
         slope=recorded.figure("calibration_slope"),
         brier=recorded.figure("brier"),
         auc=recorded.figure("roc_auc"),
-        words=f"the champion was trained on data through {trained}, so too few outcomes of the quarter are new to it. "
-        "The figures below come from the backtest of its training run",
+        words=f"the champion was trained on data through {day(trained)}, so too few outcomes of the quarter are new to"
+        " it. The figures below come from the backtest of its training run",
     )
 
 
