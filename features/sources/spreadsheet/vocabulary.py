@@ -176,6 +176,43 @@ def _spellings() -> tuple[dict[str, str], dict[str, str]]:
     return exact, loose
 
 
+@lru_cache(maxsize=1)
+def _loose_translations() -> dict[str, dict[str, str]]:
+    """Return, by language, the fields of names without the words that they may have or lack; only of clear ones."""
+    result: dict[str, dict[str, str]] = {}
+    for language in words()["languages"]:
+        found: dict[str, set[str]] = {}
+        for each in fields().values():
+            for name in each.translations.get(language, ()):
+                found.setdefault(_essential_in(language, normalized(name))[0], set()).add(each.name)
+        result[language] = {short: next(iter(names)) for short, names in found.items() if len(names) == 1}
+    return result
+
+
+def _essential_in(language: str, header: str) -> tuple[str, bool]:
+    """Return a normalized header without the words of a language that it may have or lack.
+
+    It also returns whether one of them says that the header is that of a number or of a date.
+    """
+    about = words()["languages"][language]
+    given = [about["same"].get(word, word) for word in header.split()]
+    measures = {*about["number"], *about["date"]}
+    kept = [word for word in given if word not in about["fillers"] and word not in measures]
+    return " ".join(kept) or header, any(word in measures for word in given)
+
+
+def _translated_field(name: str) -> str | None:
+    """Return the field that a normalized header in another language names, if all languages agree."""
+    exact, _ = _spellings()
+    found = set()
+    for language, loose in _loose_translations().items():
+        short, is_measure = _essential_in(language, name)
+        each = loose.get(short) or exact.get(short)
+        if each and not (is_measure and each in ("account_id", "name")):
+            found.add(each)
+    return found.pop() if len(found) == 1 else None
+
+
 def field_of(header: str) -> tuple[str, bool] | None:
     """Return the field that a header names, and whether it is one of its spellings without leaving out words.
 
@@ -183,6 +220,8 @@ def field_of(header: str) -> tuple[str, bool] | None:
     --------
     >>> field_of("Renewal Date"), field_of("The renewal"), field_of("Favorite song")
     (('renewal_at', True), ('renewal_at', False), None)
+    >>> field_of("Nb de licences")
+    ('seats', False)
     """
     name = normalized(header)
     exact, loose = _spellings()
@@ -191,5 +230,5 @@ def field_of(header: str) -> tuple[str, bool] | None:
     if name in exact:
         return exact[name], True
     short = essential(name)
-    found = loose.get(short) or exact.get(short)
+    found = loose.get(short) or exact.get(short) or _translated_field(name)
     return (found, False) if found else None

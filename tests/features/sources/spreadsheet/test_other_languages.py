@@ -87,6 +87,37 @@ def test_french_and_spanish_sheets_are_read(tmp_path: Path, text: str, names: tu
     assert [first["pulse.sentiment"], second["pulse.sentiment"]] == [1, -1]
 
 
+#: Headers as people write them, with other words around the names of the columns.
+WORDY = {
+    "German": """\
+Kd.-Nr.;Kundenbezeichnung;Umsatz/Jahr netto;Nächster Verlängerungstermin;Lizenzen (gebucht);aktive User;letzter Login am;offene Support-Tickets;Gesundheitsstatus;Vertragsstatus
+1;Nordwind GmbH;120.000,50;15.12.2026;100;85;28.09.2026;1;grün;aktiv
+2;Fabrikam AG;48.000,00;01.11.2026;50;12;01.07.2026;7;rot;aktiv
+""",
+    "French": """\
+N° de client;Nom de l'entreprise;Montant annuel HT;Date d'échéance du contrat;Nb de licences;Nb d'utilisateurs actifs;Date de dernière connexion;Tickets en cours;Santé du client;Statut
+1;Nord;120 000,50 €;15/12/2026;100;85;28/09/2026;1;vert;actif
+2;Sud;48 000,00 €;01/11/2026;50;12;01/07/2026;7;rouge;actif
+""",
+    "Spanish": """\
+Nº de cliente;Nombre de la empresa;Importe anual (€);Fecha de vencimiento del contrato;Nº de licencias;Usuarios activos (30 días);Fecha de último acceso;Tickets pendientes;Salud del cliente;Estado
+1;Norte;120.000,50;15/12/2026;100;85;28/09/2026;1;verde;activo
+2;Sur;48.000,00;01/11/2026;50;12;01/07/2026;7;rojo;activo
+""",
+}
+
+
+@pytest.mark.parametrize("language", WORDY)
+def test_headers_with_other_words_around_the_names_are_read(tmp_path: Path, language: str) -> None:
+    source = _open(tmp_path, WORDY[language])
+    assert not any("not recognized" in note for note in source.notes)
+    rows = _rows(source)
+    names = ("contract.arr", "contract.days_to_renewal", "contract.seats", "usage.active_users_28d", "usage.days_since_last", "support.open_tickets", "pulse.sentiment")
+    found = [[rows[account][name] for name in names] for account in ("1", "2")]
+    # September 30 to December 15, and to November 1; the last logins were on September 28 and July 1.
+    assert found == [[120_000.5, 76, 100, 85, pytest.approx(2, abs=0.01), 1, 1], [48_000, 32, 50, 12, pytest.approx(91, abs=0.01), 7, -1]]
+
+
 def test_words_of_cells() -> None:
     assert [read_flag(text) for text in ("Ja", "nein", "Oui", "non", "Sí")] == [1, 0, 1, 0, 1]
     # High health is good, and a high risk is not.
