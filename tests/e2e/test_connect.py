@@ -307,6 +307,33 @@ def test_bad_exports_end_with_one_message_and_no_file(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "old", "new", "message"),
+    [
+        ("price", "price_2,usd", "price_2,zzz", "subscriptions.currency: a currency without a rate of exchange at or before started_at in 3 rows"),
+        # Of the two subscriptions without an end, one has a status that is none of Stripe's.
+        ("subscription", "cus_0002,active", "cus_0002,SECRET", "1 row of subscription whose status the pack does not know: left out"),
+    ],
+)  # fmt: skip
+def test_values_that_cannot_be_used_are_named_by_connect_and_check(
+    renewcast: Any, tmp_path: Path, table: str, old: str, new: str, message: str
+) -> None:
+    folder = _write(tmp_path / "stripe", STRIPE | {table: STRIPE[table].replace(old, new)})
+    mapping, out, home = tmp_path / "mapping.toml", tmp_path / "snapshot.csv", tmp_path / "home"
+    broken = table == "price"
+    connected = renewcast("connect", folder, "--out", mapping, home=home)
+    checked = renewcast("check", mapping, home=home, expect=2 if broken else 0)
+    scored = renewcast("snapshot", mapping, "--as-of", "2026-08-15", "--out", out, home=home, expect=2 if broken else 0)
+    for result in (connected, checked):
+        assert message in _words(result.stdout.replace("│", " "))
+        # Their history is not in the export.
+        assert "subscriptions without an invoice" in _words(connected.stdout)
+    assert "SECRET" not in connected.stdout + checked.stdout + checked.stderr + scored.stderr
+    assert scored.stderr.count("Error:") == int(broken)
+    assert out.exists() != broken
+
+
+@pytest.mark.slow
 def test_a_table_that_lacks_a_column_is_named(renewcast: Any, tmp_path: Path) -> None:
     tables = STRIPE | {"customer": STRIPE["customer"].replace("id,", "kunde,", 1)}
     result = renewcast("connect", _write(tmp_path / "stripe", tables), home=tmp_path / "home")

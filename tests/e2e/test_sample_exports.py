@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -117,6 +118,35 @@ def test_tickets_are_those_of_the_raw_files(renewcast: Any, tmp_path: Path) -> N
     figures = f"{len(_rows('zendesk', 'organization_data'))} accounts, {len(tickets)} tickets, {len(still_open)} open tickets, {len(contacts)} contacts"
     assert figures == "10 accounts, 8 tickets, 0 open tickets, 9 contacts"
     assert _connected(renewcast, "zendesk", tmp_path)["figures"] == [f"Zendesk Support: {figures}"]
+
+
+@pytest.mark.slow
+def test_open_tickets_reach_the_features(renewcast: Any, tmp_path: Path) -> None:
+    day, home, mapping = "2020-11-01", tmp_path / "home", tmp_path / "zendesk.toml"
+    tickets = [row for row in _rows("zendesk", "ticket_data") if row["status"] != "deleted"]
+    people = {row["id"]: row["organization_id"] for row in _rows("zendesk", "user_data")}
+    owners = {row["id"]: row["organization_id"].strip() or people[row["requester_id"]] for row in tickets}
+    changes = sorted(_rows("zendesk", "ticket_field_history_data"), key=lambda row: row["updated"])
+    status = {row["ticket_id"]: row["value"] for row in changes if row["field_name"] == "status" and row["updated"] < day}
+    raw = Counter(
+        owners[row["id"]]
+        for row in tickets
+        # Without a history, it was closed with its last update.
+        if row["created_at"] < day and (status[row["id"]] not in ("solved", "closed") if row["id"] in status else row["updated_at"] >= day)
+    )
+    assert sum(raw.values()) == 2
+    _connected(renewcast, "zendesk", tmp_path)
+    # None of the organizations with tickets is in the table of organizations, so that contracts name them.
+    accounts = "".join(f"{owner},2020-01-01,1\n" for owner in sorted(set(owners.values())))
+    (tmp_path / "contracts.csv").write_text(f"account_id,started_at,arr\n{accounts}", encoding="utf-8")
+    added = '\n[files]\ncontracts = "contracts.csv"\n\n[tables.subscriptions]\nquery = "SELECT * FROM contracts"\norphans = "add"\n'
+    mapping.write_text(mapping.read_text(encoding="utf-8") + added, encoding="utf-8")
+    checked = json.loads(renewcast("check", mapping, "--json", home=home).stdout)
+    assert (checked["ok"], checked["portfolio"]["accounts"]) == (True, len(set(owners.values())))
+    renewcast("snapshot", mapping, "--as-of", day, "--out", tmp_path / "features.csv", home=home)
+    with (tmp_path / "features.csv").open(encoding="utf-8", newline="") as file:
+        found = {row["account_id"]: float(row["support.open_tickets"]) for row in csv.DictReader(file) if row["support.open_tickets"]}
+    assert {account: count for account, count in found.items() if count} == raw
 
 
 def test_events_are_those_of_the_raw_file(renewcast: Any, tmp_path: Path) -> None:
