@@ -11,6 +11,12 @@ from .base import Floats
 from .errors import ScorerError
 
 
+def signed_logarithms(matrix: Floats) -> Floats:
+    """Return the logarithm of one plus the size of each number, with its sign; NaN stays NaN."""
+    answer: Floats = np.sign(matrix) * np.log1p(np.abs(matrix))
+    return answer
+
+
 class LinearTerms:
     """A linear model in ``schema.json``.
 
@@ -64,11 +70,17 @@ class LinearTerms:
             raise ScorerError(f"schema.json: {key} does not fit the features ({error})") from None
         return start
 
-    def parts(self, matrix: Floats) -> Floats:
-        """Return the contribution of each feature, (n, features) -> (n, features)."""
+    def parts(self, matrix: Floats, logarithms: Floats | None = None) -> Floats:
+        """Return the contribution of each feature, (n, features) -> (n, features).
+
+        Parameters
+        ----------
+        matrix : the features, shape (n, features).
+        logarithms : the result of `signed_logarithms` for the matrix, if several members use it.
+        """
         slope, center, fill, missing, missing_center = self._numbers
         unknown = np.isnan(matrix)
-        scaled = np.where(unknown, fill, np.sign(matrix) * np.log1p(np.abs(matrix)))
+        scaled = np.where(unknown, fill, signed_logarithms(matrix) if logarithms is None else logarithms)
         answer: Floats = slope * (scaled - center) + missing * (unknown - missing_center)
         for position, slopes, average in self._levels:
             codes = np.where(unknown[:, position], len(slopes) - 1, matrix[:, position]).astype(np.int64)

@@ -250,10 +250,11 @@ def _encoded(scorer: Scorer, columns: Mapping[str, list[Cell]], rows: int, point
             unknown = np.array([_has_value(value) for value in values], dtype=bool) & np.isnan(matrix[:, place])
             if unknown.any():
                 unseen[name] = unknown
-        elif any(isinstance(value, str) for value in values):
+        elif str in set(map(type, values)):
             faults.append(Fault(pointer, "not_a_number", f"{name} holds text; it should hold numbers or nulls"))
         else:
-            matrix[:, place] = [np.nan if value is None else value for value in values]
+            # A null becomes NaN.
+            matrix[:, place] = np.array(values, dtype=np.float64)
     if faults:
         raise InvalidBody("columns of numbers hold text", faults)
     matrix[~np.isfinite(matrix)] = np.nan

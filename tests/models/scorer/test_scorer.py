@@ -358,3 +358,12 @@ def test_invalid_error_models_are_rejected(model_text: str, ensemble: Bundle, er
     schema = json.loads((ensemble.folder / "schema.json").read_text())
     with pytest.raises(ScorerError, match=message):
         Scorer.from_texts(model_text, schema, {"kind": "sigmoid", "error": error} | KINDS["sigmoid"])
+
+
+@pytest.mark.parametrize("resamples", [1, 2, 11, 200])
+@pytest.mark.parametrize("accounts", [1, 40])
+def test_the_ends_of_intervals_are_the_quantiles_of_numpy(resamples: int, accounts: int) -> None:
+    values = np.random.default_rng(resamples).random((resamples, accounts)).round(2)
+    for changed in (values, np.where(values == values[0, 0], np.nan, values)):
+        expected = np.quantile(changed, module.INTERVAL, axis=0)
+        np.testing.assert_array_equal(module._quantiles(changed, module.INTERVAL), expected)
