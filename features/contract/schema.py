@@ -217,11 +217,11 @@ _TABLES = (
             "kind",
             "string",
             True,
-            ("goal_set", "goal_met", "goal_missed", "roi_reported", "first_value", "milestone", "nps", "csat"),
+            ("goal_set", "goal_met", "goal_missed", "roi_reported", "first_value", "milestone", "nps", "csat", "ces"),
         ),
         Column("value", "float"),
         Column("text", "string"),
-        ranges=(("nps", "value", 0, 10), ("csat", "value", 1, 5)),
+        ranges=(("nps", "value", 0, 10), ("csat", "value", 1, 5), ("ces", "value", 1, 7)),
     ),
     _event(
         "relationship",

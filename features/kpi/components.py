@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from features.definitions.windows import MONTH, QUARTER
 from features.kpi.arr_bridge import AMOUNTS, bridge_parts
 from features.kpi.contributions import kpi_part
 from features.kpi.survey_answers import answers
@@ -17,7 +18,8 @@ from features.utils.periods import Period, period_ending
 FEATURES = (
     "contract.arr", "contract.seats", "contract.tenure_days", "usage.active_users_7d", "usage.stickiness_7d",
     "usage.active_users_28d", "usage.user_days_28d", "outcomes.days_to_first_value",
-    "outcomes.days_without_first_value", "outcomes.nps_last", "outcomes.nps_age_days",
+    "outcomes.days_without_first_value", "outcomes.nps_last", "outcomes.nps_age_days", "usage.features_used_28d",
+    "usage.core_actions_28d", "support.tickets_28d", "support.tickets_91d", "engagement.qbrs_held_182d",
 )  # fmt: skip
 """The snapshot features used by KPIs at an instant."""
 
@@ -71,7 +73,10 @@ def period_parts(
         answers(signals, period, known_at), on="account_id"
     )
     ids, arr, gone = responses["account_id"], responses["by"], responses["overwritten"]
-    rated, closed = responses["qbr_held"] + responses["qbr_missed"], responses["saved"] + responses["lost"]
+
+    def share(code: str, counted: str, others: str) -> pd.DataFrame:
+        return kpi_part(code, ids, responses[counted], responses[counted] + responses[others], arr, overwritten=gone)
+
     parts += [
         kpi_part(
             "nps",
@@ -82,8 +87,12 @@ def period_parts(
             overwritten=gone,
         ),
         kpi_part("csat", ids, responses["csat_sum"], responses["csat_answers"], arr, overwritten=gone),
-        kpi_part("qbr_completion", ids, responses["qbr_held"], rated, arr, overwritten=gone),
-        kpi_part("save_rate", ids, responses["saved"], closed, arr, overwritten=gone),
+        kpi_part("ces", ids, responses["ces_sum"], responses["ces_answers"], arr, overwritten=gone),
+        kpi_part("resolution_time", ids, responses["resolution_hours"], responses["resolved"], arr, overwritten=gone),
+        share("qbr_completion", "qbr_held", "qbr_missed"),
+        share("check_in_attendance", "check_ins_held", "check_ins_missed"),
+        share("survey_response", "surveys_answered", "surveys_unanswered"),
+        share("save_rate", "saved", "lost"),
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -127,8 +136,8 @@ def churn_parts(
 ) -> pd.DataFrame:
     """Return the contributions to the churn KPIs over ``span``: a year up to ``end``, or a month 30 days earlier.
 
-    Whether ends of the last 30 days are churn is not yet known, and a month has few other ends. Without contracts there
-    is no such grace.
+    The year also has the KPIs of growth (`_growth_parts`). Whether ends of the last 30 days are churn is not yet known,
+    and a month has few other ends. Without contracts there is no such grace.
 
     Parameters
     ----------
@@ -161,7 +170,41 @@ def churn_parts(
         without_reasons = bool(lost.eq(1.0).any()) and not bool(active["reason"].notna().any())
         unpaid = unpaid.where(sure & (not without_reasons))
         parts.append(kpi_part("involuntary_churn_year", accounts, unpaid, active["churned"], start, overwritten=gone))
+        parts += _growth_parts(active, sure, gone)
     return pd.concat(parts, ignore_index=True)
+
+
+def _growth_parts(active: pd.DataFrame, sure: pd.Series[bool], gone: pd.Series[bool]) -> list[pd.DataFrame]:
+    """Return the contributions to the KPIs of growth over a year.
+
+    Parameters
+    ----------
+    active : the movements of the accounts that were active at the start.
+    sure : whether their state at the end is certain.
+    gone : whether their terms were overwritten.
+    """
+    accounts, start = active["account_id"], active["arr_start"]
+    expanded, kind = active["expanded"].where(sure), active["growth"].fillna("price")
+    grew = (expanded > 0).astype(float).where(expanded.notna())
+    parts = [kpi_part("expanding_accounts", accounts, grew, 1.0, start, overwritten=gone)]
+    rates = (("upsell_rate", ("seats", "tier")), ("cross_sell_rate", ("cross_sell",)))
+    parts += [kpi_part(code, accounts, grew * kind.isin(kinds), 1.0, start, overwritten=gone) for code, kinds in rates]
+    shares = (
+        ("seat_expansion_share", "seats"),
+        ("plan_expansion_share", "tier"),
+        ("cross_sell_share", "cross_sell"),
+        ("price_expansion_share", "price"),
+    )
+    parts += [
+        kpi_part(code, accounts, expanded.where(kind == own, expanded * 0.0), expanded, start, overwritten=gone)
+        for code, own in shares
+    ]
+    both = active["active_end"] & active["kind"].isna()
+    stayed = active[both]
+    growth = stayed["arr_end"] - stayed["arr_start"]
+    net, lost = stayed["net_start"], gone[both]
+    parts.append(kpi_part("contract_growth", stayed["account_id"], growth, stayed["arr_start"], start[both], net, lost))
+    return parts
 
 
 def instant_parts(
@@ -184,12 +227,17 @@ def instant_parts(
     span = (period.end - period.start).total_seconds() / 86_400
     reached = (took.notna() & (frame["contract.tenure_days"] - took <= span)).astype(float)
     known = took.notna() | without.notna()
+    tickets = frame["support.tickets_28d"]
+    before = (frame["support.tickets_91d"] - tickets) * (MONTH / (QUARTER - MONTH))
     gone = arr.isna() & signals.contractual
     parts: pd.DataFrame = pd.concat(
         [
             kpi_part("adoption", ids, np.minimum(users, seats), seats, arr, overwritten=gone),
             kpi_part("dau_wau", ids, daily, week, arr, overwritten=gone),
             kpi_part("dau_mau", ids, frame["usage.user_days_28d"] / 28.0, users, arr, overwritten=gone),
+            kpi_part("feature_breadth", ids, frame["usage.features_used_28d"], 1.0, arr, overwritten=gone),
+            kpi_part("usage_depth", ids, frame["usage.core_actions_28d"], users, arr, overwritten=gone),
+            kpi_part("ticket_trend", ids, tickets, before, arr, overwritten=gone),
             kpi_part(
                 "time_to_first_value", ids, took.fillna(0.0) * reached, reached.where(known), arr, overwritten=gone
             ),

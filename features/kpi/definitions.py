@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from features.families.engagement import MISSED
 
 Direction = Literal["higher", "lower"]
-Unit = Literal["share", "points", "days", "of 5", "accounts", "currency"]
+Unit = Literal["share", "points", "days", "of 5", "of 7", "hours", "features", "uses", "accounts", "currency"]
 Over = Literal["period", "month", "year", "instant"]
 
 Counted: TypeAlias = tuple[str, str, tuple[str, ...]]
@@ -16,9 +16,22 @@ Counted: TypeAlias = tuple[str, str, tuple[str, ...]]
 
 _START = "ARR at the start"
 HELD = ("attended", "completed")
-"""Outcomes of business reviews that were held."""
+"""Outcomes of business reviews and check-ins that were held."""
+CHECK_INS = ("meeting", "call")
+"""Kinds of engagement that are check-ins; a business review has its own KPI."""
+ANSWERED, UNANSWERED = ("completed", "replied"), ("ignored", "no_show", "cancelled")
+"""Outcomes of surveys."""
+REGULAR_DAYS = 12
+"""Days of the last 28 on which a power user uses the product: three a week."""
+COMMON_USE = 0.1
+"""A feature counts as one of the portfolio if at least this share of the accounts used it."""
+SETTLED_DAYS = 182
+"""Days after which an account is expected to use most features."""
 AT_START, IN_PERIOD, AT_INSTANT = "at the start", "in the period", "at that date"
 """When contract terms must be known (`Kpi.terms`)."""
+
+
+Needs: TypeAlias = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ class Kpi:
     over: Over
     numerator: str
     denominator: str
-    needs: tuple[tuple[str, ...], ...] = ()
+    needs: Needs = ()
     nothing: str = "no account was active at its start"
     unknown: str = "unknown for all accounts"
     factor: float = 1.0
@@ -69,6 +82,11 @@ _LOGOS = "accounts active at the start"
 _NO_ACCOUNT = "no account was active"
 _NO_RENEWAL = "no account has a renewal date"
 _NO_HEALTH = "no account has a health score"
+_EXPANDED = "expanded ARR"
+_NO_GROWTH = "no account expanded"
+_NO_USAGE = "there was no usage"
+_ENDED = "interventions (of trials, if there is one) whose 90th day is in the period"
+_SUBSCRIPTIONS: Needs = (("subscriptions",),)
 
 KPIS: tuple[Kpi, ...] = (
     Kpi(
@@ -129,6 +147,97 @@ KPIS: tuple[Kpi, ...] = (
         (),
         "there was no new ARR",
         terms=IN_PERIOD,
+    ),
+    Kpi(
+        "expanding_accounts",
+        "Accounts that expanded, yearly",
+        "share",
+        "higher",
+        "year",
+        "accounts whose ARR grew",
+        _LOGOS,
+        terms=AT_START,
+    ),
+    Kpi(
+        "upsell_rate",
+        "Upsell rate, yearly",
+        "share",
+        "higher",
+        "year",
+        "accounts whose ARR grew by more seats or another plan",
+        _LOGOS,
+        _SUBSCRIPTIONS,
+        terms=AT_START,
+    ),
+    Kpi(
+        "cross_sell_rate",
+        "Cross-sell rate, yearly",
+        "share",
+        "higher",
+        "year",
+        "accounts whose ARR grew by a further subscription",
+        _LOGOS,
+        _SUBSCRIPTIONS,
+        terms=AT_START,
+    ),
+    Kpi(
+        "contract_growth",
+        "Growth of contract value, yearly",
+        "share",
+        "higher",
+        "year",
+        "ARR at the end, minus ARR at the start, of accounts active at both",
+        _START,
+        nothing="no account was active at both ends",
+        terms=AT_START,
+    ),
+    Kpi(
+        "seat_expansion_share",
+        "Expansion by seats, yearly",
+        "share",
+        None,
+        "year",
+        "of this, of accounts that grew by more seats",
+        _EXPANDED,
+        _SUBSCRIPTIONS,
+        _NO_GROWTH,
+        terms=AT_START,
+    ),
+    Kpi(
+        "plan_expansion_share",
+        "Expansion by plan, yearly",
+        "share",
+        None,
+        "year",
+        "of this, of accounts that grew by another plan",
+        _EXPANDED,
+        _SUBSCRIPTIONS,
+        _NO_GROWTH,
+        terms=AT_START,
+    ),
+    Kpi(
+        "cross_sell_share",
+        "Expansion by cross-sell, yearly",
+        "share",
+        None,
+        "year",
+        "of this, of accounts that grew by a further subscription",
+        _EXPANDED,
+        _SUBSCRIPTIONS,
+        _NO_GROWTH,
+        terms=AT_START,
+    ),
+    Kpi(
+        "price_expansion_share",
+        "Expansion by price, yearly",
+        "share",
+        None,
+        "year",
+        "of this, of accounts that grew by nothing that the source records: by price, or by seats that it leaves out",
+        _EXPANDED,
+        _SUBSCRIPTIONS,
+        _NO_GROWTH,
+        terms=AT_START,
     ),
     Kpi(
         "green_share",
@@ -224,6 +333,18 @@ KPIS: tuple[Kpi, ...] = (
         counts=(("outcomes", "kind", ("csat",)),),
     ),
     Kpi(
+        "ces",
+        "Customer effort score",
+        "of 7",
+        "lower",
+        "period",
+        "sum of answers, from 1 (very easy) to 7 (very hard)",
+        "CES answers",
+        (("outcomes",),),
+        "there were no answers",
+        counts=(("outcomes", "kind", ("ces",)),),
+    ),
+    Kpi(
         "dau_wau",
         "Daily to weekly active users",
         "share",
@@ -232,7 +353,7 @@ KPIS: tuple[Kpi, ...] = (
         "average users per day in the last 7 days",
         "users of the last 7 days",
         (("usage",),),
-        "there was no usage",
+        _NO_USAGE,
     ),
     Kpi(
         "dau_mau",
@@ -243,7 +364,74 @@ KPIS: tuple[Kpi, ...] = (
         "average users per day in the last 28 days",
         "users of the last 28 days",
         (("usage",),),
-        "there was no usage",
+        _NO_USAGE,
+    ),
+    Kpi(
+        "power_users",
+        "Power users",
+        "share",
+        "higher",
+        "instant",
+        f"users who were active on {REGULAR_DAYS} or more of the last 28 days",
+        "users of the last 28 days",
+        (("usage",),),
+        _NO_USAGE,
+    ),
+    Kpi(
+        "feature_breadth",
+        "Features in use by account",
+        "features",
+        "higher",
+        "instant",
+        "features used in the last 28 days, by each account",
+        "accounts",
+        (("usage",),),
+        _NO_ACCOUNT,
+    ),
+    Kpi(
+        "feature_utilization",
+        "Feature utilization",
+        "share",
+        "higher",
+        "instant",
+        "features of the portfolio that the account used in the last 28 days",
+        f"features of the portfolio: those that at least {COMMON_USE:.0%} of the accounts with usage used in these "
+        f"days; for each account that has been a customer for {SETTLED_DAYS} days or more",
+        (("usage",),),
+        f"no account has been a customer for {SETTLED_DAYS} days",
+    ),
+    Kpi(
+        "usage_depth",
+        "Uses of features by user",
+        "uses",
+        "higher",
+        "instant",
+        "uses of features in the last 28 days, without sign-ins",
+        "users of the last 28 days",
+        (("usage",),),
+        _NO_USAGE,
+    ),
+    Kpi(
+        "ticket_trend",
+        "Ticket volume, to the months before",
+        "share",
+        "lower",
+        "instant",
+        "tickets opened in the last 28 days",
+        "tickets opened in the 63 days before, per 28 days",
+        (("support",),),
+        "there were no tickets before",
+    ),
+    Kpi(
+        "resolution_time",
+        "Time to resolution",
+        "hours",
+        "lower",
+        "period",
+        "hours from opening to resolution",
+        "tickets resolved in the period",
+        (("support",),),
+        "no ticket was resolved",
     ),
     Kpi(
         "qbr_completion",
@@ -262,6 +450,51 @@ KPIS: tuple[Kpi, ...] = (
         ),
     ),
     Kpi(
+        "review_coverage",
+        "Accounts with a business review",
+        "share",
+        "higher",
+        "instant",
+        "accounts with a business review within the cycle of their segment",
+        "accounts of segments with a cycle of reviews (`reviews_every_days`), customers for at least one cycle",
+        (("engagement",),),
+        "no account is due a business review",
+        counts=(("engagement", "kind", ("qbr",)), ("engagement", "outcome", HELD)),
+        terms=AT_INSTANT,
+    ),
+    Kpi(
+        "check_in_attendance",
+        "Attendance of check-ins",
+        "share",
+        "higher",
+        "period",
+        "meetings and calls attended or completed",
+        "meetings and calls attended, completed, missed or canceled",
+        (("engagement",),),
+        "no check-in has an outcome",
+        counts=(
+            ("engagement", "kind", CHECK_INS),
+            ("engagement", "outcome", HELD),
+            ("engagement", "outcome", MISSED),
+        ),
+    ),
+    Kpi(
+        "survey_response",
+        "Response rate of surveys",
+        "share",
+        "higher",
+        "period",
+        "surveys completed or replied to",
+        "surveys completed, replied to, ignored, missed or canceled",
+        (("engagement",),),
+        "no survey has an outcome",
+        counts=(
+            ("engagement", "kind", ("survey",)),
+            ("engagement", "outcome", ANSWERED),
+            ("engagement", "outcome", UNANSWERED),
+        ),
+    ),
+    Kpi(
         "save_rate",
         "Save rate",
         "share",
@@ -272,6 +505,28 @@ KPIS: tuple[Kpi, ...] = (
         (("interventions",),),
         "no intervention was closed",
         counts=(("interventions", "result", ("saved",)), ("interventions", "result", ("lost",))),
+    ),
+    Kpi(
+        "stayed_after_play",
+        "Customers 90 days after a play",
+        "share",
+        "higher",
+        "period",
+        "of these, on accounts that were customers then",
+        f"{_ENDED}, without held-out accounts",
+        (("interventions",), ("subscriptions",)),
+        "no intervention has its 90th day in the period",
+    ),
+    Kpi(
+        "stayed_held_out",
+        "Customers 90 days after being held out",
+        "share",
+        None,
+        "period",
+        "of these, on accounts that were customers then",
+        f"{_ENDED}, on held-out accounts",
+        (("interventions",), ("subscriptions",)),
+        "no held-out account has its 90th day in the period",
     ),
     Kpi(
         "renewals_due",
@@ -331,8 +586,8 @@ BY_CODE = {kpi.code: kpi for kpi in KPIS}
 PRODUCT_KPIS = frozenset(
     {
         "nrr", "grr", "logo_retention", "logo_churn_month", "logo_churn_year", "arr_churn_month", "arr_churn_year",
-        "involuntary_churn_year", "expansion_rate", "expansion_revenue_share", "renewals_due", "renewals_due_arr",
-        "renewals_overdue",
+        "involuntary_churn_year", "expansion_rate", "expansion_revenue_share", "expanding_accounts", "contract_growth",
+        "renewals_due", "renewals_due_arr", "renewals_overdue",
     }
 )  # fmt: skip
 """The KPIs by product: those of ARR, accounts and renewals."""

@@ -173,7 +173,7 @@ def account_label(account_id: str, name: str | None) -> str:
 
 
 def in_unit(value: float | None, unit: str) -> str:
-    """Format a value by its unit: share, currency, accounts, days, points, or "of 5"."""
+    """Format a value by its unit: share, currency, accounts, days, hours, points, features, uses, "of 5" or "of 7"."""
     match unit:
         case "share":
             return percent(value)
@@ -183,7 +183,9 @@ def in_unit(value: float | None, unit: str) -> str:
             return number(value)
         case "days":
             return UNKNOWN if _is_missing(value) else f"{number(value)} days"
-        case "of 5":
+        case "hours":
+            return UNKNOWN if _is_missing(value) else f"{number(value, 1)} hours"
+        case "of 5" | "of 7":
             return number(value, 2)
         case _:
             return number(value, 1)

@@ -28,7 +28,7 @@ class AccountSegment(RulePart):
 
     ``over`` is the annual ARR, in the source's currency, that its accounts exceed (None for the lowest segment);
     ``touch`` is how they are managed; ``accounts_per_csm`` the accounts per CSM; ``health_every_days`` how often their
-    health is reviewed.
+    health is reviewed; ``reviews_every_days`` how often they have a business review, None for never.
     """
 
     name: str
@@ -36,6 +36,7 @@ class AccountSegment(RulePart):
     touch: str
     accounts_per_csm: Annotated[int, Field(gt=0)]
     health_every_days: Annotated[int, Field(gt=0)]
+    reviews_every_days: Annotated[int, Field(gt=0, le=182)] | None = None
 
 
 class SegmentsFile(Rules):

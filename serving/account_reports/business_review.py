@@ -187,7 +187,7 @@ def use_section(account: AccountFacts) -> dict[str, Any]:
 def value_section(account: AccountFacts) -> dict[str, Any]:
     """Build the section about value: returns, first value and surveys."""
     metrics, missing = section_metrics(account, "value")
-    items = outcome_items(account, ("roi_reported", "nps", "csat"))
+    items = outcome_items(account, ("roi_reported", "nps", "csat", "ces"))
     return section("value", "Value delivered", metrics=metrics, items=items, missing=missing)
 
 

@@ -37,7 +37,9 @@ OUTCOMES = {
     "milestone": "milestone reached",
     "nps": "NPS answer",
     "csat": "satisfaction answer",
+    "ces": "effort answer (1: very easy)",
 }
+OUTCOME_UNITS = {"nps": "of 10", "csat": "of 5", "ces": "of 7", "roi_reported": "times the spend"}
 OUTCOME_STATES = {
     "goal_set": ("", "goal set"),
     "goal_met": ("good", "met"),
@@ -245,7 +247,9 @@ def outcome_items(account: AccountFacts, kinds: Sequence[str]) -> list[dict[str,
     items = []
     for row in account.events("outcomes"):
         if row["kind"] in kinds:
-            unit = {"nps": "of 10", "csat": "of 5", "roi_reported": "times the spend"}.get(row["kind"], "")
+            unit = {"nps": "of 10", "csat": "of 5", "ces": "of 7", "roi_reported": "times the spend"}.get(
+                row["kind"], ""
+            )
             value = "" if row["value"] is None or not unit else f": {number_words(row['value'])} {unit}"
             state, tag = OUTCOME_STATES.get(row["kind"], ("", ""))
             # The text of a survey answer is the customer's comment.

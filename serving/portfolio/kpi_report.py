@@ -16,6 +16,7 @@ from features.definitions.feature import Feature
 from features.kpi.acquisition import acquisition_parts
 from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts, product_parts
 from features.kpi.definitions import KPIS, PRODUCT_KPIS, Kpi
+from features.kpi.product_usage import product_usage_parts
 from features.revenue.arr import facts, people, products
 from features.revenue.arr_movements import UNKNOWN_PRODUCT
 from features.revenue.history_start import history_start
@@ -32,6 +33,7 @@ from serving.portfolio.contribution_rows import GROUP_COLUMNS, ContributionRows,
 from serving.portfolio.health_kpis import advocates, health_parts
 from serving.portfolio.kpi_filter import KpiFilter
 from serving.portfolio.kpi_values import Contributions, KpiContributions, holding, kpi_value, kpis_of, with_groups
+from serving.portfolio.rule_kpis import play_parts, review_parts
 
 PRODUCTS_SHOWN = 50
 """Maximum number of products with KPIs of their own: those with the largest ARR, and the unknown product."""
@@ -125,7 +127,7 @@ def kpi_contributions(
     recent = None
     if period.name == "year":
         quarter = period_ending(at, "quarter")
-        components = [period_parts(signals, quarter, at, active_days)]
+        components = _period_parts(signals, quarter, at, active_days)
         components.append(instant_parts(signals, frames[at], quarter, active_days))
         recent = Contributions(_rows(signals, components), _missing(signals, quarter))
     return KpiContributions(
@@ -185,8 +187,10 @@ def _parts(
 ) -> ContributionRows:
     frame = frames[period.end]
     components = [
-        period_parts(signals, period, known_at, active_days),
+        *_period_parts(signals, period, known_at, active_days),
         instant_parts(signals, frame, period, active_days),
+        product_usage_parts(signals, frame, period.end),
+        review_parts(signals, frame, period.end),
     ]
     components += [churn_parts(signals, period.end, span, known_at, active_days) for span in ("month", "year")]
     if not frame.empty:
@@ -194,6 +198,14 @@ def _parts(
     if lives is not None:
         components.append(acquisition_parts(signals, period, lives, active_days))
     return _rows(signals, components)
+
+
+def _period_parts(signals: OpenSignals, period: Period, known_at: datetime, active_days: int) -> list[pd.DataFrame]:
+    """Return the contributions to the KPIs of a period, those that depend on rules included."""
+    parts = period_parts(signals, period, known_at, active_days)
+    # The accounts that this KPI is of are all accounts of the period.
+    moved = parts[parts["measure"] == "expansion_revenue_share"]
+    return [parts, play_parts(signals, period, known_at, moved)]
 
 
 def _rows(signals: OpenSignals, components: list[pd.DataFrame]) -> ContributionRows:

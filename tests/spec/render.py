@@ -67,6 +67,14 @@ writes this page.
 - An account counts in the segment of its ARR at the start, or at the end if it came later. For KPIs at an instant, it
   counts in the segment that it is in then. CSM and region are the current ones, because the source gives no dates for
   them.
+- The growth of an account over a year has one kind: *cross-sell* if more subscriptions run than at the start; else *plan* if
+  the plans differ; else *seats* if there are more seats; else *price*. Seats that the source does not have are part of *price*.
+- Features of the portfolio are those in use by a tenth of its accounts or more, so that neither a feature of one customer nor
+  the names of single pages count. Sign-ins are no features of it.
+- A KPI with a cycle of reviews needs `reviews_every_days` of the segment in [segments.toml](rules.md). Accounts of other segments
+  are not due.
+- The share of customers 90 days after a play, next to that of held-out accounts, does not measure the effect by itself: [Save rate
+  and measured effect](../rules.md#save-rate-and-measured-effect) says what is compared, and `renewcast holdout effect` does it.
 - A yearly target is raised to the power of the period's share of a year: 1.10 a year is 1.024 a quarter.
 - Without contracts, ARR is the amount ordered in 365 days, and an account is lost if it was active at the start and is
   not at the end. Renewals, seats and reasons are unknown.

@@ -59,7 +59,7 @@ def test_a_shipped_file_is_valid_and_has_a_version(name: str) -> None:
         ("segments", "over = 25000", "over = 250000", "the largest segment must come first"),
         ("segments", "over = 5000\n", "", "every segment except the last needs the key over"),
         ("segments", 'name = "SMB"', 'name = "all"', "a unique name"),
-        ("segments", 'version = "2026Q4"', "version = ", "segments.toml is not valid TOML"),
+        ("segments", 'version = "2026Q4.1"', "version = ", "segments.toml is not valid TOML"),
         ("business_reviews", '"usage.seats_used_share"', '"usage.luck"', "key metrics.1.feature: the catalogue has no"),
         ("business_reviews", "at_least = 0.8", "at_most = 0.8", "better higher has at_least"),
         ("business_reviews", "rest = true", "rest = false", "exactly one part needs rest"),

@@ -43,20 +43,29 @@ def _tables() -> dict[str, list[dict[str, Any]]]:
             if day % (2 + i % 3):
                 use = {"occurred_at": f"2026-06-{day:02d}T09:00:00", "user_id": f"{account}{day % 5}", "minutes": 7.0}
                 tables["usage"].append(events | use | {"feature": f"f{day % (1 + i)}"})
+            if day > 5 and i % 3 == 0:
+                use = {"occurred_at": f"2026-06-{day:02d}T10:00:00", "user_id": f"{account}p", "minutes": 3.0}
+                tables["usage"].append(events | use | {"feature": "f0"})
         tables["outcomes"] += [
             events | {"occurred_at": f"2026-0{1 + i % 5}-10", "kind": "nps", "value": float(4 + i % 7)},
             events | {"occurred_at": "2026-05-11", "kind": "first_value", "value": None},
+            events | {"occurred_at": "2026-05-12", "kind": "ces", "value": float(1 + i % 7)},
             events | {"occurred_at": "2026-04-11", "kind": "goal_met" if i % 3 else "goal_missed", "value": None},
         ]
         ticket = events | {"ticket_id": account, "occurred_at": "2026-05-01", "resolved_at": "2026-05-03"}
         tables["support"].append(ticket | {"severity": "low", "csat": float(1 + i % 5)})
+        later = {"ticket_id": f"{account}2", "occurred_at": "2026-06-10", "resolved_at": None, "severity": "low", "csat": None}
+        tables["support"].append(events | later)
         held = "attended" if i % 2 or account == "g" else "no_show"
         tables["engagement"].append(events | {"occurred_at": "2026-04-04", "kind": "qbr", "outcome": held})
+        for kind, outcome in (("call", "attended" if i else "no_show"), ("survey", "completed" if i % 3 else "ignored")):
+            tables["engagement"].append(events | {"occurred_at": "2026-04-05", "kind": kind, "outcome": outcome})
         play = events | {"occurred_at": "2026-02-01", "play": "call", "closed_at": "2026-03-01", "result": "saved" if i % 4 else "lost"}
+        play |= {"held_out": i % 5 == 3}
         tables["interventions"].append(play)
         tables["relationship"] += [
             events | {"occurred_at": "2026-05-01", "contact_id": f"{account}{n}", "role": "champion", "event": "joined"}
-            for n in range(i % 4)
+            for n in range(3 if account == "f" else i % 4)
         ]
     # All feeds begin before the accounts: what is not in them did not happen.
     first = {"account_id": "a", "occurred_at": "2024-01-31"}
@@ -71,7 +80,9 @@ def _tables() -> dict[str, list[dict[str, Any]]]:
 def _subscriptions(i: int, account: str, since: str, product: str, share: float) -> list[dict[str, Any]]:
     """Return the first term, and the next one unless it was the last."""
     currency, amount = (None, "EUR", "GBP")[i % 3], 1000.37 + 333.33 * i
-    term = {"account_id": account, "started_at": since, "currency": currency, "product": product, "seats": 10 + i}
+    # f is in a segment with business reviews.
+    amount *= 20 if account == "f" else 1
+    term = {"account_id": account, "started_at": since, "currency": currency, "product": product, "seats": 10 + i, "plan": "basic"}
     # The renewal of d has passed.
     renewal = "2026-06-15" if account == "d" else f"2026-0{7 + i % 3}-15"
     later = {"arr": round(amount * share * (0.8 + 0.1 * i), 2), "renewal_at": renewal, "ended_at": None, "end_reason": None}
@@ -81,7 +92,10 @@ def _subscriptions(i: int, account: str, since: str, product: str, share: float)
     left = account in LEFT or (product == "extra" and i % 2)
     reason = LEFT.get(account, "cancelled") if left else "renewed"
     first = term | {"arr": round(amount * share, 2), "ended_at": ended, "renewal_at": ended, "end_reason": reason}
-    return [first] if left else [first, term | later | {"started_at": ended}]
+    # e grows by plan, g by seats, c by a further subscription, and a by price.
+    grown: dict[str, Any] = {"a": {"arr": round(amount * share * 1.2, 2)}, "e": {"plan": "pro"}, "g": {"seats": 30}}.get(account, {})
+    further = [term | {"started_at": "2026-03-01", "arr": 500.0}] if account == "c" and product == "core" else []
+    return [first] if left else [first, term | later | {"started_at": ended} | grown, *further]
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,8 @@ def test_a_source_that_records_everything_shows_every_kpi(full: dict[str, dict[s
 ROUNDS: list[list[tuple[str, str, str, tuple[str, ...]]]] = [
     [each for each in COUNTED if each[2] != "outcome" and each[3] != ("lost",)],
     [each for each in COUNTED if (each[2] == "outcome" and "attended" in each[3]) or each[3] == ("lost",)],
-    [each for each in COUNTED if each[2] == "outcome" and "attended" not in each[3]],
+    [each for each in COUNTED if each[2] == "outcome" and not {"attended", "completed"} & set(each[3])],
+    [each for each in COUNTED if each[2] == "outcome" and "attended" not in each[3] and "completed" in each[3]],
 ]
 """Everything that a KPI counts, in rounds with at most one reason for each KPI."""
 
