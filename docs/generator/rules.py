@@ -15,6 +15,7 @@ _FILES = {
     "expansion": "Expansion",
     "plays": "Plays",
     "segments": "Segments",
+    "lifecycle": "Lifecycle",
     "business_reviews": "Business reviews",
     "success_plans": "Success plans",
     "roadmap": "Roadmap",

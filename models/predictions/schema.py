@@ -19,6 +19,7 @@ from models.predictions.columns import FieldValues, FlatField, ListedFields, Nes
 from models.rules.alerts import AlertCode
 from models.rules.early_warnings import WarningStatus
 from models.rules.expansion import ExpansionType
+from models.rules.lifecycle import StageName
 from models.rules.plays import PlayKind, Severity, Tier
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -493,6 +494,13 @@ class Prediction(ResponseModel):
     segment: Annotated[
         str | None, FieldValues(lambda source: source.assessment.rule_results.segments), FlatField(), TableField()
     ] = Field(description="The segment by ARR; null if the ARR is unknown.")
+    stage: Annotated[
+        StageName | None, FieldValues(lambda source: source.assessment.rule_results.stages), FlatField(), TableField()
+    ] = Field(
+        default=None,
+        description="The stage in the account's lifecycle; null if it is unknown, or if an earlier release made the "
+        "answer.",
+    )
     touch: Annotated[str | None, FieldValues(lambda source: source.assessment.rule_results.touch), FlatField()] = Field(
         description="The service model of the segment."
     )

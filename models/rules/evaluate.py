@@ -1,4 +1,4 @@
-"""Applying the rules to a portfolio: health and its history, alerts, warnings, onboarding, expansion, plays."""
+"""Applying the rules to a portfolio: health and its history, stages, alerts, warnings, onboarding, expansion, plays."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from models.rules.alerts import Alert, AlertsFile, find_alerts, route_alerts
 from models.rules.early_warnings import RENEWAL, AccountWarning, WarningsFile, find_warnings
 from models.rules.expansion import ExpansionFile, ExpansionReadiness, assess_expansion
 from models.rules.history import AccountTable, PortfolioHistory
+from models.rules.lifecycle import LifecycleFile, lifecycle_stages
 from models.rules.onboarding import OnboardingFile, OnboardingStatus, onboarding_status
 from models.rules.playbook import (
     ExecutiveAssignments,
@@ -50,6 +51,7 @@ class RuleResults:
         that dates are comparable, shape (n, d).
     reported_score, reported_band : the same by the version of the rubric in force at each date, as reported then.
     segments : the segment of each account, None if unknown, shape (n,).
+    stages : the stage of each account in its lifecycle, None if unknown, shape (n,).
     alerts, warnings, onboarding : the results for each account.
     expansion : the readiness for expansion.
     playbook : the play of each account, None without a reason to act, and the proposed expansions.
@@ -63,6 +65,7 @@ class RuleResults:
     reported_score: Floats
     reported_band: AccountTable
     segments: Texts
+    stages: Texts
     alerts: tuple[tuple[Alert, ...], ...]
     warnings: tuple[tuple[AccountWarning, ...], ...]
     onboarding: tuple[OnboardingStatus, ...]
@@ -142,7 +145,7 @@ def apply_rules(
     now = history.now
     alert_rules, warning_rules = read_rules("alerts", AlertsFile), read_rules("warnings", WarningsFile)
     onboarding_rules, expansion_rules = read_rules("onboarding", OnboardingFile), read_rules("expansion", ExpansionFile)
-    play_rules = read_rules("plays", PlaysFile)
+    play_rules, lifecycle_rules = read_rules("plays", PlaysFile), read_rules("lifecycle", LifecycleFile)
     whole = rubric.score(history.rows, peers)
     latest = whole.of(history.last)
     score, band = _over_time(history, whole)
@@ -161,6 +164,7 @@ def apply_rules(
         "onboarding": onboarding_rules,
         "expansion": expansion_rules,
         "plays": play_rules,
+        "lifecycle": lifecycle_rules,
     }
     onboarding = onboarding_status(now, onboarding_rules)
     readiness = assess_expansion(now, latest.band, compared, segments, expansion_rules)
@@ -196,6 +200,7 @@ def apply_rules(
         reported_score,
         reported_band,
         segments,
+        lifecycle_stages(now, latest.band.to_numpy(dtype=object), lifecycle_rules),
         route_alerts(alerts, by_executives, alert_rules),
         warnings,
         onboarding,

@@ -35,6 +35,10 @@ _HELP = {
     ),
     "health": ("BAND", "Only the accounts with this health band: green, yellow, red or insufficient_data."),
     "risk": ("BAND", "Only the accounts with this churn risk: high, medium, low, or (none): not scored."),
+    "stage": (
+        "STAGE",
+        "Only the accounts in this stage: onboarding, adoption, value, expansion, advocacy, or (none): unknown.",
+    ),
 }
 
 

@@ -38,7 +38,7 @@ SECTIONS: tuple[NavigationEntry, ...] = (
     NavigationEntry("docs", "/docs", "API"),
 )
 
-CARRIED = ("as_of", "csm", "segment", "region", "product", "parent", "health", "risk")
+CARRIED = ("as_of", "csm", "segment", "region", "product", "parent", "health", "risk", "stage")
 """The parameters that links between pages carry: the snapshot date, and the fields of
 `serving.schemas.account_filter.AccountFilter`."""
 

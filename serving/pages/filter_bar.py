@@ -35,6 +35,7 @@ LABELS = {
     "parent": "Parent company",
     "health": "Health",
     "risk": "Churn risk",
+    "stage": "Stage",
 }
 #: With more values, a field is an input with suggestions.
 SELECT_LIMIT = 200

@@ -119,10 +119,10 @@ class AccountList:
     def frame(self) -> pd.DataFrame:
         """One row per account, in the order of the assessment.
 
-        The columns are account_id, name, csm, region, segment (text, None unknown), parent (the top account of its
-        company, None for an account without parent and child), arr, health, change (points in a week), risk, low, high
-        (0 to 1), growth (expansion probability), loss (risk times arr), renewal (days until; below 0 is past), step
-        (when the play is due, an ISO date), health_band, risk_band, ready, differs, play, alerted (bool).
+        The columns are account_id, name, csm, region, segment, stage (text, None unknown), parent (the top account of
+        its company, None for an account without parent and child), arr, health, change (points in a week), risk, low,
+        high (0 to 1), growth (expansion probability), loss (risk times arr), renewal (days until; below 0 is past),
+        step (when the play is due, an ISO date), health_band, risk_band, ready, differs, play, alerted (bool).
         """
         assessment, judged = self.assessment, self.assessment.rule_results
         churn = assessment.target_scores["churn"]
@@ -136,6 +136,7 @@ class AccountList:
                 "csm": pd.Series([each.get("csm") for each in people], dtype=object),
                 "region": pd.Series([each.get("region") for each in people], dtype=object),
                 "segment": pd.Series(judged.segments, dtype=object),
+                "stage": pd.Series(judged.stages, dtype=object),
                 "parent": pd.Series([self._tops.get(account) for account in assessment.account_ids], dtype=object),
                 "arr": arr,
                 "health": assessment.health.score.to_numpy(dtype=np.float64),

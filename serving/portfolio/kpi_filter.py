@@ -1,8 +1,8 @@
 """The filter of the portfolio's KPIs.
 
 The KPIs of a period include accounts that have left. So they can be filtered by what is known for these: CSM, region,
-parent company, and the segment by the ARR that decides the segment of each KPI. Product, health and risk are known only
-for the present accounts, and so are the KPIs of an instant.
+parent company, and the segment by the ARR that decides the segment of each KPI. Product, health, risk and stage are
+known only for the present accounts, and so are the KPIs of an instant.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class KpiTrend(ResponseModel):
     measures: list[KpiTrendLine]
     filter: AppliedFilter | None = Field(
         description="The accounts that the KPIs are of; null: all. CSM, region and parent company are those of "
-        "`as_of`, the segment is that of each date. Product, health and risk are known only at `as_of`, so that "
+        "`as_of`, the segment is that of each date. Product, health, risk and stage are known only at `as_of`, so that "
         "earlier values are null."
     )
 

@@ -15,6 +15,7 @@ WITHOUT = "(none)"
 
 HealthBand = Literal["green", "yellow", "red", "insufficient_data"]
 RiskBand = Literal["high", "medium", "low", "(none)"]
+Stage = Literal["onboarding", "adoption", "value", "expansion", "advocacy", "(none)"]
 Value = Annotated[Text, Field(min_length=1)]
 _NONE = f"{WITHOUT}: those without one"
 
@@ -35,6 +36,9 @@ class AccountFilter(RequestModel):
     health: HealthBand | None = Field(default=None, description="Only the accounts with this health band.")
     risk: RiskBand | None = Field(
         default=None, description=f"Only the accounts with this band of churn risk; {WITHOUT}: not scored."
+    )
+    stage: Stage | None = Field(
+        default=None, description=f"Only the accounts in this stage of their lifecycle; {WITHOUT}: unknown."
     )
 
     @property
@@ -81,3 +85,4 @@ class AppliedFilter(ResponseModel):
     parent: str | None
     health: str | None
     risk: str | None
+    stage: str | None

@@ -1,7 +1,7 @@
-"""What accounts are filtered by: CSM, segment, region, product, company, health band and band of churn risk.
+"""What accounts are filtered by: CSM, segment, region, product, company, health band, churn risk and stage.
 
-Segment, health and risk are those of the snapshot. CSM, region and parents have no date: the source's present values
-count. They are also known for accounts that have left, so figures about the past can be filtered by them.
+Segment, health, risk and stage are those of the snapshot. CSM, region and parents have no date: the source's present
+values count. They are also known for accounts that have left, so figures about the past can be filtered by them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from features.utils.arrays import Bools, Texts, equal_to
 from models.peer_groups.segments import segment_names
 from models.predictions.account_lookup import AccountNames, find_account
 from models.predictions.assessment import Assessment
+from models.rules.lifecycle import STAGES
 from serving.schemas.account_filter import EVERYONE, FILTER_FIELDS, WITHOUT, AccountFilter
 from serving.snapshots.compute_once_cache import ComputeOnceCache
 from serving.snapshots.live_state import LiveStateManager
@@ -73,7 +74,7 @@ class AccountAttributes:
     Parameters
     ----------
     account_ids : the accounts, in the order of the assessment.
-    texts : csm, segment, region, health and risk of each; None if there is none. Shape (n,) each.
+    texts : csm, segment, region, health, risk and stage of each; None if there is none. Shape (n,) each.
     products : the rows of the accounts that hold each product.
     parents : the parent of each account that has one.
     names : the names of accounts.
@@ -107,6 +108,7 @@ class AccountAttributes:
             "region": _texts(each.get("region") for each in own),
             "health": assessment.health_band,
             "risk": assessment.target_scores["churn"].band,
+            "stage": assessment.rule_results.stages,
         }
         held = defaultdict(list)
         holdings = {} if products is None else products["products"]
@@ -151,7 +153,7 @@ class AccountAttributes:
         BadRequest : no account has one of the values, so that it is probably misspelled.
         """
         for name, value in account_filter.chosen.items():
-            if value == WITHOUT or name in ("health", "risk") or self._rows(name, value).any():
+            if value == WITHOUT or name in ("health", "risk", "stage") or self._rows(name, value).any():
                 continue
             if name == "segment" and value in segment_names():
                 continue
@@ -207,6 +209,9 @@ class AccountAttributes:
         choices["risk"] = [(band, band) for band in ("high", "medium", "low")]
         if self._rows("risk", WITHOUT).any():
             choices["risk"].append((WITHOUT, "not scored"))
+        choices["stage"] = [(stage, stage) for stage in STAGES]
+        if self._rows("stage", WITHOUT).any():
+            choices["stage"].append((WITHOUT, "unknown"))
         return {name: choices[name] for name in FILTER_FIELDS}
 
     def words(self, name: str, value: str) -> str:

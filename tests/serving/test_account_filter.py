@@ -85,6 +85,7 @@ PARTITIONS = {
     "parent": ("a00", "a39", WITHOUT),
     "health": ("green", "yellow", "red", "insufficient_data"),
     "risk": ("high", "medium", "low", WITHOUT),
+    "stage": ("onboarding", "adoption", "value", "expansion", "advocacy", WITHOUT),
 }
 
 
@@ -148,7 +149,7 @@ def test_retention_of_a_partition_counts_every_account_including_those_that_left
     assert sum(part["whole"]["lost"] for part in parts if part is not None) == whole["lost"] == 1
 
 
-@pytest.mark.parametrize("name", ["health", "risk", "product"])
+@pytest.mark.parametrize("name", ["health", "risk", "stage", "product"])
 def test_retention_is_unknown_by_what_is_unknown_for_accounts_that_left(there: TestClient, name: str) -> None:
     value = "Core" if name == "product" else PARTITIONS[name][0]  # type: ignore[index]
     answer = _json(there, "/v1/portfolio/cohorts", **{name: value})
@@ -516,7 +517,7 @@ def _streamed(client: TestClient, path: str, **params: Any) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["csm", "region", "health", "risk"])
+@pytest.mark.parametrize("name", ["csm", "region", "health", "risk", "stage"])
 @pytest.mark.parametrize("path", ["/v1/predictions", "/v1/alerts"])
 def test_streams_of_a_partition_are_the_stream_of_all_accounts(streams: TestClient, path: str, name: str) -> None:
     everyone = _streamed(streams, path)

@@ -127,7 +127,7 @@ that have left are included.
 
 - CSM, region and parent company are the current ones. The segment is that of the rules above. So the KPIs of all CSMs, of all
   segments, or of all combinations of them add up to those of the portfolio: numerators, denominators and `left_out`.
-- Product, health and churn risk are known only for the active accounts of the date. With one of them, KPIs over a period and
+- Product, health, churn risk and stage are known only for the active accounts of the date. With one of them, KPIs over a period and
   the bridge are unknown, with the reason, and KPIs at the date are those of the matching accounts.
 - `product` selects the accounts that hold a product, with all of their ARR. KPIs by product (`by.product`) have the ARR of the
   product alone: an account that gives it up is lost to it.

@@ -27,7 +27,7 @@ ACCOUNT, AS_OF = "a", "2026-06-01"
 UNKNOWN, NOTHING = "?", "-"
 INPUTS = ("options", "features", "scores", "models", "published", "company")
 EVERYONE = "*"
-EXPECTED = ("health", "parent_health", "breakdown", "alerts", "warnings", "onboarding", "expansion", "play")
+EXPECTED = ("health", "parent_health", "breakdown", "alerts", "warnings", "onboarding", "expansion", "play", "stage")
 
 HOW_TO_READ = f"""\
 Each case shows facts about some accounts, and then the result of the shipped rules.
@@ -201,6 +201,8 @@ def _results(name: str, results: RuleResults, row: int) -> list[dict[str, Any]]:
                 **{item: states[row] for item, states in expansion.gate.items()},
             }
         ]
+    if name == "stage":
+        return [{"stage": results.stages[row] or NOTHING, "band": results.health.band.iloc[row]}]
     about = {
         "proposed": "yes" if results.playbook.proposed[row] else "no",
         "withdrawn": results.playbook.withdrawn[row] or NOTHING,

@@ -39,6 +39,7 @@ WEEKS = (
 ACCOUNTS = (
     *ACCOUNT,
     SEGMENT,
+    ExportColumn("stage", "Stage"),
     CSM,
     ARR,
     ExportColumn("health_score", "Health", "points", "health"),

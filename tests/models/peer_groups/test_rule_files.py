@@ -13,6 +13,7 @@ from models.rules.alerts import AlertsFile
 from models.rules.business_reviews import BusinessReviewsFile, RoadmapFile
 from models.rules.early_warnings import WarningsFile
 from models.rules.expansion import ExpansionFile
+from models.rules.lifecycle import LifecycleFile
 from models.rules.onboarding import OnboardingFile
 from models.rules.plays import PlaysFile
 from models.rules.success_plans import SuccessPlansFile
@@ -24,6 +25,7 @@ KINDS: dict[str, type[Rules]] = {
     "expansion": ExpansionFile,
     "plays": PlaysFile,
     "segments": SegmentsFile,
+    "lifecycle": LifecycleFile,
     "business_reviews": BusinessReviewsFile,
     "success_plans": SuccessPlansFile,
     "roadmap": RoadmapFile,
@@ -60,6 +62,9 @@ def test_a_shipped_file_is_valid_and_has_a_version(name: str) -> None:
         ("segments", "over = 5000\n", "", "every segment except the last needs the key over"),
         ("segments", 'name = "SMB"', 'name = "all"', "a unique name"),
         ("segments", 'version = "2026Q4.1"', "version = ", "segments.toml is not valid TOML"),
+        ("lifecycle", 'name = "value"', 'name = "retirement"', "key stages.4.name"),
+        ("lifecycle", 'name = "value"', 'name = "adoption"', "a stage is given twice"),
+        ("lifecycle", '"usage.seats_used_share"', '"usage.luck"', "key stages.3.any.1.feature: the catalogue has no"),
         ("business_reviews", '"usage.seats_used_share"', '"usage.luck"', "key metrics.1.feature: the catalogue has no"),
         ("business_reviews", "at_least = 0.8", "at_most = 0.8", "better higher has at_least"),
         ("business_reviews", "rest = true", "rest = false", "exactly one part needs rest"),

@@ -35,7 +35,7 @@ def test_the_structure_of_an_answer(assessment: Assessment) -> None:
     result = _answer(assessment, data_through=datetime(2026, 1, 4, tzinfo=UTC))
     assert list(result) == [
         "prediction_id", "account_id", "name", "as_of", "data_through", "scored_at", "horizon_days", "churn", "expansion",
-        "health", "segment", "touch", "alerts", "early_warnings", "onboarding", "pulse", "plays", "reasons",
+        "health", "segment", "stage", "touch", "alerts", "early_warnings", "onboarding", "pulse", "plays", "reasons",
         "warnings", "model",
     ]  # fmt: skip
     assert (result["account_id"], result["as_of"], result["data_through"]) == ("a0007", "2026-01-05", "2026-01-04")
