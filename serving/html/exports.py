@@ -29,6 +29,8 @@ PREFIX = "/exports"
 ROUTE = PREFIX + "/{export_name}.{export_form}"
 """What comes before the path of a page in the URL of its exports."""
 PNG_SCALE = 2.0
+END = "\r\n"
+"""The end of a line as the writer of CSV writes it."""
 _VARIABLE = re.compile(r"var\((--[a-z-]+)\)")
 _DECLARATION = re.compile(r"(--[a-z-]+):\s*(#[0-9a-f]{3,6})\b")
 _VIEW_BOX = re.compile(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"')
@@ -167,11 +169,12 @@ def csv_text(table: ExportTable) -> str:
     Text that a spreadsheet would read as a formula gets an apostrophe before it. Unknown is empty, booleans are true
     and false, dates and instants are ISO 8601.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    out = _CsvLines()
+    # Values with a carriage return are only quoted if it is part of the ends of lines. Unquoted, it would begin a row.
+    writer = csv.writer(out, lineterminator=END)
     writer.writerow([column.name for column in table.columns])
     writer.writerows([_csv_cell(value) for value in row] for row in table.cells())
-    return out.getvalue()
+    return "".join(out.lines)
 
 
 def workbook(*tables: ExportTable) -> bytes:
@@ -192,6 +195,16 @@ def standalone_svg(svg: str) -> str:
     ground = f'<rect width="{box[1]}" height="{box[2]}" fill="#ffffff"/>'
     head = text.index(">") + 1
     return f"{text[: head - 1]}{size}>{ground}{text[head:]}"
+
+
+class _CsvLines:
+    """The lines of a CSV file, which end with a line feed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.lines.append(f"{line.removesuffix(END)}\n")
 
 
 def _sheet(table: ExportTable) -> Sheet:
