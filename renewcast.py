@@ -83,6 +83,7 @@ from features.utils.cli import (
     Engine,
     PortfolioName,
     SignalsArgument,
+    mark_uncertain,
     progress_bar,
     write_result,
 )
@@ -498,6 +499,7 @@ def _train(
     with progress_bar("training") as tell:
         report = run(signals, current_home(), settings, through, tell, engine, portfolio)
     webhook_events.enqueue_latest_promotions(report.promoted)
+    mark_uncertain(report.open_questions)
     # Highlighting makes the many figures of the report easier to read.
     write_result(as_json, report.as_dict, lambda _: print_report(report, Console(highlight=True)))
 

@@ -83,6 +83,7 @@ class OpenSignals:
     states : values that describe accounts at a date, which no event shows; None without any.
     records : by table and column, the only values that the source can record (see `features.sources.base.Source`).
     rates : the rates of exchange. The ``arr`` of subscriptions is at constant rates (`features.signals.counted_arr`).
+    open_questions : what a mapping has not answered, so that figures are uncertain.
     computed : what was computed from the tables last, for several figures that need the same.
     """
 
@@ -97,6 +98,7 @@ class OpenSignals:
     states: AccountStates | None = None
     rates: ExchangeRates = field(default_factory=ExchangeRates)
     records: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    open_questions: tuple[str, ...] = ()
     computed: LRUCache[Hashable, Any] = field(
         default_factory=lambda: LRUCache(COMPUTED), init=False, repr=False, compare=False
     )
@@ -228,6 +230,7 @@ def read_signals(
         source.states,
         rates,
         source.records,
+        source.open_questions,
     )
 
 

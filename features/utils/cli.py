@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,9 +87,29 @@ def progress_bar(start: str) -> Iterator[Progress]:
         yield report
 
 
+OPEN_QUESTIONS = "open_questions"
+"""The key of the open questions of a mapping in JSON."""
+_questions_of_results: ContextVar[tuple[str, ...]] = ContextVar(OPEN_QUESTIONS, default=())
+"""The open questions of the mapping that the running command reads."""
+
+
 def print_note(text: str) -> None:
     """Print one line for the user on standard error."""
     typer.echo(f"note: {text}", err=True)
+
+
+def mark_uncertain(questions: Sequence[str]) -> None:
+    """Say once on standard error that the results of a command are uncertain, and have `write_result` put it into JSON.
+
+    Parameters
+    ----------
+    questions : the open questions of the mapping of the signals; nothing happens without any.
+    """
+    from features.utils.open_questions import uncertainty
+
+    _questions_of_results.set(tuple(questions))
+    if (text := uncertainty(questions)) is not None:
+        print_note(text)
 
 
 def print_json(content: object) -> None:
@@ -106,7 +127,8 @@ def write_result(
 ) -> None:
     """Write a result to a file if one is given, and as JSON if requested, else as text on the console.
 
-    With both, standard output is the JSON object alone, and the message about the file is on standard error.
+    With both, standard output is the JSON object alone, and the message about the file is on standard error. If
+    `mark_uncertain` was called, the object has the questions.
 
     Parameters
     ----------
@@ -120,7 +142,8 @@ def write_result(
     if written is not None:
         typer.echo(written, err=as_json)
     if as_json:
-        print_json(payload())
+        content, asked = payload(), _questions_of_results.get()
+        print_json({**content, OPEN_QUESTIONS: list(asked)} if asked and isinstance(content, dict) else content)
     elif written is None:
         from features.utils.console import Console
 

@@ -73,6 +73,7 @@ class Assessment:
     unusable : the unknown inputs of each model that is not used, because most of its gain lies in unknown features.
     names : the name of each known account by its id, active or not; None if it has none. Empty if names are unknown.
     catalogue : the features by name, for their descriptions.
+    open_questions : what the mapping of the signals has not answered, so that figures are uncertain.
     """
 
     champion: Champion
@@ -85,6 +86,7 @@ class Assessment:
     unusable: Mapping[Target, UnknownInputs] = field(default_factory=dict)
     names: AccountNames = field(default_factory=dict)
     catalogue: Mapping[str, Feature] = field(default_factory=dict)
+    open_questions: tuple[str, ...] = ()
 
     @cached_property
     def account_ids(self) -> list[str]:
@@ -263,6 +265,7 @@ def assess(
     assignments: ExecutiveAssignments | None = None,
     is_unknown: Callable[[str], bool] | None = None,
     names: AccountNames | None = None,
+    open_questions: Sequence[str] = (),
 ) -> Assessment:
     """Assess every account of one snapshot.
 
@@ -288,6 +291,7 @@ def assess(
     is_unknown : returns True if a feature is unknown for every account. Default for a whole portfolio: computed from
         the frame. A model is not used if most of its gain lies in such features; its status is out_of_scope.
     names : the name of each known account by its id. They change no result.
+    open_questions : what the mapping of the signals has not answered. There is a warning.
 
     Returns
     -------
@@ -346,7 +350,17 @@ def assess(
     )
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
     return Assessment(
-        champion, frame, as_of, target_scores, rule_results, stale, tuple(jumped), unusable, names or {}, catalogue
+        champion,
+        frame,
+        as_of,
+        target_scores,
+        rule_results,
+        stale,
+        tuple(jumped),
+        unusable,
+        names or {},
+        catalogue,
+        tuple(open_questions),
     )
 
 

@@ -19,7 +19,7 @@ from models.health.rubric import INSUFFICIENT
 from models.predictions.assessment import Assessment
 from models.predictions.columns import ValueSource, fill, fill_section, number_or_null
 from models.predictions.instants import format_instant as format_instant
-from models.predictions.schema import Prediction
+from models.predictions.schema import OPEN_QUESTIONS, Prediction
 from models.predictions.target_predictions import SCORED, TargetScores
 from models.rules.alerts import Alert
 from models.rules.conditions import TRUE
@@ -300,6 +300,8 @@ def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
         {"code": f"{table}_feed_stale", "days": days} for table, days in assessment.stale.items()
     ]
     warnings += [{"code": "unit_jumped", "column": column} for column in assessment.jumped]
+    if assessment.open_questions:
+        warnings.append({"code": OPEN_QUESTIONS, "questions": len(assessment.open_questions)})
     every = assessment.target_scores.values()
     if missing := sorted({name for each in every for name in each.missing}):
         warnings.append({"code": "features_missing", "features": missing})

@@ -36,9 +36,16 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+OPEN_QUESTIONS = "open_questions"
+"""The code of the warning about open questions of the mapping."""
+
+
 def _codes(entries: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the codes of a list as one text, each code once."""
-    return join_codes(dict.fromkeys(str(entry["code"]) for entry in entries))
+    """Return the codes of a list as one text, each code once.
+
+    Open questions are those of all accounts, so that no row repeats them.
+    """
+    return join_codes(dict.fromkeys(str(entry["code"]) for entry in entries if entry["code"] != OPEN_QUESTIONS))
 
 
 def _versions(source: ValueSource) -> list[str | None]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.utils.cli import print_note
+from features.utils.cli import mark_uncertain, print_note
 from features.utils.progress import Progress, subprogress
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def open_home_signals(signals: str, until: datetime, engine: str, tell: Progress
 
     opened = open_signals(signals, until, tell, engine, current_home().require_own().rollups)
     require_portfolio(current_home(), opened)
+    mark_uncertain(opened.open_questions)
     if opened.states is not None:
         # What a sheet is read as decides every result, so it is shown with each of them.
         for note in opened.notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from features.utils import formatting
+from features.utils.open_questions import uncertainty
+from models.predictions.schema import OPEN_QUESTIONS
 from models.predictions.target_predictions import WHY_NOT_SCORED
 from serving.html import prose
 from serving.html.assets import static
@@ -48,6 +50,17 @@ def environment() -> Environment:
     return templates
 
 
+def mark_uncertain(request: Request, questions: Sequence[str]) -> None:
+    """Have the page of a request say that its figures are uncertain, if the mapping has open questions.
+
+    Parameters
+    ----------
+    request : the request.
+    questions : the open questions.
+    """
+    setattr(request.state, OPEN_QUESTIONS, questions)
+
+
 def render_page(
     request: Request,
     template: str,
@@ -72,9 +85,12 @@ def render_page(
     if exports is not None and (wanted := requested_export(request)) is not None:
         return export_response(exports(shown), *wanted)
     caller = getattr(request.state, "caller", None)
+    uncertain = uncertainty(getattr(request.state, OPEN_QUESTIONS, ()))
     carried = link_query(request.query_params)
     context = {"query": carried, "export": None if exports is None else partial(export_href, request), **shown}
-    return HTMLResponse(render_template(template, title=title, section=section, caller=caller, **context), status)
+    return HTMLResponse(
+        render_template(template, title=title, section=section, caller=caller, uncertain=uncertain, **context), status
+    )
 
 
 def download_links(export: Callable[..., str], name: str, words: str, chart: bool) -> Markup:
@@ -94,6 +110,6 @@ def download_links(export: Callable[..., str], name: str, words: str, chart: boo
 def render_template(template: str, **shown: Any) -> str:
     """Render a template.
 
-    base.html needs title, section and caller (`serving.http.authentication.Caller` or None).
+    base.html needs title, section and caller (`serving.http.authentication.Caller` or None), and shows ``uncertain``.
     """
     return environment().get_template(template).render(**shown)

@@ -27,6 +27,7 @@ from serving.common.errors import AlreadyUnderWay, StoreDown
 from serving.common.json_logs import error_location, log_event
 from serving.html.links import account_href, with_query
 from serving.html.sparklines import axis_maximum, polylines, sparkline
+from serving.html.templates import mark_uncertain
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.account_params import AccountInPath, AccountPageQuery, AccountQuery, requested_account
@@ -89,6 +90,7 @@ def get_account_page(
     scored = state.scored(asked.as_of)
     if account not in scored.assessment.places:
         return RedirectResponse(account_href(account_by_name(scored, account), carried_query(asked, asked.when)), 303)
+    mark_uncertain(request, scored.assessment.open_questions)
     row = account_row(scored.assessment, account)
     weeks, bundles = signal_history(scored), scored.assessment.champion.bundles
     prediction, health = scored.answer(account), account_health(scored, account)

@@ -15,7 +15,7 @@ from serving.account_reports.editions import Edition, edition_of
 from serving.account_reports.html import report_heading, report_title, section_charts
 from serving.account_reports.schemas import published_plan, published_review, quarter_name, scored_quarters
 from serving.html.links import json_href, report_href, with_query
-from serving.html.templates import render_page
+from serving.html.templates import mark_uncertain, render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
 from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
@@ -92,6 +92,8 @@ def _page(
     params: Mapping[str, str | None],
 ) -> Response:
     shown = edition_of(report, asked.edition)
+    if asked.edition == "internal":
+        mark_uncertain(request, state.scored(asked.as_of).assessment.open_questions)
     document, account = shown["document"], shown["account_id"]
     quarters = scored_quarters(state)
     carried = {**params, "as_of": asked.when, **asked.chosen}

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from features.errors import UnknownAccount
 from serving.html.exports import requested_export
 from serving.html.links import with_query
+from serving.html.templates import mark_uncertain
 from serving.http.dependencies import LiveStateDep
 from serving.pages.filter_bar import FilterBar, carried_query, filter_bar, own_accounts_url, remember_view
 from serving.pages.snapshot_context import SnapshotDates, snapshot_dates
@@ -98,6 +99,7 @@ def page_view(parameters: type[PageFilter]) -> Any:
     def view(request: Request, live: LiveStateDep, asked: Any) -> PageView[Any]:
         state = live.current()
         scored = state.scored(asked.as_of if isinstance(asked, SnapshotPageQuery) else None)
+        mark_uncertain(request, scored.assessment.open_questions)
         if (address := own_accounts_url(request, scored)) is not None:
             raise OtherAddress(address)
         if (parent := _parent_id(scored, asked)) != asked.parent:

@@ -26,6 +26,7 @@ from features.sources.engine import known_before
 from features.utils.atomic_files import UNFINISHED, write_file
 from features.utils.dates import Grid
 from features.utils.formatting import count_of, moment, verb_for
+from features.utils.open_questions import uncertainty
 from features.utils.private_files import make_tree_private
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion, load_champion
@@ -201,6 +202,7 @@ def _score(
         past=past,
         looked_back_on=history_features(rubric),
         records=signals.records,
+        open_questions=signals.open_questions,
     )
     batch = None
     if store is not None:
@@ -275,6 +277,7 @@ def assess_portfolio(
         jumped=jumped,
         open_plays=open_plays,
         assignments=executive_plays_before(snapshots, as_of),
+        open_questions=signals.open_questions,
     )
     # A program that imports `renewcast` has its own umask.
     make_tree_private(home.rollups)
@@ -312,7 +315,10 @@ def assess_date(
     if frame.empty:
         return None
     feeds, names = newest_events(signals, as_of), account_names(signals)
-    return assess(frame, champion.for_signals(signals), feeds=feeds, catalogue=catalogue, names=names)
+    asked = signals.open_questions
+    return assess(
+        frame, champion.for_signals(signals), feeds=feeds, catalogue=catalogue, names=names, open_questions=asked
+    )
 
 
 class AssessmentContext(TypedDict, total=False):
@@ -326,6 +332,7 @@ class AssessmentContext(TypedDict, total=False):
     open_plays: OpenPlays
     assignments: ExecutiveAssignments | None
     is_unknown: Callable[[str], bool]
+    open_questions: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -473,7 +480,7 @@ def _not_scored(assessment: Assessment) -> list[str]:
 
 
 def _notes(assessment: Assessment) -> list[str]:
-    notes = _not_scored(assessment)
+    notes = list(filter(None, [uncertainty(assessment.open_questions)])) + _not_scored(assessment)
     if not assessment.champion.bundles and assessment.champion.rubric.name != SPREADSHEET_RUBRIC:
         notes.append("there is no champion yet, so only the health score is reported; `renewcast train` trains one")
     notes += [f"the unit of {column} seems to have changed: fix the feed first" for column in assessment.jumped]

@@ -81,6 +81,9 @@ class Portfolio(ResponseModel):
     as_of: str
     data_through: str
     scored_at: str
+    open_questions: list[str] = Field(
+        description="What the mapping of the signals has not answered: until then, the figures are uncertain."
+    )
     horizon_days: int | None
     whole: AccountGroup
     by_health_band: list[HealthBandGroup]

@@ -113,7 +113,7 @@ class ScoredSnapshot:
     @cached_property
     def portfolio(self) -> dict[str, Any]:
         """The summary of the portfolio, see `serving.snapshots.portfolio_summary.Portfolio`."""
-        return self._instants | summarize_portfolio(self.assessment) | {"filter": None}
+        return self._about | summarize_portfolio(self.assessment) | {"filter": None}
 
     def filtered_portfolio(self, selected: Bools, applied: dict[str, Any] | None) -> dict[str, Any]:
         """Return `portfolio` for some of the accounts.
@@ -123,12 +123,13 @@ class ScoredSnapshot:
         selected : True for the accounts that count. Shape (n,).
         applied : the filter that selects them (`serving.schemas.account_filter.AppliedFilter`).
         """
-        return self._instants | summarize_portfolio(self.assessment, selected) | {"filter": applied}
+        return self._about | summarize_portfolio(self.assessment, selected) | {"filter": applied}
 
     @property
-    def _instants(self) -> dict[str, Any]:
+    def _about(self) -> dict[str, Any]:
         instants = (("as_of", self.as_of), ("data_through", self.data_through), ("scored_at", self.scored_at))
-        return {name: format_instant(instant) for name, instant in instants}
+        about = {name: format_instant(instant) for name, instant in instants}
+        return {**about, "open_questions": list(self.assessment.open_questions)}
 
     @cached_property
     def peers(self) -> Peers:
@@ -180,6 +181,7 @@ def _assessed(published: PublishedSnapshot, champion: Champion, snapshots: Snaps
         open_plays=read_due_dates(snapshots, metadata.as_of),
         assignments=read_executive_plays(snapshots, metadata.as_of),
         names=published_names(snapshots, metadata.as_of),
+        open_questions=metadata.open_questions,
     )
 
 

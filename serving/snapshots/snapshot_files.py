@@ -53,6 +53,7 @@ class SnapshotMetadata(BaseModel):
     feeds : the newest event of each table that was known at ``as_of``.
     jumped : columns (``table.column``) whose unit seems to have changed.
     records : by table and column, the only values that the source of the signals can record.
+    open_questions : what the mapping of the signals has not answered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -65,6 +66,7 @@ class SnapshotMetadata(BaseModel):
     feeds: dict[str, AwareDatetime | None]
     jumped: tuple[str, ...] = Field(default=(), strict=False)
     records: SortedRecords = Field(default_factory=dict)
+    open_questions: tuple[str, ...] = Field(default=(), strict=False)
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,14 @@ class SnapshotFiles:
         past: pd.DataFrame | None = None,
         looked_back_on: Sequence[str] = (),
         records: RecordedValues | None = None,
+        open_questions: Sequence[str] = (),
     ) -> Path:
         """Write a snapshot of one ``as_of``. It replaces an earlier one of that date.
 
         Parameters
         ----------
         frame : the rows. The same rows give the same bytes.
-        origin, data_through, horizon_days, feeds, jumped, records : see `SnapshotMetadata`.
+        origin, data_through, horizon_days, feeds, jumped, records, open_questions : see `SnapshotMetadata`.
         past : rows of earlier weeks.
         looked_back_on : the features to store of ``past``.
 
@@ -128,6 +131,7 @@ class SnapshotFiles:
             feeds=dict(sorted(feeds.items())),
             jumped=tuple(jumped),
             records=sorted_records(records or {}),
+            open_questions=tuple(open_questions),
         )
         schema = self._schema().with_metadata({METADATA_KEY: metadata.model_dump_json().encode()})
         table = pa.table([_column(frame, field) for field in schema], schema=schema)

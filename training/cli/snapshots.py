@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.utils.cli import TABLE_FILES, AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
+from features.utils.cli import (
+    TABLE_FILES,
+    AsJson,
+    AsOf,
+    Engine,
+    SignalsArgument,
+    mark_uncertain,
+    progress_bar,
+    write_result,
+)
 from features.utils.progress import subprogress
 
 if TYPE_CHECKING:
@@ -46,6 +55,7 @@ def snapshot(
     rollups = current_home().require_own().rollups
     with progress_bar("reading") as progress:
         opened = open_signals(signals, last, subprogress(progress, 0.0, 0.5), engine, rollups)
+        mark_uncertain(opened.open_questions)
         frame = build_snapshot(
             opened,
             grid,

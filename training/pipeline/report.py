@@ -89,6 +89,7 @@ class TrainReport:
     models : the registered candidate of each target that could be trained.
     run_id : the MLflow run.
     renewals : the renewal model; None without a candidate for churn.
+    open_questions : what the mapping of the signals has not answered.
     """
 
     origin: str
@@ -102,6 +103,7 @@ class TrainReport:
     models: Mapping[Target, RegisteredModel]
     run_id: str
     renewals: RenewalCandidate | None = None
+    open_questions: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -139,6 +141,7 @@ class TrainReport:
             models=models,
             run_id=run_id,
             renewals=renewals,
+            open_questions=prepared.signals.open_questions,
         )
 
     @property
@@ -164,6 +167,7 @@ class TrainReport:
             "leakcheck": self.leaks.as_dict(),
             "targets": {target: self._target(target) for target in self.facts},
             "renewals": None if self.renewals is None else self.renewals.as_dict(),
+            "open_questions": list(self.open_questions),
         }
 
     def _target(self, target: Target) -> dict[str, Any]:
