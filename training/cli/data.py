@@ -55,8 +55,8 @@ def simulate(
         typer.Option(
             "--with",
             metavar="PART",
-            help="Add an optional part: products, parents (companies), pulse (judgments of CSMs) or costs (of "
-            "acquisition); repeat for several. All other values stay the same.",
+            help="Add an optional part: products, parents (companies), pulse (judgments of CSMs), costs (of "
+            "acquisition), notices or statuses (trials and pauses); repeat for several. Other values stay the same.",
         ),
     ] = None,
     play_effect: Annotated[

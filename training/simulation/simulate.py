@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -19,7 +19,7 @@ from training.simulation.market_options import MarketOptions
 from training.simulation.order_process import draw_orders, true_order_probabilities
 from training.simulation.presets import Pricing
 from training.simulation.random_streams import random_stream
-from training.simulation.tables.additions import COLUMNS, check_additions, pulse_table
+from training.simulation.tables.additions import COLUMNS, Addition, check_additions, pulse_table
 from training.simulation.tables.billing import billing_table, subscriptions_table
 from training.simulation.tables.company import company_table, interventions_table
 from training.simulation.tables.contacts import accounts_table as account_table
@@ -137,19 +137,12 @@ def simulate(
     parts = check_additions(additions, market.pricing)
     about = {"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat(), **options.as_dict()}
     metadata = json.dumps(about | ({"additions": sorted(parts)} if parts else {}))
-    tables = _ORDER_TABLES if market.pricing is Pricing.ORDERS else _TABLES
-    if "pulse" in parts:
-        tables = {**tables, "pulse": pulse_table}
     rows: dict[str, int] = {}
     with atomic_output(target) as (folder, truth_file):
         report(0.0, "simulating the weeks")
         history = simulate_history(accounts, weeks, seed, day_number(end), market)
-        for number, (name, emit) in enumerate(tables.items()):
+        for number, (name, slices) in enumerate(portfolio_tables(history, parts)):
             report(0.05 + 0.02 * number, f"writing {name}")
-            table = emit(history)
-            slices: Iterable[pa.Table] = [table] if isinstance(table, pa.Table) else table
-            for part, extend in COLUMNS.items():
-                slices = extend(history, name, slices) if part in parts else slices
             rows[name] = write_parquet(slices, folder / f"{name}.parquet", metadata)
         back = [weeks_back for weeks_back in TRUE_PROBABILITY_WEEKS_BACK if weeks_back + _WARM_UP_WEEKS <= weeks]
         rows["truth"] = write_parquet(_true_probability_tables(history, back, report), truth_file, metadata)
@@ -167,6 +160,27 @@ def simulate(
         monthly_churn=history.monthly_churn,
         involuntary_share=history.involuntary_share,
     )
+
+
+def portfolio_tables(
+    history: SimulatedHistory, additions: Collection[Addition]
+) -> Iterator[tuple[str, Iterable[pa.Table]]]:
+    """Yield the name of each table of a history, and its slices.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    additions : optional parts.
+    """
+    tables = _ORDER_TABLES if history.traits.market.pricing is Pricing.ORDERS else _TABLES
+    if "pulse" in additions:
+        tables = {**tables, "pulse": pulse_table}
+    for name, emit in tables.items():
+        table = emit(history)
+        slices: Iterable[pa.Table] = [table] if isinstance(table, pa.Table) else table
+        for part, extend in COLUMNS.items():
+            slices = extend(history, name, slices) if part in additions else slices
+        yield name, slices
 
 
 def _require_range(what: str, value: int, lowest: int, highest: int) -> None:

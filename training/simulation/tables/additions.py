@@ -1,6 +1,7 @@
-"""Optional parts of a simulated portfolio: products, parent companies, judgments of CSMs (``pulse``), and costs.
+"""Optional parts of a simulated portfolio: products, parents, judgments of CSMs (``pulse``), costs, notices, statuses.
 
-Each has random numbers of its own, so that the other tables and columns are the same with and without it.
+Each has random numbers of its own, so that the other tables and columns are the same with and without it. Only statuses
+also add rows to ``subscriptions`` (trials), and split them (pauses).
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import pyarrow as pa
 
 from features.errors import BadRequest
 from features.utils.arrays import Ints
+from features.utils.formatting import and_list
 from training.simulation.calendar import SECONDS_A_DAY
 from training.simulation.history import SimulatedHistory
 from training.simulation.presets import Pricing
+from training.simulation.tables.contract_signs import with_notices, with_statuses
 from training.simulation.tables.event_rows import (
     Arrival,
     account_ids,
@@ -25,8 +28,10 @@ from training.simulation.tables.event_rows import (
 )
 from training.simulation.tables.usage import FEATURES
 
-Addition = Literal["products", "parents", "pulse", "costs"]
-ADDITIONS: tuple[Addition, ...] = ("products", "parents", "pulse", "costs")
+Addition = Literal["products", "parents", "pulse", "costs", "notices", "statuses"]
+ADDITIONS: tuple[Addition, ...] = ("products", "parents", "pulse", "costs", "notices", "statuses")
+OF_CONTRACTS: tuple[Addition, ...] = ("products", "notices", "statuses")
+"""The parts that orders do not have."""
 PRODUCTS = ("platform", "analytics", "automation")
 """The product of the seats, and those of the add-ons."""
 PRODUCT_OF_FEATURE: Mapping[str, str] = {
@@ -66,13 +71,15 @@ def check_additions(additions: Collection[str], pricing: Pricing) -> frozenset[A
     Raises
     ------
     BadRequest
-        There is no such part, or the market has no products beyond those of its orders.
+        There is no such part, or it needs contracts that the market does not have.
     """
     chosen = frozenset(name for name in ADDITIONS if name in additions)
     if unknown := sorted(set(additions) - set(ADDITIONS)):
         raise BadRequest(f"there is no optional part {unknown[0]!r}", f"one of {', '.join(ADDITIONS)}")
-    if "products" in chosen and pricing is Pricing.ORDERS:
-        raise BadRequest("orders of this preset name their products", "a preset with contracts", "leave out products")
+    wrong = [name for name in OF_CONTRACTS if name in chosen]
+    if wrong and pricing is Pricing.ORDERS:
+        found = "orders of this preset name their products" if "products" in wrong else "this preset has no contracts"
+        raise BadRequest(found, "a preset with contracts", f"leave out {and_list(wrong)}")
     return chosen
 
 
@@ -186,5 +193,12 @@ def pulse_table(history: SimulatedHistory) -> pa.Table:
 
 
 Extend = Callable[[SimulatedHistory, str, Tables], Tables]
-COLUMNS: Mapping[Addition, Extend] = {"products": with_products, "parents": with_parents, "costs": with_costs}
-"""The parts that add columns to other tables."""
+COLUMNS: Mapping[Addition, Extend] = {
+    "products": with_products,
+    "parents": with_parents,
+    "costs": with_costs,
+    "notices": with_notices,
+    # The last, because it changes the rows.
+    "statuses": with_statuses,
+}
+"""The parts that add columns to other tables, in the order in which they do."""
