@@ -33,6 +33,7 @@ def test_a_snapshot_round_trips(publish: Any, frame: pd.DataFrame, tmp_path: Any
         "feeds": {"support": None, "usage": JULY},
         "jumped": (),
         "records": {},
+        "open_questions": (),
     }
     before = path.read_bytes()
     publish(home, frame, JULY)
