@@ -142,19 +142,23 @@ def encode(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.Da
     return parts
 
 
-def predicted(train: pd.DataFrame, y: Floats, test: pd.DataFrame, names: list[str]) -> Floats:
+def predicted(
+    train: pd.DataFrame, y: Floats, test: pd.DataFrame, names: list[str], parameters: Mapping[str, Any] = TREES
+) -> Floats:
     """Return the predictions of trees."""
     data = lightgbm.Dataset(train[names].to_numpy(np.float64), y)
-    p = lightgbm.train(TREES, data, ROUNDS).predict(test[names].to_numpy(np.float64))
+    p = lightgbm.train(dict(parameters), data, ROUNDS).predict(test[names].to_numpy(np.float64))
     return np.clip(np.asarray(p, dtype=np.float64), 1e-5, 1 - 1e-5)
 
 
-def cross_fitted(frame: pd.DataFrame, q: Floats, accounts: Floats, names: list[str]) -> Floats:
+def cross_fitted(
+    frame: pd.DataFrame, q: Floats, accounts: Floats, names: list[str], parameters: Mapping[str, Any] = TREES
+) -> Floats:
     """Return for each row the prediction of trees that were fitted on other accounts."""
     result = np.empty(len(frame))
     for fold in range(FOLDS):
         out = accounts % FOLDS == fold
-        result[out] = predicted(frame[~out], q[~out], frame[out], names)
+        result[out] = predicted(frame[~out], q[~out], frame[out], names, parameters)
     return result
 
 
