@@ -50,11 +50,16 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "account_id": _ACCOUNT,
     "occurred_at": _AT,
     "created_at": (*_CREATED, "customer_since", "since", "signed_up_at", "start_date"),
-    "name": ("name", "company_name", "account_name", "customer_name", "company", "organization"),
-    "industry": ("industry", "segment", "vertical"),
+    "name": (
+        "name", "company_name", "account_name", "customer_name", "company", "organization", "firm", "firm_name",
+        "legal_name", "client_name", "client",
+    ),
+    "industry": ("industry", "segment", "vertical", "sector", "branch"),
     "region": ("region", "country", "billing_country", "territory"),
     "employees": ("employees", "employee_count", "number_of_employees", "numberofemployees", "headcount"),
-    "csm": ("csm", "csm_name", "account_manager", "customer_success_manager", "owner", "owner_name"),
+    "csm": (
+        "csm", "csm_name", "account_manager", "account_mgr", "customer_success_manager", "owner", "owner_name",
+    ),
     "parent_id": ("parent_id", "parent_account_id", "parentid", "parent"),
     "acquisition_cost": ("acquisition_cost", "customer_acquisition_cost", "cac"),
     "started_at": (
@@ -199,6 +204,10 @@ def own_column(table: str, column: str, columns: Mapping[str, str], matched: Map
                 return own
     if column == TABLES[table].at and table not in ("accounts", "subscriptions"):
         return next((own for plain, own in given.items() if is_instant(plain) and own not in taken), None)
+    if (table, column) == ("accounts", "created_at"):
+        # The only day that a table of accounts has is the one on which they began.
+        some = [own for plain, own in given.items() if is_instant(plain) and own not in taken]
+        return some[0] if len(some) == 1 else None
     return None
 
 

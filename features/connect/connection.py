@@ -149,7 +149,8 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
         _check_near(each, {table.guess.table for table in complete if table.source == each.name})
     if not any(each.recognition for each in found):
         names = {each.guess.table for each in complete}
-        gaps += [f"{name}: no table looks like it" for name in ("accounts",) if name not in names]
+        incomplete_names = {each.guess.table for each in tables if each.guess.missing}
+        gaps += [f"{name}: no table looks like it" for name in ("accounts",) if name not in names | incomplete_names]
         if not set(CONTRACTS) & names:
             gaps.append("subscriptions or orders: no table looks like one of them")
     incomplete = [each for each in tables if each.guess.missing] if gaps else []

@@ -12,6 +12,7 @@ from features.connect.row_marks import RowMarks, leaving_instants, row_marks, ut
 from features.connect.table_guesses import TableGuess
 from features.connect.value_spellings import CLOSED, OVER, SPELLINGS
 from features.connect.values import count_rows, folded_sql
+from features.utils.currencies import MINOR_UNITS
 from features.utils.formatting import count_of, verb_for
 from features.utils.sql_text import sql_identifier, sql_literal
 
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 _ENDS = {"subscriptions": "ended_at", "support": "resolved_at"}
 """The end of a row, by table of the contract."""
 _STATUS = ("status", "state", "ticket_status", "case_status")
-_CONVERT = {
-    "subscriptions": "read the code as currency in a query, and add the table fx_rates",
-    "orders": "convert them to one currency in a query",
-}
+_MAX_CODES = 300
+"""Maximum number of codes of currencies that are read."""
 _MAX_COLUMNS = 15
 """Maximum number of columns that a note lists."""
 
@@ -112,7 +111,8 @@ def used_rows(
     end = guess.matched.get(_ENDS.get(guess.table, ""))
     fallback = _ends_by_status(rows) if guess.table == "subscriptions" else ""
     _past_ends(rows)
-    _several_currencies(rows, source, accounts)
+    currency = _currency(rows, source, accounts)
+    guess = rows.guess
     marked = {*marks.deleted, *marks.tests, *marks.deleted_at, *marks.unclear}
     read = frozenset({*guess.matched.values(), *marked})
     if hidden:
@@ -120,17 +120,32 @@ def used_rows(
         query = f"SELECT * EXCLUDE ({sql_identifier(hidden)})\nFROM {{source}}.{sql_identifier(guess.name)}"
         types = {column: kind for column, kind in rows.types.items() if column != hidden}
         return UsedRows(changed, types, query, rows.conditions, rows.notes, rows.gaps, read)
-    if not ends and not join and not fallback:
+    if not ends and not join and not fallback and not currency:
         return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps, read)
+    if currency:
+        name = next(n for n in ("account_currency", "account_currency_2") if n not in map(str.lower, rows.types))
+        columns = {**guess.columns, "currency": name}
+        guess = replace(guess, matched={**guess.matched, "currency": name}, columns=columns)
+        types = {**rows.types, name: "VARCHAR"}
+    else:
+        types = dict(rows.types)
+    computed = [f"c.code AS {name}"] if currency else []
+    joins = "".join(f"\n{each}" for each in (join, currency) if each)
+    if not ends and not join and not fallback:
+        query = _joined(rows.guess.name, computed, joins)
+        return UsedRows(guess, types, query, rows.conditions, rows.notes, rows.gaps, read)
     name = next(n for n in ("effective_end", "effective_end_2") if n not in map(str.lower, rows.types))
     base = fallback or (rows.text(end) if end else "")
     gone = [*ends, *(["account_end"] if join else [])]
-    query = f"SELECT r.*, {_earlier(base, gone)} AS {name}\nFROM {{source}}.{sql_identifier(guess.name)} AS r" + (
-        f"\n{join}" if join else ""
-    )
+    query = _joined(guess.name, [f"{_earlier(base, gone)} AS {name}", *computed], joins)
     column = _ENDS[guess.table]
     changed = replace(guess, matched={**guess.matched, column: name}, columns={**guess.columns, column: name})
-    return UsedRows(changed, {**rows.types, name: "VARCHAR"}, query, rows.conditions, rows.notes, rows.gaps, read)
+    return UsedRows(changed, {**types, name: "VARCHAR"}, query, rows.conditions, rows.notes, rows.gaps, read)
+
+
+def _joined(table: str, computed: Sequence[str], joins: str) -> str:
+    """Return a SELECT of the rows of a table with computed columns, and what is joined for them."""
+    return f"SELECT r.*, {', '.join(computed)}\nFROM {{source}}.{sql_identifier(table)} AS r{joins}"
 
 
 def _leave_out(rows: _Rows, marks: RowMarks) -> None:
@@ -268,26 +283,67 @@ def _past_ends(rows: _Rows) -> None:
         )
 
 
-def _several_currencies(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]) -> None:
-    """Say that amounts in several currencies are added up as they are. Those of bills are not."""
+def _currency(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]) -> str:
+    """Return the join with the currency of each account; empty if contracts have their own, or all are in one.
+
+    A column of contracts with an unusual name is read itself. Orders have no currency: their amounts are added up as
+    they are, which a gap says. Those of bills are not.
+    """
     amount = {"subscriptions": "arr", "orders": "amount"}.get(rows.guess.table)
     if amount is None or "currency" in rows.guess.matched:
-        return
-    names = dict.fromkeys((rows.guess.name, *(each.name for each in accounts)))
-    for name in names:
-        relation = f"{rows.place}.{sql_identifier(name)}"
-        for column in filter(lambda each: is_currency(plain_name(each)), source.tables.columns(name)):
-            text = f"upper(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
-            different = count_rows(
-                rows.engine,
-                f"SELECT count(DISTINCT {text}) FROM {relation} WHERE regexp_full_match({text}, '[A-Z]{{3}}')",
-            )
-            if different > 1:
+        return ""
+    own = rows.guess.matched.get("account_id")
+    for each in (rows.guess, *(other for other in accounts if other.name != rows.guess.name)):
+        relation = f"{rows.place}.{sql_identifier(each.name)}"
+        for column in filter(lambda name: is_currency(plain_name(name)), source.tables.columns(each.name)):
+            code = _code(column)
+            codes = [
+                value
+                for (value,) in rows.engine.con.execute(
+                    f"SELECT DISTINCT {code} AS code FROM {relation} WHERE code IS NOT NULL LIMIT {_MAX_CODES}"
+                ).fetchall()
+            ]
+            if len(codes) < 2 and all(MINOR_UNITS.get(value, 2) == 2 for value in codes):
+                continue
+            if rows.guess.table == "orders":
                 rows.gaps.append(
-                    f"{rows.guess.table}.{amount}: {rows.guess.name} has amounts in {different} currencies "
-                    f"({name}.{column}), which are added up as they are: {_CONVERT[rows.guess.table]}"
+                    f"orders.{amount}: {rows.guess.name} has amounts in {len(codes)} currencies "
+                    f"({each.name}.{column}), which are added up as they are: convert them to one currency in a query"
                 )
-                return
+                return ""
+            if each.name == rows.guess.name:
+                names = {"currency": column}
+                rows.guess = replace(
+                    rows.guess, matched={**rows.guess.matched, **names}, columns={**rows.guess.columns, **names}
+                )
+                return ""
+            if own is not None and (key := each.matched.get("account_id")) is not None:
+                return _account_currency(rows, each.name, column, key, own)
+    return ""
+
+
+def _account_currency(rows: _Rows, accounts: str, column: str, key: str, own: str) -> str:
+    """Return the join with the currency of each account, and say how many contracts have it."""
+    code = _code(column)
+    join = (
+        f"LEFT JOIN (\n"
+        f"    SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) AS currency_key, min({code}) AS code\n"
+        f"    FROM {{source}}.{sql_identifier(accounts)} GROUP BY 1 HAVING count(DISTINCT {code}) = 1\n"
+        f") AS c ON currency_key = trim(CAST(r.{sql_identifier(own)} AS VARCHAR))"
+    )
+    joined = f"{rows.relation} AS r {join.replace('{source}', rows.place)}"
+    all_rows, with_code = rows.count("true"), rows.count("c.code IS NOT NULL", joined)
+    rows.notes.append(
+        f"{rows.guess.name}: the currency of a contract is that of its account, {column} of {accounts} "
+        f"({with_code:,} of {count_of(all_rows, 'row')} have one)."
+    )
+    return join
+
+
+def _code(column: str) -> str:
+    """Return SQL for the code of a currency in a column; null if it is none."""
+    text = f"upper(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
+    return f"CASE WHEN regexp_full_match({text}, '[A-Z]{{3}}') THEN {text} END"
 
 
 def _closed_tickets(rows: _Rows) -> str:

@@ -24,8 +24,6 @@ def _connect(folder: Path, clients: str, contracts: str) -> Connection:
 @pytest.mark.parametrize(
     ("clients", "contracts", "question"),
     [
-        # The currency is that of the account, and no column of the contracts has it.
-        (CLIENTS.format(other="USD"), MRR, "subscriptions.arr: contracts has amounts in 2 currencies (clients.ccy)"),
         # A price of one seat or of all.
         (CLIENTS.format(other="EUR"), MRR.replace("mrr", "monthly_price,seats").replace("100", "100,5"),
          "subscriptions.arr: monthly_price may be for one of seats or for all of them"),
