@@ -36,7 +36,7 @@ COLUMNS = [
     *(f"churn_{c}" for c in ("status", "probability", "low", "high", "risk_score", "band", *WITHIN, "involuntary")),
     *(f"expansion_{c}" for c in ("status", "probability", "low", "high", "risk_score", "band", *WITHIN)),
     "expansion_ready", "health_score", "health_band", "health_rubric",
-    "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch",
+    "health_meant_churn", "health_change_7d", "segment", "stage", "alerts_raised", "early_warnings", "watch",
     "play", "play_kind", "play_by", "play_due", "play_because", "onboarding_missed", "expansion_type",
     "expansion_withdrawn", "expansion_find_out", "expansion_points",
     *(name for k in range(1, 6) for name in (f"reason_{k}", f"reason_{k}_stability")), "churn_explained_note",

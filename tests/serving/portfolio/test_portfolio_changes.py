@@ -151,7 +151,7 @@ def test_the_page_shows_the_kpis_of_the_two_compared_dates(serving: TestClient, 
     assert shown == [day(chosen), day(trend["dates"][-1])]
     retention = next(each for each in trend["measures"] if each["title"] == "Net revenue retention")
     row = page.partition('data-export="kpis"')[2].partition("Net revenue retention</th>")[2].partition("</tr>")[0]
-    values = re.findall(r'<td[^>]* class="number"><span[^>]*>([^<]*)</span>', row)
+    values = re.findall(r'<td class="number"[^>]*><span[^>]*>([^<]*)</span>', row)
     assert values == [in_unit(retention["values"][place], retention["unit"]) for place in (0, -1)]
 
 

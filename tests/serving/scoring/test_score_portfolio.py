@@ -28,7 +28,7 @@ COLUMNS = [
     "churn_status", "churn_probability", "churn_low", "churn_high", "churn_risk_score", "churn_band", "churn_involuntary",
     "expansion_status", "expansion_probability", "expansion_low", "expansion_high", "expansion_risk_score",
     "expansion_band", "expansion_ready", "health_score", "health_band", "health_rubric",
-    "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch",
+    "health_meant_churn", "health_change_7d", "segment", "stage", "alerts_raised", "early_warnings", "watch",
     "play", "play_kind", "play_by", "play_due", "play_because", "onboarding_missed", "expansion_type",
     "expansion_withdrawn", "expansion_find_out", "expansion_points",
     *(name for k in range(1, 6) for name in (f"reason_{k}", f"reason_{k}_stability")), "churn_explained_note", "churn_model_version", "expansion_model_version",
