@@ -45,7 +45,7 @@ def _scores(world: Any) -> dict[str, dict[str, str]]:
 def test_health_agrees_with_the_scored_file(world: Any, health: dict[str, Any]) -> None:
     scored = _scores(world)
     assert health["rubric"] == "five-dimensions"
-    assert set(health["rules"]) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments"}
+    assert set(health["rules"]) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments", "lifecycle"}
     assert {row["account_id"] for row in health["accounts"]} == set(scored)
     for row in health["accounts"]:
         scores = scored[row["account_id"]]

@@ -75,4 +75,4 @@ def test_a_risk_score_above_the_threshold_raises_an_alert() -> None:
 
 
 def test_the_versions_of_the_rules_are_reported(results: RuleResults) -> None:
-    assert set(results.versions) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments"}
+    assert set(results.versions) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments", "lifecycle"}
