@@ -64,6 +64,7 @@ class PackQueries:
     inputs : the table that each input reads; empty if there is none.
     omitted : the contract tables that the given tables cannot fill.
     records : by contract table and column, the only values that the given tables can record.
+    counted : the tables of which only the values are counted that the pack does not know.
     """
 
     pack: Pack
@@ -75,6 +76,12 @@ class PackQueries:
     inputs: dict[str, str]
     omitted: tuple[str, ...]
     records: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
+    counted: frozenset[str] = frozenset()
+
+    @property
+    def tables_read(self) -> frozenset[str]:
+        """The given tables that the queries read."""
+        return frozenset(filter(None, self.inputs.values())) | self.counted
 
 
 def pack_queries(
@@ -132,7 +139,8 @@ class _Builder:
             for n, each in enumerate(file.assumptions, 1)
         ]
         assumptions += [finding for name in self.bound if self.available[name] for finding in self._other_values(name)]
-        assumptions += [finding for name in self.bound for finding in self._values_unread(name)]
+        unread = [each for name in self.bound for each in self._values_unread(name)]
+        assumptions += [finding for _, finding in unread]
         for bound in self.bound.values():
             if bound.relation is not None and (sql := unreadable_sql(bound)):
                 table = re.sub("[{}]", "", bound.relation.name)
@@ -145,8 +153,9 @@ class _Builder:
         inputs = {name: bound.relation.name if bound.relation else "" for name, bound in self.bound.items()}
         omitted = tuple(name for name in file.tables if name not in tables)
         records = {name: self._records(file.tables[name]) for name in tables if file.tables[name].records}
+        counted = frozenset(table for table, _ in unread)
         return PackQueries(
-            self.pack, tables, accounts, users, data_through, tuple(assumptions), inputs, omitted, records
+            self.pack, tables, accounts, users, data_through, tuple(assumptions), inputs, omitted, records, counted
         )
 
     def _records(self, table: PackTable) -> dict[str, frozenset[str]]:
@@ -226,8 +235,8 @@ class _Builder:
             text = f"{{n:row}} of {tables} whose {landed} the pack does not know: {effect_of_others(about)}."
             yield AssumptionQuery(text, _with_common(sql, common, uses), finding=True)
 
-    def _values_unread(self, name: str) -> Iterator[AssumptionQuery]:
-        """Yield the same findings for tables that are not read, because another one is read as the same input."""
+    def _values_unread(self, name: str) -> Iterator[tuple[str, AssumptionQuery]]:
+        """Yield the same findings, with their tables, for those in place of which another one is read."""
         read = {bound.relation.name for bound in self.bound.values() if bound.relation is not None}
         for bound in self.bound[name].unread:
             assert bound.relation is not None
@@ -238,7 +247,7 @@ class _Builder:
                 landed = re.sub("[{}]", "", _given_name(bound, column, self.values))
                 table, instead = (re.sub("[{}]", "", each) for each in (bound.relation.name, *self._tables_of(name)))
                 text = f"{{n:row}} of {table} whose {landed} the pack does not know: {instead} is read instead."
-                yield AssumptionQuery(text, sql, finding=True)
+                yield bound.relation.name, AssumptionQuery(text, sql, finding=True)
 
     def _tables_of(self, name: str) -> set[str]:
         """Return the tables of the source that an input reads."""

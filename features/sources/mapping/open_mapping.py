@@ -229,7 +229,7 @@ class _Opening:
         """Load the tables that queries and packs read."""
         wanted: dict[str, set[str]] = {name: set() for name in self.sources}
         for source, queries in packs.items():
-            wanted[source] |= set(queries.inputs.values())
+            wanted[source] |= queries.tables_read
         for query in self.queries.all:
             found = [names.source_table(reference) for reference in query.select.references]
             for source, table in filter(None, found):

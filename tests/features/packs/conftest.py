@@ -155,7 +155,11 @@ class _Tables(Mapping[str, pd.DataFrame]):
 
 
 def _run(connection: duckdb.DuckDBPyConnection, pack: Pack, options: Mapping[str, object]) -> PackRun:
-    queries = pack_queries(pack, relations(connection), options)
+    given = relations(connection)
+    queries = pack_queries(pack, given, options)
+    # A mapping loads only the tables that the queries say they read.
+    for name in {each.name for each in given} - queries.tables_read:
+        connection.execute(f"DROP TABLE main.{sql_identifier(name)}")
     return PackRun(_Tables(queries.tables, connection), queries, connection)
 
 

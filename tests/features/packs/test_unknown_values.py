@@ -214,6 +214,15 @@ def test_an_unknown_status_is_a_finding_of_connect_and_check_and_no_active_accou
     assert set(source.tables["accounts"].execute().account_id) == {"c1", "c2"}
 
 
+def test_a_table_that_is_only_counted_is_loaded_from_an_export(tmp_path: Any) -> None:
+    mapping = _stripe_mapping(tmp_path)
+    (tmp_path / "stripe" / "subscription_history.csv").write_text(STRIPE["subscription"].replace("zz_invented", "active"))
+    source = open_mapping(mapping)
+    (note,) = [each for each in source.notes if "does not know" in each]
+    assert note == "billing: 1 row of subscription whose status the pack does not know: subscription_history is read instead"
+    assert set(source.tables["subscriptions"].execute().account_id) == {"c1", "c2"}
+
+
 @pytest.mark.parametrize(
     ("values", "accounts", "statuses", "noted"),
     [
