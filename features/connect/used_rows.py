@@ -120,32 +120,23 @@ def used_rows(
         query = f"SELECT * EXCLUDE ({sql_identifier(hidden)})\nFROM {{source}}.{sql_identifier(guess.name)}"
         types = {column: kind for column, kind in rows.types.items() if column != hidden}
         return UsedRows(changed, types, query, rows.conditions, rows.notes, rows.gaps, read)
-    if not ends and not join and not fallback and not currency:
-        return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps, read)
+    computed: dict[str, tuple[str, str]] = {}
+    if ends or join or fallback:
+        base = fallback or (rows.text(end) if end else "")
+        computed[_ENDS[guess.table]] = "effective_end", _earlier(base, [*ends, *(["account_end"] if join else [])])
     if currency:
-        name = next(n for n in ("account_currency", "account_currency_2") if n not in map(str.lower, rows.types))
-        columns = {**guess.columns, "currency": name}
-        guess = replace(guess, matched={**guess.matched, "currency": name}, columns=columns)
-        types = {**rows.types, name: "VARCHAR"}
-    else:
-        types = dict(rows.types)
-    computed = [f"c.code AS {name}"] if currency else []
-    joins = "".join(f"\n{each}" for each in (join, currency) if each)
-    if not ends and not join and not fallback:
-        query = _joined(rows.guess.name, computed, joins)
-        return UsedRows(guess, types, query, rows.conditions, rows.notes, rows.gaps, read)
-    name = next(n for n in ("effective_end", "effective_end_2") if n not in map(str.lower, rows.types))
-    base = fallback or (rows.text(end) if end else "")
-    gone = [*ends, *(["account_end"] if join else [])]
-    query = _joined(guess.name, [f"{_earlier(base, gone)} AS {name}", *computed], joins)
-    column = _ENDS[guess.table]
-    changed = replace(guess, matched={**guess.matched, column: name}, columns={**guess.columns, column: name})
-    return UsedRows(changed, {**types, name: "VARCHAR"}, query, rows.conditions, rows.notes, rows.gaps, read)
-
-
-def _joined(table: str, computed: Sequence[str], joins: str) -> str:
-    """Return a SELECT of the rows of a table with computed columns, and what is joined for them."""
-    return f"SELECT r.*, {', '.join(computed)}\nFROM {{source}}.{sql_identifier(table)} AS r{joins}"
+        computed["currency"] = "account_currency", "c.code"
+    if not computed:
+        return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps, read)
+    types, chosen = dict(rows.types), []
+    for column, (wanted, sql) in computed.items():
+        name = next(each for each in (wanted, f"{wanted}_2") if each not in map(str.lower, types))
+        guess = replace(guess, matched={**guess.matched, column: name}, columns={**guess.columns, column: name})
+        types[name] = "VARCHAR"
+        chosen.append(f"{sql} AS {name}")
+    query = f"SELECT r.*, {', '.join(chosen)}\nFROM {{source}}.{sql_identifier(guess.name)} AS r"
+    query += "".join(f"\n{each}" for each in (join, currency) if each)
+    return UsedRows(guess, types, query, rows.conditions, rows.notes, rows.gaps, read)
 
 
 def _leave_out(rows: _Rows, marks: RowMarks) -> None:
@@ -303,14 +294,16 @@ def _currency(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]) ->
                     f"SELECT DISTINCT {code} AS code FROM {relation} WHERE code IS NOT NULL LIMIT {_MAX_CODES}"
                 ).fetchall()
             ]
-            if len(codes) < 2 and all(MINOR_UNITS.get(value, 2) == 2 for value in codes):
-                continue
             if rows.guess.table == "orders":
+                if len(codes) < 2:
+                    continue
                 rows.gaps.append(
                     f"orders.{amount}: {rows.guess.name} has amounts in {len(codes)} currencies "
                     f"({each.name}.{column}), which are added up as they are: convert them to one currency in a query"
                 )
                 return ""
+            if len(codes) < 2 and all(MINOR_UNITS.get(value, 2) == 2 for value in codes):
+                continue
             if each.name == rows.guess.name:
                 names = {"currency": column}
                 rows.guess = replace(

@@ -49,3 +49,9 @@ def test_an_account_with_two_currencies_has_none(tmp_path: Path) -> None:
     twice = CLIENTS + "c1,One,2025-01-01,USD\n"
     result = _connect(tmp_path, clients=twice, contracts=CONTRACTS, fx_rates=RATES)
     assert "ccy of clients (1 of 2 rows have one)." in _notes(result)
+
+
+def test_orders_in_one_currency_are_certain(tmp_path: Path) -> None:
+    orders = "order_id,client_id,order_date,amount,currency\n" + "".join(f"o{i},c{i % 2 + 1},2025-0{i + 1}-01,100,JPY\n" for i in range(6))
+    result = _connect(tmp_path, clients=CLIENTS.replace(",EUR", ",JPY").replace(",USD", ",JPY"), orders=orders)
+    assert not any("currencies" in gap for gap in result.gaps)
