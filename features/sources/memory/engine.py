@@ -48,7 +48,8 @@ class Plans:
             with self._lock:
                 plan = self._plans.get(key) or self._compiled(key, build, arguments)
         if isinstance(plan, UnsupportedError):
-            raise plan
+            # A new error, because a traceback that is kept would keep the rows of the request.
+            raise UnsupportedError(*plan.args)
         return plan
 
     def _compiled(
