@@ -15,13 +15,12 @@ from features.definitions.windows import MONTH
 from features.families.usage import SIGNING_IN
 from features.kpi.contributions import kpi_part
 from features.kpi.definitions import COMMON_USE, REGULAR_DAYS, SETTLED_DAYS
+from features.revenue.contract_outcomes import DAY_US
 from features.signals.signals import OpenSignals
 from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
-from features.utils.dates import DAY_SECONDS, epoch_micros
+from features.utils.dates import epoch_micros
 
-DAY = DAY_SECONDS * 1_000_000
-"""Microseconds."""
 SPAN = ibis.table({"start": "int64", "end": "int64"}, name="kpi_usage_span")
 """One row: the days of usage that count, ``[start, end)`` in microseconds."""
 
@@ -45,7 +44,7 @@ def product_usage_parts(signals: OpenSignals, frame: pd.DataFrame, at: datetime)
     regular, features, offered = pd.Series(dtype=float), pd.Series(dtype=float), 0
     if signals.has("usage"):
         end = epoch_micros(at)
-        create_table(signals.connection, SPAN.get_name(), pa.table({"start": [end - MONTH * DAY], "end": [end]}))
+        create_table(signals.connection, SPAN.get_name(), pa.table({"start": [end - MONTH * DAY_US], "end": [end]}))
         regular = collect(signals.connection, _regular_users).to_pandas().set_index("account_id")["users"]
         features, offered = _common_features(collect(signals.connection, _used_features).to_pandas(), set(ids))
     gone = arr.isna() & signals.contractual
@@ -91,7 +90,7 @@ def _recent() -> ibis.Table:
 
 def _regular_users() -> ibis.Table:
     rows = _recent().filter(lambda t: t.user_id.notnull())
-    rows = rows.mutate(day=epoch_us(rows.occurred_at) // DAY)
+    rows = rows.mutate(day=epoch_us(rows.occurred_at) // DAY_US)
     people = rows.group_by("account_id", "user_id").aggregate(days=rows.day.nunique())
     people = people.filter(people.days >= REGULAR_DAYS)
     return people.group_by("account_id").aggregate(users=people.count())

@@ -74,6 +74,7 @@ def answers(signals: OpenSignals, period: Period, known_at: datetime) -> pd.Data
     result["csat_answers"] = sum(rated) if rated else float("nan")
     result["csat_sum"] = sum(points) / FIXED_POINT if points else float("nan")
     result["outcomes_ces_sum"] /= FIXED_POINT
+    result["support_resolution_hours"] /= HOUR
     renamed = {f"{t}_{c}": c for t, columns in _COLUMNS_BY_TABLE.items() for c in columns if not c.startswith("csat")}
     return result.rename(columns=renamed)[list(COLUMNS)].reset_index().sort_values("account_id", ignore_index=True)
 
@@ -102,12 +103,13 @@ def _outcomes() -> ibis.Table:
 def _support() -> ibis.Table:
     rows = _within("support", "resolved_at", "resolved_known_at")
     rated = rows.csat.notnull() & (epoch_us(rows.csat_known_at) < rows.known)
-    took = (epoch_us(rows.resolved_at) - epoch_us(rows.occurred_at)).cast("float64") / HOUR
+    # Whole numbers, so that the sum does not depend on the order of the rows.
+    took = epoch_us(rows.resolved_at) - epoch_us(rows.occurred_at)
     return rows.group_by("account_id").aggregate(
         support_csat_sum=ibis.ifelse(rated, fixed(rows.csat), 0).sum().cast("int64"),
         support_csat_answers=_count(rated),
         support_resolved=rows.count(),
-        support_resolution_hours=took.sum(),
+        support_resolution_hours=took.sum().cast("int64"),
     )
 
 

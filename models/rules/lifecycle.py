@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from models.peer_groups.rule_files import Rules, read_rules
 from models.rules.conditions import TRUE, ConditionGroup
 
 StageName = Literal["onboarding", "adoption", "value", "expansion", "advocacy"]
-STAGES: tuple[StageName, ...] = ("onboarding", "adoption", "value", "expansion", "advocacy")
+STAGES: tuple[StageName, ...] = get_args(StageName)
 """The stages, in the order in which accounts go through them."""
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.kpi.business_reviews import last_reviews
 from features.kpi.contributions import kpi_part
+from features.revenue.contract_outcomes import DAY_US
 from features.signals.signals import OpenSignals
 from features.utils.dates import epoch_micros
 from features.utils.periods import Period
@@ -18,8 +19,6 @@ from models.peer_groups.segments import ARR_FEATURE, segment_of, segments_file
 from models.rules.intervention_effects import AFTER_DAYS, compared_records
 from models.rules.intervention_table import interventions_from_signals
 
-DAY = 86_400_000_000
-"""Microseconds."""
 REVIEWS_HELD, TENURE = "engagement.qbrs_held_182d", "contract.tenure_days"
 
 
@@ -39,7 +38,7 @@ def review_parts(signals: OpenSignals, frame: pd.DataFrame, at: datetime) -> pd.
     # Comparisons with NaN are false, so that segments without a cycle are not due.
     chosen = (tenure >= cycle) | unknown_arr
     last = last_reviews(signals, at).reindex(frame["account_id"].to_numpy(dtype=object)).to_numpy(dtype=np.float64)
-    held = (epoch_micros(at) - last <= cycle * DAY).astype(np.float64)
+    held = (epoch_micros(at) - last <= cycle * DAY_US).astype(np.float64)
     unknown = unknown_arr | np.isnan(number_column(frame, REVIEWS_HELD))
     return kpi_part(
         "review_coverage",
