@@ -130,6 +130,8 @@ def connect_duckdb() -> Backend:
     connection.raw_sql("SET autoinstall_known_extensions = false")
     connection.raw_sql("SET autoload_known_extensions = false")
     connection.raw_sql("SET python_enable_replacements = false")
+    # Otherwise a long query draws a bar on standard output wherever Python has no main file, such as in a notebook.
+    connection.raw_sql("SET enable_progress_bar = false")
     return connection
 
 

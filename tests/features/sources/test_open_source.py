@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from features.snapshots.snapshot import snapshot
 from features.sources.open_source import open_source
 from features.utils.dates import Grid, parse_instant
 
+ROOT = Path(__file__).resolve().parents[3]
 ROWS: dict[str, list[dict[str, Any]]] = {
     "accounts": [{"account_id": "a", "created_at": "2025-01-01", "region": "north"}],
     "subscriptions": [{"account_id": "a", "started_at": "2025-01-01", "arr": 1200.5, "seats": 4, "renewal_at": "2026-01-01"}],
@@ -115,6 +118,14 @@ def test_a_name_with_characters_of_a_pattern_is_not_a_pattern(folder: Path, tmp_
 def test_every_format_gives_the_same_snapshot(writer: Any, folder: Path, expected: pd.DataFrame, tmp_path: Path) -> None:
     signals = open_signals(writer(folder, tmp_path))
     pd.testing.assert_frame_equal(snapshot(signals, Grid.single(AS_OF)), expected, check_exact=True)
+
+
+def test_a_long_query_draws_no_bar_on_standard_output() -> None:
+    # DuckDB draws one after two seconds where Python has no main file: with `python -c` and in a notebook.
+    query = "SELECT current_setting('enable_progress_bar')"
+    code = f'from features.sources.base import connect_duckdb; print(connect_duckdb().raw_sql("{query}").fetchone()[0])'
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize(
