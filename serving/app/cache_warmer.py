@@ -1,4 +1,4 @@
-"""Computation of slow parts of a new snapshot in the background, so that the first user does not wait for them.
+"""Loading a new snapshot and computing its slow parts in the background, so that the first user does not wait for them.
 
 The chart engine takes a second to start, and the weeks before a snapshot and its renewals take seconds to compute. The
 steps run one after another. If one fails, the request that needs it reports the reason.
@@ -61,7 +61,8 @@ class CacheWarmer:
 
     def work(self) -> bool:
         """Run one step, and return whether there are more. See `serving.common.background_thread.BackgroundThread`."""
-        state = self._live.cached()
+        # This begins to load a new champion or snapshot, so that few requests have to wait for it.
+        state = self._live.refresh()
         latest = None if state is None else state.latest
         if latest is None:
             return False

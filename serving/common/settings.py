@@ -35,6 +35,8 @@ class ServiceSettings(BaseSettings):
     waiting : further bodies that may wait for a worker; beyond that the response is 503 with Retry-After.
     snapshots_in_memory : assessed snapshots of dates other than the latest that stay in memory.
     retry_seconds : interval before something broken is tried again; also the value of Retry-After.
+    reload_wait_seconds : how long the request that finds a new champion or snapshot waits until it is loaded. Longer
+        loading continues in the background, and requests are answered from the previous state until it ends.
     store : address of the operational store; by default a SQLite file in the home.
     open_locally : whether callers on this machine need no key, except for operations of the scope admin.
     session_hours : duration of a session after sign-in to the pages.
@@ -58,6 +60,7 @@ class ServiceSettings(BaseSettings):
     waiting: Annotated[int, Field(ge=0, le=1000)] = 16
     snapshots_in_memory: Annotated[int, Field(ge=1, le=100)] = 3
     retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    reload_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.2
     store: SecretStr | None = None
     open_locally: bool = False
     session_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 12.0

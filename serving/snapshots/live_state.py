@@ -1,8 +1,9 @@
 """The champion and the latest scored snapshot that requests are answered from, replaced without a restart.
 
 Each request compares three file versions: those of the pointer to the champion, of the history of rubrics, and of the
-folder of snapshots. The first request that finds a change loads it, while others continue with the previous state. A
-broken champion or snapshot is refused, and the previous one stays in use.
+folder of snapshots. After a change, a thread loads the new state. One request waits for it for a short time, and others
+continue with the previous state until it is loaded. A broken champion or snapshot is refused, and the previous one
+stays in use.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from serving.snapshots.stored_tables import SCORE_AGAIN
 
 #: File systems have coarse timestamps: within this time (seconds) of a change, another may have the same timestamp.
 TIMESTAMP_RESOLUTION = 2.0
-#: How long (seconds) after loading a champion its tables for explanations are computed, so that a starting service is
-#: ready first. An earlier request that needs them computes them.
+#: How long (seconds) after loading the first champion its tables for explanations are computed, so that a starting
+#: service is ready first. An earlier request that needs them computes them.
 PREPARE_AFTER = 0.1
 
 ChampionVersion = tuple[FileVersion | None, FileVersion | None]
@@ -141,6 +142,8 @@ class LiveStateManager:
         self._home, self._settings = home, settings
         self._snapshots = SnapshotFiles(home)
         self._renewing = threading.Lock()
+        self._renewed: threading.Event | None = None
+        self._awaited: threading.Event | None = None
         self._state: LiveState | None = None
         self._versions: tuple[ChampionVersion, FileVersion | None] | None = None
         self._reload_at = 0.0
@@ -152,19 +155,46 @@ class LiveStateManager:
         return None if self._state is None or self._changed() else self._state
 
     def current(self) -> LiveState:
-        """Return the current state. Loads changes unless another thread is loading them."""
-        state = self._state
-        if state is not None and not self._changed():
-            return state
-        # Wait for another thread only if there is no state yet.
-        if self._renewing.acquire(blocking=state is None):
-            try:
-                if self._state is None or self._changed():
-                    self._renew(self._state or LiveState())
-            finally:
-                self._renewing.release()
+        """Return the current state.
+
+        The first caller loads it. After a change, another thread loads the new state; the first caller that finds this
+        waits for it for up to ``reload_wait_seconds``, and others get the previous state.
+        """
+        if self._state is None:
+            with self._renewing:
+                if self._state is None:
+                    self._renew(LiveState())
+        elif self._changed():
+            renewed = self._started_renewal()
+            if renewed is not None and renewed is not self._awaited:
+                self._awaited = renewed
+                renewed.wait(self._settings.reload_wait_seconds)
         assert self._state is not None
         return self._state
+
+    def refresh(self) -> LiveState | None:
+        """Return the current state, None before the first. After a change, begin to load the new one."""
+        if self._state is not None and self._changed():
+            self._started_renewal()
+        return self._state
+
+    def _started_renewal(self) -> threading.Event | None:
+        """Begin to load the new state, unless another thread does. Return what is set when it is loaded."""
+        with self._renewing:
+            if self._renewed is None and self._changed():
+                self._renewed = renewed = threading.Event()
+                threading.Thread(target=self._renew_once, args=(renewed,), name="reload", daemon=True).start()
+            return self._renewed
+
+    def _renew_once(self, renewed: threading.Event) -> None:
+        try:
+            self._renew(self._state or LiveState())
+        except Exception as error:  # noqa: BLE001 the previous state stays in use, and a later request tries again
+            log_event("reload_failed", logging.ERROR, **error_location(error))
+        finally:
+            with self._renewing:
+                self._renewed = None
+            renewed.set()
 
     def _file_versions(self) -> tuple[ChampionVersion, FileVersion | None]:
         champion = file_version(self._home.champion_file), file_version(self._home.rubric_history)
@@ -182,7 +212,7 @@ class LiveStateManager:
             wait = min(wait, TIMESTAMP_RESOLUTION)
         self._reload_at = time.monotonic() + wait
         self._state, self._versions = new, versions
-        if new.champion is not None and new.champion is not old.champion:
+        if new.champion is not None and old.champion is None:
             preparing = threading.Timer(PREPARE_AFTER, _prepare, args=(new.champion,))
             preparing.daemon = True
             preparing.start()
@@ -192,9 +222,8 @@ class LiveStateManager:
         errors: list[str] = []
         champion, version = old.champion, old.champion_version
         if champion is None or current_version != version:
-            catalogue = self._snapshots.catalogue
             champion = self._load_or_previous(
-                lambda: load_champion(self._home, catalogue), champion, "champion", errors
+                lambda: self._load_champion(old.champion is not None), champion, "champion", errors
             )
             version = version if errors else current_version
         if champion is None:
@@ -208,6 +237,13 @@ class LiveStateManager:
             # A snapshot that the old champion assessed must not be served together with the new champion.
             return replace(old, errors=tuple(errors))
         return replace(new, latest=latest, errors=tuple(errors))
+
+    def _load_champion(self, prepare: bool) -> Champion:
+        champion = load_champion(self._home, self._snapshots.catalogue)
+        if prepare:
+            # Requests are answered by the previous champion in the meantime.
+            _prepare(champion)
+        return champion
 
     def _latest(self, new: LiveState, old: LiveState) -> ScoredSnapshot | None:
         """Return the latest snapshot, assessed by the new champion; the previous object if neither has changed."""

@@ -275,6 +275,7 @@ def service(home: Path, folder: Path, renewcast: Any, tmp_path: Path) -> Iterato
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
     own = Path(__file__).resolve().parents[2] / "notebooks" / "examples" / "own-features.toml"
     more = {"RENEWCAST_HOME": str(place), "RENEWCAST_FEATURES": str(own), "RENEWCAST_OPEN_LOCALLY": "true"}
+    more |= {"RENEWCAST_RELOAD_WAIT_SECONDS": "60"}
     process = subprocess.Popen(
         [sys.executable, "-m", "renewcast", "serve", "--port", str(port)],
         env=environment | more, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,12 +61,53 @@ def test_no_request_fails_while_champions_change(served: TestClient, own_home: H
     assert served.get(AT).json()["model"]["version"] == "2"
 
 
+def test_requests_use_the_previous_champion_until_a_new_one_is_loaded(
+    own_home: Home, champions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_state = LiveStateManager(own_home, QUICK.model_copy(update={"reload_wait_seconds": 0.0}))
+    first, load, proceed = live_state.current(), live_state_module.load_champion, threading.Event()
+    loads: list[int] = []
+
+    def slow(*arguments: Any) -> Any:
+        loads.append(1)
+        assert proceed.wait(60)
+        return load(*arguments)
+
+    monkeypatch.setattr(live_state_module, "load_champion", slow)
+    champions.promote(own_home, "2", seed=2)
+    states = [live_state.current() for _ in range(5)]
+    assert all(each is first for each in states)
+    proceed.set()
+    while (state := live_state.current()) is first:
+        time.sleep(0.01)
+    assert state.champion is not None
+    assert state.champion.bundles["churn"].manifest.version == "2"
+    assert len(loads) == 1
+
+
+def test_a_failure_while_reloading_leaves_the_previous_state(
+    own_home: Home, champions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_state = LiveStateManager(own_home, QUICK)
+    first = live_state.current()
+    with monkeypatch.context() as patch:
+        patch.setattr(live_state, "_next", lambda *_: {}["secret-value"])
+        champions.promote(own_home, "2", seed=2)
+        assert live_state.current() is first
+    assert live_state.current() is not first
+
+
 def test_a_broken_champion_is_refused_until_it_is_fixed(served: TestClient, own_home: Home, champions: Any) -> None:
-    before = served.get(AT).json()
+    first = own_home.champion_file.read_bytes()
     champions.promote(own_home, "3", seed=2)
+    third = own_home.champion_file.read_bytes()
     model = own_home.bundle_folder("churn", "3") / "model.txt"
     sound = model.read_bytes()
     model.write_bytes(sound + b" ")
+    own_home.champion_file.write_bytes(first)
+    before = served.get(AT).json()
+    assert before["model"]["version"] == "1"
+    own_home.champion_file.write_bytes(third)
     assert served.get(AT).json() == before
     response = served.get("/readyz")
     assert response.status_code == 200
@@ -74,8 +116,10 @@ def test_a_broken_champion_is_refused_until_it_is_fixed(served: TestClient, own_
     assert "the champion is refused: RENEWCAST_HOME/bundles/churn/3/model.txt was changed" in reason
     assert str(own_home.root) not in reason, "where the home lies is not the caller's business"
     model.write_bytes(sound)
-    time.sleep(2 * QUICK.retry_seconds)
-    assert served.get(AT).json()["model"]["version"] == "3"
+    deadline = time.monotonic() + 60
+    while served.get(AT).json()["model"]["version"] != "3":
+        assert time.monotonic() < deadline
+        time.sleep(QUICK.retry_seconds)
     assert served.get("/readyz").json()["status"] == "ready"
 
 
