@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from features.errors import BadRequest
 from features.utils.atomic_files import new_file
+from features.utils.csv_lines import csv_lines
 from features.utils.dates import to_iso
 from features.utils.workbook import CellKind, Sheet, SheetColumn, write_workbook
 
@@ -75,7 +76,8 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
 
     Instants are ISO 8601 text (a date at midnight) in CSV and NDJSON. Unknown is empty in CSV and in a workbook, and
     null elsewhere. Numbers are written so that they are read back as the same float64; in a workbook, with 15 digits.
-    Booleans are true and false. `frame_sheet` describes a workbook.
+    Booleans are true and false. Text in CSV is read back unchanged, also with ends of lines. `frame_sheet` describes a
+    workbook.
 
     Raises
     ------
@@ -90,8 +92,9 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
             pq.write_table(arrow_table(frame), unfinished, compression="zstd", store_schema=False)
         elif suffix == ".csv":
             words = {True: "true", False: "false"}
-            columns = {n: [words[v] if isinstance(v, bool) else v for v in _plain(frame[n])] for n in frame.columns}
-            pd.DataFrame(columns, dtype="object").to_csv(unfinished, index=False, lineterminator="\n")
+            columns = [[words[v] if isinstance(v, bool) else v for v in _plain(frame[name])] for name in frame.columns]
+            with unfinished.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(csv_lines([frame.columns, *zip(*columns, strict=True)]))
         elif suffix == ".xlsx":
             write_workbook(unfinished, [frame_sheet(frame)])
         else:

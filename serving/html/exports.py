@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from features.utils.csv_lines import csv_lines
 from features.utils.workbook import MAX_ROWS, MEDIA_TYPE, CellKind, Sheet, SheetColumn, write_workbook
 from models.predictions.table_export import FORMULA_STARTS
 from serving.html.assets import assets
@@ -29,8 +29,6 @@ PREFIX = "/exports"
 ROUTE = PREFIX + "/{export_name}.{export_form}"
 """What comes before the path of a page in the URL of its exports."""
 PNG_SCALE = 2.0
-END = "\r\n"
-"""The end of a line as the writer of CSV writes it."""
 _VARIABLE = re.compile(r"var\((--[a-z-]+)\)")
 _DECLARATION = re.compile(r"(--[a-z-]+):\s*(#[0-9a-f]{3,6})\b")
 _VIEW_BOX = re.compile(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"')
@@ -169,12 +167,8 @@ def csv_text(table: ExportTable) -> str:
     Text that a spreadsheet would read as a formula gets an apostrophe before it. Unknown is empty, booleans are true
     and false, dates and instants are ISO 8601.
     """
-    out = _CsvLines()
-    # Values with a carriage return are only quoted if it is part of the ends of lines. Unquoted, it would begin a row.
-    writer = csv.writer(out, lineterminator=END)
-    writer.writerow([column.name for column in table.columns])
-    writer.writerows([_csv_cell(value) for value in row] for row in table.cells())
-    return "".join(out.lines)
+    cells = ([_csv_cell(value) for value in row] for row in table.cells())
+    return "".join(csv_lines([[column.name for column in table.columns], *cells]))
 
 
 def workbook(*tables: ExportTable) -> bytes:
@@ -195,16 +189,6 @@ def standalone_svg(svg: str) -> str:
     ground = f'<rect width="{box[1]}" height="{box[2]}" fill="#ffffff"/>'
     head = text.index(">") + 1
     return f"{text[: head - 1]}{size}>{ground}{text[head:]}"
-
-
-class _CsvLines:
-    """The lines of a CSV file, which end with a line feed."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, line: str) -> None:
-        self.lines.append(f"{line.removesuffix(END)}\n")
 
 
 def _sheet(table: ExportTable) -> Sheet:

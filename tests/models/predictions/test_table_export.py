@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import date, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from features.errors import BadRequest, HomeError
@@ -34,6 +37,21 @@ def test_csv_is_plain(tmp_path: Path) -> None:
         "a,2026-09-30,0.30000000000000004,3,true,pro\n"
         "b,2026-09-30T12:00:00+00:00,,,false,\n"
     )
+
+
+TEXTS = st.text(st.one_of(st.sampled_from("\r\n\t,;\"' =a"), st.characters(exclude_categories=("Cs", "Cc"))), max_size=8)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), TEXTS)
+def test_csv_reads_back_with_the_same_rows(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], heading: str) -> None:
+    path = tmp_path_factory.mktemp("csv") / "x.csv"
+    frame = pd.DataFrame(rows, columns=["account_id", f"x{heading}"], dtype="object")
+    write_frame(frame, path)
+    with path.open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [list(frame.columns), *map(list, rows)]
+    again = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    assert list(again.columns) == list(frame.columns)
+    assert list(again.itertuples(index=False, name=None)) == rows
 
 
 def test_ndjson_is_strict_json(tmp_path: Path) -> None:

@@ -335,6 +335,13 @@ def test_text_in_a_csv_file_is_no_formula() -> None:
     assert csv_text(numbers).splitlines() == ["x", "-2.5"]
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_an_end_of_a_line_within_a_value_begins_no_row(end: str) -> None:
+    rows = [{"x": f"a{end}b"}, {"x": f"{end}c"}]
+    text = csv_text(ExportTable("t", [ExportColumn("x", "X")], rows))
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["x"], [f"a{end}b"], [f"{'' if end == chr(10) else chr(39)}{end}c"]]
+
+
 def test_a_hostile_name_stays_text(paged: TestClient) -> None:
     page = _page(paged, "/?sort=account&size=100")
     rows = _csv(paged, next(link for link in page.links if "accounts.csv" in link))
