@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.utils.arrays import Bools, Floats, Ints
-from features.utils.formatting import interval_text
 from models.health.rubric_schema import Bands
 from training.review.labelled_rows import ReviewRows, overlap_weights
 from training.review.recalibration.band_likelihood import ScoreHistogram
@@ -30,7 +29,12 @@ from training.review.recalibration.score_comparison import (
     ScoringComparison,
     evidence_count,
 )
-from training.review.recalibration.weight_verdict import changes_text, confirmation_text, rejection_reason
+from training.review.recalibration.weight_verdict import (
+    changes_text,
+    confirmation_text,
+    data_alone_text,
+    rejection_reason,
+)
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 CAP = 5.0
@@ -222,7 +226,7 @@ def _decide(
         return "keep", ("the data do not clearly contradict either current limit",)
     clear = [
         f"{_NAMES[i + 1]}: the current limit, {old[i]:g}, is clearly too {'low' if fit.clear[i] > 0 else 'high'}"
-        f" (90% interval {interval_text(fit.low[i], fit.high[i], 0)})"
+        f" ({data_alone_text(fit.low[i], fit.high[i])})"
         for i in (1, 0)
         if fit.clear[i]
     ]

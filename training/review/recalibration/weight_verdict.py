@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.utils.arrays import Floats
-from features.utils.formatting import interval_text, significant
+from features.utils.formatting import interval_text, number, significant
 from training.review.recalibration.schemas import Estimate, EvidenceCount, ReviewVerdict, ScoringEvaluation
 from training.review.recalibration.score_comparison import INTERVAL_LEVEL, PROPOSED, TARGET
 from training.review.recalibration.weight_estimates import WeightEstimates
@@ -60,7 +60,7 @@ def decide_weights(
         return "keep", ("the data do not clearly contradict any current weight",)
     clear = [
         f"{names[int(j)]}: the current weight, {old[j]:g}, is clearly too {'low' if estimates.clear[j] > 0 else 'high'}"
-        f" (90% interval {interval_text(estimates.low[j], estimates.high[j], 0)})"
+        f" ({data_alone_text(estimates.low[j], estimates.high[j])})"
         for j in np.flatnonzero(estimates.clear)
     ]
     target, step = (next((each for each in evaluations if each.name == name), None) for name in (TARGET, PROPOSED))
@@ -70,6 +70,17 @@ def decide_weights(
     if failed := rejection_reason(target, step):
         return "keep", (f"{suggestion}, but {failed}", *clear)
     return "change", (*clear, f"{suggestion}; {confirmation_text(target)}")
+
+
+def data_alone_text(low: float, high: float) -> str:
+    """Write the 90% interval of a weight or a limit from the data alone: 90% interval 54 to 69.
+
+    Both ends are the same if the data give it the same whole number again and again, such as a weight of 0.
+    """
+    shown = number(low)
+    if shown == number(high):
+        return f"the data alone suggest {shown} in at least 90% of the resamples"
+    return f"90% interval {interval_text(low, high, 0)}"
 
 
 def rejection_reason(target: ScoringEvaluation, step: ScoringEvaluation) -> str:

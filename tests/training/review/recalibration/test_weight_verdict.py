@@ -7,7 +7,7 @@ import pytest
 
 from training.review.recalibration.schemas import Estimate, EvidenceCount, ScoringEvaluation
 from training.review.recalibration.weight_estimates import WeightEstimates
-from training.review.recalibration.weight_verdict import changes_text, decide_weights
+from training.review.recalibration.weight_verdict import changes_text, data_alone_text, decide_weights
 
 OLD = np.array([60.0, 40.0])
 NONE = Estimate(np.nan, np.nan, np.nan)
@@ -75,3 +75,16 @@ def test_an_unchanged_weight_states_what_the_data_suggest() -> None:
 )
 def test_text_of_changes(old: tuple[float, ...], new: tuple[float, ...], words: str) -> None:
     assert changes_text(("support", "relationship", "usage"), old, new) == words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (54.0, 69.4, "90% interval 54 to 69"),
+        (0.0, 1.0, "90% interval 0 to 1"),
+        (0.0, 0.0, "the data alone suggest 0 in at least 90% of the resamples"),
+        (-0.0, 0.3, "the data alone suggest 0 in at least 90% of the resamples"),
+    ],
+)
+def test_text_of_what_the_data_alone_suggest(low: float, high: float, words: str) -> None:
+    assert data_alone_text(low, high) == words
