@@ -167,13 +167,19 @@ class Champions:
 
     def promote(
         self, home: Home, version: str, seed: int = 1, targets: tuple[Target, ...] = ("churn", "expansion"),
-        portfolio: PortfolioIdentity | None = None,
+        portfolio: PortfolioIdentity | None = None, expansion_rate: float = 0.3,
     ) -> None:
-        """Write a bundle per target and a pointer to them."""
+        """Write a bundle per target and a pointer to them.
+
+        ``expansion_rate`` is the share of accounts that expanded: the lower it is, the higher is the band of an account.
+        """
         pointed = {}
         for target in targets:
             folder = home.bundle_folder(target, version)
-            pointed[target] = champion_entry(home, write_bundle(folder, replace(self._parts(target, version, seed), portfolio=portfolio)))
+            contents = replace(self._parts(target, version, seed), portfolio=portfolio)
+            if target == "expansion":
+                contents = replace(contents, base_rate=expansion_rate)
+            pointed[target] = champion_entry(home, write_bundle(folder, contents))
         write_pointer(home, ChampionPointer(promoted_at=datetime(2026, 6, 1, tzinfo=UTC), **pointed))
 
     def _parts(self, target: Target, version: str, seed: int) -> BundleContents:

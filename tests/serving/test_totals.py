@@ -36,7 +36,7 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.store.records import Author
 from serving.worklist.intervention_changes import start_intervention
-from tests.serving.conftest import AS_OF, EARLIER, Champions, Tables, publish, with_renewals
+from tests.serving.conftest import AS_OF, EARLIER, HISTORY_FROM, Champions, Tables, publish, with_renewals
 
 DOCUMENT = Path("docs/reference/totals.md")
 
@@ -54,6 +54,7 @@ class Everywhere:
     chart : returns a chart of a page as SVG.
     file : returns the content of a file that a command writes, by its ending.
     slides : the text of the leadership presentation.
+    scored : returns the rows of the file that `renewcast score` writes.
     """
 
     api: Callable[[str], Any]
@@ -63,6 +64,24 @@ class Everywhere:
     command: Callable[..., Any]
     file: Callable[..., bytes]
     slides: Callable[[], str]
+    scored: Callable[[], list[dict[str, str]]]
+
+
+def _with_expansions(tables: Tables) -> Tables:
+    """Accounts that fulfill the criteria of an expansion: people to talk to, hiring and a good NPS."""
+    ids = [row["account_id"] for row in tables["accounts"]]
+    people = [
+        {"account_id": account, "contact_id": role, "occurred_at": HISTORY_FROM, "role": role, "event": "joined"}
+        for account in ids
+        for role in ("executive_sponsor", "decision_maker")
+    ]
+    hiring = [
+        {"account_id": account, "occurred_at": at, "kind": "hiring"}
+        for account in ids
+        for at in (HISTORY_FROM, "2026-06-01")
+    ]
+    nps = [{"account_id": each, "occurred_at": "2026-06-29", "kind": "nps", "value": 9.0} for each in ("a28", "a34")]
+    return tables | {"relationship": people, "company": hiring, "outcomes": [*tables["outcomes"], *nps]}
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +93,12 @@ def everywhere(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Everywhere]:
     place = tmp_path_factory.mktemp("totals")
-    rows, folder, home = with_renewals(tables), place / "signals", Home(place / "home")
+    rows, folder, home = _with_expansions(with_renewals(tables)), place / "signals", Home(place / "home")
     folder.mkdir()
     for name, content in rows.items():
         pq.write_table(to_arrow(name, content), folder / f"{name}.parquet")
     signals = make_signals(rows, "2026-07-01")
-    champions.promote(home, "1")
+    champions.promote(home, "1", expansion_rate=0.2)
     score(signals, AS_OF, place / "rows.csv", home)
     snapshots = SnapshotFiles(home)
     publish_kpis(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
@@ -142,7 +161,11 @@ def everywhere(
             cells = [cell.text for shape in shapes if shape.has_table for row in shape.table.rows for cell in row.cells]
             return " ".join([*texts, *cells])
 
-        yield Everywhere(api, page, export, chart, command, file, slides)
+        def scored() -> list[dict[str, str]]:
+            with (place / "rows.csv").open(encoding="utf-8", newline="") as rows_of_file:
+                return list(csv.DictReader(rows_of_file))
+
+        yield Everywhere(api, page, export, chart, command, file, slides, scored)
 
 
 Value = Callable[[Everywhere], float]
@@ -293,6 +316,26 @@ TOTALS: Mapping[str, Total] = {
             "page `/`": lambda value: f"Mean health {number(value, 1)}",
             "page `/trends`": lambda value: f"Mean health {number(value, 1)}",
             "presentation": lambda value: f"Mean health score: {number(value, 1)} of 100",
+        },
+    ),
+    "Ready for expansion": Total(
+        {
+            "`GET /v1/portfolio`": lambda all_: all_.api("/v1/portfolio")["expansion_ready"],
+            "`GET /v1/portfolio/groups`": lambda all_: _sum(
+                all_.api("/v1/portfolio/groups?by=csm")["groups"], "expansion_ready"
+            ),
+            "`renewcast portfolio`": lambda all_: _sum(all_.command("portfolio")["groups"]["region"], "expansion_ready"),
+            "`renewcast expansions`": lambda all_: _sum(all_.command("expansions")["accounts"], "proposed"),
+            "`renewcast score`": lambda all_: sum(row["expansion_ready"] == "true" for row in all_.scored()),
+            "`accounts.csv` of `/`": lambda all_: sum(
+                row["expansion_ready"] == "true" for row in all_.export("accounts", "/")
+            ),
+            "`accounts.csv` of `/?only=ready`": lambda all_: len(all_.export("accounts", "/?only=ready")),
+        },
+        {
+            "page `/`": lambda value: f"Ready for expansion {number(value)}",
+            "page `/?only=ready`": lambda value: f"Accounts {number(value)} of ",
+            "presentation": lambda value: f"{count_of(int(value), 'account')} ready for expansion",
         },
     ),
     "Net revenue retention": _retention("nrr", "Net revenue retention"),
