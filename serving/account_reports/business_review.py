@@ -260,7 +260,7 @@ def risk_section(account: AccountFacts) -> dict[str, Any]:
         }
     items = [item(sign["says"], sign["since"], _severity(sign)) for sign in prediction["early_warnings"]]
     items += [
-        item(reason["text"], state=DIRECTIONS[reason["direction"]], tag=reason["direction"].replace("_", " "))
+        item(_without_direction(reason["text"]), state=DIRECTIONS[reason["direction"]], tag=plain(reason["direction"]))
         for reason in prediction["reasons"]
     ]
     scores = [{"date": point["as_of"][:10], "score": point["score"]} for point in health["history"]]
@@ -270,6 +270,11 @@ def risk_section(account: AccountFacts) -> dict[str, Any]:
     return section(
         "risk", "Health and risk", internal=True, figures=figures, items=items, picture=picture, missing=missing
     )
+
+
+def _without_direction(text: str) -> str:
+    """Return a reason without its direction, which the label next to it has."""
+    return text.removesuffix("; raises churn risk").removesuffix("; lowers churn risk")
 
 
 def expansion_section(account: AccountFacts) -> dict[str, Any]:

@@ -10,6 +10,10 @@ CONTENT = ("lines", "metrics", "figures", "items", "picture")
 """The parts of a section that a customer sees."""
 
 
+UNNAMED_CHAMPION = "the champion"
+"""The owner on the customer's side if no name is known (`serving.account_reports.sections.customer_owner`)."""
+
+
 def edition_of(report: Mapping[str, Any], edition: Edition) -> dict[str, Any]:
     """Return an edition of a report.
 
@@ -57,8 +61,13 @@ def _for_customer(part: Mapping[str, Any]) -> dict[str, Any]:
         **part,
         "metrics": [{**each, "feature": None} for each in part["metrics"]],
         "figures": [{**each, "feature": None} for each in part["figures"] if not each["internal"]],
-        "items": [each for each in part["items"] if not each["internal"]],
+        "items": [_item_for_customer(each) for each in part["items"] if not each["internal"]],
         # The items beyond the limit may be internal, so their number is not shown.
         "more_items": 0 if hidden else part["more_items"],
         "missing": [],
     }
+
+
+def _item_for_customer(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item without the word champion, which customers do not use of their own people."""
+    return {**item, "customer": "your team"} if item["customer"] == UNNAMED_CHAMPION else dict(item)

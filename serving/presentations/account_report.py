@@ -21,7 +21,7 @@ from serving.presentations.slides import (
     table_height,
 )
 
-SIZE = 13
+SIZE = 14
 """Of the text of tables, in points."""
 LOW_CHART, GAP = 3.1, 0.25
 """The height of a chart below a table, and the space between, in inches."""
@@ -153,10 +153,10 @@ def _metrics(metrics: Sequence[Mapping[str, Any]], internal: bool) -> tuple[list
 
     columns: list[Column] = [
         (TableColumn("Metric", 3), lambda each: str(each["label"])),
-        (TableColumn("Actual", 1.4, True), lambda each: str(each["words"])),
+        (TableColumn("Actual", 1.3, True), lambda each: str(each["words"])),
     ]
     if any(each["target_words"] for each in metrics):
-        columns.append((TableColumn("Target", 1.6, True), lambda each: each["target_words"] or "–"))
+        columns.append((TableColumn("Target", 1.8, True), lambda each: each["target_words"] or "–"))
         columns.append((TableColumn("Met", 0.7), met))
     if any(each["then_words"] for each in metrics):
         columns.append((TableColumn("Start of the quarter", 1.5, True), lambda each: each["then_words"] or "–"))
@@ -189,7 +189,7 @@ def _items(items: Sequence[Mapping[str, Any]], tag_title: str) -> tuple[list[Tab
     if any(each["customer"] for each in items):
         columns.append((TableColumn("Your owner", 1.5), lambda each: _owner(each["customer"])))
     if any(each["date"] for each in items):
-        columns.append((TableColumn("Date", 1.2), lambda each: day(each["date"]) if each["date"] else "–"))
+        columns.append((TableColumn("Date", 1.5), lambda each: day(each["date"]) if each["date"] else "–"))
     if any(each["tag"] for each in items):
         columns.append((TableColumn(tag_title, 1.5), lambda each: str(each["tag"])))
     return _table(items, columns)

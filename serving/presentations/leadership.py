@@ -25,6 +25,7 @@ from serving.portfolio.weekly_health import BANDS
 from serving.presentations.leadership_figures import LISTED, LeadershipFigures
 from serving.presentations.slides import (
     ACCENT,
+    AMOUNT,
     BAD,
     BOTTOM,
     FAIR,
@@ -174,7 +175,7 @@ def _summary(deck: Deck, figures: LeadershipFigures) -> None:
         )
     lines.append(
         f"Mean health score: {_known(whole['mean_health'], lambda value: number(value, 1))} of 100; "
-        f"{count_of(figures.summary['expansion_ready'], 'account')} recommended for expansion"
+        f"{count_of(figures.summary['expansion_ready'], 'account')} ready for expansion"
     )
     slide.text(lines, Box(top=max(end + 0.2, 5.6), height=0.9), bullets=True)
 
@@ -216,12 +217,16 @@ def _retention(deck: Deck, figures: LeadershipFigures) -> None:
         ]
         for each in chosen
     ]
-    columns = [TableColumn("", 1.9), *(TableColumn(t, 1, True) for t in ("12 months", "Before", "Quarter", "Target"))]
+    columns = [
+        TableColumn("", 2.3),
+        *(TableColumn(t, 1, True) for t in ("12 months", "Before", "Quarter")),
+        TableColumn("Target", 1.4, True),
+    ]
     end = slide.table(columns, rows, Box(left=WIDE_LEFT, width=WIDE_RIGHT, height=2))
     lines = [f"{each['title']}: unknown, {each['unknown']}" for each in chosen if each["unknown"]]
     left_out = {each["title"]: each["left_out"] for each in chosen if each["left_out"]}
     if len(set(left_out.values())) == 1 and len(left_out) == len(chosen):
-        lines.append(f"They leave out {count_of(next(iter(left_out.values())), 'account')} with unknown data")
+        lines.append(f"All three leave out {count_of(next(iter(left_out.values())), 'account')} with unknown data")
     else:
         lines += [f"{title} leaves out {count_of(n, 'account')} with unknown data" for title, n in left_out.items()]
     if lines:
@@ -291,6 +296,7 @@ def _bridge(
             ],
             Box(width=7.2, height=5.2),
             title=f"Changes of ARR from {span}",
+            form=_signed_amounts(max(each["arr"] for each in moves)),
         )
     rows = [
         [
@@ -307,6 +313,13 @@ def _bridge(
     room = int((BOTTOM - end - 0.5) / 0.3) - 1
     if lost and room > 0:
         slide.table(columns, lost[:room], Box(left=8.1, top=end + 0.2, width=MARGIN + FULL - 8.1, height=1))
+
+
+def _signed_amounts(largest: float) -> str:
+    """Return the number format of an axis of amounts on both sides of 0, by the largest of them."""
+    if largest >= 1e6:
+        return '0.0,,"M";-0.0,,"M";0'
+    return '0,"k";-0,"k";0' if largest >= 1e4 else "#,##0"
 
 
 def _health(deck: Deck, figures: LeadershipFigures) -> None:
@@ -371,21 +384,21 @@ def _risks(deck: Deck, figures: LeadershipFigures) -> None:
         slide.text(["There is no churn probability, so accounts cannot be ranked by ARR at risk."], Box(height=1))
         return
     listed, total = sum(each["arr_at_risk"] for each in figures.risks), whole["expected_churned_arr"]
-    share = f", {percent(listed / total, 0)} of the portfolio's" if total else ""
     verb = "holds" if len(figures.risks) == 1 else "hold"
-    amount = f"{short_money(listed)} ARR at risk within {days} days"
-    title = f"{count_of(len(figures.risks), 'account')} {verb} {amount}{share}"
+    amount = f"{short_money(listed)} of the {short_money(total)} ARR at risk within {days} days"
+    title = f"{count_of(len(figures.risks), 'account')} {verb} {amount}"
     slide = deck.add(title, about)
     columns = [
-        TableColumn("Account", 1.8),
-        TableColumn("CSM", 1),
+        TableColumn("Account", 1.7),
+        TableColumn("CSM", 0.9),
         TableColumn("ARR", 0.7, True),
-        TableColumn("Renewal", 1.1),
-        TableColumn("Health", 0.8),
-        TableColumn("Churn risk", 0.75, True),
-        TableColumn("At risk", 0.75, True),
-        TableColumn("Main reason that raises the risk", 2.9),
-        TableColumn("Next step", 2.9),
+        TableColumn("Renewal", 1.2),
+        TableColumn("Health", 1),
+        TableColumn("Churn risk", 0.7, True),
+        TableColumn("At risk", 0.7, True),
+        TableColumn("Main reason (median of comparable accounts)", 2.6),
+        TableColumn("Next step", 2.6),
+        TableColumn("Who, by", 1.3),
     ]
     slide.table(columns, [_risk_row(figures, each) for each in figures.risks], Box(height=5), size=10)
 
@@ -395,15 +408,15 @@ def _risk_row(figures: LeadershipFigures, each: Mapping[str, Any]) -> list[str]:
     renewal = figures.people.get(account, {}).get("renewal_at")
     health, play = each["health"], each["plays"][0] if each["plays"] else None
     raising = [
-        reason["text"].removesuffix("; raises churn risk")
+        reason["text"].removesuffix("; raises churn risk").replace("(median of comparable accounts: ", "(")
         for reason in each["reasons"]
         if reason["direction"] == "raises_risk"
     ]
-    step = "none"
+    step, owner = "none", ""
     if account in figures.work:
         step = plain(figures.work[account])
     elif play is not None:
-        step = f"{play['act'][:1].upper()}{play['act'][1:]} ({_who(play['who'])}, by {day(play['due'])})"
+        step, owner = f"{play['act'][:1].upper()}{play['act'][1:]}", f"{_who(play['who'])}, {short_day(play['due'])}"
     return [
         shorten(figures.name(account), 44, placeholder="…"),
         shorten(figures.csm(account) or UNKNOWN, 24, placeholder="…"),
@@ -414,6 +427,7 @@ def _risk_row(figures: LeadershipFigures, each: Mapping[str, Any]) -> list[str]:
         short_money(each["arr_at_risk"]),
         shorten(raising[0], TEXT, placeholder="…") if raising else "none",
         shorten(step, TEXT, placeholder="…"),
+        owner,
     ]
 
 
@@ -449,6 +463,7 @@ def _renewals(deck: Deck, figures: LeadershipFigures) -> None:
         [Series("Expected ARR", [None if whole[key] is None else whole[key]["expected"] for key in names], ACCENT)],
         Box(width=5.6, height=5.2),
         title=f"Expected outcome of the ARR due, {forecast['period']}",
+        form=AMOUNT,
         labels=True,
     )
     left, width = 6.5, MARGIN + FULL - 6.5
@@ -502,17 +517,19 @@ def _expansion(deck: Deck, figures: LeadershipFigures) -> None:
         slide.text(["No account has points in the expansion rules, and none has a sign of interest."], Box(height=1))
         return
     verb = verb_for(ready or 1)
-    title = f"{count_of(ready, 'account') if ready else 'No account'} {verb} recommended for expansion"
+    title = f"{count_of(ready, 'account') if ready else 'No account'} {verb} ready for expansion"
+    if ready > len(figures.expansions):
+        title += f"; {len(figures.expansions)} with the most points"
     slide = deck.add(title, about)
     columns = [
         TableColumn("Account", 1.9),
         TableColumn("CSM", 1),
         TableColumn("ARR", 0.7, True),
         TableColumn("Health", 0.8),
-        TableColumn("Recommended", 1.6),
+        TableColumn("Ready", 1.4),
         TableColumn("Probability", 1.05, True),
-        TableColumn("Signs", 3),
-        TableColumn("Find out first", 2),
+        TableColumn("Signs", 3.8),
+        TableColumn("Find out first", 1.5),
     ]
     rows = []
     for each in figures.expansions:
@@ -585,6 +602,7 @@ def _segments(deck: Deck, figures: LeadershipFigures) -> None:
             [Series("ARR at risk", [each["expected_churned_arr"] for each in drawn], BAD)],
             Box(top=end + 0.25, height=max(1.5, BOTTOM - end - 0.25)),
             title=f"ARR at risk within {figures.summary['horizon_days']} days, by segment",
+            form=AMOUNT,
             labels=True,
         )
 
@@ -687,6 +705,7 @@ def _economics(deck: Deck, figures: LeadershipFigures) -> None:
             [Series("Lifetime value", [each["lifetime_value"] for each in drawn], ACCENT)],
             Box(top=end + 0.25, height=max(1.5, BOTTOM - end - 0.75)),
             title=f"Lifetime value within {years} years, by segment",
+            form=AMOUNT,
             labels=True,
         )
     if why:

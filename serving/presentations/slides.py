@@ -40,8 +40,12 @@ ACCENT, GOOD, FAIR, BAD, NEUTRAL = "1D4ED8", "1C7F4E", "B87700", "CB382C", "7C8A
 UNKNOWN = "unknown"
 ROW_HEIGHT, LINE_HEIGHT, CHARACTER = 0.29, 0.19, 0.079
 """Of a table at 11 points, in inches: a row with one line, each further line, and the mean width of a character."""
+AFTER_NUMBER = 0.2
+"""The space before text after a column of numbers, in inches."""
 SMALLEST = 9
 """The smallest text of a table, in points."""
+AMOUNT = '[>=1000000]0.0,,"M";[>=1000]0,"k";0'
+"""The number format of amounts that are not negative, as in a spreadsheet: 4.2M, 225k."""
 
 ChartKind = Literal["columns", "stacked", "line"]
 _CHARTS = {
@@ -215,6 +219,9 @@ class Slide:
                 cell.text = _printable(text)
                 _style(cell.text_frame, size, INK if number else SOFT, bold=not number)
                 cell.margin_left = cell.margin_right = Inches(0.06)
+                # Text next to a number that ends at the same line would read as one with it.
+                if place and columns[place - 1].number and not column.number:
+                    cell.margin_left = Inches(AFTER_NUMBER)
                 cell.margin_top = cell.margin_bottom = Inches(0.03)
                 cell.vertical_anchor = MSO_ANCHOR.MIDDLE if number else MSO_ANCHOR.BOTTOM
                 for paragraph in cell.text_frame.paragraphs:

@@ -155,6 +155,15 @@ def test_a_customer_sees_goals_people_and_challenges_with_names(facts: AccountFa
         assert words in text, words
 
 
+@pytest.mark.parametrize("document", BUILDERS)
+def test_an_owner_without_a_name_is_the_champion_only_for_the_account_team(facts: AccountFacts, document: str) -> None:
+    report = BUILDERS[document](replace(facts, rows={**(facts.rows or {}), "relationship": []}))
+    customer, internal = (_text(edition_of(report, edition), "html") for edition in ("customer", "internal"))
+    assert "the champion" in internal
+    assert "your team" in customer
+    assert "the champion" not in customer
+
+
 @pytest.mark.parametrize("account", ["a05", "a38"])
 def test_page_api_and_signals_give_the_same_reports(
     client: TestClient, plain_facts: Callable[..., AccountFacts], account: str
