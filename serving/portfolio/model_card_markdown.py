@@ -206,7 +206,7 @@ def _renewals(card: Mapping[str, Any]) -> Iterable[str]:
     yield _cell(renewal_words(card))
     for stage in card["stages"]:
         yield ""
-        yield _cell(renewal_stage_words(stage))
+        yield _cell(renewal_stage_words(stage, card["reason"]))
         if stage["rivals"]:
             yield ""
             rows = [

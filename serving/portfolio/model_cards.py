@@ -273,11 +273,19 @@ def renewal_words(card: Mapping[str, Any]) -> str:
     )
 
 
-def renewal_stage_words(stage: Mapping[str, Any]) -> str:
-    """Return what a stage of the renewal model was trained on, or why it has no model."""
+def renewal_stage_words(stage: Mapping[str, Any], reason: str = "") -> str:
+    """Return what a stage of the renewal model was trained on, or why it has no model.
+
+    Parameters
+    ----------
+    stage : a stage of the card (`models.artifacts.model_card.RenewalModelCard`).
+    reason : why there is no renewal model at all, which is not repeated; empty if there is one.
+    """
     what = STAGE_WORDS.get(stage["stage"], stage["stage"])
     counts = f"{what}: {number(stage['outcomes'])} of {number(stage['renewals'])} renewals"
-    return f"{counts}; derived: {stage['reason']}." if stage["reason"] else f"{counts}."
+    if not stage["reason"]:
+        return f"{counts}."
+    return f"{counts}; derived." if stage["reason"] == reason else f"{counts}; derived: {stage['reason']}."
 
 
 def _lower_first(name: str) -> str:
