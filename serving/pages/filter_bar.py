@@ -109,6 +109,7 @@ class FilterBar:
     own : the URL of the page for the person's own accounts; None if they have none, or if it shows exactly these.
     mine : whether the page shows exactly the person's own accounts.
     saved : the saved views; None if the store cannot be read.
+    without_model : whether there is no churn model, so that risks are unknown.
     """
 
     path: str
@@ -121,6 +122,7 @@ class FilterBar:
     own: str | None
     mine: bool
     saved: ViewMenu | None
+    without_model: bool
 
 
 def filter_bar(
@@ -182,6 +184,7 @@ def filter_bar(
             link(chosen) if chosen else _everyone(path, others, owner),
             with_query("/views", {"as_of": others.get("as_of"), **chosen}),
         ),
+        scored.assessment.target_scores["churn"].bundle is None,
     )
 
 

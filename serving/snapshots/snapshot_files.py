@@ -207,8 +207,10 @@ class SnapshotFiles:
             if feature.kind == "category":
                 values = frame[name].astype(object)
                 frame[name] = values.where(values.notna(), None)
-        if metadata.as_of != as_of or frame.empty or not (frame[KEYS[1]] == pd.Timestamp(as_of)).all():
-            raise unusable_file(path, "it is empty, or its date differs from its name")
+        if frame.empty:
+            raise unusable_file(path, "it has no accounts")
+        if metadata.as_of != as_of or not (frame[KEYS[1]] == pd.Timestamp(as_of)).all():
+            raise unusable_file(path, "its date differs from its name")
         return PublishedSnapshot(metadata, frame, read_lookback(self._earlier(as_of), as_of))
 
     def _read(self, path: Path, parquet: pq.ParquetFile) -> tuple[SnapshotMetadata, pa.Table]:

@@ -1,4 +1,4 @@
-"""Pages and files of portfolios without accounts, without matches and with names that look like formulas."""
+"""Pages and files of portfolios without accounts, a model or matches, and with names that look like formulas."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from models.home import Home
 from models.predictions.table_export import FORMULA_STARTS
 from serving.app.app import create_app
+from serving.app.routes import ROUTES
 from serving.common.settings import ServiceSettings
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
@@ -22,8 +25,12 @@ from tests.serving.pages.conftest import BROWSER, WEEK
 
 #: Pages about accounts.
 LISTS = ["/", "/worklist", "/alerts", "/interventions", "/renewals", "/leadership", "/trends", "/cohorts"]
-OTHERS = ["/model", "/reviews", "/views", "/docs", "/accounts/a05", "/accounts/a05/qbr", "/accounts/a05/plan"]
+OTHERS = ["/model", "/reviews", "/views", "/docs", "/sign-in", "/accounts/a05", "/accounts/a05/qbr", "/accounts/a05/plan"]
 EXPORTS = re.compile(r'href="(/exports/[^"]+)"')
+
+
+#: Pages of one record, of which a new home has none, and files that pages load.
+RECORDS = {"/interventions/{intervention_id}", "/reviews/{review_id}", "/reviews/{review_id}/file", "/reviews/{review_id}/style.css", "/static/{name}"}
 
 
 def _exports(page: str) -> list[str]:
@@ -46,6 +53,55 @@ def test_a_page_without_data_says_what_to_do(unpublished: TestClient, path: str)
     assert "<h1" in page.text
     if path in LISTS:
         assert "renewcast " in page.text or "No " in page.text, "the next step"
+
+
+def test_every_page_is_tested() -> None:
+    pages = {
+        route.path
+        for route in ROUTES
+        if isinstance(route, APIRoute) and route.endpoint.__module__.startswith("serving.pages.") and "GET" in route.methods
+    }
+    pages = {path.replace("{account_id:path}", "a05") for path in pages if not path.startswith("/exports/")}
+    assert pages - RECORDS == {*LISTS, *OTHERS}
+
+
+@pytest.fixture(scope="module")
+def without_accounts(paged_home: Home, copy_home: Callable[[Home, Path], Home], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service whose latest snapshot has no rows, which scoring never writes."""
+    home = copy_home(paged_home, tmp_path_factory.mktemp("empty") / "home")
+    path = SnapshotFiles(home).path(WEEK)
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    app = create_app(home, ServiceSettings(open_locally=True, retry_seconds=0.05))
+    with TestClient(app, client=("127.0.0.1", 1), headers=BROWSER) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", [*LISTS, *OTHERS])
+def test_a_page_of_a_snapshot_without_accounts_says_what_to_do(without_accounts: TestClient, path: str) -> None:
+    page = without_accounts.get(path)
+    assert page.status_code == (200 if path in ("/model", "/reviews", "/views", "/docs", "/sign-in") else 503)
+    if page.status_code == 503:
+        assert "it has no accounts" in page.text
+        assert "renewcast score SIGNALS" in page.text
+
+
+@pytest.fixture(scope="module")
+def without_model(paged_home: Home, copy_home: Callable[[Home, Path], Home], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service of a home with a snapshot and no model."""
+    home = copy_home(paged_home, tmp_path_factory.mktemp("no-model") / "home")
+    home.champion_file.unlink()
+    with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1), headers=BROWSER) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", [*LISTS, *OTHERS])
+def test_a_page_without_a_model_and_its_files_are_served(without_model: TestClient, path: str) -> None:
+    page = without_model.get(path)
+    assert page.status_code == 200
+    if path in (*LISTS, "/model"):
+        assert "renewcast train SIGNALS" in page.text, "the next step"
+    for href in _exports(page.text):
+        assert without_model.get(href).status_code == 200, href
 
 
 @pytest.mark.parametrize("path", LISTS)
