@@ -1,7 +1,8 @@
 """Time of pages compared with the JSON of the same data, for ACCOUNTS accounts: `python -m bench.pages HOME ACCOUNTS`.
 
 HOME has a scored portfolio, whose accounts are copied under other names until the number is reached. The copies have
-40 CSMs, 5 regions and 3 products, and the KPIs are stored for 8 dates. Times are milliseconds of processor time in this
+40 CSMs, 5 regions and 3 products, and the KPIs are stored for 8 dates. Each copy has the interventions of the signals,
+and one account of ten has a recorded one, a third of them closed. Times are milliseconds of processor time in this
 process, so that other work on the machine counts little: the median of requests that repeat the first one, and the
 median of first requests, each with another filter.
 """
@@ -13,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
@@ -25,6 +26,8 @@ from fastapi.testclient import TestClient
 
 from features.utils.periods import Quarter
 from models.home import Home
+from models.peer_groups.rule_files import read_rules
+from models.rules.plays import PlaysFile
 from serving.app.app import create_app
 from serving.app.cache_warmer import STEPS
 from serving.common.settings import ServiceSettings
@@ -34,12 +37,18 @@ from serving.portfolio.kpi_file import read_contributions, write_contributions
 from serving.portfolio.kpi_schemas import PUBLISHED_PERIODS
 from serving.portfolio.kpi_values import KpiContributions
 from serving.renewals.inputs import RENEWALS
+from serving.schemas.interventions import InterventionChange, InterventionRequest
 from serving.snapshots.sidecars import ACCOUNTS, COHORTS, KPIS, PRODUCTS, read_sidecar, write_sidecar
 from serving.snapshots.snapshot_files import PublishedSnapshot, SnapshotFiles
+from serving.store.database import Store
+from serving.store.records import Author
+from serving.worklist.intervention_changes import change_intervention, start_intervention
 from serving.worklist.interventions import INTERVENTIONS
 
 #: Requests after the first one, first requests with other filters, and dates with KPIs.
 TIMES, FILTERS, DATES = 20, 12, 8
+#: One account of so many has a recorded intervention, and one of so many of these is closed.
+RECORDED_EVERY, CLOSED_EVERY = 10, 3
 CSMS, REGIONS, SEGMENTS = 40, 5, ("enterprise", "mid-market", "SMB")
 PAGES = (
     ("/", ("/v1/portfolio", "/v1/portfolio/measures")),
@@ -79,9 +88,13 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
         return pd.concat(parts, ignore_index=True)
 
     as_of = latest.metadata.as_of
-    for name in (RENEWALS, INTERVENTIONS, KPIS, COHORTS):
+    for name in (RENEWALS, KPIS, COHORTS):
         if (sidecar := read_sidecar(source, as_of, name)) is not None:
             write_sidecar(snapshots, as_of, name, sidecar)
+    if (sidecar := read_sidecar(source, as_of, INTERVENTIONS)) is not None:
+        # The account is the first column.
+        rows = [[f"{account}-{k}", *rest] for k in range(copies) for account, *rest in sidecar["rows"]]
+        write_sidecar(snapshots, as_of, INTERVENTIONS, {**sidecar, "rows": rows})
     if (sidecar := read_sidecar(source, as_of, ACCOUNTS)) is not None:
         _write_people(snapshots, as_of, sidecar, copies)
     if (sidecar := read_sidecar(source, as_of, LIVES)) is not None:
@@ -97,9 +110,22 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
         write_sidecar(snapshots, date, KPIS, kpis)
         write_contributions(snapshots, date, contributions)
         # Of the earlier dates, only the one to compare with is read.
-        rows = frame if week in (0, 4) else frame.head(1)
-        _publish(snapshots, latest, rows.assign(as_of=pd.Timestamp(date)), past if week == 0 else None)
+        shown = frame if week in (0, 4) else frame.head(1)
+        _publish(snapshots, latest, shown.assign(as_of=pd.Timestamp(date)), past if week == 0 else None)
+    _record_interventions(copy, list(frame["account_id"])[::RECORDED_EVERY], as_of)
     return copy
+
+
+def _record_interventions(home: Home, accounts: Sequence[str], as_of: datetime) -> None:
+    store, author = Store.of(home), Author("bench", "a person")
+    plays = [play.cause for play in read_rules("plays", PlaysFile).plays if play.kind == "save"]
+    for place, account in enumerate(accounts):
+        begun = as_of - timedelta(days=1 + place % 60)
+        request = {"account_id": account, "occurred_at": begun.isoformat(), "play": plays[place % len(plays)]}
+        started = start_intervention(store, author, InterventionRequest.model_validate(request))
+        if place % CLOSED_EVERY == 0:
+            change = InterventionChange.model_validate({"result": ("saved", "lost")[place % 2]})
+            change_intervention(store, author, started.id, change, None)
 
 
 def _write_people(snapshots: SnapshotFiles, as_of: datetime, document: dict[str, Any], copies: int) -> None:
