@@ -15,10 +15,11 @@ from models.peer_groups.rule_files import RulePart, Rules
 from models.rules.conditions import FALSE, TRUE, UNKNOWN
 from models.rules.history import AccountTable, holding_since
 
-AlertCode = Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
+AlertCode = Literal["score_drop", "green_to_yellow", "into_red", "churn_risk", "renewal_at_risk"]
 #: The most urgent first.
-ALERT_CODES: tuple[AlertCode, ...] = ("churn_risk", "into_red", "score_drop", "green_to_yellow")
+ALERT_CODES: tuple[AlertCode, ...] = ("churn_risk", "into_red", "renewal_at_risk", "score_drop", "green_to_yellow")
 _BETTER_THAN_RED = ("green", "yellow")
+_WORSE_THAN_GREEN = ("yellow", "red")
 
 
 class _Alert(RulePart):
@@ -31,6 +32,10 @@ class _Drop(_Alert):
     within_days: Annotated[int, Field(gt=0)]
 
 
+class _Renewal(_Alert):
+    within_days: Annotated[int, Field(gt=0)]
+
+
 class _Risk(_Alert):
     above: Annotated[float, Field(ge=0, lt=100)]
     to_otherwise: str
@@ -38,12 +43,21 @@ class _Risk(_Alert):
 
 
 class AlertsFile(Rules):
-    """The content of ``alerts.toml``."""
+    """The content of ``alerts.toml``. Files that were written before ``renewal_at_risk`` existed do not have it."""
 
     score_drop: _Drop
     green_to_yellow: _Alert
     into_red: _Alert
     churn_risk: _Risk
+    renewal_at_risk: _Renewal | None = None
+
+
+@dataclass(frozen=True)
+class RenewalTerms:
+    """The days to the renewal and the days of the term at each date, NaN if unknown, shape (n, d)."""
+
+    days_left: Floats
+    term_days: Floats
 
 
 @dataclass(frozen=True)
@@ -71,18 +85,24 @@ class Alert:
 
 
 def find_alerts(
-    dates: Sequence[datetime], score: Floats, band: AccountTable, risk: Floats, rules: AlertsFile
+    dates: Sequence[datetime],
+    score: Floats,
+    band: AccountTable,
+    risk: Floats,
+    renewals: RenewalTerms,
+    rules: AlertsFile,
 ) -> tuple[tuple[Alert, ...], ...]:
     """Find the current alerts of each account at the last date, most urgent first.
 
-    Band alerts last until the band changes again, risk alerts as long as the risk, and drop alerts for the days of
-    their lookback. A change between dates causes no alert if one of them is unknown.
+    Band alerts last until the band changes again, alerts of risks and renewals as long as their cause, and drop alerts
+    for the days of their lookback. A change between dates causes no alert if one of them is unknown.
 
     Parameters
     ----------
     dates : the dates in order, shape (d,).
     score, band : the health score (NaN if unknown) and band at each date, shape (n, d).
     risk : the risk score of the churn model at each date, 0 to 100, NaN if unknown, shape (n, d).
+    renewals : the renewals at each date.
     """
     active: dict[AlertCode, AccountTable] = {
         "score_drop": _score_drops(dates, score, rules.score_drop),
@@ -90,8 +110,10 @@ def find_alerts(
         "into_red": _band_changes(band, _BETTER_THAN_RED, "red"),
         "churn_risk": np.where(np.isnan(risk), UNKNOWN, (risk > rules.churn_risk.above).astype(np.int8)),
     }
+    if rules.renewal_at_risk is not None:
+        active["renewal_at_risk"] = _renewals_at_risk(band, renewals, rules.renewal_at_risk)
     result: list[list[Alert]] = [[] for _ in range(len(score))]
-    for code in ALERT_CODES:
+    for code in (code for code in ALERT_CODES if code in active):
         rule: _Alert = getattr(rules, code)
         begins = holding_since(active[code])
         values: AccountTable = {"churn_risk": risk, "score_drop": score}.get(code, band)
@@ -145,6 +167,15 @@ def _band_changes(band: AccountTable, start: tuple[str, ...], end: str) -> Accou
         fell = np.isin(band[:, at - 1].astype(str), start)
         states[:, at] = np.where(here & (fell | (states[:, at - 1] == TRUE)), TRUE, FALSE)
     return states
+
+
+def _renewals_at_risk(band: AccountTable, renewals: RenewalTerms, rule: _Renewal) -> AccountTable:
+    """Return whether the renewal is near and the band is not green; a known shorter term is excluded."""
+    days, worse = renewals.days_left, np.isin(band.astype(str), _WORSE_THAN_GREEN)
+    known = ~np.isnan(days) & (worse | (band == "green"))
+    # Comparisons with NaN are false, so that an unknown term does not hide a renewal.
+    near = (days >= 0) & (days <= rule.within_days) & ~(renewals.term_days < rule.within_days)
+    return np.where(known, np.where(near & worse, TRUE, FALSE), UNKNOWN)
 
 
 def _plain(value: object) -> float | str | None:

@@ -17,7 +17,7 @@ from models.peer_groups.peers import Peers
 from models.peer_groups.percentiles import ComparableAccounts
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import ARR_FEATURE, segments_file
-from models.rules.alerts import Alert, AlertsFile, find_alerts, route_alerts
+from models.rules.alerts import Alert, AlertsFile, RenewalTerms, find_alerts, route_alerts
 from models.rules.early_warnings import RENEWAL, AccountWarning, WarningsFile, find_warnings
 from models.rules.expansion import ExpansionFile, ExpansionReadiness, assess_expansion
 from models.rules.history import AccountTable, PortfolioHistory
@@ -106,10 +106,10 @@ class RuleResults:
 
 
 def history_features(rubric: Rubric) -> tuple[str, ...]:
-    """Return the features whose earlier values the rules need: those of the rubric and of the early warnings."""
+    """Return the features whose earlier values the rules need: those of the rubric, the warnings and the alerts."""
     signals = (signal.feature for _, signal in rubric.signals)
     warning_features = (feature for _, feature in read_rules("warnings", WarningsFile).used())
-    return tuple(dict.fromkeys((ARR_FEATURE, *signals, *warning_features)))
+    return tuple(dict.fromkeys((ARR_FEATURE, RENEWAL, TERM, *signals, *warning_features)))
 
 
 def apply_rules(
@@ -190,7 +190,9 @@ def apply_rules(
             history.as_of.to_pydatetime(), peers is not None, executives_from, open_plays or {}, assignments or {}
         ),
     )
-    alerts = find_alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), alert_rules)
+    renewals = RenewalTerms(history.numbers(RENEWAL), history.numbers(TERM))
+    dates = [date.to_pydatetime() for date in history.dates]
+    alerts = find_alerts(dates, score, band, _risks(history, risk), renewals, alert_rules)
     by_executives = [play is not None and play.who == EXECUTIVES for play in book.plays]
     return RuleResults(
         latest,

@@ -17,7 +17,7 @@ from models.health.parent_health import parent_health
 from models.health.rubric import load_rubric
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.rule_files import read_rules
-from models.rules.alerts import AlertsFile, find_alerts
+from models.rules.alerts import AlertsFile, RenewalTerms, find_alerts
 from models.rules.evaluate import RuleResults, apply_rules
 from models.rules.history import PortfolioHistory
 from models.rules.playbook import ModelView
@@ -38,7 +38,7 @@ Each case shows facts about some accounts, and then the result of the shipped ru
 - `models` has the predictions of the models: the bands of churn and expansion, and the churn probability. A case without it
   has no model.
 - `published` has plays that were published earlier and are not done, and when they were first due.
-- `scores` gives health scores, bands and risk scores by date directly.
+- `scores` gives health scores, bands, risk scores, days to the renewal and days of the term by date directly.
 - `company` has the accounts of a company, each with its parent, health score and ARR, and `options` then has the rule of
   the rubric for the health of parents.
 - The rubric is five-dimensions unless `options` names another.
@@ -129,15 +129,16 @@ class Case(SpecCase):
         frame["account_id"] = frame.get("account_id", pd.Series([ACCOUNT] * len(frame)))
         dates = sorted(frame["as_of"].unique())
         accounts = sorted(frame["account_id"].unique())
-        score, risk = np.full((2, len(accounts), len(dates)), np.nan)
+        score, risk, renewal, term = np.full((4, len(accounts), len(dates)), np.nan)
         band = np.full(score.shape, "insufficient_data", dtype=object)
         for cell in frame.to_dict("records"):
             at = accounts.index(cell["account_id"]), dates.index(cell["as_of"])
-            score[at] = np.nan if cell.get("score", UNKNOWN) == UNKNOWN else float(cell["score"])
-            risk[at] = np.nan if cell.get("risk", UNKNOWN) == UNKNOWN else float(cell["risk"])
+            for values, name in ((score, "score"), (risk, "risk"), (renewal, "renewal"), (term, "term")):
+                values[at] = np.nan if cell.get(name, UNKNOWN) == UNKNOWN else float(cell[name])
             band[at] = cell.get("band", "insufficient_data")
         instants = [pd.Timestamp(date, tz="UTC").to_pydatetime() for date in dates]
-        raised = find_alerts(instants, score, band, risk, read_rules("alerts", AlertsFile))
+        renewals = RenewalTerms(renewal, term)
+        raised = find_alerts(instants, score, band, risk, renewals, read_rules("alerts", AlertsFile))
         return [
             {
                 "account_id": account,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from models.health.rubric import load_rubric
+from models.peer_groups.rule_files import SHIPPED_RULES
 from models.rules.evaluate import RuleResults, apply_rules, history_features
 from models.rules.history import PortfolioHistory
 
@@ -61,7 +64,8 @@ def test_a_single_date_gives_no_changes_and_confirms_no_noisy_warning() -> None:
     frame = _portfolio()
     alone = apply_rules(PortfolioHistory(frame[frame["as_of"] == DATES[-1]]), RUBRIC)
     codes = {alert.code for each in alone.alerts for alert in each}
-    assert codes <= {"churn_risk"}
+    # These two report a state, the others a change.
+    assert codes <= {"churn_risk", "renewal_at_risk"}
     noisy = {"usage_down", "few_features", "tickets_rising"}
     assert all(w.standing == "watch" for each in alone.warnings for w in each if w.code in noisy)
     assert np.isnan(alone.change_7d).all()
@@ -76,3 +80,22 @@ def test_a_risk_score_above_the_threshold_raises_an_alert() -> None:
 
 def test_the_versions_of_the_rules_are_reported(results: RuleResults) -> None:
     assert set(results.versions) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments", "lifecycle"}
+
+
+def test_a_file_of_alerts_without_the_alert_of_renewals_does_not_raise_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An own file that was written before the alert existed stays valid."""
+    near = _portfolio().assign(**{"contract.days_to_renewal": 30.0, "contract.term_days": 365.0})
+
+    def codes() -> set[str]:
+        found = apply_rules(PortfolioHistory(near), RUBRIC).alerts
+        return {alert.code for each in found for alert in each}
+
+    shipped = codes()
+    text = (SHIPPED_RULES / "alerts.toml").read_text(encoding="utf-8")
+    before, rest = text.split("[renewal_at_risk]")
+    (tmp_path / "alerts.toml").write_text(before + rest[rest.index("[churn_risk]") :], encoding="utf-8")
+    monkeypatch.setenv("RENEWCAST_RULES", str(tmp_path))
+    assert "renewal_at_risk" in shipped
+    assert codes() == shipped - {"renewal_at_risk"}
