@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,23 @@ def test_pictures_name_gaps_and_early_ends_and_text_is_escaped(page_text: str) -
     assert EVIL not in page_text
     assert "a &lt;img" in page_text
     assert "<script" not in page_text
+
+
+def test_no_tag_has_an_attribute_twice(page_text: str) -> None:
+    twice = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            twice.extend((tag, name) for name, times in Counter(name for name, _ in attrs).items() if times > 1)
+
+    Tags().feed(page_text)
+    assert twice == [], "browsers use the first one"
+
+
+def test_tables_are_cards_with_labels_on_phones(page_text: str) -> None:
+    tables = re.findall(r'<table class="cards">.*?</table>', page_text, re.DOTALL)
+    assert len(tables) == 2
+    assert all("data-label=" in cell for table in tables for cell in re.findall(r"<td[^>]*>", table))
 
 
 @pytest.mark.slow
