@@ -10,7 +10,8 @@ from features.connect.column_names import plain_name
 from features.connect.row_marks import utc_instant
 from features.connect.table_guesses import PAID_COLUMNS, TableGuess, guess_columns
 from features.connect.value_spellings import NOT_DUE, SPELLINGS
-from features.connect.values import folded_sql
+from features.connect.values import count_rows, folded_sql
+from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier, sql_literal
 
 if TYPE_CHECKING:
@@ -54,13 +55,13 @@ class OverdueInvoices:
     guess : what the table looks like, with the computed columns.
     columns : the computed columns as SQL, with the rows as ``q``.
     where : the condition of the overdue invoices.
-    note : what is assumed, as a sentence.
+    notes : what is assumed, in sentences.
     """
 
     guess: TableGuess
     columns: tuple[str, ...]
     where: str
-    note: str
+    notes: tuple[str, ...]
 
 
 def overdue_invoices(
@@ -97,9 +98,29 @@ def overdue_invoices(
     if "status" in given:
         done = NOT_DUE if paid else (*NOT_DUE, *SPELLINGS["invoice_paid"])
         where.append(f"{folded_sql(given['status'])} NOT IN ({', '.join(map(sql_literal, done))})")
-    note = f"Invoices that were not paid by the day after {due} are overdue then, as far as the table reaches."
+    condition = " AND ".join(where)
+    notes = [f"Invoices that were not paid by the day after {due} are overdue then, as far as the table reaches."]
+    if paid:
+        rows = f"(SELECT q.*, {', '.join(columns)} FROM {relation} AS q)"
+        settled = utc_instant(engine, relation, paid, types[paid])
+        notes += _paid_since(engine, rows, guess.matched["account_id"], settled, f"{settled} IS NULL AND {condition}")
     changed = replace(guess, matched=matched, columns=renamed)
-    return OverdueInvoices(changed, tuple(columns), " AND ".join(where), note)
+    return OverdueInvoices(changed, tuple(columns), condition, tuple(notes))
+
+
+def _paid_since(engine: Backend, rows: str, account: str, settled: str, unpaid: str) -> list[str]:
+    """Return how many accounts with an unpaid overdue invoice have paid another one since: they are not overdue."""
+    hidden = count_rows(
+        engine,
+        f"SELECT count(*) FROM (SELECT {sql_identifier(account)} FROM {rows} GROUP BY 1\n"
+        f"HAVING max({settled}) > max(try_cast({_AT} AS TIMESTAMP)) FILTER ({unpaid}))",
+    )
+    if not hidden:
+        return []
+    return [
+        f"{count_of(hidden, 'account')} with an unpaid overdue invoice and a later payment of another one: not overdue "
+        "for the early warnings, because no event says which invoice a payment is for."
+    ]
 
 
 def _reach(given: Mapping[str, str]) -> list[str]:

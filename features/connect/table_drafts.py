@@ -226,7 +226,7 @@ def _table_draft(
         *draft_notes(engine, relation, guess, where),
         *rows.notes,
         *yearly.notes,
-        *([overdue.note] if overdue else []),
+        *(overdue.notes if overdue else ()),
         *unread,
         *read_as,
         *unclear_notes(values),

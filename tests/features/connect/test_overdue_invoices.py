@@ -57,3 +57,15 @@ def test_the_clock_does_not_say_how_far_a_table_reaches(time: str, overdue: list
     rows = ["i1,c,2025-01-01,2025-01-31,100,paid", "i2,c,2025-01-01,2025-01-31,100,open", "i3,c,2025-03-01,2025-03-31,100,paid"]
     found = _events(tmp_path, HEAD.format(paid="").replace("invoice_date", time), rows)
     assert [event for event, kind, _ in found if kind == "invoice_overdue"] == [f"overdue-{each}" for each in overdue]
+
+
+@pytest.mark.parametrize(
+    ("later", "hidden"), [("2025-03-01,2025-03-20,2025-03-15,100,paid", True), ("2025-03-01,2025-03-20,,100,open", False)]
+)
+def test_accounts_that_paid_another_invoice_since_are_counted(later: str, hidden: bool, tmp_path: Path) -> None:
+    rows = ["i1,c,2025-01-01,2025-01-31,,100,open", f"i2,c,{later}", "i3,c,2025-04-01,2025-04-30,,100,void"]
+    _events(tmp_path, HEAD.format(paid="paid_at,"), rows)
+    facts = [fact.text for fact in connect([str(tmp_path / "given")]).facts if "which invoice a payment is for" in fact.text]
+    assert [fact[: fact.index(":")] for fact in facts] == (
+        ["1 account with an unpaid overdue invoice and a later payment of another one"] if hidden else []
+    )

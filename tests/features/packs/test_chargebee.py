@@ -242,7 +242,8 @@ def test_billing_events(run_pack: Callable[..., Any]) -> None:
     ))
     tables["transaction"] = "id, customer_id, type, status, date, amount, currency_code\nt1, c1, payment, failure, 2024-04-01, 3000, USD\nt2, c1, refund, success, 2024-02-05, 500, USD"
     tables["credit_note"] = "id, customer_id, status, date, total, currency_code\nn1, c1, refunded, 2024-02-04, 500, USD"
-    assert run_pack("chargebee", tables).rows("billing", "event_id", "occurred_at", "kind", "amount") == [
+    run = run_pack("chargebee", tables)
+    assert run.rows("billing", "event_id", "occurred_at", "kind", "amount") == [
         ("paid-v1", "2024-02-01 00:00:09", "invoice_paid", 20.0),
         ("credit-n1", "2024-02-04", "credit", 5.0),
         ("refund-t2", "2024-02-05", "refund", 5.0),
@@ -251,6 +252,9 @@ def test_billing_events(run_pack: Callable[..., Any]) -> None:
         ("failed-t1", "2024-04-01", "payment_failed", 30.0),
         ("overdue-v3", "2024-04-11", "invoice_overdue", 30.0),
     ]
+    assert not any("which invoice a payment is for" in text for text in run.assumptions)
+    tables["invoice"] += "\nv6, c1, paid, 2024-04-12, 2024-04-12, 2024-04-12, USD, USD, 1, 3000, 3000\n"
+    assert run_pack("chargebee", tables).stated("which invoice a payment is for").startswith("1 account ")
 
 
 def _epoch(day: str) -> int:

@@ -251,7 +251,8 @@ def test_billing_events(run_pack: Callable[..., Any]) -> None:
         t2, a1, 2024-03-05, verify, declined, 0, usd
         t3, a1, 2024-03-06, refund, success, 4, usd
     """
-    assert run_pack("recurly", tables).rows("billing", "event_id", "occurred_at", "kind", "amount") == [
+    run = run_pack("recurly", tables)
+    assert run.rows("billing", "event_id", "occurred_at", "kind", "amount") == [
         ("paid-v1", "2024-01-01 00:00:02", "invoice_paid", 25.0),
         ("overdue-v2", "2024-02-11", "invoice_overdue", 35.0),
         ("paid-v2", "2024-02-20", "invoice_paid", 35.0),
@@ -260,6 +261,9 @@ def test_billing_events(run_pack: Callable[..., Any]) -> None:
         ("refund-t3", "2024-03-06", "refund", 4.0),
         ("overdue-v3", "2024-03-09", "invoice_overdue", 35.0),
     ]
+    assert not any("which invoice a payment is for" in text for text in run.assumptions)
+    tables["invoice_history"] += "v6, a1, charge, paid, 2024-03-10, 2024-03-15, 2024-03-12, 2024-03-15, usd, 35, 35\n"
+    assert run_pack("recurly", tables).stated("which invoice a payment is for").startswith("1 account ")
 
 
 def test_the_tables_meet_the_contract_and_reach_the_features(run_pack: Callable[..., Any], snapshot_of: Callable[..., Any]) -> None:

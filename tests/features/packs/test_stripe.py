@@ -424,6 +424,16 @@ def test_billing_events_are_in_major_units_at_their_own_instants(run_pack: Calla
     assert run.stated("of customers that are missing") == "1 charge of customers that are missing: left out."
 
 
+@pytest.mark.parametrize(("paid_at", "hidden"), [("2024-03-20", True), ("2024-03-10", False)])
+def test_accounts_that_paid_another_invoice_since_are_counted(paid_at: str, hidden: bool, run_pack: Callable[..., Any]) -> None:
+    run = run_pack("stripe", _tables(ACTIVE, invoices=(
+        "v1, c1, s1, open, 2024-03-01, 2024-03-15, usd, 3000, 0, false, ",
+        f"v2, c1, s1, paid, 2024-03-02, , usd, 3000, 3000, true, {paid_at}",
+        "v3, c1, s1, void, 2024-04-01, 2024-04-02, usd, 3000, 0, false, ",
+    )))
+    assert any("which invoice a payment is for" in text for text in run.assumptions) is hidden
+
+
 def test_accounts_offer_their_domain_for_identity(run_pack: Callable[..., Any]) -> None:
     run = run_pack("stripe", _tables(ACTIVE))
     assert run.accounts.to_dict("records") == [{"account_id": "c1", "name": "Acme", "domain": "acme.example"}]

@@ -221,6 +221,9 @@ def test_billing_events_and_rates(run_pack: Callable[..., Any]) -> None:
         ("failed-t2", "2024-02-15", "payment_failed", 1200.0),
     ]
     assert run.rows("fx_rates", "currency", "rate") == [("EUR", 1.07), ("USD", 1.0)]
+    assert not any("which invoice a payment is for" in text for text in run.assumptions)
+    tables["payment"] += "\nt3, a1, Processed, 2024-02-20, 2024-02-20, 10, USD"
+    assert run_pack("zuora", tables).stated("which invoice a payment is for").startswith("1 account ")
 
 
 def test_accounts_offer_their_crm_id_for_identity(run_pack: Callable[..., Any]) -> None:
