@@ -41,6 +41,7 @@ class TableDraft:
     orphans : what happens to rows of unknown accounts; empty for the default.
     latest : the versions of its rows, if there are several.
     questions : the gaps that change the number of accounts, their revenue or their renewals until they are answered.
+    read : the columns that are read, by table.
     """
 
     source: str
@@ -55,6 +56,7 @@ class TableDraft:
     orphans: str = ""
     latest: RowVersions | None = None
     questions: Sequence[str] = ()
+    read: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

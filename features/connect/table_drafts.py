@@ -101,7 +101,7 @@ def draft_tables(found: Sequence[Inspected], engine: Backend) -> DraftedTables:
         complete = _with_revenue(complete) if chosen is None else complete
     versions = _with_latest_rows(engine, complete)
     drafts = [_table_draft(source, guess, engine, complete, versions) for source, guess in complete]
-    drafts = _without_orphans(drafts)
+    drafts = _with_unread(sources, _without_orphans(drafts))
     needs_users = any(d.guess.table == "usage" and "account_id" not in d.guess.matched for d in drafts)
     queries = [
         f"SELECT {sql_identifier(user)} AS user_id, {sql_identifier(account)} AS account_id "
@@ -217,17 +217,14 @@ def _table_draft(
     unused = f"NOT ({' OR '.join(rows.conditions)})" if rows.conditions else ""
     where = " AND ".join(filter(None, (where, guess.where, unused)))
     read = {*rows.read, *yearly.read, *(latest.by if latest else ())}
-    # Another draft may read the other columns of the same table.
-    read |= {c for other, each in every if (other, each.name) == (source, guess.name) for c in each.matched.values()}
-    read |= {column for column in types if sql_identifier(column) in where}
-    unread = unread_columns(guess.name, source.tables.columns(guess.name), read)
+    text = "\n".join((where, *(overdue.columns if overdue else ())))
+    read |= {column for column in types if sql_identifier(column) in text}
     notes = [
         *([latest.note(guess.name)] if latest else []),
         *draft_notes(engine, relation, guess, where),
         *rows.notes,
         *yearly.notes,
         *(overdue.notes if overdue else ()),
-        *unread,
         *read_as,
         *unclear_notes(values),
     ]
@@ -243,7 +240,23 @@ def _table_draft(
         leaves_out=bool(rows.conditions) and guess.table == "accounts",
         latest=latest,
         questions=questions,
+        read={**rows.read_of_others, guess.name: read},
     )
+
+
+def _with_unread(sources: Sequence[Inspected], drafts: Sequence[TableDraft]) -> list[TableDraft]:
+    """Say which columns no draft reads: one may read columns of the table of another."""
+    tables = {source.name: source.tables for source in sources}
+    result, done = list[TableDraft](), set[tuple[str, str]]()
+    for draft in drafts:
+        key, own = (draft.source, draft.guess.name), [each for each in drafts if each.source == draft.source]
+        if draft.read and key not in done:
+            done.add(key)
+            read = {column for each in own for column in each.read.get(draft.guess.name, ())}
+            unread = unread_columns(draft.guess.name, tables[draft.source].columns(draft.guess.name), read)
+            draft = replace(draft, notes=[*draft.notes, *unread])
+        result.append(draft)
+    return result
 
 
 def _with_columns(table: str, query: str, computed: Sequence[str]) -> str:

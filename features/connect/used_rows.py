@@ -41,6 +41,7 @@ class UsedRows:
     notes : what is assumed, in sentences.
     gaps : what a person must say.
     read : the columns that are read, also in conditions.
+    read_of_others : the columns of other tables that are read, by table.
     """
 
     guess: TableGuess
@@ -50,6 +51,7 @@ class UsedRows:
     notes: Sequence[str] = ()
     gaps: Sequence[str] = ()
     read: frozenset[str] = frozenset()
+    read_of_others: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def relation(self, place: str) -> str:
         """Return SQL of the rows, with their tables in the schema ``place``."""
@@ -69,6 +71,7 @@ class _Rows:
     conditions: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    read_of_others: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def relation(self) -> str:
@@ -76,6 +79,10 @@ class _Rows:
 
     def instant(self, column: str) -> str:
         return utc_instant(self.engine, self.relation, column, self.types[column])
+
+    def reads(self, table: str, columns: Iterable[str]) -> None:
+        """Note that columns of another table are read."""
+        self.read_of_others.setdefault(table, set()).update(columns)
 
     def text(self, column: str) -> str:
         return utc_text(self.engine, self.relation, column, self.types[column])
@@ -119,7 +126,7 @@ def used_rows(
         changed = _without_end(guess)
         query = f"SELECT * EXCLUDE ({sql_identifier(hidden)})\nFROM {{source}}.{sql_identifier(guess.name)}"
         types = {column: kind for column, kind in rows.types.items() if column != hidden}
-        return UsedRows(changed, types, query, rows.conditions, rows.notes, rows.gaps, read)
+        return UsedRows(changed, types, query, rows.conditions, rows.notes, rows.gaps, read, rows.read_of_others)
     computed: dict[str, tuple[str, str]] = {}
     if ends or join or fallback:
         base = fallback or (rows.text(end) if end else "")
@@ -127,7 +134,7 @@ def used_rows(
     if currency:
         computed["currency"] = "account_currency", "c.code"
     if not computed:
-        return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps, read)
+        return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps, read, rows.read_of_others)
     types, chosen = dict(rows.types), []
     for column, (wanted, sql) in computed.items():
         name = next(each for each in (wanted, f"{wanted}_2") if each not in map(str.lower, types))
@@ -136,7 +143,7 @@ def used_rows(
         chosen.append(f"{sql} AS {name}")
     query = f"SELECT r.*, {', '.join(chosen)}\nFROM {{source}}.{sql_identifier(guess.name)} AS r"
     query += "".join(f"\n{each}" for each in (join, currency) if each)
-    return UsedRows(guess, types, query, rows.conditions, rows.notes, rows.gaps, read)
+    return UsedRows(guess, types, query, rows.conditions, rows.notes, rows.gaps, read, rows.read_of_others)
 
 
 def _leave_out(rows: _Rows, marks: RowMarks) -> None:
@@ -204,6 +211,7 @@ def _account_ends(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]
         _accounts_without_end(rows, table, key, own, list(found.values()))
         if not found:
             continue
+        rows.reads(each.name, found)
         instant = _least(list(found.values()))
         join = (
             f"LEFT JOIN (\n"
@@ -229,6 +237,7 @@ def _accounts_without_end(rows: _Rows, accounts: _Rows, key: str, own: str, inst
     status = next((c for c in accounts.types if plain_name(c) in _STATUS and c not in used), None)
     if status is None:
         return
+    rows.reads(accounts.guess.name, [status])
     left = f"{folded_sql(status)} IN ({', '.join(map(sql_literal, OVER))})"
     left += "".join(f" AND {instant} IS NULL" for instant in instants)
     ids = f"SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) FROM {accounts.relation} WHERE {left}"
@@ -317,6 +326,7 @@ def _currency(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]) ->
 
 def _account_currency(rows: _Rows, accounts: str, column: str, key: str, own: str) -> str:
     """Return the join with the currency of each account, and say how many contracts have it."""
+    rows.reads(accounts, [column])
     code = _code(column)
     join = (
         f"LEFT JOIN (\n"
@@ -359,7 +369,7 @@ def _closed_tickets(rows: _Rows) -> str:
 
 
 def unread_columns(name: str, columns: Iterable[str], read: Collection[str]) -> list[str]:
-    """Return which columns of a table are not read, as a sentence; no sentence if all are.
+    """Return which columns of a table nothing reads, as a sentence; no sentence if all are read.
 
     Parameters
     ----------

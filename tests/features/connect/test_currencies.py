@@ -28,6 +28,7 @@ def test_the_currency_of_an_account_is_that_of_its_contracts(tmp_path: Path) -> 
     assert result.summary.line == "2 active accounts, ARR 150, renewal dates unknown"
     expected = "contracts: the currency of a contract is that of its account, ccy of clients (2 of 2 rows have one)."
     assert expected in _notes(result)
+    assert "not read" not in _notes(result), "the currency is read, though not as a column of accounts"
 
 
 def test_a_currency_without_a_rate_is_to_be_corrected(tmp_path: Path) -> None:
