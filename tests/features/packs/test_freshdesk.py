@@ -108,3 +108,8 @@ def test_people_join_and_leave(run_pack: Callable[..., Any]) -> None:
 
 def test_the_tables_keep_the_contract(run_pack: Callable[..., Any], violations: Callable[..., list[str]]) -> None:
     assert violations(run_pack("freshdesk", TABLES)) == []
+
+
+def test_a_contact_that_was_deleted_at_once_was_never_there(run_pack: Callable[..., Any]) -> None:
+    run = run_pack("freshdesk", {**TABLES, "contact": CONTACTS.replace("2022-04-01", "2021-03-02")})
+    assert run.rows("relationship", "contact_id", "event") == [("1", "joined")]

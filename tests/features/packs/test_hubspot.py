@@ -358,6 +358,7 @@ def test_contacts_have_the_role_that_their_history_dates(run_pack: Callable[...,
         id, property_associatedcompanyid, property_createdate, property_lastmodifieddate, property_hs_merged_object_ids, _fivetran_deleted
         31, 8, 2021-01-01, 2022-01-01, 39, false
         32, 2, 2021-02-01, 2022-06-01, , true
+        33, 2, 2021-03-01, 2021-03-01, , true
         39, 8, 2021-01-01, 2021-01-01, , false
     """
     history = """
@@ -369,6 +370,7 @@ def test_contacts_have_the_role_that_their_history_dates(run_pack: Callable[...,
         ("1", "31", "2021-01-01", "user", "joined"),
         ("1", "31", "2021-06-01", "champion", "joined"),
         ("2", "32", "2021-02-01", "user", "joined"),
+        # A contact that was deleted when it was created was never there.
         ("2", "32", "2022-06-01", "user", "left"),
     ]
     assert run.rows("accounts", "account_id") == [("1",), ("2",)]

@@ -151,3 +151,13 @@ def test_deleted_contacts_left_when_their_last_version_ended(run_pack: Callable[
         ("p2", "2021-03-01", "joined"),
         ("p2", "2022-04-05", "left"),
     ]
+
+
+def test_a_contact_that_was_deleted_at_once_was_never_there(run_pack: Callable[..., Any]) -> None:
+    contacts = """
+    id, role, created_at, updated_at, _fivetran_start, _fivetran_end, _fivetran_active
+    p1, user, 2021-02-01, 2021-02-01, 2021-02-01, 9999-12-31, true
+    p2, user, 2021-03-01, 2021-03-01, 2021-03-01, 2021-03-01, false
+"""
+    run = run_pack("intercom", {**TABLES, "contact_history": contacts})
+    assert run.rows("relationship", "contact_id", "event") == [("p1", "joined")]

@@ -486,6 +486,7 @@ def test_contacts_have_dated_roles(run_pack: Callable[..., Any]) -> None:
         id, account_id, is_deleted, master_record_id, created_date, system_modstamp
         003A2, {BETA}, true, , 2022-01-01, 2022-12-05
         003A3, {BETA}, true, 003A2, 2022-01-01, 2022-12-05
+        003A4, {BETA}, true, , 2022-03-01, 2022-03-01
     """
     tables = {"account_contact_relation": relations, "opportunity_contact_role": roles, "contact": contacts}
     run = run_pack("salesforce", {**TABLES, **tables})
@@ -494,7 +495,7 @@ def test_contacts_have_dated_roles(run_pack: Callable[..., Any]) -> None:
         (ACME, "003A1", "2022-11-30", "executive_sponsor", "left"),
         (BETA, "003A2", "2022-01-01", "user", "joined"),
         (BETA, "003A2", "2022-02-10", "decision_maker", "joined"),
-        # A deleted contact left when it was deleted; a merged one did not leave.
+        # A deleted contact left when it was deleted; a merged one did not leave; one deleted at once was never there.
         (BETA, "003A2", "2022-12-05", "user", "left"),
     ]
 

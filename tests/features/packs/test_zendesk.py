@@ -290,3 +290,8 @@ def test_a_missing_table_is_named(run_pack: Callable[..., Any], table: str) -> N
     tables = {name: rows for name, rows in TABLES.items() if name != table}
     with pytest.raises(Exception, match=f"needs the table {table}"):
         run_pack("zendesk", tables)
+
+
+def test_a_contact_that_was_deleted_at_once_was_never_there(run_pack: Callable[..., Any]) -> None:
+    run = run_pack("zendesk", {**TABLES, "user": USERS.replace("2022-04-01", "2021-03-02")})
+    assert run.rows("relationship", "contact_id", "event") == [("1", "joined")]
