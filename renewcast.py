@@ -560,6 +560,7 @@ def monitor(
         webhook_events.enqueue_drift_findings(
             [DriftFinding(t, w.version, report.data_through, w.reasons) for t, w in found.items()]
         )
+    mark_uncertain(report.open_questions)
     write_result(as_json, report.as_dict, lambda console: print_monitor(report, console))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -24,6 +25,7 @@ from features.snapshots.snapshot import snapshot as build
 from features.sources.base import DUCKDB
 from features.sources.file_stamp import file_stamp
 from features.utils.dates import DAY, Grid, parse_cutoff, to_iso
+from features.utils.open_questions import uncertainty
 
 Instant: TypeAlias = str | date | datetime | np.datetime64
 """A date or an instant. Text is ISO 8601; without a time zone it is UTC; a date is its midnight."""
@@ -69,6 +71,8 @@ class Signals:
         The number of rows of each table, each event counted once. Large tables that are read in place are left out.
     notes : tuple of str
         What was skipped when the source was read.
+    open_questions : tuple of str
+        What a mapping has not answered. Until it is, figures are uncertain.
     """
 
     def __init__(self, address: Address, data_through: datetime | None, engine: str) -> None:
@@ -141,6 +145,11 @@ class Signals:
     def notes(self) -> tuple[str, ...]:
         """What was skipped when the source was read."""
         return self._opened.notes
+
+    @property
+    def open_questions(self) -> tuple[str, ...]:
+        """What a mapping has not answered. Until it is, figures are uncertain."""
+        return self._opened.open_questions
 
     def close(self) -> None:
         """Release the memory that the tables use. Closing twice has no effect."""
@@ -222,6 +231,11 @@ def open_signals(source: Address, *, data_through: Instant | None = None, engine
         If the source cannot be read or breaks the data contract. The message names table, column and row positions,
         never a value. `check` lists every problem without raising.
 
+    Warns
+    -----
+    UserWarning
+        If figures are uncertain, because the mapping has open questions.
+
     Examples
     --------
     >>> import renewcast
@@ -229,7 +243,10 @@ def open_signals(source: Address, *, data_through: Instant | None = None, engine
     ...     signals.data_through.isoformat(), signals.rows["accounts"]
     ('2026-09-30T00:00:00+00:00', 30)
     """
-    return Signals(source, None if data_through is None else to_instant(data_through), engine)
+    signals = Signals(source, None if data_through is None else to_instant(data_through), engine)
+    if (uncertain := uncertainty(signals.open_questions)) is not None:
+        warnings.warn(uncertain, stacklevel=2)
+    return signals
 
 
 def snapshot(signals: Signals, as_of: Instant | Iterable[Instant], *, horizon_days: int = 90) -> pd.DataFrame:

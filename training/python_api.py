@@ -71,6 +71,8 @@ class CheckResult:
     missing_signals : pandas.DataFrame
         The lacking signals that matter most in models elsewhere, the most valuable first: ``signal``, ``words``,
         ``worth``, ``cure``.
+    open_questions : tuple of str
+        What the mapping has not answered. Until it is, figures are uncertain.
     """
 
     source_report: SourceReport
@@ -122,6 +124,11 @@ class CheckResult:
         """The lacking signals that matter most in models elsewhere."""
         names = ["signal", "words", "worth", "cure"]
         return pd.DataFrame([each.as_dict() for each in self.source_report.missing], columns=names)
+
+    @property
+    def open_questions(self) -> tuple[str, ...]:
+        """What the mapping has not answered."""
+        return self.source_report.open_questions
 
     def html(self) -> str:
         """Return the report as one HTML document with pictures, without scripts or external resources."""

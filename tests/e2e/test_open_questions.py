@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from features import python_api
 from features.signals.signals import open_signals
 from features.utils.dates import parse_instant
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.scoring.score_portfolio import score
+from training.python_api import check
 
 QUESTION = "subscriptions.arr: price may be for one of seats or for all of them"
 NOTE = "figures are uncertain: the mapping of the signals has 1 open question; renewcast check lists it"
@@ -44,14 +48,41 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return mapping
 
 
-@pytest.mark.parametrize("command", ["risks", "portfolio"])
-def test_a_command_says_it_once_and_its_json_has_the_questions(command: str, asking: Path, renewcast: Any) -> None:
-    home = asking.parent / "home"
-    result = renewcast(command, asking, *AT, "--json", home=home)
+def _asks_once(result: subprocess.CompletedProcess[str]) -> None:
     assert (result.stdout + result.stderr).count(NOTE) == 1
     assert f"note: {NOTE}" in result.stderr
-    document = json.loads(result.stdout)
-    assert document.pop("open_questions") == [QUESTION]
+    assert json.loads(result.stdout)["open_questions"] == [QUESTION]
+
+
+@pytest.mark.parametrize("command", [("risks", *AT), ("portfolio", *AT), ("leakcheck",)])
+def test_a_command_says_it_once_and_its_json_has_the_questions(
+    command: tuple[str, ...], asking: Path, renewcast: Any
+) -> None:
+    name, *options = command
+    _asks_once(renewcast(name, asking, *options, "--json", home=asking.parent / "home"))
+
+
+@pytest.mark.slow
+def test_commands_about_the_past_say_it_too(world: Any, renewcast: Any, tmp_path: Path) -> None:
+    home, mapping = tmp_path / "home", tmp_path / "asking.toml"
+    shutil.copytree(world.home, home, ignore=shutil.ignore_patterns("mlartifacts", "rollups", "store.sqlite*"))
+    tables = "".join(f'{file.stem} = "SELECT * FROM given.{file.stem}"\n' for file in world.signals.glob("*.parquet"))
+    head = f"open_questions = [{json.dumps(QUESTION)}]\n[sources.given]\nuri = {json.dumps(str(world.signals))}\n"
+    mapping.write_text(f"{head}[tables]\n{tables}")
+    _asks_once(renewcast("monitor", mapping, "--json", home=home))
+    review = renewcast("review", mapping, "--quarter", "2026Q3", "--json", home=home)
+    _asks_once(review)
+    folder = Path(json.loads(review.stdout)["folder"])
+    assert json.loads((folder / "review.json").read_text())["data_quality"]["troubles"] == [NOTE]
+    assert NOTE in (folder / "index.html").read_text()
+
+
+def test_the_python_api_warns_and_has_the_questions(asking: Path) -> None:
+    with pytest.warns(UserWarning, match="figures are uncertain"), python_api.open_signals(asking) as signals:
+        assert signals.open_questions == (QUESTION,)
+    assert check(asking).open_questions == (QUESTION,)
+    with python_api.open_signals(asking.with_name("answered.toml")) as answered:
+        assert answered.open_questions == ()
 
 
 def test_without_open_questions_there_is_no_note(asking: Path, renewcast: Any) -> None:

@@ -14,6 +14,7 @@ from features.utils.cli import (
     DataThrough,
     Engine,
     SignalsArgument,
+    mark_uncertain,
     progress_bar,
     write_result,
 )
@@ -167,6 +168,7 @@ def leakcheck(
         report = check_source_for_leaks(
             signals, current_catalogue(), data_through=through, progress=progress, engine=engine
         )
+    mark_uncertain(report.open_questions)
     write_result(as_json, report.as_dict, lambda console: print_leaks(report, console))
     if not report.ok:
         raise typer.Exit(FAILED_CHECK)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsJson, RubricName, SignalsArgument, progress_bar, write_result
+from features.utils.cli import AsJson, RubricName, SignalsArgument, mark_uncertain, progress_bar, write_result
 
 app = typer.Typer()
 
@@ -36,5 +36,6 @@ def review(
     period = Quarter.parse(quarter)
     with progress_bar(f"reviewing {period.name}") as progress:
         result = run_review(signals, period, current_home(), rubric, capacity or CAPACITY, out, progress)
+    mark_uncertain(result.open_questions)
     payload = {**result.review.plain(), "folder": str(result.folder), "run_id": result.run_id}
     write_result(as_json, lambda: payload, lambda _: typer.echo(result.text()))

@@ -176,6 +176,7 @@ def _check(subject: _Subject, progress: Progress, began: float) -> LeakReport:
         findings=tuple(findings),
         arrivals=tuple(arrivals_of_table.as_dict() for arrivals_of_table in tables_arrivals),
         seconds=time.perf_counter() - began,
+        open_questions=signals.open_questions,
     )
 
 

@@ -94,6 +94,7 @@ class LeakReport:
     findings : failures and notes.
     arrivals : arrival of rows per event table (see `training.leakage.late_arrivals.Arrivals`), as JSON values.
     seconds : run time.
+    open_questions : what the mapping of the signals has not answered, so that figures are uncertain.
     """
 
     origin: str
@@ -105,6 +106,7 @@ class LeakReport:
     findings: tuple[LeakFinding, ...]
     arrivals: tuple[dict[str, Any], ...]
     seconds: float
+    open_questions: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -87,7 +87,14 @@ def monitor(
         progress(0.8, "early warnings")
         early_warnings, why_none = _measure_warnings(signals, bundles.get("churn"), catalogue)
         progress(1.0, "done")
-        return MonitorReport(signals.data_through, targets, tuple(feeds.troubles()), early_warnings, why_none)
+        return MonitorReport(
+            signals.data_through,
+            targets,
+            tuple(feeds.troubles()),
+            early_warnings,
+            why_none,
+            signals.open_questions,
+        )
     finally:
         signals.close()
 

@@ -132,6 +132,7 @@ class MonitorReport:
     feeds : problems with feeds, one line each; fix them before you train.
     early_warnings : what followed the early warnings of past dates; None if it cannot be measured.
     why_no_early_warnings : the reason, None if they are measured.
+    open_questions : what the mapping of the signals has not answered, so that figures are uncertain.
     """
 
     data_through: datetime
@@ -139,6 +140,7 @@ class MonitorReport:
     feeds: tuple[str, ...]
     early_warnings: WarningPrecision | None
     why_no_early_warnings: str | None = None
+    open_questions: tuple[str, ...] = ()
 
     @property
     def retrain(self) -> bool:

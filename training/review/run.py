@@ -53,11 +53,12 @@ CAPACITY = TrainConfig().capacity
 
 @dataclass(frozen=True)
 class ReviewResult:
-    """A review, its folder and its MLflow run."""
+    """A review, its folder, its MLflow run, and what the mapping of the signals has not answered."""
 
     review: QuarterlyReview
     folder: Path
     run_id: str
+    open_questions: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Summarize the decision and list the next steps."""
@@ -144,7 +145,7 @@ def run_review(
         drawn = json.dumps({name.replace("_", "-"): chart for name, chart in charts.items() if chart})
         run_id = _write(home, review, folder, {PAGE: page, DOCUMENT: document, CHARTS: drawn})
     progress(1.0, "done")
-    return ReviewResult(review, folder, run_id)
+    return ReviewResult(review, folder, run_id, data.signals.open_questions)
 
 
 def _review(data: ReviewData, proposals: Proposals, capacity: int, home: Home, address: str | Path) -> QuarterlyReview:

@@ -197,6 +197,14 @@ def test_columns_that_are_not_read_are_listed(tmp_path: Path) -> None:
     assert "contracts: not read: updated, owner_note." in text
 
 
+@pytest.mark.parametrize("column", ["churned_at", "deleted_at", "status"])
+def test_a_column_that_another_table_reads_is_not_listed(column: str, tmp_path: Path) -> None:
+    values = "churned|active" if column == "status" else "2026-01-01|"
+    text = _text(connect([_source(tmp_path, accounts=(column, values))]))
+    assert "contracts: not read: note." in text
+    assert "customers: not read" not in text
+
+
 @pytest.mark.parametrize(
     ("values", "units"),
     [

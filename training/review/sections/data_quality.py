@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from features.utils.open_questions import uncertainty
 from models.health.rubric import INSUFFICIENT
 from training.review.dataset import ReviewData
 from training.review.figure import ReviewModel
@@ -40,7 +41,7 @@ class DataQuality(ReviewModel):
     """Feeds and dimensions.
 
     ``absent`` lists the tables of the data contract that the source lacks, and ``troubles`` describes problems of
-    feeds. ``without_score`` is the number of accounts with too little data for a score on the newest date.
+    feeds, and says whether figures are uncertain because the mapping has open questions. ``without_score`` is the number of accounts with too little data for a score on the newest date.
     """
 
     feeds: tuple[FeedRow, ...]
@@ -89,10 +90,11 @@ def data_quality(data: ReviewData) -> DataQuality:
                 empty_accounts=int((missing[data.newest] > 1 - 1e-9).sum()),
             )
         )
+    uncertain = uncertainty(data.signals.open_questions)
     return DataQuality(
         feeds=tuple(feeds),
         absent=data.feeds.absent,
-        troubles=tuple(data.feeds.troubles()),
+        troubles=(*data.feeds.troubles(), *([] if uncertain is None else [uncertain])),
         dimensions=tuple(dimensions),
         accounts=int(data.newest.sum()),
         without_score=int((data.band[data.newest] == INSUFFICIENT).sum()),
