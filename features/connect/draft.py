@@ -42,6 +42,7 @@ class TableDraft:
     latest : the versions of its rows, if there are several.
     questions : the gaps that change the number of accounts, their revenue or their renewals until they are answered.
     read : the columns that are read, by table.
+    merged : for accounts, the SELECT of those that were merged into others; empty for none.
     """
 
     source: str
@@ -57,6 +58,7 @@ class TableDraft:
     latest: RowVersions | None = None
     questions: Sequence[str] = ()
     read: Mapping[str, Collection[str]] = field(default_factory=dict)
+    merged: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Draft:
     identity : the proposed ``[identity]``; None for one source.
     gaps : what a person must add.
     users : the SELECT of users and their accounts; empty for none.
+    merged : the SELECT of accounts that were merged into others; empty for none.
     pack_units : units of the ARR of contracts that a pack gives.
     incomplete : tables that lack a column of the contract, to be completed by hand.
     """
@@ -97,6 +100,7 @@ class Draft:
     identity: IdentityDraft | None = None
     gaps: Sequence[str] = ()
     users: str = ""
+    merged: str = ""
     pack_units: Sequence[str] = ()
     incomplete: Sequence[TableDraft] = ()
 
@@ -130,8 +134,8 @@ class Draft:
         blocks += [self._skeleton(each) for each in self.incomplete]
         if gaps := [gap for gap in self.gaps if gap not in self.questions]:
             blocks.append("".join(f"# Missing: {gap}\n" for gap in gaps))
-        if self.identity is not None or self.users:
-            blocks.append(_identity(self.identity, self.users))
+        if self.identity is not None or self.users or self.merged:
+            blocks.append(_identity(self.identity, self.users, self.merged))
         return "\n".join(blocks)
 
     @property
@@ -243,12 +247,13 @@ def _records(table: str, records: Mapping[str, Collection[str]]) -> list[str]:
     return lines
 
 
-def _identity(draft: IdentityDraft | None, users: str) -> str:
+def _identity(draft: IdentityDraft | None, users: str, merged: str) -> str:
     lines = "[identity]\n"
     if draft is not None:
         reasons = "".join(f"# {reason}\n" for reason in draft.reasons)
         lines += f"{reasons}spine = {_text(draft.spine)}\naccounts = {_long_text(draft.accounts)}\n"
-    return lines + (f"users = {_text(users)}\n" if users else "")
+    given = {"users": users, "merged": merged}
+    return lines + "".join(f"{key} = {_text(query)}\n" for key, query in given.items() if query)
 
 
 def _option(value: object) -> str:

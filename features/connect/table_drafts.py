@@ -45,6 +45,7 @@ class DraftedTables:
     sources : all sources; one with snapshots of accounts now has their pack.
     tables : the tables that look like those of the contract.
     users : the SELECT of users and their accounts; empty for none.
+    merged : the SELECT of accounts that were merged into others; empty for none.
     options : options of the pack of snapshots, by source.
     pack_units : units of the amounts of the snapshots.
     """
@@ -52,6 +53,7 @@ class DraftedTables:
     sources: list[Inspected]
     tables: list[TableDraft]
     users: str
+    merged: str = ""
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     pack_units: tuple[str, ...] = ()
 
@@ -110,11 +112,12 @@ def draft_tables(found: Sequence[Inspected], engine: Backend) -> DraftedTables:
         for name, (user, account) in users[source.name].items()
     ]
     users_query = queries[0] if needs_users and queries else ""
+    merged = next((each.merged for each in drafts if each.merged), "")
     if chosen is None:
-        return DraftedTables(list(found), drafts, users_query)
+        return DraftedTables(list(found), drafts, users_query, merged)
     table = snapshots[chosen]
     with_pack = [replace(each, recognition=table.recognition) if each.name == chosen else each for each in found]
-    return DraftedTables(with_pack, drafts, users_query, {chosen: table.options}, table.units)
+    return DraftedTables(with_pack, drafts, users_query, merged, {chosen: table.options}, table.units)
 
 
 def _dated_tables(source: Inspected) -> list[str]:
@@ -241,6 +244,7 @@ def _table_draft(
         latest=latest,
         questions=questions,
         read={**rows.read_of_others, guess.name: read},
+        merged=rows.merged.replace("{source}", source.name),
     )
 
 

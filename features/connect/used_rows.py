@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from features.connect.column_names import TERM_ENDS, is_currency, plain_name
 from features.connect.inspection import Inspected
+from features.connect.merged_accounts import MergedRows, merged_rows
 from features.connect.row_marks import RowMarks, leaving_instants, row_marks, utc_instant, utc_text
 from features.connect.table_guesses import TableGuess
 from features.connect.value_spellings import CLOSED, OVER, SPELLINGS
@@ -42,6 +43,7 @@ class UsedRows:
     gaps : what a person must say.
     read : the columns that are read, also in conditions.
     read_of_others : the columns of other tables that are read, by table.
+    merged : for accounts, the SELECT of those that were merged into others, with ``{source}``; empty for none.
     """
 
     guess: TableGuess
@@ -52,6 +54,7 @@ class UsedRows:
     gaps: Sequence[str] = ()
     read: frozenset[str] = frozenset()
     read_of_others: Mapping[str, Collection[str]] = field(default_factory=dict)
+    merged: str = ""
 
     def relation(self, place: str) -> str:
         """Return SQL of the rows, with their tables in the schema ``place``."""
@@ -110,6 +113,7 @@ def used_rows(
     rows = _Rows(engine, place, guess, source.tables.columns(guess.name))
     marks = row_marks(engine, rows.relation, guess.table, rows.types, tuple(guess.matched.values()))
     _leave_out(rows, marks)
+    merged = _merged(rows, accounts)
     ends, join = _own_ends(rows, marks), ""
     if guess.table == "subscriptions":
         others = [each for each in accounts if each.name != guess.name]
@@ -121,12 +125,13 @@ def used_rows(
     currency = _currency(rows, source, accounts)
     guess = rows.guess
     marked = {*marks.deleted, *marks.tests, *marks.deleted_at, *marks.unclear}
-    read = frozenset({*guess.matched.values(), *marked})
+    read = frozenset({*guess.matched.values(), *marked, *([merged.column] if merged else [])})
     if hidden:
         changed = _without_end(guess)
         query = f"SELECT * EXCLUDE ({sql_identifier(hidden)})\nFROM {{source}}.{sql_identifier(guess.name)}"
         types = {column: kind for column, kind in rows.types.items() if column != hidden}
         return UsedRows(changed, types, query, rows.conditions, rows.notes, rows.gaps, read, rows.read_of_others)
+    of_merged = merged.query if merged is not None and guess.table == "accounts" else ""
     computed: dict[str, tuple[str, str]] = {}
     if ends or join or fallback:
         base = fallback or (rows.text(end) if end else "")
@@ -134,7 +139,9 @@ def used_rows(
     if currency:
         computed["currency"] = "account_currency", "c.code"
     if not computed:
-        return UsedRows(guess, rows.types, "", rows.conditions, rows.notes, rows.gaps, read, rows.read_of_others)
+        return UsedRows(
+            guess, rows.types, "", rows.conditions, rows.notes, rows.gaps, read, rows.read_of_others, of_merged
+        )
     types, chosen = dict(rows.types), []
     for column, (wanted, sql) in computed.items():
         name = next(each for each in (wanted, f"{wanted}_2") if each not in map(str.lower, types))
@@ -144,6 +151,27 @@ def used_rows(
     query = f"SELECT r.*, {', '.join(chosen)}\nFROM {{source}}.{sql_identifier(guess.name)} AS r"
     query += "".join(f"\n{each}" for each in (join, currency) if each)
     return UsedRows(guess, types, query, rows.conditions, rows.notes, rows.gaps, read, rows.read_of_others)
+
+
+def _merged(rows: _Rows, accounts: Sequence[TableGuess]) -> MergedRows | None:
+    """Return which accounts were merged into others; contracts in the same table are those of the accounts left."""
+    guess = next((each for each in accounts if each.name == rows.guess.name), None)
+    found = None if guess is None else merged_rows(rows.engine, rows.place, guess, rows.types)
+    if found is None:
+        return None
+    if rows.guess.table == "accounts":
+        rows.notes.extend(found.notes)
+        rows.gaps.extend(found.gaps)
+    elif rows.guess.table == "subscriptions" and found.is_merged and found.query:
+        rows.conditions.append(found.is_merged)
+        amount = rows.guess.matched.get("arr")
+        given = f" AND coalesce(try_cast({sql_identifier(amount)} AS DOUBLE), 1) <> 0" if amount else ""
+        if number := rows.count(f"{found.is_merged}{given} AND NOT {_is_empty(amount)}" if amount else "false"):
+            rows.gaps.append(
+                f"subscriptions.arr: {count_of(number, 'row')} of accounts that {found.column} says were merged "
+                f"{verb_for(number)} left out: is their amount part of that of the account that is left?"
+            )
+    return found
 
 
 def _leave_out(rows: _Rows, marks: RowMarks) -> None:
@@ -208,7 +236,10 @@ def _account_ends(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]
         left = leaving_instants(rows.engine, table.relation, table.types, used)
         marks = row_marks(rows.engine, table.relation, "accounts", table.types, used)
         found = {**left, **marks.deleted_at}
-        _accounts_without_end(rows, table, key, own, list(found.values()))
+        # An account that was merged into another one has not left.
+        merged = merged_rows(rows.engine, rows.place, each, table.types)
+        there = f"NOT ({merged.is_merged})" if merged and merged.is_merged else "true"
+        _accounts_without_end(rows, table, key, own, list(found.values()), there)
         if not found:
             continue
         rows.reads(each.name, found)
@@ -217,7 +248,7 @@ def _account_ends(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]
             f"LEFT JOIN (\n"
             f"    SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) AS account_key,\n"
             f"        CASE WHEN count(*) = count({instant}) THEN max({instant}) END AS account_end\n"
-            f"    FROM {{source}}.{sql_identifier(each.name)} GROUP BY ALL\n"
+            f"    FROM {{source}}.{sql_identifier(each.name)}{'' if there == 'true' else f' WHERE {there}'} GROUP BY ALL\n"
             f") AS a ON account_key = trim(CAST(r.{sql_identifier(own)} AS VARCHAR)) AND account_end > "
             f"{rows.instant(start)}"
         )
@@ -231,7 +262,9 @@ def _account_ends(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]
     return ""
 
 
-def _accounts_without_end(rows: _Rows, accounts: _Rows, key: str, own: str, instants: Sequence[str]) -> None:
+def _accounts_without_end(
+    rows: _Rows, accounts: _Rows, key: str, own: str, instants: Sequence[str], there: str
+) -> None:
     """Say how many contracts run although a status says that their account has left, but not when."""
     used = accounts.guess.matched.values()
     status = next((c for c in accounts.types if plain_name(c) in _STATUS and c not in used), None)
@@ -240,7 +273,7 @@ def _accounts_without_end(rows: _Rows, accounts: _Rows, key: str, own: str, inst
     rows.reads(accounts.guess.name, [status])
     left = f"{folded_sql(status)} IN ({', '.join(map(sql_literal, OVER))})"
     left += "".join(f" AND {instant} IS NULL" for instant in instants)
-    ids = f"SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) FROM {accounts.relation} WHERE {left}"
+    ids = f"SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) FROM {accounts.relation} WHERE {left} AND {there}"
     end = rows.guess.matched.get("ended_at")
     runs = f" AND coalesce({rows.instant(end)} > current_localtimestamp(), true)" if end else ""
     if number := rows.count(f"trim(CAST({sql_identifier(own)} AS VARCHAR)) IN ({ids}){runs}"):

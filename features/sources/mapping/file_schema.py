@@ -192,6 +192,8 @@ class Identity(MappingPart):
     users : a SELECT of ``user_id`` and ``account_id``, for rows of all sources that have a user but no account. What a
         pack knows of users applies to rows of its own source only; ``SELECT * FROM crm.pack_users`` applies it to all.
     users_ids : the source whose account ids ``users`` returns. Default: the source that it reads.
+    merged : a SELECT of ``account_id`` and ``merged_into``: accounts of one source that were merged into others of it.
+        What belongs to them counts for the account that is left, at dates before the merge too.
     spine : the source whose ids are used where it has the company. Default: the first of ``[sources]``.
     shared : what happens to accounts of one source that are joined only through another source: ``merge`` them, or
         ``error``.
@@ -201,6 +203,7 @@ class Identity(MappingPart):
     accounts: Sql | None = None
     users: Sql | None = None
     users_ids: Text | None = None
+    merged: Sql | None = None
     spine: Text | None = None
     shared: Literal["merge", "error"] = "merge"
     unmatched: Literal["keep", "drop"] = "keep"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,9 @@ import duckdb
 import pyarrow as pa
 
 from features.sources.mapping.file_schema import Identity
-from features.sources.mapping.identity import Companies, SourceMatches, join_companies
-from features.sources.mapping.mapping_file import Mapping
+from features.sources.mapping.identity import Companies, SourceId, SourceMatches, join_companies
+from features.sources.mapping.mapping_file import Mapping as MappingFile
+from features.sources.mapping.merged_accounts import MergedAccounts
 from features.sources.mapping.names import QualifiedQuery
 from features.sources.mapping.parts import Part, PartBuilder
 from features.utils.formatting import count_of
@@ -39,17 +40,19 @@ class IdentityQueries:
     users : for each query of users: the part that reads it, with the source of its account ids.
     apart : without ``accounts``, the sources with accounts if there are several. Equal ids of them are different
         companies.
+    merged : the part that reads which accounts of a source were merged into others; None for none.
     """
 
     rules: Identity
     accounts: QualifiedQuery | None
     users: tuple[Part, ...] = ()
     apart: frozenset[str] = frozenset()
+    merged: Part | None = None
 
     @property
     def translates(self) -> bool:
         """Whether account ids are translated."""
-        return self.accounts is not None or bool(self.apart)
+        return self.accounts is not None or bool(self.apart) or self.merged is not None
 
     def users_for(self, part: Part) -> tuple[Part, ...]:
         """Return the users that may give rows of a part an account.
@@ -69,7 +72,7 @@ class IdentityTables:
     builder : creates temporary tables.
     """
 
-    def __init__(self, connection: Backend, mapping: Mapping, builder: PartBuilder) -> None:
+    def __init__(self, connection: Backend, mapping: MappingFile, builder: PartBuilder) -> None:
         self._connection, self._mapping, self._builder = connection, mapping, builder
         self.notes: list[str] = []
         self.matches: tuple[SourceMatches, ...] = ()
@@ -91,16 +94,21 @@ class IdentityTables:
         parts = self._with_users(parts, queries)
         if not queries.translates:
             return list(parts)
+        left = MergedAccounts(self._connection, self._mapping, self._builder)
+        if queries.merged is not None:
+            parts = left.apply(parts, queries.merged, apart=bool(queries.apart or queries.accounts))
+            self.notes += left.notes
         if queries.accounts is None:
             apart = join_companies({each: self._ids(each, parts) for each in order if each in queries.apart}, [], [])
             self._note_renamed(apart, '; [identity], or ids = "SOURCE" in a table, says which are the same')
-            self._store_companies(apart)
+            self._store_companies(left.added_to(apart.account_ids))
             return [self._translated(part, queries.rules) for part in parts]
         columns, links = self._links(queries.accounts, order)
+        links = left.translated(links, columns)
         used = [source for source in order if source in columns or any(part.ids == source for part in parts)]
         companies = join_companies({source: self._ids(source, parts) for source in used}, links, columns)
         self._note(companies, queries.rules)
-        self._store_companies(companies)
+        self._store_companies(left.added_to(companies.account_ids))
         if queries.rules.unmatched == "drop":
             self._store_spine(companies)
         return [self._translated(part, queries.rules) for part in parts]
@@ -236,8 +244,8 @@ class IdentityTables:
                 f"have the name of their source before the id{cure}"
             )
 
-    def _store_companies(self, companies: Companies) -> None:
-        items = list(companies.account_ids.items())
+    def _store_companies(self, account_ids: Mapping[SourceId, str]) -> None:
+        items = list(account_ids.items())
         table = pa.table(
             {
                 "source": pa.array([source for (source, _), _ in items], pa.string()),

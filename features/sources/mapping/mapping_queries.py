@@ -26,11 +26,12 @@ class MappingQueries:
     tables: dict[tuple[str, int], Query]
     accounts: Query | None
     users: Query | None
+    merged: Query | None
 
     @property
     def all(self) -> list[Query]:
         """Every query."""
-        return [*self.tables.values(), *(query for query in (self.accounts, self.users) if query)]
+        return [*self.tables.values(), *(query for query in (self.accounts, self.users, self.merged) if query)]
 
     def part(self, table: str, number: int, names: Names) -> Part:
         """Return the part that a query of a table gives."""
@@ -50,6 +51,27 @@ class MappingQueries:
         qualified = names.qualified(self.users)
         ids = self._ids(qualified, self.mapping.content.identity.users_ids)
         return [Part("accounts", qualified.text, self.users.keys, ids, qualified)]
+
+    def merged_part(self, names: Names) -> Part | None:
+        """Return the part that maps merged accounts to those that are left, if there is one.
+
+        Raises
+        ------
+        SignalsError
+            If it reads several sources.
+        """
+        if self.merged is None:
+            return None
+        qualified = names.qualified(self.merged)
+        if len(qualified.sources) > 1:
+            raise self.mapping.error(
+                self.merged.keys,
+                f"the query reads {' and '.join(sorted(qualified.sources))}",
+                "a query over one source, whose accounts were merged",
+                "join accounts of several sources in identity.accounts",
+            )
+        ids = next(iter(qualified.sources), "")
+        return Part("accounts", qualified.text, self.merged.keys, ids, qualified)
 
     def _ids(self, qualified: QualifiedQuery, given: str | None) -> str:
         """Return the source whose account ids a query returns; empty if its ids are translated already.
@@ -93,11 +115,11 @@ def parse_queries(mapping: Mapping) -> MappingQueries:
             elif rules.from_ is not None:
                 tables[name, number] = parse(mapping, (*keys, "from"), f"SELECT * FROM {_relation(rules.from_)}")
     identity = mapping.content.identity
-    accounts, users = (
+    accounts, users, merged = (
         parse(mapping, ("identity", key), text) if text is not None else None
-        for key, text in (("accounts", identity.accounts), ("users", identity.users))
+        for key, text in (("accounts", identity.accounts), ("users", identity.users), ("merged", identity.merged))
     )
-    return MappingQueries(mapping, tables, accounts, users)
+    return MappingQueries(mapping, tables, accounts, users, merged)
 
 
 def _relation(name: str) -> str:

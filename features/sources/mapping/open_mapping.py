@@ -179,7 +179,8 @@ class _Opening:
         accounts = self.queries.accounts_query(names)
         owners = frozenset(part.ids for part in used if part.table == "accounts" and part.ids)
         apart = owners if accounts is None and len(owners) > 1 else frozenset()
-        identity = IdentityQueries(self.mapping.content.identity, accounts, tuple(users), apart)
+        merged = self.queries.merged_part(names)
+        identity = IdentityQueries(self.mapping.content.identity, accounts, tuple(users), apart, merged)
         self._check_pack_rules(parts)
         contract, notes, matches = self._tables(own_parts, from_packs, identity)
         records = recorded_values(self.mapping, own_parts, from_packs, self.builder)
@@ -305,7 +306,7 @@ class _Opening:
             # Other tables may add accounts.
             plain = all(some.plain for parts in rules.values() for some in parts)
             return not packs and not identity.translates and plain
-        translated = (identity.accounts and part.ids) or part.ids in identity.apart
+        translated = (identity.accounts and part.ids) or part.ids in identity.apart or identity.merged
         return not identity.users_for(part) and not translated
 
     def _view(self, part: Part) -> ibis.Table:

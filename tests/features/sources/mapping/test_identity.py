@@ -249,3 +249,44 @@ def test_a_blank_id_joins_nothing(open_mapped: OpenMapped) -> None:
     assert rows_of(source, "accounts", "account_id") == [("1",), ("2",), ("3",), ("shop:1",)]
     assert not any("merged into another one" in note for note in source.notes)
     assert rows_of(source, "subscriptions", "account_id", "arr") == [("3", "20"), ("shop:1", "10")]
+
+
+MERGED = "[identity]\nmerged = 'SELECT account_id, merged_into FROM crm.account'\n"
+
+
+def test_a_merged_account_keeps_its_partners_in_other_sources(open_mapped: OpenMapped) -> None:
+    files = {
+        "crm/account": "account_id created_at merged_into\n1 2024-01-01 -\n2 2023-01-01 1\n3 2024-01-01 -",
+        "shop/account": "account_id created_at crm_id\ns1 2024-01-01 1\ns2 2024-01-01 2\ns3 2024-01-01 3",
+        "shop/contract": "account_id started_at arr\ns1 2024-01-01 10\ns2 2024-01-01 20\ns3 2024-01-01 40",
+    }
+    links = "accounts = 'SELECT crm_id AS crm, account_id AS shop FROM shop.account'\n"
+    source = open_mapped(APART + MERGED + links, files)
+    assert rows_of(source, "accounts", "account_id", "created_at") == [("1", "2023-01-01"), ("3", "2024-01-01")]
+    assert rows_of(source, "subscriptions", "account_id", "arr") == [("1", "10"), ("1", "20"), ("3", "40")]
+
+
+def test_equal_ids_of_another_source_are_merged_only_if_they_are_the_same_companies(open_mapped: OpenMapped) -> None:
+    crm = "account_id created_at merged_into\n1 2024-01-01 -\n2 2024-01-01 1"
+    contract = "account_id started_at arr\n1 2024-01-01 10\n2 2024-01-01 20"
+    apart = open_mapped(
+        APART + MERGED, {"crm/account": crm, "shop/account": "account_id created_at\n2 2024-01-01\n1 2024-01-01", "shop/contract": contract}
+    )
+    assert rows_of(apart, "subscriptions", "account_id", "arr") == [("2", "20"), ("shop:1", "10")]
+    same = APART.replace('[[tables.accounts]]\nfrom = "shop.account"\n', "") + MERGED
+    assert rows_of(open_mapped(same, {"crm/account": crm, "shop/contract": contract}), "subscriptions", "account_id", "arr") == [
+        ("1", "10"),
+        ("1", "20"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("SELECT account_id FROM crm.account", "there is no column merged_into"),
+        ("SELECT a.account_id, b.account_id AS merged_into FROM crm.account a, shop.account b", "the query reads crm and shop"),
+    ],
+)
+def test_a_query_of_merged_accounts_that_cannot_be_read(query: str, problem: str, open_mapped: OpenMapped) -> None:
+    with pytest.raises(SignalsError, match=problem):
+        open_mapped(APART + f"[identity]\nmerged = '{query}'\n", TWO)
