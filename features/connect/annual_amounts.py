@@ -10,7 +10,8 @@ from features.connect.amount_columns import AmountColumns
 from features.connect.column_names import plain_name
 from features.connect.row_marks import utc_instant
 from features.connect.table_guesses import TableGuess
-from features.connect.values import count_each, count_rows, folded_sql
+from features.connect.value_spellings import folded_sql
+from features.connect.values import count_each, count_rows
 from features.contract.schema import TABLES
 from features.sources.mapping.units import DECIMAL_COMMA, DECIMAL_POINT, YEARLY, in_contract_unit
 from features.utils.formatting import count_of
@@ -21,17 +22,24 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 _INTERVALS = {
-    YEARLY["monthly"]: ("month", "months", "monthly", "mo", "mth", "m", "p1m", "1_month", "every_month", "per_month"),
+    YEARLY["monthly"]: (
+        "month", "months", "monthly", "mo", "mth", "m", "p1m", "1_month", "every_month", "per_month",
+        "monat", "monatlich", "mois", "mensuel", "mensuelle", "mes", "mensual",
+    ),
     YEARLY["quarterly"]: (
         "quarter", "quarters", "quarterly", "qtr", "q", "p3m", "3_months", "every_3_months", "three_months",
+        "quartal", "quartalsweise", "vierteljährlich", "vierteljaehrlich", "trimestre", "trimestriel", "trimestrielle",
+        "trimestral",
     ),
     "2": (
         "semiannual", "semiannually", "semi_annual", "semi_annually", "half_year", "half_yearly", "biannual",
         "biannually", "six_months", "p6m", "6_months", "every_6_months",
+        "halbjährlich", "halbjaehrlich", "semestriel", "semestrielle", "semestral",
     ),
     "1": (
         "year", "years", "yearly", "yr", "y", "annual", "annually", "annum", "p1y", "p12m", "1_year", "12_months",
         "every_year", "per_year", "every_12_months",
+        "jahr", "jährlich", "jaehrlich", "année", "annee", "annuel", "annuelle", "año", "anual",
     ),
     "1.0 / 2": ("2_years", "two_years", "biennial", "biennially", "every_2_years", "p2y", "p24m", "24_months"),
     "1.0 / 3": ("3_years", "three_years", "triennial", "triennially", "every_3_years", "p3y", "p36m", "36_months"),

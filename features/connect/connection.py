@@ -154,9 +154,7 @@ def _draft(sources: Sequence[str], options: Mapping[str, str], engine: Backend, 
         if not set(CONTRACTS) & names:
             gaps.append("subscriptions or orders: no table looks like one of them")
     incomplete = [each for each in tables if each.guess.missing] if gaps else []
-    return Draft(
-        found, chosen, complete, None, gaps, drafted.users, drafted.merged, drafted.pack_units, incomplete
-    )
+    return Draft(found, chosen, complete, None, gaps, drafted.users, drafted.merged, drafted.pack_units, incomplete)
 
 
 def _hint(draft: TableDraft, column: str) -> str:

@@ -73,7 +73,10 @@ def merged_rows(engine: Backend, place: str, accounts: TableGuess, types: Mappin
     else:
         query = f"SELECT {key} AS account_id, {text} AS merged_into FROM {{source}}.{table}"
         is_merged, named = f"coalesce({text}, '') NOT IN ('', {key})", "merged_into"
-    rows = f"({query.replace('{source}', place)}) WHERE account_id <> merged_into AND account_id <> '' AND merged_into <> ''"
+    rows = (
+        f"({query.replace('{source}', place)}) "
+        "WHERE account_id <> merged_into AND account_id <> '' AND merged_into <> ''"
+    )
     filled, known = count_each(
         engine,
         f"SELECT count(DISTINCT account_id), count(DISTINCT account_id) FILTER ({named} IN "
@@ -83,14 +86,14 @@ def merged_rows(engine: Backend, place: str, accounts: TableGuess, types: Mappin
         return MergedRows(column)
     if not known and named == "merged_into":
         gap = (
-            f"accounts.account_id: {column} of {accounts.name} names no id of an account: {count_of(filled, 'account')} "
-            f"that {'was' if filled == 1 else 'were'} merged {verb_for(filled)} kept apart until identity.merged says "
-            "into which"
+            f"accounts.account_id: {column} of {accounts.name} names no id of an account: "
+            f"{count_of(filled, 'account')} that {'was' if filled == 1 else 'were'} merged {verb_for(filled)} kept "
+            "apart until identity.merged says into which"
         )
         return MergedRows(column, gaps=(gap,))
     note = (
-        f"{column} of {accounts.name} says which accounts were merged: {count_of(filled, 'id')} {verb_for(filled)} read "
-        "as the account that is left, at dates before the merge too."
+        f"{column} of {accounts.name} says which accounts were merged: {count_of(filled, 'id')} {verb_for(filled)} "
+        "read as the account that is left, at dates before the merge too."
     )
     return MergedRows(column, query, is_merged, (note,))
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from features.connect.column_names import plain_name
 from features.connect.row_marks import utc_instant
 from features.connect.table_guesses import PAID_COLUMNS, TableGuess, guess_columns
-from features.connect.value_spellings import NOT_DUE, SPELLINGS
-from features.connect.values import count_rows, folded_sql
+from features.connect.value_spellings import DUE, NOT_DUE, folded_sql
+from features.connect.values import count_rows
 from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier, sql_literal
 
@@ -96,8 +96,13 @@ def overdue_invoices(
     until = f"coalesce({utc_instant(engine, relation, paid, types[paid])}, table_end)" if paid else "table_end"
     where = [f"{over} < {until}"]
     if "status" in given:
-        done = NOT_DUE if paid else (*NOT_DUE, *SPELLINGS["invoice_paid"])
-        where.append(f"{folded_sql(given['status'])} NOT IN ({', '.join(map(sql_literal, done))})")
+        # What a status may mean that is not known is neither paid nor overdue.
+        text = folded_sql(given["status"])
+        where.append(
+            f"{text} NOT IN ({', '.join(map(sql_literal, NOT_DUE))})"
+            if paid
+            else f"{text} IN ('', {', '.join(map(sql_literal, DUE))})"
+        )
     condition = " AND ".join(where)
     notes = [f"Invoices that were not paid by the day after {due} are overdue then, as far as the table reaches."]
     if paid:

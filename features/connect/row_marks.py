@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from features.connect.column_names import plain_name
+from features.connect.value_spellings import FALSE, TRUE
 from features.connect.values import count_each, time_rule
 from features.sources.mapping.file_schema import TimeRule
 from features.sources.mapping.instants import in_utc
@@ -32,8 +33,8 @@ LEFT = (
     "cancellation_date", "terminated_at", "terminated_on", "termination_date", "closed_at", "deactivated_at", "left_at",
 )  # fmt: skip
 """Names of columns that say when an account left."""
-_FALSE = ("", "false", "f", "0", "0.0", "no", "n")
-_TRUE = ("true", "t", "1", "1.0", "yes", "y", "x", "deleted")
+_FALSE = ("", *FALSE)
+_TRUE = (*TRUE, "deleted")
 
 
 @dataclass(frozen=True)

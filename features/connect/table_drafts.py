@@ -15,7 +15,15 @@ from features.connect.snapshot_tables import SnapshotTable, find_snapshots, snap
 from features.connect.table_contents import draft_notes, with_account_ids, with_separators
 from features.connect.table_guesses import TableGuess, guess_table, orders_of, subscriptions_of, users_of
 from features.connect.used_rows import unread_columns, used_rows
-from features.connect.values import guess_time, guess_values, left_out_condition, time_notes, unclear_notes, value_gaps
+from features.connect.values import (
+    guess_time,
+    guess_values,
+    invoice_gaps,
+    left_out_condition,
+    time_notes,
+    unclear_notes,
+    value_gaps,
+)
 from features.packs.queries import pack_queries
 from features.sources.base import confine
 from features.sources.mapping.pack_parts import relations_of
@@ -208,6 +216,7 @@ def _table_draft(
     values, time = guess_values(engine, relation, guess), guess_time(engine, relation, guess, types)
     where, left_out = left_out_condition(engine, relation, guess)
     gaps = [*rows.gaps, *unclear, *yearly.gaps, *value_gaps(engine, relation, guess, values, where)]
+    gaps += invoice_gaps(engine, relation, guess, types)
     read_as, mixed = time_notes(engine, relation, guess, time)
     gaps += mixed
     # Contracts that are left out change the past, but not the figures of today.

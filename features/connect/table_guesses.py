@@ -18,7 +18,7 @@ from features.connect.column_names import (
     table_of_columns,
     table_of_name,
 )
-from features.connect.value_spellings import NOT_DUE, SPELLINGS
+from features.connect.value_spellings import NOT_DUE, SPELLINGS, folded_sql
 from features.contract.schema import TABLES
 from features.sources.mapping.units import YEARLY
 from features.sources.spreadsheet.vocabulary import field_of
@@ -183,8 +183,8 @@ def orders_of(invoices: TableGuess, columns: Mapping[str, str]) -> TableGuess | 
     if status is None:
         return replace(guess, assumes=(assumed, *guess.assumes))
     listed = ", ".join(map(sql_literal, NOT_DUE))
-    where = f"coalesce(lower(trim(CAST({sql_identifier(status)} AS VARCHAR))), '') NOT IN ({listed})"
-    left_out = f"Invoices whose {status} says that nothing is due ({', '.join(NOT_DUE)}) are left out"
+    where = f"{folded_sql(status)} NOT IN ({listed})"
+    left_out = f"Invoices whose {status} says that nothing is due, such as void or cancelled, are left out"
     return replace(guess, where=where, assumes=(assumed, left_out, *guess.assumes))
 
 
@@ -234,7 +234,7 @@ def _paid(columns: Mapping[str, str], matched: dict[str, str]) -> tuple[str, lis
     if "status" in given:
         listed = ", ".join(map(sql_literal, SPELLINGS["invoice_paid"]))
         return (
-            f"lower(trim(CAST({sql_identifier(given['status'])} AS VARCHAR))) IN ({listed})",
+            f"{folded_sql(given['status'])} IN ({listed})",
             ["No column says when an invoice was paid: those with a paid status count as paid on their own date"],
         )
     return "", ["No column says which invoices are paid: all count as paid on their own date"]

@@ -11,8 +11,8 @@ from features.connect.inspection import Inspected
 from features.connect.merged_accounts import MergedRows, merged_rows
 from features.connect.row_marks import RowMarks, leaving_instants, row_marks, utc_instant, utc_text
 from features.connect.table_guesses import TableGuess
-from features.connect.value_spellings import CLOSED, OVER, SPELLINGS
-from features.connect.values import count_rows, folded_sql
+from features.connect.value_spellings import CLOSED, OVER, SPELLINGS, folded_sql
+from features.connect.values import count_rows
 from features.utils.currencies import MINOR_UNITS
 from features.utils.formatting import count_of, verb_for
 from features.utils.sql_text import sql_identifier, sql_literal
@@ -239,6 +239,7 @@ def _account_ends(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]
         # An account that was merged into another one has not left.
         merged = merged_rows(rows.engine, rows.place, each, table.types)
         there = f"NOT ({merged.is_merged})" if merged and merged.is_merged else "true"
+        only = "" if there == "true" else f" WHERE {there}"
         _accounts_without_end(rows, table, key, own, list(found.values()), there)
         if not found:
             continue
@@ -248,7 +249,7 @@ def _account_ends(rows: _Rows, source: Inspected, accounts: Sequence[TableGuess]
             f"LEFT JOIN (\n"
             f"    SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) AS account_key,\n"
             f"        CASE WHEN count(*) = count({instant}) THEN max({instant}) END AS account_end\n"
-            f"    FROM {{source}}.{sql_identifier(each.name)}{'' if there == 'true' else f' WHERE {there}'} GROUP BY ALL\n"
+            f"    FROM {{source}}.{sql_identifier(each.name)}{only} GROUP BY ALL\n"
             f") AS a ON account_key = trim(CAST(r.{sql_identifier(own)} AS VARCHAR)) AND account_end > "
             f"{rows.instant(start)}"
         )

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from features.connect.column_names import plain_name
 from features.connect.table_guesses import TableGuess
-from features.connect.value_spellings import NEVER_BEGAN, OVER, SPELLINGS
+from features.connect.value_spellings import DUE, FALSE, NEVER_BEGAN, NOT_DUE, OVER, SPELLINGS, TRUE, folded_sql
 from features.contract.schema import TABLES
 from features.sources.mapping.file_schema import OTHERS
 from features.utils.formatting import count_of
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_VALUES = 20
 """Columns with more different values are not those of a list."""
+_PLAIN_FLAGS = {"true", "false", "t", "f", "1", "0", "yes", "no", "y", "n"}
+"""Values of yes and no that the contract reads."""
 _EPOCHS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
 """The least number of each unit since 1970 for instants after 1973."""
 _FORMATS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M")
@@ -33,6 +36,8 @@ def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[
     result = {}
     for column in TABLES[guess.table].columns:
         given = guess.matched.get(column.name)
+        if column.kind == "bool" and given is not None:
+            result |= _flags(connection, relation, column.name, given)
         if not column.values or given is None:
             continue
         text = _lower_text(given)
@@ -53,6 +58,18 @@ def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[
         else:
             result[column.name] = {value: _meaning(value, column.values) for value in values}
     return result
+
+
+def _flags(connection: Backend, relation: str, name: str, given: str) -> dict[str, dict[str, str]]:
+    """Return what the values of a column of yes and no mean if some are words that the contract does not read."""
+    text = _lower_text(given)
+    rows = connection.con.execute(
+        f"SELECT DISTINCT {text} FROM {relation} WHERE {text} <> '' LIMIT {MAX_VALUES + 1}"
+    ).fetchall()
+    meanings = {value: "true" if value in TRUE else "false" for (value,) in rows if value in TRUE or value in FALSE}
+    if len(meanings) < len(rows) or not set(meanings) - _PLAIN_FLAGS:
+        return {}
+    return {name: meanings}
 
 
 def left_out_condition(connection: Backend, relation: str, guess: TableGuess) -> tuple[str, int]:
@@ -86,11 +103,6 @@ def left_out_condition(connection: Backend, relation: str, guess: TableGuess) ->
 def _lower_text(column: str) -> str:
     """Return SQL for the text of a column in lower case, without blanks around it."""
     return f"lower(trim(CAST({sql_identifier(column)} AS VARCHAR)))"
-
-
-def folded_sql(column: str) -> str:
-    """Return SQL for the text of a column as `value_spellings` writes values; empty for none."""
-    return f"regexp_replace(coalesce({_lower_text(column)}, ''), '[ -]+', '_', 'g')"
 
 
 def _folded(value: str) -> str:
@@ -129,6 +141,33 @@ def value_gaps(
                 f"not clear{rest}: {then} until values.{name} says more"
             )
     return result
+
+
+def invoice_gaps(connection: Backend, relation: str, guess: TableGuess, types: Mapping[str, str]) -> list[str]:
+    """Return how many invoices have a status that is neither clearly paid nor clearly due, as a sentence.
+
+    Parameters
+    ----------
+    connection, relation, guess : as in `guess_values`.
+    types : its columns with their types.
+    """
+    status = next((column for column in types if plain_name(column) == "status"), None)
+    of_orders = guess.table == "orders" and status is not None and sql_identifier(status) in guess.where
+    of_payments = guess.constants.get("kind") == "invoice_paid" and status is not None
+    if status is None or not (of_orders or (of_payments and sql_identifier(status) in guess.where)):
+        return []
+    listed = ", ".join(map(sql_literal, ("", *DUE, *NOT_DUE, *SPELLINGS["invoice_paid"])))
+    text = folded_sql(status)
+    rows, different = count_each(
+        connection, f"SELECT count(*), count(DISTINCT {text}) FROM {relation} WHERE {text} NOT IN ({listed})"
+    )
+    if not rows:
+        return []
+    name, then = ("orders.amount", "count as orders") if of_orders else ("billing.kind", "are not read as paid")
+    return [
+        f"{name}: {count_of(rows, 'row')} of {guess.name} with {count_of(different, 'value')} of {status} whose "
+        f"meaning is not clear: they {then} until where says more"
+    ]
 
 
 def _is_spelled_otherwise(connection: Backend, relation: str, column: str) -> bool:

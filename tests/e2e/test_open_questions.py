@@ -66,8 +66,8 @@ def test_a_command_says_it_once_and_its_json_has_the_questions(
 def test_commands_about_the_past_say_it_too(world: Any, renewcast: Any, tmp_path: Path) -> None:
     home, mapping = tmp_path / "home", tmp_path / "asking.toml"
     shutil.copytree(world.home, home, ignore=shutil.ignore_patterns("mlartifacts", "rollups", "store.sqlite*"))
-    tables = "".join(f'{file.stem} = "SELECT * FROM given.{file.stem}"\n' for file in world.signals.glob("*.parquet"))
-    head = f"open_questions = [{json.dumps(QUESTION)}]\n[sources.given]\nuri = {json.dumps(str(world.signals))}\n"
+    tables = "".join(f'{file.stem} = "SELECT * FROM own.{file.stem}"\n' for file in world.signals.glob("*.parquet"))
+    head = f"open_questions = [{json.dumps(QUESTION)}]\n[sources.own]\nuri = {json.dumps(str(world.signals))}\n"
     mapping.write_text(f"{head}[tables]\n{tables}")
     _asks_once(renewcast("monitor", mapping, "--json", home=home))
     review = renewcast("review", mapping, "--quarter", "2026Q3", "--json", home=home)

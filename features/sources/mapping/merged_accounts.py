@@ -1,4 +1,4 @@
-"""Accounts that were merged into another one of the same source: what belongs to them counts for the one that is left."""
+"""Accounts that were merged into others of the same source: what belongs to them counts for those that are left."""
 
 from __future__ import annotations
 
@@ -76,11 +76,14 @@ class MergedAccounts:
             given = id_text("account_id", types["account_id"]) if "account_id" in types else "NULL"
             if "created_at" in types:
                 sql = (
-                    f"SELECT m.last AS account_id, a.created_at FROM (SELECT *, {given} AS own FROM {part.relation}) AS a "
+                    "SELECT m.last AS account_id, a.created_at "
+                    f"FROM (SELECT *, {given} AS own FROM {part.relation}) AS a "
                     f"JOIN {_MERGED} AS m ON m.id = a.own"
                 )
                 creations.append(self._builder.create(replace(part, sql=sql, relation="")))
-            kept = f"SELECT * FROM {part.relation} WHERE ({given}) IS NULL OR ({given}) NOT IN (SELECT id FROM {_MERGED})"
+            kept = (
+                f"SELECT * FROM {part.relation} WHERE ({given}) IS NULL OR ({given}) NOT IN (SELECT id FROM {_MERGED})"
+            )
             result.append(self._builder.update(part, kept))
         return [*result, *creations]
 
@@ -111,7 +114,10 @@ class MergedAccounts:
         types = {name.lower(): (name, kind) for name, kind in self._builder.describe(merged).items()}
         if missing := [name for name in _COLUMNS if name not in types]:
             raise self._mapping.error(
-                merged.keys, f"there is no column {missing[0]}", "a SELECT of account_id and merged_into", "name it with AS"
+                merged.keys,
+                f"there is no column {missing[0]}",
+                "a SELECT of account_id and merged_into",
+                "name it with AS",
             )
         account, into = (id_text(sql_identifier(types[name][0]), types[name][1]) for name in _COLUMNS)
         try:

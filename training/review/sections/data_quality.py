@@ -41,7 +41,8 @@ class DataQuality(ReviewModel):
     """Feeds and dimensions.
 
     ``absent`` lists the tables of the data contract that the source lacks, and ``troubles`` describes problems of
-    feeds, and says whether figures are uncertain because the mapping has open questions. ``without_score`` is the number of accounts with too little data for a score on the newest date.
+    feeds, and says whether figures are uncertain because the mapping has open questions. ``without_score`` is the
+    number of accounts with too little data for a score on the newest date.
     """
 
     feeds: tuple[FeedRow, ...]
