@@ -10,12 +10,14 @@ from features.connect.annual_amounts import annual_amounts
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
 from features.connect.overdue_invoices import KIND, overdue_invoices, overdue_of
+from features.connect.row_marks import utc_instant
 from features.connect.row_versions import RowVersions, row_versions
 from features.connect.snapshot_tables import SnapshotTable, find_snapshots, snapshots_column
 from features.connect.table_contents import draft_notes, with_account_ids, with_separators
 from features.connect.table_guesses import TableGuess, guess_table, orders_of, subscriptions_of, users_of
 from features.connect.used_rows import unread_columns, used_rows
 from features.connect.values import (
+    count_rows,
     guess_time,
     guess_values,
     invoice_gaps,
@@ -27,7 +29,7 @@ from features.connect.values import (
 from features.packs.queries import pack_queries
 from features.sources.base import confine
 from features.sources.mapping.pack_parts import relations_of
-from features.utils.formatting import count_of
+from features.utils.formatting import count_of, verb_for
 from features.utils.sql_text import sql_identifier
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 
 CONTRACTS = ("subscriptions", "orders")
 """Tables of the contract of which one is needed."""
+_STARTS = {"subscriptions": "started_at", "orders": "occurred_at"}
+"""The column with the first day of a row, by table of `CONTRACTS`."""
+_FIRST_START = "first_start"
+"""The column of a query with the start of an account's first contract."""
 _FIGURES = {
     "accounts": ("account_id",),
     "subscriptions": ("account_id", "started_at", "ended_at", "renewal_at", "arr", "currency", "status"),
@@ -195,7 +201,8 @@ def _table_draft(
     every: Guesses,
     versions: Mapping[tuple[str, str], RowVersions],
 ) -> TableDraft:
-    if guess.missing:
+    starts = _contracts_of(source, guess, every) if guess.missing == ("created_at",) else None
+    if guess.missing and starts is None:
         return TableDraft(source.name, guess)
     accounts = [other for owner, other in every if owner.name == source.name and other.table == "accounts"]
     place, latest = _latest_place(source), versions.get((source.name, guess.name))
@@ -208,6 +215,19 @@ def _table_draft(
         guess, types = yearly.guess, {**types, yearly.column: "DOUBLE"}
         query = _with_columns(guess.name, query, [f"{yearly.expression} AS {yearly.column}"])
         relation = f"(\n{query.replace('{source}', place)}\n)"
+    without_start = ""
+    if starts is not None:
+        first = _first_start(engine, place, guess, starts, source.tables.columns(starts.name))
+        guess, types = _beginning_at(guess, _FIRST_START), {**types, _FIRST_START: "VARCHAR"}
+        query = _with_columns(guess.name, query, [f"{first} AS {_FIRST_START}"])
+        relation = f"(\n{query.replace('{source}', place)}\n)"
+        without_start = f"{_FIRST_START} IS NOT NULL"
+        lacking = count_rows(engine, f"SELECT count(*) FROM {relation} WHERE {_FIRST_START} IS NULL")
+        start_note = (
+            f"No column of {guess.name} says when an account began: it begins with its first row of {starts.name} "
+            f"({starts.matched[_STARTS[starts.table]]}), and {count_of(lacking, 'account')} without one "
+            f"{verb_for(lacking)} left out."
+        )
     if overdue := overdue_invoices(engine, relation, guess, types):
         guess = replace(overdue.guess, where=overdue.where)
         types |= dict.fromkeys(("overdue_at", "overdue_id"), "VARCHAR")
@@ -227,7 +247,7 @@ def _table_draft(
             "that the contract never began, or has ended on a day that is not there: ended_at should have it"
         )
     unused = f"NOT ({' OR '.join(rows.conditions)})" if rows.conditions else ""
-    where = " AND ".join(filter(None, (where, guess.where, unused)))
+    where = " AND ".join(filter(None, (where, guess.where, unused, without_start)))
     read = {*rows.read, *yearly.read, *(latest.by if latest else ())}
     text = "\n".join((where, *(overdue.columns if overdue else ())))
     read |= {column for column in types if sql_identifier(column) in text}
@@ -237,6 +257,7 @@ def _table_draft(
         *rows.notes,
         *yearly.notes,
         *(overdue.notes if overdue else ()),
+        *([start_note] if without_start else []),
         *read_as,
         *unclear_notes(values),
     ]
@@ -249,7 +270,7 @@ def _table_draft(
         gaps,
         list(dict.fromkeys(notes)),
         query=query.replace("{source}", source.name),
-        leaves_out=bool(rows.conditions) and guess.table == "accounts",
+        leaves_out=bool(rows.conditions or without_start) and guess.table == "accounts",
         latest=latest,
         questions=questions,
         read={**rows.read_of_others, guess.name: read},
@@ -270,6 +291,34 @@ def _with_unread(sources: Sequence[Inspected], drafts: Sequence[TableDraft]) -> 
             draft = replace(draft, notes=[*draft.notes, *unread])
         result.append(draft)
     return result
+
+
+def _contracts_of(source: Inspected, accounts: TableGuess, every: Guesses) -> TableGuess | None:
+    """Return the contracts, or else the orders, from whose first row accounts without a day of creation begin."""
+    if accounts.table != "accounts":
+        return None
+    own = [guess for owner, guess in every if owner.name == source.name and not guess.missing]
+    found = (guess for table in CONTRACTS for guess in own if guess.table == table and guess.name != accounts.name)
+    return next(found, None)
+
+
+def _first_start(
+    engine: Backend, place: str, accounts: TableGuess, contracts: TableGuess, types: Mapping[str, str]
+) -> str:
+    """Return SQL of the first start of the contracts of an account, whose row is ``q``."""
+    started = contracts.matched[_STARTS[contracts.table]]
+    instant = utc_instant(engine, f"{place}.{sql_identifier(contracts.name)}", started, types[started])
+    own, other = (sql_identifier(each.matched["account_id"]) for each in (accounts, contracts))
+    return (
+        f"(SELECT CAST(min({instant}) AS VARCHAR) FROM {{source}}.{sql_identifier(contracts.name)} AS s\n"
+        f"     WHERE trim(CAST(s.{other} AS VARCHAR)) = trim(CAST(q.{own} AS VARCHAR)))"
+    )
+
+
+def _beginning_at(accounts: TableGuess, column: str) -> TableGuess:
+    """Return accounts that a column of a query says the creation of."""
+    names = {"created_at": column}
+    return replace(accounts, missing=(), matched={**accounts.matched, **names}, columns={**accounts.columns, **names})
 
 
 def _with_columns(table: str, query: str, computed: Sequence[str]) -> str:
