@@ -71,7 +71,8 @@ def test_commands_about_the_past_say_it_too(world: Any, renewcast: Any, tmp_path
     mapping.write_text(f"{head}[tables]\n{tables}")
     _asks_once(renewcast("monitor", mapping, "--json", home=home))
     review = renewcast("review", mapping, "--quarter", "2026Q3", "--json", home=home)
-    _asks_once(review)
+    assert review.stderr.count(NOTE) == 1
+    assert json.loads(review.stdout)["open_questions"] == [QUESTION]
     folder = Path(json.loads(review.stdout)["folder"])
     assert json.loads((folder / "review.json").read_text())["data_quality"]["troubles"] == [NOTE]
     assert NOTE in (folder / "index.html").read_text()
