@@ -33,7 +33,7 @@ def guess_values(connection: Backend, relation: str, guess: TableGuess) -> dict[
     An empty meaning is unknown. Columns whose values are all in the contract's list are left out. Only short codes are
     given: if a column has other values, or many, ``"*"`` stands for all whose meaning is unknown.
     """
-    result = {}
+    result: dict[str, dict[str, str]] = {}
     for column in TABLES[guess.table].columns:
         given = guess.matched.get(column.name)
         if column.kind == "bool" and given is not None:
