@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -67,6 +68,25 @@ def test_rows_of_the_right_types_with_strange_values(
         values = st.sampled_from(column.values) if column.values else kinds[column.kind]
         body["signals"][table][place % len(body["signals"][table])][column.name] = data.draw(values)
     _held(client, body)
+
+
+SOME = {"string": "EUR", "instant": "2026-06-01", "float": 1.0, "int": 1, "bool": True}
+VALUES = [(name, c.name, value) for name, table in TABLES.items() for c in table.columns for value in c.values or ()]
+
+
+@pytest.mark.parametrize("rows", ["all rows", "one row"])
+@pytest.mark.parametrize(("table", "column", "value"), VALUES)
+def test_every_value_of_the_contract_is_answered(
+    client: TestClient, body_of: Callable[[str], dict[str, Any]], table: str, column: str, value: str, rows: str
+) -> None:
+    body = copy.deepcopy(body_of("a05"))
+    columns = [c for c in TABLES[table].columns if c.required and c.name != "account_id"]
+    required = {c.name: c.values[0] if c.values else SOME[c.kind] for c in columns}
+    changed = body["signals"].setdefault(table, [required])
+    for row in changed if rows == "all rows" else changed[:1]:
+        row |= {column: value} | ({"value": 5.0} if column == "kind" and table == "outcomes" else {})
+    answer = client.post("/v1/predictions", json=body)
+    assert answer.status_code == 200, answer.text
 
 
 @settings(max_examples=60, **_quiet)

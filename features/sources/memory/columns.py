@@ -39,6 +39,11 @@ class Column:
     valid: Bools | None = None
     words: Objects | None = None
 
+    def __post_init__(self) -> None:
+        # A value that is the same in every row, such as an unknown one, meets one of each row, or of none.
+        if self.valid is not None and len(self.valid) != len(self.values):
+            self.values, self.valid = np.broadcast_arrays(self.values, self.valid)
+
     def take(self, rows: Ints | None) -> Column:
         """Return some rows; None for all."""
         if rows is None or len(self.values) == 1:

@@ -106,28 +106,41 @@ def _windows() -> ibis.Table:
     )  # fmt: skip
 
 
-def _results(build: Any, *arguments: Any) -> list[list[tuple[Any, ...]]]:
+def _constants() -> ibis.Table:
+    t, none = _rows(), ibis.null("int64")
+    return t.select(
+        equal=t.i == none, less=t.i < none, sum=t.i + none, both=t.b & (t.i == none), either=t.b | (t.i == none),
+        first=ibis.coalesce(none, t.i), chosen=ibis.ifelse(t.b, none, 1), text=t.k == ibis.null("string"),
+        joined=t.k.concat(ibis.null("string")), none=none, one=ibis.literal(1), same=t.i.identical_to(none),
+    )  # fmt: skip
+
+
+def _results(build: Any, *arguments: Any, rows: pa.Table = ROWS) -> list[list[tuple[Any, ...]]]:
     """The rows of an expression from the database and from memory, in one order."""
     results = []
     database = connect_duckdb()
     for connection in (database, MemoryEngine()):
-        for name, table in {"rows": ROWS, "other": OTHER, "one": ONE}.items():
+        for name, table in {"rows": rows, "other": OTHER, "one": ONE}.items():
             create_table(connection, name, table)
-        rows = [tuple(row.values()) for row in collect(connection, build, *arguments).to_pylist()]
-        results.append(sorted(rows, key=lambda row: [(value is not None, str(value)) for value in row]))
+        found = [tuple(row.values()) for row in collect(connection, build, *arguments).to_pylist()]
+        results.append(sorted(found, key=lambda row: [(value is not None, str(value)) for value in row]))
     database.disconnect()
     return results
 
 
-@pytest.mark.parametrize("build", [_logic, _numbers, _texts, _instants, _grouped, _whole, _stacked, _windows])
-def test_expressions_have_the_same_results(build: Any) -> None:
-    expected, computed = _results(build)
+@pytest.mark.parametrize("rows", [ROWS, *(ROWS.slice(k, n) for n in (0, 1, 2) for k in (0, 2, 6))])
+@pytest.mark.parametrize(
+    "build", [_logic, _numbers, _texts, _instants, _grouped, _whole, _stacked, _windows, _constants]
+)
+def test_expressions_have_the_same_results(build: Any, rows: pa.Table) -> None:
+    expected, computed = _results(build, rows=rows)
     assert computed == expected
 
 
+@pytest.mark.parametrize("rows", [0, 1, len(ROWS)])
 @pytest.mark.parametrize("how", ["left", "semi"])
-def test_joins_have_the_same_results(how: str) -> None:
-    expected, computed = _results(_joined, how)
+def test_joins_have_the_same_results(how: str, rows: int) -> None:
+    expected, computed = _results(_joined, how, rows=ROWS.slice(0, rows))
     assert computed == expected
 
 
