@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -122,7 +123,14 @@ def _job(scored_home: Any, body: dict[str, Any], rows_limit: int = 1000) -> Sign
     return SignalsScorer(PredictionRequest.model_validate(body), LiveStateManager(home, ServiceSettings()).current(), rows_limit=rows_limit)
 
 
-def test_slow_signals_are_interrupted_and_the_service_continues(scored_home: Any, body: dict[str, Any]) -> None:
+def test_slow_signals_are_interrupted_and_the_service_continues(
+    scored_home: Any, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*arguments: Any, **more: Any) -> Any:
+        time.sleep(1.0)
+        return score_weeks(*arguments, **more)
+
+    monkeypatch.setattr(score_payload, "score_weeks", slow)
     with TestClient(create_app(scored_home.home, ServiceSettings(open_locally=True, request_seconds=0.1)), client=("127.0.0.1", 1)) as client:
         answer = client.post("/v1/predictions", json=body)
         assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
