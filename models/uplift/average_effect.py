@@ -156,8 +156,11 @@ def estimate_effect(trial: TrialOutcomes, days: int) -> tuple[InterventionEffect
     ratio = uplift / churn
     # The delta method: the ratio depends on the held-out arm's share that stays and on the uplift.
     slope = np.array([ratio / churn, 1.0 / churn])
-    # If every treated account stayed, the terms cancel, and rounding may leave a negative rest.
-    error = max(float(slope @ variances @ slope), 0.0) ** 0.5
+    # If every treated account stayed, the terms cancel, and the rate would seem certain. It is as uncertain as if half
+    # an account had left.
+    lost = 0.5 / treated.of
+    least = lost * (1.0 - lost) / treated.of / churn**2
+    error = max(float(slope @ variances @ slope), least) ** 0.5
     save_rate = min(max(ratio, 0.0), 1.0)
     return InterventionEffect(treated, held, uplift, low, high, save_rate, detectable, ratio, error, names), None
 
