@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from features.contract.schema import TABLES
@@ -120,6 +121,83 @@ _FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """The fields of a spreadsheet (`features.sources.spreadsheet.vocabulary`) that are columns of the contract."""
+_TRANSLATIONS = {
+    "customers": ("kunden", "clientes", "societes", "entreprises", "empresas"),
+    "subscriptions": ("abonnements", "abos", "contrats", "vertrage", "vertraege", "contratos", "suscripciones"),
+    "orders": ("commandes", "bestellungen", "auftrage", "auftraege", "pedidos"),
+    "invoices": ("factures", "rechnungen", "facturas"),
+    "payments": ("paiements", "zahlungen", "pagos"),
+    "events": ("evenements", "ereignisse", "eventos"),
+    "support_tickets": ("tickets_support", "incidencias", "supportanfragen"),
+    "customer_id": (
+        "identifiant_client", "id_client", "code_client", "n_client", "no_client", "num_client", "numero_client",
+        "kunden_id", "kundennummer", "kunden_nr", "kundennr", "id_cliente", "codigo_cliente", "n_cliente",
+        "numero_cliente", "identificador_cliente",
+    ),
+    "company_name": (
+        "raison_sociale", "nom_client", "nom_du_client", "societe", "entreprise", "firma", "firmenname", "kundenname",
+        "razon_social", "nombre_cliente", "empresa",
+    ),
+    "country": ("pays", "land", "pais"),
+    "industry": ("secteur", "branche", "sector"),
+    "created_at": (
+        "date_de_creation", "date_creation", "cree_le", "angelegt_am", "erstellt_am", "erstellungsdatum",
+        "fecha_de_creacion", "fecha_creacion", "creado_el",
+    ),
+    "start_date": (
+        "date_de_debut", "date_debut", "debut", "beginn", "startdatum", "vertragsbeginn", "fecha_de_inicio",
+        "fecha_inicio", "inicio",
+    ),
+    "end_date": ("date_de_fin", "date_fin", "fin", "ende", "enddatum", "vertragsende", "fecha_de_fin", "fecha_fin"),
+    "cancelled_at": ("date_de_resiliation", "date_resiliation", "resilie_le", "fecha_de_baja", "fecha_baja"),
+    "renewal_date": (
+        "date_de_renouvellement", "date_renouvellement", "verlangerungsdatum", "verlaengerungsdatum",
+        "fecha_de_renovacion", "fecha_renovacion",
+    ),
+    "monthly_amount": (
+        "montant_mensuel", "monatsbetrag", "monatlicher_betrag", "betrag_pro_monat", "importe_mensual", "monto_mensual",
+    ),
+    "annual_amount": (
+        "montant_annuel", "jahresbetrag", "jahrlicher_betrag", "betrag_pro_jahr", "importe_anual", "monto_anual",
+    ),
+    "amount": ("montant", "betrag", "importe", "monto"),
+    "currency": ("devise", "wahrung", "waehrung", "moneda", "divisa"),
+    "quantity": ("quantite", "menge", "cantidad"),
+    "licenses": ("licences", "lizenzen", "licencias", "nombre_de_licences", "anzahl_lizenzen"),
+    "plan": ("formule", "offre", "plan_tarifario"),
+    "status": ("statut", "estado"),
+    "subscription_id": (
+        "n_contrat", "no_contrat", "numero_contrat", "numero_de_contrat", "id_contrat", "vertragsnummer", "vertrags_id",
+        "n_contrato", "numero_contrato", "numero_de_contrato", "id_contrato",
+    ),
+    "invoice_number": (
+        "n_facture", "no_facture", "numero_facture", "numero_de_facture", "rechnungsnummer", "rechnungsnr", "n_factura",
+        "numero_factura", "numero_de_factura",
+    ),
+    "invoice_date": ("date_de_facture", "date_facture", "rechnungsdatum", "fecha_de_factura", "fecha_factura"),
+    "due_date": (
+        "date_d_echeance", "date_echeance", "fallig_am", "faellig_am", "falligkeitsdatum", "faelligkeitsdatum",
+        "fecha_de_vencimiento", "fecha_vencimiento",
+    ),
+    "paid_date": (
+        "date_de_paiement", "date_paiement", "paye_le", "bezahlt_am", "zahlungsdatum", "fecha_de_pago", "fecha_pago",
+        "pagado_el",
+    ),
+    "timestamp": ("horodatage", "zeitstempel", "zeitpunkt", "marca_de_tiempo"),
+    "date": ("datum", "fecha"),
+    "user": ("utilisateur", "benutzer", "nutzer", "usuario"),
+    "action": ("aktion", "accion"),
+    "ticket_id": (
+        "n_ticket", "no_ticket", "numero_ticket", "numero_de_ticket", "id_ticket", "ticketnummer", "ticket_nr",
+    ),
+    "resolved_at": (
+        "date_de_resolution", "date_resolution", "resolu_le", "gelost_am", "geloest_am", "fecha_de_resolucion",
+        "fecha_resolucion", "resuelto_el",
+    ),
+    "priority": ("priorite", "prioritat", "prioritaet", "prioridad"),
+}  # fmt: skip
+"""Names in German, French and Spanish without accents, by the English one."""
+_TRANSLATED = {name: english for english, names in _TRANSLATIONS.items() for name in names}
 _NO_ACCOUNT = ("id", "record id")
 """Names that are an account's id only in a table of accounts."""
 _ID = re.compile(r"(^|_)(id|ids|no|nr|number|num|key|code|uuid|guid|ref)$")
@@ -227,6 +305,18 @@ def is_id(name: str) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """Return a name in lower case with underscores: ``CreatedDate`` and ``created date`` are ``created_date``."""
+    """Return a name in lower case with underscores: ``CreatedDate`` and ``created date`` are ``created_date``.
+
+    Names in German, French and Spanish that have one meaning are those in English: ``Raison sociale`` is
+    ``company_name``.
+
+    Examples
+    --------
+    >>> plain_name("CreatedDate"), plain_name("Date d'échéance"), plain_name("Kündigungsgrund")
+    ('created_date', 'due_date', 'kundigungsgrund')
+    """
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
-    return re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")
+    letters = unicodedata.normalize("NFKD", parted.replace("ß", "ss").replace("º", "").replace("°", ""))
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    plain = re.sub(r"[^a-z0-9]+", "_", bare.lower()).strip("_")
+    return _TRANSLATED.get(plain, plain)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from features.connect.column_names import plain_name
-from features.connect.value_spellings import FALSE, TRUE
+from features.connect.table_guesses import TableGuess
+from features.connect.value_spellings import FALSE, TOTALS, TRUE, folded_sql
 from features.connect.values import count_each, time_rule
+from features.contract.schema import TABLES
 from features.sources.mapping.file_schema import TimeRule
 from features.sources.mapping.instants import in_utc
 from features.utils.sql_text import sql_identifier, sql_literal
@@ -94,6 +96,36 @@ def row_marks(
         ):
             tests.append(column)
     return RowMarks(tuple(deleted), tuple(tests), instants, tuple(unclear))
+
+
+def totals_condition(connection: Backend, relation: str, guess: TableGuess, types: Mapping[str, str]) -> str:
+    """Return the condition of rows that add up the others; empty if there are none.
+
+    Such a row has a label in its first column, or in that of the id or name, and no other text or day.
+
+    Parameters
+    ----------
+    connection, relation : the engine and the rows.
+    guess : what the table looks like.
+    types : its columns with their types.
+    """
+    labels = [next(iter(types)), *(guess.matched[c] for c in ("account_id", "name") if c in guess.matched)]
+    labels = list(dict.fromkeys(column for column in labels if is_text(types.get(column, ""))))
+    kinds = {column.name: column.kind for column in TABLES[guess.table].columns}
+    others = [
+        own
+        for column, own in guess.matched.items()
+        if own not in labels and own in types and kinds[column] not in ("float", "int")
+    ]
+    if not labels or not others:
+        return ""
+    listed = _listed(TOTALS)
+    label = " OR ".join(f"regexp_replace({folded_sql(column)}, '[_: ]+$', '') IN ({listed})" for column in labels)
+    filled = " + ".join(f"({_text(column)} <> '')::INT" for column in labels)
+    empty = " AND ".join(f"{_text(column)} = ''" for column in others)
+    condition = f"(({label}) AND {filled} = 1 AND {empty})"
+    (rows,) = count_each(connection, f"SELECT count(*) FROM {relation} WHERE {condition}")
+    return condition if rows else ""
 
 
 def leaving_instants(

@@ -10,7 +10,7 @@ from features.connect.annual_amounts import annual_amounts
 from features.connect.draft import TableDraft
 from features.connect.inspection import Inspected
 from features.connect.overdue_invoices import KIND, overdue_invoices, overdue_of
-from features.connect.row_marks import utc_instant
+from features.connect.row_marks import totals_condition, utc_instant
 from features.connect.row_versions import RowVersions, row_versions
 from features.connect.snapshot_tables import SnapshotTable, find_snapshots, snapshots_column
 from features.connect.table_contents import draft_notes, with_account_ids, with_separators
@@ -26,6 +26,7 @@ from features.connect.values import (
     unclear_notes,
     value_gaps,
 )
+from features.contract.schema import TABLES
 from features.packs.queries import pack_queries
 from features.sources.base import confine
 from features.sources.mapping.pack_parts import relations_of
@@ -206,8 +207,10 @@ def _table_draft(
         return TableDraft(source.name, guess)
     accounts = [other for owner, other in every if owner.name == source.name and other.table == "accounts"]
     place, latest = _latest_place(source), versions.get((source.name, guess.name))
-    rows = used_rows(engine, source, place, guess, accounts)
+    end = _data_end(engine, place, source, every) if guess.table == "subscriptions" else ""
+    rows = used_rows(engine, source, place, guess, accounts, *filter(None, (end,)))
     relation, types = rows.relation(place), dict(rows.types)
+    totals = totals_condition(engine, relation, rows.guess, types)
     guess, unclear = with_separators(engine, relation, rows.guess, types)
     yearly = annual_amounts(engine, relation, guess, types)
     query = rows.query
@@ -247,7 +250,8 @@ def _table_draft(
             "that the contract never began, or has ended on a day that is not there: ended_at should have it"
         )
     unused = f"NOT ({' OR '.join(rows.conditions)})" if rows.conditions else ""
-    where = " AND ".join(filter(None, (where, guess.where, unused, without_start)))
+    counted = f"NOT {totals}" if totals else ""
+    where = " AND ".join(filter(None, (where, guess.where, unused, without_start, counted)))
     read = {*rows.read, *yearly.read, *(latest.by if latest else ())}
     text = "\n".join((where, *(overdue.columns if overdue else ())))
     read |= {column for column in types if sql_identifier(column) in text}
@@ -258,6 +262,11 @@ def _table_draft(
         *yearly.notes,
         *(overdue.notes if overdue else ()),
         *([start_note] if without_start else []),
+        *(
+            [f"Rows of {guess.name} with a total are left out: they have a label, and no other text or day."]
+            if totals
+            else []
+        ),
         *read_as,
         *unclear_notes(values),
     ]
@@ -291,6 +300,27 @@ def _with_unread(sources: Sequence[Inspected], drafts: Sequence[TableDraft]) -> 
             draft = replace(draft, notes=[*draft.notes, *unread])
         result.append(draft)
     return result
+
+
+def _data_end(engine: Backend, place: str, source: Inspected, every: Guesses) -> str:
+    """Return SQL of the newest instant of the tables of events that is not in the future; empty without one.
+
+    An export may be read months later. Contracts that ended since then were running at its end.
+    """
+    newest = []
+    for owner, guess in every:
+        at = guess.matched.get(TABLES[guess.table].at)
+        planned = guess.table in ("accounts", *CONTRACTS) or guess.constants.get("kind") == KIND
+        if owner.name != source.name or planned or at is None or guess.missing:
+            continue
+        relation, types = f"{place}.{sql_identifier(guess.name)}", source.tables.columns(guess.name)
+        if at in types:
+            instant = utc_instant(engine, relation, at, types[at])
+            newest.append(f"(SELECT max({instant}) FROM {relation} WHERE {instant} <= current_localtimestamp())")
+    if not newest:
+        return ""
+    row = engine.con.execute(f"SELECT greatest({', '.join([*newest, 'NULL'])})").fetchone()
+    return f"TIMESTAMP '{row[0]}'" if row and row[0] is not None else ""
 
 
 def _contracts_of(source: Inspected, accounts: TableGuess, every: Guesses) -> TableGuess | None:

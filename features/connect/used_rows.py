@@ -71,6 +71,7 @@ class _Rows:
     place: str
     guess: TableGuess
     types: Mapping[str, str]
+    data_end: str = "current_localtimestamp()"
     conditions: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
@@ -95,7 +96,12 @@ class _Rows:
 
 
 def used_rows(
-    engine: Backend, source: Inspected, place: str, guess: TableGuess, accounts: Sequence[TableGuess]
+    engine: Backend,
+    source: Inspected,
+    place: str,
+    guess: TableGuess,
+    accounts: Sequence[TableGuess],
+    end: str = "current_localtimestamp()",
 ) -> UsedRows:
     """Return which rows of a table are used, and when contracts and tickets end.
 
@@ -109,8 +115,9 @@ def used_rows(
     place : the schema of its tables.
     guess : what the table looks like.
     accounts : the tables of accounts of the source.
+    end : SQL of the end of the data, at which contracts run or have ended.
     """
-    rows = _Rows(engine, place, guess, source.tables.columns(guess.name))
+    rows = _Rows(engine, place, guess, source.tables.columns(guess.name), end)
     marks = row_marks(engine, rows.relation, guess.table, rows.types, tuple(guess.matched.values()))
     _leave_out(rows, marks)
     merged = _merged(rows, accounts)
@@ -276,7 +283,7 @@ def _accounts_without_end(
     left += "".join(f" AND {instant} IS NULL" for instant in instants)
     ids = f"SELECT trim(CAST({sql_identifier(key)} AS VARCHAR)) FROM {accounts.relation} WHERE {left} AND {there}"
     end = rows.guess.matched.get("ended_at")
-    runs = f" AND coalesce({rows.instant(end)} > current_localtimestamp(), true)" if end else ""
+    runs = f" AND coalesce({rows.instant(end)} > {rows.data_end}, true)" if end else ""
     if number := rows.count(f"trim(CAST({sql_identifier(own)} AS VARCHAR)) IN ({ids}){runs}"):
         rows.gaps.append(
             f"subscriptions.ended_at: {status} of {accounts.guess.name} says that the accounts of "
@@ -310,7 +317,7 @@ def _past_ends(rows: _Rows) -> None:
     if rows.guess.table != "subscriptions" or end is None or status is None or plain_name(end) not in TERM_ENDS:
         return
     active = f"{folded_sql(status)} IN ({', '.join(map(sql_literal, SPELLINGS['active']))})"
-    if number := rows.count(f"{active} AND {rows.instant(end)} < current_localtimestamp()"):
+    if number := rows.count(f"{active} AND {rows.instant(end)} < {rows.data_end}"):
         rows.gaps.append(
             f"subscriptions.ended_at: {count_of(number, 'row')} with a status that says that the contract runs, "
             f"although {end} has passed: they count as ended. If they renew by themselves, use {end} only as renewal_at"

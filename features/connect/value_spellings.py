@@ -91,6 +91,11 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """How values of the contract are often written."""
+TOTALS = (
+    "total", "totals", "grand_total", "sum", "gesamt", "summe", "gesamtsumme", "insgesamt", "totaux", "somme",
+    "total_général", "total_general", "suma",
+)  # fmt: skip
+"""Labels of rows that add up the others."""
 TRUE = ("true", "t", "1", "1.0", "yes", "y", "x", "ja", "wahr", "oui", "vrai", "sí", "si", "verdadero")
 FALSE = ("false", "f", "0", "0.0", "no", "n", "nein", "falsch", "non", "faux", "falso")
 """How yes and no are written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from features.connect.column_names import plain_name
@@ -299,5 +299,18 @@ def time_rule(connection: Backend, relation: str, column: str, sql_type: str) ->
     if not counts or counts[0] == filled:
         return {}
     fitting = [each for each, n in zip(_FORMATS, counts[1:], strict=True) if n == filled]
-    # Two formats fit if no day is after the twelfth: then nothing is certain.
+    # Two formats fit if no day is after the twelfth: then the other columns of the table may say which is right.
+    fitting = _format_of_others(connection, relation, fitting) if len(fitting) > 1 else fitting
     return {"format": fitting[0]} if len(fitting) == 1 else {}
+
+
+def _format_of_others(connection: Backend, relation: str, formats: Sequence[str]) -> list[str]:
+    """Return which of several formats are the only one that fits another column of a table."""
+    columns = connection.con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    certain = set[str]()
+    for text in (sql_identifier(str(name)) for name, kind, *_ in columns if is_text(str(kind))):
+        parsed = ", ".join(f"count(try_strptime(trim({text}), '{each}'))" for each in formats)
+        filled, *counts = count_each(connection, f"SELECT count(*), {parsed} FROM {relation} WHERE trim({text}) <> ''")
+        fitting = [each for each, n in zip(formats, counts, strict=True) if filled and n == filled]
+        certain |= set(fitting) if len(fitting) == 1 else set()
+    return [each for each in formats if each in certain]

@@ -13,11 +13,13 @@ SECONDS = {"milliseconds": "0.001", "seconds": "1", "minutes": "60", "hours": "3
 _DURATIONS = {("usage", "minutes"): "60", ("engagement", "response_hours"): "3600"}
 """The seconds of the contract's own unit of each duration."""
 DECIMAL_COMMA = "decimal_comma"
-COMMA_NUMBER = r"[+-]?([1-9][0-9]{0,2}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?"
-"""Numbers with a decimal comma, perhaps with points between thousands."""
+_BLANKS = " \u00a0\u202f"
+"""Blanks that may be between thousands."""
+COMMA_NUMBER = rf"[+-]?([1-9][0-9]{{0,2}}([.{_BLANKS}][0-9]{{3}})+|[0-9]+)(,[0-9]+)?"
+"""Numbers with a decimal comma, perhaps with points or blanks between thousands."""
 DECIMAL_POINT = "decimal_point"
-POINT_NUMBER = r"[+-]?([1-9][0-9]{0,2}(,[0-9]{3})+|[0-9]+)([.][0-9]+)?"
-"""Numbers with a decimal point, perhaps with commas between thousands."""
+POINT_NUMBER = rf"[+-]?([1-9][0-9]{{0,2}}([,{_BLANKS}][0-9]{{3}})+|[0-9]+)([.][0-9]+)?"
+"""Numbers with a decimal point, perhaps with commas or blanks between thousands."""
 _RATES = {("subscriptions", "arr")}
 _MONEY_COLUMNS = {("subscriptions", "arr"), ("orders", "amount"), ("billing", "amount")}
 
@@ -62,10 +64,11 @@ def in_contract_unit(
     if text:
         given = f"rtrim(trim({value}), '% ')" if "percent" in units else f"trim({value})"
         if DECIMAL_COMMA in units:
-            plain = f"replace(replace({given}, '.', ''), ',', '.')"
+            plain = f"replace(regexp_replace({given}, '[.{_BLANKS}]', '', 'g'), ',', '.')"
             given = f"CASE WHEN regexp_full_match({given}, '{COMMA_NUMBER}') THEN {plain} END"
         if DECIMAL_POINT in units:
-            given = f"CASE WHEN regexp_full_match({given}, '{POINT_NUMBER}') THEN replace({given}, ',', '') END"
+            plain = f"regexp_replace({given}, '[,{_BLANKS}]', '', 'g')"
+            given = f"CASE WHEN regexp_full_match({given}, '{POINT_NUMBER}') THEN {plain} END"
         number = f"try_cast({given} AS DOUBLE)"
     else:
         number = f"CAST({value} AS DOUBLE)"

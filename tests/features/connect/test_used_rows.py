@@ -247,6 +247,19 @@ def test_running_contracts_whose_end_has_passed_are_a_gap(tmp_path: Path) -> Non
     assert "subscriptions.ended_at: 1 row with a status that says that the contract runs, although end_date" in gaps
 
 
+@pytest.mark.parametrize(("newest", "asks"), [("2025-12-01", False), ("2026-06-01", True)])
+def test_an_end_has_passed_if_it_is_before_the_end_of_the_data(newest: str, asks: bool, tmp_path: Path) -> None:
+    _source(tmp_path)
+    _write(tmp_path, "events", "customer_id,user_id,timestamp,action", [f"A-001,u,{newest},open"])
+    _write(tmp_path, "tickets", "ticket_id,customer_id,created_at,solved_at,priority", ["T1,A-001,2025-02-01,,high"])
+    _write(
+        tmp_path, "contracts", "contract_id,customer_id,start_date,end_date,arr,status",
+        ["S1,A-001,2025-01-01,2026-01-01,1000,active", "S2,A-002,2025-01-01,2026-01-01,1000,expired"],
+    )  # fmt: skip
+    gaps = "\n".join(connect([str(tmp_path)]).gaps)
+    assert ("although end_date has passed" in gaps) is asks
+
+
 def test_invoices_that_count_for_nothing_and_several_currencies(tmp_path: Path) -> None:
     _write(tmp_path / "given", "customers", "customer_id,created_at", ["A1,2025-01-01", "A2,2025-01-01"])
     rows = [f"I{i},A{i % 2 + 1},2026-0{i}-01,100,{('EUR', 'USD')[i % 2]},{('paid', 'Void')[i == 4]}" for i in range(1, 7)]
