@@ -101,7 +101,7 @@ def used_rows(
     place: str,
     guess: TableGuess,
     accounts: Sequence[TableGuess],
-    end: str = "current_localtimestamp()",
+    data_end: str = "current_localtimestamp()",
 ) -> UsedRows:
     """Return which rows of a table are used, and when contracts and tickets end.
 
@@ -115,9 +115,9 @@ def used_rows(
     place : the schema of its tables.
     guess : what the table looks like.
     accounts : the tables of accounts of the source.
-    end : SQL of the end of the data, at which contracts run or have ended.
+    data_end : SQL of the end of the data, at which contracts run or have ended.
     """
-    rows = _Rows(engine, place, guess, source.tables.columns(guess.name), end)
+    rows = _Rows(engine, place, guess, source.tables.columns(guess.name), data_end)
     marks = row_marks(engine, rows.relation, guess.table, rows.types, tuple(guess.matched.values()))
     _leave_out(rows, marks)
     merged = _merged(rows, accounts)
