@@ -94,6 +94,7 @@ from serving.cli import (
     account_reports,
     card,
     changes,
+    churned_accounts,
     demo_process,
     erase,
     holdout,
@@ -200,6 +201,7 @@ FIT_NOTHING = frozenset(
         "worklist",
         "portfolio",
         "changes",
+        "churned",
         "leadership",
     }
     | {"cohorts", "qbr", "plan", "report", "reviews", "card", "home", "erase"}
@@ -695,7 +697,7 @@ def demo(
 # In the order of the help.
 for commands in (
     connect.app, data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app,
-    rule_tables.app, kpi.app, trends.app, changes.app, account_reports.app, report.app, forecasts,
+    rule_tables.app, kpi.app, trends.app, changes.app, churned_accounts.app, account_reports.app, report.app, forecasts,
     worklist_command.app, card.app, home.app, erase.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)

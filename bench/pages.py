@@ -58,6 +58,7 @@ PAGES = (
     ("/worklist", ("/v1/worklist",)),
     ("/renewals", ("/v1/renewals",)),
     ("/cohorts", ("/v1/portfolio/cohorts",)),
+    ("/churned", ()),
     ("/trends", ("/v1/portfolio/changes", "/v1/portfolio/measures/trend")),
     ("/leadership", ("/v1/portfolio/leadership",)),
     ("/leadership?by=csm", ("/v1/portfolio/leadership?by=csm",)),

@@ -6,6 +6,7 @@ from serving.pages import (
     account,
     account_reports,
     api_reference,
+    churned_accounts,
     cohorts,
     leadership,
     model_card,
@@ -36,6 +37,7 @@ from serving.routers import (
     saved_views,
     worklist,
 )
+from serving.routers import churned_accounts as churned_accounts_router
 from serving.routers import leadership as leadership_router
 
 # The most used routes come first, since they are tried in order. Each route declares its required scope. The routes are
@@ -43,12 +45,13 @@ from serving.routers import leadership as leadership_router
 ROUTES = [
     route
     for part in (
-        *(predictions, accounts, leadership_router, published_predictions, renewals, worklist, alerts, holdout),
+        *(predictions, accounts, leadership_router, churned_accounts_router, published_predictions, renewals, worklist),
+        *(alerts, holdout),
         *(probes, mlflow_invocations, jobs, reviews),
         *(interventions, saved_views),
         *(static_files, sign_in, api_reference),
         *(portfolio, cohorts, account_reports, account, model_card, renewals_page, worklist_page, review),
-        *(alerts_page, interventions_page, trends, leadership, saved_views_page),
+        *(alerts_page, interventions_page, trends, leadership, churned_accounts, saved_views_page),
     )
     for route in part.router.routes
 ]
@@ -65,6 +68,7 @@ PAGES = (
     interventions_page,
     trends,
     leadership,
+    churned_accounts,
 )
 """The pages with exports, in the order of their routes."""
 ROUTES += [route for page in PAGES for route in export_routes(page.router.routes)]

@@ -30,6 +30,7 @@ SECTIONS: tuple[NavigationEntry, ...] = (
     NavigationEntry("interventions", "/interventions", "Interventions"),
     NavigationEntry("renewals", "/renewals", "Renewals"),
     NavigationEntry("leadership", "/leadership", "Leadership"),
+    NavigationEntry("churned", "/churned", "Churned"),
     NavigationEntry("trends", "/trends", "Trends"),
     NavigationEntry("cohorts", "/cohorts", "Cohorts"),
     NavigationEntry("views", "/views", "Saved views"),

@@ -11,6 +11,7 @@ from features.kpi.cohort_retention import account_lives, retention_of
 from features.signals.signals import OpenSignals
 from features.utils.periods import period_ending
 from models.health.rubric import Rubric
+from serving.portfolio.churned_accounts import CHURNED, churned_document
 from serving.portfolio.cohorts import LIVES, lives_document
 from serving.portfolio.kpi_file import write_contributions
 from serving.portfolio.kpi_report import kpi_contributions, kpi_report
@@ -29,7 +30,7 @@ def publish_kpis(
     active_days: int,
 ) -> None:
     """Store the KPIs of each period of `PUBLISHED_PERIODS` that ends at ``as_of``, the contributions of every account,
-    the cohort retention and what it is computed from.
+    the accounts that churned, the cohort retention and what it is computed from.
 
     Parameters
     ----------
@@ -52,5 +53,6 @@ def publish_kpis(
         kpis[name] = kpi_report(signals, period, rubric, active_days, frames=frames, contributions=contributions[name])
     write_contributions(snapshots, as_of, contributions)
     write_sidecar(snapshots, as_of, KPIS, kpis)
+    write_sidecar(snapshots, as_of, CHURNED, churned_document(signals, as_of, active_days))
     write_sidecar(snapshots, as_of, LIVES, lives_document(lives, signals.contractual))
     write_sidecar(snapshots, as_of, COHORTS, retention_of(lives, as_of, signals.contractual))

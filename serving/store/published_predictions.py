@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
@@ -18,6 +18,8 @@ from serving.store.tables import alerts, predictions
 CURSOR = "s"
 #: How many entries of a stream are looked through in one statement.
 CHUNK = 5_000
+#: How many accounts are named in one statement, which may have a limited number of parameters.
+ACCOUNTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,38 @@ def list_account_predictions(
     newest = last.group_by(of.as_of).order_by(of.as_of.desc()).limit(limit).subquery()
     query = select(of.document, of.updated_at).join(newest, of.sequence == newest.c.sequence).order_by(of.as_of)
     return [PublishedPrediction(_unpacked(row.document), row.updated_at) for row in connection.execute(query)]
+
+
+def last_predictions(
+    connection: Connection, until: Mapping[str, datetime], within: timedelta
+) -> dict[str, dict[str, Any]]:
+    """Return the last prediction of each account up to an instant of its own.
+
+    Parameters
+    ----------
+    connection : a connection to the store, in a transaction.
+    until : by account, the instant (UTC) up to which dates count.
+    within : how long before its instant the date may be.
+
+    Returns
+    -------
+    dict
+        Predictions by account, for those that have one. Of a date that was published again, the last one.
+    """
+    of, accounts = predictions.c, sorted(until)
+    found: dict[str, dict[str, Any]] = {}
+    for first in range(0, len(accounts), ACCOUNTS_AT_ONCE):
+        some = accounts[first : first + ACCOUNTS_AT_ONCE]
+        ends = [until[account] for account in some]
+        query = select(of.account_id, of.as_of, func.max(of.sequence).label("sequence"))
+        query = query.where(of.account_id.in_(some), of.as_of >= min(ends) - within, of.as_of <= max(ends))
+        last: dict[str, Any] = {}
+        for row in connection.execute(query.group_by(of.account_id, of.as_of).order_by(of.as_of)):
+            if until[row.account_id] - within <= row.as_of <= until[row.account_id]:
+                last[row.account_id] = row.sequence
+        documents = select(of.account_id, of.document).where(of.sequence.in_(list(last.values())))
+        found |= {row.account_id: _unpacked(row.document) for row in connection.execute(documents)}
+    return found
 
 
 def list_alerts(

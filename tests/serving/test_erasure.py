@@ -221,6 +221,7 @@ def test_pages_and_routes_work_without_the_account_and_show_the_others(home: Hom
             "/renewals",
             "/trends",
             "/cohorts",
+            "/churned",
             "/accounts/a01",
             "/views",
         ):

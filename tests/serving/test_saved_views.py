@@ -19,6 +19,7 @@ from serving.common.settings import ServiceSettings, current_settings
 from serving.html.navigation import SECTIONS
 from serving.http.api_keys import create_key
 from serving.pages.alerts import AlertsPageQuery
+from serving.pages.churned_accounts import ChurnedPageQuery
 from serving.pages.cohorts import CohortsPageQuery
 from serving.pages.interventions import InterventionsPageQuery
 from serving.pages.leadership import LeadershipPageQuery
@@ -72,6 +73,7 @@ def test_the_parameters_of_views_are_those_of_the_pages() -> None:
     queries = {
         "/": AccountListQuery, "/worklist": WorklistPageQuery, "/alerts": AlertsPageQuery, "/interventions": InterventionsPageQuery,
         "/renewals": RenewalsPageQuery, "/trends": TrendsPageQuery, "/leadership": LeadershipPageQuery, "/cohorts": CohortsPageQuery,
+        "/churned": ChurnedPageQuery,
     }  # fmt: skip
     assert queries.keys() == VIEW_PAGES.keys() <= {each.path for each in SECTIONS}
     for page, query in queries.items():

@@ -137,7 +137,7 @@ def everywhere(
             name, *more = arguments
             asked = [
                 name,
-                *([str(folder), "--as-of", "2026-07-01"] if name not in ("trends", "interventions") else []),
+                *([str(folder), "--as-of", "2026-07-01"] if name not in ("trends", "churned", "interventions") else []),
                 *more,
             ]
             result = CliRunner().invoke(renewcast.app, asked, env={"RENEWCAST_HOME": str(home.root)})
@@ -349,6 +349,10 @@ TOTALS: Mapping[str, Total] = {
                 for each in all_.api("/v1/portfolio/measures?period=year")["measures"]
                 if each["measure"] == "arr_churn_year"
             ),
+            "`GET /v1/portfolio/churned`": lambda all_: all_.api("/v1/portfolio/churned")["churned_arr"],
+            "`renewcast churned`": lambda all_: all_.command("churned")["churned_arr"],
+            "`churned.csv` of `/churned`": lambda all_: _sum(all_.export("churned", "/churned"), "arr"),
+            "`by-reason.csv` of `/churned`": lambda all_: _sum(all_.export("by-reason", "/churned"), "arr"),
             "`renewcast leadership`": lambda all_: _step(all_.command("leadership"), "churned"),
             "`renewcast portfolio`": lambda all_: next(
                 each["numerator"]
@@ -359,7 +363,11 @@ TOTALS: Mapping[str, Total] = {
                 float(row["arr"]) for row in all_.export("bridge", "/leadership") if row["step"] == "churned"
             ),
         },
-        {"page `/leadership`": lambda value: f"−{short_money(value)}", "presentation": short_money},
+        {
+            "page `/leadership`": lambda value: f"−{short_money(value)}",
+            "page `/churned`": lambda value: f"Churned ARR {short_money(value)}",
+            "presentation": short_money,
+        },
     ),
     "Renewals due, 90 days": Total(
         {
@@ -459,6 +467,7 @@ def test_pages_and_the_presentation_show_this_value(everywhere: Everywhere, name
         (("cohorts",), "retention", "/cohorts"),
         (("leadership",), "bridge", "/leadership"),
         (("trends",), "kpis", "/trends"),
+        (("churned",), "churned", "/churned"),
         (("interventions", "list", "--state", "open", "--limit", "1"), "interventions", "/interventions"),
         (("interventions", "results"), "by-play", "/interventions"),
     ],

@@ -82,6 +82,28 @@ RISK = (
     ExportColumn("arr_at_risk", "ARR at risk", "money"),
 )
 RENEWAL_AT = ExportColumn("renewal_at", "Renewal", "date")
+CHURNED = (
+    *ACCOUNT,
+    SEGMENT,
+    CSM,
+    ExportColumn("ended_at", "Ended", "date"),
+    ExportColumn("kind", "Kind"),
+    ExportColumn("reason", "Reason"),
+    ExportColumn("arr", "Lost ARR", "money"),
+    ExportColumn("predicted_as_of", "Date of the prediction", "date"),
+    ExportColumn("health_score", "Health before", "points"),
+    ExportColumn("health_band", "Health band before"),
+    ExportColumn("churn_probability", "Churn risk before", "share"),
+    ExportColumn("churn_band", "Churn band before"),
+    ExportColumn("warned", "Warned", "truth"),
+    ExportColumn("warned_by", "Warned by", "text", lambda row: "; ".join(row["warned_by"])),
+)
+CHURN_REASONS = (
+    ExportColumn("reason", "Reason"),
+    ExportColumn("kind", "Kind"),
+    COUNT,
+    ExportColumn("arr", "Lost ARR", "money"),
+)
 WORKLIST = (
     ExportColumn("rank", "Rank", "whole"),
     *ACCOUNT,
@@ -309,3 +331,22 @@ def _retention(retention: Shown) -> ExportTable:
 
 def _floor(days: float | None) -> int | None:
     return None if days is None else int(days // 1)
+
+
+def churned_exports(shown: Shown) -> PageExports:
+    """Return the exports of the page of churned accounts."""
+    return PageExports({} if shown["churned"] is None else churned_tables(shown["churned"], shown["found"]))
+
+
+def churned_tables(churned: Shown, rows: Sequence[Shown]) -> Tables:
+    """Return the accounts that churned, and how many by reason.
+
+    Parameters
+    ----------
+    churned : a `serving.portfolio.churned_accounts.ChurnedAccounts`.
+    rows : its accounts in the order in which they are shown.
+    """
+    return {
+        "churned": lambda: ExportTable("Churned accounts", CHURNED, rows),
+        "by-reason": lambda: ExportTable("Churn by reason", CHURN_REASONS, churned["by_reason"]),
+    }

@@ -36,6 +36,8 @@ PAGES = [
         "/leadership?as_of=2026-07-01",
         "/leadership?as_of=2026-07-01&by=csm&health=green",
         "/cohorts",
+        "/churned",
+        "/churned?as_of=2026-07-01",
         "/model",
         "/docs",
     ),

@@ -17,7 +17,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.html.links import report_href
 
-PAGES = ("/", "/worklist", "/alerts", "/interventions", "/renewals", "/trends", "/cohorts", "/model", "/accounts/a05", report_href("a05", "qbr"), report_href("a05", "plan"))
+PAGES = ("/", "/worklist", "/alerts", "/interventions", "/renewals", "/trends", "/cohorts", "/churned?as_of=2026-07-01", "/model", "/accounts/a05", report_href("a05", "qbr"), report_href("a05", "plan"))
 MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 OTHERS = {
     "day first": re.compile(rf"\b\d{{1,2}} ({MONTHS})\b(?! \d{{1,2}}, )"),

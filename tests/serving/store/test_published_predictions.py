@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from models.artifacts.champion_pointer import ChampionChange, ChampionEntry
 from serving.common.errors import UnknownId
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.store.database import Store
-from serving.store.published_predictions import find_prediction, list_alerts, list_predictions
+from serving.store.published_predictions import find_prediction, last_predictions, list_alerts, list_predictions
 from serving.store.tables import alerts, webhook_deliveries
 from serving.webhooks.endpoints import EVENTS, add_endpoint
 
@@ -243,3 +243,25 @@ def test_alerts_of_accounts_on_which_a_play_runs_wait_until_it_has_ended(listeni
         assert [alert["account_id"] for alert in list_alerts(connection, before.next, 10).data] == ["a0"], "readers of the stream get it"
     sent = [data["account_id"] for event, data in _sent_events(listening) if event == "health.alert"]
     assert sorted(sent) == ["a0", "a2"]
+
+
+def test_the_last_prediction_before_an_instant_of_each_account(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One published again counts as it was last; one at the instant counts; a later or an older one does not."""
+    monkeypatch.setattr("serving.store.published_predictions.ACCOUNTS_AT_ONCE", 2)
+    publish_batch(store, _answers("2026-03-01", "lg= lg= lg= lg="))
+    publish_batch(store, _answers("2026-06-01", "mg= mg= mg="))
+    publish_batch(store, _answers("2026-06-08", "hr= hr= hr="))
+    publish_batch(store, _answers("2026-06-01", "my= my= my=", version="2"))
+    until = {
+        "a0": datetime(2026, 6, 8, tzinfo=UTC),
+        "a1": datetime(2026, 6, 7, tzinfo=UTC),
+        "a2": datetime(2026, 9, 9, tzinfo=UTC),
+        "a3": datetime(2026, 6, 8, tzinfo=UTC),
+        "never": datetime(2026, 6, 8, tzinfo=UTC),
+    }
+    with store.read() as connection:
+        found = last_predictions(connection, until, timedelta(days=90))
+    assert {account: (each["as_of"], each["health"]["band"]) for account, each in found.items()} == {
+        "a0": ("2026-06-08", "red"),
+        "a1": ("2026-06-01", "yellow"),
+    }
