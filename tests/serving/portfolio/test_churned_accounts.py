@@ -142,7 +142,7 @@ def test_the_groups_of_a_filter_add_up(there: TestClient, name: str) -> None:
     assert all(each["filter"][name] for each in parts)
 
 
-def test_what_is_unknown_of_accounts_that_left_is_said(there: TestClient) -> None:
+def test_a_filter_that_is_unknown_for_accounts_that_left_gives_the_reason(there: TestClient) -> None:
     found = _ask(there, health="green")
     assert (found["accounts"], found["unknown"]) == ([], "health is unknown for accounts that have left")
     assert "health is unknown for accounts that have left" in there.get("/churned?health=green", headers=BROWSER).text
