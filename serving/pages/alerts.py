@@ -26,6 +26,7 @@ from serving.pages.work_forms import (
 )
 from serving.schemas.account_filter import PageFilter
 from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
+from serving.worklist.active_alerts import LeftOut
 from serving.worklist.intervention_lists import interventions_under_way
 from serving.worklist.published_worklist import published_alerts
 
@@ -41,6 +42,9 @@ COLUMNS = (
 )
 """The columns of the list. By default, accounts with new alerts come first; alerts are sorted by the latest date."""
 
+LEFT_OUT: dict[str, LeftOut] = {"suppressed": "under_way", "done": "done", "snoozed": "snoozed"}
+"""The choices of the page that list the accounts which are otherwise left out, and why they are."""
+
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
@@ -48,7 +52,7 @@ class AlertsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
     """The filter, the rule, which alerts to show, and search, order and page of the list."""
 
     code: Annotated[AlertCode | None, BeforeValidator(empty_to_none)] = None
-    show: Annotated[Literal["new", "suppressed"] | None, BeforeValidator(empty_to_none)] = None
+    show: Annotated[Literal["new", "suppressed", "done", "snoozed"] | None, BeforeValidator(empty_to_none)] = None
 
 
 @router.get("/alerts")
@@ -57,8 +61,8 @@ def get_alerts_page(
 ) -> Response:
     """Return the page of active alerts."""
     scored, asked, selection = view.scored, view.asked, view.selection
-    suppressed = asked.show == "suppressed"
-    found = published_alerts(scored, store, MAX_ROWS, selection, asked.code, asked.show == "new", suppressed)
+    state = None if asked.show is None else LEFT_OUT.get(asked.show)
+    found = published_alerts(scored, store, MAX_ROWS, selection, asked.code, asked.show == "new", state)
     columns = [
         each._replace(words=f"Churn risk, {found['horizon_days']} days") if each.name == "risk" else each
         for each in COLUMNS
@@ -66,7 +70,7 @@ def get_alerts_page(
     dated = [{**each, "latest_alert": max(alert["since"] for alert in each["alerts"])} for each in found["accounts"]]
     rows = arrange(dated, asked, columns)
     running: dict[str, list[dict[str, Any]]] = {}
-    if suppressed:
+    if state == "under_way":
         with store.read() as connection:
             for each in interventions_under_way(connection, selection.ids):
                 running.setdefault(each["account_id"], []).append(each)
@@ -76,7 +80,7 @@ def get_alerts_page(
     def link(**changes: object) -> str:
         return with_query("/alerts", {**params, **changes}) + "#list"
 
-    flag: dict[str, object] = {} if asked.show is None else {asked.show: "true"}
+    flag: dict[str, object] = {"new": "true"} if asked.show == "new" else {"state": state}
     page = render_with_message(
         request,
         store,
@@ -98,7 +102,8 @@ def get_alerts_page(
         dates=view.dates,
         query=view.query,
         here=with_query("/alerts", {**params, "page": asked.page if asked.page > 1 else None}),
-        suppressed_link=with_query("/alerts", {**params, "show": "suppressed"}),
+        left_out=state is not None,
+        show_link=lambda show: with_query("/alerts", {**params, "show": show, "page": None}),
         snoozes=snooze_choices(request, asked.as_of),
         results=RESULTS,
         me=suggested_assignee(request),

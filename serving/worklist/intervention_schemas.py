@@ -130,3 +130,7 @@ class ActiveAlerts(ResponseModel):
     accounts: list[AlertedAccount]
     more_accounts: Count
     suppressed_accounts: Count = Field(description="Accounts with alerts for which a play is under way; not listed.")
+    done_accounts: Count = Field(
+        description="Accounts with alerts whose intervention has ended since publication; not listed."
+    )
+    snoozed_accounts: Count = Field(description="Accounts with alerts whose plays are snoozed; not listed.")

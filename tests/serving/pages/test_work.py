@@ -192,10 +192,25 @@ def test_the_page_of_alerts_starts_and_snoozes(people: dict[str, TestClient]) ->
     assert ada.post(other, data={**fields(page, other), "days": "14", "note": "asked to wait"}).headers["location"] == "/alerts"
     after = ada.get("/alerts").text
     assert "plays snoozed until" in text_of(after)
-    assert f'"account"><a href="{html.escape(href)}"' not in after
-    suppressed = ada.get("/alerts?show=suppressed").text
-    assert html.escape(href) in suppressed
-    assert "/interventions/int_" in suppressed
+    counted = ada.get("/v1/alerts/active", headers={"Accept": "application/json"}).json()
+    running, gone = counted["suppressed_accounts"], payload["done_accounts"]
+    assert (running, counted["snoozed_accounts"]) == (payload["suppressed_accounts"] + 1, payload["snoozed_accounts"] + 1)
+    assert f'show=suppressed">{running} with a play in progress</a>' in after
+    assert f'show=snoozed">{counted["snoozed_accounts"]} snoozed</a>' in after
+    suppressed, snoozed = (ada.get(f"/alerts?show={show}").text for show in ("suppressed", "snoozed"))
+    for account, shown, others in ((href, suppressed, snoozed), (other, snoozed, suppressed)):
+        link = f'"account"><a href="{html.escape(account)}"'
+        assert (link in shown, link in others, link in after) == (True, False, False)
+    link = re.findall(r"/interventions/int_\w+", suppressed.partition(html.escape(href))[2])[0]
+    assert ada.post(link, data={**fields(suppressed, link), "result": "saved"}).status_code == 303
+    assert ada.post(other, data={**fields(snoozed, other), "do": "resume"}).headers["location"] == "/alerts?show=snoozed"
+    again = ada.get("/alerts").text
+    assert f'show=done">{gone + 1} done</a>' in again
+    assert f'"account"><a href="{html.escape(other)}"' in again
+    done = ada.get("/alerts?show=done").text
+    assert html.escape(href) in re.findall(r'"account"><a href="([^"]+)"', done)
+    exported = {show: ada.get(f"/exports/alerts.csv/alerts?show={show}").text.count("\n") - 1 for show in ("", "done", "snoozed")}
+    assert exported == {"": len(listed) - 1, "done": gone + 1, "snoozed": payload["snoozed_accounts"]}
 
 
 def test_who_may_not_write_sees_no_forms_and_other_sites_cannot_send_them(people: dict[str, TestClient]) -> None:

@@ -230,7 +230,7 @@ def test_a_deleted_record_takes_its_changes_with_it(client: TestClient, home: Ho
         assert connection.execute(intervention_changes.select().where(intervention_changes.c.intervention_id == key)).all() == []
 
 
-def test_an_alerted_account_leaves_the_list_of_alerts_while_a_play_runs(client: TestClient) -> None:
+def test_an_alerted_account_is_off_the_list_of_alerts_while_a_play_runs_and_after(client: TestClient) -> None:
     before = client.get("/v1/alerts/active").json()
     ActiveAlerts.model_validate(before, strict=True)
     assert before["suppressed_accounts"] == 0
@@ -242,13 +242,16 @@ def test_an_alerted_account_leaves_the_list_of_alerts_while_a_play_runs(client: 
     assert first["account_id"] not in {each["account_id"] for each in after["accounts"]}
     assert after["suppressed_accounts"] == 1
     (suppressed,) = client.get("/v1/alerts/active?suppressed=true").json()["accounts"]
+    assert client.get("/v1/alerts/active?state=under_way").json()["accounts"] == [suppressed]
     assert (suppressed["account_id"], suppressed["state"], suppressed["suppressed"]) == (first["account_id"], "under_way", True)
     for code in {alert["code"] for alert in first["alerts"]}:
         listed = client.get("/v1/alerts/active", params={"code": code}).json()["accounts"]
         assert {alert["code"] for each in listed for alert in each["alerts"]} <= {code}
     assert change(client, key, 1, {"result": "saved"}).status_code == 200
-    back = client.get("/v1/alerts/active").json()
-    assert (back["suppressed_accounts"], len(back["accounts"])) == (0, len(before["accounts"]))
+    closed = client.get("/v1/alerts/active").json()
+    assert (closed["suppressed_accounts"], closed["done_accounts"], closed["accounts"]) == (0, 1, after["accounts"])
+    (done,) = client.get("/v1/alerts/active?state=done").json()["accounts"]
+    assert (done["account_id"], done["state"], done["suppressed"]) == (first["account_id"], "done", False)
     results = client.get("/v1/interventions:results").json()
     InterventionResults.model_validate(results, strict=True)
     worked = {each["code"]: each for each in results["by_alert"]}
