@@ -26,7 +26,7 @@ InterventionId = Annotated[str, typer.Argument(metavar="ID", help="Id from `rene
 Assignee = Annotated[str | None, typer.Option("--assignee", metavar="NAME", help="The person who runs the play.")]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note for the history.")]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Your name (default: your user name).")]
-RESULT_TABLES = ("by-play", "by-alert")
+RESULT_TABLES = ("by-play", "by-alert", "responses")
 _STATES = ("open", "snoozed", "closed", "held_out")
 
 
@@ -166,7 +166,8 @@ def results(
     as_json: AsJson = False,
     only: Chosen = NO_OPTIONS,
 ) -> None:
-    """Show how interventions ended: the plain save rate of each play, and the precision of each alert rule.
+    """Show how interventions ended: the plain save rate of each play, the precision of each alert rule, and the time
+    from alerts to the first response.
 
     Interventions in the signals of the latest snapshot count as well."""
     from features.utils.formatting import moment

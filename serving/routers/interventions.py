@@ -131,7 +131,8 @@ def get_intervention_results(
     live: LiveStateDep, store: StoreDep, query: Annotated[InterventionResultsQuery, Query()]
 ) -> Response:
     """Returns, from how people closed interventions, the plain save rate of each play and the precision of each alert
-    rule, with counts and intervals. Interventions in the signals count as well."""
+    rule, with counts and intervals, and the time from alerts to the first response. Interventions in the signals count
+    as well."""
     scored = live.current().scored(query.as_of)
     return JSONResponse(published_results(scored, store, select_accounts(scored, query, strict=True)))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from models.predictions.payload import format_instant
+from models.rules.alert_responses import MIN_ALERTS, RESPONSE_DAYS, RaisedAlert, responses_by_alert
 from models.rules.intervention_effects import RUNNING_DAYS, InterventionRecord
 from models.rules.intervention_results import MIN_CLOSED, ResultCounts, results_by_alert, results_by_play
 from models.rules.intervention_table import LOOKBACK_DAYS
@@ -90,8 +92,8 @@ def interventions_under_way(connection: Connection, accounts: Collection[str] | 
     ]
 
 
-def count_alerts(connection: Connection, as_of: datetime, selection: AccountSelection) -> Mapping[str, tuple[int, int]]:
-    """Return how many alerts of each rule were published, and how many were suppressed.
+def raised_alerts(connection: Connection, as_of: datetime, selection: AccountSelection) -> list[RaisedAlert]:
+    """Return the alerts that were raised.
 
     Parameters
     ----------
@@ -101,23 +103,18 @@ def count_alerts(connection: Connection, as_of: datetime, selection: AccountSele
 
     Returns
     -------
-    mapping of str to tuple
+    list of RaisedAlert
     """
     of = alerts.c
-    query = select(of.account_id, of.code, of.suppressed)
+    query = select(of.account_id, of.code, of.as_of, of.suppressed)
     query = query.where(of.as_of <= as_of, of.as_of >= as_of - timedelta(days=LOOKBACK_DAYS))
-    counts: dict[str, tuple[int, int]] = {}
-    for account, code, suppressed in connection.execute(query):
-        if selection.includes(account):
-            published, waiting = counts.get(code, (0, 0))
-            counts[code] = (published + (not suppressed), waiting + suppressed)
-    return counts
+    return [RaisedAlert(*row) for row in connection.execute(query) if selection.includes(row.account_id)]
 
 
 def results_document(
     as_of: datetime,
     interventions: Iterable[InterventionRecord],
-    raised: Mapping[str, tuple[int, int]],
+    raised: Sequence[RaisedAlert],
     selection: AccountSelection,
 ) -> dict[str, Any]:
     """Return the results of interventions (`serving.worklist.intervention_schemas.InterventionResults`).
@@ -126,10 +123,11 @@ def results_document(
     ----------
     as_of : the date.
     interventions : all interventions that are known on the selected accounts.
-    raised : from `count_alerts`.
+    raised : from `raised_alerts`.
     selection : the selected accounts.
     """
     records = list(interventions)
+    counts = Counter((alert.code, alert.suppressed) for alert in raised)
     return {
         "as_of": format_instant(as_of),
         "filter": selection.account_filter.applied,
@@ -141,13 +139,16 @@ def results_document(
         "by_alert": [
             {
                 "code": each.name,
-                "raised": raised.get(each.name, (0, 0))[0],
-                "suppressed": raised.get(each.name, (0, 0))[1],
+                "raised": counts[each.name, False],
+                "suppressed": counts[each.name, True],
                 **_counts(each),
                 "precision": rate_document(each.rate),
             }
             for each in results_by_alert(records)
         ],
+        "min_alerts": MIN_ALERTS,
+        "response_days": RESPONSE_DAYS,
+        "responses": [vars(each) for each in responses_by_alert(raised, records, as_of)],
     }
 
 

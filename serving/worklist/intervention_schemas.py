@@ -92,14 +92,35 @@ class AlertRuleResults(_Results):
     )
 
 
+class AlertResponses(ResponseModel):
+    """The time from an alert to the first intervention on its account.
+
+    Alerts that were raised while a play ran or the account was held out need no response.
+    """
+
+    code: AlertCode | None = Field(description="Null: the alerts of all rules.")
+    alerts: Count = Field(description="Alerts that needed a response.")
+    answered: Count
+    median_days: float | None = Field(
+        description="Days until half of the alerts are answered; those without a response count for as long as they "
+        "have waited (Kaplan-Meier)."
+    )
+    share_in_time: Fraction | None = Field(description="The share that is answered within response_days.")
+    why_unknown: str | None
+
+
 class InterventionResults(ResponseModel):
-    """The plain save rate of each play, and the precision of each alert rule, from how people closed interventions."""
+    """The plain save rate of each play, the precision of each alert rule, from how people closed interventions, and the
+    time to the first response to alerts."""
 
     as_of: str
     filter: AppliedFilter | None = Field(description="Null: all accounts.")
     min_closed: Count = Field(description="With fewer interventions that count for a rate, it is unknown.")
     by_play: list[PlayResults]
     by_alert: list[AlertRuleResults]
+    min_alerts: Count = Field(description="With fewer alerts, the time to a response is unknown.")
+    response_days: Count = Field(description="An alert is answered in time within so many days.")
+    responses: list[AlertResponses] = Field(description="Of all alerts, then of each rule.")
 
 
 class AlertedAccount(ResponseModel):

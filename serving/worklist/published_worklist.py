@@ -22,7 +22,7 @@ from serving.worklist.account_view import WorklistAccounts
 from serving.worklist.active_alerts import active_alerts
 from serving.worklist.effects import NOT_STORED, effects_document, usable_effects
 from serving.worklist.holdout import design_document
-from serving.worklist.intervention_lists import count_alerts, results_document
+from serving.worklist.intervention_lists import raised_alerts, results_document
 from serving.worklist.interventions import (
     INTERVENTIONS,
     RecordedActions,
@@ -120,11 +120,11 @@ class WorklistCache:
         return self._computed(store, ("effects",), self._play_effects)
 
     def results(self, store: Store, selection: AccountSelection) -> dict[str, Any]:
-        """Return the results of interventions on the selected accounts, by play and by alert rule."""
+        """Return the results of interventions on the selected accounts, and the responses to their alerts."""
 
         def compute(actions: RecordedActions) -> dict[str, Any]:
             with store.read() as connection:
-                raised = count_alerts(connection, self._scored.as_of, selection)
+                raised = raised_alerts(connection, self._scored.as_of, selection)
             records = [
                 each for each in self._context(actions).interventions or () if selection.includes(each.account_id)
             ]

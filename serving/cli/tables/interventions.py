@@ -10,7 +10,7 @@ from rich.text import Text
 
 from features.errors import AccountCandidate
 from features.utils.console import Table, labeled_rows, one_line
-from features.utils.formatting import day, minute, moment, percent, plain
+from features.utils.formatting import day, minute, moment, number, percent, plain
 from models.predictions.account_lookup import AccountNames
 from serving.cli.tables.applied_filter import print_filter
 from serving.worklist.intervention_history import history_text
@@ -73,6 +73,22 @@ def print_results(payload: Mapping[str, Any], console: Console) -> None:
         "save rate: saved, of those saved or lost; it does not measure the effect of a play. precision: saved or lost, "
         "of those closed that began while an alert of the rule was active. Both are unknown with fewer than "
         f"{payload['min_closed']} that count."
+    )
+    _print_responses(payload, console)
+
+
+def _print_responses(payload: Mapping[str, Any], console: Console) -> None:
+    days = payload["response_days"]
+    table = Table(gap=1)
+    for name in ("alert", "needed a response", "answered", "median days", f"within {days} days"):
+        table.add_column(name, justify="left" if name == "alert" else "right", no_wrap=True)
+    for each in payload["responses"]:
+        median, share = number(each["median_days"], 1), percent(each["share_in_time"], 0)
+        table.add_row(each["code"] or "all", f"{each['alerts']:,}", f"{each['answered']:,}", median, share)
+    console.print(table)
+    console.print(
+        "median: days from an alert to the first intervention on the account; alerts without one yet count for as long "
+        f"as they have waited. Unknown with fewer than {payload['min_alerts']} alerts."
     )
 
 

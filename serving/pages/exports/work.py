@@ -40,6 +40,16 @@ COUNTS = tuple(
 )
 
 
+RESPONSES = (
+    ExportColumn("code", "Alert", "text", lambda row: row["code"] or "all"),
+    ExportColumn("alerts", "Needed a response", "whole"),
+    ExportColumn("answered", "Answered", "whole"),
+    ExportColumn("median_days", "Median days", "number"),
+    ExportColumn("share_in_time", "In time", "share"),
+    ExportColumn("why_unknown", "Why it is unknown"),
+)
+
+
 def alerts_exports(shown: Shown) -> PageExports:
     """Return the exports of the page of active alerts."""
     return PageExports({"alerts": lambda: ExportTable("Alerts", ALERTS, shown["rows"])})
@@ -47,13 +57,13 @@ def alerts_exports(shown: Shown) -> PageExports:
 
 def interventions_exports(shown: Shown) -> PageExports:
     """Return the exports of the page of interventions."""
-    rows, results = shown["rows"], shown["results"] or {"by_play": [], "by_alert": []}
+    rows, results = shown["rows"], shown["results"] or {"by_play": [], "by_alert": [], "responses": []}
     listed = {"interventions": lambda: interventions_table("Interventions", rows, person_name(shown["people"]))}
     return PageExports({**listed, **results_tables(results)})
 
 
 def results_tables(results: Shown) -> Tables:
-    """Return the results of interventions by play and by alert rule.
+    """Return the results of interventions by play and by alert rule, and the responses to alerts.
 
     Parameters
     ----------
@@ -65,6 +75,7 @@ def results_tables(results: Shown) -> Tables:
     return {
         "by-play": lambda: ExportTable("Results by play", plays, results["by_play"]),
         "by-alert": lambda: ExportTable("Precision by alert rule", rules, results["by_alert"]),
+        "responses": lambda: ExportTable("Response to alerts", RESPONSES, results["responses"]),
     }
 
 
