@@ -143,6 +143,11 @@ class PlaysFile(Rules):
             raise ValueError(f"cause_of and cause_otherwise need causes of kind save, not {', '.join(wrong)}")
         return self
 
+    @property
+    def names(self) -> tuple[PlayName, ...]:
+        """The names of all plays of the playbook, in the order of the file."""
+        return (*(p.cause for p in self.plays if p.kind != "note"), "onboarding", "renewal")
+
     def kind_of(self, cause: Cause) -> Literal["save", "billing", "note"]:
         """Return the kind of play for a cause."""
         return next(p.kind for p in self.plays if p.cause == cause)

@@ -45,6 +45,7 @@ from serving.pages.snapshot_context import (
 from serving.pages.work_forms import (
     RESULTS,
     assignee_names,
+    playbook,
     redirect_with_message,
     refuse_invalid,
     render_with_message,
@@ -113,6 +114,7 @@ def get_account_page(
         under_way=_under_way(store, account) if work == "under_way" else [],
         snoozes=snooze_choices(request, asked.as_of),
         results=RESULTS,
+        playbook=playbook(),
         assignees=assignee_names(state),
         me=suggested_assignee(request),
         text=history_text,

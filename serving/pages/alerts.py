@@ -20,6 +20,7 @@ from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, h
 from serving.pages.work_forms import (
     RESULTS,
     assignee_names,
+    playbook,
     render_with_message,
     snooze_choices,
     suggested_assignee,
@@ -106,6 +107,7 @@ def get_alerts_page(
         show_link=lambda show: with_query("/alerts", {**params, "show": show, "page": None}),
         snoozes=snooze_choices(request, asked.as_of),
         results=RESULTS,
+        playbook=playbook(),
         me=suggested_assignee(request),
         assignees=assignee_names(view.state),
         codes=ALERT_CODES,

@@ -17,6 +17,8 @@ from starlette.responses import RedirectResponse, Response
 
 from features.errors import BadRequest, RenewcastError
 from features.utils.formatting import day
+from models.peer_groups.rule_files import read_rules
+from models.rules.plays import PlaysFile
 from serving.common.errors import StoreDown
 from serving.html.links import local_path
 from serving.html.templates import render_page
@@ -54,6 +56,11 @@ def suggested_assignee(request: Request) -> str:
     if caller is None or not caller.in_session:
         return ""
     return str(caller.owner or caller.name)
+
+
+def playbook() -> tuple[str, ...]:
+    """Return the names of all plays that a form can start."""
+    return read_rules("plays", PlaysFile).names
 
 
 def assignee_names(state: LiveState) -> list[str]:

@@ -18,6 +18,7 @@ from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, h
 from serving.pages.work_forms import (
     RESULTS,
     assignee_names,
+    playbook,
     render_with_message,
     snooze_choices,
     suggested_assignee,
@@ -107,6 +108,7 @@ def get_worklist_page(
         last=lambda each: history_text(each["history"][-1]),
         snoozes=snooze_choices(request, asked.as_of),
         results=RESULTS,
+        playbook=playbook(),
         me=suggested_assignee(request),
         assignees=assignee_names(view.state),
         here=with_query("/worklist", params),

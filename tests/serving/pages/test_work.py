@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
 
 from models.home import Home
+from models.rules.plays import Cause
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.html.links import account_href
@@ -59,7 +61,8 @@ def fields(page: str, action: str) -> dict[str, str]:
     assert form is not None, action
     inputs = re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"', form[0])
     texts = re.findall(r'<textarea[^>]* name="(\w+)"[^>]*>\n?(.*?)</textarea>', form[0], re.DOTALL)
-    return {name: html.unescape(value) for name, value in [*inputs, *texts]}
+    chosen = re.findall(r'<select[^>]* name="(\w+)"[^>]*>.*?<option value="([^"]*)"', form[0], re.DOTALL)
+    return {name: html.unescape(value) for name, value in [*inputs, *texts, *chosen]}
 
 
 def test_the_journey_of_one_play_from_the_worklist_to_its_result(people: dict[str, TestClient]) -> None:
@@ -103,6 +106,27 @@ def test_the_journey_of_one_play_from_the_worklist_to_its_result(people: dict[st
     displayed = text_of(ada.get("/interventions").text)
     for each in results["by_play"]:
         assert f"{each['play'].replace('_', ' ')} {each['open']} {each['saved']} {each['lost']} {each['no_effect']} unknown {each['why_unknown']}" in displayed
+
+
+def test_any_play_of_the_playbook_can_be_started_the_recommended_one_first(people: dict[str, TestClient], home: Home) -> None:
+    ada = people["Ada"]
+    playbook = {*get_args(Cause), "onboarding", "renewal"} - {"use_increase"}
+    accounts = csv.DictReader(ada.get("/exports/accounts.csv/").text.splitlines())
+    without = next(each["account_id"] for each in accounts if not each["play"] and not each["work"])
+    first = worklist(ada)[0]
+    for account, recommended in ((first["account_id"], first["play"]["name"]), (without, "")):
+        page = ada.get(account_href(account)).text
+        form = re.search(r'<form class="work".*?</form>', page, re.DOTALL)
+        assert form is not None
+        offered = re.findall(r'<option value="(\w*)">', form[0])
+        assert offered[0] == recommended
+        assert len(offered) == len(set(offered))
+        assert set(offered) - {""} == playbook
+        assert ("required" in form[0]) is (recommended == "")
+        other = next(each for each in offered[1:] if each != recommended)
+        assert ada.post(account_href(account), data={**fields(page, account_href(account)), "play": other, "do": "start"}).status_code == 303
+        recorded = ada.get("/v1/interventions", params={"account_id": account}, headers={"Accept": "application/json"}).json()["data"][0]
+        assert recorded["play"] == other
 
 
 def test_a_stale_form_is_answered_with_the_changes_of_others_and_the_own_text(people: dict[str, TestClient]) -> None:
