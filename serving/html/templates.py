@@ -46,8 +46,14 @@ def environment() -> Environment:
     templates.globals["sections"] = SECTIONS
     templates.filters |= {name: getattr(formatting, name) for name in FORMATS}
     templates.filters |= {show.__name__: show for show in (prose.prose, prose.prose_inline, prose.breakable)}
+    templates.filters["amount_text"] = amount_text
     templates.filters["why_not_scored"] = WHY_NOT_SCORED.__getitem__
     return templates
+
+
+def amount_text(value: float | None) -> str:
+    """Return an amount as the text of a field of a form, without the decimals of a whole number; empty if unknown."""
+    return "" if value is None else f"{value:.0f}" if value.is_integer() else str(value)
 
 
 def mark_uncertain(request: Request, questions: Sequence[str]) -> None:

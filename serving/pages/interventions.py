@@ -16,6 +16,7 @@ from serving.common.errors import InterventionChanged
 from serving.common.json_logs import error_location, log_event
 from serving.html.links import with_query
 from serving.html.navigation import link_query
+from serving.html.templates import amount_text
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.exports.work import interventions_exports
@@ -25,6 +26,7 @@ from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, h
 from serving.pages.work_forms import (
     RESULTS,
     SNOOZES,
+    amount_field,
     assignee_names,
     may_write,
     redirect_with_message,
@@ -154,7 +156,12 @@ async def post_intervention_form(
     if not isinstance(version, int) or version > 10**9:
         raise BadRequest("the form does not say which version it changes", "a version", "submit the form on the page")
     try:
-        change = InterventionChange.model_validate(_changed_fields(form))
+        fields, fault = _changed_fields(form), None
+        if _has_new_amount(form):
+            fields["arr"], fault = amount_field(form, "arr")
+        if fault is not None:
+            return await run_in_threadpool(_refuse_amount, request, live, store, intervention_id, form, version, fault)
+        change = InterventionChange.model_validate(fields or {"note": None})
         changed = await run_in_threadpool(change_intervention, store, caller.author, intervention_id, change, version)
     except ValidationError as error:
         raise refuse_invalid(error) from None
@@ -162,6 +169,26 @@ async def post_intervention_form(
         return await run_in_threadpool(conflict_page, request, live, store, error.current, form, version)
     page = f"/interventions/{intervention_id}{link_query(request.query_params)}"
     return redirect_with_message(form, page, changed.id, request)
+
+
+def _refuse_amount(
+    request: Request,
+    live: LiveStateManager,
+    store: Store,
+    intervention_id: str,
+    form: Mapping[str, str],
+    version: int,
+    fault: str,
+) -> Response:
+    """Return the page with what is wrong with the ARR and what the caller has typed (422).
+
+    If others changed the intervention, this comes first (409): the form of the page has the present version.
+    """
+    with store.read() as connection:
+        current = find_intervention(connection, intervention_id).as_dict()
+    if current["version"] != version:
+        return conflict_page(request, live, store, current, form, version)
+    return intervention_page(request, live, store, current, form, status=422, fault=fault)
 
 
 def conflict_page(
@@ -196,6 +223,7 @@ def intervention_page(
     form: Mapping[str, str] | None = None,
     conflict: Mapping[str, Any] | None = None,
     status: int = 200,
+    fault: str | None = None,
 ) -> Response:
     """Return the page of one intervention.
 
@@ -205,6 +233,7 @@ def intervention_page(
     form : what the caller has typed, which is kept; None for the values of the intervention.
     conflict : what others did meanwhile, and what the caller wanted.
     status : the status of the answer.
+    fault : what is wrong with the ARR that the caller has typed.
     """
     state = live.current()
     people = people_of(state)
@@ -222,9 +251,11 @@ def intervention_page(
             # An assignee that the caller did not change is the present one, which others may have changed.
             "assignee": form["assignee"] if form and _has_new_assignee(form) else intervention["assignee"] or "",
             "note": (form or {}).get("note", ""),
+            "arr": form["arr"] if form and _has_new_amount(form) else amount_text(intervention["arr"]),
             "next": (form or {}).get("next") or with_query(request.url.path, request.query_params),
         },
         conflict=conflict,
+        fault=fault,
         states=STATES,
         results=RESULTS,
         snoozes=SNOOZES,
@@ -243,6 +274,10 @@ def _has_new_assignee(form: Mapping[str, str]) -> bool:
     return "assignee" in form and form["assignee"].strip() != form.get("was_assigned", "").strip()
 
 
+def _has_new_amount(form: Mapping[str, str]) -> bool:
+    return "arr" in form and form["arr"].strip() != form.get("was_arr", "").strip()
+
+
 def _changed_fields(form: Mapping[str, str]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if _has_new_assignee(form):
@@ -257,7 +292,7 @@ def _changed_fields(form: Mapping[str, str]) -> dict[str, Any]:
         fields["result"] = form["result"]
     elif form.get("do") != "save":
         raise BadRequest("the form does not say what to do", "one of its buttons", "submit the form on the page")
-    return fields or {"note": None}
+    return fields
 
 
 def _wanted(form: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ what was recorded, which a short-lived cookie holds. It is shown once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,6 +37,7 @@ from serving.worklist.intervention_history import ends_snooze, find_intervention
 SNOOZES = (7, 14, 30)
 #: The results with which an intervention is closed, with the words of their buttons.
 RESULTS: Mapping[Result, str] = {"saved": "Saved", "lost": "Lost", "no_effect": "No effect"}
+AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 COOKIE, COOKIE_SECONDS = "renewcast_message", 60
 
 
@@ -86,6 +88,16 @@ def snooze_choice(form: Mapping[str, str]) -> str:
 def text_field(form: Mapping[str, str], name: str) -> str | None:
     """Return a text of a form, None if it is empty. Browsers send line breaks as two characters."""
     return form.get(name, "").replace("\r\n", "\n").strip() or None
+
+
+def amount_field(form: Mapping[str, str], name: str) -> tuple[float | None, str | None]:
+    """Return an amount of a form, None if it is empty, and what is wrong with it, None if nothing is."""
+    text = form.get(name, "").strip()
+    if not text:
+        return None, None
+    if not AMOUNT.fullmatch(text):
+        return None, "Enter an amount of 0 or more in digits, such as 24000 or 24000.50, or leave it empty."
+    return float(text), None
 
 
 def refuse_invalid(error: ValidationError) -> BadRequest:

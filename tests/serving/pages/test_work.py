@@ -129,6 +129,41 @@ def test_any_play_of_the_playbook_can_be_started_the_recommended_one_first(peopl
         assert recorded["play"] == other
 
 
+def test_the_arr_that_was_saved_or_lost_is_recorded_and_corrected_on_pages(people: dict[str, TestClient]) -> None:
+    ada, grace = people["Ada"], people["Grace"]
+    href = account_href(worklist(ada)[0]["account_id"])
+    ada.post(href, data={"do": "start"})
+    link = re.findall(r"/interventions/int_\w+", ada.get(href).text)[0]
+
+    def recorded() -> dict[str, Any]:
+        one: dict[str, Any] = ada.get(f"/v1{link}", headers={"Accept": "application/json"}).json()
+        return one
+
+    for page in (href, link, "/alerts?show=suppressed", "/worklist"):
+        if (at := ada.get(page).text.find(f'action="{link}"')) >= 0:
+            assert 'name="arr"' in ada.get(page).text[at:], page
+    for wrong in ("24,000", "-1", "nan", "1e9", "<b>", "9" * 16):
+        refused = ada.post(link, data={**fields(ada.get(link).text, link), "arr": wrong, "note": "kept", "assignee": "Ada", "result": "saved"})
+        again = fields(refused.text, link)
+        assert (refused.status_code, again["arr"], again["note"], again["assignee"]) == (422, wrong, "kept", "Ada")
+        assert "Enter an amount of 0 or more in digits" in text_of(refused.text)
+        assert 'aria-invalid="true"' in refused.text
+        assert recorded()["version"] == 1, "nothing is stored"
+    assert ada.post(link, data={**again, "arr": " 24000.50 ", "result": "saved"}).status_code == 303
+    assert (recorded()["result"], recorded()["arr"]) == ("saved", 24000.5)
+    stale = grace.post(link, data={**again, "arr": "x", "do": "save"})
+    assert stale.status_code == 409, "what others changed comes before what is wrong with the form"
+    form = fields(ada.get(link).text, link)
+    assert form["arr"] == "24000.5"
+    assert ada.post(link, data={**form, "do": "save"}).status_code == 303
+    assert recorded()["version"] == 2, "nothing has changed"
+    for corrected, expected in (("0", 0.0), ("12000", 12000.0), ("", None)):
+        assert ada.post(link, data={**fields(ada.get(link).text, link), "arr": corrected, "do": "save"}).status_code == 303
+        assert recorded()["arr"] == expected
+    assert ada.post(link, data={**fields(ada.get(link).text, link), "arr": "500", "result": "lost"}).status_code == 303
+    assert (recorded()["result"], recorded()["arr"]) == ("lost", 500.0)
+
+
 def test_a_stale_form_is_answered_with_the_changes_of_others_and_the_own_text(people: dict[str, TestClient]) -> None:
     ada, grace = people["Ada"], people["Grace"]
     href = account_href(worklist(ada)[0]["account_id"])
