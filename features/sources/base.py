@@ -6,7 +6,7 @@ import glob
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import duckdb
 import ibis
 import pyarrow as pa
 
@@ -130,8 +131,10 @@ def connect_duckdb() -> Backend:
     connection.raw_sql("SET autoinstall_known_extensions = false")
     connection.raw_sql("SET autoload_known_extensions = false")
     connection.raw_sql("SET python_enable_replacements = false")
-    # Otherwise a long query draws a bar on standard output wherever Python has no main file, such as in a notebook.
-    connection.raw_sql("SET enable_progress_bar = false")
+    # Otherwise a long query draws a bar on standard output wherever Python has no main file. In a notebook that cannot
+    # draw one, DuckDB refuses to set this.
+    with suppress(duckdb.InvalidInputException):
+        connection.raw_sql("SET enable_progress_bar = false")
     return connection
 
 

@@ -121,7 +121,7 @@ def test_every_format_gives_the_same_snapshot(writer: Any, folder: Path, expecte
 
 
 def test_a_long_query_draws_no_bar_on_standard_output() -> None:
-    # DuckDB draws one after two seconds where Python has no main file: with `python -c` and in a notebook.
+    # DuckDB draws one after two seconds where Python has no main file, as with `python -c`.
     query = "SELECT current_setting('enable_progress_bar')"
     code = f'from features.sources.base import connect_duckdb; print(connect_duckdb().raw_sql("{query}").fetchone()[0])'
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
