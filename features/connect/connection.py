@@ -22,12 +22,14 @@ from features.signals.signals import read_signals
 from features.signals.validation import check_source
 from features.sources import postgres
 from features.sources.base import SCHEMES, connect_duckdb
+from features.sources.mapping.contract_sources import ALL, ContractOverlap, SourceContracts
 from features.sources.mapping.mapping_file import Mapping as MappingFile
 from features.sources.mapping.mapping_file import parse_mapping
 from features.sources.mapping.open_mapping import OpenMapping, open_parsed, open_relations
 from features.sources.object_store import Copies, temporary_copies
 from features.sources.shown_address import shown_address
 from features.utils.atomic_files import write_file
+from features.utils.formatting import and_list
 from features.utils.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -207,12 +209,34 @@ def _checked(draft: Draft, folder: Path, expand: bool, progress: Progress) -> Co
         draft = replace(draft, identity=identity)
     progress(0.6, "checking the tables")
     opened = open_parsed(*_parsed(draft, folder, expand))
+    facts: list[Fact] = []
+    if opened.overlap is not None and opened.overlap.preferred is not None:
+        draft, facts = _with_contracts_of_one(draft, opened.overlap, opened.overlap.preferred)
+        opened.source.connection.disconnect()
+        opened = open_parsed(*_parsed(draft, folder, expand))
     try:
         if (lacks := opened.source.missing_contracts) is not None:
             draft = replace(draft, gaps=(*draft.gaps, f"{lacks.problem}: {lacks.cure}"))
-        return _described(draft, draft.text(folder, expand=expand), opened)
+        text = draft.text(folder, expand=expand)
+        draft = replace(draft, gaps=list(dict.fromkeys((*draft.gaps, *opened.source.open_questions))))
+        return _described(draft, text, opened, facts)
     finally:
         opened.source.connection.disconnect()
+
+
+def _with_contracts_of_one(
+    draft: Draft, overlap: ContractOverlap, preferred: SourceContracts
+) -> tuple[Draft, list[Fact]]:
+    """Read contracts that several sources have from one of them, and return what that assumes."""
+    others = [each for each in overlap.sources if each is not preferred]
+    fact = Fact(
+        "subscriptions",
+        f"{overlap.words}: probably the same sales, so that those of {preferred.source} are read, and of "
+        f"{and_list([each.source for each in others])} everything else. If they are different sales, set "
+        f'contracts = "{ALL}" under [identity].',
+    )
+    asked = [overlap.left_out(each, preferred) for each in others if each.alone]
+    return replace(draft, contracts=(preferred.source, *overlap.others), asked=(*draft.asked, *asked)), [fact]
 
 
 def _parsed(draft: Draft, folder: Path, expand: bool) -> tuple[MappingFile, dict[str, str]]:
@@ -231,12 +255,13 @@ def _absolute(address: str) -> str:
     return address
 
 
-def _described(draft: Draft, text: str, opened: OpenMapping) -> Connection:
+def _described(draft: Draft, text: str, opened: OpenMapping, contracts: Sequence[Fact]) -> Connection:
     facts = [*source_facts(draft.sources, draft.tables, draft.incomplete), *pack_facts(opened)]
     if draft.identity is not None:
         facts += [Fact("identity", f"{reason}.") for reason in draft.identity.reasons]
     elif len(draft.sources) > 1:
         facts.append(_unjoined(draft, opened))
+    facts += contracts
     facts += [Fact("mapping", f"{note}.") for note in opened.source.notes]
     for source in draft.sources:
         if source.address.partition("://")[0] in postgres.SCHEMES:

@@ -15,6 +15,7 @@ from features.contract.schema import TABLES
 from features.packs.inputs import Relation
 from features.packs.queries import pack_queries
 from features.sources.mapping.combined_tables import ADDED_FOR
+from features.sources.mapping.contract_sources import contracts_key
 from features.utils.sql_text import sql_identifier
 
 SCHEMA_FILE = "renewcast.schema.json"
@@ -92,6 +93,8 @@ class Draft:
     merged : the SELECT of accounts that were merged into others; empty for none.
     pack_units : units of the ARR of contracts that a pack gives.
     incomplete : tables that lack a column of the contract, to be completed by hand.
+    contracts : the sources whose contracts are read; empty for all.
+    asked : what changes accounts, revenue or renewals until it is answered, and concerns several sources.
     """
 
     sources: Sequence[Inspected]
@@ -103,6 +106,8 @@ class Draft:
     merged: str = ""
     pack_units: Sequence[str] = ()
     incomplete: Sequence[TableDraft] = ()
+    contracts: Sequence[str] = ()
+    asked: Sequence[str] = ()
 
     def text(self, folder: Path, *, expand: bool = False) -> str:
         """Return the text of the mapping in ``folder``.
@@ -134,14 +139,14 @@ class Draft:
         blocks += [self._skeleton(each) for each in self.incomplete]
         if gaps := [gap for gap in self.gaps if gap not in self.questions]:
             blocks.append("".join(f"# Missing: {gap}\n" for gap in gaps))
-        if self.identity is not None or self.users or self.merged:
-            blocks.append(_identity(self.identity, self.users, self.merged))
+        if self.identity is not None or self.users or self.merged or self.contracts:
+            blocks.append(_identity(self.identity, self.users, self.merged, self.contracts))
         return "\n".join(blocks)
 
     @property
     def questions(self) -> list[str]:
         """The gaps that change accounts, revenue or renewals until they are answered."""
-        return [question for each in self.tables for question in each.questions]
+        return [*(question for each in self.tables for question in each.questions), *self.asked]
 
     def _source(self, source: Inspected, folder: Path) -> str:
         lines = [f"[sources.{source.name}]", f"uri = {_text(source.uri(folder))}"]
@@ -247,11 +252,13 @@ def _records(table: str, records: Mapping[str, Collection[str]]) -> list[str]:
     return lines
 
 
-def _identity(draft: IdentityDraft | None, users: str, merged: str) -> str:
+def _identity(draft: IdentityDraft | None, users: str, merged: str, contracts: Sequence[str]) -> str:
     lines = "[identity]\n"
     if draft is not None:
         reasons = "".join(f"# {reason}\n" for reason in draft.reasons)
         lines += f"{reasons}spine = {_text(draft.spine)}\naccounts = {_long_text(draft.accounts)}\n"
+    if contracts:
+        lines += f"{contracts_key(contracts)}\n"
     given = {"users": users, "merged": merged}
     return lines + "".join(f"{key} = {_text(query)}\n" for key, query in given.items() if query)
 

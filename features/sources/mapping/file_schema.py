@@ -198,6 +198,10 @@ class Identity(MappingPart):
     shared : what happens to accounts of one source that are joined only through another source: ``merge`` them, or
         ``error``.
     unmatched : whether companies that the spine does not have are kept as accounts: ``keep`` or ``drop``.
+    contracts : the sources whose subscriptions are read, such as ``["billing"]``. Of several, such as
+        ``["billing", "crm"]``, the first one that has contracts of an account gives them. ``"all"`` adds them up, for
+        sources with different sales. Default: they are added up, and it is an open question if an account has
+        contracts at the same time in several.
     """
 
     accounts: Sql | None = None
@@ -207,6 +211,7 @@ class Identity(MappingPart):
     spine: Text | None = None
     shared: Literal["merge", "error"] = "merge"
     unmatched: Literal["keep", "drop"] = "keep"
+    contracts: Literal["all"] | Annotated[tuple[SourceName, ...], Field(strict=False, min_length=1)] | None = None
 
 
 class MappingFile(MappingPart):

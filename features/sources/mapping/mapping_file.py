@@ -245,6 +245,9 @@ def _check(mapping: Mapping) -> None:
             _check_table(mapping, mapping.table_keys(name, number), rules, current_tables()[name])
     for key in ("spine", "users_ids"):
         _check_source_name(mapping, ("identity", key), getattr(content.identity, key))
+    if isinstance(content.identity.contracts, tuple):
+        for name in content.identity.contracts:
+            _check_source_name(mapping, ("identity", "contracts"), name)
 
 
 def _check_source_name(mapping: Mapping, keys: Keys, name: str | None) -> None:

@@ -20,6 +20,7 @@ from features.packs.queries import PackQueries
 from features.sources.base import Source, confine, connect_duckdb, contract_names, hive_keys
 from features.sources.files import load_files
 from features.sources.mapping.combined_tables import combine
+from features.sources.mapping.contract_sources import ContractOverlap, chosen_contracts, contract_overlap
 from features.sources.mapping.identity import SourceMatches
 from features.sources.mapping.identity_tables import IdentityQueries, IdentityTables
 from features.sources.mapping.mapping_file import Mapping, read_mapping
@@ -61,6 +62,7 @@ class OpenMapping:
     queries : for each source with a pack, the queries of the pack.
     matches : how the accounts of the sources match.
     relations : the tables of each source that are loaded.
+    overlap : the accounts with contracts in several sources, if the mapping does not say which count; None if none has.
     """
 
     source: Source
@@ -68,6 +70,7 @@ class OpenMapping:
     queries: MappingABC[str, PackQueries]
     matches: tuple[SourceMatches, ...]
     relations: MappingABC[str, SourceTables]
+    overlap: ContractOverlap | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,10 @@ class _Opening:
         merged = self.queries.merged_part(names)
         identity = IdentityQueries(self.mapping.content.identity, accounts, tuple(users), apart, merged)
         self._check_pack_rules(parts)
-        contract, notes, matches = self._tables(own_parts, from_packs, identity)
+        contract, notes, matches, overlap = self._tables(own_parts, from_packs, identity)
+        from_packs = [part for part in from_packs if self._counts(part)]
+        used = [part for part in used if self._counts(part)]
+        own_parts = {key: part for key, part in own_parts.items() if self._counts(part)}
         records = recorded_values(self.mapping, own_parts, from_packs, self.builder)
         synced = {name: self._synced_through(queries) for name, queries in given.items()}
         keys = tuple({key: None for data in self.files.values() for key in hive_keys(data.paths, data.base)})
@@ -203,9 +209,14 @@ class _Opening:
             places=places_of(used),
             records=records,
             missing_contracts=self._missing_contracts(contract),
-            open_questions=self.mapping.content.open_questions,
+            open_questions=(*self.mapping.content.open_questions, *([overlap.question] if overlap else [])),
         )
-        return OpenMapping(source, tuple(self.packs), given, matches, self.sources)
+        return OpenMapping(source, tuple(self.packs), given, matches, self.sources, overlap)
+
+    def _counts(self, part: Part) -> bool:
+        """Return whether the rows of a part are read, as far as `contracts` of the identity decides it."""
+        chosen = self.mapping.content.identity.contracts
+        return not isinstance(chosen, tuple) or part.table != "subscriptions" or part.ids in ("", *chosen)
 
     def _missing_contracts(self, contract: MappingABC[str, ibis.Table]) -> MissingContracts | None:
         """Return what is missing if all sources are tools, and none has contracts."""
@@ -255,8 +266,8 @@ class _Opening:
 
     def _tables(
         self, own: dict[tuple[str, int], Part], from_packs: list[Part], identity: IdentityQueries
-    ) -> tuple[dict[str, ibis.Table], list[str], tuple[SourceMatches, ...]]:
-        """Return the tables of the contract, with notes."""
+    ) -> tuple[dict[str, ibis.Table], list[str], tuple[SourceMatches, ...], ContractOverlap | None]:
+        """Return the tables of the contract, with notes, how sources match, and contracts in several of them."""
         rules = self.mapping.content.tables
         lazy = {key for key, part in own.items() if self._is_lazy(key, part, from_packs, identity)}
         tables = {key[0]: self._view(own[key]) for key in own if key in lazy}
@@ -270,12 +281,32 @@ class _Opening:
         order = self._order()
         parts.sort(key=lambda part: order.index(part.ids) if part.ids in order else len(order))
         parts = translator.translate(parts, identity, order)
+        parts, contract_notes, overlap = self._contracts(parts, identity.rules.contracts)
         combined, notes = combine(parts, rules, self.builder, one_row=identity.accounts is not None)
         for name, part in combined.items():
             self.connection.raw_sql(f'CREATE OR REPLACE TEMP VIEW "given_{name}" AS SELECT * FROM {part.relation}')
             tables[name] = self.connection.table(f"given_{name}")
         ordered = {name: tables[name] for name in current_tables() if name in tables}
-        return ordered, [*translator.notes, *notes], translator.matches
+        return ordered, [*translator.notes, *contract_notes, *notes], translator.matches, overlap
+
+    def _contracts(
+        self, parts: list[Part], chosen: str | tuple[str, ...] | None
+    ) -> tuple[list[Part], list[str], ContractOverlap | None]:
+        """Return the parts with the contracts that count, notes, and which accounts have some in several sources."""
+        if chosen is None:
+            kinds = {pack.source: pack.pack.file.kind for pack in self.packs}
+            return parts, [], contract_overlap(parts, self.builder, kinds, self.mapping.data_through)
+        if isinstance(chosen, str):
+            return parts, [], None
+        known = list(dict.fromkeys(part.ids for part in parts if part.table == "subscriptions" and part.ids))
+        if unknown := [name for name in chosen if name not in known]:
+            raise self.mapping.error(
+                ("identity", "contracts"),
+                f"{unknown[0]} gives no subscriptions",
+                f"some of {', '.join(known)}" if known else "a source with subscriptions",
+                "name the sources whose contracts count, or delete the key",
+            )
+        return *chosen_contracts(parts, chosen, self.builder), None
 
     def _check_pack_rules(self, packs: list[Part]) -> None:
         """Refuse rules for tables of packs that no pack gives."""

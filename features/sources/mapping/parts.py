@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -123,6 +123,16 @@ class PartBuilder:
         """Return the single number that ``sql`` gives."""
         row = self._connection.con.execute(sql).fetchone()
         return int(row[0]) if row and row[0] is not None else 0
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        """Return the only row that ``sql`` gives."""
+        row: tuple[Any, ...] | None = self._connection.con.execute(sql).fetchone()
+        assert row is not None
+        return row
+
+    def run(self, sql: str) -> None:
+        """Run a statement over temporary tables."""
+        self._connection.raw_sql(sql)
 
     def _apply(self, part: Part, rules: TableMapping, relation: str, types: dict[str, str]) -> str:
         keys, table = self._rule_keys(part), current_tables()[part.table]
