@@ -339,8 +339,9 @@ def simulate(
         are not named have no effect. By default plays improve the hidden state of accounts.
     additions : collection of str, optional
         Optional parts: ``"products"`` (the products of subscriptions and usage), ``"parents"`` (parent companies),
-        ``"pulse"`` (judgments of CSMs), ``"costs"`` (acquisition costs), ``"notices"`` (notices of termination) and
-        ``"statuses"`` (trials and pauses of contracts). They change no other value.
+        ``"pulse"`` (judgments of CSMs), ``"costs"`` (acquisition costs), ``"notices"`` (notices of termination),
+        ``"statuses"`` (trials and pauses of contracts) and ``"efforts"`` (answers to surveys of customer effort). They
+        change no other value.
 
     Returns
     -------

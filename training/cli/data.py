@@ -57,7 +57,8 @@ def simulate(
             "--with",
             metavar="PART",
             help="Add an optional part: products, parents (companies), pulse (judgments of CSMs), costs (of "
-            "acquisition), notices or statuses (trials and pauses); repeat for several. Other values stay the same.",
+            "acquisition), notices, statuses (trials and pauses) or efforts (surveys of customer effort); repeat for "
+            "several. Other values stay the same.",
         ),
     ] = None,
     play_effect: Annotated[

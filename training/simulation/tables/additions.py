@@ -1,7 +1,8 @@
-"""Optional parts of a simulated portfolio: products, parents, judgments of CSMs (``pulse``), costs, notices, statuses.
+"""Optional parts of a simulated portfolio: products, parents, judgments of CSMs (``pulse``), costs, notices, statuses,
+and answers about effort.
 
 Each has random numbers of its own, so that the other tables and columns are the same with and without it. Only statuses
-also add rows to ``subscriptions`` (trials), and split them (pauses).
+also add rows to ``subscriptions`` (trials), and split them (pauses), and efforts add rows to ``outcomes``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from training.simulation.calendar import SECONDS_A_DAY
 from training.simulation.history import SimulatedHistory
 from training.simulation.presets import Pricing
 from training.simulation.tables.contract_signs import with_notices, with_statuses
+from training.simulation.tables.efforts import with_efforts
 from training.simulation.tables.event_rows import (
     Arrival,
     account_ids,
@@ -28,8 +30,8 @@ from training.simulation.tables.event_rows import (
 )
 from training.simulation.tables.usage import FEATURES
 
-Addition = Literal["products", "parents", "pulse", "costs", "notices", "statuses"]
-ADDITIONS: tuple[Addition, ...] = ("products", "parents", "pulse", "costs", "notices", "statuses")
+Addition = Literal["products", "parents", "pulse", "costs", "notices", "statuses", "efforts"]
+ADDITIONS: tuple[Addition, ...] = ("products", "parents", "pulse", "costs", "notices", "statuses", "efforts")
 OF_CONTRACTS: tuple[Addition, ...] = ("products", "notices", "statuses")
 """The parts that orders do not have."""
 PRODUCTS = ("platform", "analytics", "automation")
@@ -198,7 +200,8 @@ COLUMNS: Mapping[Addition, Extend] = {
     "parents": with_parents,
     "costs": with_costs,
     "notices": with_notices,
-    # The last, because it changes the rows.
+    # The last of the contracts, because it changes the rows.
     "statuses": with_statuses,
+    "efforts": with_efforts,
 }
-"""The parts that add columns to other tables, in the order in which they do."""
+"""The parts that add columns or rows to other tables, in the order in which they do."""

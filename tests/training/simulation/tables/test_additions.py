@@ -19,6 +19,8 @@ from training.simulation import MarketOptions, SimulationSummary, simulate
 from training.simulation.history import SimulatedHistory
 from training.simulation.simulate import portfolio_tables
 from training.simulation.tables.additions import ADDITIONS, pulse_table
+from training.simulation.tables.efforts import EFFORT_SHARE, effort_rows
+from training.simulation.tables.outcomes import outcomes_table
 
 END = date(2026, 9, 30)
 ADDED = {"accounts": ["parent_id", "acquisition_cost"], "subscriptions": ["product", "notice_at"], "usage": ["product"]}
@@ -43,7 +45,11 @@ def test_all_other_tables_and_columns_are_the_same(
 ) -> None:
     assert set(parts) == (set(tables) - {"truth"}) | {"pulse"}
     for name in set(tables) - {"truth"}:
-        pd.testing.assert_frame_equal(tables[name], parts[name].drop(columns=ADDED.get(name, [])))
+        given, rest = tables[name], parts[name].drop(columns=ADDED.get(name, []))
+        if name == "outcomes":
+            rest = rest[rest["kind"] != "ces"].reset_index(drop=True)
+            given, rest = (each.assign(kind=each["kind"].astype(str)) for each in (given, rest))
+        pd.testing.assert_frame_equal(given, rest)
         assert set(ADDED.get(name, [])) <= set(parts[name].columns)
     pd.testing.assert_frame_equal(tables["truth"], pd.read_parquet(extended.truth))
     assert summary.churned == extended.churned
@@ -139,6 +145,23 @@ def test_signs_follow_the_data_contract(history: SimulatedHistory) -> None:
     tables = {name: pa.concat_tables(parts) for name, parts in portfolio_tables(history, ("notices", "statuses"))
               if name in ("accounts", "subscriptions")}  # fmt: skip
     assert not check_source(from_tables(tables, "simulated")).errors
+
+
+def test_product_problems_make_customers_answer_that_it_is_hard(history: SimulatedHistory) -> None:
+    efforts = effort_rows(history).to_pandas()
+    others = outcomes_table(history).to_pandas()["kind"].eq("nps").sum()
+    assert len(efforts) / others == pytest.approx(EFFORT_SHARE, rel=0.1)
+    assert set(efforts["value"]) <= set(range(1, 8))
+    assert 2.5 < efforts["value"].mean() < 3.6, "the target of the KPI is 3"
+    account = efforts["account_id"].str[1:].astype(int) - 1
+    week = ((efforts["occurred_at"].dt.tz_localize(None) - pd.Timestamp(0)).dt.days - history.start) // 7
+    trouble = history.grid(lambda state: state.trouble)[week.clip(0, history.weeks - 1), account]
+    assert efforts["value"][trouble > 1].mean() > efforts["value"][trouble < 0.2].mean() + 0.5
+
+
+def test_rows_of_efforts_are_in_the_order_of_time(parts: dict[str, pd.DataFrame]) -> None:
+    assert parts["outcomes"]["occurred_at"].is_monotonic_increasing
+    assert (parts["outcomes"]["kind"] == "ces").any()
 
 
 def test_unknown_parts_and_products_of_orders_are_refused(tmp_path: Path) -> None:
