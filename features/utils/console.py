@@ -81,7 +81,9 @@ class Table(rich.table.Table):
                 self.columns.append(header)
 
     def add_column(self, header: RenderableType = "", *more: Any, **settings: Any) -> None:
-        """Add a column, with its heading on one line."""
+        """Add a column, with its heading on one line. A long word, such as an id, is folded rather than cut off."""
+        if not settings.get("no_wrap"):
+            settings.setdefault("overflow", "fold")
         super().add_column(one_line(header), *more, **settings)
 
     def add_row(self, *cells: RenderableType | None, **settings: Any) -> None:

@@ -31,7 +31,10 @@ def print_reviews(reviews: Sequence[ReviewRecord], history: HistoryFile, console
     if not reviews and not history.decisions:
         console.print("no reviews yet; create one with `renewcast review SIGNALS --quarter 2026Q3`")
         return
-    table = Table("review", "state", "decision", "created")
+    table = Table()
+    for heading in ("review", "state", "decision", "created"):
+        # The ids are copied from here into other commands.
+        table.add_column(heading, no_wrap=heading == "review")
     for record in reviews:
         table.add_row(record.review.id, record.state, record.review.decision.headline, day(record.review.created_at))
     console.print(table)

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from features.utils.console import Console
+from features.utils.console import Table as FoldedTable
 from features.utils.printable import PrintableStream, printable, printable_line, printable_output
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,3 +102,13 @@ def test_commands_print_only_through_the_console() -> None:
                     assert node.func.id != "print", path
                 if isinstance(node, ast.ImportFrom):
                     assert node.module != "rich", path
+
+
+@given(st.text("abcdefgh-0123456789", min_size=30, max_size=90))
+def test_a_table_cuts_no_long_word_off(word: str) -> None:
+    shown = io.StringIO()
+    table = FoldedTable("name", "what it is")
+    table.add_row(word, "some words about it")
+    Console(file=shown, width=60).print(table)
+    heading, *lines = shown.getvalue().splitlines()
+    assert "".join(line[: heading.index("what")].strip() for line in lines) == word
