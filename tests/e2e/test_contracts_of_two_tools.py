@@ -39,7 +39,7 @@ price_2,usd,600000,year,1,licensed
 }
 ONE, TWO, THREE = (f"00100000000000{n}AAA" for n in (1, 2, 3))
 DEALS = "id,account_id,name,type,stage_name,is_won,is_closed,is_deleted,close_date,created_date,amount,contract_end_date_c,notice_c"
-#: The same sales; the customer of the second has told the CRM that it leaves.
+#: The same sales; the customer of the second has given notice in the CRM.
 SAME = f"""
 006A1,{ONE},New,New,Closed Won,true,true,false,2026-03-01,2026-01-01,12000,2027-02-28,
 006A2,{TWO},New,New,Closed Won,true,true,false,2026-02-01,2026-01-01,6000,2027-01-31,2026-07-15
@@ -84,7 +84,7 @@ def _check(mapping: Path) -> dict[str, Any]:
     return report_on_source(open_source(mapping)).as_dict()
 
 
-def test_the_same_sales_count_once_through_every_door(renewcast: Any, tmp_path: Path, exports: Any) -> None:
+def test_the_same_sales_count_once_in_every_command(renewcast: Any, tmp_path: Path, exports: Any) -> None:
     mapping_file, home = tmp_path / "mapping.toml", tmp_path / "home"
     options = ("--out", mapping_file, "--option", "crm.notice_column=notice_c", "--json")
     connected = json.loads(renewcast("connect", *exports(), *options, home=home).stdout)

@@ -72,7 +72,7 @@ class ContractOverlap:
 
     @property
     def words(self) -> str:
-        """What there is: "2 accounts have contracts at the same time in billing (ARR 18.0k) and crm (ARR 18.0k)"."""
+        """The finding: "2 accounts have contracts at the same time in billing (ARR 18.0k) and crm (ARR 18.0k)"."""
         have = "has" if self.accounts == 1 else "have"
         listed = and_list([f"{each.source}{_amount(each.shared_arr)}" for each in self.sources])
         return f"{count_of(self.accounts, 'account')} {have} contracts at the same time in {listed}"
