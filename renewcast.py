@@ -273,15 +273,21 @@ Who = Annotated[
 def before() -> None:
     """Check the settings of all commands, and prepare the home, before any command runs."""
     from features.sources.sql_cache import enable_sql_cache
-    from features.utils.formatting import date_form
+    from features.utils.formatting import date_form, use_stored
     from features.utils.private_files import restrict_umask
     from models.home import current_home
+    from models.portfolio_settings import use_portfolio_settings
 
+    home = current_home()
+    restrict_umask(home.root)
+    try:
+        enable_sql_cache(home.require_own().texts)
+    except HomeError:
+        # Commands that need the home report the error. The others do without the cache and the settings.
+        use_stored(None, None)
+    else:
+        use_portfolio_settings(home)
     date_form()
-    restrict_umask(current_home().root)
-    # Commands that need the home report the error. The others do without the cache.
-    with suppress(HomeError):
-        enable_sql_cache(current_home().require_own().texts)
 
 
 def train(

@@ -19,7 +19,7 @@ from models.targets import Target
 DEFAULT_HOME = Path(".renewcast")
 OWN_ENTRIES = (
     *("bundles", "snapshots", "rollups", "rubrics", "reviews", "jobs", "demo", "mlartifacts"),
-    *("champion.json", "portfolio.json", "effects.json", "renewals.json", "texts.json", "secret.key"),
+    *("champion.json", "portfolio.json", "effects.json", "renewals.json", "texts.json", "settings.json", "secret.key"),
     *("store.sqlite*", "mlflow.db*", ".champion.lock", ".portfolio.lock", ".erasing.lock", ".writers"),
     *(".writable*", f".*{UNFINISHED}*"),
 )
@@ -70,6 +70,11 @@ class Home:
     def portfolio_file(self) -> Path:
         """The identity of the portfolio that the home belongs to; see `models.artifacts.home_portfolio`."""
         return self.root / "portfolio.json"
+
+    @property
+    def settings_file(self) -> Path:
+        """The portfolio's currency and order of dates; see `models.portfolio_settings`."""
+        return self.root / "settings.json"
 
     @property
     def snapshots(self) -> Path:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.errors import BadRequest
-from features.utils.formatting import CURRENCY_VARIABLE
+from features.utils.formatting import CURRENCY_VARIABLE, setting
 from features.utils.validation_errors import first_validation_error
 
 TRIALS_VARIABLE = "RENEWCAST_TRIALS"
@@ -60,21 +60,22 @@ class SubscriptionSettings(BaseSettings):
 
 
 def subscription_settings() -> SubscriptionSettings:
-    """Return the settings of the environment.
+    """Return the settings of the environment; the currency may be stored in the home instead.
 
     Raises
     ------
     BadRequest
         If a variable has a value that cannot be used.
     """
-    names = CURRENCY_VARIABLE, TRIALS_VARIABLE, PAUSED_ARR_VARIABLE
-    return _read(*(os.environ.get(name, "") for name in names))
+    return _read(
+        setting(CURRENCY_VARIABLE), *(os.environ.get(name, "") for name in (TRIALS_VARIABLE, PAUSED_ARR_VARIABLE))
+    )
 
 
 @lru_cache(maxsize=1)
-def _read(*_values: str) -> SubscriptionSettings:
+def _read(currency: str, *_others: str) -> SubscriptionSettings:
     try:
-        return SubscriptionSettings()
+        return SubscriptionSettings.model_validate({CURRENCY_VARIABLE: currency})
     except ValidationError as error:
         raise BadRequest(
             f"a setting cannot be used: {first_validation_error(error, 'variable')}",

@@ -1,6 +1,7 @@
 """Formatting of numbers, amounts and dates for pages, terminals and documents. An unknown value is a dash.
 
-Amounts and dates have the form of the portfolio's settings: RENEWCAST_CURRENCY and RENEWCAST_DATE_ORDER.
+Amounts and dates have the form of the portfolio's settings: RENEWCAST_CURRENCY and RENEWCAST_DATE_ORDER, or what the
+home stores for them.
 """
 
 from __future__ import annotations
@@ -54,6 +55,21 @@ DATE_ORDERS = {
 """How dates are shown in each order: 30 Sep 2026, Sep 30, 2026 and 2026-09-30."""
 
 
+_STORED: dict[str, str] = {}
+"""What the home of this process stores for these variables."""
+
+
+def use_stored(currency: str | None, date_order: str | None) -> None:
+    """Use what a home stores wherever the environment sets nothing, until the next call. None: nothing is stored."""
+    _STORED.clear()
+    _STORED.update({CURRENCY_VARIABLE: currency or "", DATE_ORDER_VARIABLE: date_order or ""})
+
+
+def setting(variable: str) -> str:
+    """Return the value of a variable from the environment, or else from the home; empty if neither has one."""
+    return os.environ.get(variable, "").strip() or _STORED.get(variable, "")
+
+
 def date_form() -> DateForm:
     """Return how dates are shown: in the order of the setting RENEWCAST_DATE_ORDER, by default day, month and year.
 
@@ -61,7 +77,7 @@ def date_form() -> DateForm:
     ------
     BadRequest : the setting has another value.
     """
-    order = os.environ.get(DATE_ORDER_VARIABLE, "").strip().lower() or "dmy"
+    order = setting(DATE_ORDER_VARIABLE).lower() or "dmy"
     try:
         return DATE_ORDERS[order]
     except KeyError:
@@ -100,7 +116,7 @@ def signed_short_money(value: float | None) -> str:
 
 
 def _with_currency(text: str) -> str:
-    code = os.environ.get(CURRENCY_VARIABLE, "").strip().upper()
+    code = setting(CURRENCY_VARIABLE).upper()
     if text == UNKNOWN or not (len(code) == 3 and code.isascii() and code.isalpha()):
         return text
     mark = text[0] if text[0] in (MINUS, "+", "±") else ""

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from features.errors import RenewcastError
 from models.home import Home
+from models.portfolio_settings import use_portfolio_settings
 from serving.app.cache_warmer import WARM_SECONDS, CacheWarmer
 from serving.app.openapi import RenewcastAPI
 from serving.app.routes import ROUTES
@@ -54,7 +55,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     settings : limits and options; by default those of the environment.
     """
     limits = settings or current_settings()
-
+    use_portfolio_settings(home)
     store = Store.of(home, limits.store_address)
     live = LiveStateManager(home, limits)
 
