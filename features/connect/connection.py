@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.connect.draft import Draft, TableDraft
 from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, value_facts
-from features.connect.identity_proposal import propose_identity
+from features.connect.identity_proposal import open_joins, propose_identity
 from features.connect.inspection import Inspected, inspect, is_contract
 from features.connect.table_drafts import CONTRACTS, draft_tables
 from features.connect.tool_figures import tool_figures
@@ -203,10 +203,12 @@ def _checked(draft: Draft, folder: Path, expand: bool, progress: Progress) -> Co
     if len(draft.sources) > 1:
         relations = open_relations(*_parsed(draft, folder, expand=False))
         try:
-            identity = propose_identity(relations, draft.tables, [each.name for each in draft.sources])
+            order = [each.name for each in draft.sources]
+            identity = propose_identity(relations, draft.tables, order)
+            asked = open_joins(identity, relations, draft.tables, order)
         finally:
             relations.connection.disconnect()
-        draft = replace(draft, identity=identity)
+        draft = replace(draft, identity=identity, asked=asked)
     progress(0.6, "checking the tables")
     opened = open_parsed(*_parsed(draft, folder, expand))
     facts: list[Fact] = []

@@ -71,11 +71,15 @@ class IdentityDraft:
     accounts : the SELECT of ids that are the same company.
     spine : the source whose ids are preferred.
     reasons : what each join compares, with how many accounts match.
+    joined : the sources of each join.
+    weak : the reasons of joins that match few accounts.
     """
 
     accounts: str
     spine: str
     reasons: tuple[str, ...]
+    joined: tuple[tuple[str, str], ...] = ()
+    weak: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from features.connect.draft import IdentityDraft, TableDraft
 from features.connect.table_contents import alike_id
+from features.connect.table_drafts import CONTRACTS
 from features.sources.mapping.open_mapping import OpenRelations
-from features.utils.formatting import count_of, percent
+from features.utils.formatting import and_list, count_of, percent
 from features.utils.sql_text import sql_identifier
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 LEAST_SHARE = 0.05
 """A join must match at least this share of the smaller source's accounts."""
+FEW = 0.5
+"""A join that matches a smaller share leaves open whether it is the right one."""
 _TRUST = {"id": 2.0, "alike": 1.9, "external": 1.8, "domain": 1.3, "name": 1.0}
 """How much a match of each kind counts."""
 _KEY_NAMES = {
@@ -76,6 +79,7 @@ class KeyTable:
 class _Join:
     """A way to join two sources; ``both`` is the number of accounts of both that match."""
 
+    sources: tuple[str, str]
     kind: str
     both: int
     matched: int
@@ -106,7 +110,11 @@ def propose_identity(opened: OpenRelations, tables: Sequence[TableDraft], order:
     if not joins:
         return None
     return IdentityDraft(
-        "\nUNION ALL BY NAME\n".join(join.sql for join in joins), order[0], tuple(join.reason for join in joins)
+        "\nUNION ALL BY NAME\n".join(join.sql for join in joins),
+        order[0],
+        tuple(join.reason for join in joins),
+        tuple(join.sources for join in joins),
+        tuple(join.reason for join in joins if join.matched < FEW * join.smaller),
     )
 
 
@@ -224,7 +232,17 @@ def _id_joins(connection: Backend, table: KeyTable, target: KeyTable) -> list[_J
             f"{sql_identifier(column)} AS {target.source}\nFROM {table.name}\n"
             f"WHERE length(trim({text})) > 0"
         )
-        result.append(_Join("id", matched + own, matched, smaller, _reason(where, matched, smaller), sql))
+        result.append(
+            _Join(
+                (table.source, target.source),
+                "id",
+                matched + own,
+                matched,
+                smaller,
+                _reason(where, matched, smaller),
+                sql,
+            )
+        )
     return result
 
 
@@ -286,7 +304,7 @@ def _value_join(
     if unclear:
         nouns = {"alike": "id", "external": "external id"}
         reason += f"; not joined: {count_of(unclear, nouns.get(kind, kind))} that several accounts of one source have"
-    return _Join(kind, 2 * matched, matched, smaller, reason, sql)
+    return _Join((one.source, other.source), kind, 2 * matched, matched, smaller, reason, sql)
 
 
 def _unique(kind: str, table: KeyTable, column: str, prefix: str) -> str:
@@ -333,3 +351,45 @@ def _shown(name: str) -> str:
 
 def _reason(where: str, matched: int, smaller: int) -> str:
     return f"{where}: {matched:,} of {smaller:,} accounts match ({percent(matched / smaller if smaller else 0.0, 0)})"
+
+
+def open_joins(
+    identity: IdentityDraft | None, opened: OpenRelations, tables: Sequence[TableDraft], order: Sequence[str]
+) -> list[str]:
+    """Return what stays open about the joins of accounts: few that match, and contracts of sources that nothing joins.
+
+    Parameters
+    ----------
+    identity : what `propose_identity` returned.
+    opened, tables, order : as in `propose_identity`.
+    """
+    asked = [
+        f"identity: {reason}. Are these the same companies, and the others in one source only? Else correct [identity]"
+        for reason in (identity.weak if identity else ())
+    ]
+    groups = [{source} for source in order]
+    for pair in identity.joined if identity else ():
+        one = set().union(*(group for group in groups if group & set(pair)))
+        groups = [*(group for group in groups if not group & one), one]
+    selling = {
+        source
+        for source in order
+        if _gives(opened, tables, source, ("accounts",)) and _gives(opened, tables, source, CONTRACTS)
+    }
+    apart = [group & selling for group in groups if group & selling]
+    if len(apart) > 1:
+        names = and_list([source for source in order if any(source in group for group in apart)])
+        asked.append(
+            f"identity: nothing joins the accounts of {names}, so that the contracts of each are added up. If they are "
+            "the same companies, add [identity]"
+        )
+    return asked
+
+
+def _gives(opened: OpenRelations, tables: Sequence[TableDraft], source: str, names: Sequence[str]) -> bool:
+    """Return whether a source gives rows of one of some tables of the contract."""
+    if any(draft.source == source and draft.guess.table in names for draft in tables):
+        return True
+    of_pack = [name for name in names if source in opened.queries and name in opened.queries[source].tables]
+    schema = f"memory.{sql_identifier(source)}"
+    return any(_count(opened.connection, f"SELECT count(*) FROM {schema}.pack_{name}") for name in of_pack)

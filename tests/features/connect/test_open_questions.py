@@ -60,3 +60,47 @@ def test_other_figures_are_certain(clients: str, contracts: str, tmp_path: Path)
     assert "open_questions" not in tomllib.loads(result.draft)
     assert result.summary is not None
     assert result.summary.line == "2 active accounts, ARR 2.40k, renewal dates unknown"
+
+
+def _two_sources(folder: Path, crm: str, billing: str, sold: str) -> Connection:
+    for name, tables in (
+        ("crm", {"accounts": crm, **({"contracts": sold.replace("K-", "C-").replace("\nk", "\ns")} if sold else {})}),
+        ("billing", {"customers": billing, "contracts": MRR.replace("c1,", "K-c1,").replace("c2,", "K-c2,")}),
+    ):
+        (folder / name).mkdir()
+        for table, text in tables.items():
+            (folder / name / f"{table}.csv").write_text(text)
+    return connect([f"{name}={folder / name}" for name in ("crm", "billing")], folder / "mapping.toml")
+
+
+CUSTOMERS = "customer_id,created_at,website\nK-c1,2024-01-01,one.example\nK-c2,2024-01-01,two.example\n"
+SOLD = MRR.replace("c1,", "K-c1,").replace("c2,", "K-c2,")
+
+
+@pytest.mark.parametrize(
+    ("crm", "sold", "asked"),
+    [
+        # No domain is the same, and both have contracts.
+        (CUSTOMERS.replace("K-", "C-").replace(".example", ".test"), SOLD,
+         ["identity: nothing joins the accounts of crm and billing, so that the contracts of each are added up"]),
+        # The CRM has no contracts: nothing is added up.
+        (CUSTOMERS.replace("K-", "C-").replace(".example", ".test"), "", []),
+        # Half of the accounts match.
+        (CUSTOMERS.replace("K-", "C-").replace("two.example", "two.test"), "", []),
+    ],
+)  # fmt: skip
+def test_contracts_of_sources_that_nothing_joins_are_a_question(crm: str, sold: str, asked: list[str], tmp_path: Path) -> None:
+    result = _two_sources(tmp_path, crm, CUSTOMERS, sold)
+    found = tomllib.loads(result.draft).get("open_questions", [])
+    assert [text[: len(given)] for text, given in zip(found, asked, strict=True)] == asked
+    assert set(found) <= set(result.gaps)
+    assert result.summary is not None
+    assert result.summary.line.endswith("(uncertain: 1 open question)") == bool(asked)
+
+
+def test_a_join_that_matches_few_accounts_is_a_question(tmp_path: Path) -> None:
+    crm = "".join(f"C-c{i},2024-01-01,{'one.example' if i == 1 else f'other{i}.test'}\n" for i in range(1, 4))
+    billing = CUSTOMERS + "K-c3,2024-01-01,three.example\n"
+    result = _two_sources(tmp_path, f"customer_id,created_at,website\n{crm}", billing, "")
+    (question,) = tomllib.loads(result.draft)["open_questions"]
+    assert "have the same domain: 1 of 3 accounts match (33%). Are these the same companies" in question
