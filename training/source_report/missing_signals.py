@@ -84,7 +84,10 @@ def worth_words(by_target: Mapping[str, ValueRange]) -> str:
 
 
 def missing_signals(
-    feeds: Feeds, readings: Sequence[TableReading], records: Records | None = None
+    feeds: Feeds,
+    readings: Sequence[TableReading],
+    records: Records | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> tuple[MissingSignal, ...]:
     """Return the lacking signals that matter most elsewhere, the most valuable first.
 
@@ -93,6 +96,7 @@ def missing_signals(
     feeds : the feeds of the source.
     readings : what was read of each table.
     records : by table and column, the only values that the source can record.
+    places : where each table is read from, in words.
     """
     columns = {reading.table: reading.used for reading in readings}
     present = {name for name, feed in feeds.tables.items() if feed.rows}
@@ -107,7 +111,7 @@ def missing_signals(
             SIGNAL_WORDS[value.signal],
             by_target,
             signal_values().second_opinion.get(value.signal, {}),
-            _cure(value.signal, value.signal in unrecorded),
+            _cure(value.signal, value.signal in unrecorded, (places or {}).get(value.signal, "")),
         )
         for value, by_target in most_valuable(lacking, contractual, has_events, PROPOSED)
     )
@@ -135,13 +139,15 @@ def _records_signal(table: str, records: Records) -> bool:
     return recorded is None or bool(recorded & set(values))
 
 
-def _cure(signal: str, unrecorded: bool) -> str:
+def _cure(signal: str, unrecorded: bool, place: str) -> str:
     table, _, column = signal.partition(".")
     if unrecorded:
         column, values = DECISIVE_VALUES[table]
         return f"record a {table}.{column} such as {and_list([value.replace('_', ' ') for value in values])}"
     if column:
         return f"fill {and_list([f'{table}.{name}' for name in _columns(signal)])}"
+    if place:
+        return f"{place} gives no rows of {table}: see above what was left out"
     required = [name for name in current_tables()[table].required if name != "account_id"]
     packs = sorted(pack.file.title for pack in shipped_packs().values() if table in pack.file.tables)
     ready = f"; there are packs for {and_list(packs)}" if packs else ""

@@ -146,7 +146,7 @@ def report_on_source(
         portfolio,
         coverage,
         history,
-        missing_signals(feeds, readings, source.records),
+        missing_signals(feeds, readings, source.records, source.places),
         source.open_questions,
     )
 

@@ -252,7 +252,11 @@ def test_billing_events(run_pack: Callable[..., Any]) -> None:
         ("failed-t1", "2024-04-01", "payment_failed", 30.0),
         ("overdue-v3", "2024-04-11", "invoice_overdue", 30.0),
     ]
-    assert not any("which invoice a payment is for" in text for text in run.assumptions)
+    assert not any("which invoice a payment is for" in text or "of billing left out" in text for text in run.assumptions)
+    tables["transaction"] += "\nt3, zz, payment, failure, 2024-04-01, 3000, USD\nt4, zz, refund, success, 2024-02-05, 500, USD\n"
+    assert run_pack("chargebee", tables).stated("of billing left out") == (
+        "2 events of billing left out, of customers that are missing, or deleted and without a subscription: payment failed 1, refund 1."
+    )
     tables["invoice"] += "\nv6, c1, paid, 2024-04-12, 2024-04-12, 2024-04-12, USD, USD, 1, 3000, 3000\n"
     assert run_pack("chargebee", tables).stated("which invoice a payment is for").startswith("1 account ")
 

@@ -261,7 +261,9 @@ def test_billing_events(run_pack: Callable[..., Any]) -> None:
         ("refund-t3", "2024-03-06", "refund", 4.0),
         ("overdue-v3", "2024-03-09", "invoice_overdue", 35.0),
     ]
-    assert not any("which invoice a payment is for" in text for text in run.assumptions)
+    assert not any("which invoice a payment is for" in text or "of billing left out" in text for text in run.assumptions)
+    tables["transaction"] += "t4, zz, 2024-03-06, refund, success, 4, usd\n"
+    assert run_pack("recurly", tables).stated("of billing left out").startswith("1 event of billing left out, of accounts that are missing")
     tables["invoice_history"] += "v6, a1, charge, paid, 2024-03-10, 2024-03-15, 2024-03-12, 2024-03-15, usd, 35, 35\n"
     assert run_pack("recurly", tables).stated("which invoice a payment is for").startswith("1 account ")
 

@@ -394,6 +394,8 @@ def test_billing_events_are_in_major_units_at_their_own_instants(run_pack: Calla
         "v3, c1, s1, open, 2024-03-01, 2024-03-15, usd, 3000, 0, false, ",  # overdue
         "v4, c1, s1, open, 2024-04-01, 2024-05-15, usd, 3000, 0, false, ",  # not yet due
         "v5, c1, s1, void, 2024-04-02, 2024-04-03, usd, 3000, 0, false, ",
+        "v6, zz, , paid, 2024-04-02, , usd, 3000, 3000, true, 2024-04-02",  # of a customer that is missing
+        "v7, , , paid, 2024-04-02, , usd, 3000, 3000, true, 2024-04-02",
     ))
     tables["charge"] = "id, customer_id, created, amount, currency, status\nh1, c1, 2024-04-05, 3000, usd, failed\nh2, c1, 2024-01-01, 3000, usd, succeeded\nh3, zz, 2024-01-01, 1, usd, failed"
     tables["refund"] = "id, charge_id, created, amount, currency, status\nr1, h2, 2024-01-09, 1550, usd, succeeded\nr2, h2, 2024-01-10, 1, usd, failed"
@@ -421,7 +423,9 @@ def test_billing_events_are_in_major_units_at_their_own_instants(run_pack: Calla
     assert run.stated("the status of an inquiry").startswith("1 dispute ")
     assert run.stated("prevented by a refund").startswith("1 dispute ")
     assert run.stated("whose status the pack does not know") == "1 row of dispute whose status the pack does not know: counted as a dispute."
-    assert run.stated("of customers that are missing") == "1 charge of customers that are missing: left out."
+    assert run.stated("of customers that are missing") == (
+        "3 events of billing left out, of customers that are missing, or deleted and without a subscription: invoice paid 2, payment failed 1."
+    )
 
 
 @pytest.mark.parametrize(("paid_at", "hidden"), [("2024-03-20", True), ("2024-03-10", False)])

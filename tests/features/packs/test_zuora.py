@@ -221,7 +221,11 @@ def test_billing_events_and_rates(run_pack: Callable[..., Any]) -> None:
         ("failed-t2", "2024-02-15", "payment_failed", 1200.0),
     ]
     assert run.rows("fx_rates", "currency", "rate") == [("EUR", 1.07), ("USD", 1.0)]
-    assert not any("which invoice a payment is for" in text for text in run.assumptions)
+    assert not any("which invoice a payment is for" in text or "of billing left out" in text for text in run.assumptions)
+    tables["payment"] += "\nt9, zz, Error, 2024-02-15, 2024-02-15, 1200, USD"
+    assert run_pack("zuora", tables).stated("of billing left out") == (
+        "1 event of billing left out, of accounts that are missing: payment failed 1."
+    )
     tables["payment"] += "\nt3, a1, Processed, 2024-02-20, 2024-02-20, 10, USD"
     assert run_pack("zuora", tables).stated("which invoice a payment is for").startswith("1 account ")
 

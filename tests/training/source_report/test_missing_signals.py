@@ -92,6 +92,16 @@ def test_contacts_without_roles_do_not_carry_the_signal_of_roles(
 
 
 @pytest.mark.usefixtures("measured")
+def test_a_table_without_rows_that_is_read_already_is_not_to_be_added(to_arrow: Any) -> None:
+    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE, "billing": []}
+    source = from_tables({n: to_arrow(n, rows) for n, rows in given.items()}, "a test")
+    feeds, readings = feed_health(source), table_readings(source, check_source(source).rows)
+    place = {"billing": "the pack stripe of billing"}
+    cures = {each.signal: each.cure for each in missing_signals(feeds, readings, places=place)}
+    assert cures["billing"] == "the pack stripe of billing gives no rows of billing: see above what was left out"
+
+
+@pytest.mark.usefixtures("measured")
 def test_without_other_events_a_table_counts_by_what_it_adds_alone(to_arrow: Any) -> None:
     by_signal = {each.signal: each for each in _missing(to_arrow)}
     assert by_signal["support"].worth == "elsewhere worth 10 to 30% for churn and 0% for expansion"
