@@ -59,6 +59,7 @@ PAGES = (
     ("/renewals", ("/v1/renewals",)),
     ("/cohorts", ("/v1/portfolio/cohorts",)),
     ("/churned", ()),
+    ("/onboarding", ("/v1/onboarding",)),
     ("/trends", ("/v1/portfolio/changes", "/v1/portfolio/measures/trend")),
     ("/leadership", ("/v1/portfolio/leadership",)),
     ("/leadership?by=csm", ("/v1/portfolio/leadership?by=csm",)),

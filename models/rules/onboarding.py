@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from models.rules.conditions import TRUE, UNKNOWN, ConditionGroup
 SINCE_START = "contract.days_since_start"
 TO_FIRST_VALUE = "outcomes.days_to_first_value"
 WITHOUT_FIRST_VALUE = "outcomes.days_without_first_value"
+
+
+StepState = Literal["done", "missed", "due", "unknown"]
 
 
 class StepRule(ConditionGroup):
@@ -67,6 +70,28 @@ class OnboardingStatus:
     unknown: tuple[str, ...]
     days_to_first_value: int | None
     late: bool | None
+
+
+def step_states(status: OnboardingStatus, rules: OnboardingFile) -> tuple[tuple[StepRule, StepState], ...]:
+    """Return each step of an account that is being onboarded, in the order of their days, with its state.
+
+    A step is *due* before its day. From then on it is *missed*, *done*, or *unknown* where a feature is.
+
+    Parameters
+    ----------
+    status : the status of the account.
+    rules : the rules that it follows from.
+    """
+    missed = {step.code for step in status.missed}
+
+    def state(step: StepRule) -> StepState:
+        if status.day is None or step.code in status.unknown:
+            return "unknown"
+        if status.day < step.day:
+            return "due"
+        return "missed" if step.code in missed else "done"
+
+    return tuple((step, state(step)) for step in sorted(rules.steps, key=lambda step: step.day))
 
 
 def onboarding_status(frame: pd.DataFrame, rules: OnboardingFile) -> tuple[OnboardingStatus, ...]:

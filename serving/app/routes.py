@@ -10,6 +10,7 @@ from serving.pages import (
     cohorts,
     leadership,
     model_card,
+    onboarding,
     portfolio,
     sign_in,
     static_files,
@@ -39,6 +40,7 @@ from serving.routers import (
 )
 from serving.routers import churned_accounts as churned_accounts_router
 from serving.routers import leadership as leadership_router
+from serving.routers import onboarding as onboarding_router
 
 # The most used routes come first, since they are tried in order. Each route declares its required scope. The routes are
 # used directly, since including their routers would make FastAPI build each of them a second time.
@@ -46,12 +48,12 @@ ROUTES = [
     route
     for part in (
         *(predictions, accounts, leadership_router, churned_accounts_router, published_predictions, renewals, worklist),
-        *(alerts, holdout),
+        *(onboarding_router, alerts, holdout),
         *(probes, mlflow_invocations, jobs, reviews),
         *(interventions, saved_views),
         *(static_files, sign_in, api_reference),
         *(portfolio, cohorts, account_reports, account, model_card, renewals_page, worklist_page, review),
-        *(alerts_page, interventions_page, trends, leadership, churned_accounts, saved_views_page),
+        *(alerts_page, interventions_page, trends, leadership, churned_accounts, onboarding, saved_views_page),
     )
     for route in part.router.routes
 ]
@@ -69,6 +71,7 @@ PAGES = (
     trends,
     leadership,
     churned_accounts,
+    onboarding,
 )
 """The pages with exports, in the order of their routes."""
 ROUTES += [route for page in PAGES for route in export_routes(page.router.routes)]

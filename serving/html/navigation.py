@@ -28,6 +28,7 @@ SECTIONS: tuple[NavigationEntry, ...] = (
     NavigationEntry("worklist", "/worklist", "Worklist"),
     NavigationEntry("alerts", "/alerts", "Alerts"),
     NavigationEntry("interventions", "/interventions", "Interventions"),
+    NavigationEntry("onboarding", "/onboarding", "Onboarding"),
     NavigationEntry("renewals", "/renewals", "Renewals"),
     NavigationEntry("leadership", "/leadership", "Leadership"),
     NavigationEntry("churned", "/churned", "Churned"),

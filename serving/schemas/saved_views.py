@@ -19,6 +19,7 @@ VIEW_PAGES: dict[str, frozenset[str]] = {
     "/alerts": _LIST | {"code", "show"},
     "/interventions": _LIST | {"state", "assignee"},
     "/renewals": _LIST | {"period"},
+    "/onboarding": _LIST,
     "/churned": _LIST | {"period"},
     "/leadership": frozenset({"by", "margin"}),
     "/trends": frozenset({"since"}),

@@ -36,7 +36,7 @@ from tests.serving.conftest import AS_OF
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 CSMS = ("Ana", "Bo", None)
 REGIONS = ("EMEA", None)
-PAGES = ("/", "/worklist", "/renewals", "/cohorts", "/churned", "/trends", "/leadership")
+PAGES = ("/", "/worklist", "/renewals", "/cohorts", "/churned", "/onboarding", "/trends", "/leadership")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_an_account_matches_a_filter_by_every_field_and_by_any_of_its_products(t
     assert accounts(csm="Ana", region="EMEA", health="green", risk="low", parent="a39") <= 1
 
 
-@pytest.mark.parametrize("path", ["/v1/portfolio", "/v1/worklist", "/v1/renewals", "/v1/portfolio/cohorts", "/v1/portfolio/measures", "/v1/portfolio/leadership", "/v1/portfolio/churned"])
+@pytest.mark.parametrize("path", ["/v1/portfolio", "/v1/worklist", "/v1/renewals", "/v1/portfolio/cohorts", "/v1/portfolio/measures", "/v1/portfolio/leadership", "/v1/portfolio/churned", "/v1/onboarding"])
 @pytest.mark.parametrize("name", ["csm", "segment", "region", "product", "parent"])
 def test_a_value_that_no_account_has_is_refused_by_routes(there: TestClient, path: str, name: str) -> None:
     answer = there.get(path, params={name: "no such value"})

@@ -222,6 +222,7 @@ def test_pages_and_routes_work_without_the_account_and_show_the_others(home: Hom
             "/trends",
             "/cohorts",
             "/churned",
+            "/onboarding",
             "/accounts/a01",
             "/views",
         ):

@@ -23,6 +23,7 @@ from serving.pages.churned_accounts import ChurnedPageQuery
 from serving.pages.cohorts import CohortsPageQuery
 from serving.pages.interventions import InterventionsPageQuery
 from serving.pages.leadership import LeadershipPageQuery
+from serving.pages.onboarding import OnboardingPageQuery
 from serving.pages.renewals import RenewalsPageQuery
 from serving.pages.trends import TrendsPageQuery
 from serving.pages.worklist import WorklistPageQuery
@@ -73,7 +74,7 @@ def test_the_parameters_of_views_are_those_of_the_pages() -> None:
     queries = {
         "/": AccountListQuery, "/worklist": WorklistPageQuery, "/alerts": AlertsPageQuery, "/interventions": InterventionsPageQuery,
         "/renewals": RenewalsPageQuery, "/trends": TrendsPageQuery, "/leadership": LeadershipPageQuery, "/cohorts": CohortsPageQuery,
-        "/churned": ChurnedPageQuery,
+        "/churned": ChurnedPageQuery, "/onboarding": OnboardingPageQuery,
     }  # fmt: skip
     assert queries.keys() == VIEW_PAGES.keys() <= {each.path for each in SECTIONS}
     for page, query in queries.items():

@@ -369,6 +369,14 @@ TOTALS: Mapping[str, Total] = {
             "presentation": short_money,
         },
     ),
+    "Accounts in onboarding": Total(
+        {
+            "`GET /v1/onboarding`": lambda all_: all_.api("/v1/onboarding")["onboarding_accounts"],
+            "`renewcast onboarding`": lambda all_: len(all_.command("onboarding")["accounts"]),
+            "`onboarding.csv` of `/onboarding`": lambda all_: len(all_.export("onboarding", "/onboarding")),
+        },
+        {"page `/onboarding`": lambda value: f"In onboarding {number(value)}"},
+    ),
     "Renewals due, 90 days": Total(
         {
             "`GET /v1/renewals`": lambda all_: all_.api("/v1/renewals")["whole"]["accounts"],

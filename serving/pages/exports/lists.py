@@ -82,6 +82,23 @@ RISK = (
     ExportColumn("arr_at_risk", "ARR at risk", "money"),
 )
 RENEWAL_AT = ExportColumn("renewal_at", "Renewal", "date")
+ONBOARDING = (
+    *ACCOUNT,
+    SEGMENT,
+    CSM,
+    ARR,
+    ExportColumn("day", "Day", "whole"),
+    ExportColumn("done", "Steps done", "whole"),
+    ExportColumn("missed", "Missed", "whole"),
+    ExportColumn("due", "Due", "whole"),
+    ExportColumn("unknown", "Unknown", "whole"),
+    ExportColumn("missed_steps", "Missed steps", "text", lambda row: _missed(row, "says")),
+    ExportColumn("act", "What to do", "text", lambda row: _missed(row, "act")),
+    ExportColumn("next_on", "Next step due", "date"),
+    ExportColumn("days_to_first_value", "First value, day", "whole"),
+    ExportColumn("first_value_late", "First value is late", "truth"),
+    ExportColumn("health_band", "Health band"),
+)
 CHURNED = (
     *ACCOUNT,
     SEGMENT,
@@ -350,3 +367,13 @@ def churned_tables(churned: Shown, rows: Sequence[Shown]) -> Tables:
         "churned": lambda: ExportTable("Churned accounts", CHURNED, rows),
         "by-reason": lambda: ExportTable("Churn by reason", CHURN_REASONS, churned["by_reason"]),
     }
+
+
+def onboarding_exports(shown: Shown) -> PageExports:
+    """Return the exports of the page of the accounts in onboarding."""
+    return PageExports({"onboarding": lambda: ExportTable("Onboarding", ONBOARDING, shown["found"])})
+
+
+def _missed(row: Shown, name: str) -> str | None:
+    """Return the texts of the missed steps of an account."""
+    return "; ".join(step[name] for step in row["steps"] if step["state"] == "missed") or None

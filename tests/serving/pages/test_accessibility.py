@@ -36,6 +36,7 @@ PAGES = [
         "/leadership?as_of=2026-07-01",
         "/leadership?as_of=2026-07-01&by=csm&health=green",
         "/cohorts",
+        "/onboarding",
         "/churned",
         "/churned?as_of=2026-07-01",
         "/model",

@@ -21,7 +21,7 @@ from serving.http.api_keys import create_key, revoke_key
 from serving.store.database import Store
 
 Visiting = Callable[..., Any]
-PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/churned?as_of=2026-07-01", "/trends", "/leadership?as_of=2026-07-01", report_href("a05", "qbr"), report_href("..", "plan"), "/model", "/docs", "/views", "/reviews", "/sign-in"]
+PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/churned?as_of=2026-07-01", "/onboarding", "/trends", "/leadership?as_of=2026-07-01", report_href("a05", "qbr"), report_href("..", "plan"), "/model", "/docs", "/views", "/reviews", "/sign-in"]
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
 

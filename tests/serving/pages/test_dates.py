@@ -27,7 +27,7 @@ from serving.store.records import Author
 from serving.worklist.intervention_changes import start_intervention
 
 PAGES = (
-    *("/", "/worklist", "/alerts", "/interventions?state=all", "/renewals", "/trends", "/cohorts", "/churned?as_of=2026-07-01", "/leadership?as_of=2026-07-01", "/reviews", "/model", "/accounts/a05"),
+    *("/", "/worklist", "/alerts", "/interventions?state=all", "/renewals", "/trends", "/cohorts", "/churned?as_of=2026-07-01", "/onboarding", "/leadership?as_of=2026-07-01", "/reviews", "/model", "/accounts/a05"),
     *(report_href("a05", report, edition) for report in ("qbr", "plan") for edition in ({}, {"edition": "customer"})),
 )
 FILES = [

@@ -24,7 +24,7 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 from tests.serving.pages.conftest import BROWSER, WEEK
 
 #: Pages about accounts.
-LISTS = ["/", "/worklist", "/alerts", "/interventions", "/renewals", "/leadership", "/trends", "/cohorts", "/churned"]
+LISTS = ["/", "/worklist", "/alerts", "/interventions", "/renewals", "/leadership", "/trends", "/cohorts", "/churned", "/onboarding"]
 OTHERS = ["/model", "/reviews", "/views", "/docs", "/sign-in", "/accounts/a05", "/accounts/a05/qbr", "/accounts/a05/plan"]
 EXPORTS = re.compile(r'href="(/exports/[^"]+)"')
 

@@ -36,7 +36,7 @@ LISTS = [
     "/cohorts", "/cohorts?sort=arr&way=up", "/?as_of=2026-07-01", "/cohorts?as_of=2026-07-01",
 ]  # fmt: skip
 ACCOUNTS = ["/accounts/a05", "/accounts/a%2Fb%20c%3Fd%23e", "/accounts/?id=..", "/accounts/a05/qbr", "/accounts/a05/qbr?edition=customer", "/accounts/a05/plan"]
-PAGES = [*LISTS, *ACCOUNTS, "/model", "/reviews", "/alerts", "/alerts?sort=loss&way=up&q=company", "/interventions?state=all", "/churned", "/churned?as_of=2026-07-01", "/trends?as_of=2026-07-01", "/trends", "/leadership?as_of=2026-07-01", "/leadership?as_of=2026-07-01&by=csm&margin=80"]
+PAGES = [*LISTS, *ACCOUNTS, "/model", "/reviews", "/alerts", "/alerts?sort=loss&way=up&q=company", "/interventions?state=all", "/churned", "/churned?as_of=2026-07-01", "/onboarding", "/onboarding?sort=day&way=up", "/trends?as_of=2026-07-01", "/trends", "/leadership?as_of=2026-07-01", "/leadership?as_of=2026-07-01&by=csm&margin=80"]
 
 
 class _Tables(HTMLParser):
@@ -307,6 +307,7 @@ FILTERED = {
     "by-play.csv/interventions": "/v1/interventions:results",
     "kpis.csv/trends": "/v1/portfolio/measures/trend",
     "churned.csv/churned": "/v1/portfolio/churned",
+    "onboarding.csv/onboarding": "/v1/onboarding",
     "groups.csv/leadership": "/v1/portfolio/leadership",
     "leadership.pptx/leadership": "/v1/portfolio/leadership/file",
 }

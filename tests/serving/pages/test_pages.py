@@ -26,7 +26,7 @@ HOSTILE = {
     "..": "{{ 7 * 7 }} ${7*7}",
     "100% \\ ü": 'x" autofocus onfocus="alert(1)',
 }
-PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/churned", "/churned?as_of=2026-07-01", "/trends", "/leadership", "/leadership?as_of=2026-07-01", "/model", "/docs", "/sign-in"]
+PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/alerts", "/interventions", "/cohorts", "/churned", "/churned?as_of=2026-07-01", "/onboarding", "/trends", "/leadership", "/leadership?as_of=2026-07-01", "/model", "/docs", "/sign-in"]
 EXACT = {"Accept": "application/json"}
 
 

@@ -18,7 +18,7 @@ TEMPLATES = [*Path("serving/html/templates").glob("*.html"), TEMPLATE_FOLDER / "
 CARDS = re.compile(r'<table[^>]*class="[^"]*\b(?:list|cards)\b[^>]*>.*?</table>', re.DOTALL)
 
 
-@pytest.mark.parametrize("path", ["/", "/?group=product", "/accounts/a05", "/trends", "/leadership?as_of=2026-07-01", "/cohorts", "/churned?as_of=2026-07-01", "/renewals", "/worklist", "/model", "/reviews", "/accounts/a05/qbr", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/?group=product", "/accounts/a05", "/trends", "/leadership?as_of=2026-07-01", "/cohorts", "/churned?as_of=2026-07-01", "/onboarding", "/renewals", "/worklist", "/model", "/reviews", "/accounts/a05/qbr", "/docs"])
 def test_every_wide_table_of_a_page_can_be_shown_as_cards(paged: TestClient, path: str) -> None:
     for table in re.findall(r"<table.*?</table>", paged.get(path).text, re.DOTALL):
         head, _, body = table.partition("</thead>")
