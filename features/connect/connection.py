@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.connect.draft import Draft, TableDraft
-from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, value_facts
+from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, unread_tables, value_facts
 from features.connect.identity_proposal import open_joins, propose_identity
 from features.connect.inspection import Inspected, inspect, is_contract
 from features.connect.table_drafts import CONTRACTS, draft_tables
@@ -49,6 +49,7 @@ class Connection:
     summary : the line to confirm; None if the data cannot be used yet.
     figures : for tools that have no contracts, a line for each to confirm instead.
     next_command : the command that connects them together with a tool that has; empty for others.
+    unread : the tables of each source that are not read.
     out : the file that was written; None if none was.
     """
 
@@ -59,6 +60,7 @@ class Connection:
     summary: PortfolioSummary | None
     figures: tuple[str, ...] = ()
     next_command: str = ""
+    unread: Mapping[str, Sequence[str]] = field(default_factory=dict)
     out: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,6 +74,7 @@ class Connection:
             "summary": None if self.summary is None else self.summary.as_dict(),
             "figures": list(self.figures),
             "next_command": self.next_command,
+            "unread_tables": {source: list(names) for source, names in self.unread.items()},
         }
 
 
@@ -281,7 +284,8 @@ def _described(draft: Draft, text: str, opened: OpenMapping, contracts: Sequence
             facts += [Fact(finding.table, f"{finding}.") for finding in contract_findings(signals)]
             summary = portfolio_summary(signals, open_questions=opened.source.open_questions)
     figures, command = (tool_figures(opened), lacks.command) if lacks else ((), "")
-    return Connection(text, tuple(facts), tuple(draft.gaps), problems, summary, figures, command)
+    unread = {each.name: unread_tables(each, draft.tables) for each in draft.sources}
+    return Connection(text, tuple(facts), tuple(draft.gaps), problems, summary, figures, command, unread)
 
 
 def _unjoined(draft: Draft, opened: OpenMapping) -> Fact:

@@ -22,6 +22,8 @@ from features.utils.dates import to_iso
 from features.utils.formatting import count_of
 from features.utils.sql_text import sql_identifier
 
+_SHOWN_TABLES = 12
+"""Maximum number of tables that are not read, and that a sentence names."""
 _SHOWN = 5
 """Maximum number of tables or columns that a sentence about shared ids names."""
 MAX_CURRENCIES = 20
@@ -73,6 +75,26 @@ def source_facts(
         if own:
             yield Fact(source.name, f"Its other tables: {_drafted(own)}.")
             yield from _table_facts(source, own, lacking)
+        elif unread := unread_tables(source, own):
+            more = f" and {len(unread) - _SHOWN_TABLES:,} more" if len(unread) > _SHOWN_TABLES else ""
+            yield Fact(source.name, f"Not read: {', '.join(unread[:_SHOWN_TABLES])}{more}.")
+
+
+def unread_tables(source: Inspected, tables: Sequence[TableDraft]) -> list[str]:
+    """Return the tables of a source that neither its pack nor a draft reads.
+
+    Parameters
+    ----------
+    source : the source.
+    tables : the drafted tables.
+    """
+    own = [each for each in tables if each.source == source.name]
+    read = {each.guess.name for each in own} | {name for each in own for name in each.read}
+    if source.recognition is not None:
+        read |= set(source.recognition.inputs.values())
+    else:
+        read |= {name for name in source.tables.names if users_of(name, source.tables.columns(name))}
+    return [name for name in source.tables.names if name not in read]
 
 
 def _drafted(tables: Sequence[TableDraft]) -> str:

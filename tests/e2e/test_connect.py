@@ -11,6 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from features.connect.connection import connect
+
 STRIPE = {
     "customer": """
 id,name,email,created,is_deleted
@@ -64,6 +66,14 @@ def _write(folder: Path, tables: dict[str, str]) -> Path:
 
 def _words(text: str) -> str:
     return " ".join(text.split())
+
+
+def test_tables_that_no_pack_reads_are_named(tmp_path: Path) -> None:
+    spare = {f"spare_{n:02}": "id,kind\n1,red" for n in range(14)}
+    result = connect([str(_write(tmp_path / "stripe", STRIPE | spare))])
+    (text,) = [fact.text for fact in result.facts if fact.text.startswith("Not read")]
+    assert text == f"Not read: {', '.join(list(spare)[:12])} and 2 more."
+    assert result.as_dict()["unread_tables"] == {"billing": list(spare)}
 
 
 def test_one_tool_from_its_export_to_a_check(renewcast: Any, tmp_path: Path) -> None:
