@@ -224,7 +224,7 @@ EXPECTED_WORDS = {
     "payment_failed": "new card", "past_due": "new card", "invoice_overdue": "bank transfer", "invoice_long_overdue": "bank transfer",
     "payment_disputed": "answers the dispute", "refunded": "business review", "credited_often": "business review", "budget_review": "budget", "unsigned": "signature", "sponsor_left": "introduction call",
     "onboarding_stalled": "training", "slow_replies": "check-in", "renewal_call_churn": "business review",
-    "renewal_call_at_risk": "business review", "judged_red": "business review",
+    "renewal_call_at_risk": "business review", "judged_red": "business review", "subscription_paused": "business review",
     "low_csat": "call the respondent", "negative_tickets": "tickets", "layoffs": "budget", "renewal_unprepared": "check-in",
 }  # fmt: skip
 
