@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from features.utils.csv_lines import csv_lines
-from features.utils.workbook import MAX_ROWS, MEDIA_TYPE, CellKind, Sheet, SheetColumn, write_workbook
+from features.utils.workbook import MEDIA_TYPE, CellKind, Sheet, SheetColumn, write_workbook
 from models.predictions.table_export import FORMULA_STARTS
 from serving.html.assets import assets
 
@@ -110,11 +110,6 @@ def requested_export(request: Request) -> tuple[str, str] | None:
     """Return the name and the form of the export that a request asks for; None if it asks for the page."""
     name = request.path_params.get("export_name")
     return None if name is None else (name, request.path_params["export_form"])
-
-
-def page_limit(request: Request, shown: int) -> int:
-    """Return how many rows a page needs: ``shown``, or all of them for an export."""
-    return shown if requested_export(request) is None else MAX_ROWS
 
 
 def export_response(exports: PageExports, name: str, form: str) -> Response:

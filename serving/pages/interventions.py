@@ -69,7 +69,7 @@ class InterventionsPageQuery(PageFilter, ListQuery):
 
     as_of: Annotated[str | None, Field(max_length=40)] = None
     state: Literal["all", "open", "snoozed", "closed", "held_out"] = "open"
-    assignee: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=200)] = None
+    assignee: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(empty_to_none)] = None
 
 
 @router.get("/interventions")

@@ -51,7 +51,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 class RenewalsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
     """The period (days such as 90, a quarter such as 2026Q4, or a month such as 2026-10), the filter, and the list."""
 
-    period: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=20)] = None
+    period: Annotated[Annotated[str, Field(max_length=20)] | None, BeforeValidator(empty_to_none)] = None
 
 
 @router.get("/renewals")

@@ -60,13 +60,19 @@ class ListPage(Generic[Entry]):
     count: int
 
 
+SearchField = Annotated[str, Field(max_length=200)]
+SortField = Annotated[Annotated[str, Field(max_length=20, pattern="^[a-z_]*$")] | None, BeforeValidator(empty_to_none)]
+WayField = Annotated[Way | None, BeforeValidator(empty_to_none)]
+PageField = Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=1_000_000)]
+
+
 class ListQuery(RequestModel):
     """Search, order and page of a list. The order is that of the page if none is given."""
 
-    q: Annotated[str, Field(max_length=200)] = ""
-    sort: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=20, pattern="^[a-z_]*$")] = None
-    way: Annotated[Way | None, BeforeValidator(empty_to_none)] = None
-    page: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=1_000_000)] = 1
+    q: SearchField = ""
+    sort: SortField = None
+    way: WayField = None
+    page: PageField = 1
 
     @property
     def list_params(self) -> dict[str, object]:

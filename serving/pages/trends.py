@@ -12,8 +12,9 @@ from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
+from features.utils.workbook import MAX_ROWS
 from models.predictions.payload import format_instant
-from serving.html.exports import page_limit
+from serving.html.exports import requested_export
 from serving.html.links import with_query
 from serving.html.sparklines import sparkline, time_positions
 from serving.html.templates import render_page
@@ -21,6 +22,7 @@ from serving.http.authentication import require_scope
 from serving.pages.account_trend import earlier_dates, requested_or_default_earlier
 from serving.pages.exports.trends import PART_WORDS, trends_exports
 from serving.pages.page_view import PageView, page_view
+from serving.pages.sortable_list import LABEL, ListColumn, ListPage, ListQuery, arrange, headings, paginate
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD
 from serving.portfolio.kpi_trend import kpi_trend
 from serving.portfolio.portfolio_changes import LISTED, portfolio_changes
@@ -29,14 +31,21 @@ from serving.schemas.field_types import AsOfInstant
 from serving.schemas.form_fields import SnapshotPageQuery, empty_to_none
 from serving.snapshots.account_attributes import TIMELESS
 
+COLUMNS = (
+    ListColumn("account", "Account", LABEL),
+    ListColumn("change", "Change", "change", number=True, largest_first=True),
+    ListColumn("before", "Before", "arr_at_risk_before", number=True, largest_first=True),
+    ListColumn("now", "Now", "arr_at_risk", number=True, largest_first=True),
+)
+"""The columns of the changed accounts. By default, the largest changes in either direction come first."""
 #: The number of the latest values of each KPI that are shown as numbers.
 SHOWN_VALUES = 8
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class TrendsPageQuery(SnapshotPageQuery, PageFilter):
-    """The filter, the snapshot, and the earlier date to compare with. An empty date is the default."""
+class TrendsPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
+    """The filter, the snapshot, the earlier date to compare with (an empty date is the default), and the list."""
 
     since: Annotated[AsOfInstant | None, BeforeValidator(empty_to_none)] = None
 
@@ -48,6 +57,12 @@ def get_trends_page(
     """Return the trends page."""
     state, scored, asked = view.state, view.scored, view.asked
     since = None if asked.since is None else format_instant(asked.since)
+    dated: dict[str, object] = {"as_of": asked.when, "since": since}
+    changes, listed = _changes(view, requested_export(request) is not None)
+
+    def link(**changed: object) -> str:
+        return with_query("/trends", {**asked.chosen, **dated, **asked.list_params, **changed}) + "#accounts"
+
     page = render_page(
         request,
         "trends.html",
@@ -55,11 +70,15 @@ def get_trends_page(
         title="Trends",
         section="trends",
         asked=asked,
-        changes=_changes(view, page_limit(request, LISTED)),
+        changes=changes,
+        listed=listed,
+        headings=headings(COLUMNS, asked.sort, asked.way, link),
+        link=link,
+        unsearched={**asked.chosen, **dated},
         part_words=PART_WORDS,
         kpis=_kpis(view),
         earlier=earlier_dates(state, scored),
-        filters=view.filters("/trends", {"as_of": asked.when, "since": since}),
+        filters=view.filters("/trends", {**dated, **asked.list_params}),
         dates=view.dates,
         query=view.query,
         json=with_query("/v1/portfolio/changes", {"as_of": asked.when, "since": since, **asked.chosen}),
@@ -68,12 +87,22 @@ def get_trends_page(
     return view.remember(page)
 
 
-def _changes(view: PageView[TrendsPageQuery], limit: int) -> dict[str, Any] | None:
-    """Return the changes; None without an earlier date."""
+def _changes(view: PageView[TrendsPageQuery], whole: bool) -> tuple[dict[str, Any] | None, ListPage[Any] | None]:
+    """Return the changes and the page of changed accounts, or all of them (``whole``); None without an earlier date."""
     before = requested_or_default_earlier(view.state, view.scored, view.asked.since)
     if before is None:
-        return None
-    return portfolio_changes(before, view.scored.assessment, limit, view.selection.includes, view.asked.applied)
+        return None, None
+    listed: ListPage[Any] = paginate([], 1, LISTED)
+
+    def choose(rows: list[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+        nonlocal listed
+        found = arrange(rows, view.asked, COLUMNS)
+        listed = paginate(found, view.asked.page, LISTED)
+        return found if whole else listed.rows
+
+    selected, applied = view.selection.includes, view.asked.applied
+    changes = portfolio_changes(before, view.scored.assessment, MAX_ROWS, selected, applied, choose)
+    return changes, listed
 
 
 def _kpis(view: PageView[TrendsPageQuery]) -> dict[str, Any] | None:

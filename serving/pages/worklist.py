@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -14,7 +15,17 @@ from serving.http.dependencies import StoreDep
 from serving.pages.exports.lists import WORKLIST_STEPS, worklist_exports
 from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import account_people, accounts_off_worklist, snoozed_accounts
-from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings
+from serving.pages.sortable_list import (
+    LABEL,
+    ListColumn,
+    ListQuery,
+    PageField,
+    SortField,
+    WayField,
+    arrange,
+    headings,
+    paginate,
+)
 from serving.pages.work_forms import (
     RESULTS,
     assignee_names,
@@ -38,7 +49,15 @@ CAPACITIES = (10, 20, 30, 50, 100)
 CAPACITY = 20
 """The default capacity."""
 UNDER_WAY_SHOWN = 20
-"""The maximum number of interventions under way that are listed."""
+"""The number of interventions under way on one page of their list."""
+RUNNING_COLUMNS = (
+    ListColumn("account", "Account", LABEL),
+    ListColumn("play", "Play", "play"),
+    ListColumn("assignee", "Assignee", "assignee"),
+    ListColumn("started", "Started", "started_at", largest_first=True),
+    ListColumn("last", "Last action", "last_at", largest_first=True),
+)
+"""The columns of the interventions under way. By default, those that began last come first."""
 COLUMNS = (
     ListColumn("rank", "#", "rank", number=True),
     ListColumn("account", "Account", LABEL),
@@ -68,6 +87,14 @@ class WorklistPageQuery(SnapshotPageQuery, PageFilter, ListQuery):
     """The capacity, the filter, and search and order of the list."""
 
     capacity: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=CAPACITY_LIMIT)] = CAPACITY
+    running_sort: SortField = None
+    running_way: WayField = None
+    running_page: PageField = 1
+
+    @property
+    def running(self) -> ListQuery:
+        """Search, order and page of the interventions under way. The search is that of the page."""
+        return ListQuery(q=self.q, sort=self.running_sort, way=self.running_way, page=self.running_page)
 
 
 @router.get("/worklist")
@@ -80,17 +107,23 @@ def get_worklist_page(
     scored, asked, selection = view.scored, view.asked, view.selection
     worklist = published_worklist(scored, store, asked.capacity, selection)
     others = {"as_of": asked.when, "capacity": None if asked.capacity == CAPACITY else asked.capacity}
-    params = {**asked.chosen, **others, **asked.list_params}
+    running_params = {"running_sort": asked.running_sort, "running_way": asked.running_way}
+    params: dict[str, object] = {**asked.chosen, **others, **asked.list_params, **running_params}
 
     def link(**changes: object) -> str:
         return with_query("/worklist", {**params, **changes}) + "#list"
+
+    def running_link(**changes: object) -> str:
+        renamed = {f"running_{name.removeprefix('running_')}": value for name, value in changes.items()}
+        return with_query("/worklist", {**params, **renamed}) + "#running"
 
     columns = [
         each._replace(words=f"Churn risk, {worklist['horizon_days']} days") if each.name == "risk" else each
         for each in COLUMNS
     ]
     people = account_people(scored)
-    under_way = _under_way(store, selection) if asked.as_of is None else []
+    under_way = [] if asked.as_of is not None else _under_way(store, selection, people)
+    running = arrange(under_way, asked.running, RUNNING_COLUMNS)
     page = render_with_message(
         request,
         store,
@@ -101,9 +134,12 @@ def get_worklist_page(
         title="Worklist",
         section="worklist",
         worklist=worklist,
-        under_way=under_way[:UNDER_WAY_SHOWN],
-        every_under_way=under_way,
-        more_under_way=max(len(under_way) - UNDER_WAY_SHOWN, 0),
+        under_way=under_way,
+        every_under_way=running,
+        running=paginate(running, asked.running_page, UNDER_WAY_SHOWN),
+        running_headings=headings(RUNNING_COLUMNS, asked.running_sort, asked.running_way, running_link),
+        running_link=running_link,
+        unsorted={name: value for name, value in params.items() if name not in running_params},
         people=people,
         last=lambda each: history_text(each["history"][-1]),
         snoozes=snooze_choices(request, asked.as_of),
@@ -120,7 +156,7 @@ def get_worklist_page(
         link=link,
         undated={name: value for name, value in params.items() if name != "as_of"},
         unsearched={name: value for name, value in params.items() if name not in asked.list_params},
-        filters=view.filters("/worklist", {**others, **asked.list_params}),
+        filters=view.filters("/worklist", {**others, **asked.list_params, **running_params}),
         dates=view.dates,
         query=view.query,
         capacities=sorted({*CAPACITIES, asked.capacity}),
@@ -131,10 +167,16 @@ def get_worklist_page(
     return view.remember(page)
 
 
-def _under_way(store: Store, selection: AccountSelection) -> list[dict[str, Any]]:
-    """Return the interventions under way on the selected accounts."""
+def _under_way(
+    store: Store, selection: AccountSelection, people: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the interventions under way on the selected accounts, with the names of these."""
     with store.read() as connection:
-        return interventions_under_way(connection, selection.ids)
+        found = interventions_under_way(connection, selection.ids)
+    return [
+        {**each, "name": people.get(each["account_id"], {}).get("name"), "last_at": each["history"][-1]["at"]}
+        for each in found
+    ]
 
 
 def _snoozed(view: PageView[WorklistPageQuery], store: Store) -> list[dict[str, Any]]:

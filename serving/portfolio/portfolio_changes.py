@@ -7,7 +7,7 @@ add up to the change of the total.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -97,6 +97,7 @@ def portfolio_changes(
     limit: int = LISTED,
     includes: Callable[[str], bool] | None = None,
     applied: dict[str, str | None] | None = None,
+    choose: Callable[[list[dict[str, Any]]], Sequence[dict[str, Any]]] | None = None,
 ) -> dict[str, Any]:
     """Return what changed the ARR at risk between two assessments by the same champion (`PortfolioChanges`).
 
@@ -105,6 +106,8 @@ def portfolio_changes(
     before, now : the assessments.
     limit : the maximum number of accounts to list.
     includes : whether an account counts; None for all.
+    choose : selects and sorts the changed accounts, which have every field but ``text`` yet; None for all, those that
+        changed most first. What changed an account is explained only for accounts that are listed.
     applied : the filter, as a field of the answer.
     """
     then, later = _totals(before, includes), _totals(now, includes)
@@ -115,6 +118,11 @@ def portfolio_changes(
     totals = [each.group["expected_churned_arr"] for each in (then, later)]
     order = np.argsort(-np.abs(change), kind="stable")
     changed = [row for row in order.tolist() if change[row] != 0]
+    listed = both.iloc[changed[:limit] if choose is None else changed]
+    rows = [
+        _account(before, now, row, float(change[place]), kind[place])
+        for place, row in zip(changed, listed.reset_index().to_dict("records"), strict=False)
+    ]
     bundle = now.target_scores["churn"].bundle
     return {
         "since": format_instant(before.as_of),
@@ -125,7 +133,10 @@ def portfolio_changes(
         "now": later.group,
         "change": None if None in totals else totals[1] - totals[0],
         "parts": _parts(both, change, kind),
-        "accounts": [_account(before, now, both.iloc[row], float(change[row]), kind[row]) for row in changed[:limit]],
+        "accounts": [
+            {**each, "text": target_change(before, now, each["account_id"], "churn")["text"]}
+            for each in (rows if choose is None else choose(rows))[:limit]
+        ],
         "more_accounts": max(0, len(changed) - limit),
         "filter": applied,
     }
@@ -194,9 +205,9 @@ def _known(effects: pd.Series[float]) -> dict[str, Any]:
 
 
 def _account(
-    before: Assessment, now: Assessment, row: pd.Series[float], change: float, kind: ChangeKind
+    before: Assessment, now: Assessment, row: Mapping[Hashable, Any], change: float, kind: ChangeKind
 ) -> dict[str, Any]:
-    account_id = str(row.name)
+    account_id = str(row["account_id"])
     return {
         "account_id": account_id,
         "name": now.known_names.get(account_id) or before.known_names.get(account_id),
@@ -208,5 +219,4 @@ def _account(
         "arr_at_risk_before": number_or_null(row["risk_before"]),
         "arr_at_risk": number_or_null(row["risk"]),
         "change": change,
-        "text": target_change(before, now, account_id, "churn")["text"],
     }

@@ -55,7 +55,7 @@ ECONOMICS = (
 
 def leadership_exports(shown: Shown) -> PageExports:
     """Return the exports of the leadership page."""
-    report = shown["report"]
+    report = shown["exported"]
     if report is None:
         return PageExports()
     return PageExports(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from features.kpi.contributions import ACQUISITION
 from features.signals.signals import OpenSignals
 from models.artifacts.champion import load_champion
 from serving.leadership.csm_capacity import NO_CSM, csm_capacity
+from serving.leadership.published_report import published_leadership
 from serving.leadership.report import leadership_report
 from serving.leadership.report_from_signals import leadership_inputs
 from serving.leadership.schemas import Leadership
@@ -147,3 +149,32 @@ def test_a_page_with_a_margin_shows_the_figures_of_the_route(client: TestClient)
     assert economics["whole"]["payback_unknown"] == NO_COSTS
     assert NO_COSTS in page.text
     assert not np.isnan(economics["whole"]["lifetime_value"])
+
+
+def test_the_lists_of_groups_and_csms_are_sorted_and_searched_apart(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = _accounts(csm=["Ana", "Ben", "Cleo"] * 2, segment=["SMB"] * 6, arr=[5e3, 1e3, 3e3] * 2, at_risk=[1.0] * 6)
+
+    def with_csms(*arguments: Any) -> dict[str, Any]:
+        return {**published_leadership(*arguments), "capacity": csm_capacity(people)}
+
+    monkeypatch.setattr("serving.pages.leadership.published_leadership", with_csms)
+    asked = {"csms_sort": "arr", "csms_way": "up", "sort": "arr_end", "way": "down"}
+
+    def rows(name: str, **more: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(client.get(f"/exports/{name}.csv/leadership", params=asked | more).text.splitlines()))
+
+    assert [each["csm"] for each in rows("csms")] == ["Ben", "Cleo", "Ana"]
+    groups = rows("groups")
+    amounts = [float(each["end_arr"]) for each in groups]
+    assert len(groups) > 1
+    assert amounts == sorted(amounts, reverse=True)
+    name = next(each["group"] for each in groups if each["group"])
+    assert [each["group"] for each in rows("groups", q=name.upper(), csms_q="ben")] == [name]
+    page = client.get("/leadership", params=asked | {"csms_q": "cl"}, headers={"Accept": "text/html"}).text
+    listed = page.partition('data-export="csms"')[2].partition("</table>")[0]
+    assert [name in listed for name in ("Ana", "Ben", "Cleo")] == [False, False, True]
+    assert name in page.partition('data-export="groups"')[2].partition("</table>")[0]
+    assert 'name="csms_q" value="cl"' in page.partition('id="q"')[0], "a search of groups keeps that of CSMs"
+    monkeypatch.setattr("serving.pages.leadership.GROUPS", 2)
+    second = client.get("/leadership", params=asked | {"csms_page": "2"}, headers={"Accept": "text/html"}).text
+    assert [name in second.partition('data-export="csms"')[2].partition("</table>")[0] for name in ("Ana", "Ben", "Cleo")] == [True, False, False]
