@@ -19,7 +19,7 @@ from serving.html.navigation import link_query
 from serving.html.templates import amount_text
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
-from serving.pages.exports.work import interventions_exports
+from serving.pages.exports.work import intervention_exports, interventions_exports
 from serving.pages.page_view import PageView, page_view
 from serving.pages.snapshot_context import account_people
 from serving.pages.sortable_list import LABEL, ListColumn, ListQuery, arrange, headings, paginate
@@ -243,6 +243,7 @@ def intervention_page(
         store,
         people,
         "intervention.html",
+        exports=intervention_exports,
         status=status,
         title=account.get("name") or intervention["account_id"],
         section="interventions",

@@ -12,7 +12,6 @@ from serving.html.exports import ROUTE
 WITHOUT_EXPORTS = {
     "/reviews/{review_id}/style.css",
     "/reviews/{review_id}/file",
-    "/interventions/{intervention_id}",
 }
 """The paths of a page's router that have no exports."""
 

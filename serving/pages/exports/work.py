@@ -62,6 +62,11 @@ def interventions_exports(shown: Shown) -> PageExports:
     return PageExports({**listed, **results_tables(results)})
 
 
+def intervention_exports(shown: Shown) -> PageExports:
+    """Return the exports of the page of one intervention: its history, the latest action first."""
+    return PageExports({"actions": lambda: actions_table(shown["one"]["history"][::-1], shown["text"])})
+
+
 def results_tables(results: Shown) -> Tables:
     """Return the results of interventions by play and by alert rule, and the responses to alerts.
 
@@ -104,7 +109,7 @@ def person_name(people: Mapping[str, Shown]) -> Callable[[str], str | None]:
 
 
 def actions_table(entries: Sequence[Shown], text: Callable[[Any], str]) -> ExportTable:
-    """Return what people did for an account, the latest action first."""
+    """Return what people did, the latest action first."""
     columns = (
         ExportColumn("at", "When", "date"),
         ExportColumn("by", "Who"),

@@ -102,6 +102,10 @@ def test_the_journey_of_one_play_from_the_worklist_to_its_result(people: dict[st
     assert "Ada" in history
     assert "back on Monday" in history
     assert "Done" in text_of(ada.get(href).text)
+    exported = list(csv.DictReader(ada.get(f"/exports/actions.csv{link}").text.splitlines()))
+    assert exported[0]["action"] == "closed: saved"
+    assert len(exported) == 3
+    assert f'href="/exports/actions.csv{link}"' in ada.get(link).text
     results = ada.get("/v1/interventions:results", headers={"Accept": "application/json"}).json()
     displayed = text_of(ada.get("/interventions").text)
     for each in results["by_play"]:
