@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from features.packs.options import with_literals, with_names, with_values
 from features.packs.pack import Pack
 from features.packs.schema import DROP, Input, InputColumn, OptionValue
-from features.packs.typed_columns import SQL_TYPES, nested_text_sql, null_sql, typed_sql
+from features.packs.typed_columns import SQL_TYPES, far_instant_sql, nested_text_sql, null_sql, typed_sql
 from features.utils.latest_rows import latest_rows
 from features.utils.sql_text import sql_identifier, sql_literal
 
@@ -237,14 +237,23 @@ def _meant(sql: str, meanings: Mapping[str, str] | None) -> str:
     return f"CASE lower({sql}) {cases} ELSE {sql} END"
 
 
-def unreadable_sql(bound: BoundInput) -> str:
-    """Return a SELECT of the number ``n`` of values that the input's types cannot read, and their ``columns``."""
+def unreadable_sql(bound: BoundInput, *, far: bool = False) -> str:
+    """Return a SELECT of the number ``n`` of values that the input's types cannot read, and their ``columns``.
+
+    Parameters
+    ----------
+    bound : the input.
+    far : count the instants from the year 2200 on instead, which mean that there is none; they are not unreadable.
+    """
     assert bound.relation is not None
     names, counts = [], []
     for column, (typed, text) in bound.expressions.items():
-        if SQL_TYPES[bound.input.columns[column].type] != "VARCHAR":
-            names.append("'" + column + "'")
-            counts.append(f"count(*) FILTER (WHERE {text} IS NOT NULL AND {typed} IS NULL)")
+        about = bound.input.columns[column]
+        if SQL_TYPES[about.type] == "VARCHAR" or (far and about.type != "instant"):
+            continue
+        is_far = far_instant_sql(text, about.epoch) if about.type == "instant" else "false"
+        names.append("'" + column + "'")
+        counts.append(f"count(*) FILTER (WHERE {text} IS NOT NULL AND {typed} IS NULL AND ({is_far}) IS {far})")
     if not names:
         return ""
     return (

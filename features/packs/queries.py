@@ -146,6 +146,10 @@ class _Builder:
                 table = re.sub("[{}]", "", bound.relation.name)
                 text = f"{{n:value}} of the table {table} unreadable, and so unknown: {{columns}}."
                 assumptions.append(AssumptionQuery(text, sql))
+            if bound.relation is not None and (sql := unreadable_sql(bound, far=True)):
+                table = re.sub("[{}]", "", bound.relation.name)
+                text = f"{{n:value}} of the table {table} from the year 2200 on, read as no date: {{columns}}."
+                assumptions.append(AssumptionQuery(text, sql))
         accounts = self._table("identity.accounts", file.identity.accounts)
         users = self._table("identity.users", file.identity.users)
         through = Derived(query=file.data_through) if file.data_through else None

@@ -23,6 +23,7 @@ SQL_TYPES: dict[ColumnType, str] = {
 """The type of a column in the SQL of a pack; instants are in UTC without a zone."""
 _YEARS = (1900, 2199)
 """The first and the last year of instants: those outside mean "unknown" (0001-01-01, 9999-12-31)."""
+_MICROS: dict[Epoch, int] = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _EPOCH_DIGITS = 9
 """Text with fewer digits, such as 20260131, is no number since 1970."""
 _NUMBER = r"[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?"
@@ -100,6 +101,20 @@ def _instant(value: str, given: str, epoch: Epoch) -> str:
     else:
         instant = instant_sql(_trimmed(value, given), "VARCHAR", written)
     return within_years(instant, *_YEARS)
+
+
+def far_instant_sql(text: str, epoch: Epoch) -> str:
+    """Return SQL for whether a text is an instant after the years that are read, such as 9999-12-31.
+
+    Parameters
+    ----------
+    text : the SQL expression of the text, which may have blanks around it.
+    epoch : the unit of instants that are numbers.
+    """
+    first = f"{_YEARS[1] + 1}-01-01"
+    since = f"epoch_us(TIMESTAMP '{first}') / {_MICROS[epoch]}"
+    day = f"regexp_full_match(trim({text}), '[0-9]{{4,}}[-/][0-9].*') AND left(trim({text}), 4) >= '{first[:4]}'"
+    return f"coalesce(({day}) OR try_cast({text} AS DOUBLE) >= {since}, false)"
 
 
 def _boolean(value: str, given: str) -> str:

@@ -153,7 +153,8 @@ def test_options_name_columns_and_are_values(pack: Pack, run_pack: Callable[...,
 def test_values_that_cannot_be_read_are_counted(pack: Pack, run_pack: Callable[..., Any]) -> None:
     deals = "id, customer_id, since, amount\na, 1, 9999-12-31, 7\nb, 1, 2024-01-01, n/a\nc, 1, 2024-01-01,"
     run = run_pack(pack, {"customer": CUSTOMERS, "deal": deals})
-    assert run.stated("unreadable") == "2 values of the table deal unreadable, and so unknown: since (1), arr (1)."
+    assert run.stated("unreadable") == "1 value of the table deal unreadable, and so unknown: arr (1)."
+    assert run.stated("from the year 2200 on") == "1 value of the table deal from the year 2200 on, read as no date: since (1)."
     assert "Amounts are per year." in run.assumptions
 
 

@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from features.packs.schema import ColumnType, Epoch
-from features.packs.typed_columns import nested_text_sql, typed_sql
+from features.packs.typed_columns import far_instant_sql, nested_text_sql, typed_sql
+from features.utils.sql_text import sql_literal
 
 NOON = datetime(2024, 3, 1, 12)
 CASES = [
@@ -75,3 +76,15 @@ def test_a_value_is_read_as_its_declared_type(value: str, given: str, wanted: Co
 def test_a_value_inside_a_nested_column_is_read(value: str, given: str) -> None:
     assert _value(nested_text_sql(value, given, "a.b")) == "7"
     assert _value(nested_text_sql(value, given, "a.c")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "epoch", "far"),
+    [
+        ("9999-12-31", "s", True), (" 9999-12-31T00:00:00Z ", "s", True), ("2200/01/01", "s", True), ("253402214400", "s", True),
+        ("253402214400000", "ms", True), ("2199-12-31", "s", False), ("1700000000", "s", False), ("1700000000000", "ms", False),
+        ("0001-01-01", "s", False), ("soon", "s", False), ("9999", "s", False), ("12/31/9999", "s", False),
+    ],
+)  # fmt: skip
+def test_instants_from_the_year_2200_on_mean_no_date(text: str, epoch: Epoch, far: bool) -> None:
+    assert duckdb.execute("SELECT " + far_instant_sql(sql_literal(text), epoch)).fetchone() == (far,)
