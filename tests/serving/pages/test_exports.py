@@ -19,6 +19,7 @@ from python_calamine import CalamineWorkbook
 from features.utils import formatting as words
 from serving.html.charts import probability_trend_chart
 from serving.html.exports import ExportColumn, ExportTable, csv_text, standalone_svg
+from serving.html.links import report_href
 from serving.html.portfolio_charts import (
     CSMS,
     csm_load_chart,
@@ -370,7 +371,14 @@ def test_a_standalone_chart_has_colors_and_a_size() -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/worklist", "/renewals?period=2027Q1", "/cohorts", "/accounts/a05", "/trends?as_of=2026-07-01", "/leadership?as_of=2026-07-01"])
+PRINTED = (
+    *("/", "/worklist", "/alerts", "/interventions?state=all", "/renewals?period=2027Q1", "/cohorts", "/accounts/a05", "/model", "/reviews"),
+    *("/trends?as_of=2026-07-01", "/leadership?as_of=2026-07-01", "/churned?as_of=2026-07-01"),
+    *(report_href("a05", report, edition) for report in ("qbr", "plan") for edition in ({}, {"edition": "customer"})),
+)
+
+
+@pytest.mark.parametrize("path", PRINTED)
 def test_a_printed_page_has_every_column_and_no_controls(visit: Any, live: str, path: str) -> None:
     opened = visit(live, viewport={"width": 1032, "height": 720})
     opened.open(path)

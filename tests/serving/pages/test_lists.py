@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -103,3 +104,29 @@ def test_the_changed_accounts_are_shown_in_pages(there: TestClient, monkeypatch:
 ])  # fmt: skip
 def test_forms_may_send_every_field_empty(there: TestClient, path: str) -> None:
     assert there.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "name", "prefix", "column"), [
+    ("/", "accounts", "", "arr"), ("/worklist?capacity=100", "worklist", "", "loss"), ("/alerts", "alerts", "", "risk"), ("/trends", "accounts", "", "now"), ("/interventions?state=all", "interventions", "", "play"),
+    ("/leadership?as_of=2026-07-01", "groups", "", "arr_end"), ("/worklist", "in-progress", "running_", "play"),
+])  # fmt: skip
+def test_a_phone_has_a_control_for_the_order_that_works_without_scripts(
+    there: TestClient, visit: Callable[..., Any], listening: Callable[..., Any], path: str, name: str, prefix: str, column: str
+) -> None:
+    with listening(there.app) as address:
+        phone = visit(address, java_script_enabled=False, viewport={"width": 390, "height": 844})
+        phone.open(path)
+        choice = phone.page.locator(f"#{prefix}sort")
+        assert choice.is_visible()
+        choice.select_option(column)
+        phone.page.locator(f"#{prefix}way").select_option("up")
+        form = phone.page.locator("form", has=choice)
+        form.locator("button").first.click()
+        assert phone.page.locator(f"#{prefix}sort").input_value() == column
+        cards = phone.page.locator(f"table[data-export={name}] tbody th[scope=row]").all_inner_texts()
+        expected = shown(there, name, phone.page.url.removeprefix(address))
+        assert [text.split("\n")[0].strip() for text in cards] == [" ".join(each.split()) for each in expected]
+        assert f"{prefix}sort={column}" in phone.page.url
+        assert phone.sideways == 0
+        phone.page.set_viewport_size({"width": 1280, "height": 900})
+        assert not phone.page.locator(f"#{prefix}sort").is_visible(), "headings sort wide tables"
