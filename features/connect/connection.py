@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.connect.draft import Draft, TableDraft
-from features.connect.facts import Fact, feed_facts, pack_facts, source_facts, unread_tables, value_facts
+from features.connect.facts import (
+    Fact,
+    feed_facts,
+    pack_facts,
+    pack_questions,
+    source_facts,
+    unread_tables,
+    value_facts,
+)
 from features.connect.identity_proposal import open_joins, propose_identity
 from features.connect.inspection import Inspected, inspect, is_contract
 from features.connect.table_drafts import CONTRACTS, draft_tables
@@ -222,9 +230,14 @@ def _checked(draft: Draft, folder: Path, expand: bool, progress: Progress) -> Co
     try:
         if (lacks := opened.source.missing_contracts) is not None:
             draft = replace(draft, gaps=(*draft.gaps, f"{lacks.problem}: {lacks.cure}"))
+        if opened.source.missing_contracts is None:
+            counted = draft.contracts or [each.name for each in draft.sources]
+            asked = [text for source, text in pack_questions(opened) if source in counted]
+            draft = replace(draft, asked=(*draft.asked, *asked))
         text = draft.text(folder, expand=expand)
-        draft = replace(draft, gaps=list(dict.fromkeys((*draft.gaps, *opened.source.open_questions))))
-        return _described(draft, text, opened, facts)
+        questions = tuple(dict.fromkeys((*draft.questions, *opened.source.open_questions)))
+        draft = replace(draft, gaps=list(dict.fromkeys((*draft.gaps, *questions))))
+        return _described(draft, text, opened, facts, questions)
     finally:
         opened.source.connection.disconnect()
 
@@ -260,7 +273,9 @@ def _absolute(address: str) -> str:
     return address
 
 
-def _described(draft: Draft, text: str, opened: OpenMapping, contracts: Sequence[Fact]) -> Connection:
+def _described(
+    draft: Draft, text: str, opened: OpenMapping, contracts: Sequence[Fact], questions: tuple[str, ...]
+) -> Connection:
     facts = [*source_facts(draft.sources, draft.tables, draft.incomplete), *pack_facts(opened)]
     if draft.identity is not None:
         facts += [Fact("identity", f"{reason}.") for reason in draft.identity.reasons]
@@ -282,7 +297,7 @@ def _described(draft: Draft, text: str, opened: OpenMapping, contracts: Sequence
         if report.ok:
             signals = read_signals(opened.source)
             facts += [Fact(finding.table, f"{finding}.") for finding in contract_findings(signals)]
-            summary = portfolio_summary(signals, open_questions=opened.source.open_questions)
+            summary = portfolio_summary(signals, open_questions=questions)
     figures, command = (tool_figures(opened), lacks.command) if lacks else ((), "")
     unread = {each.name: unread_tables(each, draft.tables) for each in draft.sources}
     return Connection(text, tuple(facts), tuple(draft.gaps), problems, summary, figures, command, unread)

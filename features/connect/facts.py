@@ -155,6 +155,16 @@ def pack_facts(opened: OpenMapping) -> Iterator[Fact]:
         yield from _inputs(opened, source)
 
 
+def pack_questions(opened: OpenMapping) -> Iterator[tuple[str, str]]:
+    """Return, with their source, the assumptions that change figures and that no option of the mapping answers."""
+    for pack in opened.packs:
+        for assumption in opened.queries[pack.source].assumptions:
+            is_open = assumption.asks and assumption.asks not in pack.options
+            if is_open and (text := assumption_text(opened.source.connection, assumption)):
+                cure = f"If that is right, set options.{assumption.asks}; else name the fields that say it"
+                yield pack.source, f"{pack.source}: {text} {cure}"
+
+
 def _inputs(opened: OpenMapping, source: str) -> Iterator[Fact]:
     """Return which tables are not read, and how many versions the tables with several versions of a row have."""
     pack = next(each for each in opened.packs if each.source == source)

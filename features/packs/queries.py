@@ -33,11 +33,13 @@ class AssumptionQuery:
     text : the sentence with its placeholders.
     query : the SELECT of its count; empty if it always holds.
     finding : whether it concerns values that the pack does not understand, so that every check shows it.
+    asks : the option that answers it; empty if it is no question.
     """
 
     text: str
     query: str = ""
     finding: bool = False
+    asks: str = ""
 
     def sentence(self, row: Mapping[str, object]) -> str:
         """Return the sentence for the ``row`` of the query; empty if the count is zero."""
@@ -135,6 +137,7 @@ class _Builder:
                 each.text,
                 self._query(f"assumptions.{n}", Derived(query=each.query)) if each.query else "",
                 each.finding,
+                each.asks,
             )
             for n, each in enumerate(file.assumptions, 1)
         ]

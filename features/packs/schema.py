@@ -192,11 +192,14 @@ class Assumption(PackPart):
     query : one SELECT of one row with a column ``n``. The statement is not shown if n is 0. Without a query it always
         is.
     finding : whether `check` shows it too, because it concerns values that the pack does not understand.
+    asks : the option that answers it, if renewals or revenue depend on it. Until a mapping gives the option, it is an
+        open question of the draft.
     """
 
     text: Text
     query: Sql | None = None
     finding: bool = False
+    asks: str = ""
 
 
 class Identity(PackPart):
@@ -256,6 +259,10 @@ class PackFile(PackPart):
                 "tables",
                 "Input should have tables of the data contract; others: {names}",
                 {"names": ", ".join(unknown)},
+            )
+        if unknown := sorted({each.asks for each in self.assumptions} - {"", *self.options}):
+            raise PydanticCustomError(
+                "asks", "Input should have options of the pack; others: {names}", {"names": ", ".join(unknown)}
             )
         for name, table in self.tables.items():
             self._check_records(name, table)

@@ -157,3 +157,17 @@ def test_contracts_one_after_the_other_are_added_up(tmp_path: Path, exports: Any
     connected = _connect(tmp_path, folders)
     assert _line(connected) == "2 active accounts, ARR 18.0k, 0 due next quarter"
     assert "contracts" not in tomllib.loads(connected.draft)["identity"]
+
+
+def test_terms_without_an_end_are_a_question_until_an_option_answers_it(tmp_path: Path, exports: Any) -> None:
+    _, crm = exports()
+    deals = crm / "opportunity.csv"
+    text = deals.read_text(encoding="utf-8")
+    deals.write_text(text.replace("2027-02-28", "").replace("2027-01-31", ""), encoding="utf-8")
+    connected = connect([f"crm={crm}"])
+    (question,) = tomllib.loads(connected.draft)["open_questions"]
+    assert question.startswith("crm: 2 terms with neither an end nor a length")
+    assert _line(connected).endswith("(uncertain: 1 open question)")
+    answered = connect([f"crm={crm}"], None, {"crm.default_term_months": "12"})
+    assert "open_questions" not in tomllib.loads(answered.draft)
+    assert not _line(answered).endswith("question)")
