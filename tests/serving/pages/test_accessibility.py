@@ -51,8 +51,17 @@ PAGES = [
     ),
     *("/reviews", "/views", "/sign-in", "/accounts/unknown", "/nowhere", "/leadership?margin=900"),
 ]
+#: Reports as files, which have a style sheet of their own.
+REPORT_FILES = [
+    f"/v1/accounts/a05/{report}/file?{when}format=html&edition={edition}"
+    for report, when in (("qbr", "quarter=2026Q2&"), ("plan", ""))
+    for edition in ("internal", "customer")
+]
 #: The pages of a home to which nothing has been published.
-EMPTY = ["/", "/worklist", "/leadership", "/reviews", "/interventions", "/views", "/model"]
+EMPTY = [
+    *("/", "/worklist", "/alerts", "/renewals", "/trends", "/cohorts", "/leadership", "/churned"),
+    *("/reviews", "/interventions", "/views", "/model", "/docs"),
+]
 WIDTHS = {"desktop": {"viewport": {"width": 1280, "height": 900}}, "phone": {"viewport": {"width": 390, "height": 844}}}
 #: Schemes differ in colours only, so all other rules are checked once.
 SCHEMES: dict[str, dict[str, Any]] = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
@@ -118,4 +127,13 @@ def test_no_page_has_a_violation(
                 for violation in results["violations"]
                 for node in violation["nodes"][:3]
             ]
+    for path in REPORT_FILES:
+        # The service offers them for download, so the browser opens their content.
+        there = visit(worked[0], color_scheme=scheme, **WIDTHS[width])
+        there.page.set_content(there.page.request.get(worked[0] + path).text())
+        results = axe.run(there.page, options=options).response
+        assert results["passes"], path
+        found += [
+            f"{path}: {each['id']}: {node['html'][:200]}" for each in results["violations"] for node in each["nodes"][:3]
+        ]
     assert not found, "\n".join(found)
