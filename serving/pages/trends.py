@@ -92,15 +92,20 @@ def _changes(view: PageView[TrendsPageQuery], whole: bool) -> tuple[dict[str, An
     before = requested_or_default_earlier(view.state, view.scored, view.asked.since)
     if before is None:
         return None, None
+    selected, applied, asked = view.selection.includes, view.asked.applied, view.asked
+    if not (whole or asked.q or asked.sort or asked.page > 1):
+        # The details of all accounts of a large portfolio would take longer than the rest of the page.
+        changes = portfolio_changes(before, view.scored.assessment, LISTED, selected, applied)
+        count = len(changes["accounts"]) + changes["more_accounts"]
+        return changes, ListPage(changes["accounts"], 1, max(1, -(-count // LISTED)), count)
     listed: ListPage[Any] = paginate([], 1, LISTED)
 
     def choose(rows: list[dict[str, Any]]) -> Sequence[dict[str, Any]]:
         nonlocal listed
-        found = arrange(rows, view.asked, COLUMNS)
-        listed = paginate(found, view.asked.page, LISTED)
+        found = arrange(rows, asked, COLUMNS)
+        listed = paginate(found, asked.page, LISTED)
         return found if whole else listed.rows
 
-    selected, applied = view.selection.includes, view.asked.applied
     changes = portfolio_changes(before, view.scored.assessment, MAX_ROWS, selected, applied, choose)
     return changes, listed
 
