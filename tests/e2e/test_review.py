@@ -34,7 +34,13 @@ SHIPPED = load_rubric().version
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 #: A review reads years of data, and an approval reads them again, so these tests are slow.
 pytestmark = pytest.mark.slow
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WAIT = 120_000
 
 
@@ -133,7 +139,9 @@ def test_each_table_and_chart_of_the_page_can_be_downloaded(home: Path, folder: 
     assert len(tables["quality"]) == 1 + len(document["data_quality"]["dimensions"])
     bands = document["churn_by_band"]
     rates = [line.split(",")[4] for line in tables["churn-by-band"][1:]]
-    assert [float(rate) if rate else None for rate in rates] == [each["rate"]["value"] for each in (*bands["bands"], {"rate": bands["overall"]})]
+    assert [float(rate) if rate else None for rate in rates] == [
+        each["rate"]["value"] for each in (*bands["bands"], {"rate": bands["overall"]})
+    ]
 
 
 def test_its_wide_tables_have_labels_for_phones(folder: Path) -> None:
@@ -145,7 +153,9 @@ def test_its_wide_tables_have_labels_for_phones(folder: Path) -> None:
         assert all("data-label=" in cell for cell in re.findall(r"<td[^>]*>", table)), table[:300]
 
 
-def test_repeating_a_review_replaces_it(world: Any, home: Path, folder: Path, document: dict[str, Any], renewcast: Any) -> None:
+def test_repeating_a_review_replaces_it(
+    world: Any, home: Path, folder: Path, document: dict[str, Any], renewcast: Any
+) -> None:
     renewcast("review", world.signals, "--quarter", QUARTER, "--capacity", "15", home=home)
     assert [each.name for each in (home / "reviews").iterdir()] == [folder.name]
     again = json.loads((folder / "review.json").read_text())
@@ -181,7 +191,11 @@ def _propose(folder: Path, home: Path) -> Path:
     # The decision record contains the score calibration of the version, including unknown values.
     meaning = review["score_reliability"]["meaning"]
     assert meaning is not None
-    review["sign_off"] |= {"proposed_weights": weights, "proposed_bands": review["sign_off"]["bands"], "meaning": meaning | {"later": None}}
+    review["sign_off"] |= {
+        "proposed_weights": weights,
+        "proposed_bands": review["sign_off"]["bands"],
+        "meaning": meaning | {"later": None},
+    }
     file.write_text(json.dumps(review))
     return folder
 
@@ -206,7 +220,15 @@ def _check_commands_and_pages(world: Any, home: Path, renewcast: Any, tmp_path: 
         reset_declarations()
         app = create_app(Home(home), ServiceSettings(open_locally=True))
         with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as client:
-            pages = ("/", "/reviews", f"/reviews/{listed['id']}", "/worklist", "/renewals", "/model", f"/accounts/{account}")
+            pages = (
+                "/",
+                "/reviews",
+                f"/reviews/{listed['id']}",
+                "/worklist",
+                "/renewals",
+                "/model",
+                f"/accounts/{account}",
+            )
             for path in (*pages, "/readyz"):
                 answer = client.get(path)
                 assert answer.status_code == 200, (path, answer.text)
@@ -228,7 +250,10 @@ def test_scores_use_an_approved_version_from_its_date_until_a_rollback(
     sign = ("approve", folder.name)
     assert "no API key was given" in renewcast(*sign, home=place, expect=2).stderr
     assert "is not valid" in renewcast(*sign, "--key", "rc_nonsense", home=place, expect=2).stderr
-    assert "One signature is missing" in renewcast(*sign, "--owner", "owner", "--effective", "2026-10-05", "--key", ada, home=place).stdout
+    assert (
+        "One signature is missing"
+        in renewcast(*sign, "--owner", "owner", "--effective", "2026-10-05", "--key", ada, home=place).stdout
+    )
     for same in (ada, lookalike):
         assert "same person" in renewcast(*sign, "--key", same, home=place, expect=2).stderr
     assert version("2026-10-05") == SHIPPED, "one signature changes nothing"
@@ -296,6 +321,34 @@ def service(home: Path, folder: Path, renewcast: Any, tmp_path: Path) -> Iterato
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_the_whole_review_has_no_violation_at_any_width_or_scheme(
+    world: Any, service: tuple[str, tuple[str, str], Path]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    from playwright.sync_api import sync_playwright
+
+    found = []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            page.goto(f"{service[0]}/reviews")
+            page.get_by_role("link", name=QUARTER).click()
+            assert page.locator("h2").count() == 15
+            page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+            results = axe.run(page, options={"resultTypes": ["violations"]}).response
+            assert results["passes"]
+            found += [
+                f"{width} {scheme}: {each['id']}: {node['html'][:200]}"
+                for each in results["violations"]
+                for node in each["nodes"][:3]
+            ]
+            page.close()
+        browser.close()
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_review_page_in_a_browser_with_sign_off_rollback_and_print(
     world: Any, service: tuple[str, tuple[str, str], Path], document: dict[str, Any], renewcast: Any, tmp_path: Path
 ) -> None:
@@ -306,19 +359,25 @@ def test_review_page_in_a_browser_with_sign_off_rollback_and_print(
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = browser.new_page(viewport={"width": 390, "height": 800})
         complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None
+        )
         page.on("request", lambda request: None if request.url.startswith(address) else complaints.append(request.url))
         page.goto(f"{address}/reviews")
         page.get_by_role("link", name=QUARTER).click()
         expect(page.locator("[data-figure=headline]")).to_have_text(document["decision"]["headline"])
-        expect(page.locator("[data-figure=accounts_with_churn]")).to_have_text(str(document["definitions"]["accounts_with_churn"]))
+        expect(page.locator("[data-figure=accounts_with_churn]")).to_have_text(
+            str(document["definitions"]["accounts_with_churn"])
+        )
         for outcome in ("churn", "expansion"):
             for row in document[f"{outcome}_by_band"]["bands"]:
                 figure = page.locator(f"[data-figure={outcome}-{row['band']}]")
                 expect(figure).to_contain_text(f"{100 * row['rate']['value']:.1f}%")
         for each in document["disagreements"]:
             expect(page.locator(f"[data-figure={each['kind']}]")).to_have_text(str(each["accounts"]))
-        assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), "the page fits the width of a phone"
+        assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), (
+            "the page fits the width of a phone"
+        )
         assert page.locator("h2").count() == 15
         history = home / "rubrics" / "history.json"
         page.fill("#first [name=owner]", "owner")
