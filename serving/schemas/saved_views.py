@@ -15,19 +15,19 @@ from serving.schemas.base import RequestModel
 _LIST = frozenset({"q", "sort", "way"})
 VIEW_PAGES: dict[str, frozenset[str]] = {
     "/": _LIST | {"only", "size", "group"},
-    "/worklist": _LIST | {"capacity"},
+    "/worklist": _LIST | {"capacity", "running_sort", "running_way"},
     "/alerts": _LIST | {"code", "show"},
     "/interventions": _LIST | {"state", "assignee"},
     "/renewals": _LIST | {"period"},
     "/onboarding": _LIST,
     "/churned": _LIST | {"period"},
-    "/leadership": frozenset({"by", "margin"}),
-    "/trends": frozenset({"since"}),
+    "/leadership": _LIST | {"by", "margin", "csms_q", "csms_sort", "csms_way"},
+    "/trends": _LIST | {"since"},
     "/cohorts": _LIST | {"margin"},
 }
 """The pages that can be saved, with their parameters besides the filter of accounts."""
 #: Parameters that a view leaves out, since it always shows the latest data from its first page on.
-PASSING = ("as_of", "page")
+PASSING = ("as_of", "page", "csms_page", "running_page")
 QUERY_LIMIT = 2000
 NAME_LIMIT = 100
 
