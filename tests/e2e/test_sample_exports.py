@@ -97,7 +97,10 @@ def test_contracts_are_those_of_the_raw_files(renewcast: Any, tmp_path: Path, to
     raw, name, home = tool(), tool.__name__, tmp_path / "home"
     mapping = tmp_path / f"{name}.toml"
     connected = _connected(renewcast, name, tmp_path)
-    assert (connected["gaps"], connected["problems"]) == ([], [])
+    # The sales of the CRM have neither an end nor a length, and only a person knows how long they run.
+    asked = ["crm: 5 terms with neither an end nor a length"] if tool is salesforce else []
+    assert [gap.split(",")[0] for gap in connected["gaps"]] == asked
+    assert connected["problems"] == []
     summary = connected["summary"]
     assert (summary["accounts"], summary["arr"]) == (raw.active, pytest.approx(raw.arr))
     end = datetime.fromisoformat(summary["as_of"]).replace(tzinfo=None)
