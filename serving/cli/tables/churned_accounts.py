@@ -11,6 +11,7 @@ from rich.text import Text
 from features.utils.console import Table
 from features.utils.formatting import account_label, count_of, day, moment, money, number, percent, plain
 from serving.cli.tables.applied_filter import print_filter
+from serving.portfolio.churned_accounts import LOOKBACK_DAYS
 
 _WARNED = {None: "–", True: "yes", False: "no"}
 
@@ -46,9 +47,10 @@ def print_churned(payload: Mapping[str, Any], console: Console) -> None:
         console.print(_accounts(payload))
     warned, predicted = payload["warned_accounts"], payload["predicted_accounts"]
     if predicted:
-        console.print(f"warned of: {warned:,} of {predicted:,} with a prediction in the 90 days before the end")
+        known = f"{warned:,} of {predicted:,} with a prediction in the {LOOKBACK_DAYS} days before the end"
     else:
-        console.print("warned of: unknown, no prediction was published in the 90 days before an end")
+        known = f"unknown, no prediction was published in the {LOOKBACK_DAYS} days before an end"
+    console.print(f"warned of: {known}")
 
 
 def _accounts(payload: Mapping[str, Any]) -> Table:
