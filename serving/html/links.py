@@ -75,6 +75,11 @@ def with_query(path: str, params: Mapping[str, object]) -> str:
     return f"{path}?{query}" if query else path
 
 
+def without(params: Mapping[str, object], *names: str) -> dict[str, object]:
+    """Return the query parameters without some of them."""
+    return {name: value for name, value in params.items() if name not in names}
+
+
 def local_path(wanted: str | None) -> str:
     """Return where to redirect after a sign-in: ``wanted`` if it is a path of this service, else the portfolio page."""
     if wanted is None or len(wanted) > NEXT_LIMIT or not wanted.isprintable():

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from features.utils.workbook import MAX_ROWS
 from models.rules.alerts import ALERT_CODES, AlertCode
-from serving.html.links import with_query
+from serving.html.links import with_query, without
 from serving.http.authentication import require_scope
 from serving.http.dependencies import StoreDep
 from serving.pages.exports.work import alerts_exports
@@ -98,7 +98,7 @@ def get_alerts_page(
         running=running,
         asked=asked,
         filters=view.filters("/alerts", others),
-        undated={name: value for name, value in params.items() if name != "as_of"},
+        undated=without(params, "as_of"),
         unchosen={"as_of": asked.when, **asked.chosen},
         dates=view.dates,
         query=view.query,

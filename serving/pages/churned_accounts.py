@@ -11,7 +11,7 @@ from starlette.responses import Response
 from features.errors import UnknownSnapshot
 from serving.common.errors import StoreDown
 from serving.common.json_logs import error_location, log_event
-from serving.html.links import with_query
+from serving.html.links import with_query, without
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import StoreDep
@@ -80,8 +80,8 @@ def get_churned_page(
         headings=headings(COLUMNS, asked.sort or "ended", asked.way, link),
         link=link,
         filters=view.filters("/churned", others),
-        undated={name: value for name, value in params.items() if name != "as_of"},
-        unsearched={name: value for name, value in params.items() if name not in asked.list_params},
+        undated=without(params, "as_of"),
+        unsearched=without(params, *asked.list_params),
         dates=view.dates,
         query=view.query,
         json=with_query("/v1/portfolio/churned", {"as_of": asked.when, "period": period, **asked.chosen}),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from models.peer_groups.segments import segment_names
-from serving.html.links import with_query
+from serving.html.links import with_query, without
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.pages.exports.lists import cohorts_exports
@@ -64,15 +64,15 @@ def get_cohorts_page(
         segments=segment_names(),
         cohorts=cohorts,
         margin=asked.margin_percent,
-        unpriced={name: value for name, value in params.items() if name != "margin"},
+        unpriced=without(params, "margin"),
         asked=asked,
         found=found,
         listed=paginate(found, asked.page, PAGE),
         link=link,
         headings=headings(COLUMNS, asked.sort or "value", asked.way, link),
         filters=view.filters("/cohorts", others),
-        undated={name: value for name, value in params.items() if name != "as_of"},
-        unsearched={name: value for name, value in params.items() if name not in asked.list_params},
+        undated=without(params, "as_of"),
+        unsearched=without(params, *asked.list_params),
         dates=view.dates,
         query=view.query,
         json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when, **asked.api_margin, **asked.chosen}),

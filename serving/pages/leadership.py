@@ -13,7 +13,7 @@ from starlette.responses import Response
 from features.errors import UnknownSnapshot
 from serving.html.charts import arr_bridge_chart
 from serving.html.exports import ExportFile
-from serving.html.links import with_query
+from serving.html.links import with_query, without
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import StoreDep
@@ -137,12 +137,12 @@ def get_leadership_page(
         link=link,
         groups_link=groups_link,
         csms_link=csms_link,
-        unsearched={name: value for name, value in every.items() if name not in ("q", "sort", "way", "page")},
+        unsearched=without(every, "q", "sort", "way", "page"),
         csms_unsearched={name: value for name, value in every.items() if not name.startswith("csms_")},
         group_headings=headings(tables.get("group_columns", ()), asked.sort, asked.way, groups_link),
         csm_headings=headings(CSM_COLUMNS, asked.csms.sort, asked.csms.way, csms_link),
-        undated={name: value for name, value in params.items() if name != "as_of"},
-        unpriced={name: value for name, value in params.items() if name != "margin"},
+        undated=without(params, "as_of"),
+        unpriced=without(params, "margin"),
         filters=view.filters("/leadership", {**others, **lists}),
         dates=view.dates,
         query=view.query,

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.html.links import with_query
+from serving.html.links import with_query, without
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.pages.exports.lists import onboarding_exports
@@ -66,8 +66,8 @@ def get_onboarding_page(
         headings=headings(COLUMNS, asked.sort or "missed", asked.way, link),
         link=link,
         filters=view.filters("/onboarding", others),
-        undated={name: value for name, value in params.items() if name != "as_of"},
-        unsearched={name: value for name, value in params.items() if name not in asked.list_params},
+        undated=without(params, "as_of"),
+        unsearched=without(params, *asked.list_params),
         dates=view.dates,
         query=view.query,
         json=with_query("/v1/onboarding", {"as_of": asked.when, "limit": 1000, **asked.chosen}),

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from features.errors import UnknownSnapshot
 from models.health.parent_health import PARENT_HEALTH_WORDS
 from models.predictions.payload import format_instant
-from serving.html.links import with_query
+from serving.html.links import with_query, without
 from serving.html.sparklines import axis_maximum, polylines
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
@@ -156,7 +156,7 @@ class _Links:
     @property
     def undated(self) -> dict[str, object]:
         """The parameters that a change of date retains."""
-        return {**self._filter, **{name: value for name, value in self.others.items() if name != "as_of"}}
+        return {**self._filter, **without(self.others, "as_of")}
 
     @property
     def hidden(self) -> dict[str, object]:

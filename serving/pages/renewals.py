@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from features.utils.periods import DEFAULT_FORECAST_DAYS, FORECAST_DAYS, Quarter
-from serving.html.links import with_query
+from serving.html.links import with_query, without
 from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.pages.exports.lists import RENEWAL_STEPS, renewals_exports
@@ -92,8 +92,8 @@ def get_renewals_page(
         listed=paginate(due, asked.page, PAGE),
         headings=headings(COLUMNS, asked.sort or "lost", asked.way, due_link),
         filters=view.filters("/renewals", others),
-        undated={name: value for name, value in params.items() if name != "as_of"},
-        unsearched={name: value for name, value in params.items() if name not in asked.list_params},
+        undated=without(params, "as_of"),
+        unsearched=without(params, *asked.list_params),
         dates=view.dates,
         query=view.query,
         link=link,

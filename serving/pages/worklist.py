@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from serving.html.links import with_query
+from serving.html.links import with_query, without
 from serving.http.authentication import require_scope
 from serving.http.dependencies import StoreDep
 from serving.pages.exports.lists import WORKLIST_STEPS, worklist_exports
@@ -139,7 +139,7 @@ def get_worklist_page(
         running=paginate(running, asked.running_page, UNDER_WAY_SHOWN),
         running_headings=headings(RUNNING_COLUMNS, asked.running_sort, asked.running_way, running_link),
         running_link=running_link,
-        unsorted={name: value for name, value in params.items() if name not in running_params},
+        unsorted=without(params, *running_params),
         people=people,
         last=lambda each: history_text(each["history"][-1]),
         snoozes=snooze_choices(request, asked.as_of),
@@ -154,8 +154,8 @@ def get_worklist_page(
         headings=headings(columns, asked.sort or "rank", asked.way, link),
         asked=asked,
         link=link,
-        undated={name: value for name, value in params.items() if name != "as_of"},
-        unsearched={name: value for name, value in params.items() if name not in asked.list_params},
+        undated=without(params, "as_of"),
+        unsearched=without(params, *asked.list_params),
         filters=view.filters("/worklist", {**others, **asked.list_params, **running_params}),
         dates=view.dates,
         query=view.query,
